@@ -1,0 +1,400 @@
+//! OpenAI's chat API, as far as Sluice serves it: requests parsed at the door, answers as both gates write and read them.
+//!
+//! What is not served is refused by name and never silently ignored. Members that we do not know are passed over, as
+//! OpenAI's own clients send new ones with every release.
+
+use crate::refusal::{Reason, Refusal};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// What a chat request may ask for at most; the edge has it from its configuration, the origin from its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChatBounds {
+    /// `max_tokens` where the request names none.
+    pub default_max_tokens: u32,
+    /// The largest `max_tokens` accepted.
+    pub max_max_tokens: u32,
+}
+
+/// A chat request that is within its bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatRequest {
+    /// The model's name, not empty.
+    pub model: String,
+    /// At least one message.
+    pub messages: Vec<Message>,
+    /// At least 1.
+    pub max_tokens: u32,
+    /// Whether the caller named `max_tokens` itself.
+    pub max_tokens_given: bool,
+    /// Whether to stream.
+    pub stream: bool,
+    /// Whether a stream ends with an event of its own for usage.
+    pub include_usage: bool,
+    /// 0 to 2; 0 is greedy.
+    pub temperature: f64,
+    /// Above 0, at most 1.
+    pub top_p: f64,
+    /// The same seed and request give the same text.
+    pub seed: Option<u64>,
+    /// At most four, none empty.
+    pub stop: Vec<String>,
+    /// Passed to the chat template; absent means the template's own default.
+    pub enable_thinking: Option<bool>,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said; text parts are joined.
+    pub content: String,
+}
+
+/// Who speaks. `developer` is read as `system`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions.
+    #[serde(alias = "developer")]
+    System,
+    /// The caller.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// The body as it came: every member optional, nothing checked.
+#[derive(Deserialize)]
+struct Raw<'a> {
+    #[serde(borrow)]
+    model: Option<Cow<'a, str>>,
+    messages: Option<Vec<RawMessage>>,
+    max_tokens: Option<serde_json::Number>,
+    max_completion_tokens: Option<serde_json::Number>,
+    stream: Option<bool>,
+    stream_options: Option<RawStreamOptions>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    seed: Option<i64>,
+    stop: Option<RawStop>,
+    n: Option<u32>,
+    chat_template_kwargs: Option<RawTemplateArguments>,
+    enable_thinking: Option<bool>,
+    // Known, not served: refused when they ask for something.
+    tools: Option<Vec<serde::de::IgnoredAny>>,
+    functions: Option<Vec<serde::de::IgnoredAny>>,
+    logprobs: Option<bool>,
+    top_logprobs: Option<u32>,
+    logit_bias: Option<serde_json::Map<String, serde_json::Value>>,
+    presence_penalty: Option<f64>,
+    frequency_penalty: Option<f64>,
+    response_format: Option<RawResponseFormat>,
+}
+
+#[derive(Deserialize)]
+struct RawMessage {
+    role: Role,
+    content: Option<RawContent>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawContent {
+    Text(String),
+    Parts(Vec<RawPart>),
+}
+
+#[derive(Deserialize)]
+struct RawPart {
+    #[serde(rename = "type")]
+    kind: String,
+    text: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawStreamOptions {
+    include_usage: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawStop {
+    One(String),
+    Several(Vec<String>),
+}
+
+#[derive(Deserialize)]
+struct RawTemplateArguments {
+    enable_thinking: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct RawResponseFormat {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl ChatRequest {
+    /// Parses a body. Refuses with [`Reason::InvalidJson`], [`Reason::InvalidRequest`] or
+    /// [`Reason::UnsupportedParameter`], naming the field where there is one.
+    pub fn parse(body: &[u8], bounds: ChatBounds) -> Result<Self, Refusal> {
+        let text = std::str::from_utf8(body)
+            .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;
+        let raw: Raw<'_> = serde_json::from_str(text).map_err(|error| refuse_json(&error))?;
+        raw.check(bounds)
+    }
+}
+
+fn refuse_json(error: &serde_json::Error) -> Refusal {
+    // serde_json's message may quote the body (`invalid type: string "..."`): the caller may see its own text, the log may not.
+    match error.classify() {
+        serde_json::error::Category::Data => {
+            Refusal::new(Reason::InvalidRequest, format!("The body does not have the form of a chat request: {error}"))
+        }
+        _ => Refusal::new(Reason::InvalidJson, format!("The body is not valid JSON: {error}")),
+    }
+}
+
+fn invalid(param: &'static str, message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(Reason::InvalidRequest, message).with_param(param)
+}
+
+fn unsupported(param: &'static str) -> Refusal {
+    Refusal::new(Reason::UnsupportedParameter, format!("`{param}` is not served by this endpoint. Leave it out."))
+        .with_param(param)
+}
+
+impl Raw<'_> {
+    fn check(self, bounds: ChatBounds) -> Result<ChatRequest, Refusal> {
+        self.refuse_unserved()?;
+        let model = match self.model {
+            Some(model) if !model.is_empty() => model.into_owned(),
+            _ => return Err(invalid("model", "Name a model; GET /v1/models lists them.")),
+        };
+        let messages = self.messages.unwrap_or_default();
+        if messages.is_empty() {
+            return Err(invalid("messages", "`messages` must hold at least one message."));
+        }
+        let messages = messages.into_iter().map(RawMessage::check).collect::<Result<_, _>>()?;
+        let given = match (&self.max_completion_tokens, &self.max_tokens) {
+            (Some(number), _) => Some(max_tokens("max_completion_tokens", number, bounds)?),
+            (None, Some(number)) => Some(max_tokens("max_tokens", number, bounds)?),
+            (None, None) => None,
+        };
+        let temperature = self.temperature.unwrap_or(1.0);
+        if !(0.0..=2.0).contains(&temperature) {
+            return Err(invalid("temperature", "`temperature` must be from 0 to 2."));
+        }
+        let top_p = self.top_p.unwrap_or(1.0);
+        if !(top_p > 0.0 && top_p <= 1.0) {
+            return Err(invalid("top_p", "`top_p` must be above 0 and at most 1."));
+        }
+        let stop = match self.stop {
+            None => Vec::new(),
+            Some(RawStop::One(one)) => vec![one],
+            Some(RawStop::Several(several)) => several,
+        };
+        if stop.len() > MAX_STOPS || stop.iter().any(|text| text.is_empty() || text.len() > MAX_STOP_BYTES) {
+            return Err(invalid("stop", "`stop` takes at most 4 strings of 1 to 256 bytes."));
+        }
+        Ok(ChatRequest {
+            model,
+            messages,
+            max_tokens: given.unwrap_or(bounds.default_max_tokens),
+            max_tokens_given: given.is_some(),
+            stream: self.stream.unwrap_or(false),
+            include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
+            temperature,
+            top_p,
+            // OpenAI's seed is a signed integer; its bits serve as well.
+            seed: self.seed.map(i64::cast_unsigned),
+            stop,
+            enable_thinking: self.enable_thinking.or(self.chat_template_kwargs.and_then(|a| a.enable_thinking)),
+        })
+    }
+
+    /// Rather refused than ignored: a caller that asks for two answers and gets one has been lied to.
+    fn refuse_unserved(&self) -> Result<(), Refusal> {
+        let asks = |value: Option<f64>| value.is_some_and(|value| value != 0.0);
+        let unserved = [
+            ("n", self.n.is_some_and(|n| n != 1)),
+            ("tools", self.tools.as_ref().is_some_and(|tools| !tools.is_empty())),
+            ("functions", self.functions.as_ref().is_some_and(|functions| !functions.is_empty())),
+            ("logprobs", self.logprobs == Some(true)),
+            ("top_logprobs", self.top_logprobs.is_some_and(|n| n > 0)),
+            ("logit_bias", self.logit_bias.as_ref().is_some_and(|bias| !bias.is_empty())),
+            ("presence_penalty", asks(self.presence_penalty)),
+            ("frequency_penalty", asks(self.frequency_penalty)),
+            ("response_format", self.response_format.as_ref().is_some_and(|format| format.kind != "text")),
+        ];
+        match unserved.into_iter().find(|(_, asked)| *asked) {
+            Some((param, _)) => Err(unsupported(param)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl RawMessage {
+    fn check(self) -> Result<Message, Refusal> {
+        let content = match self.content {
+            Some(RawContent::Text(text)) => text,
+            Some(RawContent::Parts(parts)) => {
+                let mut text = String::new();
+                for part in parts {
+                    match (part.kind.as_str(), part.text) {
+                        ("text", Some(part)) => text.push_str(&part),
+                        _ => return Err(invalid("messages", "Only parts of type `text` are served.")),
+                    }
+                }
+                text
+            }
+            None => return Err(invalid("messages", "Every message needs a `content`.")),
+        };
+        Ok(Message { role: self.role, content })
+    }
+}
+
+fn max_tokens(param: &'static str, number: &serde_json::Number, bounds: ChatBounds) -> Result<u32, Refusal> {
+    number
+        .as_u64()
+        .and_then(|n| u32::try_from(n).ok())
+        .filter(|n| (1..=bounds.max_max_tokens).contains(n))
+        .ok_or_else(|| invalid(param, format!("`{param}` must be a whole number from 1 to {}.", bounds.max_max_tokens)))
+}
+
+/// OpenAI's bound on stop strings.
+const MAX_STOPS: usize = 4;
+/// Our bound on the length of one.
+const MAX_STOP_BYTES: usize = 256;
+
+/// Tokens used, as OpenAI reports them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the rendered prompt.
+    pub prompt_tokens: u64,
+    /// Tokens generated, the ending one included.
+    pub completion_tokens: u64,
+    /// Their sum.
+    pub total_tokens: u64,
+}
+
+impl Usage {
+    /// Fills in the sum.
+    pub const fn new(prompt_tokens: u64, completion_tokens: u64) -> Self {
+        Self { prompt_tokens, completion_tokens, total_tokens: prompt_tokens.saturating_add(completion_tokens) }
+    }
+}
+
+/// Why generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model ended, or a stop string came.
+    Stop,
+    /// `max_tokens` or the context was reached.
+    Length,
+}
+
+/// `POST /v1/chat/completions` without `stream`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatCompletion {
+    /// `chatcmpl-` and the request's id.
+    pub id: String,
+    /// Always `chat.completion`.
+    pub object: Cow<'static, str>,
+    /// Seconds since the epoch.
+    pub created: u64,
+    /// The model that answered.
+    pub model: String,
+    /// One choice.
+    pub choices: Vec<Choice>,
+    /// Tokens used.
+    pub usage: Usage,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// 0.
+    pub index: u32,
+    /// The answer.
+    pub message: Message,
+    /// Why it ended.
+    pub finish_reason: Option<FinishReason>,
+}
+
+/// One event of a stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatChunk {
+    /// As in [`ChatCompletion`].
+    pub id: String,
+    /// Always `chat.completion.chunk`.
+    pub object: Cow<'static, str>,
+    /// Seconds since the epoch.
+    pub created: u64,
+    /// The model that answers.
+    pub model: String,
+    /// One choice; none in the event that carries usage alone.
+    pub choices: Vec<ChunkChoice>,
+    /// On the stream's last event before `[DONE]`: with `include_usage` an event of its own, as OpenAI defines it;
+    /// otherwise on the event that carries `finish_reason`, so that the edge can settle every stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// One step of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChunkChoice {
+    /// 0.
+    pub index: u32,
+    /// What is new.
+    pub delta: Delta,
+    /// Set on the last one.
+    pub finish_reason: Option<FinishReason>,
+}
+
+/// What is new since the last event.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delta {
+    /// On the first event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Text to append; whole characters always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+}
+
+/// `GET /v1/models`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelList {
+    /// Always `list`.
+    pub object: Cow<'static, str>,
+    /// The models that the origin serves.
+    pub data: Vec<ModelEntry>,
+}
+
+/// One model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelEntry {
+    /// The name to call it by.
+    pub id: String,
+    /// Always `model`.
+    pub object: Cow<'static, str>,
+    /// When it was loaded, in seconds since the epoch.
+    pub created: u64,
+    /// Always `sluice`.
+    pub owned_by: Cow<'static, str>,
+    /// The longest prompt and answer together, in tokens.
+    pub context_length: u64,
+}
+
+/// The usage that a completion or a chunk carries, if it carries one. Reads both gates' own answers and other servers'.
+pub fn usage_of(json: &[u8]) -> Option<Usage> {
+    #[derive(Deserialize)]
+    struct Carrier {
+        usage: Option<Usage>,
+    }
+    serde_json::from_slice::<Carrier>(json).ok()?.usage
+}

@@ -1,0 +1,82 @@
+//! The grant: what the edge tells the origin, and the only thing the origin trusts.
+//!
+//! A compact JWS (EdDSA, `kid` in the header) in [`crate::header::GRANT`]. The edge signs and the origin verifies with
+//! `jsonwebtoken`; what the claims mean, and when they hold, is decided here.
+
+use crate::id::{RequestId, hex};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What a grant says. All members are required and no others are accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantClaims {
+    /// The request's id (`req_...`). An origin serves each once.
+    pub jti: String,
+    /// Who calls: the key's id or the token's subject.
+    pub sub: String,
+    /// The account that the request counts for; the origin's queue goes round robin between accounts.
+    pub acc: String,
+    /// The plan's name, for logs.
+    pub plan: String,
+    /// Priority in the origin's queue; higher goes first.
+    pub pri: u8,
+    /// The most tokens (prompt and completion) that this request may use; 0 means that no token limit applies.
+    pub tok: u64,
+    /// The deadline in **seconds** since the epoch (RFC 7519), earlier than the lease's end. The origin stops there.
+    pub exp: u64,
+    /// SHA-256 of the body, hexadecimal.
+    pub bh: String,
+}
+
+/// Why a grant whose signature is good is refused all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GrantError {
+    /// Past its deadline.
+    #[error("the grant has expired")]
+    Expired,
+    /// The deadline is further away than any edge would set it: a wrong clock, or a stolen key.
+    #[error("the grant's deadline is too far away")]
+    TooFar,
+    /// `jti` is not a request id.
+    #[error("the grant's jti is not a request id")]
+    BadId,
+    /// The body that arrived is not the body that was granted.
+    #[error("the grant is for another body")]
+    OtherBody,
+}
+
+/// No edge grants longer than this: two hours.
+pub const MAX_GRANT_MS: u64 = 2 * 60 * 60 * 1000;
+
+impl GrantClaims {
+    /// Checks what can be checked before the body is read, and returns the request's id.
+    ///
+    /// `now` is in milliseconds. There is no leeway after `exp`: the lease at the edge ends soon after it.
+    pub fn check(&self, now: crate::Millis) -> Result<RequestId, GrantError> {
+        let deadline = self.deadline_ms();
+        if deadline <= now {
+            return Err(GrantError::Expired);
+        }
+        if deadline - now > MAX_GRANT_MS {
+            return Err(GrantError::TooFar);
+        }
+        RequestId::parse(&self.jti).ok_or(GrantError::BadId)
+    }
+
+    /// Checks the body that was really read.
+    pub fn check_body(&self, body: &[u8]) -> Result<(), GrantError> {
+        // Not secret: the caller knows its own body, so an ordinary comparison will do.
+        if self.bh == body_hash(body) { Ok(()) } else { Err(GrantError::OtherBody) }
+    }
+
+    /// `exp` in milliseconds. Saturates.
+    pub const fn deadline_ms(&self) -> crate::Millis {
+        self.exp.saturating_mul(1000)
+    }
+}
+
+/// The `bh` claim for a body; the empty body has one too.
+pub fn body_hash(body: &[u8]) -> String {
+    hex(&Sha256::digest(body))
+}

@@ -1,0 +1,47 @@
+//! Every header name that either gate reads or writes, lower case as HTTP/2 has them.
+//!
+//! Names that are not listed here do not cross the edge in either direction: the edge builds the origin's request and
+//! the caller's answer from nothing and adds only these.
+
+/// The signed grant, edge to origin (see [`crate::grant`]). Stripped from callers by never being copied.
+pub const GRANT: &str = "x-sluice-grant";
+/// The origin's free places on every reply, origin to edge (see [`crate::capacity`]).
+pub const CAPACITY: &str = "x-sluice-capacity";
+/// The request's id on every answer. The edge makes it; a caller's own value is not taken over.
+pub const REQUEST_ID: &str = "x-request-id";
+/// OpenAI's way to say whether an SDK may retry: `true` or `false`.
+pub const SHOULD_RETRY: &str = "x-should-retry";
+/// Whole seconds, rounded up (RFC 9110, section 10.2.3).
+pub const RETRY_AFTER: &str = "retry-after";
+/// The same wait in milliseconds; OpenAI's SDKs prefer it.
+pub const RETRY_AFTER_MS: &str = "retry-after-ms";
+/// RFC 6750's challenge, on every 401.
+pub const WWW_AUTHENTICATE: &str = "www-authenticate";
+/// The methods that a path has, on every 405.
+pub const ALLOW: &str = "allow";
+/// Credentials: `Bearer <key>`.
+pub const AUTHORIZATION: &str = "authorization";
+/// Credentials, the other spelling in use: the bare key.
+pub const API_KEY: &str = "x-api-key";
+/// What a body is.
+pub const CONTENT_TYPE: &str = "content-type";
+/// How long a body says it is.
+pub const CONTENT_LENGTH: &str = "content-length";
+/// Streams are not to be stored or transformed on the way.
+pub const CACHE_CONTROL: &str = "cache-control";
+
+/// The only headers of an origin's answer that reach a caller. All others are dropped.
+pub const ORIGIN_TO_CALLER: &[&str] = &[CONTENT_TYPE, CACHE_CONTROL];
+
+/// All headers that an answer of the edge may carry, besides those that the platform itself adds.
+pub const OUTBOUND: &[&str] = &[
+    CONTENT_TYPE,
+    CONTENT_LENGTH,
+    CACHE_CONTROL,
+    REQUEST_ID,
+    SHOULD_RETRY,
+    RETRY_AFTER,
+    RETRY_AFTER_MS,
+    WWW_AUTHENTICATE,
+    ALLOW,
+];

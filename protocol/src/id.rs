@@ -1,0 +1,115 @@
+//! Names of things: accounts, keys, requests. Each parses from exactly one text form and prints as that form.
+
+use crate::base62;
+use serde::{Deserialize, Serialize, de};
+use std::borrow::Cow;
+use std::fmt;
+
+/// The unit that owns limits: one Durable Object each. Eight random bytes, shown as 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AccountId(pub [u8; 8]);
+
+impl AccountId {
+    /// The name of the account's Gate: `acct:<id>`.
+    pub fn gate_name(self) -> String {
+        format!("acct:{self}")
+    }
+
+    /// Reads the form that `Display` writes; anything else is `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_hex(text).map(Self)
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+/// One key of one account. It names its account, so whoever knows it finds the Gate without a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId {
+    /// The account that the key belongs to.
+    pub account: AccountId,
+    /// Which of the account's keys: random.
+    pub key: [u8; 4],
+}
+
+impl KeyId {
+    /// Reads `key_<account><key>` in hexadecimal; anything else is `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = text.strip_prefix("key_")?;
+        if !hex.is_ascii() || hex.len() != 24 {
+            return None;
+        }
+        Some(Self { account: AccountId::parse(&hex[..16])?, key: parse_hex(&hex[16..])? })
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key_{}", self.account)?;
+        write_hex(f, &self.key)
+    }
+}
+
+impl Serialize for KeyId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("not a key id"))
+    }
+}
+
+/// One request, made by the edge from 16 random bytes; `req_` and 22 base62 characters. Admit and settle are keyed by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RequestId(pub [u8; 16]);
+
+impl RequestId {
+    /// Reads the form that `Display` writes; anything else is `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        base62::decode(text.strip_prefix("req_")?).map(Self)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "req_{}", base62::encode(&self.0))
+    }
+}
+
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+/// Lower-case hexadecimal of exactly `N` bytes.
+pub fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = (digit(pair[0])? << 4) | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String does not fail");
+        text
+    })
+}

@@ -1,0 +1,338 @@
+//! Every way Sluice says no: one enum, one table, one JSON shape.
+//!
+//! Status codes are chosen in this file and nowhere else (`cargo xtask check` looks for others). They say whose turn it
+//! is: 401 who are you, 403 not allowed, 4xx your request, 429 *you* are over *your* limit, 503 *we* are full, 502 and
+//! 504 the origin failed or was silent, 500 our bug.
+//!
+//! A refusal has two messages: `message` goes to the caller, `detail` to the log. Neither ever holds a secret or prompt
+//! text. The body is OpenAI's: `{"error":{"message","type","param","code"}}`.
+
+use crate::header;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// Why a request is refused. The `code` of each is part of the public contract and never changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No credentials were sent.
+    MissingKey,
+    /// Credentials that are forged, mistyped, retired, unknown or revoked. One reason for all, so that nobody learns which.
+    InvalidKey,
+    /// More than one credential was sent, and they differ or were joined.
+    AmbiguousKey,
+    /// An admin route without a valid admin token.
+    InvalidAdminToken,
+    /// The origin was called without a valid grant; `detail` says what was wrong.
+    InvalidGrant,
+    /// The account's plan does not allow this.
+    NotAllowed,
+    /// No such path.
+    NotFound,
+    /// The path exists, with other methods.
+    MethodNotAllowed,
+    /// No such model, or not for this key.
+    ModelNotFound,
+    /// No such key or account, on admin routes.
+    KeyNotFound,
+    /// The body is larger than the cap.
+    BodyTooLarge,
+    /// The body is not `application/json`.
+    UnsupportedMediaType,
+    /// The body is not JSON, or not UTF-8.
+    InvalidJson,
+    /// The body is JSON, but not a request that we serve; `param` names the field.
+    InvalidRequest,
+    /// A parameter of OpenAI's API that Sluice does not serve (rather refused than ignored); `param` names it.
+    UnsupportedParameter,
+    /// Prompt and `max_tokens` do not fit the model's context.
+    ContextLengthExceeded,
+    /// A window is full: too many requests in a span of time.
+    RateLimited,
+    /// Too many requests of this account at once.
+    ParallelLimited,
+    /// All slots and all places in the queue are taken.
+    Overloaded,
+    /// Waited in the queue for as long as the origin allows.
+    QueueTimeout,
+    /// The origin is stopping, or a second signal cut the request short.
+    Draining,
+    /// The model is not loaded yet.
+    ModelLoading,
+    /// The deadline passed before the answer was complete.
+    DeadlineExceeded,
+    /// The origin could not be reached, broke off, or answered what an origin does not answer.
+    OriginFailed,
+    /// The origin did not answer in time.
+    OriginSilent,
+    /// The account's Gate could not be reached; nothing was counted.
+    GateUnavailable,
+    /// The deployment's settings are wrong; the log names them.
+    Misconfigured,
+    /// A bug of ours.
+    Internal,
+}
+
+/// One row of the table: what a [`Reason`] looks like from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// HTTP status.
+    pub status: u16,
+    /// OpenAI's `type`.
+    pub kind: &'static str,
+    /// The stable `code`.
+    pub code: &'static str,
+    /// What `x-should-retry` says.
+    pub retry: Retry,
+}
+
+/// Whether a caller's SDK should try the same request again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Yes, after the wait if one is known.
+    Yes,
+    /// No: the same request would be refused again.
+    No,
+}
+
+impl Reason {
+    /// All reasons, for tests and for the documentation's table.
+    pub const ALL: &'static [Self] = &[
+        Self::MissingKey,
+        Self::InvalidKey,
+        Self::AmbiguousKey,
+        Self::InvalidAdminToken,
+        Self::InvalidGrant,
+        Self::NotAllowed,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::ModelNotFound,
+        Self::KeyNotFound,
+        Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
+        Self::InvalidJson,
+        Self::InvalidRequest,
+        Self::UnsupportedParameter,
+        Self::ContextLengthExceeded,
+        Self::RateLimited,
+        Self::ParallelLimited,
+        Self::Overloaded,
+        Self::QueueTimeout,
+        Self::Draining,
+        Self::ModelLoading,
+        Self::DeadlineExceeded,
+        Self::OriginFailed,
+        Self::OriginSilent,
+        Self::GateUnavailable,
+        Self::Misconfigured,
+        Self::Internal,
+    ];
+
+    /// The table: the only place where a status is chosen.
+    pub const fn row(self) -> Row {
+        const fn row(status: u16, kind: &'static str, code: &'static str, retry: Retry) -> Row {
+            Row { status, kind, code, retry }
+        }
+        use Retry::{No, Yes};
+        match self {
+            Self::MissingKey => row(401, "invalid_request_error", "missing_api_key", No),
+            Self::InvalidKey => row(401, "invalid_request_error", "invalid_api_key", No),
+            Self::AmbiguousKey => row(400, "invalid_request_error", "ambiguous_credentials", No),
+            Self::InvalidAdminToken => row(401, "invalid_request_error", "invalid_admin_token", No),
+            Self::InvalidGrant => row(401, "invalid_request_error", "invalid_grant", No),
+            Self::NotAllowed => row(403, "permission_error", "not_allowed", No),
+            Self::NotFound => row(404, "invalid_request_error", "not_found", No),
+            Self::MethodNotAllowed => row(405, "invalid_request_error", "method_not_allowed", No),
+            Self::ModelNotFound => row(404, "invalid_request_error", "model_not_found", No),
+            Self::KeyNotFound => row(404, "invalid_request_error", "key_not_found", No),
+            Self::BodyTooLarge => row(413, "invalid_request_error", "body_too_large", No),
+            Self::UnsupportedMediaType => row(415, "invalid_request_error", "unsupported_media_type", No),
+            Self::InvalidJson => row(400, "invalid_request_error", "invalid_json", No),
+            Self::InvalidRequest => row(400, "invalid_request_error", "invalid_request", No),
+            Self::UnsupportedParameter => row(422, "invalid_request_error", "unsupported_parameter", No),
+            Self::ContextLengthExceeded => row(400, "invalid_request_error", "context_length_exceeded", No),
+            Self::RateLimited => row(429, "rate_limit_error", "rate_limit_exceeded", Yes),
+            Self::ParallelLimited => row(429, "rate_limit_error", "parallel_limit_exceeded", Yes),
+            Self::Overloaded => row(503, "server_error", "server_is_overloaded", Yes),
+            Self::QueueTimeout => row(503, "server_error", "queue_timeout", Yes),
+            Self::Draining => row(503, "server_error", "draining", Yes),
+            Self::ModelLoading => row(503, "server_error", "model_loading", Yes),
+            Self::DeadlineExceeded => row(504, "server_error", "deadline_exceeded", No),
+            Self::OriginFailed => row(502, "server_error", "origin_failed", Yes),
+            Self::OriginSilent => row(504, "server_error", "origin_silent", Yes),
+            Self::GateUnavailable => row(503, "server_error", "gate_unavailable", Yes),
+            Self::Misconfigured => row(500, "server_error", "misconfigured", No),
+            Self::Internal => row(500, "server_error", "internal_error", Yes),
+        }
+    }
+
+    /// The reason with this `code`, if there is one. The edge reads the origin's refusals with it.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.row().code == code)
+    }
+
+    /// Whether the caller's own request is what was wrong (and not our lack of room or a failure of ours).
+    pub const fn is_callers(self) -> bool {
+        self.row().status < 500
+    }
+
+    /// Whether a refusal of the origin may be shown to the caller as it is. The others mean that the two gates are not
+    /// set up for each other, which a caller can do nothing about.
+    pub const fn passes_edge(self) -> bool {
+        !matches!(
+            self,
+            Self::InvalidGrant
+                | Self::MissingKey
+                | Self::InvalidKey
+                | Self::AmbiguousKey
+                | Self::InvalidAdminToken
+                | Self::NotFound
+                | Self::MethodNotAllowed
+                | Self::Misconfigured
+        )
+    }
+}
+
+/// A refusal: an answer, not an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// What the caller is told: what was wrong and what to do next.
+    pub message: Cow<'static, str>,
+    /// The field of the request that was wrong, as OpenAI's `param`.
+    pub param: Option<Cow<'static, str>>,
+    /// What the log is told besides. Never sent.
+    pub detail: Option<String>,
+    /// How long to wait until this very request would pass; absent while unknown.
+    pub retry_after_ms: Option<u64>,
+    /// The methods that the path has, for [`Reason::MethodNotAllowed`].
+    pub allow: Option<&'static str>,
+}
+
+impl Refusal {
+    /// A refusal without a wait, a parameter or a log message.
+    pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, message: message.into(), param: None, detail: None, retry_after_ms: None, allow: None }
+    }
+
+    /// Names the field that was wrong.
+    pub fn with_param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// Adds what only the log may know.
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds the exact wait in milliseconds.
+    pub fn with_retry_after_ms(mut self, wait: u64) -> Self {
+        self.retry_after_ms = Some(wait);
+        self
+    }
+
+    /// Adds the methods that the path has.
+    pub fn with_allow(mut self, allow: &'static str) -> Self {
+        self.allow = Some(allow);
+        self
+    }
+
+    /// The HTTP status.
+    pub const fn status(&self) -> u16 {
+        self.reason.row().status
+    }
+
+    /// The JSON body.
+    pub fn body(&self) -> ErrorBody {
+        let row = self.reason.row();
+        ErrorBody {
+            error: ErrorDetail {
+                message: self.message.to_string(),
+                kind: row.kind.into(),
+                param: self.param.as_ref().map(ToString::to_string),
+                code: Some(row.code.into()),
+            },
+        }
+    }
+
+    /// The headers that this refusal carries, besides `content-type` and `x-request-id`.
+    ///
+    /// `retry-after` is rounded up to whole seconds: a caller that waits that long is never early. A refusal that should
+    /// not be retried carries no wait.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let row = self.reason.row();
+        let mut headers = Vec::with_capacity(4);
+        let retry = row.retry == Retry::Yes;
+        headers.push((header::SHOULD_RETRY, retry.to_string()));
+        if let (true, Some(wait)) = (retry, self.retry_after_ms) {
+            headers.push((header::RETRY_AFTER, wait.div_ceil(1000).to_string()));
+            headers.push((header::RETRY_AFTER_MS, wait.to_string()));
+        }
+        if row.status == 401 {
+            // RFC 6750, section 3: no `error` attribute when no credentials were sent.
+            let challenge = match self.reason {
+                Reason::MissingKey => r#"Bearer realm="sluice""#.to_owned(),
+                _ => format!(r#"Bearer realm="sluice", error="invalid_token", error_description="{}""#, row.code),
+            };
+            headers.push((header::WWW_AUTHENTICATE, challenge));
+        }
+        if let Some(allow) = self.allow {
+            headers.push((header::ALLOW, allow.to_owned()));
+        }
+        headers
+    }
+}
+
+/// OpenAI's error body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// The only member.
+    pub error: ErrorDetail,
+}
+
+/// The inside of [`ErrorBody`]. All four members are always present; `param` may be null.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// For a person.
+    pub message: String,
+    /// OpenAI's class of error.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The request's field that was wrong.
+    #[serde(default)]
+    pub param: Option<String>,
+    /// For a program. Stable.
+    #[serde(default)]
+    pub code: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_round_trip() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.row().code), Some(*reason), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_permanent_refusal_never_carries_a_wait() {
+        for reason in Reason::ALL {
+            let names: Vec<_> = Refusal::new(*reason, "x").with_retry_after_ms(1).headers();
+            let waits = names.iter().any(|(name, _)| *name == header::RETRY_AFTER);
+            assert_eq!(waits, reason.row().retry == Retry::Yes, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        let headers = Refusal::new(Reason::RateLimited, "x").with_retry_after_ms(2_001).headers();
+        assert!(headers.contains(&(header::RETRY_AFTER, "3".into())));
+        assert!(headers.contains(&(header::RETRY_AFTER_MS, "2001".into())));
+    }
+}

@@ -1,0 +1,96 @@
+//! Server-sent events, as far as chat streams use them: bytes in, at any split, `data` payloads out.
+//!
+//! After the WHATWG HTML standard, section 9.2.6 ("Interpreting an event stream"): lines end with LF, CR or CRLF, a line
+//! that starts with a colon is a comment, several `data` lines of one event are joined by LF, a blank line ends the event.
+
+/// An incremental parser. Feed it chunks as they come; a chunk may end anywhere, inside a character too.
+#[derive(Debug)]
+pub struct SseParser {
+    line: Vec<u8>,
+    data: Vec<u8>,
+    has_data: bool,
+    after_cr: bool,
+    max_event: usize,
+    overflowed: bool,
+}
+
+impl SseParser {
+    /// A parser that keeps at most `max_event` bytes of one event; a longer event is dropped whole.
+    pub const fn new(max_event: usize) -> Self {
+        Self { line: Vec::new(), data: Vec::new(), has_data: false, after_cr: false, max_event, overflowed: false }
+    }
+
+    /// Takes a chunk and calls `event` with the payload of each event that it completes.
+    pub fn push(&mut self, chunk: &[u8], mut event: impl FnMut(&[u8])) {
+        let mut rest = chunk;
+        while let Some(&first) = rest.first() {
+            if self.after_cr {
+                self.after_cr = false;
+                if first == b'\n' {
+                    rest = &rest[1..];
+                    continue;
+                }
+            }
+            let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+                self.keep(rest);
+                return;
+            };
+            self.keep(&rest[..end]);
+            self.after_cr = rest[end] == b'\r';
+            rest = &rest[end + 1..];
+            self.end_line(&mut event);
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.line.len() + self.data.len() + bytes.len() > self.max_event {
+            self.overflowed = true;
+            self.line.clear();
+        }
+        if !self.overflowed {
+            self.line.extend_from_slice(bytes);
+        } else if self.line.is_empty() && !bytes.is_empty() {
+            // One byte stands for the line, so that it does not look like the blank line that ends an event.
+            self.line.push(b':');
+        }
+    }
+
+    fn end_line(&mut self, event: &mut impl FnMut(&[u8])) {
+        let line = std::mem::take(&mut self.line);
+        if line.is_empty() {
+            if self.has_data && !self.overflowed {
+                event(&self.data);
+            }
+            self.data.clear();
+            self.has_data = false;
+            self.overflowed = false;
+        } else if let Some(value) = line.strip_prefix(b"data") {
+            let value = match value {
+                [] => value,
+                [b':', b' ', value @ ..] | [b':', value @ ..] => value,
+                // Another field whose name starts with "data".
+                _ => return self.reuse(line),
+            };
+            if self.has_data {
+                self.data.push(b'\n');
+            }
+            self.has_data = true;
+            self.data.extend_from_slice(value);
+        }
+        self.reuse(line);
+    }
+
+    fn reuse(&mut self, mut line: Vec<u8>) {
+        line.clear();
+        self.line = line;
+    }
+}
+
+/// One event with this payload, ready to send. The payload must be one line, as JSON is.
+pub fn event(payload: &str) -> String {
+    debug_assert!(!payload.contains(['\n', '\r']), "an event's payload is one line");
+    format!("data: {payload}\n\n")
+}
+
+/// The payload that ends a stream which is complete. A stream that broke off ends without it.
+pub const DONE: &str = "[DONE]";

@@ -1,0 +1,160 @@
+//! A sliding log: at most `limit` in **any** span of `window`, exactly.
+//!
+//! A span is half open, `[t, t + window)`: what happened at `t` stops counting at `t + window`. Everything is integers.
+//!
+//! The log is exact while it holds at most [`EXACT_ENTRIES`] entries (an entry is a millisecond in which something was
+//! counted). When it would grow past that, entries are merged into sub-buckets of 1/[`SUB_BUCKETS`] of the window, each
+//! keeping the **latest** time it could stand for. So a merged log never lets more through than the limit, and holds
+//! something back for at most 1/256 of the window longer than needed.
+
+use crate::Millis;
+use std::collections::VecDeque;
+
+/// Up to here the log is exact.
+pub const EXACT_ENTRIES: usize = 1024;
+/// Past it, entries are merged to this fraction of the window.
+pub const SUB_BUCKETS: u64 = 256;
+
+/// When an amount fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Now.
+    Now,
+    /// At this time, if nothing else is counted or settled before; not one millisecond earlier.
+    At(Millis),
+    /// Never: the amount alone is larger than the limit.
+    Never,
+}
+
+/// The log of one window limit. Plain data; who calls it passes `now` and never lets it go back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Ascending in time, amounts above 0.
+    entries: VecDeque<Entry>,
+    /// What was counted at or before this time is not in the log (any more). Without it a late refund, whose own entry has
+    /// left, would take from somebody else's.
+    gone: Millis,
+}
+
+/// What was counted at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When.
+    pub at: Millis,
+    /// How much.
+    pub amount: u32,
+}
+
+impl Window {
+    /// An empty log that begins at `now`: nothing from before can be refunded in it.
+    pub fn starting(now: Millis) -> Self {
+        Self { entries: VecDeque::new(), gone: now.saturating_sub(1) }
+    }
+
+    /// What counts at `now`.
+    pub fn used(&self, now: Millis, window: u64) -> u64 {
+        self.live(now, window).map(|entry| u64::from(entry.amount)).sum()
+    }
+
+    /// When `amount` fits under `limit`. Changes nothing.
+    pub fn fit(&self, now: Millis, window: u64, limit: u64, amount: u32) -> Fit {
+        let amount = u64::from(amount);
+        if amount > limit {
+            return Fit::Never;
+        }
+        let mut over = (self.used(now, window) + amount).saturating_sub(limit);
+        if over == 0 {
+            return Fit::Now;
+        }
+        for entry in self.live(now, window) {
+            over = over.saturating_sub(u64::from(entry.amount));
+            if over == 0 {
+                return Fit::At(entry.at.saturating_add(window));
+            }
+        }
+        // Unreachable: the live entries sum to `used`, and used + amount - limit <= used. Refusing is the safe answer.
+        Fit::Never
+    }
+
+    /// Counts `amount` at `now` and returns the time under which it is kept; settling needs it. Drops what no longer
+    /// counts. An amount of 0 leaves no entry.
+    pub fn add(&mut self, now: Millis, window: u64, amount: u32) -> Millis {
+        self.drop_expired(now, window);
+        if self.entries.len() >= EXACT_ENTRIES {
+            self.merge(window);
+        }
+        // A merged entry may stand up to 1/256 of the window ahead; staying behind it would break the order.
+        let at = self.entries.back().map_or(now, |last| last.at.max(now));
+        if amount > 0 {
+            match self.entries.back_mut() {
+                Some(last) if last.at == at => last.amount = last.amount.saturating_add(amount),
+                _ => self.entries.push_back(Entry { at, amount }),
+            }
+        }
+        at
+    }
+
+    /// Takes back up to `amount` of what was counted under `at`. Takes back nothing that has left the log.
+    pub fn refund(&mut self, at: Millis, amount: u32) {
+        if at <= self.gone {
+            return;
+        }
+        // Merging only ever moves an entry later, into the next one: the first entry at or after `at` holds it.
+        let index = self.entries.partition_point(|entry| entry.at < at);
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.amount = entry.amount.saturating_sub(amount);
+            if entry.amount == 0 {
+                self.entries.remove(index);
+            }
+        }
+    }
+
+    /// Drops what no longer counts at `now`.
+    pub fn drop_expired(&mut self, now: Millis, window: u64) {
+        while let Some(entry) = self.entries.front().filter(|entry| entry.at.saturating_add(window) <= now) {
+            self.gone = self.gone.max(entry.at);
+            self.entries.pop_front();
+        }
+    }
+
+    /// The entries, oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.entries.iter().copied()
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Up to which time nothing is kept; see [`Self::from_parts`].
+    pub const fn gone(&self) -> Millis {
+        self.gone
+    }
+
+    /// Rebuilds a log. `None` if it is empty, times do not ascend strictly, an amount is 0 or something is kept from a
+    /// time at which nothing is kept: no log that we store looks so.
+    pub fn from_parts(gone: Millis, entries: impl IntoIterator<Item = Entry>) -> Option<Self> {
+        let entries: VecDeque<_> = entries.into_iter().collect();
+        let ascending = entries.iter().zip(entries.iter().skip(1)).all(|(a, b)| a.at < b.at);
+        let first_is_kept = entries.front().is_some_and(|first| first.at > gone);
+        (first_is_kept && ascending && entries.iter().all(|entry| entry.amount > 0)).then_some(Self { entries, gone })
+    }
+
+    fn live(&self, now: Millis, window: u64) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().skip_while(move |entry| entry.at.saturating_add(window) <= now)
+    }
+
+    fn merge(&mut self, window: u64) {
+        let step = window.div_ceil(SUB_BUCKETS).max(1);
+        let mut merged: VecDeque<Entry> = VecDeque::with_capacity(self.entries.len() / 2);
+        for entry in &self.entries {
+            let at = entry.at.div_ceil(step).saturating_mul(step);
+            match merged.back_mut() {
+                Some(last) if last.at == at => last.amount = last.amount.saturating_add(entry.amount),
+                _ => merged.push_back(Entry { at, amount: entry.amount }),
+            }
+        }
+        self.entries = merged;
+    }
+}

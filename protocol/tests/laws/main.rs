@@ -1,0 +1,13 @@
+//! The laws of the protocol, one binary: properties against naive oracles with zero tolerance, and golden files for every
+//! shape that crosses a wire.
+
+// Helpers outside #[test] functions unwrap too: a panic is how a test says no.
+#![allow(clippy::unwrap_used)]
+
+mod chat;
+mod gate;
+mod golden;
+mod key;
+mod sse;
+mod state;
+mod window;

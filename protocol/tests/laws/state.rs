@@ -1,0 +1,60 @@
+//! What is stored and sent: any bytes are safe to read, versions are kept apart, and a full log stays small.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sluice_protocol::gate::{Decision, GateState};
+use sluice_protocol::gate_call::{decode_answers, decode_calls, decode_keys};
+use sluice_protocol::id::RequestId;
+use sluice_protocol::plan::{Limit, LimitKind, Plan};
+use sluice_protocol::state::{self, StateError};
+
+fn full(entries: u32) -> GateState {
+    let limit = Limit { name: "w".into(), kind: LimitKind::Window { limit: entries, window_ms: 86_400_000 } };
+    let plan = Plan { name: "p".into(), limits: vec![limit], priority: 0, lease_ms: 5_000 };
+    let mut state = GateState::default();
+    for index in 0..entries {
+        let now = 1_790_000_000_000 + u64::from(index) * 60_000;
+        assert!(matches!(state.admit(&plan, RequestId([index as u8; 16]), now), Decision::Admit { .. }));
+    }
+    state
+}
+
+#[test]
+fn a_full_log_takes_at_most_ten_bytes_an_entry() {
+    let bytes = state::encode(&full(1_024)).len();
+    assert!(bytes <= 1_024 * 10, "{bytes} bytes");
+}
+
+#[test]
+fn other_versions_and_cut_states_are_refused() {
+    let bytes = state::encode(&full(3));
+    let mut newer = bytes.clone();
+    newer[0] += 1;
+    assert_eq!(state::decode(&newer), Err(StateError::Version(state::VERSION + 1)));
+    for len in 0..bytes.len() {
+        assert!(state::decode(&bytes[..len]).is_err(), "{len} bytes of {}", bytes.len());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_safe(mut bytes in vec(any::<u8>(), 0..200), versioned: bool) {
+        if let (true, Some(first)) = (versioned, bytes.first_mut()) {
+            *first = 1;
+        }
+        if let Ok(state) = state::decode(&bytes) {
+            prop_assert_eq!(state::decode(&state::encode(&state)), Ok(state));
+        }
+        let _ = (decode_calls(&bytes), decode_answers(&bytes), decode_keys(&bytes));
+    }
+
+    #[test]
+    fn a_damaged_state_is_refused_or_is_a_state(at in any::<prop::sample::Index>(), with: u8) {
+        let mut bytes = state::encode(&full(20));
+        let at = at.index(bytes.len());
+        bytes[at] = with;
+        if let Ok(state) = state::decode(&bytes) {
+            prop_assert_eq!(state::decode(&state::encode(&state)), Ok(state));
+        }
+    }
+}
