@@ -1,0 +1,70 @@
+//! request, the body: what its head says, reading it within bounds, and what is left of it after a refusal.
+
+use crate::config::Config;
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use sluice_protocol::refusal::{Reason, Refusal};
+use std::time::Duration;
+
+/// What the head says about the body, before any of it is read.
+pub(crate) fn check_head(headers: &HeaderMap, max_body: usize) -> Result<(), Refusal> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+        return Err(Refusal::new(Reason::UnsupportedMediaType, "Send content-type: application/json."));
+    }
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > max_body as u64) {
+        return Err(too_large(max_body));
+    }
+    Ok(())
+}
+
+fn too_large(max_body: usize) -> Refusal {
+    Refusal::new(Reason::BodyTooLarge, format!("The body is larger than {max_body} bytes."))
+}
+
+/// Reads a body within its bounds.
+pub(crate) async fn read(body: &mut Body, config: &Config) -> Result<Bytes, Refusal> {
+    let max = config.max_body;
+    let whole = async {
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                Refusal::new(Reason::InvalidRequest, "The body broke off.").with_detail(error.to_string())
+            })?;
+            let Ok(data) = frame.into_data() else { continue };
+            if whole.len() + data.len() > max {
+                return Err(too_large(max));
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(whole.freeze())
+    };
+    let late = || Refusal::new(Reason::InvalidRequest, "The body did not arrive in time.");
+    tokio::time::timeout(config.body_timeout, whole).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Takes what is left of a refused request's body, so that closing the connection does not destroy the answer on its
+/// way: within bounds, after the answer, and not if the client waits to be asked for it.
+pub(crate) fn discard(headers: &HeaderMap, mut body: Body, max: usize) {
+    use http_body::Body as _;
+    if body.is_end_stream() || headers.contains_key(EXPECT) {
+        return;
+    }
+    tokio::spawn(tokio::time::timeout(DISCARD_TIME, async move {
+        let mut taken = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            taken += frame.data_ref().map_or(0, Bytes::len);
+            if taken > max {
+                return;
+            }
+        }
+    }));
+}
+
+/// How much of a refused body is taken where the settings' bound does not apply.
+pub(crate) const DISCARD_BYTES: usize = 1 << 20;
+/// How long a refused body may still arrive.
+const DISCARD_TIME: Duration = Duration::from_secs(2);

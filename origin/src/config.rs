@@ -1,0 +1,341 @@
+//! Settings: what was typed, checked into what may be served. All mistakes are told at once.
+
+use crate::grant::GrantKey;
+use clap::{Args, Parser, Subcommand};
+use sluice_protocol::chat::ChatBounds;
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Sluice's origin gate: serves a Qwen model and admits only what the hardware can hold.
+#[derive(Debug, Parser)]
+#[command(name = "sluice-origin", version, about, after_help = ENVIRONMENT)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What other parts of the program read from the environment.
+const ENVIRONMENT: &str = "\
+Environment besides the settings:
+  RUST_LOG                        what is logged to standard error, such as info or sluice_origin=debug
+  CANDLE_NUM_THREADS              threads that compute (default: one per physical core); 1 suits the built-in model
+  RAYON_NUM_THREADS               threads of the dense matrix products (default: one per core)
+  CANDLE_BARRIER_POOL_SPIN_LIMIT  how long idle compute threads spin (default: 25000); lower it on shared machines";
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a model until SIGTERM or SIGINT; a second signal ends at once. Prints one JSON line when ready
+    Serve(ServeArgs),
+    /// Print a new key pair for grants as one JSON line; the private half is the edge's secret
+    Keygen {
+        /// The key's name
+        #[arg(long, default_value = "k1")]
+        kid: String,
+    },
+    /// Write the built-in model `tiny` in Hugging Face's layout
+    Tiny {
+        /// A directory that does not exist yet
+        directory: PathBuf,
+    },
+}
+
+/// `serve`, as typed.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8081", env = "SLUICE_BIND")]
+    pub bind: String,
+    /// A public key that grants are signed with, KID=BASE64URL; at most two
+    #[arg(long = "grant-key", value_name = "KID=PUBLIC", env = "SLUICE_GRANT_KEYS", value_delimiter = ',')]
+    pub grant_keys: Vec<String>,
+    /// Serve without grants; loopback only, for local use
+    #[arg(long)]
+    pub open: bool,
+    /// A name and a directory in Hugging Face's layout; the built-in random model if left out
+    #[arg(long, value_name = "NAME=PATH", env = "SLUICE_MODEL")]
+    pub model: Option<String>,
+    /// Requests that run at once
+    #[arg(long, default_value_t = SLOTS, env = "SLUICE_SLOTS")]
+    pub slots: usize,
+    /// Requests that may wait for a slot
+    #[arg(long, default_value_t = QUEUE, env = "SLUICE_QUEUE")]
+    pub queue: usize,
+    /// How long a request may wait for a slot
+    #[arg(long, default_value_t = QUEUE_TIMEOUT_MS, env = "SLUICE_QUEUE_TIMEOUT_MS")]
+    pub queue_timeout_ms: u64,
+    /// How long a stopping origin lets requests finish
+    #[arg(long, default_value_t = DRAIN_TIMEOUT_MS, env = "SLUICE_DRAIN_TIMEOUT_MS")]
+    pub drain_timeout_ms: u64,
+    /// Largest request body, in bytes
+    #[arg(long, default_value_t = MAX_BODY, env = "SLUICE_MAX_BODY")]
+    pub max_body: usize,
+    /// How long a request's body may take to arrive
+    #[arg(long, default_value_t = BODY_TIMEOUT_MS, env = "SLUICE_BODY_TIMEOUT_MS")]
+    pub body_timeout_ms: u64,
+    /// How long a reader may take nothing before its answer ends
+    #[arg(long, default_value_t = STALL_TIMEOUT_MS, env = "SLUICE_STALL_TIMEOUT_MS")]
+    pub stall_timeout_ms: u64,
+    /// How long one step of the model may take before /ready says no
+    #[arg(long, default_value_t = HEARTBEAT_TIMEOUT_MS, env = "SLUICE_HEARTBEAT_TIMEOUT_MS")]
+    pub heartbeat_timeout_ms: u64,
+    /// max_tokens where a request names none
+    #[arg(long, default_value_t = DEFAULT_MAX_TOKENS, env = "SLUICE_DEFAULT_MAX_TOKENS")]
+    pub default_max_tokens: u32,
+    /// Largest max_tokens that a request may name
+    #[arg(long, default_value_t = MAX_TOKENS, env = "SLUICE_MAX_TOKENS")]
+    pub max_tokens: u32,
+    /// Directory for what the origin keeps; the user's cache directory if left out
+    #[arg(long, value_name = "DIR", env = "SLUICE_STATE")]
+    pub state: Option<PathBuf>,
+}
+
+// The defaults, in the order of the settings.
+const SLOTS: usize = 4;
+const QUEUE: usize = 16;
+const QUEUE_TIMEOUT_MS: u64 = 30_000;
+const DRAIN_TIMEOUT_MS: u64 = 30_000;
+const MAX_BODY: usize = 1 << 20;
+const BODY_TIMEOUT_MS: u64 = 10_000;
+const STALL_TIMEOUT_MS: u64 = 30_000;
+const HEARTBEAT_TIMEOUT_MS: u64 = 30_000;
+const DEFAULT_MAX_TOKENS: u32 = 512;
+const MAX_TOKENS: u32 = 32_768;
+
+/// What an origin runs by. Everything in it may be served.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// Who may call.
+    pub access: Access,
+    /// Requests that run at once, at least 1.
+    pub slots: usize,
+    /// Requests that may wait.
+    pub queue: usize,
+    /// How long a request may wait.
+    pub queue_timeout: Duration,
+    /// How long [`crate::RunningOrigin::drain`] lets requests finish.
+    pub drain_timeout: Duration,
+    /// Largest body in bytes.
+    pub max_body: usize,
+    /// How long a body may take.
+    pub body_timeout: Duration,
+    /// How long a reader may take nothing.
+    pub stall_timeout: Duration,
+    /// How old the engine's last beat may be before `/ready` says no.
+    pub heartbeat_timeout: Duration,
+    /// Bounds of `max_tokens`.
+    pub bounds: ChatBounds,
+}
+
+impl Config {
+    /// The default settings for an origin in the same process: loopback, a free port, no grants.
+    pub fn local() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            access: Access::Open,
+            slots: SLOTS,
+            queue: QUEUE,
+            queue_timeout: Duration::from_millis(QUEUE_TIMEOUT_MS),
+            drain_timeout: Duration::from_millis(DRAIN_TIMEOUT_MS),
+            max_body: MAX_BODY,
+            body_timeout: Duration::from_millis(BODY_TIMEOUT_MS),
+            stall_timeout: Duration::from_millis(STALL_TIMEOUT_MS),
+            heartbeat_timeout: Duration::from_millis(HEARTBEAT_TIMEOUT_MS),
+            bounds: ChatBounds { default_max_tokens: DEFAULT_MAX_TOKENS, max_max_tokens: MAX_TOKENS },
+        }
+    }
+}
+
+/// Who may call an origin.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// Anybody who can reach it. Loopback only.
+    Open,
+    /// Whoever brings a grant signed with one of these keys: one, or two while keys are exchanged.
+    Granted(Vec<GrantKey>),
+}
+
+/// The model to serve, as the settings name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelChoice {
+    /// The built-in random model.
+    Tiny {
+        /// Where the settings say to keep it.
+        state: Option<PathBuf>,
+    },
+    /// A directory in Hugging Face's layout.
+    Directory {
+        /// The name that requests call it by.
+        name: String,
+        /// Where it is.
+        path: PathBuf,
+    },
+}
+
+/// Every mistake in the settings.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigErrors(pub Vec<String>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the settings cannot be served:")?;
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+/// More slots than this are a mistake: every one holds a sequence's memory.
+const MAX_SLOTS: usize = 1024;
+/// More waiting than this is a mistake: nobody's patience lasts that long.
+const MAX_QUEUE: usize = 65_536;
+/// Bodies are held in memory, one per place.
+const MOST_BODY: usize = 64 << 20;
+/// No wait is longer than a day.
+const MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
+impl ServeArgs {
+    /// Checks everything, and tells every mistake that there is.
+    pub fn check(self) -> Result<(Config, ModelChoice), ConfigErrors> {
+        let mut mistakes = Vec::new();
+        let bind = match self.bind.to_socket_addrs().map(|mut found| found.next()) {
+            Ok(Some(address)) => Some(address),
+            _ => {
+                mistakes.push(format!("--bind {}: not an address with a port, such as 127.0.0.1:8081", self.bind));
+                None
+            }
+        };
+        let access = self.access(bind, &mut mistakes);
+        let model = self.model_choice(&mut mistakes);
+        let mut number = |name: &str, value: u64, least: u64, most: u64| {
+            if !(least..=most).contains(&value) {
+                mistakes.push(format!("--{name} {value}: must be from {least} to {most}"));
+            }
+        };
+        number("slots", self.slots as u64, 1, MAX_SLOTS as u64);
+        number("queue", self.queue as u64, 0, MAX_QUEUE as u64);
+        number("max-body", self.max_body as u64, 1, MOST_BODY as u64);
+        number("max-tokens", self.max_tokens.into(), 1, u32::MAX.into());
+        number("default-max-tokens", self.default_max_tokens.into(), 1, self.max_tokens.into());
+        number("queue-timeout-ms", self.queue_timeout_ms, 0, MAX_MS);
+        number("drain-timeout-ms", self.drain_timeout_ms, 0, MAX_MS);
+        number("body-timeout-ms", self.body_timeout_ms, 1, MAX_MS);
+        number("stall-timeout-ms", self.stall_timeout_ms, 1, MAX_MS);
+        // The idle engine beats ten times a second.
+        number("heartbeat-timeout-ms", self.heartbeat_timeout_ms, 250, MAX_MS);
+        let (Some(bind), Some(access), Some(model), true) = (bind, access, model, mistakes.is_empty()) else {
+            return Err(ConfigErrors(mistakes));
+        };
+        let config = Config {
+            bind,
+            access,
+            slots: self.slots,
+            queue: self.queue,
+            queue_timeout: Duration::from_millis(self.queue_timeout_ms),
+            drain_timeout: Duration::from_millis(self.drain_timeout_ms),
+            max_body: self.max_body,
+            body_timeout: Duration::from_millis(self.body_timeout_ms),
+            stall_timeout: Duration::from_millis(self.stall_timeout_ms),
+            heartbeat_timeout: Duration::from_millis(self.heartbeat_timeout_ms),
+            bounds: ChatBounds { default_max_tokens: self.default_max_tokens, max_max_tokens: self.max_tokens },
+        };
+        Ok((config, model))
+    }
+
+    fn access(&self, bind: Option<SocketAddr>, mistakes: &mut Vec<String>) -> Option<Access> {
+        let texts: Vec<&String> = self.grant_keys.iter().filter(|text| !text.is_empty()).collect();
+        let mut keys: Vec<GrantKey> = Vec::new();
+        for text in &texts {
+            match text.parse::<GrantKey>() {
+                Ok(key) if keys.iter().any(|other| other.kid() == key.kid()) => {
+                    mistakes.push(format!("--grant-key: two keys are named {}", key.kid()));
+                }
+                Ok(key) => keys.push(key),
+                Err(why) => mistakes.push(format!("--grant-key: {why}")),
+            }
+        }
+        if texts.len() > 2 {
+            mistakes.push("--grant-key: at most two keys live at once".into());
+        }
+        match (self.open, texts.is_empty()) {
+            (false, true) => {
+                mistakes.push(
+                    "nobody may call: give --grant-key KID=PUBLIC (see `sluice-origin keygen`), or --open for local use"
+                        .into(),
+                );
+                None
+            }
+            (true, false) => {
+                mistakes.push("--open and --grant-key exclude each other".into());
+                None
+            }
+            (true, true) if bind.is_some_and(|bind| !bind.ip().is_loopback()) => {
+                mistakes.push(format!("--open serves anybody, so --bind must be loopback and not {}", self.bind));
+                None
+            }
+            (true, true) => Some(Access::Open),
+            (false, false) => Some(Access::Granted(keys)),
+        }
+    }
+
+    fn model_choice(&self, mistakes: &mut Vec<String>) -> Option<ModelChoice> {
+        let Some(text) = &self.model else { return Some(ModelChoice::Tiny { state: self.state.clone() }) };
+        match text.split_once('=') {
+            Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+                Some(ModelChoice::Directory { name: name.to_owned(), path: path.into() })
+            }
+            _ if text == "tiny" => Some(ModelChoice::Tiny { state: self.state.clone() }),
+            _ => {
+                mistakes.push(format!("--model {text}: must be NAME=PATH, or tiny"));
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(arguments: &[&str]) -> Result<(Config, ModelChoice), Vec<String>> {
+        let cli = Cli::try_parse_from(["sluice-origin", "serve"].iter().chain(arguments)).unwrap();
+        match cli.command {
+            Command::Serve(arguments) => arguments.check().map_err(|errors| errors.0),
+            _ => panic!("not serve"),
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told() {
+        let mistakes =
+            check(&["--bind", "nowhere", "--slots", "0", "--model", "x", "--max-body", "0", "--grant-key", "a=b"]);
+        let mistakes = mistakes.unwrap_err();
+        for word in ["--bind", "--slots", "--model", "--max-body", "--grant-key"] {
+            assert!(mistakes.iter().any(|mistake| mistake.contains(word)), "{word}: {mistakes:?}");
+        }
+    }
+
+    #[test]
+    fn who_may_call_is_never_left_open() {
+        assert!(check(&[]).unwrap_err()[0].contains("--open"));
+        assert!(check(&["--open", "--bind", "0.0.0.0:0"]).unwrap_err()[0].contains("loopback"));
+        assert!(matches!(check(&["--open"]).unwrap().0.access, Access::Open));
+        let keys: Vec<String> = (0..3).map(|n| format!("k{n}={}", crate::grant::generate_key().1)).collect();
+        assert!(
+            matches!(check(&["--grant-key", &keys[..2].join(",")]).unwrap().0.access, Access::Granted(k) if k.len() == 2)
+        );
+        assert!(check(&["--grant-key", &keys.join(",")]).unwrap_err()[0].contains("at most two"));
+        assert!(check(&["--open", "--grant-key", &keys[0]]).unwrap_err()[0].contains("exclude"));
+        assert!(check(&["--grant-key", &keys[0], "--grant-key", &keys[0]]).unwrap_err()[0].contains("two keys"));
+    }
+
+    #[test]
+    fn a_model_is_named() {
+        let (_, model) = check(&["--open", "--model", "qwen=/models/q"]).unwrap();
+        assert_eq!(model, ModelChoice::Directory { name: "qwen".into(), path: "/models/q".into() });
+        assert_eq!(check(&["--open"]).unwrap().1, ModelChoice::Tiny { state: None });
+    }
+}

@@ -1,0 +1,96 @@
+//! What the engine asks of a model: rows of several sequences in, logits of the rows that sample out.
+//!
+//! The trait is written for a packed forward pass, where the rows of one step are one matrix. A model that computes row
+//! by row (such as [`super::candle`]) is a correct implementation of it and a slow one.
+
+/// A model with room for several sequences, each in a slot of its own that holds what the model remembers of it.
+pub trait Model: Send {
+    /// The most tokens (prompt and answer) that one slot can hold.
+    fn context_length(&self) -> usize;
+
+    /// How many logits a sampling row has.
+    fn vocab_size(&self) -> usize;
+
+    /// How many sequences there is room for. Slots are numbered from 0.
+    fn slots(&self) -> usize;
+
+    /// Computes one step.
+    ///
+    /// No two rows have the same slot. A slot's rows come in order and without gaps: the first after a
+    /// [`Self::release`] has position 0. For every row with [`Row::sample`] set, `logits` gets the logits after its last token, or
+    /// a failure of that row alone. An error means that every row of the step failed; the engine releases their slots.
+    fn step(&mut self, rows: &[Row<'_>], logits: &mut Logits) -> Result<(), ModelError>;
+
+    /// Forgets the sequence in a slot. Also called for a slot in which nothing ran yet, and after an error or a panic.
+    fn release(&mut self, slot: usize);
+}
+
+/// One sequence's share of a step: a chunk of its prompt, or the token that it sampled last.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// Where the sequence lives.
+    pub slot: usize,
+    /// How many tokens of the sequence came before.
+    pub position: usize,
+    /// At least one token.
+    pub tokens: &'a [u32],
+    /// Whether the logits after the last token are wanted.
+    pub sample: bool,
+}
+
+/// A step that failed as a whole. The text is for the log and holds no prompt.
+#[derive(Debug, thiserror::Error)]
+#[error("the model failed: {0}")]
+pub struct ModelError(pub String);
+
+/// What a step computed, by row. Kept from step to step so that nothing is allocated in between.
+#[derive(Debug, Default)]
+pub struct Logits {
+    vocab: usize,
+    values: Vec<f32>,
+    rows: Vec<Outcome>,
+}
+
+#[derive(Debug, Default)]
+enum Outcome {
+    #[default]
+    Missing,
+    At(usize),
+    Failed(String),
+}
+
+impl Logits {
+    /// Makes room for the rows of a new step.
+    pub(crate) fn reset(&mut self, rows: usize, vocab: usize) {
+        self.vocab = vocab;
+        self.values.clear();
+        self.rows.clear();
+        self.rows.resize_with(rows, Outcome::default);
+    }
+
+    /// The row's logits, to be filled in. `row` is its index in the step's rows.
+    ///
+    /// Panics if the step has no such row; the engine treats that as a failed step.
+    pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        let start = self.values.len();
+        self.values.resize(start + self.vocab, 0.0);
+        self.rows[row] = Outcome::At(start);
+        &mut self.values[start..]
+    }
+
+    /// Says that this row alone failed; the others of the step are good. The text is for the log and holds no prompt.
+    ///
+    /// Panics if the step has no such row; the engine treats that as a failed step.
+    pub fn fail(&mut self, row: usize, why: impl Into<String>) {
+        self.rows[row] = Outcome::Failed(why.into());
+    }
+
+    /// What became of a row: its logits, nothing (it was not to be sampled, or the model left it out), or why it failed.
+    pub(crate) fn row(&self, row: usize) -> Result<Option<&[f32]>, &str> {
+        match &self.rows[row] {
+            Outcome::Missing => Ok(None),
+            Outcome::At(start) => Ok(Some(&self.values[*start..*start + self.vocab])),
+            Outcome::Failed(why) => Err(why),
+        }
+    }
+}

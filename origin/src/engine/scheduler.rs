@@ -1,0 +1,205 @@
+//! Which rows run in a step, and which sequences end before it. Pure: time is an argument.
+
+use std::time::{Duration, Instant};
+
+/// Chooses the rows of a step: one token for every sequence that is answering, and chunks of prompts within a budget.
+///
+/// Prompts take turns: the step after one starts with the prompt after the last that was served, so that a long prompt
+/// does not hold back a short one by more than its own share.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    chunk: usize,
+    budget: usize,
+    turn: u64,
+}
+
+/// One sequence, as far as the choice depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    /// Grows with every sequence that starts; gives the prompts their order.
+    pub(crate) order: u64,
+    /// Tokens of the prompt.
+    pub(crate) prompt: usize,
+    /// Tokens that the model has seen.
+    pub(crate) done: usize,
+    /// Whether a sampled token could be handed on. A sequence whose reader is slow waits and holds nobody up.
+    pub(crate) ready: bool,
+}
+
+/// One row of the coming step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Planned {
+    /// Index in the list of sequences.
+    pub(crate) index: usize,
+    /// The position of the row's first token.
+    pub(crate) start: usize,
+    /// How many tokens.
+    pub(crate) len: usize,
+    /// Whether a token is sampled after it: always, except after a chunk that is not the prompt's last.
+    pub(crate) sample: bool,
+}
+
+impl Scheduler {
+    /// `chunk`: the most tokens of one prompt in a step; a leaving client frees its slot after at most this much work.
+    /// `budget`: the most prompt tokens in a step, of all prompts together. Both at least 1.
+    pub(crate) fn new(chunk: usize, budget: usize) -> Self {
+        debug_assert!(chunk > 0 && budget > 0);
+        Self { chunk, budget, turn: 0 }
+    }
+
+    /// The rows of the next step, in the sequences' order. Empty if nothing can run.
+    pub(crate) fn plan(&mut self, sequences: &[Progress]) -> Vec<Planned> {
+        let mut rows: Vec<Planned> = Vec::with_capacity(sequences.len());
+        let mut prompts: Vec<usize> = Vec::new();
+        for (index, sequence) in sequences.iter().enumerate() {
+            if !sequence.ready {
+                continue;
+            }
+            if sequence.done < sequence.prompt {
+                prompts.push(index);
+            } else {
+                rows.push(Planned { index, start: sequence.done, len: 1, sample: true });
+            }
+        }
+        // Those after the last one served first, then from the beginning.
+        prompts.sort_by_key(|index| {
+            let order = sequences[*index].order;
+            (order < self.turn, order)
+        });
+        let mut budget = self.budget;
+        for index in prompts {
+            let sequence = sequences[index];
+            let len = (sequence.prompt - sequence.done).min(self.chunk).min(budget);
+            if len == 0 {
+                break;
+            }
+            budget -= len;
+            self.turn = sequence.order + 1;
+            let sample = sequence.done + len == sequence.prompt;
+            rows.push(Planned { index, start: sequence.done, len, sample });
+        }
+        rows.sort_by_key(|row| row.index);
+        rows
+    }
+}
+
+/// Why a sequence ends before its next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Nobody reads any more.
+    Left,
+    /// Its deadline has come.
+    Deadline,
+    /// Its reader has not taken a token for too long.
+    Stalled,
+}
+
+/// What decides whether a sequence goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// Whether the reader is gone.
+    pub(crate) left: bool,
+    /// When it has to be over.
+    pub(crate) deadline: Option<Instant>,
+    /// Since when its reader takes nothing.
+    pub(crate) parked_since: Option<Instant>,
+}
+
+/// Looks at one sequence before a step.
+pub(crate) fn cut(standing: Standing, stall: Duration, now: Instant) -> Option<Cut> {
+    if standing.left {
+        Some(Cut::Left)
+    } else if standing.deadline.is_some_and(|deadline| deadline <= now) {
+        Some(Cut::Deadline)
+    } else if standing.parked_since.is_some_and(|since| now.saturating_duration_since(since) >= stall) {
+        Some(Cut::Stalled)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn answering(order: u64) -> Progress {
+        Progress { order, prompt: 3, done: 7, ready: true }
+    }
+
+    fn reading(order: u64, prompt: usize) -> Progress {
+        Progress { order, prompt, done: 0, ready: true }
+    }
+
+    #[test]
+    fn answers_and_prompts_share_a_step() {
+        let rows = Scheduler::new(256, 512).plan(&[answering(0), reading(1, 300), reading(2, 10)]);
+        assert_eq!(
+            rows,
+            [
+                Planned { index: 0, start: 7, len: 1, sample: true },
+                Planned { index: 1, start: 0, len: 256, sample: false },
+                Planned { index: 2, start: 0, len: 10, sample: true },
+            ]
+        );
+    }
+
+    #[test]
+    fn a_slow_reader_runs_nothing() {
+        let parked = Progress { ready: false, ..answering(0) };
+        assert_eq!(Scheduler::new(256, 512).plan(&[parked]), []);
+    }
+
+    #[test]
+    fn prompts_take_turns_when_the_budget_is_short() {
+        let mut scheduler = Scheduler::new(4, 4);
+        let mut sequences = [reading(0, 100), reading(1, 100), reading(2, 100)];
+        let mut served = Vec::new();
+        for _ in 0..6 {
+            for row in scheduler.plan(&sequences) {
+                served.push(row.index);
+                sequences[row.index].done += row.len;
+            }
+        }
+        assert_eq!(served, [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn cuts_in_order_of_weight() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(9);
+        let standing = Standing { left: false, deadline: Some(later), parked_since: Some(now) };
+        let stall = Duration::from_secs(5);
+        assert_eq!(cut(standing, stall, now), None);
+        assert_eq!(cut(standing, stall, now + stall), Some(Cut::Stalled));
+        assert_eq!(cut(standing, stall, later), Some(Cut::Deadline));
+        assert_eq!(cut(Standing { left: true, ..standing }, stall, now), Some(Cut::Left));
+    }
+
+    proptest! {
+        #[test]
+        fn steps_are_bounded_and_prompts_complete(
+            prompts in proptest::collection::vec(1usize..700, 1..6),
+            chunk in 1usize..300,
+            budget in 1usize..600,
+        ) {
+            let mut scheduler = Scheduler::new(chunk, budget);
+            let mut sequences: Vec<_> = prompts.iter().enumerate().map(|(i, n)| reading(i as u64, *n)).collect();
+            let mut steps = 0usize;
+            while sequences.iter().any(|s| s.done < s.prompt) {
+                let rows = scheduler.plan(&sequences);
+                let prefill: usize = rows.iter().filter(|r| r.start < sequences[r.index].prompt).map(|r| r.len).sum();
+                prop_assert!(prefill >= 1 && prefill <= budget);
+                for row in rows {
+                    let sequence = &mut sequences[row.index];
+                    prop_assert_eq!(row.start, sequence.done);
+                    prop_assert!(row.len >= 1 && row.len <= chunk);
+                    sequence.done += row.len;
+                    prop_assert_eq!(row.sample, sequence.done >= sequence.prompt);
+                }
+                steps += 1;
+                prop_assert!(steps <= prompts.iter().sum::<usize>());
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The `sluice-origin` program: settings, start, signals.
+//!
+//! Standard output carries one JSON line; everything else goes to standard error.
+
+use clap::Parser;
+use serde_json::json;
+use sluice_origin::config::{Cli, Command, Config, ModelChoice, ServeArgs};
+use sluice_origin::engine::candle::{CandleModel, LoadError};
+use sluice_origin::engine::tiny;
+use sluice_origin::{Backend, Origin, Text, generate_key};
+use std::path::Path;
+use std::process::ExitCode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// The settings are wrong (sysexits.h).
+const USAGE: u8 = 64;
+/// Something else failed.
+const FAILURE: u8 = 1;
+/// A second signal came before the origin was drained.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no mistakes.
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    match cli.command {
+        Command::Serve(arguments) => serve(arguments),
+        Command::Keygen { kid } => {
+            let (private, public) = generate_key();
+            println!("{}", json!({"kid": kid, "private": private, "public": public}));
+            ExitCode::SUCCESS
+        }
+        Command::Tiny { directory } => report(tiny::ensure(&directory)),
+    }
+}
+
+fn serve(arguments: ServeArgs) -> ExitCode {
+    let (config, model) = match arguments.check() {
+        Ok(checked) => checked,
+        Err(mistakes) => {
+            eprintln!("sluice-origin: {mistakes}");
+            return USAGE.into();
+        }
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // The engine's threads compute; these two only carry bytes, and two more tokenise.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(4).enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let code = runtime.block_on(run(config, model));
+            // A step or a load that still runs is not waited for.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => report(Err(error)),
+    }
+}
+
+async fn run(config: Config, choice: ModelChoice) -> ExitCode {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return report(Err(error)),
+    };
+    let (bind, slots) = (config.bind, config.slots);
+    let origin = match Origin::bind(config).await {
+        Ok(origin) => origin,
+        Err(error) => return report(Err(format!("cannot listen on {bind}: {error}"))),
+    };
+    let loading = tokio::task::spawn_blocking(move || load(choice, slots));
+    let backend = tokio::select! {
+        loaded = loading => loaded,
+        () = signals.next() => return ExitCode::SUCCESS,
+    };
+    match backend {
+        Ok(Ok(backend)) => {
+            if let Err(error) = origin.serve(backend) {
+                return report(Err(error));
+            }
+        }
+        Ok(Err(error)) => return report(Err(error)),
+        Err(error) => return report(Err(error)),
+    }
+    println!("{}", json!({"event": "listening", "url": origin.url()}));
+    signals.next().await;
+    tokio::select! {
+        () = origin.drain() => ExitCode::SUCCESS,
+        () = signals.next() => INTERRUPTED.into(),
+    }
+}
+
+fn load(choice: ModelChoice, slots: usize) -> Result<Backend, LoadError> {
+    let from = |name: String, path: &Path| {
+        let text = Text::load(path)?;
+        Ok(Backend { name, model: Box::new(CandleModel::load(path, slots)?), text })
+    };
+    match choice {
+        ModelChoice::Directory { name, path } => from(name, &path),
+        ModelChoice::Tiny { state } => {
+            let directory = tiny::default_directory(state.as_deref()).ok_or_else(LoadError::no_home)?;
+            tiny::ensure(&directory)?;
+            from("tiny".into(), &directory)
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn report<E: std::fmt::Display>(outcome: Result<(), E>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sluice-origin: {error}");
+            FAILURE.into()
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! queue, the shell: wakes who is next, keeps the clock, and gives every place back exactly once.
+
+use crate::admission::{Admission, Answer, Ticket};
+use sluice_protocol::Millis;
+use sluice_protocol::capacity::Capacity;
+use sluice_protocol::refusal::{Reason, Refusal};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, oneshot};
+
+/// The origin's places, shared by all requests.
+pub(crate) struct Queue {
+    start: Instant,
+    patience: Duration,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+struct State {
+    admission: Admission,
+    wakers: HashMap<Ticket, oneshot::Sender<Wake>>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+enum Wake {
+    Run,
+    Expired,
+    Closed,
+}
+
+impl Queue {
+    /// `patience`: how long anybody may wait.
+    pub(crate) fn new(slots: usize, queue: usize, patience: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            start: Instant::now(),
+            patience,
+            state: Mutex::new(State { admission: Admission::new(slots, queue), wakers: HashMap::new(), closed: false }),
+            changed: Notify::new(),
+        })
+    }
+
+    /// Takes a place, or is refused with the time after which there should be one. Never waits.
+    ///
+    /// `deadline`: when the request has to be over; it bounds the wait too.
+    pub(crate) fn ask(
+        self: &Arc<Self>,
+        account: &str,
+        priority: u8,
+        deadline: Option<Instant>,
+    ) -> Result<Place, Refusal> {
+        let patience = Instant::now() + self.patience;
+        let until = deadline.map_or(patience, |deadline| deadline.min(patience));
+        let mut state = self.lock();
+        if state.closed {
+            return Err(draining());
+        }
+        let now = self.now();
+        self.expire_locked(&mut state, now);
+        let answer = state.admission.ask(account, priority, self.millis(until), now);
+        let held = |ticket| Held {
+            queue: Arc::clone(self),
+            ticket,
+            served: AtomicBool::new(false),
+            released: AtomicBool::new(false),
+        };
+        match answer {
+            Answer::Run(ticket) => Ok(Place { held: held(ticket), turn: None, until, deadline }),
+            Answer::Wait(ticket) => {
+                let (waker, turn) = oneshot::channel();
+                state.wakers.insert(ticket, waker);
+                Ok(Place { held: held(ticket), turn: Some(turn), until, deadline })
+            }
+            Answer::Full(wait) => {
+                let full = Refusal::new(Reason::Overloaded, "All slots and all places in the queue are taken.");
+                Err(match wait {
+                    Some(wait) => full.with_retry_after_ms(wait),
+                    None => full,
+                })
+            }
+        }
+    }
+
+    /// The places of this moment.
+    pub(crate) fn capacity(&self) -> Capacity {
+        self.lock().admission.capacity()
+    }
+
+    /// Refuses everybody who waits or will ask. Who runs goes on.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        for (_, waker) in state.wakers.drain() {
+            // Whoever is gone gives its place back by itself.
+            let _ = waker.send(Wake::Closed);
+        }
+    }
+
+    /// Waits until nobody has a place.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.lock().admission.is_idle() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn expire(&self) {
+        let now = self.now();
+        self.expire_locked(&mut self.lock(), now);
+    }
+
+    fn expire_locked(&self, state: &mut State, now: Millis) {
+        for ticket in state.admission.expire(now) {
+            if let Some(waker) = state.wakers.remove(&ticket) {
+                let _ = waker.send(Wake::Expired);
+            }
+        }
+    }
+
+    fn leave(&self, ticket: Ticket, served: bool) {
+        let mut state = self.lock();
+        state.wakers.remove(&ticket);
+        let now = self.now();
+        if let Some(next) = state.admission.leave(ticket, served, now)
+            && let Some(waker) = state.wakers.remove(&next)
+        {
+            // If it has just gone, its own `leave` passes the slot on.
+            let _ = waker.send(Wake::Run);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in a critical section panics halfway through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Millis {
+        self.millis(Instant::now())
+    }
+
+    fn millis(&self, instant: Instant) -> Millis {
+        Millis::try_from(instant.saturating_duration_since(self.start).as_millis()).unwrap_or(Millis::MAX)
+    }
+}
+
+/// A place, running or waiting. Dropping it gives it back.
+pub(crate) struct Place {
+    held: Held,
+    turn: Option<oneshot::Receiver<Wake>>,
+    until: Instant,
+    deadline: Option<Instant>,
+}
+
+/// A slot. It is given back once, by whichever comes first: the drop of the permit, or that of [`Self::release_on_end`].
+pub(crate) struct Permit {
+    held: Arc<Held>,
+}
+
+struct Held {
+    queue: Arc<Queue>,
+    ticket: Ticket,
+    served: AtomicBool,
+    released: AtomicBool,
+}
+
+impl Place {
+    /// Waits for the slot. Refuses when the queue's patience or the request's deadline is over, or the origin stops.
+    pub(crate) async fn ready(mut self) -> Result<Permit, Refusal> {
+        if let Some(mut turn) = self.turn.take() {
+            let timer = tokio::time::sleep_until(self.until.into());
+            tokio::pin!(timer);
+            let wake = tokio::select! {
+                biased;
+                wake = &mut turn => wake,
+                () = timer => {
+                    // Takes this place out, unless its turn came in this very moment: either way the waker has been used.
+                    self.held.queue.expire();
+                    turn.await
+                }
+            };
+            match wake {
+                Ok(Wake::Run) => {}
+                Ok(Wake::Closed) => return Err(draining()),
+                Ok(Wake::Expired) | Err(_) => return Err(self.expired()),
+            }
+        }
+        Ok(Permit { held: Arc::new(self.held) })
+    }
+
+    fn expired(&self) -> Refusal {
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Refusal::new(Reason::DeadlineExceeded, "The deadline passed while the request waited for a slot.");
+        }
+        let refusal = Refusal::new(Reason::QueueTimeout, "No slot became free in time.");
+        match self.held.queue.lock().admission.retry_after() {
+            Some(wait) => refusal.with_retry_after_ms(wait),
+            None => refusal,
+        }
+    }
+}
+
+impl Permit {
+    /// Something that gives the slot back when it is dropped, for the engine to hold: the slot is free as soon as the
+    /// sequence is over, even if its reader is still busy with the rest. Also says that the slot was really used.
+    pub(crate) fn release_on_end(&self) -> Box<dyn Send> {
+        self.held.served.store(true, Ordering::Relaxed);
+        Box::new(Self { held: Arc::clone(&self.held) })
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.held.release();
+    }
+}
+
+impl Held {
+    fn release(&self) {
+        if !self.released.swap(true, Ordering::Relaxed) {
+            self.queue.leave(self.ticket, self.served.load(Ordering::Relaxed));
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+pub(crate) fn draining() -> Refusal {
+    Refusal::new(Reason::Draining, "The origin is stopping. Try again: another one will answer.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_slot_goes_to_the_next_on_every_exit() {
+        let queue = Queue::new(1, 2, LONG);
+        let first = queue.ask("a", 0, None).unwrap().ready().await.unwrap();
+        let leaver = queue.ask("a", 0, None).unwrap();
+        let waiter = queue.ask("a", 0, None).unwrap();
+        assert_eq!(queue.capacity().queued, 2);
+        assert_eq!(queue.ask("a", 0, None).err().map(|refusal| refusal.reason), Some(Reason::Overloaded));
+        drop(leaver);
+        assert_eq!(queue.capacity().queued, 1);
+        drop(first);
+        let second = waiter.ready().await.unwrap();
+        assert_eq!(queue.capacity().free, 0);
+        drop(second);
+        queue.idle().await;
+        assert_eq!(queue.capacity().free, 1);
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_comes_while_its_owner_leaves_is_passed_on() {
+        let queue = Queue::new(1, 2, LONG);
+        let first = queue.ask("a", 0, None).unwrap();
+        let leaver = queue.ask("a", 0, None).unwrap();
+        let waiter = queue.ask("a", 0, None).unwrap();
+        // The leaver's turn has come, and nobody has looked at it.
+        drop(first);
+        drop(leaver);
+        assert!(waiter.ready().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whichever_ends_first_gives_the_slot_back_once() {
+        let queue = Queue::new(1, 0, LONG);
+        for engine_first in [true, false] {
+            let permit = queue.ask("a", 0, None).unwrap().ready().await.unwrap();
+            let guard = permit.release_on_end();
+            if engine_first {
+                drop(guard);
+                assert_eq!(queue.capacity().free, 1);
+                drop(permit);
+            } else {
+                drop(permit);
+                assert_eq!(queue.capacity().free, 1);
+                drop(guard);
+            }
+            assert_eq!(queue.capacity().free, 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_and_deadline_end_the_wait() {
+        let queue = Queue::new(1, 2, Duration::ZERO);
+        let _first = queue.ask("a", 0, None).unwrap();
+        let waiter = queue.ask("a", 0, None).unwrap();
+        assert_eq!(waiter.ready().await.err().map(|refusal| refusal.reason), Some(Reason::QueueTimeout));
+        let waiter = queue.ask("a", 0, Some(Instant::now())).unwrap();
+        assert_eq!(waiter.ready().await.err().map(|refusal| refusal.reason), Some(Reason::DeadlineExceeded));
+        assert_eq!(queue.capacity().queued, 0);
+    }
+
+    #[tokio::test]
+    async fn closing_refuses_who_waits_and_who_comes() {
+        let queue = Queue::new(1, 2, LONG);
+        let first = queue.ask("a", 0, None).unwrap().ready().await;
+        let waiter = queue.ask("a", 0, None).unwrap();
+        queue.close();
+        assert_eq!(waiter.ready().await.err().map(|refusal| refusal.reason), Some(Reason::Draining));
+        assert_eq!(queue.ask("a", 0, None).err().map(|refusal| refusal.reason), Some(Reason::Draining));
+        assert!(first.is_ok());
+    }
+}

@@ -1,0 +1,315 @@
+//! request: from HTTP to a typed, bounded call, and through the walk: grant, queue, generate, stream.
+
+use crate::body::{DISCARD_BYTES, check_head, discard, read};
+use crate::generate::{Answering, Part};
+use crate::grant;
+use crate::metrics;
+use crate::origin::{Loaded, Shared};
+use crate::respond::{RefusalCode, events, json, refuse, stamp, typed};
+use crate::stream;
+use crate::{engine, now_millis};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{HeaderMap, HeaderValue};
+use axum::http::request::Parts;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use sluice_protocol::chat::{ChatCompletion, ChatRequest, Choice, Message, ModelEntry, ModelList, Role};
+use sluice_protocol::grant::GrantClaims;
+use sluice_protocol::header;
+use sluice_protocol::id::RequestId;
+use sluice_protocol::refusal::{Reason, Refusal};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::{Instrument, Span, info_span};
+
+/// All routes of an origin.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let only = |methods: &'static str| {
+        move |request: Request| async move {
+            let (parts, body) = request.into_parts();
+            discard(&parts.headers, body, DISCARD_BYTES);
+            let refusal = Refusal::new(Reason::MethodNotAllowed, "This path does not have this method.");
+            refuse(&refusal.with_allow(methods))
+        }
+    };
+    Router::new()
+        .route("/v1/chat/completions", post(chat).fallback(only("POST")))
+        .route("/v1/models", get(models).fallback(only("GET, HEAD")))
+        .route("/health", get(health).fallback(only("GET, HEAD")))
+        .route("/ready", get(ready).fallback(only("GET, HEAD")))
+        .route("/capacity", get(capacity).fallback(only("GET, HEAD")))
+        .route("/metrics", get(measures).fallback(only("GET, HEAD")))
+        .fallback(not_found)
+        .layer(from_fn_with_state(Arc::clone(&shared), stamped))
+        .with_state(shared)
+}
+
+/// Around every route: an id, the capacity of the moment the response is ready, and 500 instead of a dropped connection.
+async fn stamped(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let mut response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+        refuse(&Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("a handler panicked"))
+    });
+    if let Some(RefusalCode(code)) = response.extensions().get() {
+        shared.metrics.refused(code);
+    }
+    stamp(&mut response, RequestId(crate::random_bytes()), shared.queue.capacity());
+    response
+}
+
+async fn not_found(request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    discard(&parts.headers, body, DISCARD_BYTES);
+    refuse(&Refusal::new(Reason::NotFound, "There is no such path."))
+}
+
+/// The process lives.
+async fn health() -> Response {
+    json(&serde_json::json!({"status": "ok"}))
+}
+
+/// Requests would be served now.
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    let age = match shared.serving() {
+        Ok(loaded) => loaded.engine.beat_age(),
+        Err(refusal) => return refuse(&refusal),
+    };
+    if age > shared.config.heartbeat_timeout {
+        let hung = Refusal::new(Reason::OriginSilent, "The engine does not move.");
+        return refuse(&hung.with_detail(format!("the last beat was {} ms ago", age.as_millis())));
+    }
+    json(&serde_json::json!({"status": "ready"}))
+}
+
+async fn capacity(State(shared): State<Arc<Shared>>) -> Response {
+    json(&shared.queue.capacity())
+}
+
+async fn measures(State(shared): State<Arc<Shared>>) -> Response {
+    let engine = shared.loaded().map(|loaded| &loaded.engine);
+    let text = shared.metrics.encode(shared.queue.capacity(), engine);
+    typed(text, HeaderValue::from_static(metrics::CONTENT_TYPE))
+}
+
+async fn models(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    walk(&shared, &parts, body, list_models).await
+}
+
+async fn chat(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    walk(&shared, &parts, body, answer).await
+}
+
+/// A caller, as its grant names it; or anybody, on an open origin.
+struct Caller {
+    id: RequestId,
+    claims: Option<GrantClaims>,
+    arrived: Instant,
+    deadline: Option<Instant>,
+}
+
+/// One call on its way: what a step needs to know.
+struct Call<'a> {
+    shared: &'a Arc<Shared>,
+    loaded: &'a Arc<Loaded>,
+    parts: &'a Parts,
+    caller: &'a Caller,
+}
+
+/// What the routes with grants have in common: the origin serves, the caller is known, a refusal leaves no body behind.
+async fn walk<F>(shared: &Arc<Shared>, parts: &Parts, mut body: Body, step: F) -> Response
+where
+    F: AsyncFnOnce(Call<'_>, &mut Body) -> Result<Response, Refusal>,
+{
+    let span = info_span!("request", id = tracing::field::Empty);
+    let mut id = None;
+    let outcome = async {
+        let loaded = shared.serving()?;
+        let caller = caller(shared, &parts.headers)?;
+        id = Some(caller.id);
+        Span::current().record("id", tracing::field::display(caller.id));
+        step(Call { shared, loaded, parts, caller: &caller }, &mut body).await
+    }
+    .instrument(span.clone())
+    .await;
+    let mut response = outcome.unwrap_or_else(|refusal| {
+        discard(&parts.headers, body, shared.config.max_body);
+        span.in_scope(|| refuse(&refusal))
+    });
+    if let Some(id) = id {
+        stamp(&mut response, id, shared.queue.capacity());
+    }
+    response
+}
+
+fn caller(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    let _span = info_span!("grant").entered();
+    let arrived = Instant::now();
+    let Some(verifier) = &shared.verifier else {
+        return Ok(Caller { id: RequestId(crate::random_bytes()), claims: None, arrived, deadline: None });
+    };
+    let now = now_millis();
+    let grant = headers.get(header::GRANT).map(HeaderValue::as_bytes);
+    let (claims, id) = verifier.verify(grant, now)?;
+    let deadline = arrived + Duration::from_millis(claims.deadline_ms().saturating_sub(now));
+    Ok(Caller { id, claims: Some(claims), arrived, deadline: Some(deadline) })
+}
+
+impl Caller {
+    /// Uses the grant up.
+    fn claim(&self, shared: &Shared) -> Result<(), Refusal> {
+        match (&shared.verifier, &self.claims) {
+            (Some(verifier), Some(claims)) => verifier.claim(self.id, claims.deadline_ms(), now_millis()),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_body(&self, body: &[u8]) -> Result<(), Refusal> {
+        self.claims.as_ref().map_or(Ok(()), |claims| grant::check_body(claims, body))
+    }
+}
+
+async fn list_models(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
+    call.caller.claim(call.shared)?;
+    let body = read(body, &call.shared.config).await?;
+    call.caller.check_body(&body)?;
+    let entry = ModelEntry {
+        id: call.loaded.name.clone(),
+        object: "model".into(),
+        created: call.loaded.since,
+        owned_by: "sluice".into(),
+        context_length: call.loaded.context as u64,
+    };
+    Ok(json(&ModelList { object: "list".into(), data: vec![entry] }))
+}
+
+async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
+    let Call { shared, loaded, parts, caller } = call;
+    check_head(&parts.headers, shared.config.max_body)?;
+    // A place before the first byte of the body: whoever is refused has cost nothing.
+    let (account, priority) = caller.claims.as_ref().map_or(("", 0), |claims| (claims.acc.as_str(), claims.pri));
+    let place = shared.queue.ask(account, priority, caller.deadline)?;
+    // Only who has a place uses its grant up: a caller that was refused may come back with it.
+    caller.claim(shared)?;
+    let body = read(body, &shared.config).await?;
+    caller.check_body(&body)?;
+    let (request, prompt) = understand(shared, loaded, body).await?;
+    let tokens = caller.claims.as_ref().map_or(0, |claims| claims.tok);
+    let max_tokens = allowance(&request, prompt.len(), loaded.context, tokens)?;
+    // The body has been read, so hyper notices a client that leaves from here on.
+    let permit = place.ready().instrument(info_span!("queue")).await?;
+    shared.metrics.slot_after(caller.arrived.elapsed());
+    let prompt_tokens = prompt.len() as u64;
+    let generation = loaded.engine.submit(engine::Job {
+        prompt,
+        max_tokens,
+        sampling: engine::sampler::Sampling {
+            temperature: request.temperature,
+            top_p: request.top_p,
+            seed: request.seed.unwrap_or_else(crate::random_u64),
+        },
+        deadline: caller.deadline,
+        guard: permit.release_on_end(),
+    });
+    let span = if request.stream { info_span!("stream") } else { info_span!("generate") };
+    let answering = Answering::new(
+        (generation, permit),
+        loaded.text.answer(request.stop),
+        prompt_tokens,
+        (caller.arrived, caller.deadline),
+        Arc::clone(&shared.metrics),
+        span.clone(),
+    );
+    let head = stream::Head {
+        id: format!("chatcmpl-{}", caller.id),
+        created: now_millis() / 1000,
+        model: loaded.name.clone(),
+    };
+    if request.stream {
+        let refused = in_stream(shared, span);
+        return Ok(events(stream::body(head, answering, request.include_usage, refused)));
+    }
+    whole(head, answering).instrument(span).await.map(|completion| json(&completion))
+}
+
+/// Counts and logs a refusal that came when the status had been sent.
+fn in_stream(shared: &Arc<Shared>, span: Span) -> impl Fn(&Refusal) + Send + 'static {
+    let metrics = Arc::clone(&shared.metrics);
+    move |refusal| {
+        let code = refusal.reason.row().code;
+        metrics.refused(code);
+        tracing::info!(parent: &span, code, detail = refusal.detail.as_deref(), "broke off");
+    }
+}
+
+/// Parses and tokenises, away from the threads that serve connections.
+async fn understand(
+    shared: &Arc<Shared>,
+    loaded: &Arc<Loaded>,
+    body: Bytes,
+) -> Result<(ChatRequest, Vec<u32>), Refusal> {
+    let (bounds, loaded) = (shared.config.bounds, Arc::clone(loaded));
+    let work = move || {
+        let request = ChatRequest::parse(&body, bounds)?;
+        if request.model != loaded.name {
+            let message = "There is no such model; GET /v1/models lists them.";
+            return Err(Refusal::new(Reason::ModelNotFound, message).with_param("model"));
+        }
+        let prompt = loaded.text.prompt(&request)?;
+        Ok((request, prompt))
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("tokenising panicked"))
+    })
+}
+
+/// How many tokens may be generated: at most what was asked for, what fits the context, and what the grant leaves
+/// (`granted` tokens for prompt and answer together, 0 for no limit).
+fn allowance(request: &ChatRequest, prompt: usize, context: usize, granted: u64) -> Result<u32, Refusal> {
+    let exceeded = |message: String| Refusal::new(Reason::ContextLengthExceeded, message).with_param("messages");
+    let room = context.saturating_sub(prompt);
+    if prompt == 0 || room == 0 {
+        return Err(exceeded(format!("The prompt has {prompt} tokens; prompt and answer have to fit {context}.")));
+    }
+    if request.max_tokens_given && request.max_tokens as usize > room {
+        return Err(exceeded(format!(
+            "The prompt has {prompt} tokens and max_tokens is {}; together they have to fit {context}.",
+            request.max_tokens
+        )));
+    }
+    let asked = u64::from(request.max_tokens).min(room as u64);
+    let left = match granted {
+        0 => asked,
+        granted if granted <= prompt as u64 => {
+            return Err(exceeded(format!("The prompt has {prompt} tokens; this request was granted {granted}.")));
+        }
+        granted => asked.min(granted - prompt as u64),
+    };
+    Ok(u32::try_from(left).expect("at most the request's max_tokens, which is a u32"))
+}
+
+/// A whole answer. The slot is free as soon as the last token is there.
+async fn whole(head: stream::Head, mut answering: Answering) -> Result<ChatCompletion, Refusal> {
+    let mut content = String::new();
+    let (reason, usage) = loop {
+        match answering.next().await {
+            Part::Text(text) => content.push_str(&text),
+            Part::End(ending) => break ending?,
+        }
+    };
+    let message = Message { role: Role::Assistant, content };
+    Ok(ChatCompletion {
+        id: head.id,
+        object: "chat.completion".into(),
+        created: head.created,
+        model: head.model,
+        choices: vec![Choice { index: 0, message, finish_reason: Some(reason) }],
+        usage,
+    })
+}

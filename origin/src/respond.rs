@@ -1,0 +1,60 @@
+//! From what was decided to what is sent: a translation without choices. Statuses come from the protocol's table.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::{Response, StatusCode};
+use serde::Serialize;
+use sluice_protocol::id::RequestId;
+use sluice_protocol::refusal::Refusal;
+use sluice_protocol::{capacity::Capacity, header};
+
+/// Rides on a refused response, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusalCode(pub(crate) &'static str);
+
+/// A refusal as a response; its detail goes to the log and nowhere else.
+pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
+    let code = refusal.reason.row().code;
+    tracing::info!(code, detail = refusal.detail.as_deref(), "refused");
+    let mut response = json(&refusal.body());
+    *response.status_mut() =
+        StatusCode::from_u16(refusal.status()).expect("the protocol's table holds three-digit statuses");
+    for (name, value) in refusal.headers() {
+        let value = HeaderValue::from_str(&value).expect("the protocol writes headers of numbers, codes and methods");
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    response.extensions_mut().insert(RefusalCode(code));
+    response
+}
+
+/// A JSON body.
+pub(crate) fn json(value: &impl Serialize) -> Response<Body> {
+    typed(to_json(value), HeaderValue::from_static("application/json"))
+}
+
+/// A stream of events.
+pub(crate) fn events(body: Body) -> Response<Body> {
+    let mut response = typed(body, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert(HeaderName::from_static(header::CACHE_CONTROL), HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A body of this type.
+pub(crate) fn typed(body: impl Into<Body>, content_type: HeaderValue) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// Adds what every response carries. An id that is there already stays.
+pub(crate) fn stamp(response: &mut Response<Body>, id: RequestId, capacity: Capacity) {
+    let text = |text: String| HeaderValue::from_str(&text).expect("ids and capacities are ASCII");
+    let headers = response.headers_mut();
+    headers.entry(HeaderName::from_static(header::REQUEST_ID)).or_insert_with(|| text(id.to_string()));
+    headers.insert(HeaderName::from_static(header::CAPACITY), text(capacity.to_string()));
+}
+
+/// One value as one line of JSON.
+pub(crate) fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("the protocol's types have string keys and no failing parts")
+}

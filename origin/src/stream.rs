@@ -1,0 +1,108 @@
+//! stream: an answer as server-sent events.
+//!
+//! The role, the text as it comes, the reason for the end with the usage (or, with `include_usage`, the usage in an event
+//! of its own), `[DONE]`. An error ends the stream without `[DONE]`. The answer, and with it the slot, lives in the
+//! response's body: when the client leaves, the body is dropped.
+
+use crate::generate::{Answering, Ending, Part};
+use crate::respond::to_json;
+use axum::body::Body;
+use bytes::Bytes;
+use sluice_protocol::chat::{ChatChunk, ChunkChoice, Delta, FinishReason, Role, Usage};
+use sluice_protocol::refusal::Refusal;
+use sluice_protocol::sse;
+use std::convert::Infallible;
+
+/// What all events of a stream have in common.
+pub(crate) struct Head {
+    /// The answer's id.
+    pub(crate) id: String,
+    /// Seconds since the epoch.
+    pub(crate) created: u64,
+    /// The model that answers.
+    pub(crate) model: String,
+}
+
+/// The body of a streamed answer. `refused` is told of an error that ends it.
+pub(crate) fn body(
+    head: Head,
+    answering: Answering,
+    include_usage: bool,
+    refused: impl Fn(&Refusal) + Send + 'static,
+) -> Body {
+    let state = State { head, answering, include_usage, refused, phase: Phase::Role };
+    Body::from_stream(futures_util::stream::unfold(state, |mut state| async {
+        let event = state.next().await?;
+        Some((Ok::<_, Infallible>(event), state))
+    }))
+}
+
+struct State<F> {
+    head: Head,
+    answering: Answering,
+    include_usage: bool,
+    refused: F,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Role,
+    Text,
+    Over,
+}
+
+impl<F: Fn(&Refusal)> State<F> {
+    async fn next(&mut self) -> Option<Bytes> {
+        match self.phase {
+            Phase::Role => {
+                self.phase = Phase::Text;
+                let role = Delta { role: Some(Role::Assistant), content: Some(String::new()) };
+                Some(self.head.delta(role).into())
+            }
+            Phase::Text => match self.answering.next().await {
+                Part::Text(text) => Some(self.head.delta(Delta { role: None, content: Some(text) }).into()),
+                Part::End(ending) => {
+                    self.phase = Phase::Over;
+                    Some(self.end(ending).into())
+                }
+            },
+            Phase::Over => None,
+        }
+    }
+
+    fn end(&self, ending: Ending) -> String {
+        match ending {
+            Ok((reason, usage)) if self.include_usage => {
+                let usage = self.head.chunk(Vec::new(), Some(usage));
+                self.head.finish(reason, None) + &usage + &sse::event(sse::DONE)
+            }
+            Ok((reason, usage)) => self.head.finish(reason, Some(usage)) + &sse::event(sse::DONE),
+            Err(refusal) => {
+                (self.refused)(&refusal);
+                sse::event(&to_json(&refusal.body()))
+            }
+        }
+    }
+}
+
+impl Head {
+    fn delta(&self, delta: Delta) -> String {
+        self.chunk(vec![ChunkChoice { index: 0, delta, finish_reason: None }], None)
+    }
+
+    fn finish(&self, reason: FinishReason, usage: Option<Usage>) -> String {
+        self.chunk(vec![ChunkChoice { index: 0, delta: Delta::default(), finish_reason: Some(reason) }], usage)
+    }
+
+    fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<Usage>) -> String {
+        sse::event(&to_json(&ChatChunk {
+            id: self.id.clone(),
+            object: "chat.completion.chunk".into(),
+            created: self.created,
+            model: self.model.clone(),
+            choices,
+            usage,
+        }))
+    }
+}

@@ -1,0 +1,199 @@
+//! Real computation: the built-in model and a small Qwen2, against candle-transformers' own loop.
+
+use crate::harness::{client, parts, payloads, text_of, text_of_stream};
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::{qwen2, qwen3};
+use serde_json::{Value, json};
+use sluice_origin::config::Config;
+use sluice_origin::engine::candle::CandleModel;
+use sluice_origin::engine::tiny;
+use sluice_origin::{Backend, Origin, RunningOrigin, Text};
+use std::collections::HashMap;
+use std::path::Path;
+
+#[tokio::test]
+async fn the_built_in_model_answers_readably_and_the_same_every_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("models").join("tiny");
+    tiny::ensure(&path).unwrap();
+    let origin = serve(&path, 2).await;
+    let seeded = json!({"seed": 7, "max_tokens": 40});
+    let first = ask(&origin, &seeded).await;
+    assert_eq!(first["usage"]["completion_tokens"], 40);
+    assert_eq!(text_of(&first).len(), 40, "one character per token");
+    assert!(text_of(&first).bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{first}");
+    // The same beside others.
+    let others = json!({"seed": 8, "max_tokens": 60});
+    let (again, other) = tokio::join!(ask(&origin, &seeded), ask(&origin, &others));
+    assert_eq!(text_of(&again), text_of(&first));
+    assert_ne!(text_of(&other), text_of(&first));
+    // The same as a stream.
+    let stream = post(&origin, &json!({"seed": 7, "max_tokens": 40, "stream": true})).send().await.unwrap();
+    assert_eq!(text_of_stream(&payloads(stream).await), text_of(&first));
+    // And on every machine: two generations are equal byte for byte.
+    let second = directory.path().join("again");
+    tiny::ensure(&second).unwrap();
+    for file in
+        ["model.safetensors", "tokenizer.json", "config.json", "tokenizer_config.json", "generation_config.json"]
+    {
+        let read = |path: &Path| std::fs::read(path.join(file)).unwrap();
+        assert_eq!(read(&path), read(&second), "{file}");
+    }
+    assert_eq!(std::fs::read_dir(directory.path().join("models")).unwrap().count(), 1, "no draft is left behind");
+}
+
+#[tokio::test]
+async fn qwen3_has_the_tokens_of_a_plain_loop() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tiny");
+    tiny::ensure(&path).unwrap();
+    let tensors = candle_core::safetensors::load(path.join("model.safetensors"), &Device::Cpu).unwrap();
+    let config: qwen3::Config = serde_json::from_slice(&std::fs::read(path.join("config.json")).unwrap()).unwrap();
+    let mut model =
+        qwen3::ModelForCausalLM::new(&config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)).unwrap();
+    compare(&path, |ids, at| model.forward(ids, at).unwrap()).await;
+}
+
+/// A random Qwen2 with biases and tied embeddings, its weights in two files, its config as transformers 5 writes it.
+#[tokio::test]
+async fn qwen2_has_the_tokens_of_a_plain_loop() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("qwen2");
+    tiny::ensure(&path).unwrap();
+    std::fs::remove_file(path.join("model.safetensors")).unwrap();
+    let config = json!({
+        "model_type": "qwen2", "vocab_size": 288, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024, "sliding_window": null,
+        "use_sliding_window": false, "tie_word_embeddings": true, "rms_norm_eps": 1e-6, "hidden_act": "silu",
+        "rope_parameters": {"rope_theta": 1e6, "rope_type": "default"}, "eos_token_id": tiny::IM_END,
+    });
+    std::fs::write(path.join("config.json"), config.to_string()).unwrap();
+    let tensors = qwen2_tensors();
+    for (file, odd) in [("model-00001-of-00002.safetensors", false), ("model-00002-of-00002.safetensors", true)] {
+        let part: HashMap<_, _> = tensors
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| (n % 2 == 1) == odd)
+            .map(|(_, (k, v))| (k.clone(), v.clone()))
+            .collect();
+        candle_core::safetensors::save(&part, path.join(file)).unwrap();
+    }
+    let reference: qwen2::Config = serde_json::from_value(json!({
+        "vocab_size": 288, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "max_position_embeddings": 1024, "sliding_window": 1024, "max_window_layers": 2,
+        "tie_word_embeddings": true, "rope_theta": 1e6, "rms_norm_eps": 1e-6, "use_sliding_window": false, "hidden_act": "silu",
+    }))
+    .unwrap();
+    let mut model =
+        qwen2::ModelForCausalLM::new(&reference, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)).unwrap();
+    compare(&path, |ids, at| model.forward(ids, at).unwrap()).await;
+}
+
+#[test]
+fn what_is_wrong_with_a_directory_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let load = |path: &Path| CandleModel::load(path, 1).err().expect("it loads").to_string();
+    assert!(load(directory.path()).contains("config.json"));
+    let path = directory.path().join("tiny");
+    tiny::ensure(&path).unwrap();
+    let config = std::fs::read_to_string(path.join("config.json")).unwrap();
+    std::fs::write(path.join("config.json"), config.replace("512", "500")).unwrap();
+    assert!(load(&path).contains("do not fit config.json"), "{}", load(&path));
+    std::fs::write(path.join("config.json"), &config).unwrap();
+    std::fs::write(path.join("model.safetensors"), b"short").unwrap();
+    assert!(load(&path).contains("model.safetensors"));
+    std::fs::remove_file(path.join("model.safetensors")).unwrap();
+    assert!(load(&path).contains("no *.safetensors"));
+    std::fs::write(path.join("tokenizer_config.json"), "{}").unwrap();
+    let text = Text::load(&path).err().expect("it loads").to_string();
+    assert!(text.contains("chat_template"), "{text}");
+}
+
+/// A prompt of three chunks, greedily, through the whole walk and through `forward` in one piece.
+async fn compare(path: &Path, mut forward: impl FnMut(&Tensor, usize) -> Tensor) {
+    let origin = serve(path, 1).await;
+    let content = "0123456789".repeat(60);
+    let mut ids: Vec<u32> = Vec::new();
+    for (special, text) in [(257, "user\n"), (600, content.as_str()), (258, "\n"), (257, "assistant\n")] {
+        // 600 stands for none.
+        ids.extend((special < 300).then_some(special));
+        ids.extend(text.bytes().map(u32::from));
+    }
+    let length = 24;
+    let prompt = ids.len();
+    let mut expected = Vec::new();
+    let mut at = 0;
+    while expected.len() < length {
+        let logits = forward(&Tensor::new(ids.as_slice(), &Device::Cpu).unwrap().unsqueeze(0).unwrap(), at);
+        let logits = logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let best = (0u32..)
+            .zip(&logits)
+            .fold((0, f32::NEG_INFINITY), |best, (id, logit)| if *logit > best.1 { (id, *logit) } else { best })
+            .0;
+        at += ids.len();
+        ids = vec![best];
+        if best == tiny::IM_END || best == 256 {
+            break;
+        }
+        expected.push(best);
+    }
+    let bytes: Vec<u8> = expected.iter().filter_map(|id| u8::try_from(*id).ok()).collect();
+    let members = json!({"messages": [{"role": "user", "content": content}], "temperature": 0, "max_tokens": length});
+    let answer = ask(&origin, &members).await;
+    assert_eq!(answer["usage"]["prompt_tokens"], prompt);
+    assert_eq!(text_of(&answer), String::from_utf8_lossy(&bytes));
+}
+
+async fn serve(path: &Path, slots: usize) -> RunningOrigin {
+    let model = CandleModel::load(path, slots).unwrap();
+    let backend = Backend { name: "m".into(), model: Box::new(model), text: Text::load(path).unwrap() };
+    Origin::start(Config { slots, ..Config::local() }, backend).await.unwrap()
+}
+
+fn post(origin: &RunningOrigin, members: &Value) -> reqwest::RequestBuilder {
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+    for (name, value) in members.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    let request = client().post(format!("{}/v1/chat/completions", origin.url()));
+    request.header("content-type", "application/json").body(body.to_string())
+}
+
+async fn ask(origin: &RunningOrigin, members: &Value) -> Value {
+    let (status, body) = parts(post(origin, members).send().await.unwrap()).await;
+    assert_eq!(status, 200, "{body}");
+    body
+}
+
+fn qwen2_tensors() -> HashMap<String, Tensor> {
+    let mut tensors = HashMap::new();
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut put = |name: String, shape: &[usize], around: f32| {
+        let values: Vec<f32> = (0..shape.iter().product())
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                around + 0.3 * ((state >> 40) as f32 / (1u32 << 23) as f32 - 1.0)
+            })
+            .collect();
+        tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap());
+    };
+    put("model.embed_tokens.weight".into(), &[288, 64], 0.0);
+    put("model.norm.weight".into(), &[64], 1.0);
+    for layer in 0..2 {
+        let name = |part: &str| format!("model.layers.{layer}.{part}");
+        for (part, out) in [("q_proj", 64), ("k_proj", 32), ("v_proj", 32)] {
+            put(name(&format!("self_attn.{part}.weight")), &[out, 64], 0.0);
+            put(name(&format!("self_attn.{part}.bias")), &[out], 0.0);
+        }
+        put(name("self_attn.o_proj.weight"), &[64, 64], 0.0);
+        put(name("mlp.gate_proj.weight"), &[96, 64], 0.0);
+        put(name("mlp.up_proj.weight"), &[96, 64], 0.0);
+        put(name("mlp.down_proj.weight"), &[64, 96], 0.0);
+        put(name("input_layernorm.weight"), &[64], 1.0);
+        put(name("post_attention_layernorm.weight"), &[64], 1.0);
+    }
+    tensors
+}

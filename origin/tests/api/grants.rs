@@ -1,0 +1,157 @@
+//! Grants: what an edge signed, once, for this body, in time. Everything else is 401 without a reason that helps.
+
+use crate::harness::{Edge, Harness, chat, chat_with, claims, now_s, parts, text_of};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use sluice_origin::config::{Access, Config};
+use sluice_origin::scripted::Say;
+use sluice_protocol::grant::GrantClaims;
+
+async fn granted(edge: &Edge) -> Harness {
+    let harness = Harness::with(Config { slots: 1, queue: 0, access: edge.access(), ..Config::local() }).await;
+    harness.script.allow_all();
+    harness
+}
+
+#[tokio::test]
+async fn a_good_grant_is_served_under_its_own_id() {
+    let edge = Edge::new("k1");
+    let harness = granted(&edge).await;
+    let body = chat("hi").to_string().into_bytes();
+    let claims = claims(&body);
+    let response = harness.post_bytes(body).header("x-sluice-grant", edge.sign(&claims)).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["x-request-id"], claims.jti.as_str());
+    let grant = edge.sign(&crate::harness::claims(b""));
+    assert_eq!(harness.get("/v1/models").header("x-sluice-grant", grant).send().await.unwrap().status(), 200);
+    assert_eq!(harness.status("/v1/models").await, 401);
+}
+
+#[tokio::test]
+async fn everything_else_is_refused() {
+    let edge = Edge::new("k1");
+    let harness = granted(&edge).await;
+    let body = chat("hi").to_string().into_bytes();
+    let good = || claims(&body);
+    let (_, public) = edge.setting.split_once('=').unwrap();
+    let public = URL_SAFE_NO_PAD.decode(public).unwrap();
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let payload = |claims: &GrantClaims| part(&serde_json::to_value(claims).unwrap());
+    let with_header = |header: Header, key: &EncodingKey| encode(&header, &good(), key).unwrap();
+    let hs256 = Header { kid: Some("k1".into()), ..Header::new(Algorithm::HS256) };
+    let critical = Header { crit: Some(vec!["b64".into()]), ..edge.header() };
+    let thief = Edge::new("k1");
+    let own_key = json!({"alg": "EdDSA", "kid": "k1", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": thief.setting.split_once('=').unwrap().1}});
+    let own_message = format!("{}.{}", part(&own_key), payload(&good()));
+    let own_signature = jsonwebtoken::crypto::sign(own_message.as_bytes(), &thief.key, Algorithm::EdDSA).unwrap();
+    let mut extra = serde_json::to_value(good()).unwrap();
+    extra["admin"] = true.into();
+    let signed = edge.sign(&good());
+    let mut tampered = signed.clone();
+    tampered.replace_range(
+        tampered.len() - 4..tampered.len() - 3,
+        if signed.as_bytes()[signed.len() - 4] == b'A' { "B" } else { "A" },
+    );
+    let table: Vec<(&str, Option<String>)> = vec![
+        ("missing", None),
+        ("empty", Some(String::new())),
+        ("no token", Some("a.b.c".into())),
+        ("four parts", Some(format!("{signed}.x"))),
+        ("expired", Some(edge.sign(&GrantClaims { exp: now_s() - 1, ..good() }))),
+        ("too far", Some(edge.sign(&GrantClaims { exp: now_s() + 3 * 60 * 60, ..good() }))),
+        ("no id", Some(edge.sign(&GrantClaims { jti: "x".into(), ..good() }))),
+        ("another body", Some(edge.sign(&claims(b"{}")))),
+        ("another key", Some(thief.sign(&good()))),
+        ("its own key", Some(format!("{own_message}.{own_signature}"))),
+        ("unknown kid", Some(with_header(Header { kid: Some("k2".into()), ..edge.header() }, &edge.key))),
+        ("no kid", Some(with_header(Header { kid: None, ..edge.header() }, &edge.key))),
+        ("critical", Some(with_header(critical, &edge.key))),
+        ("unknown claim", Some(encode(&edge.header(), &extra, &edge.key).unwrap())),
+        ("none", Some(format!("{}.{}.", part(&json!({"alg": "none", "kid": "k1"})), payload(&good())))),
+        ("public key as secret", Some(with_header(hs256, &EncodingKey::from_secret(&public)))),
+        ("tampered", Some(tampered)),
+        ("stripped", Some(signed.rsplit_once('.').unwrap().0.to_owned() + ".")),
+    ];
+    for (what, grant) in table {
+        let mut request = harness.post_bytes(body.clone());
+        if let Some(grant) = grant {
+            request = request.header("x-sluice-grant", grant);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 401, "{what}");
+        assert!(response.headers().contains_key("www-authenticate"), "{what}");
+        let (_, answer) = parts(response).await;
+        assert_eq!(answer["error"]["code"], "invalid_grant", "{what}");
+        assert_eq!(answer["error"]["message"], "The origin needs a valid grant of its edge.", "{what}");
+    }
+    harness.until_places(1, 0).await;
+    assert_eq!(harness.script.steps(), 0);
+}
+
+#[tokio::test]
+async fn a_grant_serves_once() {
+    let edge = Edge::new("k1");
+    let harness = granted(&edge).await;
+    let body = chat("hi").to_string().into_bytes();
+    let grant = edge.sign(&claims(&body));
+    let send = || harness.post_bytes(body.clone()).header("x-sluice-grant", &grant).send();
+    assert_eq!(send().await.unwrap().status(), 200);
+    for _ in 0..2 {
+        assert_eq!(send().await.unwrap().status(), 401);
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_found_no_place_may_come_back() {
+    let edge = Edge::new("k1");
+    let harness = granted(&edge).await;
+    harness.script.hold();
+    let start = || {
+        let body = chat("hi").to_string().into_bytes();
+        harness.post_bytes(body.clone()).header("x-sluice-grant", edge.sign(&claims(&body)))
+    };
+    let running = harness.start_request(start());
+    harness.until_places(0, 0).await;
+    let second = start();
+    assert_eq!(second.try_clone().unwrap().send().await.unwrap().status(), 503);
+    harness.script.allow_all();
+    assert_eq!(running.await.unwrap().0, 200);
+    assert_eq!(second.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn two_keys_live_at_once() {
+    let (old, new) = (Edge::new("old"), Edge::new("new"));
+    let keys = vec![old.setting.parse().unwrap(), new.setting.parse().unwrap()];
+    let harness = Harness::with(Config { access: Access::Granted(keys), ..Config::local() }).await;
+    harness.script.allow_all();
+    for edge in [old, new] {
+        let body = chat("hi").to_string().into_bytes();
+        let grant = edge.sign(&claims(&body));
+        assert_eq!(harness.post_bytes(body).header("x-sluice-grant", grant).send().await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_reservation_is_a_ceiling() {
+    let edge = Edge::new("k1");
+    let harness = granted(&edge).await;
+    let send = async |tok: u64| {
+        harness.script.say(Say::endless("x"));
+        let body = chat_with("hi", &json!({"max_tokens": 50})).to_string().into_bytes();
+        let grant = edge.sign(&GrantClaims { tok, ..claims(&body) });
+        parts(harness.post_bytes(body).header("x-sluice-grant", grant).send().await.unwrap()).await
+    };
+    let (_, free) = send(0).await;
+    assert_eq!(free["usage"]["completion_tokens"], 50);
+    let prompt = free["usage"]["prompt_tokens"].as_u64().unwrap();
+    let (_, bounded) = send(prompt + 5).await;
+    assert_eq!(bounded["usage"]["total_tokens"], prompt + 5);
+    assert_eq!(bounded["choices"][0]["finish_reason"], "length");
+    assert_eq!(text_of(&bounded), "xxxxx");
+    let (status, refused) = send(prompt).await;
+    assert_eq!((status, refused["error"]["code"].as_str()), (400, Some("context_length_exceeded")));
+    assert!(refused["error"]["message"].as_str().unwrap().contains(&format!("{prompt} tokens")));
+}

@@ -1,0 +1,215 @@
+//! One origin per test, and what tests ask of it.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use sluice_origin::config::{Access, Config};
+use sluice_origin::scripted::{MODEL, Script};
+use sluice_origin::{Origin, RunningOrigin, generate_key};
+use sluice_protocol::grant::{GrantClaims, body_hash};
+use sluice_protocol::id::RequestId;
+use sluice_protocol::sse::SseParser;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::task::JoinHandle;
+
+/// No wait in these tests is longer.
+pub(crate) const BOUND: Duration = Duration::from_secs(30);
+
+pub(crate) struct Harness {
+    pub(crate) origin: Option<RunningOrigin>,
+    pub(crate) script: Script,
+    pub(crate) client: Client,
+    pub(crate) url: String,
+}
+
+impl Harness {
+    /// An open origin with this many slots and places in the queue.
+    pub(crate) async fn open(slots: usize, queue: usize) -> Self {
+        Self::with(Config { slots, queue, ..Config::local() }).await
+    }
+
+    pub(crate) async fn with(config: Config) -> Self {
+        let script = Script::new(config.slots);
+        Self::with_script(config, script).await
+    }
+
+    pub(crate) async fn with_script(config: Config, script: Script) -> Self {
+        let origin = Origin::start(config, script.backend()).await.unwrap();
+        Self { url: origin.url(), origin: Some(origin), script, client: client() }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.url))
+    }
+
+    pub(crate) fn post(&self, body: &Value) -> RequestBuilder {
+        self.post_bytes(body.to_string().into_bytes())
+    }
+
+    pub(crate) fn post_bytes(&self, body: Vec<u8>) -> RequestBuilder {
+        let url = format!("{}/v1/chat/completions", self.url);
+        self.client.post(url).header("content-type", "application/json").body(body)
+    }
+
+    /// Sends a request in the background.
+    pub(crate) fn start(&self, body: &Value) -> JoinHandle<(u16, Value)> {
+        self.start_request(self.post(body))
+    }
+
+    pub(crate) fn start_request(&self, request: RequestBuilder) -> JoinHandle<(u16, Value)> {
+        tokio::spawn(async move { parts(request.send().await.unwrap()).await })
+    }
+
+    pub(crate) async fn capacity(&self) -> Value {
+        self.get("/capacity").send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Waits until the capacity has these numbers of free slots and queued requests.
+    pub(crate) async fn until_places(&self, free: u64, queued: u64) {
+        let start = Instant::now();
+        loop {
+            let capacity = self.capacity().await;
+            if capacity["free"] == free && capacity["queued"] == queued {
+                return;
+            }
+            assert!(start.elapsed() < BOUND, "never free={free}, queued={queued}: {capacity}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Steps until this many sequences were in one step, and then lets the model run freely.
+    pub(crate) async fn until_wide(&self, sequences: usize) {
+        let start = Instant::now();
+        while self.script.widest_step() < sequences {
+            assert!(start.elapsed() < BOUND, "never {sequences} sequences in one step");
+            if self.script.is_blocked() {
+                self.script.allow(1);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.script.allow_all();
+    }
+
+    pub(crate) async fn status(&self, path: &str) -> u16 {
+        self.get(path).send().await.unwrap().status().as_u16()
+    }
+
+    pub(crate) async fn until_status(&self, path: &str, status: u16) {
+        let start = Instant::now();
+        while self.status(path).await != status {
+            assert!(start.elapsed() < BOUND, "{path} never answered {status}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+pub(crate) fn client() -> Client {
+    // No connection is shared, so that dropping a request closes one.
+    Client::builder().timeout(BOUND).pool_max_idle_per_host(0).no_proxy().build().unwrap()
+}
+
+/// Polls until it holds.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < BOUND, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+pub(crate) fn chat(content: &str) -> Value {
+    json!({"model": MODEL, "messages": [{"role": "user", "content": content}]})
+}
+
+/// The same with more members.
+pub(crate) fn chat_with(content: &str, members: &Value) -> Value {
+    let mut body = chat(content);
+    for (name, value) in members.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+pub(crate) async fn parts(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let bytes = response.bytes().await.unwrap();
+    (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+}
+
+pub(crate) fn text_of(completion: &Value) -> &str {
+    completion["choices"][0]["message"]["content"].as_str().unwrap()
+}
+
+/// All payloads of a stream.
+pub(crate) async fn payloads(response: Response) -> Vec<String> {
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let bytes = response.bytes().await.unwrap();
+    let mut found = Vec::new();
+    SseParser::new(1 << 20).push(&bytes, |payload| found.push(String::from_utf8(payload.to_vec()).unwrap()));
+    found
+}
+
+pub(crate) fn json_of(payload: &str) -> Value {
+    serde_json::from_str(payload).unwrap()
+}
+
+/// The text of a stream, of all its events.
+pub(crate) fn text_of_stream(payloads: &[String]) -> String {
+    payloads
+        .iter()
+        .filter(|payload| *payload != "[DONE]")
+        .filter_map(|payload| json_of(payload)["choices"][0]["delta"]["content"].as_str().map(str::to_owned))
+        .collect()
+}
+
+/// Signs grants as an edge does.
+pub(crate) struct Edge {
+    pub(crate) kid: String,
+    pub(crate) key: EncodingKey,
+    pub(crate) setting: String,
+}
+
+impl Edge {
+    pub(crate) fn new(kid: &str) -> Self {
+        let (private, public) = generate_key();
+        let seed = URL_SAFE_NO_PAD.decode(private).unwrap();
+        // RFC 8410: the fixed head of a PKCS #8 Ed25519 key.
+        let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        der.extend(seed);
+        Self { kid: kid.into(), key: EncodingKey::from_ed_der(&der), setting: format!("{kid}={public}") }
+    }
+
+    pub(crate) fn access(&self) -> Access {
+        Access::Granted(vec![self.setting.parse().unwrap()])
+    }
+
+    pub(crate) fn header(&self) -> Header {
+        Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) }
+    }
+
+    pub(crate) fn sign(&self, claims: &GrantClaims) -> String {
+        encode(&self.header(), claims, &self.key).unwrap()
+    }
+}
+
+/// A good grant for a body: one minute, no token limit, a new id.
+pub(crate) fn claims(body: &[u8]) -> GrantClaims {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).unwrap();
+    GrantClaims {
+        jti: RequestId(id).to_string(),
+        sub: "key_1".into(),
+        acc: "acct".into(),
+        plan: "vip".into(),
+        pri: 0,
+        tok: 0,
+        exp: now_s() + 60,
+        bh: body_hash(body),
+    }
+}
+
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}

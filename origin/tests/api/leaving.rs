@@ -1,0 +1,149 @@
+//! Clients that leave or do not read, at every stage: the slot comes back within one step.
+
+use crate::harness::{Harness, chat, chat_with, until};
+use serde_json::{Value, json};
+use sluice_origin::config::Config;
+use sluice_origin::scripted::Say;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+#[tokio::test]
+async fn while_queued() {
+    let harness = Harness::open(1, 1).await;
+    let first = harness.start(&chat("first"));
+    harness.until_places(0, 0).await;
+    let leaver = harness.start(&chat("leaver"));
+    harness.until_places(0, 1).await;
+    leaver.abort();
+    harness.until_places(0, 0).await;
+    harness.script.allow_all();
+    assert_eq!(first.await.unwrap().0, 200);
+    assert_eq!(harness.script.prompts().len(), 1, "who left was not served");
+}
+
+#[tokio::test]
+async fn while_the_body_is_on_its_way() {
+    let harness = Harness::open(1, 0).await;
+    let mut stream = TcpStream::connect(harness.origin.as_ref().unwrap().address()).await.unwrap();
+    stream.write_all(head(1000).as_bytes()).await.unwrap();
+    harness.until_places(0, 0).await;
+    drop(stream);
+    harness.until_places(1, 0).await;
+}
+
+#[tokio::test]
+async fn while_its_prompt_is_read() {
+    for stream in [false, true] {
+        let harness = Harness::open(1, 0).await;
+        let prompt = "x".repeat(3000);
+        let leaver = harness.start(&chat_with(&prompt, &json!({"stream": stream})));
+        harness.script.allow(1);
+        until("the second chunk is due", || harness.script.steps() == 1 && harness.script.is_blocked()).await;
+        leaver.abort();
+        harness.until_places(1, 0).await;
+        // The chunk that was being read is the last.
+        harness.script.allow(1);
+        until("the engine's slot is free", || harness.script.occupied() == 0).await;
+        assert_eq!(harness.script.prompted(), 512, "stream: {stream}");
+        assert_eq!(harness.script.generated(), 0);
+        next_is_served(&harness).await;
+    }
+}
+
+#[tokio::test]
+async fn while_it_is_answered() {
+    for stream in [false, true] {
+        let harness = Harness::open(1, 0).await;
+        harness.script.say(Say::endless("x"));
+        let leaver = harness.start(&chat_with("hi", &json!({"stream": stream})));
+        harness.script.allow(3);
+        until("the fourth token is due", || harness.script.generated() == 3 && harness.script.is_blocked()).await;
+        leaver.abort();
+        harness.until_places(1, 0).await;
+        harness.script.allow(1);
+        until("the engine's slot is free", || harness.script.occupied() == 0).await;
+        assert_eq!(harness.script.generated(), 4, "stream: {stream}");
+        next_is_served(&harness).await;
+    }
+}
+
+/// The permit comes back at once, the engine's slot one step later: the next one starts in between and waits for it.
+#[tokio::test]
+async fn and_the_next_comes_before_the_engine_has_noticed() {
+    let harness = Harness::open(1, 0).await;
+    harness.script.say(Say::endless("x"));
+    let leaver = harness.start(&chat("leaver"));
+    until("the first step began", || harness.script.is_blocked()).await;
+    leaver.abort();
+    harness.until_places(1, 0).await;
+    let next = harness.start(&chat("next"));
+    harness.until_places(0, 0).await;
+    harness.script.allow_all();
+    assert_eq!(crate::harness::text_of(&next.await.unwrap().1), "ok");
+}
+
+#[tokio::test]
+async fn who_does_not_read_holds_up_nobody_else() {
+    let harness = Harness::open(2, 0).await;
+    harness.script.say(Say::endless("x"));
+    let slow = deaf(&harness, &json!({"stream": true, "max_tokens": 4000})).await;
+    // The answer to the one who does not read stops when the buffers on the way are full, or when it is complete.
+    harness.script.allow_all();
+    until("the slow one started", || harness.script.generated() > 0).await;
+    for _ in 0..20 {
+        next_is_served(&harness).await;
+    }
+    assert_eq!(harness.status("/ready").await, 200);
+    drop(slow);
+    harness.until_places(2, 0).await;
+}
+
+#[tokio::test]
+async fn who_does_not_read_at_all_loses_the_slot() {
+    let config = Config { slots: 1, queue: 0, stall_timeout: Duration::from_millis(100), ..Config::local() };
+    let script = sluice_origin::scripted::Script::with_context(1, 10_000_000);
+    let config = Config {
+        bounds: sluice_protocol::chat::ChatBounds { default_max_tokens: 100, max_max_tokens: 9_000_000 },
+        ..config
+    };
+    let harness = Harness::with_script(config, script).await;
+    harness.script.say(Say::endless("x"));
+    let mut slow = deaf(&harness, &json!({"stream": true, "max_tokens": 9_000_000})).await;
+    harness.script.allow_all();
+    until("the slow one started", || harness.script.generated() > 0).await;
+    // Nine million tokens would fill any buffer: the reader is parked, and then given up.
+    harness.until_places(1, 0).await;
+    assert!(harness.script.generated() < 9_000_000);
+    next_is_served(&harness).await;
+    // Whoever reads on after all finds the error at the end of what was on its way.
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).await.unwrap();
+    let end = String::from_utf8_lossy(&rest[rest.len() - 400..]).into_owned();
+    assert!(end.contains("\"error\"") && !end.contains("[DONE]"), "{end}");
+}
+
+async fn next_is_served(harness: &Harness) {
+    harness.script.allow_all();
+    let response = harness.post(&chat("next")).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(crate::harness::text_of(&body), "ok");
+}
+
+/// A client with small buffers that sends a request and reads nothing.
+async fn deaf(harness: &Harness, members: &Value) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(harness.origin.as_ref().unwrap().address()).await.unwrap();
+    let body = chat_with("slow", members).to_string();
+    let head = head(body.len()).replace("host: x", "host: x\r\nconnection: close");
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    stream
+}
+
+fn head(length: usize) -> String {
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    )
+}

@@ -1,0 +1,15 @@
+//! The origin in process, over loopback, with real HTTP clients and a model whose steps the tests hand out.
+//!
+//! Nothing sleeps to settle: waits are polls with a bound, and ports are free ones.
+
+#![expect(clippy::unwrap_used, reason = "what a test's helper cannot do fails the test")]
+
+mod candle;
+mod failures;
+mod grants;
+mod harness;
+mod leaving;
+mod program;
+mod queueing;
+mod refusals;
+mod serving;
