@@ -1,0 +1,253 @@
+//! Settings: read once for an isolate, checked whole, all mistakes reported together.
+
+use crate::sign::GrantSigner;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sluice_protocol::chat::ChatBounds;
+use sluice_protocol::id::parse_hex;
+use sluice_protocol::key::Peppers;
+use sluice_protocol::plan::PlanTable;
+use std::fmt;
+
+/// One setting, as the README's table lists it.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The name of the variable or secret.
+    pub name: &'static str,
+    /// The value where none is set; empty if it must be set.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// Everything that can be set at the edge.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "ORIGIN_URL",
+        default: "",
+        meaning: "where the origin gate listens, such as https://origin.example",
+    },
+    Setting {
+        name: "KEY_PEPPERS",
+        default: "",
+        meaning: "secret; `<epoch>:<64 hex digits>`, newest first, at most two",
+    },
+    Setting {
+        name: "GRANT_KEYS",
+        default: "",
+        meaning: "secret; `<kid>:<base64url Ed25519 seed>`, newest first, at most two",
+    },
+    Setting {
+        name: "ADMIN_TOKENS",
+        default: "",
+        meaning: "secret; `<name>:<SHA-256 of the token in hex>`, comma separated",
+    },
+    Setting { name: "PLANS", default: "built-in", meaning: "the plan table as JSON" },
+    Setting { name: "MAX_BODY_BYTES", default: "1048576", meaning: "the largest body that is read, in bytes" },
+    Setting {
+        name: "ORIGIN_TIMEOUT_MS",
+        default: "600000",
+        meaning: "how long the origin may be silent before it answers, in milliseconds",
+    },
+];
+
+/// The checked settings.
+pub struct Config {
+    /// Without a slash at its end.
+    pub origin_url: String,
+    /// For key tags.
+    pub peppers: Peppers,
+    /// For grants: the newest key.
+    pub grants: GrantSigner,
+    /// Who may administer.
+    pub admin_tokens: Vec<AdminToken>,
+    /// What accounts may do.
+    pub plans: PlanTable,
+    /// In bytes.
+    pub max_body: u64,
+    /// In milliseconds.
+    pub origin_timeout_ms: u32,
+    /// What a chat request may ask for.
+    pub chat: ChatBounds,
+}
+
+/// One admin token: a name for the log and the SHA-256 of the token. Does not print.
+pub struct AdminToken {
+    /// For people.
+    pub name: String,
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+}
+
+/// One wrong or missing setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The setting's name.
+    pub setting: &'static str,
+    /// What is wrong, without the value: it may be secret.
+    pub problem: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.setting, self.problem)
+    }
+}
+
+/// Where settings come from: the Worker's environment, or a map in tests.
+pub trait Vars {
+    /// The value of a variable or secret; `None` if it is not set.
+    fn get(&self, name: &str) -> Option<String>;
+}
+
+impl Config {
+    /// Reads and checks everything.
+    pub fn read(vars: &impl Vars) -> Result<Self, Vec<Mistake>> {
+        let mut reader = Reader { vars, mistakes: Vec::new() };
+        let origin_url = reader.required("ORIGIN_URL", parse_url);
+        let peppers = reader.required("KEY_PEPPERS", |text| Peppers::parse(text).map_err(Into::into));
+        let grants = reader.required("GRANT_KEYS", parse_grant_keys);
+        let admin_tokens = reader.required("ADMIN_TOKENS", parse_admin_tokens);
+        let plans = reader.or_default("PLANS", parse_plans);
+        let max_body = reader.or_default("MAX_BODY_BYTES", |text| parse_number(text, 1, 100 << 20));
+        let timeout = reader.or_default("ORIGIN_TIMEOUT_MS", |text| parse_number(text, 1, 7_200_000));
+        // Whatever is missing here has left a mistake there.
+        let (
+            Some(origin_url),
+            Some(peppers),
+            Some(grants),
+            Some(admin_tokens),
+            Some(plans),
+            Some(max_body),
+            Some(timeout),
+        ) = (origin_url, peppers, grants, admin_tokens, plans, max_body, timeout)
+        else {
+            return Err(reader.mistakes);
+        };
+        let origin_timeout_ms = u32::try_from(timeout).unwrap_or(u32::MAX);
+        Ok(Self { origin_url, peppers, grants, admin_tokens, plans, max_body, origin_timeout_ms, chat: CHAT_BOUNDS })
+    }
+}
+
+/// The edge only refuses what no origin could want; the origin knows its model and decides the rest.
+const CHAT_BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 1024, max_max_tokens: 1_000_000 };
+
+struct Reader<'v, V> {
+    vars: &'v V,
+    mistakes: Vec<Mistake>,
+}
+
+impl<V: Vars> Reader<'_, V> {
+    fn required<T>(&mut self, setting: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        match self.vars.get(setting).filter(|text| !text.is_empty()) {
+            Some(text) => self.parsed(setting, parse(&text)),
+            None => self.parsed(setting, Err(format!("is not set ({})", known(setting).meaning))),
+        }
+    }
+
+    /// The default is the one of [`SETTINGS`], so that the documentation cannot differ from the code.
+    fn or_default<T>(&mut self, setting: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let default =
+            || SETTINGS.iter().find(|known| known.name == setting).map_or("", |known| known.default).to_owned();
+        let text = self.vars.get(setting).filter(|text| !text.is_empty()).unwrap_or_else(default);
+        self.parsed(setting, parse(&text))
+    }
+
+    fn parsed<T>(&mut self, setting: &'static str, result: Result<T, String>) -> Option<T> {
+        result.map_err(|problem| self.mistakes.push(Mistake { setting, problem })).ok()
+    }
+}
+
+fn known(name: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.name == name).expect("every setting that is read is in the table")
+}
+
+fn parse_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.contains(['?', '#', ' ']) => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err("must be a URL that starts with https:// or http:// and has no query".into()),
+    }
+}
+
+/// Signs with the first; a second one is only there so that the two gates can be changed one after the other.
+fn parse_grant_keys(text: &str) -> Result<GrantSigner, String> {
+    let mut keys = Vec::new();
+    for entry in text.split(',') {
+        let (kid, seed) = entry.trim().split_once(':').ok_or("must be `<kid>:<base64url seed>`")?;
+        let seed = URL_SAFE_NO_PAD.decode(seed).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let seed = seed.ok_or("needs a seed of 32 bytes in base64url without padding")?;
+        keys.push(GrantSigner::new(kid, &seed));
+    }
+    if keys.len() > 2 {
+        return Err("holds more than two keys".into());
+    }
+    Ok(keys.swap_remove(0))
+}
+
+fn parse_admin_tokens(text: &str) -> Result<Vec<AdminToken>, String> {
+    text.split(',')
+        .map(|entry| {
+            let (name, hash) = entry.trim().split_once(':').ok_or("must be `<name>:<SHA-256 in hex>`")?;
+            let hash = parse_hex(hash).ok_or("needs a SHA-256 of 64 lower-case hexadecimal digits")?;
+            Ok(AdminToken { name: name.to_owned(), hash })
+        })
+        .collect()
+}
+
+fn parse_plans(text: &str) -> Result<PlanTable, String> {
+    if text == "built-in" {
+        return Ok(PlanTable::built_in());
+    }
+    PlanTable::parse(text).map_err(|mistakes| {
+        let all: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        format!("is not a plan table: {}", all.join("; "))
+    })
+}
+
+fn parse_number(text: &str, min: u64, max: u64) -> Result<u64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (min..=max).contains(number))
+        .ok_or_else(|| format!("must be a whole number from {min} to {max}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    impl Vars for HashMap<&str, String> {
+        fn get(&self, name: &str) -> Option<String> {
+            self.get(name).cloned()
+        }
+    }
+
+    fn good() -> HashMap<&'static str, String> {
+        HashMap::from([
+            ("ORIGIN_URL", "http://127.0.0.1:1/".to_owned()),
+            ("KEY_PEPPERS", format!("1:{}", "ab".repeat(32))),
+            ("GRANT_KEYS", format!("k1:{}", URL_SAFE_NO_PAD.encode([7; 32]))),
+            ("ADMIN_TOKENS", format!("ops:{}", "cd".repeat(32))),
+        ])
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_table() {
+        let config = Config::read(&good()).map_err(|mistakes| format!("{mistakes:?}")).unwrap();
+        let default = |name: &str| SETTINGS.iter().find(|setting| setting.name == name).unwrap().default;
+        assert_eq!(config.max_body.to_string(), default("MAX_BODY_BYTES"));
+        assert_eq!(config.origin_timeout_ms.to_string(), default("ORIGIN_TIMEOUT_MS"));
+        assert_eq!(config.origin_url, "http://127.0.0.1:1");
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_together_and_none_shows_a_value() {
+        let secret = "hunter2";
+        let vars: HashMap<_, _> = SETTINGS.iter().map(|setting| (setting.name, secret.to_owned())).collect();
+        let mistakes = Config::read(&vars).err().unwrap();
+        assert_eq!(mistakes.len(), SETTINGS.len(), "{mistakes:?}");
+        assert!(mistakes.iter().all(|mistake| !mistake.problem.contains(secret)), "{mistakes:?}");
+        assert_eq!(Config::read(&HashMap::new()).err().unwrap().len(), 4);
+    }
+}

@@ -1,0 +1,211 @@
+//! forward: ticket -> signed grant + origin request with a deadline.
+
+use crate::auth;
+use crate::config::Config;
+use crate::respond::{self, HeaderList};
+use js_sys::{Array, Function, Reflect, Uint8Array};
+use sluice_protocol::gate::Outcome;
+use sluice_protocol::gate_call::Admission;
+use sluice_protocol::grant::{GrantClaims, body_hash};
+use sluice_protocol::header;
+use sluice_protocol::id::{KeyId, RequestId};
+use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
+use std::cell::Cell;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect, Response, WorkerGlobalScope};
+
+/// An admitted request: what must be settled.
+pub struct Ticket {
+    /// Which request.
+    pub request: RequestId,
+    /// Whose.
+    pub key: KeyId,
+    /// What its Gate said.
+    pub admission: Admission,
+}
+
+/// Sends a chat request on. Returns the origin's answer if it is one to relay; otherwise what the caller is told and how
+/// the ticket is settled.
+///
+/// The answer's body ends with the lease at the latest: the deadline that is returned holds its timer.
+pub async fn chat(
+    config: &Config,
+    ticket: &Ticket,
+    body: &[u8],
+    stream: bool,
+    left: &AbortSignal,
+) -> Result<(Response, Deadline), (Refusal, Outcome)> {
+    let accept = if stream { "text/event-stream" } else { "application/json" };
+    let (response, deadline) =
+        fetch(config, ticket, "POST", "/v1/chat/completions", Some(body), accept, Some(left)).await?;
+    if !response.ok() {
+        return Err(refused(&response).await);
+    }
+    let lease = ticket.admission.deadline.saturating_sub(worker::Date::now().as_millis());
+    deadline.set(u32::try_from(lease).unwrap_or(u32::MAX));
+    Ok((response, deadline))
+}
+
+/// Sends a request without a body on and returns the answer's text if the origin says yes.
+pub async fn get(config: &Config, ticket: &Ticket, path: &str) -> Result<String, Refusal> {
+    let (response, _deadline) =
+        fetch(config, ticket, "GET", path, None, "application/json", None).await.map_err(|(refusal, _)| refusal)?;
+    if !response.ok() {
+        return Err(refused(&response).await.0);
+    }
+    read_text(&response).await.ok_or_else(|| failed("the origin's answer broke off"))
+}
+
+async fn fetch(
+    config: &Config,
+    ticket: &Ticket,
+    method: &str,
+    path: &str,
+    body: Option<&[u8]>,
+    accept: &str,
+    left: Option<&AbortSignal>,
+) -> Result<(Response, Deadline), (Refusal, Outcome)> {
+    let internal = |error: String| {
+        (Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error), Outcome::NotServed)
+    };
+    let grant = grant(config, ticket, body.unwrap_or_default()).map_err(internal)?;
+    let deadline = Deadline::new().map_err(|error| internal(format!("{error:?}")))?;
+    deadline.set(config.origin_timeout_ms);
+    let signal = match left {
+        Some(left) => AbortSignal::any(&Array::of2(left, &deadline.signal()).unchecked_into::<JsValue>()),
+        None => deadline.signal(),
+    };
+    let init = (|| {
+        // The only headers that an origin sees: nothing of the caller's is copied.
+        let mut headers = HeaderList::new();
+        headers.set(header::GRANT, grant);
+        headers.set("accept", accept);
+        let init = RequestInit::new();
+        init.set_method(method);
+        if let Some(body) = body {
+            headers.set(header::CONTENT_TYPE, respond::JSON);
+            init.set_body(&Uint8Array::from(body));
+        }
+        init.set_headers(&headers.to_js()?);
+        init.set_redirect(RequestRedirect::Manual);
+        init.set_signal(Some(&signal));
+        Ok::<_, JsValue>(init)
+    })()
+    .map_err(|error| internal(format!("{error:?}")))?;
+
+    let url = format!("{}{path}", config.origin_url);
+    match JsFuture::from(scope().fetch_with_str_and_init(&url, &init)).await {
+        Ok(response) => Ok((response.unchecked_into(), deadline)),
+        Err(_) if deadline.has_passed() => Err((
+            Refusal::new(Reason::OriginSilent, "The model server did not answer in time.")
+                .with_detail(format!("silent for {} ms", config.origin_timeout_ms)),
+            // It may have worked all that time.
+            Outcome::Served(None),
+        )),
+        Err(_) if left.is_some_and(AbortSignal::aborted) => {
+            Err((Refusal::new(Reason::OriginFailed, "The caller left."), Outcome::Served(None)))
+        }
+        Err(error) => Err((failed(&format!("the origin cannot be reached: {error:?}")), Outcome::NotServed)),
+    }
+}
+
+/// A timer that aborts what is sent under its signal. Dropping it stops the timer: AbortSignal's own `timeout` could not be
+/// stopped, and a busy edge would collect ten minutes of them.
+pub struct Deadline {
+    controller: AbortController,
+    abort: Function,
+    timer: Cell<Option<i32>>,
+}
+
+impl Deadline {
+    fn new() -> Result<Self, JsValue> {
+        let controller = AbortController::new()?;
+        let abort: Function = Reflect::get(&controller, &"abort".into())?.unchecked_into();
+        Ok(Self { abort: abort.bind0(&controller), controller, timer: Cell::new(None) })
+    }
+
+    /// Sets it to this many milliseconds from now, whatever it was set to before.
+    fn set(&self, wait: u32) {
+        self.stop();
+        let wait = i32::try_from(wait).unwrap_or(i32::MAX);
+        let timer = scope().set_timeout_with_callback_and_timeout_and_arguments_0(&self.abort, wait);
+        // The platform has no reason to refuse a timer; without one the grant's own deadline still holds at the origin.
+        self.timer.set(timer.ok());
+    }
+
+    fn has_passed(&self) -> bool {
+        self.signal().aborted()
+    }
+
+    fn signal(&self) -> AbortSignal {
+        self.controller.signal()
+    }
+
+    fn stop(&self) {
+        if let Some(timer) = self.timer.take() {
+            scope().clear_timeout_with_handle(timer);
+        }
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn scope() -> WorkerGlobalScope {
+    js_sys::global().unchecked_into()
+}
+
+/// The signed grant. It ends before the lease does, in whole seconds.
+fn grant(config: &Config, ticket: &Ticket, body: &[u8]) -> Result<String, String> {
+    config.grants.sign(&GrantClaims {
+        jti: ticket.request.to_string(),
+        sub: ticket.key.to_string(),
+        acc: ticket.key.account.to_string(),
+        plan: ticket.admission.plan.clone(),
+        pri: ticket.admission.priority,
+        tok: 0,
+        exp: ticket.admission.deadline.saturating_sub(GRANT_MARGIN_MS) / 1000,
+        bh: body_hash(body),
+    })
+}
+
+/// What to make of an answer of the origin that is not a success. Its own refusals pass, if they are ones that a caller
+/// can do something about; everything else means that the two gates do not fit each other.
+async fn refused(response: &Response) -> (Refusal, Outcome) {
+    let text = read_text(response).await.unwrap_or_default();
+    let body = serde_json::from_str::<ErrorBody>(&text).ok();
+    let reason = body.as_ref().and_then(|body| Reason::from_code(body.error.code.as_deref()?));
+    let (Some(body), Some(reason)) = (body, reason) else {
+        return (failed(&format!("the origin answered {}", response.status())), Outcome::NotServed);
+    };
+    if !reason.passes_edge() {
+        return (failed(&format!("the origin refused: {}", body.error.message)), Outcome::NotServed);
+    }
+    let mut refusal = Refusal::new(reason, body.error.message);
+    if let Some(param) = body.error.param {
+        refusal = refusal.with_param(param);
+    }
+    let wait = auth::get(&response.headers(), header::RETRY_AFTER_MS).and_then(|text| text.parse().ok());
+    if let Some(wait) = wait {
+        refusal = refusal.with_retry_after_ms(wait);
+    }
+    // A bad request counts, or bad requests would be free; what we failed to do does not.
+    let outcome = if reason.is_callers() { Outcome::Served(None) } else { Outcome::NotServed };
+    (refusal, outcome)
+}
+
+async fn read_text(response: &Response) -> Option<String> {
+    JsFuture::from(response.text().ok()?).await.ok()?.as_string()
+}
+
+/// What a caller is told of an origin that broke.
+pub fn failed(detail: &str) -> Refusal {
+    Refusal::new(Reason::OriginFailed, "The model server failed. Try again.").with_detail(detail)
+}
+
+/// How long before its lease a grant ends, at least: the origin stops, and its last bytes still pass.
+const GRANT_MARGIN_MS: u64 = 1_000;

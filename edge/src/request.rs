@@ -1,0 +1,63 @@
+//! request: HTTP -> a bounded body.
+
+use crate::auth::get;
+use js_sys::{Reflect, Uint8Array};
+use sluice_protocol::header;
+use sluice_protocol::refusal::{Reason, Refusal};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{ReadableStreamDefaultReader, Request};
+
+/// Refuses a body that is not declared to be JSON.
+pub fn require_json(request: &Request) -> Result<(), Refusal> {
+    let content_type = get(&request.headers(), header::CONTENT_TYPE).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::UnsupportedMediaType, "Send the body as `content-type: application/json`."))
+}
+
+/// Reads the body, at most `max` bytes of it. A declared length that is larger is refused before a byte is read.
+pub async fn body(request: &Request, max: u64) -> Result<Vec<u8>, Refusal> {
+    let declared = get(&request.headers(), header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+    match declared {
+        Some(length) if length > max => Err(too_large(max)),
+        // HTTP holds the sender to the length that it declared.
+        Some(_) => whole(request).await.map_err(|error| broke_off(&error)),
+        None => read_capped(request, max).await,
+    }
+}
+
+async fn whole(request: &Request) -> Result<Vec<u8>, JsValue> {
+    let buffer = JsFuture::from(request.array_buffer()?).await?;
+    Ok(Uint8Array::new(&buffer).to_vec())
+}
+
+async fn read_capped(request: &Request, max: u64) -> Result<Vec<u8>, Refusal> {
+    let Some(stream) = request.body() else { return Ok(Vec::new()) };
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let mut body = Vec::new();
+    loop {
+        let chunk = JsFuture::from(reader.read()).await.map_err(|error| broke_off(&error))?;
+        let part = |name: &str| Reflect::get(&chunk, &name.into()).map_err(|error| broke_off(&error));
+        if part("done")?.is_truthy() {
+            return Ok(body);
+        }
+        let bytes = Uint8Array::new(&part("value")?);
+        if body.len() as u64 + u64::from(bytes.length()) > max {
+            // The caller is told; what it still sends is not read.
+            let _ = reader.cancel();
+            return Err(too_large(max));
+        }
+        body.extend(bytes.to_vec());
+    }
+}
+
+fn too_large(max: u64) -> Refusal {
+    Refusal::new(Reason::BodyTooLarge, format!("The body is larger than {max} bytes."))
+}
+
+fn broke_off(error: &JsValue) -> Refusal {
+    Refusal::new(Reason::InvalidJson, "The body broke off.").with_detail(format!("{error:?}"))
+}

@@ -1,0 +1,80 @@
+//! Answers: a translation into the platform's types, with no choices in it.
+
+use serde::Serialize;
+use sluice_protocol::header;
+use sluice_protocol::id::RequestId;
+use sluice_protocol::refusal::Refusal;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Response, ResponseInit};
+
+/// The headers of an answer or of a request to the origin.
+pub struct HeaderList(serde_json::Map<String, serde_json::Value>);
+
+impl HeaderList {
+    /// None yet.
+    pub fn new() -> Self {
+        Self(serde_json::Map::new())
+    }
+
+    /// The headers that every answer to a caller has.
+    pub fn answer(request: RequestId, content_type: &str) -> Self {
+        let mut headers = Self::new();
+        headers.set(header::CONTENT_TYPE, content_type);
+        headers.set(header::REQUEST_ID, request.to_string());
+        headers
+    }
+
+    /// Sets one.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.0.insert(name.to_owned(), value.into().into());
+    }
+
+    /// The platform's form of them. One crossing into JavaScript for all, where `Headers` would need one for each.
+    pub fn to_js(&self) -> Result<JsValue, JsValue> {
+        js_sys::JSON::parse(&to_json(&self.0))
+    }
+}
+
+/// A refusal as an answer; what only the log may know is logged here. A caller's own mistakes are not logged: whoever
+/// sends a thousand bad keys a second is not to fill the log with them.
+pub fn refuse(refusal: &Refusal, request: RequestId) -> Result<Response, JsValue> {
+    if let Some(detail) = refusal.detail.as_ref().filter(|_| !refusal.reason.is_callers()) {
+        let code = refusal.reason.row().code;
+        worker::console_warn!("{{\"request\":\"{request}\",\"code\":\"{code}\",\"detail\":{detail:?}}}");
+    }
+    let mut headers = HeaderList::answer(request, JSON);
+    for (name, value) in refusal.headers() {
+        headers.set(name, value);
+    }
+    respond(refusal.status(), &headers, &to_json(&refusal.body()))
+}
+
+/// A value as JSON.
+pub fn json(status: u16, value: &impl Serialize, request: RequestId) -> Result<Response, JsValue> {
+    respond(status, &HeaderList::answer(request, JSON), &to_json(value))
+}
+
+/// An answer with a whole body.
+pub fn respond(status: u16, headers: &HeaderList, body: &str) -> Result<Response, JsValue> {
+    Response::new_with_opt_str_and_init(Some(body), &init(status, headers)?)
+}
+
+/// An answer whose body is already a JavaScript value: a stream or a buffer.
+pub fn respond_with(status: u16, headers: &HeaderList, body: &JsValue) -> Result<Response, JsValue> {
+    // web-sys has one constructor for each type of body, and all of them are the same constructor.
+    Response::new_with_opt_readable_stream_and_init(Some(body.unchecked_ref()), &init(status, headers)?)
+}
+
+/// JSON's content type.
+pub const JSON: &str = "application/json";
+
+fn init(status: u16, headers: &HeaderList) -> Result<ResponseInit, JsValue> {
+    let init = ResponseInit::new();
+    init.set_status(status);
+    init.set_headers(&headers.to_js()?);
+    Ok(init)
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("our own types have string keys and no failing serialisers")
+}

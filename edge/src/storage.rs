@@ -1,0 +1,93 @@
+//! Packed rows in a Durable Object's SQLite, and a count of what they cost.
+//!
+//! The table has an integer primary key and nothing else, so a write is exactly one row. It is made with the first write:
+//! an object that is only asked leaves nothing behind.
+
+use sluice_protocol::gate_call::StorageCounters;
+use std::cell::Cell;
+use worker::{Result, SqlCursor, SqlStorage, SqlStorageValue};
+
+/// A table of packed rows.
+pub struct Rows {
+    sql: SqlStorage,
+    table: &'static str,
+    made: Cell<bool>,
+    counters: Cell<StorageCounters>,
+}
+
+impl Rows {
+    /// The table of this name; it need not exist.
+    pub fn new(sql: SqlStorage, table: &'static str) -> Self {
+        Self { sql, table, made: Cell::new(false), counters: Cell::default() }
+    }
+
+    /// All rows; none if the table was never written.
+    pub fn all(&self) -> Result<Vec<(i64, Vec<u8>)>> {
+        let known =
+            self.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", vec![text(self.table)])?;
+        if known.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.made.set(true);
+        self.exec(&format!("SELECT id, value FROM {}", self.table), Vec::new())?
+            .into_iter()
+            .map(|row| match <[SqlStorageValue; 2]>::try_from(row) {
+                Ok([SqlStorageValue::Integer(id), SqlStorageValue::Blob(value)]) => Ok((id, value)),
+                // Integers come back as JavaScript numbers.
+                Ok([SqlStorageValue::Float(id), SqlStorageValue::Blob(value)]) => Ok((id as i64, value)),
+                _ => Err("a row is not of the form that we write".into()),
+            })
+            .collect()
+    }
+
+    /// Writes one row.
+    pub fn put(&self, id: i64, value: Vec<u8>) -> Result<()> {
+        if !self.made.replace(true) {
+            let made =
+                format!("CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY, value BLOB NOT NULL)", self.table);
+            self.sql.exec(&made, None)?;
+        }
+        let put = format!(
+            "INSERT INTO {} (id, value) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value",
+            self.table
+        );
+        self.exec(&put, vec![SqlStorageValue::Integer(id), SqlStorageValue::Blob(value)])?;
+        Ok(())
+    }
+
+    /// Runs any statement and counts its rows.
+    pub fn exec(&self, sql: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Vec<SqlStorageValue>>> {
+        let cursor = self.sql.exec(sql, values)?;
+        let rows = cursor.raw().collect::<Result<Vec<_>>>()?;
+        self.count(&cursor);
+        Ok(rows)
+    }
+
+    /// One message more.
+    pub fn count_call(&self) {
+        self.update(|counters| counters.calls += 1);
+    }
+
+    /// What was done since the object was started.
+    pub fn counters(&self) -> StorageCounters {
+        self.counters.get()
+    }
+
+    fn count(&self, cursor: &SqlCursor) {
+        self.update(|counters| {
+            counters.rows_read += cursor.rows_read() as u64;
+            counters.rows_written += cursor.rows_written() as u64;
+        });
+    }
+
+    fn update(&self, change: impl FnOnce(&mut StorageCounters)) {
+        let mut counters = self.counters.get();
+        change(&mut counters);
+        self.counters.set(counters);
+    }
+}
+
+/// A text value.
+pub fn text(value: impl Into<String>) -> SqlStorageValue {
+    SqlStorageValue::String(value.into())
+}
