@@ -1,0 +1,124 @@
+//! `cargo xtask build-edge`: the Worker, from Rust to `edge/build/`. wrangler's `[build]` runs this.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    process::{self, command},
+    progress::{self, Step},
+    setup::{self, Toolbox},
+    tools::hex,
+    workspace::Workspace,
+};
+
+/// Directories whose every file goes into the Worker.
+const SOURCES: [&str; 2] = ["edge", "protocol"];
+/// Files that decide how it is built.
+const FILES: [&str; 2] = ["Cargo.toml", "Cargo.lock"];
+/// Directories inside [`SOURCES`] that are made from the rest, or are not part of the build.
+const SKIPPED: [&str; 3] = ["build", "target", "tests"];
+/// What a finished build leaves.
+const PRODUCTS: [&str; 2] = ["edge/build/index.js", "edge/build/index_bg.wasm"];
+/// Written last, so that an interrupted build is no build.
+const STAMP: &str = "edge/build/.fingerprint";
+
+/// Sets up what is missing and builds.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let toolbox = setup::run(workspace)?;
+    progress::heading("build");
+    build(workspace, &toolbox)
+}
+
+/// Builds the Worker, unless nothing that goes into it has changed.
+pub(crate) fn build(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
+    let mut step = Step::begin("edge");
+    let _one_at_a_time = workspace.lock("edge")?;
+    let fingerprint = fingerprint(workspace, toolbox)?;
+    let products_exist = PRODUCTS.iter().all(|product| workspace.path(product).exists());
+    if products_exist && fs::read_to_string(workspace.path(STAMP)).is_ok_and(|found| found == fingerprint) {
+        step.done("up to date");
+        return Ok(());
+    }
+    if let Err(error) = compile(workspace, toolbox, &mut step) {
+        step.failed();
+        return Err(error);
+    }
+    fs::write(workspace.path(STAMP), fingerprint).with_context(|| format!("cannot write {STAMP}"))?;
+    let wasm = fs::metadata(workspace.path(PRODUCTS[1])).context("worker-build left no wasm")?.len();
+    step.done(&format!("built, {} KB of wasm", wasm / 1024));
+    Ok(())
+}
+
+fn compile(workspace: &Workspace, toolbox: &Toolbox, step: &mut Step) -> Result<()> {
+    let mut build = command(&toolbox.tools.worker_build);
+    build
+        .args(["edge", "--profile", "edge"])
+        .current_dir(workspace.root())
+        // Given these, worker-build downloads nothing.
+        .env("WASM_BINDGEN_BIN", &toolbox.tools.wasm_bindgen)
+        .env("WASM_OPT_BIN", toolbox.node.program("wasm-opt"))
+        .env("ESBUILD_BIN", toolbox.node.program("esbuild"));
+    toolbox.wasm.apply(&mut build)?;
+    toolbox.node.apply(&mut build)?;
+    process::run(step, build, &workspace.log("build-edge")?)?;
+    Ok(())
+}
+
+/// A hash over everything that decides what the Worker is.
+fn fingerprint(workspace: &Workspace, toolbox: &Toolbox) -> Result<String> {
+    let mut files: Vec<PathBuf> = FILES.iter().map(|file| workspace.path(file)).collect();
+    for source in SOURCES {
+        collect(&workspace.path(source), &mut files)?;
+    }
+    files.sort();
+    let mut hash = Sha256::new();
+    for file in files {
+        let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let name = file.strip_prefix(workspace.root()).unwrap_or(&file).to_string_lossy().into_owned();
+        hash.update(format!("{name}\0{}\0", bytes.len()));
+        hash.update(bytes);
+    }
+    for tool in [toolbox.wasm.version(), &workspace.read("package-lock.json")?] {
+        hash.update(tool);
+    }
+    for tool in [&toolbox.tools.worker_build, &toolbox.tools.wasm_bindgen] {
+        hash.update(tool.to_string_lossy().as_bytes());
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot list {}", dir.display()))?;
+        let kind = entry.file_type().with_context(|| format!("cannot look at {}", entry.path().display()))?;
+        if !kind.is_dir() {
+            files.push(entry.path());
+        } else if !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
+            collect(&entry.path(), files)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_is_not_an_input() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("build")).unwrap();
+        fs::create_dir_all(dir.path().join("src")).unwrap();
+        fs::write(dir.path().join("build/index.js"), "").unwrap();
+        fs::write(dir.path().join("src/lib.rs"), "").unwrap();
+        let mut files = Vec::new();
+        collect(dir.path(), &mut files).unwrap();
+        assert_eq!(files, [dir.path().join("src/lib.rs")]);
+    }
+}

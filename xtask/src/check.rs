@@ -1,0 +1,248 @@
+//! `cargo xtask check`: formatting, lints, the invariants of ARCHITECTURE.md, docs, licences. Everything that fails is
+//! reported together at the end, each with what to do about it.
+//!
+//! An invariant is a pure function over text or JSON, with a test that feeds it a violation and sees it refused.
+
+mod graph;
+mod leftovers;
+mod licences;
+mod secrets;
+mod settings;
+mod source;
+mod status;
+mod worker_size;
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use self::source::of_crates;
+use crate::{
+    build_edge, dev,
+    process::{self, Interrupted, capture, command},
+    progress::{self, Step},
+    setup::{self, Toolbox},
+    workspace::Workspace,
+};
+
+/// Members that are linted and tested on their own, so that features do not unify: in this order.
+pub(crate) const MEMBERS: [&str; 5] = ["sluice-protocol", "sluice-edge", "xtask", "sluice-origin", "e2e"];
+/// Members that also run as wasm.
+const WASM_MEMBERS: [&str; 2] = ["sluice-protocol", "sluice-edge"];
+/// Members whose documentation others read.
+const DOCUMENTED: [&str; 3] = ["sluice-protocol", "sluice-edge", "sluice-origin"];
+
+/// Sets up what is missing and checks.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let toolbox = setup::run(workspace)?;
+    all(workspace, &toolbox)
+}
+
+/// Every check; the quick ones first.
+pub(crate) fn all(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
+    progress::heading("check");
+    let mut checks = Checks { workspace, toolbox, failures: Vec::new(), count: 0 };
+    checks.invariants()?;
+    checks.builds()?;
+    checks.report()
+}
+
+struct Checks<'a> {
+    workspace: &'a Workspace,
+    toolbox: &'a Toolbox,
+    failures: Vec<(String, anyhow::Error)>,
+    count: usize,
+}
+
+impl Checks<'_> {
+    /// What can be told from text and from cargo's own tables.
+    fn invariants(&mut self) -> Result<()> {
+        self.check("format", |checks, step| {
+            checks
+                .cargo(step, &["fmt", "--all", "--", "--check", "--color", "never"])
+                .context("run `cargo fmt --all`")?;
+            Ok("clean".to_owned())
+        })?;
+        self.check("protocol is pure", |checks, step| {
+            let tree =
+                checks.cargo_output(step, &["tree", "-p", "sluice-protocol", "-e", "normal", "--prefix", "none"])?;
+            holds(&graph::impure(&tree), graph::PURE_FIX)
+        })?;
+        self.check("packages have owners", |checks, step| {
+            holds(&graph::strangers(&checks.metadata(step, &["--no-deps"])?), graph::OWNERS_FIX)
+        })?;
+        self.check("candle is pinned", |checks, step| {
+            holds(&graph::floating(&checks.metadata(step, &["--no-deps"])?), graph::PINNED_FIX)
+        })?;
+        self.check("licences", |checks, step| {
+            let metadata = checks.metadata(step, &[])?;
+            holds(&licences::violations(&metadata), licences::FIX)?;
+            let count = metadata["packages"].as_array().map_or(0, Vec::len);
+            Ok(format!("{count} packages"))
+        })?;
+        self.check("status codes", |checks, _| {
+            let sources = of_crates(checks.workspace.root(), &status::CRATES)?;
+            holds(&status::violations(&sources), status::FIX)?;
+            Ok(format!("{} files", sources.len()))
+        })?;
+        self.check("secrets do not print", |checks, _| {
+            let sources = of_crates(checks.workspace.root(), &secrets::CRATES)?;
+            holds(&secrets::printing_secrets(&sources), secrets::PRINTS_FIX)?;
+            Ok(format!("{} files", sources.len()))
+        })?;
+        self.check("no prompt is logged", |checks, _| {
+            let sources = of_crates(checks.workspace.root(), &secrets::CRATES)?;
+            holds(&secrets::logged_prompts(&sources), secrets::LOGS_FIX)?;
+            Ok(format!("{} files", sources.len()))
+        })?;
+        self.check("nothing is left undone", |checks, _| checks.leftovers())
+    }
+
+    /// What needs a compiler.
+    fn builds(&mut self) -> Result<()> {
+        for member in MEMBERS {
+            self.check(&format!("clippy {member}"), |checks, step| {
+                checks.cargo(step, &["clippy", "-p", member, "--all-targets", "--", "-D", "warnings"])
+            })?;
+        }
+        for member in WASM_MEMBERS {
+            self.check(&format!("clippy {member}, wasm"), |checks, step| checks.lint_for_wasm(step, member))?;
+        }
+        self.check("protocol builds for wasm", |checks, step| {
+            checks.cargo_for_wasm(step, &["build", "-p", "sluice-protocol"])
+        })?;
+        for member in DOCUMENTED {
+            self.check(&format!("docs of {member}"), |checks, step| {
+                let mut cargo = checks.command(&["doc", "--no-deps", "-p", member]);
+                cargo.env("RUSTDOCFLAGS", "-D warnings");
+                checks.run(step, cargo)
+            })?;
+        }
+        self.check("settings of the edge", |checks, _| {
+            let readme = settings::from_readme(&checks.workspace.read("README.md")?, "edge")?;
+            let source = settings::from_edge_config(&checks.workspace.read("edge/src/config.rs")?)?;
+            holds(&settings::differences("edge", &readme, &source), settings::FIX)
+        })?;
+        let origin = dev::build_origin(self.workspace);
+        self.check("settings of the origin", |checks, _| {
+            let mut serve = command(origin?);
+            serve.args(["serve", "--help"]);
+            let source = settings::from_origin_help(&capture(serve)?);
+            let readme = settings::from_readme(&checks.workspace.read("README.md")?, "origin")?;
+            holds(&settings::differences("origin", &readme, &source), settings::FIX)
+        })?;
+        let edge = build_edge::build(self.workspace, self.toolbox);
+        self.check("wrangler deploy --dry-run", |checks, step| {
+            edge?;
+            let mut wrangler = checks.toolbox.node.command("wrangler")?;
+            wrangler
+                .args(["deploy", "--dry-run", "--outdir"])
+                .arg(checks.workspace.target().join("deploy"))
+                .current_dir(checks.workspace.root())
+                .env("WRANGLER_SEND_METRICS", "false")
+                .env("WRANGLER_HIDE_BANNER", "true")
+                .env("WRANGLER_WRITE_LOGS", "false");
+            worker_size::judge(&process::run(step, wrangler, &checks.workspace.log("deploy")?)?)
+        })
+    }
+
+    /// Runs one check and keeps its failure. `Err` only if we were told to stop.
+    fn check(&mut self, name: &str, run: impl FnOnce(&Self, &mut Step) -> Result<String>) -> Result<()> {
+        let mut step = Step::begin(name);
+        self.count += 1;
+        match run(self, &mut step) {
+            Ok(outcome) => {
+                step.done(&outcome);
+            }
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => {
+                step.failed();
+                self.failures.push((name.to_owned(), error));
+            }
+        }
+        Ok(())
+    }
+
+    fn report(self) -> Result<()> {
+        if self.failures.is_empty() {
+            return Ok(());
+        }
+        for (name, error) in &self.failures {
+            progress::heading(&format!("\n{name}"));
+            progress::note(process::last_words(error));
+            progress::note(&format!("{error:#}"));
+        }
+        let names: Vec<&str> = self.failures.iter().map(|(name, _)| name.as_str()).collect();
+        bail!("{} of {} checks failed: {}", names.len(), self.count, names.join(", "))
+    }
+
+    fn leftovers(&self) -> Result<String> {
+        let mut git = command("git");
+        git.args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(self.workspace.root());
+        let listed = capture(git)?;
+        let mut found = Vec::new();
+        let mut count = 0;
+        for path in listed.lines().filter(|path| leftovers::is_code(path)) {
+            // A tracked file that was deleted but not yet committed has nothing left in it.
+            if self.workspace.path(path).exists() {
+                found.extend(leftovers::in_file(path, &self.workspace.read(path)?));
+                count += 1;
+            }
+        }
+        holds(&found, leftovers::FIX)?;
+        Ok(format!("{count} files"))
+    }
+
+    /// clippy where the toolchain has it for wasm32; Debian's compiler only checks.
+    fn lint_for_wasm(&self, step: &mut Step, member: &str) -> Result<String> {
+        if self.toolbox.wasm.has_clippy() {
+            self.cargo_for_wasm(step, &["clippy", "-p", member, "--", "-D", "warnings"])
+        } else {
+            self.cargo_for_wasm(step, &["check", "-p", member])?;
+            Ok("compiles (this toolchain has no clippy for wasm)".to_owned())
+        }
+    }
+
+    fn cargo_for_wasm(&self, step: &mut Step, arguments: &[&str]) -> Result<String> {
+        let (verb, rest) = arguments.split_first().expect("a cargo command has a verb");
+        let mut cargo = self.command(&[&[*verb, "--target", "wasm32-unknown-unknown"], rest].concat());
+        self.toolbox.wasm.apply(&mut cargo)?;
+        self.run(step, cargo)
+    }
+
+    fn cargo(&self, step: &mut Step, arguments: &[&str]) -> Result<String> {
+        self.run(step, self.command(arguments))
+    }
+
+    fn run(&self, step: &mut Step, command: Command) -> Result<String> {
+        let log = self.workspace.log(step.name())?;
+        process::run(step, command, &log)?;
+        Ok("clean".to_owned())
+    }
+
+    /// stdout alone: cargo's progress goes to stderr.
+    fn cargo_output(&self, step: &mut Step, arguments: &[&str]) -> Result<String> {
+        step.tick(|| arguments.join(" "));
+        capture(self.command(arguments))
+    }
+
+    fn metadata(&self, step: &mut Step, arguments: &[&str]) -> Result<Value> {
+        let all = [&["metadata", "--format-version", "1"], arguments].concat();
+        serde_json::from_str(&self.cargo_output(step, &all)?).context("`cargo metadata` did not print JSON")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut cargo = command("cargo");
+        cargo.args(arguments).current_dir(self.workspace.root());
+        cargo
+    }
+}
+
+/// Good if nothing was found; else an error that lists what was, and what to do.
+fn holds(violations: &[String], fix: &str) -> Result<String> {
+    if violations.is_empty() {
+        return Ok("holds".to_owned());
+    }
+    bail!("{}\n-> {fix}", violations.join("\n"))
+}

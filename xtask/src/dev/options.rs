@@ -1,0 +1,148 @@
+//! What `cargo xtask dev` was asked for.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use lexopt::{Arg, Parser, ValueExt};
+
+/// What `cargo xtask dev --help` prints.
+pub(super) const USAGE: &str = "\
+Usage: cargo xtask dev [OPTIONS]
+
+Builds and starts both gates on this machine, issues a key, says how to call them, and serves until Ctrl-C.
+
+  --once TEXT         send one chat request through both gates, print the answer as JSON, stop
+  --json              when ready, print one line {\"url\",\"admin_token\",\"api_key\",\"origin_url\"} on stdout
+  --port N            the edge's port (default 8787, 0 = any that is free)
+  --origin-port N     the origin's port (default 8788, 0 = any that is free)
+  --state DIR         secrets, the issued key, the edge's storage and logs (default .sluice)
+  --plans FILE        plan table as JSON instead of the built-in one
+  --model NAME=PATH   serve this model instead of the embedded one; PATH is a directory in Hugging Face's layout
+  --slots N           requests the origin runs at once
+  --queue N           requests the origin lets wait
+";
+
+const EDGE_PORT: u16 = 8787;
+const ORIGIN_PORT: u16 = 8788;
+/// The model that is compiled into the origin.
+const EMBEDDED_MODEL: &str = "tiny";
+
+/// Parsed and checked.
+pub(super) struct Options {
+    /// Send this once and stop, instead of serving.
+    pub(super) once: Option<String>,
+    /// Say what a program needs to know instead of what a person wants to read.
+    pub(super) json: bool,
+    /// 0 for any.
+    pub(super) port: u16,
+    /// 0 for any.
+    pub(super) origin_port: u16,
+    /// Absolute.
+    pub(super) state: PathBuf,
+    /// The plan table's text, known to be JSON.
+    pub(super) plans: Option<String>,
+    /// `NAME=PATH`.
+    pub(super) model: Option<String>,
+    /// Passed on to the origin, which has its own default.
+    pub(super) slots: Option<u32>,
+    /// Passed on to the origin, which has its own default.
+    pub(super) queue: Option<u32>,
+}
+
+impl Options {
+    /// The name to ask for in a request.
+    pub(super) fn model_name(&self) -> &str {
+        let named = self.model.as_deref().and_then(|model| model.split_once('='));
+        named.map_or(EMBEDDED_MODEL, |(name, _)| name)
+    }
+
+    /// Reads the command line. `None` if it only asks for help.
+    pub(super) fn parse(mut args: Parser, root: &Path) -> Result<Option<Self>> {
+        let mut options = Self {
+            once: None,
+            json: false,
+            port: EDGE_PORT,
+            origin_port: ORIGIN_PORT,
+            state: root.join(".sluice"),
+            plans: None,
+            model: None,
+            slots: None,
+            queue: None,
+        };
+        while let Some(arg) = args.next()? {
+            match arg {
+                Arg::Long("once") => options.once = Some(args.value()?.string()?),
+                Arg::Long("json") => options.json = true,
+                Arg::Long("port") => options.port = args.value()?.parse()?,
+                Arg::Long("origin-port") => options.origin_port = args.value()?.parse()?,
+                Arg::Long("state") => options.state = absolute(args.value()?)?,
+                Arg::Long("plans") => options.plans = Some(read_plans(&absolute(args.value()?)?)?),
+                Arg::Long("model") => options.model = Some(check_model(&args.value()?.string()?)?),
+                Arg::Long("slots") => options.slots = Some(args.value()?.parse()?),
+                Arg::Long("queue") => options.queue = Some(args.value()?.parse()?),
+                Arg::Long("help") | Arg::Short('h') => return Ok(None),
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        if options.json && options.once.is_some() {
+            bail!("--json serves until stopped and --once stops by itself: choose one");
+        }
+        Ok(Some(options))
+    }
+}
+
+fn absolute(path: impl Into<PathBuf>) -> Result<PathBuf> {
+    let path = path.into();
+    std::path::absolute(&path).with_context(|| format!("not a path: {}", path.display()))
+}
+
+/// The file's text without line breaks, so that it fits on a command line; the edge checks what it says.
+fn read_plans(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read --plans {}", path.display()))?;
+    let plans: serde_json::Value =
+        serde_json::from_str(&text).with_context(|| format!("--plans {} is not JSON", path.display()))?;
+    Ok(plans.to_string())
+}
+
+fn check_model(model: &str) -> Result<String> {
+    match model.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok(format!("{name}={}", absolute(path)?.display()))
+        }
+        _ => bail!("--model wants NAME=PATH, for instance --model qwen=models/qwen3-0.6b"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Option<Options>> {
+        Options::parse(Parser::from_args(words), Path::new("/repository"))
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let options = parse(&[]).unwrap().unwrap();
+        assert_eq!((options.port, options.origin_port), (8787, 8788));
+        assert_eq!(options.state, Path::new("/repository/.sluice"));
+        assert_eq!(options.model_name(), "tiny");
+        for port in [EDGE_PORT, ORIGIN_PORT] {
+            assert!(USAGE.contains(&port.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_model_is_a_name_and_a_path() {
+        assert_eq!(parse(&["--model", "qwen=/m"]).unwrap().unwrap().model_name(), "qwen");
+        assert!(parse(&["--model", "qwen"]).is_err());
+        assert!(parse(&["--model", "=x"]).is_err());
+    }
+
+    #[test]
+    fn contradictions_and_unknown_words_are_refused() {
+        assert!(parse(&["--json", "--once", "hi"]).is_err());
+        assert!(parse(&["--prot", "1"]).is_err());
+        assert!(parse(&["--port", "70000"]).is_err());
+    }
+}

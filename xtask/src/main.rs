@@ -1,0 +1,90 @@
+//! `cargo xtask`: everything a person, wrangler or a CI machine runs in this repository.
+//!
+//! Read it in the order of the `mod` list.
+
+// how things are run, shown and found
+mod process;
+mod progress;
+mod workspace;
+// what set-up brings in
+mod setup;
+mod tools;
+// one per command
+mod build_edge;
+mod check;
+mod dev;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lexopt::{Arg, Parser};
+
+use crate::workspace::Workspace;
+
+/// What `cargo xtask` answers to a command it does not know, and to `help`.
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  setup        bring in what the other commands need: wasm target, Node tools, worker-build, wasm-bindgen
+  dev          set up, build and start both gates, issue a key, say how to call it (`cargo xtask dev --help`)
+  build-edge   build the Worker into edge/build/; wrangler runs this
+  check        formatting, lints, the invariants of ARCHITECTURE.md, docs, licences
+  test         set up, check, and every test; `--quick` leaves the end-to-end tests out
+  help         this text
+
+Environment:
+  SLUICE_CACHE   where built tools are kept between clones (default: $XDG_CACHE_HOME/sluice or ~/.cache/sluice)
+  NO_COLOR       no colour, also on a terminal
+";
+
+fn main() -> ExitCode {
+    process::listen_for_signals();
+    match dispatch(Parser::from_env()) {
+        Ok(code) => code,
+        Err(error) if error.is::<process::Interrupted>() => ExitCode::from(130),
+        Err(error) => {
+            progress::note(process::last_words(&error));
+            progress::error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line per command: the first free word names it, the rest of the line is its own.
+fn dispatch(mut args: Parser) -> Result<ExitCode> {
+    let command = match args.next()? {
+        Some(Arg::Value(command)) => command.to_string_lossy().into_owned(),
+        Some(Arg::Long("help") | Arg::Short('h')) => "help".to_owned(),
+        Some(other) => return Err(other.unexpected().into()),
+        None => bail!("no command given\n\n{USAGE}"),
+    };
+    let workspace = Workspace::locate();
+    match command.as_str() {
+        "setup" => {
+            no_more(args)?;
+            setup::run(&workspace)?;
+        }
+        "dev" => return dev::run(&workspace, args),
+        "build-edge" => {
+            no_more(args)?;
+            build_edge::run(&workspace)?;
+        }
+        "check" => {
+            no_more(args)?;
+            check::run(&workspace)?;
+        }
+        "test" => test::run(&workspace, args)?,
+        "help" => print!("{USAGE}"),
+        unknown => bail!("there is no command `{unknown}`\n\n{USAGE}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what is left on the command line of a command that takes nothing.
+fn no_more(mut args: Parser) -> Result<()> {
+    match args.next()? {
+        Some(left) => Err(left.unexpected().into()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,41 @@
+//! Set-up: everything the other commands need and a fresh machine lacks. Each step looks first, does the least that is
+//! missing, says how long it took, and where it cannot go on names the exact command that a person has to run.
+
+mod node;
+mod python;
+mod wasm;
+
+use anyhow::Result;
+
+pub(crate) use self::{node::Node, wasm::Wasm};
+use crate::{
+    progress,
+    tools::{self, Tools},
+    workspace::Workspace,
+};
+
+/// What set-up found or installed, handed to the steps that use it.
+pub(crate) struct Toolbox {
+    /// The compiler for wasm32.
+    pub(crate) wasm: Wasm,
+    /// wrangler, workerd, esbuild, wasm-opt and a Node that is new enough for them.
+    pub(crate) node: Node,
+    /// worker-build and wasm-bindgen.
+    pub(crate) tools: Tools,
+}
+
+/// Brings in what `dev`, `build-edge`, `check` and `test` need. Quick when there is nothing to do.
+pub(crate) fn run(workspace: &Workspace) -> Result<Toolbox> {
+    progress::heading("set-up");
+    let _one_at_a_time = workspace.lock("setup")?;
+    let wasm = wasm::ensure(workspace)?;
+    let node = node::ensure(workspace)?;
+    let tools = tools::ensure(workspace)?;
+    Ok(Toolbox { wasm, node, tools })
+}
+
+/// Brings in the Python environment of the end-to-end tests, `target/venv`.
+pub(crate) fn python(workspace: &Workspace) -> Result<()> {
+    let _one_at_a_time = workspace.lock("setup")?;
+    python::ensure(workspace)
+}

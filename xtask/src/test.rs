@@ -1,0 +1,155 @@
+//! `cargo xtask test`: what `.ci/run` runs. Stops at the first broken step and says which; ends with where the time went.
+
+use std::{process::Command, time::Duration};
+
+use anyhow::{Result, bail};
+use lexopt::{Arg, Parser};
+
+use crate::{
+    build_edge, check, dev,
+    process::{self, command},
+    progress::{self, Step},
+    setup,
+    workspace::Workspace,
+};
+
+const USAGE: &str = "\
+Usage: cargo xtask test [--quick]
+
+Sets up, checks, and runs every test, one crate at a time.
+
+  --quick   leaves out the end-to-end tests, which start real gates; CI runs everything
+";
+/// Tested without a running gate.
+const IN_PROCESS: [&str; 4] = ["sluice-protocol", "sluice-edge", "xtask", "sluice-origin"];
+
+/// Everything, in the order in which a mistake is cheapest to find.
+pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
+    let mut quick = false;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("quick") => quick = true,
+            Arg::Long("help") | Arg::Short('h') => {
+                print!("{USAGE}");
+                return Ok(());
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let mut timing = Timing::default();
+    let result = steps(workspace, quick, &mut timing);
+    // What went wrong, then the table, then one line that says where: the end of a CI log is what people look at.
+    if let Err(error) = &result
+        && !error.is::<process::Interrupted>()
+    {
+        progress::note(process::last_words(error));
+        progress::note(&format!("{error:#}"));
+    }
+    timing.print();
+    match result {
+        Err(error) if !error.is::<process::Interrupted>() => bail!("stopped at: {}", timing.last()),
+        other => other,
+    }
+}
+
+fn steps(workspace: &Workspace, quick: bool, timing: &mut Timing) -> Result<()> {
+    let toolbox = timing.of("set-up", || setup::run(workspace))?;
+    timing.of("check", || check::all(workspace, &toolbox))?;
+    progress::heading("test");
+    for member in IN_PROCESS {
+        timing.of(&format!("test {member}"), || test(workspace, member, cargo_test(workspace, member)))?;
+    }
+    if quick {
+        progress::note("  --quick: the end-to-end tests were left out");
+        return Ok(());
+    }
+    timing.of("build-edge", || build_edge::build(workspace, &toolbox))?;
+    timing.of("build origin", || dev::build_origin(workspace).map(drop))?;
+    timing.of("Python clients", || setup::python(workspace))?;
+    timing.of("test e2e", || {
+        let mut tests = cargo_test(workspace, "e2e");
+        // They find the gates, workerd and Python in the repository; a Node client finds its Node on PATH.
+        toolbox.node.apply(&mut tests)?;
+        test(workspace, "e2e", tests)
+    })
+}
+
+fn cargo_test(workspace: &Workspace, member: &str) -> Command {
+    let mut cargo = command("cargo");
+    cargo.args(["test", "-p", member]).current_dir(workspace.root());
+    cargo
+}
+
+fn test(workspace: &Workspace, member: &str, command: Command) -> Result<()> {
+    let mut step = Step::begin(member);
+    match process::run(&mut step, command, &workspace.log(&format!("test {member}"))?) {
+        Ok(printed) => {
+            step.done(&format!("{} passed", passed(&printed)));
+            Ok(())
+        }
+        Err(error) => {
+            step.failed();
+            Err(error)
+        }
+    }
+}
+
+/// The sum over cargo's `test result: ok. 12 passed; ...` lines.
+fn passed(printed: &str) -> u32 {
+    let count = |line: &str| -> Option<u32> {
+        let (_, rest) = line.split_once("test result: ok. ")?;
+        rest.split_once(" passed")?.0.parse().ok()
+    };
+    printed.lines().filter_map(count).sum()
+}
+
+/// Where the time went.
+#[derive(Default)]
+struct Timing {
+    steps: Vec<(String, Duration, bool)>,
+}
+
+impl Timing {
+    /// Runs a step.
+    fn of<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
+        let begun = std::time::Instant::now();
+        let result = step();
+        self.steps.push((name.to_owned(), begun.elapsed(), result.is_ok()));
+        result
+    }
+
+    /// The step that ran last, which is the one that broke if one did.
+    fn last(&self) -> &str {
+        self.steps.last().map_or("the command line", |(name, ..)| name)
+    }
+
+    fn print(&self) {
+        progress::heading("time");
+        for (name, duration, good) in &self.steps {
+            let verdict = if *good { progress::paint("ok    ", "32") } else { progress::paint("FAILED", "31") };
+            progress::note(&format!("  {name:<28} {verdict} {:>14}", progress::seconds(*duration)));
+        }
+        let total = self.steps.iter().map(|(_, duration, _)| *duration).sum();
+        progress::note(&format!("  {:<28}        {:>14}", "all", progress::seconds(total)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passed_tests_add_up() {
+        let printed = "test result: ok. 12 passed; 0 failed;\nnoise\ntest result: ok. 3 passed; 0 failed;\n";
+        assert_eq!(passed(printed), 15);
+    }
+
+    #[test]
+    fn a_broken_step_is_named_and_still_timed() {
+        let mut timing = Timing::default();
+        timing.of("set-up", || Ok(())).unwrap();
+        timing.of("test sluice-edge", || -> Result<()> { bail!("boom") }).unwrap_err();
+        assert_eq!(timing.last(), "test sluice-edge");
+        assert_eq!(timing.steps.iter().map(|(_, _, good)| *good).collect::<Vec<_>>(), [true, false]);
+    }
+}
