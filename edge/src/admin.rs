@@ -114,6 +114,7 @@ async fn view(key: &str, env: &Env) -> Result<KeyView, Refusal> {
 async fn delete(key: &str, env: &Env) -> Result<DeletedKey, Refusal> {
     let id = parse_id(key)?;
     let known = limit::ask(env, id.account, Call::DeleteKey { key: id.key }).await? == Answer::Done(true);
+    limit::forget_refusals(id.account);
     let listed = registry::ask(env, &RegistryCall::Remove(id)).await? == RegistryAnswer::Done(true);
     if known || listed { Ok(DeletedKey { id, deleted: true }) } else { Err(no_such_key()) }
 }

@@ -134,7 +134,8 @@ impl Deadline {
         self.timer.set(timer.ok());
     }
 
-    fn has_passed(&self) -> bool {
+    /// Whether its time came.
+    pub fn has_passed(&self) -> bool {
         self.signal().aborted()
     }
 

@@ -35,13 +35,20 @@ pub async fn identify(env: &Env, key: &ApiKey) -> Result<Admission, Refusal> {
 
 /// Ends a request's lease. If its Gate cannot be reached, the lease ends by itself at its deadline.
 pub async fn settle(env: &Env, account: AccountId, request: RequestId, outcome: Outcome) {
-    if outcome == Outcome::NotServed {
-        // What was counted is given back: what refused a moment ago may pass now.
-        DENIALS.with_borrow_mut(|denials| denials.retain(|key, _| key.account != account));
-    }
     if let Err(refusal) = ask(env, account, Call::Settle { request, outcome }).await {
         worker::console_warn!("{request} is not settled: {}", refusal.detail.unwrap_or_default());
     }
+    if outcome == Outcome::NotServed {
+        // What was counted has been given back: what refused a moment ago may pass now.
+        forget_refusals(account);
+    }
+}
+
+/// Forgets what an account was refused: something about it has changed, and its next request asks its Gate.
+///
+/// Other isolates still refuse for a second at most; they refuse what was refused, and let nothing through.
+pub fn forget_refusals(account: AccountId) {
+    DENIALS.with_borrow_mut(|denials| denials.retain(|key, _| key.account != account));
 }
 
 /// The refusal of a moment ago, if it still holds: a flood by one refused key does not reach its Gate.

@@ -38,13 +38,16 @@ impl DurableObject for Registry {
 
 impl Registry {
     fn answer(&self, call: RegistryCall) -> Result<RegistryAnswer> {
-        // WITHOUT ROWID: the primary key is the table, so a key is one row and not two.
-        self.rows.exec(
-            "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID",
-            Vec::new(),
-        )?;
+        if !matches!(call, RegistryCall::Put(_)) && !self.rows.exists()? {
+            return Ok(match call {
+                RegistryCall::List(_) => RegistryAnswer::Page(self.page_of(Vec::new(), None)),
+                _ => RegistryAnswer::Done(false),
+            });
+        }
         Ok(match call {
             RegistryCall::Put(entry) => {
+                // WITHOUT ROWID: the primary key is the table, so a key is one row and not two.
+                self.rows.make("(id TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID")?;
                 let values = vec![text(entry.id.to_string()), text(serde_json::to_string(&entry)?)];
                 self.rows.exec("INSERT OR REPLACE INTO keys (id, entry) VALUES (?, ?)", values)?;
                 RegistryAnswer::Done(true)
@@ -72,6 +75,10 @@ impl Registry {
         let more = data.len() > PAGE;
         data.truncate(PAGE);
         let next = data.last().filter(|_| more).map(|entry| entry.id);
-        Ok(KeyList { data, next, storage: self.rows.counters() })
+        Ok(self.page_of(data, next))
+    }
+
+    fn page_of(&self, data: Vec<KeyEntry>, next: Option<KeyId>) -> KeyList {
+        KeyList { data, next, storage: self.rows.counters() }
     }
 }

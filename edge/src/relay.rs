@@ -5,7 +5,7 @@
 //! settles). Passing the body straight through runs no code; `tee` keeps the origin working.
 
 use crate::auth;
-use crate::forward::{Ticket, failed};
+use crate::forward::{Deadline, Ticket, failed};
 use crate::respond::{self, HeaderList};
 use futures_channel::oneshot::Sender;
 use js_sys::{Object, Reflect, Uint8Array};
@@ -13,22 +13,32 @@ use sluice_protocol::chat::{Usage, usage_of};
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::header;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::sse::{self, SseParser};
+use sluice_protocol::sse::{self, Passed, SseParser, WholeEvents};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{ReadableStream, Response, StreamPipeOptions, TransformStream, TransformStreamDefaultController};
+use web_sys::{
+    AbortSignal, ReadableStream, Response, StreamPipeOptions, TransformStream, TransformStreamDefaultController,
+};
 
 /// Hands the caller its answer and returns, when the last byte has gone or the caller has, how to settle.
-pub async fn relay(response: Response, ticket: &Ticket, answer: Sender<Result<Response, Refusal>>) -> Outcome {
-    match relay_or_fail(&response, ticket, answer).await {
-        Ok(usage) => Outcome::Served(usage),
-        Err(error) => {
-            worker::console_warn!("{}: the answer was not relayed to its end: {error:?}", ticket.request);
-            Outcome::Served(None)
-        }
+pub async fn relay(
+    response: Response,
+    deadline: &Deadline,
+    left: &AbortSignal,
+    ticket: &Ticket,
+    answer: Sender<Result<Response, Refusal>>,
+) -> Outcome {
+    let outcome = relay_or_fail(&response, ticket, answer).await.unwrap_or_else(|error| {
+        worker::console_warn!("{}: the answer was not relayed to its end: {error:?}", ticket.request);
+        Outcome::Served(None)
+    });
+    match outcome {
+        // It broke off because its caller left, or because its time was over: the origin has worked for it.
+        Outcome::NotServed if left.aborted() || deadline.has_passed() => Outcome::Served(None),
+        outcome => outcome,
     }
 }
 
@@ -36,7 +46,7 @@ async fn relay_or_fail(
     response: &Response,
     ticket: &Ticket,
     answer: Sender<Result<Response, Refusal>>,
-) -> Result<Option<Usage>, JsValue> {
+) -> Result<Outcome, JsValue> {
     let mut headers = HeaderList::new();
     let mut is_stream = false;
     let from_origin = response.headers();
@@ -57,18 +67,19 @@ async fn relay_whole(
     response: &Response,
     headers: &HeaderList,
     answer: Sender<Result<Response, Refusal>>,
-) -> Result<Option<Usage>, JsValue> {
+) -> Result<Outcome, JsValue> {
     let buffer = match JsFuture::from(response.array_buffer()?).await {
         Ok(buffer) => buffer,
         Err(error) => {
             let _ = answer.send(Err(failed(&format!("the origin's answer broke off: {error:?}"))));
-            return Ok(None);
+            // Nothing of it reached the caller.
+            return Ok(Outcome::NotServed);
         }
     };
     let usage = usage_of(&Uint8Array::new(&buffer).to_vec());
     // A send fails only if the caller has left.
     let _ = answer.send(Ok(respond::respond_with(response.status(), headers, &buffer)?));
-    Ok(usage)
+    Ok(Outcome::Served(usage))
 }
 
 async fn relay_stream(
@@ -76,23 +87,35 @@ async fn relay_stream(
     status: u16,
     headers: &HeaderList,
     answer: Sender<Result<Response, Refusal>>,
-) -> Result<Option<Usage>, JsValue> {
-    let usage = Rc::new(RefCell::new(None));
-    let mut parser = SseParser::new(MAX_EVENT);
-    let seen = usage.clone();
-    let transform = Closure::<dyn FnMut(JsValue, TransformStreamDefaultController)>::new(
-        move |chunk: JsValue, controller: TransformStreamDefaultController| {
-            parser.push(&Uint8Array::new(&chunk).to_vec(), |event| {
-                if let Some(usage) = usage_in(event) {
-                    seen.replace(Some(usage));
+) -> Result<Outcome, JsValue> {
+    let state = Rc::new(RefCell::new(Passing::new()));
+    let transform = {
+        let state = state.clone();
+        Closure::<dyn FnMut(JsValue, TransformStreamDefaultController)>::new(
+            move |chunk: JsValue, controller: TransformStreamDefaultController| {
+                // It fails only once the readable side is gone, and then the pipe's promise says so.
+                let _ = match state.borrow_mut().push(&Uint8Array::new(&chunk).to_vec()) {
+                    Passed::Whole => controller.enqueue_with_chunk(&chunk),
+                    Passed::Part(part) if part.is_empty() => Ok(()),
+                    Passed::Part(part) => controller.enqueue_with_chunk(&Uint8Array::from(part.as_slice())),
+                };
+            },
+        )
+    };
+    let flush = {
+        let state = state.clone();
+        Closure::<dyn FnMut(TransformStreamDefaultController)>::new(
+            move |controller: TransformStreamDefaultController| {
+                let rest = state.borrow_mut().events.take_rest();
+                if !rest.is_empty() {
+                    let _ = controller.enqueue_with_chunk(&Uint8Array::from(rest.as_slice()));
                 }
-            });
-            // It fails only once the readable side is gone, and then the pipe's promise says so.
-            let _ = controller.enqueue_with_chunk(&chunk);
-        },
-    );
+            },
+        )
+    };
     let transformer = Object::new();
     Reflect::set(&transformer, &"transform".into(), transform.as_ref())?;
+    Reflect::set(&transformer, &"flush".into(), flush.as_ref())?;
     let through = TransformStream::new_with_transformer(&transformer)?;
 
     // If the origin breaks off, the writable side stays usable: the caller is told inside the stream.
@@ -102,14 +125,34 @@ async fn relay_stream(
     let _ = answer.send(Ok(respond::respond_with(status, headers, &through.readable())?));
 
     if let Err(error) = JsFuture::from(pipe).await {
-        // One of two things: the origin broke off, and this reaches the caller; or the caller left, and this fails.
+        // One of two things: the origin broke off, and this reaches the caller; or the caller left, and this fails. The
+        // event that had only begun is dropped, or the error would become a part of it.
+        state.borrow_mut().events.take_rest();
         let told = tell_of_failure(&through, &error).await;
         if told.is_ok() {
             worker::console_warn!("the origin broke off inside a stream: {error:?}");
         }
     }
-    drop(transform);
-    Ok(usage.take())
+    Ok(Outcome::Served(state.borrow().usage))
+}
+
+/// A stream on its way: what has begun and not ended, and the usage that was seen.
+struct Passing {
+    events: WholeEvents,
+    parser: SseParser,
+    usage: Option<Usage>,
+}
+
+impl Passing {
+    const fn new() -> Self {
+        Self { events: WholeEvents::new(MAX_EVENT), parser: SseParser::new(MAX_EVENT), usage: None }
+    }
+
+    fn push(&mut self, chunk: &[u8]) -> Passed {
+        let usage = &mut self.usage;
+        self.parser.push(chunk, |event| *usage = usage_in(event).or(*usage));
+        self.events.push(chunk)
+    }
 }
 
 /// An error event and the end, without `[DONE]`.
@@ -128,5 +171,5 @@ fn usage_in(event: &[u8]) -> Option<Usage> {
     event.windows(MARK.len()).any(|window| window == MARK).then(|| usage_of(event))?
 }
 
-/// The longest event that is looked at for usage.
+/// The longest event that is held back until it is whole, and looked at for usage.
 const MAX_EVENT: usize = 1 << 20;

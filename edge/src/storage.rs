@@ -23,12 +23,9 @@ impl Rows {
 
     /// All rows; none if the table was never written.
     pub fn all(&self) -> Result<Vec<(i64, Vec<u8>)>> {
-        let known =
-            self.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", vec![text(self.table)])?;
-        if known.is_empty() {
+        if !self.exists()? {
             return Ok(Vec::new());
         }
-        self.made.set(true);
         self.exec(&format!("SELECT id, value FROM {}", self.table), Vec::new())?
             .into_iter()
             .map(|row| match <[SqlStorageValue; 2]>::try_from(row) {
@@ -42,16 +39,30 @@ impl Rows {
 
     /// Writes one row.
     pub fn put(&self, id: i64, value: Vec<u8>) -> Result<()> {
-        if !self.made.replace(true) {
-            let made =
-                format!("CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY, value BLOB NOT NULL)", self.table);
-            self.sql.exec(&made, None)?;
-        }
+        self.make("(id INTEGER PRIMARY KEY, value BLOB NOT NULL)")?;
         let put = format!(
             "INSERT INTO {} (id, value) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value",
             self.table
         );
         self.exec(&put, vec![SqlStorageValue::Integer(id), SqlStorageValue::Blob(value)])?;
+        Ok(())
+    }
+
+    /// Whether the table was ever written. Writes nothing itself.
+    pub fn exists(&self) -> Result<bool> {
+        if !self.made.get() {
+            let find = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?";
+            self.made.set(!self.exec(find, vec![text(self.table)])?.is_empty());
+        }
+        Ok(self.made.get())
+    }
+
+    /// Makes the table with these columns, unless it is there.
+    pub fn make(&self, columns: &str) -> Result<()> {
+        if !self.made.get() {
+            self.sql.exec(&format!("CREATE TABLE IF NOT EXISTS {} {columns}", self.table), None)?;
+            self.made.set(true);
+        }
         Ok(())
     }
 

@@ -86,6 +86,65 @@ impl SseParser {
     }
 }
 
+/// Passes a stream on in whole events and holds back the one that has only begun: if the stream breaks off there, what
+/// follows (an error event) does not become a part of it.
+#[derive(Debug)]
+pub struct WholeEvents {
+    held: Vec<u8>,
+    max_event: usize,
+}
+
+/// What [`WholeEvents::push`] lets through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// The chunk as it came: nothing was held, and it ends where an event ends.
+    Whole,
+    /// These bytes, which may be none.
+    Part(Vec<u8>),
+}
+
+impl WholeEvents {
+    /// Holds back at most `max_event` bytes; an event that is longer passes in pieces.
+    pub const fn new(max_event: usize) -> Self {
+        Self { held: Vec::new(), max_event }
+    }
+
+    /// Takes a chunk; what passes now, in order.
+    pub fn push(&mut self, chunk: &[u8]) -> Passed {
+        if self.held.is_empty() && ends_event(chunk) {
+            return Passed::Whole;
+        }
+        self.held.extend_from_slice(chunk);
+        // Only the new bytes, and the three before them, can hold the end that was not there before.
+        let from = (self.held.len() - chunk.len()).saturating_sub(3);
+        let ends = (from..=self.held.len()).rev().find(|end| ends_event(&self.held[..*end]));
+        let passes = match ends {
+            Some(end) => end,
+            None if self.held.len() > self.max_event => self.held.len(),
+            None => 0,
+        };
+        let rest = self.held.split_off(passes);
+        Passed::Part(std::mem::replace(&mut self.held, rest))
+    }
+
+    /// What is held back, for the end of a stream that ended well.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+}
+
+/// Whether the last line of `bytes` is blank: two line ends, one after the other.
+fn ends_event(bytes: &[u8]) -> bool {
+    let strip = |bytes: &[u8]| -> Option<usize> {
+        match bytes {
+            [.., b'\r', b'\n'] => Some(bytes.len() - 2),
+            [.., b'\r' | b'\n'] => Some(bytes.len() - 1),
+            _ => None,
+        }
+    };
+    strip(bytes).and_then(|len| strip(&bytes[..len])).is_some()
+}
+
 /// One event with this payload, ready to send. The payload must be one line, as JSON is.
 pub fn event(payload: &str) -> String {
     debug_assert!(!payload.contains(['\n', '\r']), "an event's payload is one line");

@@ -170,7 +170,6 @@ Call it:
   for chunk in stream:
       print(chunk.choices[0].delta.content or "" if chunk.choices else "", end="", flush=True)
 
-See its limits:       curl {url}/v1/key -H 'authorization: Bearer {key}'
 Issue another key:    curl {url}/admin/v1/keys -H 'authorization: Bearer {admin_token}' \
                         -H 'content-type: application/json' -d '{{"name":"mine","plan":"vip"}}'
 Ctrl-C stops both gates.

@@ -10,6 +10,7 @@ mod workspace;
 mod setup;
 mod tools;
 // one per command
+mod bench;
 mod build_edge;
 mod check;
 mod dev;
@@ -31,6 +32,7 @@ Usage: cargo xtask COMMAND
   build-edge   build the Worker into edge/build/; wrangler runs this
   check        formatting, lints, the invariants of ARCHITECTURE.md, docs, licences
   test         set up, check, and every test; `--quick` leaves the end-to-end tests out
+  bench edge   what a request costs at the edge, side by side with an empty Worker (`cargo xtask bench --help`)
   help         this text
 
 Environment:
@@ -75,6 +77,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
             check::run(&workspace)?;
         }
         "test" => test::run(&workspace, args)?,
+        "bench" => bench::run(&workspace, args)?,
         "help" => print!("{USAGE}"),
         unknown => bail!("there is no command `{unknown}`\n\n{USAGE}"),
     }

@@ -46,6 +46,9 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
         progress::note(&format!("{error:#}"));
     }
     timing.print();
+    if result.is_ok() {
+        println!("{} passed, 0 failed", timing.passed);
+    }
     match result {
         Err(error) if !error.is::<process::Interrupted>() => bail!("stopped at: {}", timing.last()),
         other => other,
@@ -57,7 +60,8 @@ fn steps(workspace: &Workspace, quick: bool, timing: &mut Timing) -> Result<()> 
     timing.of("check", || check::all(workspace, &toolbox))?;
     progress::heading("test");
     for member in IN_PROCESS {
-        timing.of(&format!("test {member}"), || test(workspace, member, cargo_test(workspace, member)))?;
+        timing.passed +=
+            timing.of(&format!("test {member}"), || test(workspace, member, cargo_test(workspace, member)))?;
     }
     if quick {
         progress::note("  --quick: the end-to-end tests were left out");
@@ -66,12 +70,13 @@ fn steps(workspace: &Workspace, quick: bool, timing: &mut Timing) -> Result<()> 
     timing.of("build-edge", || build_edge::build(workspace, &toolbox))?;
     timing.of("build origin", || dev::build_origin(workspace).map(drop))?;
     timing.of("Python clients", || setup::python(workspace))?;
-    timing.of("test e2e", || {
+    timing.passed += timing.of("test e2e", || {
         let mut tests = cargo_test(workspace, "e2e");
         // They find the gates, workerd and Python in the repository; a Node client finds its Node on PATH.
         toolbox.node.apply(&mut tests)?;
         test(workspace, "e2e", tests)
-    })
+    })?;
+    Ok(())
 }
 
 fn cargo_test(workspace: &Workspace, member: &str) -> Command {
@@ -80,12 +85,14 @@ fn cargo_test(workspace: &Workspace, member: &str) -> Command {
     cargo
 }
 
-fn test(workspace: &Workspace, member: &str, command: Command) -> Result<()> {
+/// Runs one crate's tests and returns how many passed.
+fn test(workspace: &Workspace, member: &str, command: Command) -> Result<u32> {
     let mut step = Step::begin(member);
     match process::run(&mut step, command, &workspace.log(&format!("test {member}"))?) {
         Ok(printed) => {
-            step.done(&format!("{} passed", passed(&printed)));
-            Ok(())
+            let passed = passed(&printed);
+            step.done(&format!("{passed} passed"));
+            Ok(passed)
         }
         Err(error) => {
             step.failed();
@@ -103,10 +110,11 @@ fn passed(printed: &str) -> u32 {
     printed.lines().filter_map(count).sum()
 }
 
-/// Where the time went.
+/// Where the time went, and how many tests passed.
 #[derive(Default)]
 struct Timing {
     steps: Vec<(String, Duration, bool)>,
+    passed: u32,
 }
 
 impl Timing {

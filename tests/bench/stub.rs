@@ -1,0 +1,48 @@
+//! An origin that costs next to nothing: it reads a request and answers the same completion every time.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+/// Starts it on a free port; it ends with the process.
+pub(crate) fn start() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let address = listener.local_addr().expect("a bound listener has an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // A connection that breaks is the other side's affair.
+            std::thread::spawn(move || serve(&stream).is_ok());
+        }
+    });
+    address
+}
+
+fn serve(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{COMPLETION}",
+        COMPLETION.len()
+    );
+    let mut reader = BufReader::new(stream);
+    let (mut line, mut body) = (String::new(), Vec::new());
+    loop {
+        let mut length = 0;
+        loop {
+            line.clear();
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            let lower = line.to_ascii_lowercase();
+            if let Some(value) = lower.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        body.resize(length, 0);
+        reader.read_exact(&mut body)?;
+        (&*stream).write_all(answer.as_bytes())?;
+    }
+}
+
+const COMPLETION: &str = r#"{"id":"chatcmpl-stub","object":"chat.completion","created":1790000000,"model":"stub","choices":[{"index":0,"message":{"role":"assistant","content":"A fixed window forgets at its edge what a sliding window remembers."},"finish_reason":"stop"}],"usage":{"prompt_tokens":42,"completion_tokens":14,"total_tokens":56}}"#;

@@ -1,0 +1,157 @@
+//! limit: exactly as many as the plan says, and a refusal that is honest about when to come back.
+
+use harness::caller::{Caller, hello};
+use harness::wait::{SOON, until, until_true};
+use harness::{Answer, PLAN, Stack};
+use sluice_origin::scripted::Say;
+use sluice_protocol::refusal::Reason;
+use std::time::Duration;
+
+/// Sends the same request `times` at once.
+fn at_once(caller: &Caller, key: &str, times: usize) -> Vec<Answer> {
+    let barrier = std::sync::Barrier::new(times);
+    std::thread::scope(|scope| {
+        let send = || {
+            barrier.wait();
+            caller.chat(Some(key), &hello(4))
+        };
+        let threads: Vec<_> = (0..times).map(|_| scope.spawn(send)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("the request's thread does not panic")).collect()
+    })
+}
+
+#[test]
+fn exactly_the_limit_passes_of_200_at_once() {
+    let plan = |limit: u32| {
+        format!(r#""w{limit}":{{"limits":[{{"name":"hour","kind":"window","limit":{limit},"window":"1h"}}]}}"#)
+    };
+    let stack = Stack::new().plans(format!(r#"{{"plans":{{{},{},{}}}}}"#, plan(1), plan(37), plan(199))).start();
+    stack.script().allow_all();
+    for limit in [1, 37, 199] {
+        let key = stack.edge.issue_key(&format!("w{limit}"));
+        let answers = at_once(&stack.edge, &key.key, 200);
+        let (served, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+        for answer in &refused {
+            let wait = answer.clone().refused(Reason::RateLimited).retry_after_ms().expect("a window says when");
+            assert!(wait > 3_500_000 && wait <= 3_600_000, "{wait}");
+        }
+        assert_eq!(served.len(), limit, "of 200");
+        let used = || (stack.edge.view(key.id).used.served == limit as u64).then_some(());
+        until("all that was served is settled", SOON, used);
+        // Each served request is two rows: its decision and its settlement.
+        let storage = stack.edge.view(key.id).storage;
+        assert_eq!(storage.rows_written, 1 + 2 * limit as u64, "and one for the key itself");
+    }
+}
+
+#[test]
+fn waiting_exactly_as_told_suffices() {
+    let stack = Stack::new().limit("3 per 700ms").start();
+    stack.script().allow_all();
+    let key = stack.key();
+    for round in 0..3 {
+        // However slow the machine is: sooner or later three fall into one window.
+        let wait = until("a refusal", SOON, || {
+            let answer = stack.edge.chat(Some(&key.key), &hello(4));
+            match answer.status {
+                200 => None,
+                _ => answer.refused(Reason::RateLimited).retry_after_ms(),
+            }
+        });
+        let wait = wait.0;
+        assert!((1..=700).contains(&wait), "round {round}: {wait}");
+        std::thread::sleep(Duration::from_millis(wait));
+        stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    }
+}
+
+#[test]
+fn a_served_request_is_two_rows_and_a_refused_one_none() {
+    let stack = Stack::new().limit("2 per 1h").start();
+    stack.script().allow_all();
+    let key = stack.key();
+    let mut before = stack.edge.view(key.id).storage;
+    for number in 1..=2 {
+        stack.edge.chat(Some(&key.key), &hello(4)).ok();
+        until_true("settled", SOON, || stack.edge.view(key.id).used.served == number);
+        let after = stack.edge.view(key.id).storage;
+        assert_eq!(after.rows_written, before.rows_written + 2);
+        assert!(after.rows_read <= before.rows_read + 2, "at most the row that each write replaces: {after:?}");
+        before = after;
+    }
+    for _ in 0..5 {
+        stack.edge.chat(Some(&key.key), &hello(4)).refused(Reason::RateLimited);
+    }
+    let after = stack.edge.view(key.id).storage;
+    // The edge remembers a refusal for a moment: not every one of them is a message.
+    assert!((before.calls + 2..=before.calls + 6).contains(&after.calls), "{before:?} {after:?}");
+    assert_eq!((after.rows_read, after.rows_written), (before.rows_read, before.rows_written));
+}
+
+#[test]
+fn a_refusal_names_every_limit_and_waits_for_the_longest() {
+    let stack = Stack::new().limit("1 per 10m").limit("1 per 1h").limit("2 per 1d").parallel(5).start();
+    stack.script().allow_all();
+    let key = stack.key();
+    stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    let refused = stack.edge.chat(Some(&key.key), &hello(4)).refused(Reason::RateLimited);
+    let message = refused.json()["error"]["message"].as_str().expect("a message").to_owned();
+    assert!(message.contains("window-0") && message.contains("window-1"), "{message}");
+    assert!(!message.contains("window-2") && !message.contains("parallel"), "{message}");
+    let wait = refused.retry_after_ms().expect("a window says when");
+    assert!(wait > 3_500_000 && wait <= 3_600_000, "{wait}");
+    assert_eq!(refused.header("x-should-retry"), Some("true"));
+}
+
+#[test]
+fn the_limits_are_those_of_the_account_and_of_nobody_else() {
+    let stack = Stack::new().limit("2 per 1h").start();
+    stack.script().allow_all();
+    let first = stack.key();
+    let shared = stack.edge.issue(&serde_json::json!({"plan": PLAN, "account": first.account}));
+    let stranger = stack.key();
+    stack.edge.chat(Some(&first.key), &hello(4)).ok();
+    stack.edge.chat(Some(&shared.key), &hello(4)).ok();
+    stack.edge.chat(Some(&first.key), &hello(4)).refused(Reason::RateLimited);
+    stack.edge.chat(Some(&shared.key), &hello(4)).refused(Reason::RateLimited);
+    stack.edge.chat(Some(&stranger.key), &hello(4)).ok();
+}
+
+#[test]
+fn at_most_so_many_run_at_once() {
+    let stack = Stack::new().parallel(2).slots(4).start();
+    let key = stack.key();
+    for _ in 0..2 {
+        stack.script().say(Say::text("done"));
+    }
+    let running: Vec<_> = (0..2).map(|_| stack.open_chat(&key.key, &hello(8))).collect();
+    until_true("both run", SOON, || stack.edge.view(key.id).live_leases == 2);
+    let refused = stack.edge.chat(Some(&key.key), &hello(8)).refused(Reason::ParallelLimited);
+    // When a place comes free is not known: SDKs back off by themselves.
+    assert_eq!(refused.retry_after_ms(), None);
+    assert_eq!(refused.header("x-should-retry"), Some("true"));
+    stack.script().allow_all();
+    for connection in running {
+        connection.answer().from_edge().ok();
+    }
+    until_true("both leases are back", SOON, || stack.edge.view(key.id).live_leases == 0);
+    stack.edge.chat(Some(&key.key), &hello(8)).ok();
+}
+
+#[test]
+fn exactly_the_parallel_limit_passes_of_50_at_once() {
+    let stack = Stack::new().parallel(7).slots(8).start();
+    let key = stack.key();
+    let refusals = std::thread::scope(|scope| {
+        let all = scope.spawn(|| at_once(&stack.edge, &key.key, 50));
+        // Nothing ends until all have been decided: 43 refusals, and 7 that hold their leases.
+        let decided = || stack.edge.view(key.id).storage.calls;
+        until_true("seven leases are held", SOON, || decided() > 50 && stack.edge.view(key.id).live_leases == 7);
+        stack.script().allow_all();
+        all.join().expect("the requests' threads do not panic")
+    });
+    assert_eq!(refusals.iter().filter(|answer| answer.status == 200).count(), 7);
+    for answer in refusals.into_iter().filter(|answer| answer.status != 200) {
+        answer.refused(Reason::ParallelLimited);
+    }
+}

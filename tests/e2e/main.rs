@@ -1,0 +1,22 @@
+//! Every promise that needs both gates, kept on the real runtime. The modules are the steps of the walk; `cargo test -p
+//! e2e limit::` runs one of them.
+
+mod request;
+
+mod auth;
+
+mod limit;
+
+mod forward;
+
+mod queue;
+
+mod generate;
+
+mod stream;
+
+mod settle;
+
+mod admin;
+
+mod failure;

@@ -1,0 +1,132 @@
+//! Callers: HTTP as an application sends it, and the admin.
+
+use crate::answer::Answer;
+use crate::secrets::ADMIN_TOKEN;
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use sluice_protocol::admin::{CreatedKey, DeletedKey, KeyList, KeyView};
+use sluice_protocol::header;
+use sluice_protocol::id::KeyId;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// An HTTP client for one gate. It keeps connections alive, as applications do.
+#[derive(Clone)]
+pub struct Caller {
+    base: String,
+    http: Client,
+}
+
+impl Caller {
+    /// A client of the gate that listens there.
+    pub fn new(address: SocketAddr) -> Self {
+        let http = Client::builder()
+            // Whatever proxy the machine has, this is loopback.
+            .no_proxy()
+            .timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(16)
+            .build()
+            .expect("these options have no way to fail");
+        Self { base: format!("http://{address}"), http }
+    }
+
+    /// Where an SDK of OpenAI's finds this gate.
+    pub fn base_url(&self) -> String {
+        format!("{}/v1", self.base)
+    }
+
+    /// Sends a request and reads the whole answer, without looking at it.
+    pub fn send(&self, build: impl FnOnce(&Client, &str) -> RequestBuilder) -> Answer {
+        let response = build(&self.http, &self.base).send().unwrap_or_else(|error| panic!("no answer: {error:?}"));
+        read(response)
+    }
+
+    /// `GET`, with a key or without.
+    pub fn get(&self, path: &str, key: Option<&str>) -> Answer {
+        self.send(|http, base| with_key(http.get(format!("{base}{path}")), key)).from_edge()
+    }
+
+    /// `POST /v1/chat/completions`.
+    pub fn chat(&self, key: Option<&str>, body: &Value) -> Answer {
+        self.send(|http, base| with_key(http.post(format!("{base}/v1/chat/completions")), key).json(body)).from_edge()
+    }
+
+    /// An admin route, with the right token.
+    pub fn admin(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method's name");
+        self.send(|http, base| {
+            let request = http.request(method, format!("{base}/admin/v1{path}")).bearer_auth(ADMIN_TOKEN);
+            match body {
+                Some(body) => request.json(body),
+                None => request,
+            }
+        })
+        .from_edge()
+    }
+
+    /// Makes a key with this plan.
+    pub fn issue_key(&self, plan: &str) -> CreatedKey {
+        self.issue(&json!({"name": "e2e", "plan": plan}))
+    }
+
+    /// Makes a key.
+    pub fn issue(&self, asked: &Value) -> CreatedKey {
+        let answer = self.admin("POST", "/keys", Some(asked));
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        serde_json::from_value(answer.json()).expect("a key")
+    }
+
+    /// What a key's Gate knows.
+    pub fn view(&self, id: KeyId) -> KeyView {
+        serde_json::from_value(self.admin("GET", &format!("/keys/{id}"), None).ok().json()).expect("a key's view")
+    }
+
+    /// The Registry's list.
+    pub fn list(&self) -> KeyList {
+        serde_json::from_value(self.admin("GET", "/keys", None).ok().json()).expect("a list of keys")
+    }
+
+    /// Ends a key.
+    pub fn revoke(&self, id: KeyId) {
+        let answer = self.admin("DELETE", &format!("/keys/{id}"), None).ok();
+        let deleted: DeletedKey = serde_json::from_value(answer.json()).expect("what was deleted");
+        assert_eq!(deleted, DeletedKey { id, deleted: true });
+    }
+}
+
+/// A chat request with one message. The model is the one that every test origin serves.
+pub fn hello(max_tokens: u32) -> Value {
+    json!({"model": MODEL, "messages": [{"role": "user", "content": PROMPT}], "max_tokens": max_tokens})
+}
+
+/// [`hello`], streamed.
+pub fn hello_stream(max_tokens: u32) -> Value {
+    let mut body = hello(max_tokens);
+    body["stream"] = true.into();
+    body
+}
+
+/// What the test origins call their model.
+pub const MODEL: &str = "tiny";
+/// What is said in tests; it must not be found in any log.
+pub const PROMPT: &str = "xyzzy-prompt-text";
+
+fn with_key(request: RequestBuilder, key: Option<&str>) -> RequestBuilder {
+    match key {
+        Some(key) => request.bearer_auth(key),
+        None => request,
+    }
+}
+
+fn read(response: Response) -> Answer {
+    let status = response.status().as_u16();
+    let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let body = response.bytes().unwrap_or_else(|error| panic!("{status}, and the body broke off: {error:?}"));
+    Answer { status, headers, body: body.to_vec() }
+}
+
+/// `Authorization: Bearer ...` as a line, for requests by hand.
+pub fn bearer(key: &str) -> String {
+    format!("{}: Bearer {key}", header::AUTHORIZATION)
+}

@@ -1,0 +1,141 @@
+//! The origins that an edge can have in a test.
+
+use crate::caller::MODEL;
+use crate::process::{Announces, Program};
+use crate::raw_origin::{RawOrigin, Received, Reply};
+use crate::{secrets, tools};
+use sluice_origin::config::{Access, Config};
+use sluice_origin::scripted::Script;
+use sluice_origin::{Backend, Origin, RunningOrigin};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// Which origin.
+#[derive(Clone)]
+pub enum OriginKind {
+    /// The real router in this process, with a model whose steps the test hands out.
+    Scripted,
+    /// The real program with the built-in model.
+    Real,
+    /// A socket that answers with given bytes.
+    Raw(Reply),
+    /// Nothing listens.
+    Down,
+}
+
+/// What may be set about an origin.
+#[derive(Clone)]
+pub struct OriginSettings {
+    /// Requests that run at once.
+    pub slots: usize,
+    /// Requests that wait.
+    pub queue: usize,
+    /// How long they wait.
+    pub queue_timeout: Duration,
+}
+
+/// An origin that runs. Dropping it ends it.
+pub enum TestOrigin {
+    /// See [`OriginKind::Scripted`].
+    Scripted(RunningOrigin, Script),
+    /// See [`OriginKind::Real`].
+    Real(Program, SocketAddr, PathBuf),
+    /// See [`OriginKind::Raw`].
+    Raw(RawOrigin),
+    /// See [`OriginKind::Down`].
+    Down,
+}
+
+impl TestOrigin {
+    /// Starts it; `directory` is for its files.
+    pub fn start(kind: &OriginKind, settings: &OriginSettings, directory: &Path) -> Self {
+        match kind {
+            OriginKind::Scripted => scripted(settings),
+            OriginKind::Real => real(settings, directory),
+            OriginKind::Raw(reply) => Self::Raw(RawOrigin::start(reply.clone())),
+            OriginKind::Down => Self::Down,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Scripted(origin, _) => origin.address(),
+            Self::Real(_, address, _) => *address,
+            Self::Raw(origin) => origin.address(),
+            // A privileged port that nobody has served for decades: no other test can be given it.
+            Self::Down => (Ipv4Addr::LOCALHOST, 1).into(),
+        }
+    }
+
+    /// The hold on the scripted model.
+    pub fn script(&self) -> &Script {
+        match self {
+            Self::Scripted(_, script) => script,
+            _ => panic!("this origin has no script"),
+        }
+    }
+
+    /// What a socket origin received.
+    pub fn received(&self) -> Vec<Received> {
+        match self {
+            Self::Raw(origin) => origin.received(),
+            _ => panic!("this origin keeps nothing of what it receives"),
+        }
+    }
+
+    /// The log of an origin that is a process of its own.
+    pub fn log(&self) -> Option<&Path> {
+        match self {
+            Self::Real(_, _, log) => Some(log),
+            _ => None,
+        }
+    }
+}
+
+/// Origins in this process run here, whichever test's thread started them.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a machine that runs tests has threads")
+});
+
+fn scripted(settings: &OriginSettings) -> TestOrigin {
+    let script = Script::new(settings.slots);
+    let key = secrets::grant_public().parse().expect("a public key as `sluice-origin keygen` writes it");
+    let config = Config {
+        access: Access::Granted(vec![key]),
+        slots: settings.slots,
+        queue: settings.queue,
+        queue_timeout: settings.queue_timeout,
+        ..Config::local()
+    };
+    let backend = Backend { name: MODEL.into(), ..script.backend() };
+    let origin = RUNTIME.block_on(Origin::start(config, backend)).expect("loopback has a free port");
+    TestOrigin::Scripted(origin, script)
+}
+
+fn real(settings: &OriginSettings, directory: &Path) -> TestOrigin {
+    let log = directory.join("origin.log");
+    let arguments = [
+        "serve".to_owned(),
+        "--bind=127.0.0.1:0".to_owned(),
+        format!("--grant-key={}", secrets::grant_public()),
+        format!("--slots={}", settings.slots),
+        format!("--queue={}", settings.queue),
+        format!("--queue-timeout-ms={}", settings.queue_timeout.as_millis()),
+        // The model is made once and kept beside the program that makes it.
+        format!("--state={}", tools::root().join("target/e2e").display()),
+    ];
+    let program = Program::start(&tools::origin(), &arguments, Announces::OnOutput, directory, &log);
+    let address = program.announced(&log, |line| {
+        let event: serde_json::Value = serde_json::from_str(line).ok()?;
+        (event["event"] == "listening").then(|| event["url"].as_str()?.strip_prefix("http://")?.parse().ok())?
+    });
+    TestOrigin::Real(program, address, log)
+}

@@ -1,0 +1,106 @@
+//! Programs that a stack runs. None of them outlives the test that started it, however that test ends.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+/// A running program. Dropping it kills the program and waits until it is gone.
+pub struct Program {
+    name: String,
+    /// The keeper waits for the end of this pipe, which comes even if this process is killed.
+    keeper_stdin: Option<ChildStdin>,
+    keeper: Child,
+    lines: Receiver<String>,
+}
+
+/// Where a program says that it listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announces {
+    /// On standard output.
+    OnOutput,
+    /// On descriptor 3; standard output is part of its log.
+    OnDescriptor3,
+}
+
+/// Starts the program and kills it, by its own pid, when standard input ends. The keeper's standard output is where the
+/// program announces itself; the keeper's standard error is the log.
+///
+/// A shell, because a pipe that ends with its holder needs no `unsafe` and no Linux: every way for a test to end
+/// (a panic, a failed assertion, SIGKILL) closes it.
+const KEEPER: &str = r#"
+announces=$1
+shift
+if [ "$announces" = 3 ]; then "$@" 3>&1 >&2 </dev/null & else "$@" </dev/null & fi
+pid=$!
+exec >&-
+read -r _
+kill -9 "$pid" 2>/dev/null
+wait "$pid" 2>/dev/null
+"#;
+
+impl Program {
+    /// Starts `program` in `directory`; what it prints is appended to `log`.
+    pub fn start(program: &Path, arguments: &[String], announces: Announces, directory: &Path, log: &Path) -> Self {
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let log = File::options().create(true).append(true).open(log).expect("the stack's directory is writable");
+        let descriptor = if announces == Announces::OnDescriptor3 { "3" } else { "1" };
+        let mut keeper = Command::new("/bin/sh")
+            .args(["-c", KEEPER, "keeper", descriptor])
+            .arg(program)
+            .args(arguments)
+            // No setting of the machine's reaches a program under test.
+            .env_clear()
+            .env("RUST_LOG", "trace")
+            .current_dir(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            // Ctrl-C ends the test, and the test's end ends the program.
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let stdout = keeper.stdout.take().expect("piped above");
+        let (sender, lines) = mpsc::channel();
+        // Ends with the program, which holds the only other end of the pipe.
+        std::thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Self { name, keeper_stdin: keeper.stdin.take(), keeper, lines }
+    }
+
+    /// The next line on descriptor 3 that `read` makes something of. Panics with the log's end if none comes in time.
+    pub fn announced<T>(&self, log: &Path, read: impl Fn(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + START_TIME;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    if let Some(found) = read(&line) {
+                        return found;
+                    }
+                }
+                Err(why) => panic!("{} did not say where it listens ({why}); its log:\n{}", self.name, tail(log)),
+            }
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.keeper_stdin.take());
+        // The keeper kills and then waits: when it has ended, so has the program.
+        let _ = self.keeper.wait();
+    }
+}
+
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+/// How long a program may take until it listens: generous, as other builds may hold the machine's cores.
+const START_TIME: Duration = Duration::from_secs(30);

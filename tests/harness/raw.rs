@@ -1,0 +1,165 @@
+//! HTTP/1.1 by hand: for requests that no client library would send, and for clients that leave in the middle.
+
+use crate::answer::Answer;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// One connection that is not kept alive. Dropping it leaves, whatever is under way.
+pub struct RawConnection {
+    socket: TcpStream,
+    received: Vec<u8>,
+}
+
+impl RawConnection {
+    /// Connects and sends these bytes.
+    pub fn send(address: SocketAddr, bytes: &[u8]) -> Self {
+        let socket = TcpStream::connect(address).expect("the gate listens");
+        socket.set_read_timeout(Some(READ_SLICE)).expect("not zero");
+        socket.set_nodelay(true).expect("a fresh socket takes options");
+        let mut connection = Self { socket, received: Vec::new() };
+        // A gate that refuses early closes before all is sent: its answer is what counts.
+        let _ = connection.socket.write_all(bytes);
+        connection
+    }
+
+    /// Sends more.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let _ = self.socket.write_all(bytes);
+    }
+
+    /// Reads until `enough` says so of all that was received; panics if that does not come in time.
+    pub fn read_until(&mut self, what: &str, enough: impl Fn(&[u8]) -> bool) -> &[u8] {
+        let deadline = Instant::now() + PATIENCE;
+        while !enough(&self.received) {
+            let ended = !self.read_some();
+            assert!(
+                enough(&self.received) || (!ended && Instant::now() < deadline),
+                "{what} did not come; received: {}",
+                String::from_utf8_lossy(&self.received)
+            );
+        }
+        &self.received
+    }
+
+    /// Reads until a text is there.
+    pub fn read_text(&mut self, text: &str) {
+        let wanted = text.as_bytes();
+        self.read_until(text, |received| received.windows(wanted.len()).any(|window| window == wanted));
+    }
+
+    /// Reads one answer to its end.
+    pub fn answer(mut self) -> Answer {
+        self.read_until("a whole answer", |received| parse(received).is_some());
+        parse(&self.received).expect("seen above")
+    }
+
+    /// Leaves politely (FIN), as a program does that ends. workerd takes that for a client that has no more to send, and
+    /// notices that it is gone when it writes.
+    pub fn leave(self) {
+        // Dropping would do; this says it.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Leaves with a reset (RST): noticed at once, also while there is nothing to write yet. Cloudflare's front, which
+    /// knows when a client is gone, passes that on likewise.
+    pub fn vanish(self) {
+        let lingering = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        lingering.expect("an open socket takes options");
+    }
+
+    /// False at the end of the connection.
+    fn read_some(&mut self) -> bool {
+        let mut chunk = [0; 16 * 1024];
+        match self.socket.read(&mut chunk) {
+            Ok(0) => false,
+            Ok(read) => {
+                self.received.extend_from_slice(&chunk[..read]);
+                true
+            }
+            Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted),
+        }
+    }
+}
+
+/// Sends a request and reads the answer.
+pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
+    RawConnection::send(address, bytes).answer()
+}
+
+/// A request's bytes. `headers` are lines; a body gets its length unless the lines say how it is framed.
+pub fn request(method: &str, path: &str, headers: &[String], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: edge.test\r\nConnection: close\r\n");
+    for line in headers {
+        head.push_str(line);
+        head.push_str("\r\n");
+    }
+    let framed = |line: &String| {
+        let line = line.to_ascii_lowercase();
+        line.starts_with("content-length:") || line.starts_with("transfer-encoding:")
+    };
+    if !body.is_empty() && !headers.iter().any(framed) {
+        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    head.push_str("\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+/// A body in chunks of `size`, as `Transfer-Encoding: chunked` frames it.
+pub fn chunked(body: &[u8], size: usize) -> Vec<u8> {
+    let mut framed = Vec::with_capacity(body.len() + 64);
+    for chunk in body.chunks(size) {
+        framed.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        framed.extend_from_slice(chunk);
+        framed.extend_from_slice(b"\r\n");
+    }
+    framed.extend_from_slice(b"0\r\n\r\n");
+    framed
+}
+
+/// The answer in `bytes` if it is complete.
+fn parse(bytes: &[u8]) -> Option<Answer> {
+    let (head, rest) = split_head(bytes)?;
+    let mut lines = head.lines();
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let headers: Vec<(String, String)> = lines.filter_map(header_line).collect();
+    let value = |name: &str| headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str());
+    let body = match (value("transfer-encoding"), value("content-length")) {
+        (Some("chunked"), _) => unchunk(rest)?,
+        (_, Some(length)) => rest.get(..length.parse().ok()?)?.to_vec(),
+        _ => Vec::new(),
+    };
+    Some(Answer { status, headers, body })
+}
+
+/// Splits a message at its blank line.
+pub(crate) fn split_head(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    Some((std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 4..]))
+}
+
+/// A header line's name, in lower case, and value.
+pub(crate) fn header_line(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once(':')?;
+    Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+}
+
+/// What is in a chunked body that is complete.
+pub(crate) fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|window| window == b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).ok()?.trim(), 16).ok()?;
+        rest = &rest[end + 2..];
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(rest.get(..size)?);
+        rest = rest.get(size + 2..)?;
+    }
+}
+
+/// Reads return this often, so that deadlines are seen.
+const READ_SLICE: Duration = Duration::from_millis(50);
+/// How long anything may take to come.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,0 +1,257 @@
+//! Both gates, started together.
+
+use crate::caller::Caller;
+use crate::edge::{Edge, EdgeFiles};
+use crate::origin::{OriginKind, OriginSettings, TestOrigin};
+use crate::raw::{self, RawConnection};
+use crate::raw_origin::{Received, Reply};
+use crate::secrets;
+use serde_json::{Value, json};
+use sluice_origin::scripted::Script;
+use sluice_protocol::admin::CreatedKey;
+use sluice_protocol::capacity::Capacity;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The plan that [`Stack`]'s limits make.
+pub const PLAN: &str = "test";
+
+/// Both gates, not started yet: what a test says about them; all else is as deployed.
+#[must_use]
+pub struct Stack {
+    limits: Vec<Value>,
+    lease: Option<&'static str>,
+    plans: Option<String>,
+    kind: OriginKind,
+    origin: OriginSettings,
+    settings: Vec<(&'static str, Option<String>)>,
+}
+
+/// Both gates, running. Dropping them kills what was started and forgets what was kept.
+pub struct RunningStack {
+    /// A client of the edge, and its admin.
+    pub edge: Caller,
+    // Fields are dropped in this order: the edge before its origin, and both before their files.
+    gate: Option<Edge>,
+    origin: TestOrigin,
+    files: EdgeFiles,
+    settings: Vec<(&'static str, String)>,
+    _directory: TempDir,
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stack {
+    /// A plan without limits, and a scripted model with room for everybody.
+    pub fn new() -> Self {
+        Self {
+            limits: Vec::new(),
+            lease: None,
+            plans: None,
+            kind: OriginKind::Scripted,
+            origin: OriginSettings { slots: 8, queue: 256, queue_timeout: Duration::from_secs(30) },
+            settings: Vec::new(),
+        }
+    }
+
+    /// Adds a window to the plan, such as `37 per 1h`.
+    pub fn limit(mut self, text: &str) -> Self {
+        let (limit, window) = text.split_once(" per ").expect("a limit is `<number> per <duration>`");
+        let limit: u32 = limit.parse().expect("a limit starts with a number");
+        let name = format!("window-{}", self.limits.len());
+        self.limits.push(json!({"name": name, "kind": "window", "limit": limit, "window": window}));
+        self
+    }
+
+    /// Adds a parallel limit to the plan.
+    pub fn parallel(mut self, limit: u32) -> Self {
+        self.limits.push(json!({"name": "parallel", "kind": "parallel", "limit": limit}));
+        self
+    }
+
+    /// How long an admitted request may take.
+    pub fn lease(mut self, duration: &'static str) -> Self {
+        self.lease = Some(duration);
+        self
+    }
+
+    /// The whole plan table, in place of the one plan that limits are added to.
+    pub fn plans(mut self, json: impl Into<String>) -> Self {
+        self.plans = Some(json.into());
+        self
+    }
+
+    /// Requests that the origin runs at once.
+    pub fn slots(mut self, slots: usize) -> Self {
+        self.origin.slots = slots;
+        self
+    }
+
+    /// Requests that may wait at the origin.
+    pub fn queue(mut self, queue: usize) -> Self {
+        self.origin.queue = queue;
+        self
+    }
+
+    /// How long a request may wait at the origin.
+    pub fn queue_timeout_ms(mut self, wait: u64) -> Self {
+        self.origin.queue_timeout = Duration::from_millis(wait);
+        self
+    }
+
+    /// The real origin with the built-in model, in a process of its own.
+    pub fn real_origin(mut self) -> Self {
+        self.kind = OriginKind::Real;
+        self
+    }
+
+    /// An origin that answers with these bytes and keeps what it receives.
+    pub fn raw_origin(mut self, reply: Reply) -> Self {
+        self.kind = OriginKind::Raw(reply);
+        self
+    }
+
+    /// Nothing listens where the origin should be.
+    pub fn no_origin(mut self) -> Self {
+        self.kind = OriginKind::Down;
+        self
+    }
+
+    /// How long the origin may be silent before it answers.
+    pub fn origin_timeout_ms(self, timeout: u64) -> Self {
+        self.setting("ORIGIN_TIMEOUT_MS", timeout.to_string())
+    }
+
+    /// The largest body that the edge reads.
+    pub fn max_body(self, bytes: u64) -> Self {
+        self.setting("MAX_BODY_BYTES", bytes.to_string())
+    }
+
+    /// Sets any variable of the edge.
+    pub fn setting(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.settings.push((name, Some(value.into())));
+        self
+    }
+
+    /// Leaves a variable of the edge out.
+    pub fn without(mut self, name: &'static str) -> Self {
+        self.settings.push((name, None));
+        self
+    }
+
+    /// Starts everything and waits until both gates listen.
+    pub fn start(self) -> RunningStack {
+        let directory = TempDir::with_prefix("sluice-e2e-").expect("the machine has a directory for temporary files");
+        let origin = TestOrigin::start(&self.kind, &self.origin, directory.path());
+        let settings = self.edge_settings(origin.address());
+        let files = EdgeFiles::create(directory.path(), &settings);
+        let gate = files.start();
+        let edge = Caller::new(gate.address());
+        RunningStack { edge, gate: Some(gate), origin, files, settings, _directory: directory }
+    }
+
+    fn edge_settings(&self, origin: SocketAddr) -> Vec<(&'static str, String)> {
+        let mut plan = json!({"priority": 1, "limits": self.limits});
+        if let Some(lease) = self.lease {
+            plan["lease"] = lease.into();
+        }
+        let plans = self.plans.clone().unwrap_or_else(|| json!({"plans": {PLAN: plan}}).to_string());
+        let mut all = vec![
+            ("ORIGIN_URL", format!("http://{origin}")),
+            ("KEY_PEPPERS", secrets::key_peppers()),
+            ("GRANT_KEYS", secrets::grant_keys()),
+            ("ADMIN_TOKENS", secrets::admin_tokens()),
+            ("PLANS", plans),
+        ];
+        for (name, value) in &self.settings {
+            all.retain(|(known, _)| known != name);
+            all.extend(value.clone().map(|value| (*name, value)));
+        }
+        all
+    }
+}
+
+impl RunningStack {
+    /// A new key of the plan [`PLAN`], with an account of its own.
+    pub fn key(&self) -> CreatedKey {
+        self.edge.issue_key(PLAN)
+    }
+
+    /// Where the edge listens.
+    pub fn edge_address(&self) -> SocketAddr {
+        self.gate.as_ref().expect("only restart_edge takes it, and puts one back").address()
+    }
+
+    /// Where the origin listens.
+    pub fn origin_address(&self) -> SocketAddr {
+        self.origin.address()
+    }
+
+    /// The hold on the scripted model.
+    pub fn script(&self) -> &Script {
+        self.origin.script()
+    }
+
+    /// The origin's places at this moment, as it says itself.
+    pub fn capacity(&self) -> Capacity {
+        let answer = Caller::new(self.origin_address()).send(|http, base| http.get(format!("{base}/capacity"))).ok();
+        serde_json::from_value(answer.json()).expect("a capacity")
+    }
+
+    /// What a socket origin received.
+    pub fn received(&self) -> Vec<Received> {
+        self.origin.received()
+    }
+
+    /// Sends a chat request and leaves its answer on the way: for clients that read slowly, or leave.
+    pub fn open_chat(&self, key: &str, body: &Value) -> RawConnection {
+        let headers = [crate::caller::bearer(key), "Content-Type: application/json".into()];
+        let request = raw::request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes());
+        RawConnection::send(self.edge_address(), &request)
+    }
+
+    /// Kills workerd in the middle of whatever it does and starts it again on the same disk.
+    pub fn restart_edge(&mut self) {
+        self.gate = None;
+        let gate = self.files.start();
+        self.edge = Caller::new(gate.address());
+        self.gate = Some(gate);
+    }
+
+    /// [`Self::restart_edge`] with another value of a variable, as a deploy brings it.
+    pub fn restart_edge_with(&mut self, name: &'static str, value: impl Into<String>) {
+        self.settings.retain(|(known, _)| *known != name);
+        self.settings.push((name, value.into()));
+        self.files.configure(&self.settings);
+        self.restart_edge();
+    }
+
+    /// What the edge has logged so far.
+    pub fn edge_log(&self) -> String {
+        std::fs::read_to_string(self.files.log()).expect("workerd's log is there since its start")
+    }
+
+    /// What the origin has logged so far, if it is a process of its own.
+    pub fn origin_log(&self) -> Option<String> {
+        self.origin.log().map(|log| std::fs::read_to_string(log).expect("the origin's log is there since its start"))
+    }
+
+    /// Checks that nothing secret is in any log: none of the deployment's secrets, none of these keys, no prompt, and no
+    /// signed token (the JSON of whose header begins with these letters in base64).
+    pub fn check_logs(&self, keys: &[&str]) {
+        let fixed = [crate::caller::PROMPT.to_owned(), "eyJ".to_owned()];
+        let keys = keys.iter().map(|key| (*key).to_owned());
+        let hidden: Vec<_> = secrets::all().into_iter().chain(fixed).chain(keys).collect();
+        for (gate, log) in [("edge", Some(self.edge_log())), ("origin", self.origin_log())] {
+            let Some(log) = log else { continue };
+            for secret in &hidden {
+                assert!(!log.contains(secret), "{secret} is in the log of the {gate}:\n{log}");
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What the tests need and `cargo xtask test` provides. A missing piece fails the test with the command to run.
+
+use std::path::{Path, PathBuf};
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository").to_path_buf()
+}
+
+/// The edge as `cargo xtask build-edge` leaves it.
+pub fn edge_build(file: &str) -> PathBuf {
+    there(root().join("edge/build").join(file), "the edge is not built")
+}
+
+/// The runtime itself and not npm's wrapper: it starts faster, and its pid is its own.
+pub fn workerd() -> PathBuf {
+    let packages = root().join("node_modules/@cloudflare");
+    let mut found = std::fs::read_dir(&packages)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("workerd-"))
+        .map(|entry| entry.path().join("bin/workerd"));
+    there(found.find(|path| path.is_file()).unwrap_or(packages), "workerd is not installed")
+}
+
+/// The origin with real models, optimised.
+pub fn origin() -> PathBuf {
+    there(root().join("target/release/sluice-origin"), "the origin is not built")
+}
+
+/// Python with the clients of `tests/requirements.txt`.
+pub fn python() -> PathBuf {
+    there(root().join("target/venv/bin/python"), "the Python clients are not installed")
+}
+
+/// A program of `tests/clients`.
+pub fn client_script(file: &str) -> PathBuf {
+    root().join("tests/clients").join(file)
+}
+
+fn there(path: PathBuf, missing: &str) -> PathBuf {
+    assert!(path.is_file(), "{missing} ({}): run `cargo xtask test`", path.display());
+    path
+}
