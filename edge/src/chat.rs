@@ -61,7 +61,7 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
     }
     let ticket = Ticket { request: call.id, key: call.key.id, admission };
     let outcome = match forward::chat(config, &ticket, &call.body, call.stream, &call.left).await {
-        Ok((response, deadline)) => relay::relay(response, &deadline, &call.left, &ticket, answer).await,
+        Ok((response, deadline)) => relay::relay(response, &deadline, &ticket, answer).await,
         Err((refusal, outcome)) => {
             let _ = answer.send(Err(refusal));
             outcome

@@ -3,7 +3,7 @@
 use crate::auth;
 use crate::config::Config;
 use crate::respond::{self, HeaderList};
-use js_sys::{Array, Function, Reflect, Uint8Array};
+use js_sys::{Function, Reflect, Uint8Array};
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::gate_call::Admission;
 use sluice_protocol::grant::{GrantClaims, body_hash};
@@ -72,10 +72,9 @@ async fn fetch(
     let grant = grant(config, ticket, body.unwrap_or_default()).map_err(internal)?;
     let deadline = Deadline::new().map_err(|error| internal(format!("{error:?}")))?;
     deadline.set(config.origin_timeout_ms);
-    let signal = match left {
-        Some(left) => AbortSignal::any(&Array::of2(left, &deadline.signal()).unchecked_into::<JsValue>()),
-        None => deadline.signal(),
-    };
+    if let Some(left) = left {
+        deadline.follow(left).map_err(|error| internal(format!("{error:?}")))?;
+    }
     let init = (|| {
         // The only headers that an origin sees: nothing of the caller's is copied.
         let mut headers = HeaderList::new();
@@ -89,7 +88,7 @@ async fn fetch(
         }
         init.set_headers(&headers.to_js()?);
         init.set_redirect(RequestRedirect::Manual);
-        init.set_signal(Some(&signal));
+        init.set_signal(Some(&deadline.signal()));
         Ok::<_, JsValue>(init)
     })()
     .map_err(|error| internal(format!("{error:?}")))?;
@@ -97,21 +96,21 @@ async fn fetch(
     let url = format!("{}{path}", config.origin_url);
     match JsFuture::from(scope().fetch_with_str_and_init(&url, &init)).await {
         Ok(response) => Ok((response.unchecked_into(), deadline)),
-        Err(_) if deadline.has_passed() => Err((
+        Err(_) if left.is_some_and(AbortSignal::aborted) => {
+            Err((Refusal::new(Reason::OriginFailed, "The caller left."), Outcome::Served(None)))
+        }
+        Err(_) if deadline.is_over() => Err((
             Refusal::new(Reason::OriginSilent, "The model server did not answer in time.")
                 .with_detail(format!("silent for {} ms", config.origin_timeout_ms)),
             // It may have worked all that time.
             Outcome::Served(None),
         )),
-        Err(_) if left.is_some_and(AbortSignal::aborted) => {
-            Err((Refusal::new(Reason::OriginFailed, "The caller left."), Outcome::Served(None)))
-        }
         Err(error) => Err((failed(&format!("the origin cannot be reached: {error:?}")), Outcome::NotServed)),
     }
 }
 
-/// A timer that aborts what is sent under its signal. Dropping it stops the timer: AbortSignal's own `timeout` could not be
-/// stopped, and a busy edge would collect ten minutes of them.
+/// What aborts a request to the origin: a timer, or its caller's leaving. Dropping it stops the timer: AbortSignal's own
+/// `timeout` could not be stopped, and a busy edge would collect ten minutes of them.
 pub struct Deadline {
     controller: AbortController,
     abort: Function,
@@ -134,8 +133,16 @@ impl Deadline {
         self.timer.set(timer.ok());
     }
 
-    /// Whether its time came.
-    pub fn has_passed(&self) -> bool {
+    /// Aborts too when `left` does.
+    fn follow(&self, left: &AbortSignal) -> Result<(), JsValue> {
+        if left.aborted() {
+            self.controller.abort();
+        }
+        left.add_event_listener_with_callback("abort", &self.abort)
+    }
+
+    /// Whether its time came or its caller left.
+    pub fn is_over(&self) -> bool {
         self.signal().aborted()
     }
 

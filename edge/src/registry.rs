@@ -28,11 +28,11 @@ impl DurableObject for Registry {
         Self { rows: Rows::new(state.storage().sql(), "keys") }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let message = request.bytes().await?;
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let message = hop::message(&request)?;
         self.rows.count_call();
         let answer = self.answer(serde_json::from_slice(&message)?)?;
-        hop::answer(serde_json::to_vec(&answer)?)
+        hop::answer(&serde_json::to_vec(&answer)?)
     }
 }
 

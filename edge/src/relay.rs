@@ -19,15 +19,12 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    AbortSignal, ReadableStream, Response, StreamPipeOptions, TransformStream, TransformStreamDefaultController,
-};
+use web_sys::{ReadableStream, Response, StreamPipeOptions, TransformStream, TransformStreamDefaultController};
 
 /// Hands the caller its answer and returns, when the last byte has gone or the caller has, how to settle.
 pub async fn relay(
     response: Response,
     deadline: &Deadline,
-    left: &AbortSignal,
     ticket: &Ticket,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Outcome {
@@ -37,7 +34,7 @@ pub async fn relay(
     });
     match outcome {
         // It broke off because its caller left, or because its time was over: the origin has worked for it.
-        Outcome::NotServed if left.aborted() || deadline.has_passed() => Outcome::Served(None),
+        Outcome::NotServed if deadline.is_over() => Outcome::Served(None),
         outcome => outcome,
     }
 }

@@ -44,7 +44,9 @@ impl Rows {
             "INSERT INTO {} (id, value) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value",
             self.table
         );
-        self.exec(&put, vec![SqlStorageValue::Integer(id), SqlStorageValue::Blob(value)])?;
+        // It gives no rows, so there is nothing to go through.
+        let cursor = self.sql.exec(&put, vec![SqlStorageValue::Integer(id), SqlStorageValue::Blob(value)])?;
+        self.count(&cursor);
         Ok(())
     }
 

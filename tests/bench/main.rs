@@ -61,6 +61,14 @@ fn main() {
         scenario("stub origin", "the ceiling: no gateway at all", 200, vec![chat(&one)], stub, None),
         scenario("empty Worker", "workerd answering \"ok\"", 200, vec![chat(&one)], empty.address, Some(empty.process)),
         scenario(
+            "healthz",
+            "the least that our Worker does",
+            200,
+            vec![sluice.health()],
+            sluice.address,
+            sluice_process,
+        ),
+        scenario(
             "forged key",
             "401, decided by the tag alone",
             401,

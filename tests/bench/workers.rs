@@ -63,10 +63,12 @@ impl Sluice {
             ],
         });
         let headers = [caller::bearer(key), "Content-Type: application/json".into()];
-        let request = raw::request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes());
-        // The harness closes after each request; a client under load does not.
-        let text = String::from_utf8(request).expect("this request is ASCII");
-        text.replace("Connection: close", "Connection: keep-alive").into_bytes()
+        keep_alive(raw::request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes()))
+    }
+
+    /// A request that is answered without a decision.
+    pub(crate) fn health(&self) -> Vec<u8> {
+        keep_alive(raw::request("GET", "/healthz", &[], b""))
     }
 }
 
@@ -79,6 +81,12 @@ impl Empty {
         let (address, process) = (edge.address(), workerd_in(&directory));
         Self { address, process, _edge: edge, _directory: directory }
     }
+}
+
+/// The harness closes after each request; a client under load does not.
+fn keep_alive(request: Vec<u8>) -> Vec<u8> {
+    let text = String::from_utf8(request).expect("the load's requests are ASCII");
+    text.replace("Connection: close", "Connection: keep-alive").into_bytes()
 }
 
 /// In memory where the machine has such a place: the flush to disk is the platform's affair and not ours to measure, and on
