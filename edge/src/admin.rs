@@ -24,8 +24,15 @@ pub async fn serve(
     let key = path.strip_prefix("/admin/v1/keys/");
     // Who asks comes before what is asked: nobody learns our routes without a token.
     let admin = auth::admin(&incoming.headers(), config)?;
+    // Never the path itself: somebody will paste a key where its id belongs.
+    let path_in_log = match key {
+        None => path.to_owned(),
+        Some(text) => {
+            KeyId::parse(text).map_or_else(|| "/admin/v1/keys/?".into(), |key| format!("/admin/v1/keys/{key}"))
+        }
+    };
     worker::console_log!(
-        "{{\"request\":\"{id}\",\"admin\":{:?},\"method\":\"{method}\",\"path\":{path:?}}}",
+        "{{\"request\":\"{id}\",\"admin\":{:?},\"method\":\"{method}\",\"path\":{path_in_log:?}}}",
         admin.name
     );
     match (method.as_str(), path, key) {

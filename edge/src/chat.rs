@@ -52,7 +52,12 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
     let admission = match limit::admit(env, &call.key, call.id).await {
         Ok(admission) => admission,
         Err(refusal) => {
+            let unanswered = refusal.reason == Reason::GateUnavailable;
             let _ = answer.send(Err(refusal));
+            if unanswered {
+                // The Gate may have admitted it and only its answer was lost: the lease is not to last till its deadline.
+                limit::settle(env, account, call.id, Outcome::NotServed).await;
+            }
             return;
         }
     };

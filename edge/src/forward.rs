@@ -42,8 +42,7 @@ pub async fn chat(
     if !response.ok() {
         return Err(refused(&response).await);
     }
-    let lease = ticket.admission.deadline.saturating_sub(worker::Date::now().as_millis());
-    deadline.set(u32::try_from(lease).unwrap_or(u32::MAX));
+    deadline.set(lease_left(ticket));
     Ok((response, deadline))
 }
 
@@ -71,7 +70,9 @@ async fn fetch(
     };
     let grant = grant(config, ticket, body.unwrap_or_default()).map_err(internal)?;
     let deadline = Deadline::new().map_err(|error| internal(format!("{error:?}")))?;
-    deadline.set(config.origin_timeout_ms);
+    // Silence ends with the lease at the latest: nobody waits whose place is somebody else's.
+    let silence = if body.is_some() { config.origin_timeout_ms } else { config.origin_timeout_ms.min(GET_TIMEOUT_MS) };
+    deadline.set(silence.min(lease_left(ticket)));
     if let Some(left) = left {
         deadline.follow(left).map_err(|error| internal(format!("{error:?}")))?;
     }
@@ -101,12 +102,18 @@ async fn fetch(
         }
         Err(_) if deadline.is_over() => Err((
             Refusal::new(Reason::OriginSilent, "The model server did not answer in time.")
-                .with_detail(format!("silent for {} ms", config.origin_timeout_ms)),
+                .with_detail(format!("silent for {silence} ms, or till the end of its lease")),
             // It may have worked all that time.
             Outcome::Served(None),
         )),
         Err(error) => Err((failed(&format!("the origin cannot be reached: {error:?}")), Outcome::NotServed)),
     }
+}
+
+/// How long the ticket's lease still lasts, in milliseconds.
+fn lease_left(ticket: &Ticket) -> u32 {
+    let left = ticket.admission.deadline.saturating_sub(worker::Date::now().as_millis());
+    u32::try_from(left).unwrap_or(u32::MAX)
 }
 
 /// What aborts a request to the origin: a timer, or its caller's leaving. Dropping it stops the timer: AbortSignal's own
@@ -201,8 +208,7 @@ async fn refused(response: &Response) -> (Refusal, Outcome) {
     if let Some(wait) = wait {
         refusal = refusal.with_retry_after_ms(wait);
     }
-    // A bad request counts, or bad requests would be free; what we failed to do does not.
-    let outcome = if reason.is_callers() { Outcome::Served(None) } else { Outcome::NotServed };
+    let outcome = if reason.is_refunded() { Outcome::NotServed } else { Outcome::Served(None) };
     (refusal, outcome)
 }
 
@@ -215,5 +221,7 @@ pub fn failed(detail: &str) -> Refusal {
     Refusal::new(Reason::OriginFailed, "The model server failed. Try again.").with_detail(detail)
 }
 
+/// How long the origin may be silent about itself: that needs no model.
+const GET_TIMEOUT_MS: u32 = 10_000;
 /// How long before its lease a grant ends, at least: the origin stops, and its last bytes still pass.
 const GRANT_MARGIN_MS: u64 = 1_000;

@@ -1,4 +1,5 @@
-//! `GET /v1/models`: the origin's list, kept for a few seconds, so that a caller cannot reach the origin through it at will.
+//! `GET /v1/models`: the origin's list, kept for a few seconds and asked for by a few requests at once, so that a caller
+//! cannot reach the origin through it at will.
 
 use crate::config::Config;
 use crate::forward::{self, Ticket};
@@ -6,7 +7,7 @@ use crate::respond::{self, HeaderList};
 use crate::{auth, limit};
 use sluice_protocol::Millis;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::refusal::Refusal;
+use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
 use web_sys::{Request, Response};
 use worker::Env;
@@ -15,12 +16,13 @@ use worker::Env;
 pub async fn serve(incoming: &Request, env: &Env, config: &Config, id: RequestId) -> Result<Response, Refusal> {
     let key = auth::key(&incoming.headers(), config)?;
     let admission = limit::identify(env, &key).await?;
-    let now = worker::Date::now().as_millis();
-    let list = match fresh(now) {
+    let list = match fresh(now()) {
         Some(list) => list,
         None => {
-            let list = forward::get(config, &Ticket { request: id, key: key.id, admission }, "/v1/models").await?;
-            LIST.replace(Some((now, list.clone())));
+            let _asking = Asking::begin(now()).ok_or_else(busy)?;
+            let ticket = Ticket { request: id, key: key.id, admission };
+            let list = forward::get(config, &ticket, "/v1/models").await?;
+            LIST.replace(Some((now(), list.clone())));
             list
         }
     };
@@ -30,11 +32,52 @@ pub async fn serve(incoming: &Request, env: &Env, config: &Config, id: RequestId
 
 thread_local! {
     static LIST: RefCell<Option<(Millis, String)>> = const { RefCell::new(None) };
+    static ASKING: RefCell<Vec<Millis>> = const { RefCell::new(Vec::new()) };
+}
+
+/// One request for the list on its way to the origin; an isolate has a few of them at most.
+struct Asking(Millis);
+
+impl Asking {
+    /// The platform may drop a request without running our code again, so what began long ago no longer counts.
+    fn begin(now: Millis) -> Option<Self> {
+        ASKING.with_borrow_mut(|asking| {
+            asking.retain(|since| now.abs_diff(*since) < ASKING_MS);
+            (asking.len() < MAX_ASKING).then(|| {
+                asking.push(now);
+                Self(now)
+            })
+        })
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        ASKING.with_borrow_mut(|asking| {
+            if let Some(index) = asking.iter().position(|since| *since == self.0) {
+                asking.swap_remove(index);
+            }
+        });
+    }
+}
+
+fn busy() -> Refusal {
+    Refusal::new(Reason::Overloaded, "The list of models is being fetched. Try again.").with_retry_after_ms(BUSY_MS)
 }
 
 fn fresh(now: Millis) -> Option<String> {
     LIST.with_borrow(|list| list.as_ref().filter(|(at, _)| now.abs_diff(*at) < FRESH_MS).map(|(_, list)| list.clone()))
 }
 
+fn now() -> Millis {
+    worker::Date::now().as_millis()
+}
+
 /// How long the list is kept, in milliseconds.
 const FRESH_MS: u64 = 5_000;
+/// How many requests may ask the origin for it at once.
+const MAX_ASKING: usize = 4;
+/// After how long such a request is over, whatever became of it, in milliseconds.
+const ASKING_MS: u64 = 11_000;
+/// After how long the others may try again, in milliseconds.
+const BUSY_MS: u64 = 500;

@@ -8,17 +8,17 @@ use crate::auth;
 use crate::forward::{Deadline, Ticket, failed};
 use crate::respond::{self, HeaderList};
 use futures_channel::oneshot::Sender;
-use js_sys::{Object, Reflect, Uint8Array};
+use js_sys::{Object, Promise, Reflect, Uint8Array};
 use sluice_protocol::chat::{Usage, usage_of};
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::header;
-use sluice_protocol::refusal::Refusal;
+use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::sse::{self, Passed, SseParser, WholeEvents};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::Closure;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{ReadableStream, Response, StreamPipeOptions, TransformStream, TransformStreamDefaultController};
 
 /// Hands the caller its answer and returns, when the last byte has gone or the caller has, how to settle.
@@ -28,7 +28,7 @@ pub async fn relay(
     ticket: &Ticket,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Outcome {
-    let outcome = relay_or_fail(&response, ticket, answer).await.unwrap_or_else(|error| {
+    let outcome = relay_or_fail(&response, deadline, ticket, answer).await.unwrap_or_else(|error| {
         worker::console_warn!("{}: the answer was not relayed to its end: {error:?}", ticket.request);
         Outcome::Served(None)
     });
@@ -41,6 +41,7 @@ pub async fn relay(
 
 async fn relay_or_fail(
     response: &Response,
+    deadline: &Deadline,
     ticket: &Ticket,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Outcome, JsValue> {
@@ -55,7 +56,7 @@ async fn relay_or_fail(
     }
     headers.set(header::REQUEST_ID, ticket.request.to_string());
     match response.body() {
-        Some(body) if is_stream => relay_stream(&body, response.status(), &headers, answer).await,
+        Some(body) if is_stream => relay_stream(&body, response.status(), &headers, deadline, answer).await,
         _ => relay_whole(response, &headers, answer).await,
     }
 }
@@ -83,6 +84,7 @@ async fn relay_stream(
     body: &ReadableStream,
     status: u16,
     headers: &HeaderList,
+    deadline: &Deadline,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Outcome, JsValue> {
     let state = Rc::new(RefCell::new(Passing::new()));
@@ -122,13 +124,18 @@ async fn relay_stream(
     let _ = answer.send(Ok(respond::respond_with(status, headers, &through.readable())?));
 
     if let Err(error) = JsFuture::from(pipe).await {
-        // One of two things: the origin broke off, and this reaches the caller; or the caller left, and this fails. The
-        // event that had only begun is dropped, or the error would become a part of it.
+        worker::console_warn!("a stream was not relayed to its end: {error:?}");
+        // The event that had only begun is dropped, or the error would become a part of it.
         state.borrow_mut().events.take_rest();
-        let told = tell_of_failure(&through, &error).await;
-        if told.is_ok() {
-            worker::console_warn!("the origin broke off inside a stream: {error:?}");
-        }
+        let told = tell_of_failure(&through, deadline)?;
+        // Nothing waits for it: a caller that has stopped reading takes it when it reads on, and one that has left does
+        // not matter. The stream's callbacks live until then.
+        spawn_local(async move {
+            for promise in told {
+                let _ = JsFuture::from(promise).await;
+            }
+            drop((transform, flush));
+        });
     }
     Ok(Outcome::Served(state.borrow().usage))
 }
@@ -152,14 +159,16 @@ impl Passing {
     }
 }
 
-/// An error event and the end, without `[DONE]`.
-async fn tell_of_failure(through: &TransformStream, error: &JsValue) -> Result<(), JsValue> {
-    let refusal = failed(&format!("{error:?}"));
+/// An error event and the end, without `[DONE]`: both promises are kept if the caller is still there.
+fn tell_of_failure(through: &TransformStream, deadline: &Deadline) -> Result<[Promise; 2], JsValue> {
+    let refusal = if deadline.is_over() {
+        Refusal::new(Reason::DeadlineExceeded, "The time for this request was over before its answer was complete.")
+    } else {
+        failed("the origin broke off inside a stream")
+    };
     let payload = serde_json::to_string(&refusal.body()).expect("our own types have string keys");
     let writer = through.writable().get_writer()?;
-    JsFuture::from(writer.write_with_chunk(&Uint8Array::from(sse::event(&payload).as_bytes()))).await?;
-    JsFuture::from(writer.close()).await?;
-    Ok(())
+    Ok([writer.write_with_chunk(&Uint8Array::from(sse::event(&payload).as_bytes())), writer.close()])
 }
 
 /// Most events carry text and no usage: a search of the bytes is cheaper than parsing them all.

@@ -8,6 +8,7 @@ use crate::key::ApiKey;
 use crate::plan::{DEFAULT_PLAN, PlanTable};
 use crate::refusal::{Reason, Refusal};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// `POST /admin/v1/keys`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +58,8 @@ impl CreateKey {
     }
 }
 
-/// The answer to `POST /admin/v1/keys`: the only time that the key itself is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The answer to `POST /admin/v1/keys`: the only time that the key itself is shown. Its `Debug` leaves the key out.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedKey {
     /// `key_...`: names the key ever after.
     pub id: KeyId,
@@ -72,6 +73,12 @@ pub struct CreatedKey {
     pub plan: String,
     /// Milliseconds since the epoch.
     pub created_at: Millis,
+}
+
+impl fmt::Debug for CreatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedKey").field("id", &self.id).field("plan", &self.plan).finish_non_exhaustive()
+    }
 }
 
 impl CreatedKey {

@@ -257,13 +257,14 @@ pub fn refuse_key() -> Refusal {
     Refusal::new(Reason::InvalidKey, "This API key is not valid here. Check it, or ask for a new one.")
 }
 
-/// Names every limit that refused. The wait is the longest of them.
+/// Names every limit that refused, and the time until all of them would let this request through.
 ///
-/// A parallel limit alone gives no wait: the only time that is certain is the lease's end, minutes away, while a place
-/// most likely comes free much sooner. OpenAI's SDKs then back off by themselves, from half a second on; a wait of
-/// minutes would make them give up.
+/// If a parallel limit is among them there is no wait to name: the only time that is certain is the lease's end, minutes
+/// away, while a place most likely comes free much sooner. OpenAI's SDKs then back off by themselves, from half a second
+/// on; a wait of minutes would make them give up, and the windows' wait alone would not suffice.
 fn refuse_limited(refused: &[Refused], now: Millis) -> Refusal {
-    let all_parallel = refused.iter().all(|limit| matches!(limit.kind, RefusedKind::Parallel { .. }));
+    let is_parallel = |limit: &Refused| matches!(limit.kind, RefusedKind::Parallel { .. });
+    let all_parallel = refused.iter().all(is_parallel);
     let reason = if all_parallel { Reason::ParallelLimited } else { Reason::RateLimited };
     let named: Vec<_> = refused
         .iter()
@@ -274,17 +275,14 @@ fn refuse_limited(refused: &[Refused], now: Millis) -> Refusal {
             RefusedKind::Parallel { limit: most } => format!("`{}`: {most} at once", limit.limit),
         })
         .collect();
-    let mut message = format!("Over the limit of this key's account ({}).", named.join("; "));
-    let waits = refused.iter().filter(|limit| matches!(limit.kind, RefusedKind::Window { .. }));
-    let wait = waits.filter_map(|limit| limit.at).max().map(|at| at.saturating_sub(now));
-    match wait {
-        Some(wait) => message.push_str(&format!(" Retry in {}.", seconds(wait))),
-        None => message.push_str(" Retry when one of your requests has ended."),
-    }
-    let refusal = Refusal::new(reason, message);
-    match wait {
-        Some(wait) => refusal.with_retry_after_ms(wait),
-        None => refusal,
+    let message = format!("Over the limit of this key's account ({}).", named.join("; "));
+    let certain = !refused.iter().any(is_parallel);
+    match refused.iter().filter_map(|limit| limit.at).max().filter(|_| certain) {
+        Some(at) => {
+            let wait = at.saturating_sub(now);
+            Refusal::new(reason, format!("{message} Retry in {}.", seconds(wait))).with_retry_after_ms(wait)
+        }
+        None => Refusal::new(reason, format!("{message} Retry when one of your requests has ended.")),
     }
 }
 

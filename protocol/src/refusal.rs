@@ -65,7 +65,7 @@ pub enum Reason {
     OriginFailed,
     /// The origin did not answer in time.
     OriginSilent,
-    /// The account's Gate could not be reached; nothing was counted.
+    /// The account's Gate could not be reached; nothing passes uncounted.
     GateUnavailable,
     /// The deployment's settings are wrong; the log names them.
     Misconfigured,
@@ -174,6 +174,20 @@ impl Reason {
     /// Whether the caller's own request is what was wrong (and not our lack of room or a failure of ours).
     pub const fn is_callers(self) -> bool {
         self.row().status < 500
+    }
+
+    /// Whether a good request that ends so is taken back from its windows: we had no room for it, or broke. One that had
+    /// its time counts, or requests that run into their deadline would be free.
+    pub const fn is_refunded(self) -> bool {
+        matches!(
+            self,
+            Self::Overloaded
+                | Self::QueueTimeout
+                | Self::Draining
+                | Self::ModelLoading
+                | Self::OriginFailed
+                | Self::Internal
+        )
     }
 
     /// Whether a refusal of the origin may be shown to the caller as it is. The others mean that the two gates are not

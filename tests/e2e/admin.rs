@@ -2,6 +2,7 @@
 
 use harness::caller::{bearer, hello};
 use harness::raw::{exchange, request};
+use harness::wait::{SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::json;
 use sluice_protocol::refusal::Reason;
@@ -133,7 +134,9 @@ fn a_key_is_shown_once_and_listed_ever_after() {
 #[test]
 fn many_keys_are_listed_page_by_page() {
     let stack = Stack::new().start();
-    let mut made: Vec<_> = (0..103).map(|_| stack.key().id.to_string()).collect();
+    // Names as long as they may be: the page is as long as it gets.
+    let asked = json!({"name": "n".repeat(128), "plan": PLAN});
+    let mut made: Vec<_> = (0..103).map(|_| stack.edge.issue(&asked).id.to_string()).collect();
     made.sort();
     let first = stack.edge.list();
     let next = first.next.expect("there is a second page");
@@ -143,4 +146,14 @@ fn many_keys_are_listed_page_by_page() {
     let ids = first.data.iter().map(|entry| entry.id.to_string());
     let all: Vec<_> = ids.chain(second.iter().filter_map(|entry| Some(entry["id"].as_str()?.to_owned()))).collect();
     assert_eq!(all, made);
+}
+
+#[test]
+fn a_key_that_is_pasted_where_its_id_belongs_is_not_logged() {
+    let stack = Stack::new().start();
+    let key = stack.key();
+    stack.edge.admin("DELETE", &format!("/keys/{}", key.key), None).refused(Reason::KeyNotFound);
+    stack.edge.admin("GET", &format!("/keys/{}", key.id), None).ok();
+    until_true("logged", SOON, || stack.edge_log().contains(&key.id.to_string()));
+    stack.check_logs(&[&key.key]);
 }

@@ -272,3 +272,10 @@ fn an_origin_takes_nothing_but_its_edges_grants() {
     let origin = Caller::new(stack.origin_address());
     origin.send(|http, base| http.get(format!("{base}/v1/models"))).refused(Reason::InvalidGrant);
 }
+
+#[test]
+fn nobody_waits_for_a_silent_origin_beyond_the_lease() {
+    let stack = Stack::new().lease("5s").raw_origin(silent()).start();
+    let key = stack.key();
+    stack.edge.chat(Some(&key.key), &hello(4)).refused(Reason::OriginSilent);
+}

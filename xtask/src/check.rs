@@ -6,6 +6,7 @@
 mod graph;
 mod leftovers;
 mod licences;
+mod purity;
 mod secrets;
 mod settings;
 mod source;
@@ -67,7 +68,10 @@ impl Checks<'_> {
         self.check("protocol is pure", |checks, step| {
             let tree =
                 checks.cargo_output(step, &["tree", "-p", "sluice-protocol", "-e", "normal", "--prefix", "none"])?;
-            holds(&graph::impure(&tree), graph::PURE_FIX)
+            let mut found = purity::impure(&tree);
+            found.extend(purity::unlisted(&checks.metadata(step, &["--no-deps"])?));
+            found.extend(purity::impure_code(&of_crates(checks.workspace.root(), &purity::CRATES)?));
+            holds(&found, purity::FIX)
         })?;
         self.check("packages have owners", |checks, step| {
             holds(&graph::strangers(&checks.metadata(step, &["--no-deps"])?), graph::OWNERS_FIX)

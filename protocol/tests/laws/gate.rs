@@ -5,6 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice_protocol::chat::Usage;
 use sluice_protocol::gate::{CLOSED_MS, Decision, GateState, Outcome, Refused, RefusedKind};
+use sluice_protocol::gate_call::Answer;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::plan::{Limit, LimitKind, Plan};
 use sluice_protocol::state;
@@ -190,12 +191,22 @@ proptest! {
     }
 }
 
-/// Waiting until the latest of the promised times suffices; one millisecond before, something still refuses.
+/// Waiting until the latest of the promised times suffices; one millisecond before, something still refuses. And what the
+/// caller is told, if it is told a time, is that time.
 fn honest(state: &GateState, plan: &Plan, refused: &[Refused], now: u64) -> Result<(), TestCaseError> {
-    let Some(at) = refused.iter().map(|refused| refused.at).max().flatten() else { return Ok(()) };
-    prop_assert!(at > state.clamp(now));
-    prop_assert_eq!(state.evaluate(plan, at), Vec::new());
-    prop_assert_ne!(state.evaluate(plan, at - 1), Vec::new());
+    let now = state.clamp(now);
+    if let Some(at) = refused.iter().map(|refused| refused.at).max().flatten() {
+        prop_assert!(at > now);
+        prop_assert_eq!(state.evaluate(plan, at), Vec::new());
+        prop_assert_ne!(state.evaluate(plan, at - 1), Vec::new());
+    }
+    let told = Answer::Limited { refused: refused.to_vec(), now }.refusal().unwrap();
+    let parallel = refused.iter().any(|refused| matches!(refused.kind, RefusedKind::Parallel { .. }));
+    prop_assert_eq!(told.retry_after_ms.is_none(), parallel);
+    if let Some(wait) = told.retry_after_ms {
+        prop_assert_eq!(state.evaluate(plan, now + wait), Vec::new());
+        prop_assert_ne!(state.evaluate(plan, now + wait - 1), Vec::new());
+    }
     Ok(())
 }
 

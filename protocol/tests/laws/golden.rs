@@ -3,17 +3,19 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sluice_protocol::admin::{CreatedKey, DeletedKey, KeyEntry, KeyList, KeyView};
+use sluice_protocol::admin::{CreatedKey, DeletedKey, KeyEntry, KeyList, KeyView, RegistryAnswer, RegistryCall};
 use sluice_protocol::capacity::Capacity;
 use sluice_protocol::chat::{
     ChatChunk, ChatCompletion, Choice, ChunkChoice, Delta, FinishReason, Message, ModelEntry, ModelList, Role, Usage,
 };
-use sluice_protocol::gate::{Outcome, Refused, RefusedKind, Totals};
+use sluice_protocol::gate::{GateState, Outcome, Refused, RefusedKind, Totals};
 use sluice_protocol::gate_call::{self, Admission, Answer, Call, Caller, KeyDescription, KeyRecord, StorageCounters};
 use sluice_protocol::grant::{GrantClaims, body_hash};
 use sluice_protocol::id::{AccountId, KeyId, RequestId, hex};
 use sluice_protocol::key::{ApiKey, Peppers};
+use sluice_protocol::plan::{Limit, LimitKind, Plan};
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
+use sluice_protocol::state;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
@@ -196,6 +198,47 @@ fn the_messages_to_and_from_a_gate() {
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
     golden("gate_messages.v1.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
+}
+
+/// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.
+#[test]
+fn the_rows_of_a_gate() {
+    let window = LimitKind::Window { limit: 9, window_ms: 60_000 };
+    let limits = vec![
+        Limit { name: "minute".into(), kind: window },
+        Limit { name: "parallel".into(), kind: LimitKind::Parallel { limit: 2 } },
+    ];
+    let plan = Plan { name: "p".into(), limits, priority: 1, lease_ms: 600_000 };
+    let mut state = GateState::default();
+    for (id, at) in [(1, 1_790_000_000_000), (2, 1_790_000_000_250), (3, 1_790_000_000_250)] {
+        state.admit(&plan, RequestId([id; 16]), at);
+    }
+    state.settle(RequestId([1; 16]), Outcome::Served(Some(Usage::new(12, 3))), 1_790_000_000_300);
+    let packed = state::encode(&state);
+    assert_eq!(state::decode(&packed).unwrap(), state);
+
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    let minted = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]);
+    let keys = vec![KeyRecord {
+        key: [0xb2; 4],
+        secret_hash: minted.secret_hash(),
+        name: "laptop".into(),
+        plan: "registered".into(),
+        created_at: 1_790_000_000_000,
+    }];
+    let packed_keys = gate_call::encode_keys(&keys);
+    assert_eq!(gate_call::decode_keys(&packed_keys).unwrap(), keys);
+    golden("gate_rows.v1.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_keys)));
+}
+
+#[test]
+fn the_messages_to_and_from_the_registry() {
+    json(
+        "registry_calls",
+        &vec![RegistryCall::Put(entry()), RegistryCall::Remove(key_id()), RegistryCall::List(Some(key_id()))],
+    );
+    let page = KeyList { data: vec![entry()], next: None, storage: STORAGE };
+    json("registry_answers", &vec![RegistryAnswer::Done(true), RegistryAnswer::Page(page)]);
 }
 
 /// What each refusal of a Gate says to the caller.
