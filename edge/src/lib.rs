@@ -26,6 +26,7 @@ mod storage;
 // forward
 mod forward;
 mod models;
+mod own_key;
 mod sign;
 // stream
 mod relay;
@@ -73,12 +74,14 @@ async fn route(
     match (method.as_str(), path) {
         ("POST", "/v1/chat/completions") => chat::serve(incoming, env, context, config, id).await.map(Ok),
         (_, "/v1/chat/completions") => Err(admin::refuse_method("POST")),
+        ("GET", "/v1/key") => own_key::serve(&incoming, &env, &config, id).await,
+        (_, "/v1/key") => Err(admin::refuse_method("GET")),
         ("GET", "/v1/models") => models::serve(&incoming, &env, &config, id).await.map(Ok),
         (_, "/v1/models") => Err(admin::refuse_method("GET")),
         (_, path) if path.starts_with("/admin/v1/") => admin::serve(&incoming, path, query, &env, &config, id).await,
         _ => Err(Refusal::new(
             Reason::NotFound,
-            "There is no such path. POST /v1/chat/completions and GET /v1/models are served.",
+            "There is no such path. POST /v1/chat/completions, GET /v1/models and GET /v1/key are served.",
         )),
     }
 }

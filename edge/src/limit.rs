@@ -3,9 +3,10 @@
 use crate::{auth, hop};
 use sluice_protocol::Millis;
 use sluice_protocol::gate::{Outcome, Refused, RefusedKind};
-use sluice_protocol::gate_call::{Admission, Answer, Call, decode_answers, encode_calls};
+use sluice_protocol::gate_call::{Admission, Answer, Call, CallerDescription, decode_answers, encode_calls};
 use sluice_protocol::id::{AccountId, KeyId, RequestId};
 use sluice_protocol::key::ApiKey;
+use sluice_protocol::ratelimit::Standing;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,9 +18,11 @@ pub async fn admit(env: &Env, key: &ApiKey, request: RequestId) -> Result<Admiss
     let call = Call::Admit { caller: auth::caller(key), request };
     match ask(env, key.id.account, call).await? {
         Answer::Admitted(admission) => Ok(admission),
-        Answer::Limited { refused, now: decided_at } => {
-            remember(key.id, Denial { asked_at, answered_at: now(), decided_at, refused: refused.clone() });
-            Err(answer_refusal(&Answer::Limited { refused, now: decided_at }))
+        Answer::Limited { refused, standings, now: decided_at } => {
+            let denial = Denial { asked_at, answered_at: now(), decided_at, refused, standings };
+            let refusal = denial.refusal(denial.answered_at);
+            remember(key.id, denial);
+            Err(refusal)
         }
         other => Err(answer_refusal(&other)),
     }
@@ -29,6 +32,14 @@ pub async fn admit(env: &Env, key: &ApiKey, request: RequestId) -> Result<Admiss
 pub async fn identify(env: &Env, key: &ApiKey) -> Result<Admission, Refusal> {
     match ask(env, key.id.account, Call::Identify { caller: auth::caller(key) }).await? {
         Answer::Identified(admission) => Ok(admission),
+        other => Err(answer_refusal(&other)),
+    }
+}
+
+/// How the key's limits stand; counts nothing.
+pub async fn describe(env: &Env, key: &ApiKey) -> Result<CallerDescription, Refusal> {
+    match ask(env, key.id.account, Call::DescribeCaller { caller: auth::caller(key) }).await? {
+        Answer::Caller(described) => Ok(described),
         other => Err(answer_refusal(&other)),
     }
 }
@@ -86,6 +97,7 @@ struct Denial {
     /// When it decided, by its own clock.
     decided_at: Millis,
     refused: Vec<Refused>,
+    standings: Vec<Standing>,
 }
 
 impl Denial {
@@ -100,7 +112,7 @@ impl Denial {
     /// The same refusal a little later: counted from the answer, so the wait that it names is never too short.
     fn refusal(&self, now: Millis) -> Refusal {
         let now = self.decided_at + now.saturating_sub(self.answered_at);
-        answer_refusal(&Answer::Limited { refused: self.refused.clone(), now })
+        answer_refusal(&Answer::Limited { refused: self.refused.clone(), standings: self.standings.clone(), now })
     }
 }
 
@@ -136,7 +148,7 @@ mod tests {
 
     fn denial(kind: RefusedKind, wait: u64) -> Denial {
         let refused = vec![Refused { limit: "w".into(), kind, at: Some(9_000 + wait) }];
-        Denial { asked_at: 1_000, answered_at: 1_010, decided_at: 9_000, refused }
+        Denial { asked_at: 1_000, answered_at: 1_010, decided_at: 9_000, refused, standings: Vec::new() }
     }
 
     #[test]

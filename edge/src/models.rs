@@ -7,6 +7,7 @@ use crate::respond::{self, HeaderList};
 use crate::{auth, limit};
 use sluice_protocol::Millis;
 use sluice_protocol::id::RequestId;
+use sluice_protocol::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
 use web_sys::{Request, Response};
@@ -16,6 +17,10 @@ use worker::Env;
 pub async fn serve(incoming: &Request, env: &Env, config: &Config, id: RequestId) -> Result<Response, Refusal> {
     let key = auth::key(&incoming.headers(), config)?;
     let admission = limit::identify(env, &key).await?;
+    let mut headers = HeaderList::answer(id, respond::JSON);
+    for (name, value) in ratelimit::headers(&admission.standings, admission.now) {
+        headers.set(name, value);
+    }
     let list = match fresh(now()) {
         Some(list) => list,
         None => {
@@ -26,8 +31,7 @@ pub async fn serve(incoming: &Request, env: &Env, config: &Config, id: RequestId
             list
         }
     };
-    respond::respond(200, &HeaderList::answer(id, respond::JSON), &list)
-        .map_err(|error| limit::unavailable(&format!("{error:?}")))
+    respond::respond(200, &headers, &list).map_err(|error| limit::unavailable(&format!("{error:?}")))
 }
 
 thread_local! {

@@ -12,6 +12,7 @@ use js_sys::{Object, Promise, Reflect, Uint8Array};
 use sluice_protocol::chat::{Usage, usage_of};
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::header;
+use sluice_protocol::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::sse::{self, Passed, SseParser, WholeEvents};
 use std::cell::RefCell;
@@ -55,6 +56,9 @@ async fn relay_or_fail(
         }
     }
     headers.set(header::REQUEST_ID, ticket.request.to_string());
+    for (name, value) in ratelimit::headers(&ticket.admission.standings, ticket.admission.now) {
+        headers.set(name, value);
+    }
     match response.body() {
         Some(body) if is_stream => relay_stream(&body, response.status(), &headers, deadline, answer).await,
         _ => relay_whole(response, &headers, answer).await,

@@ -8,7 +8,8 @@ use crate::Millis;
 use crate::chat::Usage;
 use crate::id::RequestId;
 use crate::lease::{Counted, Lease, Leases};
-use crate::plan::{LimitKind, Plan};
+use crate::plan::{Limit, LimitKind, Plan};
+use crate::ratelimit::{Standing, StandingKind};
 use crate::window::{Fit, Window};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -182,6 +183,28 @@ impl GateState {
         self.closed.push_back((now, mark(request)));
         self.tidy(now);
         true
+    }
+
+    /// How the plan's limits stand at `now`, in the plan's order.
+    pub fn standings(&self, plan: &Plan, now: Millis) -> Vec<Standing> {
+        let now = self.clamp(now);
+        let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let standing = |limit: &Limit| {
+            let (kind, quota, used, ends) = match limit.kind {
+                LimitKind::Window { limit: quota, window_ms } => {
+                    let log = self.windows.get(&limit.name);
+                    let used = log.map_or(0, |log| count(log.used(now, window_ms)));
+                    (StandingKind::Window(window_ms), quota, used, log.and_then(|log| log.ends(now, window_ms)))
+                }
+                LimitKind::Parallel { limit: quota } => {
+                    let used = count(self.leases.live(now) as u64);
+                    (StandingKind::Parallel, quota, used, self.leases.ends(now))
+                }
+            };
+            let (more_at, whole_at) = ends.unzip();
+            Standing { limit: limit.name.clone(), kind, quota, used, more_at, whole_at }
+        };
+        plan.limits.iter().map(standing).collect()
     }
 
     /// What was used in all.

@@ -8,6 +8,7 @@ use crate::gate::{Decision, GateState, Outcome, Refused, RefusedKind, Totals};
 use crate::id::{AccountId, KeyId, RequestId};
 use crate::key::SecretHash;
 use crate::plan::{Plan, PlanTable};
+use crate::ratelimit::{self, Standing};
 use crate::refusal::{Reason, Refusal};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,11 @@ pub enum Call {
     },
     /// Authenticate only; nothing is counted.
     Identify {
+        /// Who.
+        caller: Caller,
+    },
+    /// Authenticate, and say how the caller stands; nothing is counted.
+    DescribeCaller {
         /// Who.
         caller: Caller,
     },
@@ -87,6 +93,8 @@ pub enum Answer {
     Limited {
         /// Which limits.
         refused: Vec<Refused>,
+        /// How all limits stand.
+        standings: Vec<Standing>,
         /// When it was decided.
         now: Millis,
     },
@@ -98,6 +106,8 @@ pub enum Answer {
     Done(bool),
     /// What is kept about a key, if it is known.
     Key(Option<KeyDescription>),
+    /// How the caller stands.
+    Caller(CallerDescription),
 }
 
 /// What the edge needs to go on with a request.
@@ -109,6 +119,29 @@ pub struct Admission {
     pub priority: u8,
     /// When the lease ends. For [`Answer::Identified`]: when a lease would end that began now.
     pub deadline: Millis,
+    /// How the plan's limits stand, this request counted.
+    pub standings: Vec<Standing>,
+    /// When it was decided.
+    pub now: Millis,
+}
+
+/// What a caller sees of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallerDescription {
+    /// For people.
+    pub name: String,
+    /// The plan's name.
+    pub plan: String,
+    /// How its limits stand.
+    pub standings: Vec<Standing>,
+    /// Leases of its account that are live.
+    pub live_leases: u32,
+    /// What its account has used in all.
+    pub used: Totals,
+    /// When its next request passes, if nothing is counted or settled before: now, or later; `None` if never.
+    pub passes_at: Option<Millis>,
+    /// When it was decided.
+    pub now: Millis,
 }
 
 /// What an admin sees of a key at its Gate.
@@ -174,9 +207,13 @@ impl Account {
                     match self.state.admit(plan, *request, now) {
                         Decision::Admit { deadline } => {
                             changed.state = !known;
-                            Answer::Admitted(Admission::new(plan, deadline))
+                            Answer::Admitted(self.admission(plan, deadline, now))
                         }
-                        Decision::Refuse(refused) => Answer::Limited { refused, now: self.state.clamp(now) },
+                        Decision::Refuse(refused) => Answer::Limited {
+                            refused,
+                            standings: self.state.standings(plan, now),
+                            now: self.state.clamp(now),
+                        },
                         Decision::Closed => Answer::Closed,
                     }
                 }
@@ -185,8 +222,12 @@ impl Account {
             Call::Identify { caller } => match self.plan_of(caller, plans) {
                 Ok(plan) => {
                     let deadline = self.state.clamp(now).saturating_add(plan.lease_ms);
-                    Answer::Identified(Admission::new(plan, deadline))
+                    Answer::Identified(self.admission(plan, deadline, now))
                 }
+                Err(answer) => answer,
+            },
+            Call::DescribeCaller { caller } => match self.plan_of(caller, plans) {
+                Ok(plan) => Answer::Caller(self.describe_caller(caller, plan, now)),
                 Err(answer) => answer,
             },
             Call::Settle { request, outcome } => {
@@ -219,6 +260,36 @@ impl Account {
         (answer, changed)
     }
 
+    fn admission(&self, plan: &Plan, deadline: Millis, now: Millis) -> Admission {
+        Admission {
+            plan: plan.name.clone(),
+            priority: plan.priority,
+            deadline,
+            standings: self.state.standings(plan, now),
+            now: self.state.clamp(now),
+        }
+    }
+
+    fn describe_caller(&self, caller: &Caller, plan: &Plan, now: Millis) -> CallerDescription {
+        let now = self.state.clamp(now);
+        let refused = self.state.evaluate(plan, now);
+        let passes_at = if refused.iter().any(|limit| limit.at.is_none()) {
+            None
+        } else {
+            Some(refused.iter().filter_map(|limit| limit.at).max().unwrap_or(now))
+        };
+        let name = self.keys.iter().find(|record| record.key == caller.key).map(|record| record.name.clone());
+        CallerDescription {
+            name: name.unwrap_or_default(),
+            plan: plan.name.clone(),
+            standings: self.state.standings(plan, now),
+            live_leases: u32::try_from(self.state.live_leases(now)).unwrap_or(u32::MAX),
+            used: self.state.totals(),
+            passes_at,
+            now,
+        }
+    }
+
     fn plan_of<'p>(&self, caller: &Caller, plans: &'p PlanTable) -> Result<&'p Plan, Answer> {
         let record = self
             .keys
@@ -229,17 +300,11 @@ impl Account {
     }
 }
 
-impl Admission {
-    fn new(plan: &Plan, deadline: Millis) -> Self {
-        Self { plan: plan.name.clone(), priority: plan.priority, deadline }
-    }
-}
-
 impl Answer {
     /// The answer as the edge's caller sees it, if it is a no.
     pub fn refusal(&self) -> Option<Refusal> {
         Some(match self {
-            Self::Admitted(_) | Self::Identified(_) | Self::Done(_) | Self::Key(_) => return None,
+            Self::Admitted(_) | Self::Identified(_) | Self::Done(_) | Self::Key(_) | Self::Caller(_) => return None,
             Self::UnknownCaller => refuse_key().with_detail("the Gate has no such key, or its secret differs"),
             Self::UnknownPlan(plan) => {
                 Refusal::new(Reason::Misconfigured, "This key's plan does not exist. Tell whoever gave you the key.")
@@ -247,7 +312,9 @@ impl Answer {
             }
             Self::Closed => Refusal::new(Reason::Internal, "The request was decided before. Send it again.")
                 .with_detail("admit came after settle"),
-            Self::Limited { refused, now } => refuse_limited(refused, *now),
+            Self::Limited { refused, standings, now } => {
+                refuse_limited(refused, *now).with_headers(ratelimit::headers(standings, *now))
+            }
         })
     }
 }

@@ -15,6 +15,16 @@ pub const SHOULD_RETRY: &str = "x-should-retry";
 pub const RETRY_AFTER: &str = "retry-after";
 /// The same wait in milliseconds; OpenAI's SDKs prefer it.
 pub const RETRY_AFTER_MS: &str = "retry-after-ms";
+/// The limits that apply, IETF (draft-ietf-httpapi-ratelimit-headers).
+pub const RATELIMIT_POLICY: &str = "ratelimit-policy";
+/// What is left of them, IETF.
+pub const RATELIMIT: &str = "ratelimit";
+/// OpenAI's: the quota of the window of requests that will refuse first.
+pub const LIMIT_REQUESTS: &str = "x-ratelimit-limit-requests";
+/// OpenAI's: what is left of it.
+pub const REMAINING_REQUESTS: &str = "x-ratelimit-remaining-requests";
+/// OpenAI's: when it will be whole again, as a Go duration.
+pub const RESET_REQUESTS: &str = "x-ratelimit-reset-requests";
 /// RFC 6750's challenge, on every 401.
 pub const WWW_AUTHENTICATE: &str = "www-authenticate";
 /// The methods that a path has, on every 405.
@@ -42,6 +52,11 @@ pub const OUTBOUND: &[&str] = &[
     SHOULD_RETRY,
     RETRY_AFTER,
     RETRY_AFTER_MS,
+    RATELIMIT_POLICY,
+    RATELIMIT,
+    LIMIT_REQUESTS,
+    REMAINING_REQUESTS,
+    RESET_REQUESTS,
     WWW_AUTHENTICATE,
     ALLOW,
 ];

@@ -41,6 +41,12 @@ impl Leases {
         self.0.iter().filter(|lease| lease.deadline > now).count()
     }
 
+    /// When the first and the last of the live leases end by themselves; `None` if none is live.
+    pub fn ends(&self, now: Millis) -> Option<(Millis, Millis)> {
+        let live = || self.0.iter().map(|lease| lease.deadline).filter(|end| *end > now);
+        Some((live().min()?, live().max()?))
+    }
+
     /// When one more fits under `limit` if nobody settles before: now (`None`), or the time at which enough leases end.
     /// A limit of 0 fits nobody; it gives the end of time.
     pub fn fits_at(&self, now: Millis, limit: usize) -> Option<Millis> {

@@ -25,8 +25,11 @@ pub mod gate;
 pub mod gate_call;
 pub mod lease;
 pub mod plan;
+pub mod ratelimit;
 pub mod state;
 pub mod window;
+// what a caller sees of its limits
+pub mod own;
 // forward
 pub mod grant;
 // queue

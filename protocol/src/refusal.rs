@@ -220,14 +220,14 @@ pub struct Refusal {
     pub detail: Option<String>,
     /// How long to wait until this very request would pass; absent while unknown.
     pub retry_after_ms: Option<u64>,
-    /// The methods that the path has, for [`Reason::MethodNotAllowed`].
-    pub allow: Option<&'static str>,
+    /// What else is told in headers: how the caller's limits stand, or which methods a path has.
+    pub told: Vec<(&'static str, String)>,
 }
 
 impl Refusal {
     /// A refusal without a wait, a parameter or a log message.
     pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, message: message.into(), param: None, detail: None, retry_after_ms: None, allow: None }
+        Self { reason, message: message.into(), param: None, detail: None, retry_after_ms: None, told: Vec::new() }
     }
 
     /// Names the field that was wrong.
@@ -250,7 +250,13 @@ impl Refusal {
 
     /// Adds the methods that the path has.
     pub fn with_allow(mut self, allow: &'static str) -> Self {
-        self.allow = Some(allow);
+        self.told.push((header::ALLOW, allow.to_owned()));
+        self
+    }
+
+    /// Adds headers.
+    pub fn with_headers(mut self, headers: Vec<(&'static str, String)>) -> Self {
+        self.told.extend(headers);
         self
     }
 
@@ -293,9 +299,7 @@ impl Refusal {
             };
             headers.push((header::WWW_AUTHENTICATE, challenge));
         }
-        if let Some(allow) = self.allow {
-            headers.push((header::ALLOW, allow.to_owned()));
-        }
+        headers.extend(self.told.iter().cloned());
         headers
     }
 }

@@ -56,6 +56,13 @@ impl Window {
         self.live(now, window).map(|entry| u64::from(entry.amount)).sum()
     }
 
+    /// When the first and the last of what counts at `now` stop counting; `None` if nothing counts.
+    pub fn ends(&self, now: Millis, window: u64) -> Option<(Millis, Millis)> {
+        let first = self.live(now, window).next()?;
+        let last = self.entries.back()?;
+        Some((first.at.saturating_add(window), last.at.saturating_add(window)))
+    }
+
     /// When `amount` fits under `limit`. Changes nothing.
     pub fn fit(&self, now: Millis, window: u64, limit: u64, amount: u32) -> Fit {
         let amount = u64::from(amount);

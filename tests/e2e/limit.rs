@@ -3,6 +3,7 @@
 use harness::caller::{Caller, hello};
 use harness::wait::{SOON, until, until_true};
 use harness::{Answer, PLAN, Stack};
+use serde_json::json;
 use sluice_origin::scripted::Say;
 use sluice_protocol::refusal::Reason;
 use std::time::Duration;
@@ -154,4 +155,54 @@ fn exactly_the_parallel_limit_passes_of_50_at_once() {
     for answer in refusals.into_iter().filter(|answer| answer.status != 200) {
         answer.refused(Reason::ParallelLimited);
     }
+}
+
+#[test]
+fn every_decided_answer_tells_how_its_caller_stands() {
+    let stack = Stack::new().limit("3 per 1h").limit("9 per 1s").parallel(2).start();
+    stack.script().allow_all();
+    let key = stack.key().key;
+    let header = |answer: &Answer, name: &str| answer.header(name).unwrap_or_default().to_owned();
+    let policy = r#""window-0";q=3;w=3600, "window-1";q=9;w=1, "parallel";q=2;qu="concurrent-requests""#;
+    for left in [2, 1, 0] {
+        let answer = stack.edge.chat(Some(&key), &hello(4)).ok();
+        assert_eq!(header(&answer, "ratelimit-policy"), policy);
+        assert!(header(&answer, "ratelimit").starts_with(&format!(r#""window-0";r={left};t="#)));
+        assert_eq!(header(&answer, "x-ratelimit-limit-requests"), "3");
+        assert_eq!(header(&answer, "x-ratelimit-remaining-requests"), left.to_string());
+        assert!(header(&answer, "x-ratelimit-reset-requests").ends_with('s'));
+    }
+    // Asked twice: at the Gate, and from the isolate's memory.
+    for _ in 0..2 {
+        let refused = stack.edge.chat(Some(&key), &hello(4)).refused(Reason::RateLimited);
+        assert_eq!(header(&refused, "ratelimit-policy"), policy);
+        assert!(header(&refused, "ratelimit").starts_with(r#""window-0";r=0;t="#));
+        assert_eq!(header(&refused, "x-ratelimit-remaining-requests"), "0");
+    }
+    let models = stack.edge.get("/v1/models", Some(&key)).ok();
+    assert_eq!(header(&models, "ratelimit-policy"), policy);
+}
+
+#[test]
+fn a_caller_sees_its_own_limits_and_asking_costs_nothing() {
+    let stack = Stack::new().limit("2 per 1h").parallel(2).start();
+    stack.script().allow_all();
+    let key = stack.key();
+    let own = || stack.edge.get("/v1/key", Some(&key.key)).ok().json();
+    for used in 0..=2u32 {
+        let seen = own();
+        assert_eq!(seen["id"], key.id.to_string());
+        assert_eq!(seen["plan"], PLAN);
+        assert_eq!(seen["limits"][0]["kind"], "window");
+        assert_eq!((&seen["limits"][0]["used"], &seen["limits"][0]["remaining"]), (&json!(used), &json!(2 - used)));
+        let passes = seen["next_request_in_ms"].as_u64().unwrap();
+        assert_eq!(passes > 0, used == 2, "{seen}");
+        if used < 2 {
+            stack.edge.chat(Some(&key.key), &hello(4)).ok();
+            until_true("settled", SOON, || own()["used"]["served"] == used + 1);
+        }
+    }
+    stack.edge.get("/v1/key", None).refused(Reason::MissingKey);
+    stack.edge.revoke(key.id);
+    stack.edge.get("/v1/key", Some(&key.key)).refused(Reason::InvalidKey);
 }

@@ -158,6 +158,7 @@ proptest! {
                     prop_assert!(live <= limit as usize);
                 }
             }
+            stands(&state, &oracle, &plan, clock)?;
         }
         for limit in &plan.limits {
             let LimitKind::Window { limit, window_ms } = limit.kind else { continue };
@@ -191,6 +192,23 @@ proptest! {
     }
 }
 
+/// What a caller is told of its limits: what counts, when there is more, and when all is whole again.
+fn stands(state: &GateState, oracle: &Oracle, plan: &Plan, clock: u64) -> Result<(), TestCaseError> {
+    let now = clock.max(oracle.last_now);
+    for (standing, limit) in state.standings(plan, clock).iter().zip(&plan.limits) {
+        let ends: Vec<u64> = match limit.kind {
+            LimitKind::Window { window_ms, .. } => {
+                oracle.admitted.iter().filter(|a| !a.refunded).map(|a| a.at + window_ms).collect()
+            }
+            LimitKind::Parallel { .. } => oracle.admitted.iter().filter(|a| a.open).map(|a| a.deadline).collect(),
+        };
+        let live = || ends.iter().copied().filter(|end| *end > now);
+        prop_assert_eq!(standing.used as usize, live().count());
+        prop_assert_eq!((standing.more_at, standing.whole_at), (live().min(), live().max()));
+    }
+    Ok(())
+}
+
 /// Waiting until the latest of the promised times suffices; one millisecond before, something still refuses. And what the
 /// caller is told, if it is told a time, is that time.
 fn honest(state: &GateState, plan: &Plan, refused: &[Refused], now: u64) -> Result<(), TestCaseError> {
@@ -200,7 +218,8 @@ fn honest(state: &GateState, plan: &Plan, refused: &[Refused], now: u64) -> Resu
         prop_assert_eq!(state.evaluate(plan, at), Vec::new());
         prop_assert_ne!(state.evaluate(plan, at - 1), Vec::new());
     }
-    let told = Answer::Limited { refused: refused.to_vec(), now }.refusal().unwrap();
+    let told =
+        Answer::Limited { refused: refused.to_vec(), standings: state.standings(plan, now), now }.refusal().unwrap();
     let parallel = refused.iter().any(|refused| matches!(refused.kind, RefusedKind::Parallel { .. }));
     prop_assert_eq!(told.retry_after_ms.is_none(), parallel);
     if let Some(wait) = told.retry_after_ms {

@@ -9,11 +9,15 @@ use sluice_protocol::chat::{
     ChatChunk, ChatCompletion, Choice, ChunkChoice, Delta, FinishReason, Message, ModelEntry, ModelList, Role, Usage,
 };
 use sluice_protocol::gate::{GateState, Outcome, Refused, RefusedKind, Totals};
-use sluice_protocol::gate_call::{self, Admission, Answer, Call, Caller, KeyDescription, KeyRecord, StorageCounters};
+use sluice_protocol::gate_call::{
+    self, Admission, Answer, Call, Caller, CallerDescription, KeyDescription, KeyRecord, StorageCounters,
+};
 use sluice_protocol::grant::{GrantClaims, body_hash};
 use sluice_protocol::id::{AccountId, KeyId, RequestId, hex};
 use sluice_protocol::key::{ApiKey, Peppers};
+use sluice_protocol::own::OwnKey;
 use sluice_protocol::plan::{Limit, LimitKind, Plan};
+use sluice_protocol::ratelimit::{Standing, StandingKind};
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::state;
 use std::fmt::Debug;
@@ -50,8 +54,37 @@ fn entry() -> KeyEntry {
 
 const STORAGE: StorageCounters = StorageCounters { calls: 3, rows_read: 2, rows_written: 1 };
 
+fn standings() -> Vec<Standing> {
+    let standing = |limit: &str, kind, quota, used, ends: Option<u64>| Standing {
+        limit: limit.into(),
+        kind,
+        quota,
+        used,
+        more_at: ends.map(|end| 1_790_000_000_000 + end),
+        whole_at: ends.map(|end| 1_790_000_000_000 + 2 * end),
+    };
+    vec![
+        standing("minute", StandingKind::Window(60_000), 60, 2, Some(9_000)),
+        standing("day", StandingKind::Window(86_400_000), 200, 0, None),
+        standing("parallel", StandingKind::Parallel, 2, 1, Some(600_000)),
+    ]
+}
+
+fn described() -> CallerDescription {
+    CallerDescription {
+        name: "laptop".into(),
+        plan: "registered".into(),
+        standings: standings(),
+        live_leases: 1,
+        used: Totals { served: 5, prompt_tokens: 60, completion_tokens: 15 },
+        passes_at: Some(1_790_000_000_250),
+        now: 1_790_000_000_000,
+    }
+}
+
 #[test]
 fn the_json_of_the_public_api() {
+    json("own_key", &OwnKey::new(key_id(), described()));
     let refusal = Refusal::new(Reason::InvalidRequest, "`max_tokens` must be a whole number.").with_param("max_tokens");
     json::<ErrorBody>("error", &refusal.body());
     let usage = Usage::new(12, 3);
@@ -154,7 +187,8 @@ fn the_messages_to_and_from_a_gate() {
     let request = RequestId([7; 16]);
     let calls = vec![
         Call::Admit { caller: caller.clone(), request },
-        Call::Identify { caller },
+        Call::Identify { caller: caller.clone() },
+        Call::DescribeCaller { caller },
         Call::Settle { request, outcome: Outcome::Served(Some(Usage::new(12, 3))) },
         Call::Settle { request, outcome: Outcome::NotServed },
         Call::PutKey(KeyRecord {
@@ -170,7 +204,14 @@ fn the_messages_to_and_from_a_gate() {
     let packed = gate_call::encode_calls(&calls);
     assert_eq!(gate_call::decode_calls(&packed).unwrap(), calls);
 
-    let admission = Admission { plan: "registered".into(), priority: 1, deadline: 1_790_000_600_000 };
+    let standings = standings();
+    let admission = Admission {
+        plan: "registered".into(),
+        priority: 1,
+        deadline: 1_790_000_600_000,
+        standings: standings.clone(),
+        now: 1_790_000_000_000,
+    };
     let refused = |kind, at| Refused { limit: "minute".into(), kind, at };
     let answers = vec![
         Answer::Admitted(admission.clone()),
@@ -181,6 +222,7 @@ fn the_messages_to_and_from_a_gate() {
                 refused(RefusedKind::Window { limit: 60, window_ms: 60_000 }, Some(1_790_000_001_000)),
                 refused(RefusedKind::Parallel { limit: 2 }, None),
             ],
+            standings,
             now: 1_790_000_000_000,
         },
         Answer::UnknownPlan("gone".into()),
@@ -194,6 +236,7 @@ fn the_messages_to_and_from_a_gate() {
             used: Totals::default(),
             storage: STORAGE,
         })),
+        Answer::Caller(described()),
     ];
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
@@ -247,7 +290,7 @@ fn the_refusals_of_a_gate() {
     let window =
         |at| Refused { limit: "minute".into(), kind: RefusedKind::Window { limit: 60, window_ms: 60_000 }, at };
     let parallel = Refused { limit: "parallel".into(), kind: RefusedKind::Parallel { limit: 2 }, at: Some(900_000) };
-    let limited = |refused| Answer::Limited { refused, now: 1_000 };
+    let limited = |refused| Answer::Limited { refused, standings: Vec::new(), now: 1_000 };
     let lines: String = [
         Answer::UnknownCaller,
         Answer::UnknownPlan("gone".into()),

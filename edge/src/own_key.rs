@@ -1,0 +1,23 @@
+//! `GET /v1/key`: a caller's own limits and what is left of them. Nothing is counted.
+
+use crate::config::Config;
+use crate::respond;
+use crate::{auth, limit};
+use sluice_protocol::id::RequestId;
+use sluice_protocol::own::OwnKey;
+use sluice_protocol::refusal::Refusal;
+use wasm_bindgen::JsValue;
+use web_sys::{Request, Response};
+use worker::Env;
+
+/// Serves whoever has a valid key. The outer error is a refusal, the inner one the platform's.
+pub async fn serve(
+    incoming: &Request,
+    env: &Env,
+    config: &Config,
+    id: RequestId,
+) -> Result<Result<Response, JsValue>, Refusal> {
+    let key = auth::key(&incoming.headers(), config)?;
+    let described = limit::describe(env, &key).await?;
+    Ok(respond::json(200, &OwnKey::new(key.id, described), id))
+}

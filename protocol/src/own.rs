@@ -1,0 +1,91 @@
+//! `GET /v1/key`: what a caller sees of its own key.
+
+use crate::gate::Totals;
+use crate::gate_call::CallerDescription;
+use crate::id::KeyId;
+use crate::ratelimit::{Standing, StandingKind};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnKey {
+    /// `key_...`.
+    pub id: KeyId,
+    /// Its account: limits are the account's.
+    pub account: String,
+    /// For people.
+    pub name: String,
+    /// The plan's name.
+    pub plan: String,
+    /// Its limits, in the plan's order.
+    pub limits: Vec<OwnLimit>,
+    /// Requests that run or wait now.
+    pub live_leases: u32,
+    /// What the account has used in all.
+    pub used: Totals,
+    /// In how many milliseconds the next request passes at the latest, 0 for now; null if never. If a limit on requests at
+    /// once is full, that is when the first of them reaches its deadline; it most likely ends sooner.
+    pub next_request_in_ms: Option<u64>,
+}
+
+/// One limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnLimit {
+    /// Its name, as refusals name it.
+    pub name: String,
+    /// `window` or `parallel`.
+    pub kind: Cow<'static, str>,
+    /// The most that it lets through.
+    pub limit: u32,
+    /// For a window: its span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_ms: Option<u64>,
+    /// What counts now.
+    pub used: u32,
+    /// What is left.
+    pub remaining: u32,
+    /// In how many milliseconds there will be more, if anything counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_in_ms: Option<u64>,
+    /// In how many milliseconds it will be whole again, if anything counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_in_ms: Option<u64>,
+}
+
+impl OwnKey {
+    /// From what the key's Gate says.
+    pub fn new(id: KeyId, described: CallerDescription) -> Self {
+        let now = described.now;
+        Self {
+            id,
+            account: id.account.to_string(),
+            name: described.name,
+            plan: described.plan,
+            limits: described.standings.into_iter().map(|standing| OwnLimit::new(standing, now)).collect(),
+            live_leases: described.live_leases,
+            used: described.used,
+            next_request_in_ms: described.passes_at.map(|at| at.saturating_sub(now)),
+        }
+    }
+}
+
+impl OwnLimit {
+    fn new(standing: Standing, now: crate::Millis) -> Self {
+        let (kind, window_ms) = match standing.kind {
+            StandingKind::Window(window_ms) => ("window", Some(window_ms)),
+            StandingKind::Parallel => ("parallel", None),
+        };
+        let from_now = |at: Option<crate::Millis>| at.map(|at| at.saturating_sub(now));
+        Self {
+            remaining: standing.remaining(),
+            name: standing.limit,
+            kind: kind.into(),
+            limit: standing.quota,
+            window_ms,
+            used: standing.used,
+            more_in_ms: from_now(standing.more_at),
+            whole_in_ms: from_now(standing.whole_at),
+        }
+    }
+}
