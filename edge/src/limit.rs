@@ -39,7 +39,7 @@ pub async fn identify(env: &Env, key: &ApiKey) -> Result<Admission, Refusal> {
 /// How the key's limits stand; counts nothing.
 pub async fn describe(env: &Env, key: &ApiKey) -> Result<CallerDescription, Refusal> {
     match ask(env, key.id.account, Call::DescribeCaller { caller: auth::caller(key) }).await? {
-        Answer::Caller(described) => Ok(described),
+        Answer::Caller(described) => Ok(*described),
         other => Err(answer_refusal(&other)),
     }
 }

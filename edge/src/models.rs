@@ -84,4 +84,4 @@ const MAX_ASKING: usize = 4;
 /// After how long such a request is over, whatever became of it, in milliseconds.
 const ASKING_MS: u64 = 11_000;
 /// After how long the others may try again, in milliseconds.
-const BUSY_MS: u64 = 500;
+const BUSY_MS: u64 = 500; // not a status: milliseconds

@@ -107,7 +107,7 @@ pub enum Answer {
     /// What is kept about a key, if it is known.
     Key(Option<KeyDescription>),
     /// How the caller stands.
-    Caller(CallerDescription),
+    Caller(Box<CallerDescription>),
 }
 
 /// What the edge needs to go on with a request.
@@ -227,7 +227,7 @@ impl Account {
                 Err(answer) => answer,
             },
             Call::DescribeCaller { caller } => match self.plan_of(caller, plans) {
-                Ok(plan) => Answer::Caller(self.describe_caller(caller, plan, now)),
+                Ok(plan) => Answer::Caller(Box::new(self.describe_caller(caller, plan, now))),
                 Err(answer) => answer,
             },
             Call::Settle { request, outcome } => {

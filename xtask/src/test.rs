@@ -1,5 +1,7 @@
 //! `cargo xtask test`: what `.ci/run` runs. Stops at the first broken step and says which; ends with where the time went.
 
+mod readme;
+
 use std::{process::Command, time::Duration};
 
 use anyhow::{Result, bail};
@@ -69,6 +71,7 @@ fn steps(workspace: &Workspace, quick: bool, timing: &mut Timing) -> Result<()> 
     }
     timing.of("build-edge", || build_edge::build(workspace, &toolbox))?;
     timing.of("build origin", || dev::build_origin(workspace).map(drop))?;
+    timing.passed += timing.of("README's commands", || readme::run(workspace))?;
     timing.of("Python clients", || setup::python(workspace))?;
     timing.passed += timing.of("test e2e", || {
         let mut tests = cargo_test(workspace, "e2e");

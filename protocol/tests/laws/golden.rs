@@ -236,7 +236,7 @@ fn the_messages_to_and_from_a_gate() {
             used: Totals::default(),
             storage: STORAGE,
         })),
-        Answer::Caller(described()),
+        Answer::Caller(Box::new(described())),
     ];
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
