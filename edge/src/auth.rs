@@ -1,30 +1,96 @@
-//! auth: credentials -> an authentic key, or a refusal, before anything is read or stored.
+//! auth: credentials and address -> a principal, or a refusal, before anything is read or stored.
 
 use crate::config::{AdminToken, Config};
+use core::net::IpAddr;
 use sha2::{Digest, Sha256};
 use sluice_protocol::gate_call::{Caller, refuse_key};
 use sluice_protocol::header;
-use sluice_protocol::key::ApiKey;
+use sluice_protocol::key::{ApiKey, PREFIX};
+use sluice_protocol::plan::PlanTable;
+use sluice_protocol::principal::{Account, Mark, subject};
 use sluice_protocol::refusal::{Reason, Refusal};
 use subtle::ConstantTimeEq;
 use web_sys::Headers;
 
-/// The caller's key, its tag checked. Looks at `Authorization: Bearer` and `x-api-key` and nowhere else.
-pub fn key(headers: &Headers, config: &Config) -> Result<ApiKey, Refusal> {
-    let text = credential(get(headers, header::AUTHORIZATION), get(headers, header::API_KEY))?;
-    ApiKey::parse(&text, &config.peppers).map_err(|error| refuse_key().with_detail(error.to_string()))
+/// Who calls: the account that its request counts for, and the key, token or address that calls for it.
+pub struct Principal {
+    /// Whose limits.
+    pub account: Account,
+    /// What its Gate compares.
+    pub caller: Caller,
+    /// The key, of those who have one.
+    pub key: Option<[u8; 4]>,
+    /// From where, if the platform says.
+    pub address: Option<IpAddr>,
 }
 
-/// What the caller's Gate compares.
-pub fn caller(key: &ApiKey) -> Caller {
-    Caller { key: key.id.key, secret_hash: key.secret_hash() }
+/// Credentials that prove themselves without a lookup.
+pub enum Credential {
+    /// A key whose tag is good.
+    Key(ApiKey),
+    /// A token whose signature and claims are good.
+    Token {
+        /// The account that it is for.
+        account: Account,
+        /// Its subject.
+        subject: Mark,
+        /// Its issuer's plan.
+        plan: String,
+    },
+    /// None were sent.
+    None,
+}
+
+impl Principal {
+    /// What grants and logs call it.
+    pub fn subject(&self) -> String {
+        subject(&self.account, self.key)
+    }
+}
+
+/// What was sent, checked. Looks at `Authorization: Bearer` and `x-api-key` and nowhere else; touches nothing.
+pub fn credential(headers: &Headers, config: &Config) -> Result<Credential, Refusal> {
+    let sent = find_credential(get(headers, header::AUTHORIZATION), get(headers, header::API_KEY))?;
+    let Some(text) = sent else { return Ok(Credential::None) };
+    if text.starts_with(PREFIX) || config.issuers.is_empty() {
+        let key = ApiKey::parse(&text, &config.peppers);
+        return key.map(Credential::Key).map_err(|error| refuse_key().with_detail(error.to_string()));
+    }
+    config.issuers.verify(&text)
+}
+
+/// Who calls. Whoever sends no credentials is an address, if the plans have one for those.
+pub fn principal(credential: Credential, headers: &Headers, table: &PlanTable) -> Result<Principal, Refusal> {
+    let address = address(headers);
+    Ok(match credential {
+        Credential::Key(key) => Principal {
+            account: Account::of_key(key.id.account),
+            caller: Caller::Key { key: key.id.key, secret_hash: key.secret_hash() },
+            key: Some(key.id.key),
+            address,
+        },
+        Credential::Token { account, subject, plan } => {
+            Principal { account, caller: Caller::Known { subject, plan }, key: None, address }
+        }
+        Credential::None => {
+            let plan = table.anonymous.clone().ok_or_else(missing)?;
+            // Without an address there is nobody to count for.
+            let account = address.map(Account::of_address).ok_or_else(missing)?;
+            Principal { account, caller: Caller::Known { subject: Mark::default(), plan }, key: None, address }
+        }
+    })
+}
+
+/// The caller's address, as the platform tells it.
+pub fn address(headers: &Headers) -> Option<IpAddr> {
+    get(headers, header::CONNECTING_IP)?.trim().parse().ok()
 }
 
 /// The admin that calls.
 pub fn admin<'c>(headers: &Headers, config: &'c Config) -> Result<&'c AdminToken, Refusal> {
     let refuse = || Refusal::new(Reason::InvalidAdminToken, "This route needs a valid admin token.");
-    let text = credential(get(headers, header::AUTHORIZATION), None).map_err(|_| refuse())?;
-    find_admin(&text, &config.admin_tokens).ok_or_else(refuse)
+    let sent = find_credential(get(headers, header::AUTHORIZATION), None).map_err(|_| refuse())?;
+    find_admin(&sent.ok_or_else(refuse)?, &config.admin_tokens).ok_or_else(refuse)
 }
 
 /// One header's value; several of one name arrive joined by commas.
@@ -33,8 +99,12 @@ pub fn get(headers: &Headers, name: &str) -> Option<String> {
     headers.get(name).ok().flatten()
 }
 
-/// The one credential that was sent.
-fn credential(authorization: Option<String>, api_key: Option<String>) -> Result<String, Refusal> {
+fn missing() -> Refusal {
+    Refusal::new(Reason::MissingKey, "No API key was sent. Send it as `Authorization: Bearer slc_...`.")
+}
+
+/// The one credential that was sent, if any.
+fn find_credential(authorization: Option<String>, api_key: Option<String>) -> Result<Option<String>, Refusal> {
     let ambiguous = || Refusal::new(Reason::AmbiguousKey, "More than one credential was sent. Send one.");
     let bearer = match authorization {
         None => None,
@@ -48,10 +118,7 @@ fn credential(authorization: Option<String>, api_key: Option<String>) -> Result<
     match (bearer, api_key) {
         (Some(bearer), Some(api_key)) if bearer != api_key => Err(ambiguous()),
         (_, Some(api_key)) if api_key.contains(',') => Err(ambiguous()),
-        (Some(one), _) | (None, Some(one)) => Ok(one),
-        (None, None) => {
-            Err(Refusal::new(Reason::MissingKey, "No API key was sent. Send it as `Authorization: Bearer slc_...`."))
-        }
+        (one, other) => Ok(one.or(other)),
     }
 }
 
@@ -68,16 +135,16 @@ mod tests {
     #[test]
     fn one_credential_is_found_wherever_it_is() {
         let text = |text: &str| Some(text.to_owned());
-        let reason = |a, b| credential(a, b).map_err(|refusal| refusal.reason);
-        assert_eq!(reason(text("Bearer x"), None), Ok("x".into()));
-        assert_eq!(reason(text("bearer  x "), None), Ok("x".into()));
-        assert_eq!(reason(None, text("x")), Ok("x".into()));
-        assert_eq!(reason(text("Bearer x"), text("x")), Ok("x".into()));
+        let reason = |a, b| find_credential(a, b).map_err(|refusal| refusal.reason);
+        assert_eq!(reason(text("Bearer x"), None), Ok(text("x")));
+        assert_eq!(reason(text("bearer  x "), None), Ok(text("x")));
+        assert_eq!(reason(None, text("x")), Ok(text("x")));
+        assert_eq!(reason(text("Bearer x"), text("x")), Ok(text("x")));
         assert_eq!(reason(text("Bearer x"), text("y")), Err(Reason::AmbiguousKey));
         assert_eq!(reason(text("Bearer x, Bearer x"), None), Err(Reason::AmbiguousKey));
         assert_eq!(reason(None, text("x, y")), Err(Reason::AmbiguousKey));
         assert_eq!(reason(text("Basic x"), None), Err(Reason::InvalidKey));
-        assert_eq!(reason(None, None), Err(Reason::MissingKey));
+        assert_eq!(reason(None, None), Ok(None));
     }
 
     #[test]

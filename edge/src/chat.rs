@@ -1,13 +1,18 @@
 //! `POST /v1/chat/completions`: the walk on one page.
 
+use crate::auth::{self, Principal};
 use crate::config::Config;
-use crate::forward::{self, Ticket};
-use crate::{auth, limit, relay, request};
+use crate::forward::{self, Failed, Ticket};
+use crate::limit::{self, Let};
+use crate::{denial, plans, relay, request, shield};
 use futures_channel::oneshot::{self, Sender};
 use sluice_protocol::chat::ChatRequest;
 use sluice_protocol::gate::Outcome;
+use sluice_protocol::gate_call::Ask;
+use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::key::ApiKey;
+use sluice_protocol::plan::{Endpoint, PlanTable};
+use sluice_protocol::principal::Mark;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::rc::Rc;
 use web_sys::{AbortSignal, Request, Response};
@@ -22,24 +27,44 @@ pub async fn serve(
     config: Rc<Config>,
     id: RequestId,
 ) -> Result<Response, Refusal> {
-    let key = auth::key(&incoming.headers(), &config)?;
-    if let Some(refusal) = limit::refused_lately(key.id) {
+    let headers = incoming.headers();
+    shield::pass(&env, &headers).await?;
+    let credential = auth::credential(&headers, &config)?;
+    let table = plans::current(&env, &config, &context).await?;
+    let principal = auth::principal(credential, &headers, &table)?;
+    if let Some(refusal) = denial::of(&principal) {
         return Err(refusal);
     }
     request::require_json(&incoming)?;
     let body = request::body(&incoming, config.max_body).await?;
-    let stream = ChatRequest::parse(&body, config.chat)?.stream;
+    let request = ChatRequest::parse(&body, config.chat)?;
+    let ask = Ask {
+        caller: principal.caller.clone(),
+        request: id,
+        endpoint: Endpoint::Chat,
+        session: auth::get(&headers, header::SESSION_ID).map(|session| Mark::of(&session)),
+        user: request.user.as_deref().map(Mark::of),
+        body_bytes: u32::try_from(body.len()).unwrap_or(u32::MAX),
+        prompt_tokens: request.guess_prompt_tokens(),
+        prompt_is_counted: false,
+        max_tokens: request.max_tokens_given.then_some(request.max_tokens),
+        thinking: request.enable_thinking.unwrap_or(false),
+        pressure: forward::pressure(),
+        address: principal.address.filter(|_| table.exempts_addresses()),
+        model: request.model,
+    };
 
     let (answer, answered) = oneshot::channel();
-    let call = Call { key, id, body, stream, left: incoming.signal() };
+    let call = Call { principal, table, ask, body, stream: request.stream, left: incoming.signal() };
     context.wait_until(async move { walk(&env, &config, call, answer).await });
     answered.await.unwrap_or_else(|_| Err(Refusal::new(Reason::Internal, "The request was lost. Send it again.")))
 }
 
 /// A request that is well formed.
 struct Call {
-    key: ApiKey,
-    id: RequestId,
+    principal: Principal,
+    table: Rc<PlanTable>,
+    ask: Ask,
     body: Vec<u8>,
     stream: bool,
     /// Aborted when the caller leaves.
@@ -48,29 +73,47 @@ struct Call {
 
 /// limit -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Response, Refusal>>) {
-    let account = call.key.id.account;
-    let admission = match limit::admit(env, &call.key, call.id).await {
-        Ok(admission) => admission,
-        Err(refusal) => {
-            let unanswered = refusal.reason == Reason::GateUnavailable;
-            let _ = answer.send(Err(refusal));
-            if unanswered {
-                // The Gate may have admitted it and only its answer was lost: the lease is not to last till its deadline.
-                limit::settle(env, account, call.id, Outcome::NotServed).await;
+    let Call { principal, table, ask, body, stream, left } = call;
+    let settle = |request, outcome| limit::settle(env, &table, &principal.account, request, outcome);
+    let first = ask.request;
+    let mut admitted = limit::admit(env, &table, &principal, ask.clone()).await;
+    for is_last in [false, true] {
+        let request = if is_last { first.again() } else { first };
+        let (admission, is_held) = match admitted {
+            Ok(Let::ByGate(admission)) => (*admission, true),
+            Ok(Let::BySpare(admission)) => (*admission, false),
+            Err(refusal) => {
+                let unanswered = refusal.reason == Reason::GateUnavailable;
+                let _ = answer.send(Err(refusal));
+                if unanswered {
+                    // The Gate may have admitted it and only its answer was lost: the lease is not to last till its deadline.
+                    settle(request, Outcome::NotServed).await;
+                }
+                return;
             }
-            return;
+        };
+        if left.aborted() {
+            return if is_held {
+                settle(request, Outcome::NotServed).await
+            };
         }
-    };
-    if call.left.aborted() {
-        return limit::settle(env, account, call.id, Outcome::NotServed).await;
+        let ticket = Ticket { request, account: principal.account.clone(), subject: principal.subject(), admission };
+        let outcome = match forward::chat(config, &ticket, &body, stream, &left).await {
+            Ok((response, deadline)) => relay::relay(response, &deadline, &ticket, answer).await,
+            // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
+            Err(Failed { counted: Some(prompt_tokens), .. }) if is_held && !is_last => {
+                let ask = Ask { request: first.again(), prompt_tokens, prompt_is_counted: true, ..ask.clone() };
+                admitted = limit::admit_again(env, &table, &principal, first, ask).await;
+                continue;
+            }
+            Err(Failed { refusal, outcome, .. }) => {
+                let _ = answer.send(Err(refusal));
+                outcome
+            }
+        };
+        if is_held {
+            settle(request, outcome).await;
+        }
+        return;
     }
-    let ticket = Ticket { request: call.id, key: call.key.id, admission };
-    let outcome = match forward::chat(config, &ticket, &call.body, call.stream, &call.left).await {
-        Ok((response, deadline)) => relay::relay(response, &deadline, &ticket, answer).await,
-        Err((refusal, outcome)) => {
-            let _ = answer.send(Err(refusal));
-            outcome
-        }
-    };
-    limit::settle(env, account, call.id, outcome).await;
 }

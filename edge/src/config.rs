@@ -1,13 +1,16 @@
 //! Settings: read once for an isolate, checked whole, all mistakes reported together.
 
 use crate::sign::GrantSigner;
+use crate::token::Issuers;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sluice_protocol::account::DEFAULT_MAX_TOKENS;
 use sluice_protocol::chat::ChatBounds;
 use sluice_protocol::id::parse_hex;
 use sluice_protocol::key::Peppers;
 use sluice_protocol::plan::PlanTable;
 use std::fmt;
+use std::rc::Rc;
 
 /// One setting, as the README's table lists it.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +45,12 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         meaning: "secret; `<name>:<SHA-256 of the token in hex>`, comma separated",
     },
-    Setting { name: "PLANS", default: "built-in", meaning: "the plan table as JSON" },
+    Setting {
+        name: "PLANS",
+        default: "built-in",
+        meaning: "the plan table as JSON, until one is put at `/admin/v1/plans`",
+    },
+    Setting { name: "JWT_ISSUERS", default: "[]", meaning: "who may issue tokens, as JSON; see below" },
     Setting { name: "MAX_BODY_BYTES", default: "1048576", meaning: "the largest body that is read, in bytes" },
     Setting {
         name: "ORIGIN_TIMEOUT_MS",
@@ -61,8 +69,10 @@ pub struct Config {
     pub grants: GrantSigner,
     /// Who may administer.
     pub admin_tokens: Vec<AdminToken>,
-    /// What accounts may do.
-    pub plans: PlanTable,
+    /// What accounts may do, until an admin puts another table in force.
+    pub plans: Rc<PlanTable>,
+    /// Whose tokens are taken.
+    pub issuers: Issuers,
     /// In bytes.
     pub max_body: u64,
     /// In milliseconds.
@@ -109,6 +119,7 @@ impl Config {
         let grants = reader.required("GRANT_KEYS", parse_grant_keys);
         let admin_tokens = reader.required("ADMIN_TOKENS", parse_admin_tokens);
         let plans = reader.or_default("PLANS", parse_plans);
+        let issuers = reader.or_default("JWT_ISSUERS", Issuers::parse);
         let max_body = reader.or_default("MAX_BODY_BYTES", |text| parse_number(text, 1, 100 << 20));
         let timeout = reader.or_default("ORIGIN_TIMEOUT_MS", |text| parse_number(text, 1, 7_200_000));
         // Whatever is missing here has left a mistake there.
@@ -118,19 +129,26 @@ impl Config {
             Some(grants),
             Some(admin_tokens),
             Some(plans),
+            Some(issuers),
             Some(max_body),
             Some(timeout),
-        ) = (origin_url, peppers, grants, admin_tokens, plans, max_body, timeout)
+        ) = (origin_url, peppers, grants, admin_tokens, plans, issuers, max_body, timeout)
         else {
             return Err(reader.mistakes);
         };
         let origin_timeout_ms = u32::try_from(timeout).unwrap_or(u32::MAX);
-        Ok(Self { origin_url, peppers, grants, admin_tokens, plans, max_body, origin_timeout_ms, chat: CHAT_BOUNDS })
+        if let Some(plan) = issuers.plans().find(|plan| plans.get(plan).is_none()) {
+            let problem = format!("names the plan `{plan}`, which the plan table does not have");
+            return Err(vec![Mistake { setting: "JWT_ISSUERS", problem }]);
+        }
+        let plans = Rc::new(plans);
+        let chat = CHAT_BOUNDS;
+        Ok(Self { origin_url, peppers, grants, admin_tokens, plans, issuers, max_body, origin_timeout_ms, chat })
     }
 }
 
 /// The edge only refuses what no origin could want; the origin knows its model and decides the rest.
-const CHAT_BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 1024, max_max_tokens: 1_000_000 };
+const CHAT_BOUNDS: ChatBounds = ChatBounds { default_max_tokens: DEFAULT_MAX_TOKENS, max_max_tokens: 1_000_000 };
 
 struct Reader<'v, V> {
     vars: &'v V,

@@ -4,11 +4,14 @@ use crate::auth;
 use crate::config::Config;
 use crate::respond::{self, HeaderList};
 use js_sys::{Function, Reflect, Uint8Array};
+use sluice_protocol::Millis;
+use sluice_protocol::capacity::Capacity;
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::gate_call::Admission;
 use sluice_protocol::grant::{GrantClaims, body_hash};
 use sluice_protocol::header;
-use sluice_protocol::id::{KeyId, RequestId};
+use sluice_protocol::id::RequestId;
+use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use std::cell::Cell;
 use wasm_bindgen::{JsCast, JsValue};
@@ -20,9 +23,27 @@ pub struct Ticket {
     /// Which request.
     pub request: RequestId,
     /// Whose.
-    pub key: KeyId,
+    pub account: Account,
+    /// The key, or the account of those who have none.
+    pub subject: String,
     /// What its Gate said.
     pub admission: Admission,
+}
+
+/// A request that the origin did not serve.
+pub struct Failed {
+    /// What the caller is told.
+    pub refusal: Refusal,
+    /// How its ticket is settled.
+    pub outcome: Outcome,
+    /// How many tokens its prompt has, if that is why.
+    pub counted: Option<u32>,
+}
+
+impl Failed {
+    const fn new(refusal: Refusal, outcome: Outcome) -> Self {
+        Self { refusal, outcome, counted: None }
+    }
 }
 
 /// Sends a chat request on. Returns the origin's answer if it is one to relay; otherwise what the caller is told and how
@@ -35,7 +56,7 @@ pub async fn chat(
     body: &[u8],
     stream: bool,
     left: &AbortSignal,
-) -> Result<(Response, Deadline), (Refusal, Outcome)> {
+) -> Result<(Response, Deadline), Failed> {
     let accept = if stream { "text/event-stream" } else { "application/json" };
     let (response, deadline) =
         fetch(config, ticket, "POST", "/v1/chat/completions", Some(body), accept, Some(left)).await?;
@@ -49,9 +70,9 @@ pub async fn chat(
 /// Sends a request without a body on and returns the answer's text if the origin says yes.
 pub async fn get(config: &Config, ticket: &Ticket, path: &str) -> Result<String, Refusal> {
     let (response, _deadline) =
-        fetch(config, ticket, "GET", path, None, "application/json", None).await.map_err(|(refusal, _)| refusal)?;
+        fetch(config, ticket, "GET", path, None, "application/json", None).await.map_err(|failed| failed.refusal)?;
     if !response.ok() {
-        return Err(refused(&response).await.0);
+        return Err(refused(&response).await.refusal);
     }
     read_text(&response).await.ok_or_else(|| failed("the origin's answer broke off"))
 }
@@ -64,9 +85,10 @@ async fn fetch(
     body: Option<&[u8]>,
     accept: &str,
     left: Option<&AbortSignal>,
-) -> Result<(Response, Deadline), (Refusal, Outcome)> {
+) -> Result<(Response, Deadline), Failed> {
     let internal = |error: String| {
-        (Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error), Outcome::NotServed)
+        let refusal = Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error);
+        Failed::new(refusal, Outcome::NotServed)
     };
     let grant = grant(config, ticket, body.unwrap_or_default()).map_err(internal)?;
     let deadline = Deadline::new().map_err(|error| internal(format!("{error:?}")))?;
@@ -96,17 +118,24 @@ async fn fetch(
 
     let url = format!("{}{path}", config.origin_url);
     match JsFuture::from(scope().fetch_with_str_and_init(&url, &init)).await {
-        Ok(response) => Ok((response.unchecked_into(), deadline)),
-        Err(_) if left.is_some_and(AbortSignal::aborted) => {
-            Err((Refusal::new(Reason::OriginFailed, "The caller left."), Outcome::Served(None)))
+        Ok(response) => {
+            let response: Response = response.unchecked_into();
+            see_capacity(&response);
+            Ok((response, deadline))
         }
-        Err(_) if deadline.is_over() => Err((
-            Refusal::new(Reason::OriginSilent, "The model server did not answer in time.")
-                .with_detail(format!("silent for {silence} ms, or till the end of its lease")),
+        Err(_) if left.is_some_and(AbortSignal::aborted) => {
+            Err(Failed::new(Refusal::new(Reason::OriginFailed, "The caller left."), Outcome::Served(None)))
+        }
+        Err(_) if deadline.is_over() => {
+            let refusal = Refusal::new(Reason::OriginSilent, "The model server did not answer in time.")
+                .with_detail(format!("silent for {silence} ms, or till the end of its lease"));
             // It may have worked all that time.
-            Outcome::Served(None),
-        )),
-        Err(error) => Err((failed(&format!("the origin cannot be reached: {error:?}")), Outcome::NotServed)),
+            Err(Failed::new(refusal, Outcome::Served(None)))
+        }
+        Err(error) => {
+            let refusal = failed(&format!("the origin cannot be reached: {error:?}"));
+            Err(Failed::new(refusal, Outcome::NotServed))
+        }
     }
 }
 
@@ -178,11 +207,13 @@ fn scope() -> WorkerGlobalScope {
 fn grant(config: &Config, ticket: &Ticket, body: &[u8]) -> Result<String, String> {
     config.grants.sign(&GrantClaims {
         jti: ticket.request.to_string(),
-        sub: ticket.key.to_string(),
-        acc: ticket.key.account.to_string(),
+        sub: ticket.subject.clone(),
+        acc: ticket.account.to_string(),
         plan: ticket.admission.plan.clone(),
         pri: ticket.admission.priority,
-        tok: 0,
+        tok: ticket.admission.tokens,
+        max: ticket.admission.max_tokens,
+        inp: ticket.admission.max_prompt_tokens,
         exp: ticket.admission.deadline.saturating_sub(GRANT_MARGIN_MS) / 1000,
         bh: body_hash(body),
     })
@@ -190,15 +221,18 @@ fn grant(config: &Config, ticket: &Ticket, body: &[u8]) -> Result<String, String
 
 /// What to make of an answer of the origin that is not a success. Its own refusals pass, if they are ones that a caller
 /// can do something about; everything else means that the two gates do not fit each other.
-async fn refused(response: &Response) -> (Refusal, Outcome) {
+async fn refused(response: &Response) -> Failed {
     let text = read_text(response).await.unwrap_or_default();
     let body = serde_json::from_str::<ErrorBody>(&text).ok();
     let reason = body.as_ref().and_then(|body| Reason::from_code(body.error.code.as_deref()?));
     let (Some(body), Some(reason)) = (body, reason) else {
-        return (failed(&format!("the origin answered {}", response.status())), Outcome::NotServed);
+        return Failed::new(failed(&format!("the origin answered {}", response.status())), Outcome::NotServed);
     };
     if !reason.passes_edge() {
-        return (failed(&format!("the origin refused: {}", body.error.message)), Outcome::NotServed);
+        let refusal = failed(&format!("the origin refused: {}", body.error.message));
+        let counted = auth::get(&response.headers(), header::PROMPT_TOKENS).and_then(|count| count.parse().ok());
+        let counted = counted.filter(|_| reason == Reason::GrantTooSmall);
+        return Failed { refusal, outcome: Outcome::NotServed, counted };
     }
     let mut refusal = Refusal::new(reason, body.error.message);
     if let Some(param) = body.error.param {
@@ -209,7 +243,23 @@ async fn refused(response: &Response) -> (Refusal, Outcome) {
         refusal = refusal.with_retry_after_ms(wait);
     }
     let outcome = if reason.is_refunded() { Outcome::NotServed } else { Outcome::Served(None) };
-    (refusal, outcome)
+    Failed::new(refusal, outcome)
+}
+
+/// How many percent of the origin's places are in use, by what it said within the last second; 0 if it said nothing.
+pub fn pressure() -> u8 {
+    let (at, percent) = PRESSURE.get();
+    if worker::Date::now().as_millis().abs_diff(at) < CAPACITY_MS { percent } else { 0 }
+}
+
+fn see_capacity(response: &Response) {
+    if let Some(capacity) = auth::get(&response.headers(), header::CAPACITY).and_then(|text| Capacity::parse(&text)) {
+        PRESSURE.set((worker::Date::now().as_millis(), capacity.percent_in_use()));
+    }
+}
+
+thread_local! {
+    static PRESSURE: Cell<(Millis, u8)> = const { Cell::new((0, 0)) };
 }
 
 async fn read_text(response: &Response) -> Option<String> {
@@ -221,6 +271,8 @@ pub fn failed(detail: &str) -> Refusal {
     Refusal::new(Reason::OriginFailed, "The model server failed. Try again.").with_detail(detail)
 }
 
+/// How long what the origin says of itself is believed, in milliseconds.
+const CAPACITY_MS: u64 = 1_000;
 /// How long the origin may be silent about itself: that needs no model.
 const GET_TIMEOUT_MS: u32 = 10_000;
 /// How long before its lease a grant ends, at least: the origin stops, and its last bytes still pass.

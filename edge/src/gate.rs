@@ -4,10 +4,13 @@
 //! and only then lets the answers leave. The platform holds them back until the row is durable.
 
 use crate::storage::Rows;
-use crate::{config_of, hop};
-use sluice_protocol::gate_call::{self, Account, Answer, Call, StorageCounters, decode_calls, encode_answers};
+use crate::{config_of, hop, plans};
+use sluice_protocol::account::{Account, Setting};
+use sluice_protocol::gate_call::{self, Answer, Call, Envelope, decode_envelope, encode_answers};
+use sluice_protocol::plan::PlanTable;
 use sluice_protocol::state;
 use std::cell::RefCell;
+use std::rc::Rc;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 /// The Durable Object.
@@ -23,12 +26,19 @@ impl DurableObject for Gate {
         Self { rows: Rows::new(state.storage().sql(), "gate"), env, account: RefCell::new(None) }
     }
 
-    async fn fetch(&self, request: Request) -> Result<Response> {
-        // There is no await from here to the end: nothing else runs in this object meanwhile.
-        let message = hop::message(&request)?;
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let message = hop::message(&mut request).await?;
         self.rows.count_call();
-        let calls = decode_calls(&message).map_err(|error| error.to_string())?;
-        let answers = self.answer(&calls);
+        let envelope = decode_envelope(&message).map_err(|error| error.to_string())?;
+        let config = config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?;
+        let mut table = plans::known(&config.plans, envelope.table);
+        if table.is_none() {
+            // Asked once for each version, and before anything is read or changed.
+            let found = plans::of_version(&self.env, &config.plans, envelope.table).await;
+            table = found.map_err(|refusal| refusal.detail.unwrap_or_default())?;
+        }
+        // There is no await from here to the end: nothing else runs in this object meanwhile.
+        let answers = self.answer(&envelope, table, &config.plans);
         if answers.is_err() {
             // Memory may be ahead of the disk: the next call reads again.
             self.account.replace(None);
@@ -38,26 +48,30 @@ impl DurableObject for Gate {
 }
 
 impl Gate {
-    fn answer(&self, calls: &[Call]) -> Result<Vec<Answer>> {
-        let config = config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?;
+    fn answer(&self, envelope: &Envelope, table: Option<Rc<PlanTable>>, built_in: &PlanTable) -> Result<Vec<Answer>> {
         let mut account = self.account.borrow_mut();
         if account.is_none() {
             *account = Some(self.load()?);
         }
         let account = account.as_mut().expect("loaded above");
         let now = worker::Date::now().as_millis();
-        let (mut keys, mut state) = (false, false);
-        let mut answers = Vec::with_capacity(calls.len());
-        for call in calls {
-            let (answer, changed) = account.answer(call, &config.plans, now, self.counters());
-            answers.push(answer);
-            keys |= changed.keys;
-            state |= changed.state;
+        let setting = |table| Setting { account: &envelope.account, table, storage: self.rows.counters() };
+        let (answers, changed) = match &table {
+            Some(table) => account.answer_all(&envelope.calls, setting(table), now),
+            // Nobody decides by plans that nobody has; what only ends something needs none.
+            None => {
+                let ends: Vec<Call> = envelope.calls.iter().filter(|call| ends_something(call)).cloned().collect();
+                let (mut ended, changed) = account.answer_all(&ends, setting(built_in), now);
+                let mut ended = ended.drain(..);
+                let mut answer = |call| if ends_something(call) { ended.next() } else { None };
+                let answers = envelope.calls.iter().map(|call| answer(call).unwrap_or(Answer::UnknownTable)).collect();
+                (answers, changed)
+            }
+        };
+        if changed.keys {
+            self.rows.put(KEYS_ROW, gate_call::encode_keys(&account.settings, &account.keys))?;
         }
-        if keys {
-            self.rows.put(KEYS_ROW, gate_call::encode_keys(&account.keys))?;
-        }
-        if state {
+        if changed.state {
             self.rows.put(STATE_ROW, state::encode(&account.state))?;
         }
         Ok(answers)
@@ -68,16 +82,19 @@ impl Gate {
         for (id, value) in self.rows.all()? {
             match id {
                 STATE_ROW => account.state = state::decode(&value).map_err(|error| error.to_string())?,
-                KEYS_ROW => account.keys = gate_call::decode_keys(&value).map_err(|error| error.to_string())?,
+                KEYS_ROW => {
+                    let kept = gate_call::decode_keys(&value).map_err(|error| error.to_string())?;
+                    (account.settings, account.keys) = kept;
+                }
                 _ => return Err(format!("a row {id} that no version of ours writes").into()),
             }
         }
         Ok(account)
     }
+}
 
-    fn counters(&self) -> StorageCounters {
-        self.rows.counters()
-    }
+const fn ends_something(call: &Call) -> bool {
+    matches!(call, Call::Settle { .. } | Call::DeleteKey { .. })
 }
 
 const STATE_ROW: i64 = 0;

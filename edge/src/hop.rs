@@ -1,14 +1,14 @@
 //! One message to a Durable Object and its answer back.
 //!
 //! Both travel as a header in base64url: a body would be a stream on each side, with a promise to wait for each, and
-//! messages to a Gate are a hundred bytes. (The Registry's longest answer, a page of keys with long names, is some 40 KB,
-//! well below the platform's 128 KB for headers.) A URL would do as well, but the platform logs URLs, and it redacts
-//! headers whose names hold the word "secret".
+//! messages to a Gate are a few hundred bytes. Only what is long (plan tables, pages of keys) goes as a body: the platform
+//! has 128 KB for headers. A URL would do as well, but the platform logs URLs, and it redacts headers whose names hold the
+//! word "secret".
 
 use crate::respond::HeaderList;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use js_sys::Promise;
+use js_sys::{Promise, Uint8Array};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -30,13 +30,18 @@ pub async fn call(env: &Env, binding: &'static str, name: &str, message: &[u8]) 
 }
 
 /// The message that an object was sent.
-pub fn message(request: &Request) -> worker::Result<Vec<u8>> {
-    let message = request.headers().get(MESSAGE)?.unwrap_or_default();
-    URL_SAFE_NO_PAD.decode(message).map_err(|_| "not a message of the edge".into())
+pub async fn message(request: &mut Request) -> worker::Result<Vec<u8>> {
+    match request.headers().get(MESSAGE)? {
+        Some(message) => URL_SAFE_NO_PAD.decode(message).map_err(|_| "not a message of the edge".into()),
+        None => request.bytes().await,
+    }
 }
 
 /// An object's answer.
 pub fn answer(message: &[u8]) -> worker::Result<Response> {
+    if message.len() > MAX_IN_HEADER {
+        return Response::from_bytes(message.to_vec());
+    }
     Ok(ResponseBuilder::new().with_header(ANSWER, &URL_SAFE_NO_PAD.encode(message))?.empty())
 }
 
@@ -56,13 +61,24 @@ thread_local! {
 
 async fn once(env: &Env, binding: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, JsValue> {
     let stub: RawStub = namespace(env, binding)?.get_by_name(name)?.into_rpc();
-    let mut headers = HeaderList::new();
-    headers.set(MESSAGE, URL_SAFE_NO_PAD.encode(message));
     let init = RequestInit::new();
-    init.set_headers(&headers.to_js()?);
+    if message.len() > MAX_IN_HEADER {
+        init.set_method("POST");
+        init.set_body(&Uint8Array::from(message));
+    } else {
+        let mut headers = HeaderList::new();
+        headers.set(MESSAGE, URL_SAFE_NO_PAD.encode(message));
+        init.set_headers(&headers.to_js()?);
+    }
     let response: web_sys::Response = JsFuture::from(stub.fetch("http://object/", &init)?).await?.unchecked_into();
-    let answer = response.headers().get(ANSWER)?.and_then(|answer| URL_SAFE_NO_PAD.decode(answer).ok());
-    answer.ok_or_else(|| JsValue::from_str("the object failed; its log says why"))
+    let failed = || JsValue::from_str("the object failed; its log says why");
+    if !response.ok() {
+        return Err(failed());
+    }
+    match response.headers().get(ANSWER)? {
+        Some(answer) => URL_SAFE_NO_PAD.decode(answer).map_err(|_| failed()),
+        None => Ok(Uint8Array::new(&JsFuture::from(response.array_buffer()?).await?).to_vec()),
+    }
 }
 
 fn namespace(env: &Env, binding: &'static str) -> worker::Result<ObjectNamespace> {
@@ -81,5 +97,7 @@ fn is_overloaded(error: &JsValue) -> bool {
     js_sys::Reflect::get(error, &"overloaded".into()).is_ok_and(|value| value.is_truthy())
 }
 
+/// The longest message that goes as a header, in bytes.
+const MAX_IN_HEADER: usize = 16 * 1024;
 const MESSAGE: &str = "secret-message";
 const ANSWER: &str = "secret-answer";

@@ -18,10 +18,15 @@ mod chat;
 mod request;
 // auth
 mod auth;
+mod shield;
+mod token;
 // limit, settle
+mod denial;
 mod gate;
 mod hop;
 mod limit;
+mod plans;
+mod spare;
 mod storage;
 // forward
 mod forward;
@@ -74,11 +79,13 @@ async fn route(
     match (method.as_str(), path) {
         ("POST", "/v1/chat/completions") => chat::serve(incoming, env, context, config, id).await.map(Ok),
         (_, "/v1/chat/completions") => Err(admin::refuse_method("POST")),
-        ("GET", "/v1/key") => own_key::serve(&incoming, &env, &config, id).await,
+        ("GET", "/v1/key") => own_key::serve(&incoming, &env, &context, &config, id).await,
         (_, "/v1/key") => Err(admin::refuse_method("GET")),
-        ("GET", "/v1/models") => models::serve(&incoming, &env, &config, id).await.map(Ok),
+        ("GET", "/v1/models") => models::serve(&incoming, &env, &context, &config, id).await.map(Ok),
         (_, "/v1/models") => Err(admin::refuse_method("GET")),
-        (_, path) if path.starts_with("/admin/v1/") => admin::serve(&incoming, path, query, &env, &config, id).await,
+        (_, path) if path.starts_with("/admin/v1/") => {
+            admin::serve(&incoming, (path, query), &env, &context, &config, id).await
+        }
         _ => Err(Refusal::new(
             Reason::NotFound,
             "There is no such path. POST /v1/chat/completions, GET /v1/models and GET /v1/key are served.",

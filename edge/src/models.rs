@@ -4,19 +4,29 @@
 use crate::config::Config;
 use crate::forward::{self, Ticket};
 use crate::respond::{self, HeaderList};
-use crate::{auth, limit};
+use crate::{auth, limit, plans, shield};
 use sluice_protocol::Millis;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
 use web_sys::{Request, Response};
-use worker::Env;
+use worker::{Context, Env};
 
 /// Serves the list to whoever has a valid key. Nothing is counted.
-pub async fn serve(incoming: &Request, env: &Env, config: &Config, id: RequestId) -> Result<Response, Refusal> {
-    let key = auth::key(&incoming.headers(), config)?;
-    let admission = limit::identify(env, &key).await?;
+pub async fn serve(
+    incoming: &Request,
+    env: &Env,
+    context: &Context,
+    config: &Config,
+    id: RequestId,
+) -> Result<Response, Refusal> {
+    let credentials = incoming.headers();
+    shield::pass(env, &credentials).await?;
+    let credential = auth::credential(&credentials, config)?;
+    let table = plans::current(env, config, context).await?;
+    let principal = auth::principal(credential, &credentials, &table)?;
+    let admission = limit::identify(env, &table, &principal).await?;
     let mut headers = HeaderList::answer(id, respond::JSON);
     for (name, value) in ratelimit::headers(&admission.standings, admission.now) {
         headers.set(name, value);
@@ -25,7 +35,8 @@ pub async fn serve(incoming: &Request, env: &Env, config: &Config, id: RequestId
         Some(list) => list,
         None => {
             let _asking = Asking::begin(now()).ok_or_else(busy)?;
-            let ticket = Ticket { request: id, key: key.id, admission };
+            let subject = principal.subject();
+            let ticket = Ticket { request: id, account: principal.account, subject, admission };
             let list = forward::get(config, &ticket, "/v1/models").await?;
             LIST.replace(Some((now(), list.clone())));
             list

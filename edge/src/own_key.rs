@@ -2,22 +2,27 @@
 
 use crate::config::Config;
 use crate::respond;
-use crate::{auth, limit};
+use crate::{auth, limit, plans, shield};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::own::OwnKey;
 use sluice_protocol::refusal::Refusal;
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
-use worker::Env;
+use worker::{Context, Env};
 
 /// Serves whoever has a valid key. The outer error is a refusal, the inner one the platform's.
 pub async fn serve(
     incoming: &Request,
     env: &Env,
+    context: &Context,
     config: &Config,
     id: RequestId,
 ) -> Result<Result<Response, JsValue>, Refusal> {
-    let key = auth::key(&incoming.headers(), config)?;
-    let described = limit::describe(env, &key).await?;
-    Ok(respond::json(200, &OwnKey::new(key.id, described), id))
+    let headers = incoming.headers();
+    shield::pass(env, &headers).await?;
+    let credential = auth::credential(&headers, config)?;
+    let table = plans::current(env, config, context).await?;
+    let principal = auth::principal(credential, &headers, &table)?;
+    let described = limit::describe(env, &table, &principal).await?;
+    Ok(respond::json(200, &OwnKey::new(&principal.account, principal.key, described), id))
 }

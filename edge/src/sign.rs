@@ -22,8 +22,7 @@ pub struct GrantSigner {
 impl GrantSigner {
     /// A signer from an Ed25519 seed.
     pub fn new(kid: &str, seed: &[u8; 32]) -> Self {
-        // It fails only if a provider is installed already, and that one is this one.
-        let _ = PROVIDER.install_default();
+        use_our_provider();
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(kid.to_owned());
         Self { header, key: EncodingKey::from_ed_der(&[PKCS8_ED25519.as_slice(), seed].concat()) }
@@ -33,6 +32,12 @@ impl GrantSigner {
     pub fn sign(&self, claims: &GrantClaims) -> Result<String, String> {
         jsonwebtoken::encode(&self.header, claims, &self.key).map_err(|error| format!("signing a grant: {error}"))
     }
+}
+
+/// Makes `jsonwebtoken` use the keeping signer; all else is its own provider's.
+pub fn use_our_provider() {
+    // It fails only if a provider is installed already, and that one is this one.
+    let _ = PROVIDER.install_default();
 }
 
 static PROVIDER: LazyLock<CryptoProvider> =
@@ -95,6 +100,8 @@ mod tests {
             plan: "p".into(),
             pri: 1,
             tok: 0,
+            max: 0,
+            inp: 0,
             exp: 4_000_000_000,
             bh: "00".into(),
         };

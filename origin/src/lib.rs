@@ -17,6 +17,7 @@ mod body;
 mod request;
 mod respond;
 // grant
+mod allowance;
 mod grant;
 // queue
 mod admission;

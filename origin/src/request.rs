@@ -1,5 +1,6 @@
 //! request: from HTTP to a typed, bounded call, and through the walk: grant, queue, generate, stream.
 
+use crate::allowance::{Ceilings, allowance};
 use crate::body::{DISCARD_BYTES, check_head, discard, read};
 use crate::generate::{Answering, Part};
 use crate::grant;
@@ -200,8 +201,9 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let body = read(body, &shared.config).await?;
     caller.check_body(&body)?;
     let (request, prompt) = understand(shared, loaded, body).await?;
-    let tokens = caller.claims.as_ref().map_or(0, |claims| claims.tok);
-    let max_tokens = allowance(&request, prompt.len(), loaded.context, tokens)?;
+    // Before any wait: an edge that has to reserve again does so at once, and the place is free for it.
+    let ceilings = Ceilings::of(caller.claims.as_ref());
+    let max_tokens = allowance(&request, prompt.len(), loaded.context, ceilings)?;
     // The body has been read, so hyper notices a client that leaves from here on.
     let permit = place.ready().instrument(info_span!("queue")).await?;
     shared.metrics.slot_after(caller.arrived.elapsed());
@@ -267,31 +269,6 @@ async fn understand(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
         Err(Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("tokenising panicked"))
     })
-}
-
-/// How many tokens may be generated: at most what was asked for, what fits the context, and what the grant leaves
-/// (`granted` tokens for prompt and answer together, 0 for no limit).
-fn allowance(request: &ChatRequest, prompt: usize, context: usize, granted: u64) -> Result<u32, Refusal> {
-    let exceeded = |message: String| Refusal::new(Reason::ContextLengthExceeded, message).with_param("messages");
-    let room = context.saturating_sub(prompt);
-    if prompt == 0 || room == 0 {
-        return Err(exceeded(format!("The prompt has {prompt} tokens; prompt and answer have to fit {context}.")));
-    }
-    if request.max_tokens_given && request.max_tokens as usize > room {
-        return Err(exceeded(format!(
-            "The prompt has {prompt} tokens and max_tokens is {}; together they have to fit {context}.",
-            request.max_tokens
-        )));
-    }
-    let asked = u64::from(request.max_tokens).min(room as u64);
-    let left = match granted {
-        0 => asked,
-        granted if granted <= prompt as u64 => {
-            return Err(exceeded(format!("The prompt has {prompt} tokens; this request was granted {granted}.")));
-        }
-        granted => asked.min(granted - prompt as u64),
-    };
-    Ok(u32::try_from(left).expect("at most the request's max_tokens, which is a u32"))
 }
 
 /// A whole answer. The slot is free as soon as the last token is there.

@@ -1,13 +1,19 @@
 //! The JSON of `/admin/v1/`. Unknown members are refused, so that a misspelt one is not silently without effect.
 
+mod change;
+
 use crate::Millis;
 use crate::gate::Totals;
-use crate::gate_call::StorageCounters;
+use crate::gate_call::{AccountDescription, KeyDescription, KeyRecord, StorageCounters};
 use crate::id::{AccountId, KeyId};
 use crate::key::ApiKey;
-use crate::plan::{DEFAULT_PLAN, PlanTable};
-use crate::refusal::{Reason, Refusal};
+use crate::plan::{DEFAULT_PLAN, PlanTable, TableVersion, limits_to_json};
+use crate::principal::Account;
+use crate::refusal::Refusal;
+use change::{check_name, check_plan, invalid, read};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// `POST /admin/v1/keys`, checked.
@@ -33,28 +39,16 @@ struct RawCreateKey {
 impl CreateKey {
     /// Reads the body; an empty one asks for a key with all defaults.
     pub fn parse(body: &[u8], plans: &PlanTable) -> Result<Self, Refusal> {
-        let body = if body.is_empty() { b"{}" } else { body };
-        let raw: RawCreateKey = serde_json::from_slice(body).map_err(|error| {
-            let reason = if error.is_data() { Reason::InvalidRequest } else { Reason::InvalidJson };
-            Refusal::new(reason, format!("The body is not a request for a key: {error}"))
-        })?;
-        let invalid =
-            |param: &'static str, message: String| Refusal::new(Reason::InvalidRequest, message).with_param(param);
-        if raw.name.len() > 128 || raw.name.chars().any(char::is_control) {
-            return Err(invalid("name", "`name` is at most 128 bytes without control characters.".into()));
-        }
-        let plan = raw.plan.unwrap_or_else(|| DEFAULT_PLAN.into());
-        if plans.get(&plan).is_none() {
-            let known: Vec<_> = plans.names().collect();
-            return Err(invalid("plan", format!("There is no plan of this name. Known: {}.", known.join(", "))));
-        }
+        let raw: RawCreateKey = read(body, "a request for a key")?;
+        let name = check_name(raw.name)?;
+        let plan = check_plan(raw.plan.unwrap_or_else(|| DEFAULT_PLAN.into()), plans)?;
         let account = match raw.account {
             None => None,
             Some(text) => Some(AccountId::parse(&text).ok_or_else(|| {
                 invalid("account", "`account` is 16 hexadecimal digits, as in the answer that made it.".into())
             })?),
         };
-        Ok(Self { name: raw.name, plan, account })
+        Ok(Self { name, plan, account })
     }
 }
 
@@ -128,12 +122,86 @@ pub struct KeyView {
     /// The key.
     #[serde(flatten)]
     pub key: KeyEntry,
+    /// Whether it is refused for now.
+    pub disabled: bool,
+    /// Other numbers for limits, by their names.
+    pub overrides: BTreeMap<String, u32>,
+    /// Limits of its own, as a plan has them.
+    pub limits: Value,
     /// Requests of its account that hold a lease now.
     pub live_leases: u32,
     /// What its account has used in all.
     pub used: Totals,
     /// What its Gate did since it was started.
     pub storage: StorageCounters,
+}
+
+impl KeyView {
+    /// From what the key's Gate says.
+    pub fn new(id: KeyId, described: KeyDescription) -> Self {
+        let KeyDescription { record, live_leases, used, storage } = described;
+        Self {
+            disabled: record.disabled,
+            overrides: record.overrides.clone(),
+            limits: limits_to_json(&record.limits),
+            key: KeyEntry::new(id, &record),
+            live_leases,
+            used,
+            storage,
+        }
+    }
+}
+
+impl KeyEntry {
+    /// What an index keeps of a key.
+    pub fn new(id: KeyId, record: &KeyRecord) -> Self {
+        Self {
+            id,
+            account: id.account.to_string(),
+            name: record.name.clone(),
+            plan: record.plan.clone(),
+            created_at: record.created_at,
+        }
+    }
+}
+
+/// `GET /admin/v1/accounts/{id}`: what its Gate knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountView {
+    /// 16 hexadecimal digits, `jwt:...` or `ip:...`.
+    pub account: String,
+    /// Whether all of it is refused for now.
+    pub disabled: bool,
+    /// The plan in place of those that its keys or its issuer name; null for none.
+    pub plan: Option<String>,
+    /// Other numbers for limits, by their names.
+    pub overrides: BTreeMap<String, u32>,
+    /// Its keys.
+    pub keys: Vec<KeyId>,
+    /// Its requests that hold a lease now.
+    pub live_leases: u32,
+    /// What it has used in all.
+    pub used: Totals,
+    /// What its Gate did since it was started.
+    pub storage: StorageCounters,
+}
+
+impl AccountView {
+    /// From what the account's Gate says.
+    pub fn new(account: &Account, described: AccountDescription) -> Self {
+        let id = account.key_account();
+        let key_id = |key| id.map(|account| KeyId { account, key });
+        Self {
+            account: account.to_string(),
+            disabled: described.settings.disabled,
+            plan: described.settings.plan,
+            overrides: described.settings.overrides,
+            keys: described.keys.into_iter().filter_map(key_id).collect(),
+            live_leases: described.live_leases,
+            used: described.used,
+            storage: described.storage,
+        }
+    }
 }
 
 /// `DELETE /admin/v1/keys/{id}`.
@@ -148,7 +216,7 @@ pub struct DeletedKey {
 /// How many keys a page of the list holds.
 pub const PAGE: usize = 100;
 
-/// What the edge asks of the Registry: the index of all keys. The keys' truth is at their Gates.
+/// What the edge asks of the Registry: the index of all keys, and the plans. The keys' truth is at their Gates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RegistryCall {
     /// Adds a key to the index, or replaces it.
@@ -157,6 +225,20 @@ pub enum RegistryCall {
     Remove(KeyId),
     /// The page of keys whose ids come after this one.
     List(Option<KeyId>),
+    /// The plan table, unless it is the one of this version.
+    Plans {
+        /// Which one is known already.
+        known: Option<TableVersion>,
+    },
+    /// The plan table of this version, if it is in force or was a moment ago.
+    PlansOf(TableVersion),
+    /// Puts a plan table in force, if the one that is has this version (`None`: whichever it is).
+    PutPlans {
+        /// The table's text, checked.
+        json: String,
+        /// What it replaces.
+        replaces: Option<TableVersion>,
+    },
 }
 
 /// What the Registry says.
@@ -166,4 +248,17 @@ pub enum RegistryAnswer {
     Done(bool),
     /// A page.
     Page(KeyList),
+    /// A plan table's text; `None` if none was ever put, or there is none of that version.
+    Plans(Option<String>),
+    /// The table that is asked for is the one that is known.
+    Unchanged,
+    /// The table in force is another one than the one to be replaced.
+    OtherPlans(Option<TableVersion>),
+    /// Keys name plans that the new table does not have: such a plan, and one of the keys.
+    PlanInUse {
+        /// The plan.
+        plan: String,
+        /// A key that names it.
+        key: KeyId,
+    },
 }

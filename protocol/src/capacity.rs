@@ -30,6 +30,13 @@ impl fmt::Display for Capacity {
 }
 
 impl Capacity {
+    /// How many percent of all places, running and waiting, are in use: 100 where there are none.
+    pub fn percent_in_use(&self) -> u8 {
+        let places = u64::from(self.slots) + u64::from(self.queue);
+        let used = u64::from(self.slots.saturating_sub(self.free)) + u64::from(self.queued);
+        if places == 0 { 100 } else { u8::try_from(used.min(places) * 100 / places).unwrap_or(100) }
+    }
+
     /// Reads the header. Unknown members are passed over (a newer origin may say more); anything malformed is `None`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut capacity = Self::default();
@@ -59,6 +66,12 @@ mod tests {
             let capacity = Capacity { slots: 4, free: 1, queued: 2, queue: 8, est_ms };
             assert_eq!(Capacity::parse(&capacity.to_string()), Some(capacity));
         }
+        let percent =
+            |slots, free, queued, queue| Capacity { slots, free, queued, queue, est_ms: None }.percent_in_use();
+        assert_eq!(
+            [percent(4, 4, 0, 4), percent(4, 0, 0, 4), percent(4, 0, 4, 4), percent(0, 0, 0, 0)],
+            [0, 50, 100, 100]
+        );
         assert_eq!(Capacity::parse("slots=4, free=one"), None);
         assert_eq!(Capacity::parse("slots=1, later=x").map(|c| c.slots), Some(1));
     }

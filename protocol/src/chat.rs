@@ -39,6 +39,8 @@ pub struct ChatRequest {
     pub seed: Option<u64>,
     /// At most four, none empty.
     pub stop: Vec<String>,
+    /// The end user that the caller names, for limits that count by it.
+    pub user: Option<String>,
     /// Passed to the chat template; absent means the template's own default.
     pub enable_thinking: Option<bool>,
 }
@@ -82,6 +84,8 @@ struct Raw<'a> {
     n: Option<u32>,
     chat_template_kwargs: Option<RawTemplateArguments>,
     enable_thinking: Option<bool>,
+    #[serde(borrow)]
+    user: Option<Cow<'a, str>>,
     // Known, not served: refused when they ask for something.
     tools: Option<Vec<serde::de::IgnoredAny>>,
     functions: Option<Vec<serde::de::IgnoredAny>>,
@@ -170,6 +174,9 @@ impl Raw<'_> {
     fn check(self, bounds: ChatBounds) -> Result<ChatRequest, Refusal> {
         self.refuse_unserved()?;
         let model = match self.model {
+            Some(model) if model.len() > MAX_NAME_BYTES => {
+                return Err(invalid("model", format!("`model` is at most {MAX_NAME_BYTES} bytes long.")));
+            }
             Some(model) if !model.is_empty() => model.into_owned(),
             _ => return Err(invalid("model", "Name a model; GET /v1/models lists them.")),
         };
@@ -211,6 +218,7 @@ impl Raw<'_> {
             // OpenAI's seed is a signed integer; its bits serve as well.
             seed: self.seed.map(i64::cast_unsigned),
             stop,
+            user: self.user.map(Cow::into_owned),
             enable_thinking: self.enable_thinking.or(self.chat_template_kwargs.and_then(|a| a.enable_thinking)),
         })
     }
@@ -264,6 +272,8 @@ fn max_tokens(param: &'static str, number: &serde_json::Number, bounds: ChatBoun
         .ok_or_else(|| invalid(param, format!("`{param}` must be a whole number from 1 to {}.", bounds.max_max_tokens)))
 }
 
+/// Our bound on the name of a model.
+const MAX_NAME_BYTES: usize = 256;
 /// OpenAI's bound on stop strings.
 const MAX_STOPS: usize = 4;
 /// Our bound on the length of one.
@@ -397,4 +407,13 @@ pub fn usage_of(json: &[u8]) -> Option<Usage> {
         usage: Option<Usage>,
     }
     serde_json::from_slice::<Carrier>(json).ok()?.usage
+}
+
+impl ChatRequest {
+    /// A guess at the prompt's length in tokens, made without a tokenizer: a token for every four bytes and four for what
+    /// stands around each message, which is what English text comes to. The origin counts, and says so if it was too low.
+    pub fn guess_prompt_tokens(&self) -> u32 {
+        let bytes: usize = self.messages.iter().map(|message| message.content.len()).sum();
+        u32::try_from(bytes.div_ceil(4) + 4 * self.messages.len() + 4).unwrap_or(u32::MAX)
+    }
 }

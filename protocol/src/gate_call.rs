@@ -1,30 +1,40 @@
-//! What the edge and a Gate say to each other, and what a Gate does about it: an [`Account`] takes calls and gives
-//! answers; the shell around it only loads, stores and carries.
+//! What the edge and a Gate say to each other; [`crate::account`] says what a Gate does about it.
 //!
 //! A message is a version byte and postcard. One message holds several calls; each is decided on its own, in order.
 
 use crate::Millis;
-use crate::gate::{Decision, GateState, Outcome, Refused, RefusedKind, Totals};
+use crate::gate::{Outcome, Passes, Refused, RefusedKind, Totals};
 use crate::id::{AccountId, KeyId, RequestId};
 use crate::key::SecretHash;
-use crate::plan::{Plan, PlanTable};
-use crate::ratelimit::{self, Standing};
+use crate::plan::{Endpoint, Limit, TableVersion, Unit};
+use crate::principal::Mark;
+use crate::ratelimit;
 use crate::refusal::{Reason, Refusal};
+use crate::standing::Standing;
+use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused.
-pub const VERSION: u8 = 1;
+/// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
+/// the caller is told to try again.
+pub const VERSION: u8 = 2;
+
+/// What the edge sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The account's name: a Gate does not know its own.
+    pub account: String,
+    /// Which plan table decides.
+    pub table: TableVersion,
+    /// What is wanted, in order.
+    pub calls: Vec<Call>,
+}
 
 /// One thing that the edge wants of a Gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
     /// Authenticate, then decide, then hold a lease.
-    Admit {
-        /// Who.
-        caller: Caller,
-        /// For which request.
-        request: RequestId,
-    },
+    Admit(Box<Ask>),
     /// Authenticate only; nothing is counted.
     Identify {
         /// Who.
@@ -43,7 +53,14 @@ pub enum Call {
         outcome: Outcome,
     },
     /// Add a key, or replace it.
-    PutKey(KeyRecord),
+    PutKey(Box<KeyRecord>),
+    /// Change what is kept about a key.
+    ChangeKey {
+        /// Which of the account's keys.
+        key: [u8; 4],
+        /// What.
+        change: Box<KeyChange>,
+    },
     /// Remove a key.
     DeleteKey {
         /// Which of the account's keys.
@@ -54,15 +71,60 @@ pub enum Call {
         /// Which of the account's keys.
         key: [u8; 4],
     },
+    /// Change what an admin has set for the account itself.
+    ChangeAccount(AccountChange),
+    /// Say what is kept about the account.
+    DescribeAccount,
 }
 
-/// Who calls: a key whose tag was good.
+/// One request for a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Caller {
-    /// Which of the account's keys.
-    pub key: [u8; 4],
-    /// What the edge has seen of its secret.
-    pub secret_hash: SecretHash,
+pub struct Ask {
+    /// Who.
+    pub caller: Caller,
+    /// For which request.
+    pub request: RequestId,
+    /// What is asked for.
+    pub endpoint: Endpoint,
+    /// Of which model.
+    pub model: String,
+    /// In which session.
+    pub session: Option<Mark>,
+    /// For which end user.
+    pub user: Option<Mark>,
+    /// How large the body is.
+    pub body_bytes: u32,
+    /// How long the prompt is.
+    pub prompt_tokens: u32,
+    /// Whether the origin counted that; otherwise it is a guess.
+    pub prompt_is_counted: bool,
+    /// How much may be generated, if the caller says so.
+    pub max_tokens: Option<u32>,
+    /// Whether the model is to think.
+    pub thinking: bool,
+    /// How many percent of the origin's places are in use, as far as the edge knows.
+    pub pressure: u8,
+    /// From where it came; only told if the table exempts addresses.
+    pub address: Option<IpAddr>,
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Caller {
+    /// A key whose tag was good.
+    Key {
+        /// Which of the account's keys.
+        key: [u8; 4],
+        /// What the edge has seen of its secret.
+        secret_hash: SecretHash,
+    },
+    /// Somebody whom the edge knows by itself: the subject of a token, or an address.
+    Known {
+        /// The subject.
+        subject: Mark,
+        /// Its plan's name.
+        plan: String,
+    },
 }
 
 /// What a Gate keeps of a key.
@@ -78,17 +140,64 @@ pub struct KeyRecord {
     pub plan: String,
     /// When it was made, milliseconds since the epoch.
     pub created_at: Millis,
+    /// Whether it is refused for now.
+    pub disabled: bool,
+    /// Other numbers for limits, by their names.
+    pub overrides: BTreeMap<String, u32>,
+    /// Limits of its own, besides the plan's.
+    pub limits: Vec<Limit>,
+}
+
+/// What is to change about a key. Absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyChange {
+    /// For people.
+    pub name: Option<String>,
+    /// The plan's name.
+    pub plan: Option<String>,
+    /// Whether it is refused.
+    pub disabled: Option<bool>,
+    /// All other numbers for limits.
+    pub overrides: Option<BTreeMap<String, u32>>,
+    /// All limits of its own.
+    pub limits: Option<Vec<Limit>>,
+}
+
+/// What an admin has set for an account itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Whether all of it is refused for now.
+    pub disabled: bool,
+    /// A plan in place of those that its keys or its issuer name.
+    pub plan: Option<String>,
+    /// Other numbers for limits, by their names. A key's own go before them.
+    pub overrides: BTreeMap<String, u32>,
+}
+
+/// What is to change about an account's settings. Absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountChange {
+    /// Whether all of it is refused.
+    pub disabled: Option<bool>,
+    /// A plan in place of those that its keys or its issuer name; `Some(None)` takes that back.
+    pub plan: Option<Option<String>>,
+    /// All other numbers for limits.
+    pub overrides: Option<BTreeMap<String, u32>>,
 }
 
 /// What a Gate says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// Go.
-    Admitted(Admission),
+    Admitted(Box<Admission>),
     /// The caller is who it says.
-    Identified(Admission),
+    Identified(Box<Admission>),
     /// The caller is not known here.
     UnknownCaller,
+    /// The key or its account is disabled.
+    Disabled,
+    /// The plan does not allow what is asked for.
+    NotAllowed(Forbidden),
     /// Limits refused; each with the time at which it would pass, and the time it was decided at.
     Limited {
         /// Which limits.
@@ -100,14 +209,31 @@ pub enum Answer {
     },
     /// The key names a plan that the table does not have.
     UnknownPlan(String),
+    /// The table that was to decide is not known here, nor to the Registry.
+    UnknownTable,
+    /// An admin's change cannot be made; why.
+    Unusable(String),
     /// The request was settled before.
     Closed,
     /// Done, and whether anything changed.
     Done(bool),
     /// What is kept about a key, if it is known.
-    Key(Option<KeyDescription>),
+    Key(Option<Box<KeyDescription>>),
+    /// What is kept about an account.
+    Account(Box<AccountDescription>),
     /// How the caller stands.
     Caller(Box<CallerDescription>),
+}
+
+/// What a plan does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Forbidden {
+    /// The model.
+    Model,
+    /// A body of more bytes than this.
+    InputBytes(u32),
+    /// `max_tokens` above this.
+    MaxTokens(u32),
 }
 
 /// What the edge needs to go on with a request.
@@ -119,8 +245,16 @@ pub struct Admission {
     pub priority: u8,
     /// When the lease ends. For [`Answer::Identified`]: when a lease would end that began now.
     pub deadline: Millis,
+    /// The most tokens that prompt and answer may have together; 0 if no limit counts them.
+    pub tokens: u64,
+    /// The most tokens that may be generated; 0 if only the origin's bounds apply.
+    pub max_tokens: u32,
+    /// The longest prompt, in tokens; 0 if only the origin's bounds apply.
+    pub max_prompt_tokens: u32,
     /// How the plan's limits stand, this request counted.
     pub standings: Vec<Standing>,
+    /// Watched limits that would have refused it.
+    pub shadowed: Vec<String>,
     /// When it was decided.
     pub now: Millis,
 }
@@ -138,7 +272,7 @@ pub struct CallerDescription {
     pub live_leases: u32,
     /// What its account has used in all.
     pub used: Totals,
-    /// When its next request passes, if nothing is counted or settled before: now, or later; `None` if never.
+    /// When its smallest request passes, if nothing is counted or settled before: now, or later; `None` if never.
     pub passes_at: Option<Millis>,
     /// When it was decided.
     pub now: Millis,
@@ -147,15 +281,26 @@ pub struct CallerDescription {
 /// What an admin sees of a key at its Gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyDescription {
-    /// For people.
-    pub name: String,
-    /// The plan's name.
-    pub plan: String,
-    /// When it was made.
-    pub created_at: Millis,
+    /// What is kept.
+    pub record: KeyRecord,
     /// Leases of its account that are live now.
     pub live_leases: u32,
     /// What its account has used in all.
+    pub used: Totals,
+    /// What the object did since it was started.
+    pub storage: StorageCounters,
+}
+
+/// What an admin sees of an account at its Gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountDescription {
+    /// What is set for it.
+    pub settings: Settings,
+    /// Its keys.
+    pub keys: Vec<[u8; 4]>,
+    /// Its leases that are live now.
+    pub live_leases: u32,
+    /// What it has used in all.
     pub used: Totals,
     /// What the object did since it was started.
     pub storage: StorageCounters,
@@ -172,131 +317,24 @@ pub struct StorageCounters {
     pub rows_written: u64,
 }
 
-/// Everything a Gate keeps.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Account {
-    /// Its keys.
-    pub keys: Vec<KeyRecord>,
-    /// What it did.
-    pub state: GateState,
-}
-
-/// What must be stored before an answer may leave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changed {
-    /// [`Account::keys`].
-    pub keys: bool,
-    /// [`Account::state`].
-    pub state: bool,
-}
-
-impl Account {
-    /// Does one call at `now`. What it changed is in the second part of the result.
-    pub fn answer(
-        &mut self,
-        call: &Call,
-        plans: &PlanTable,
-        now: Millis,
-        storage: StorageCounters,
-    ) -> (Answer, Changed) {
-        let mut changed = Changed::default();
-        let answer = match call {
-            Call::Admit { caller, request } => match self.plan_of(caller, plans) {
-                Ok(plan) => {
-                    let known = self.state.lease_of(*request);
-                    match self.state.admit(plan, *request, now) {
-                        Decision::Admit { deadline } => {
-                            changed.state = !known;
-                            Answer::Admitted(self.admission(plan, deadline, now))
-                        }
-                        Decision::Refuse(refused) => Answer::Limited {
-                            refused,
-                            standings: self.state.standings(plan, now),
-                            now: self.state.clamp(now),
-                        },
-                        Decision::Closed => Answer::Closed,
-                    }
-                }
-                Err(answer) => answer,
-            },
-            Call::Identify { caller } => match self.plan_of(caller, plans) {
-                Ok(plan) => {
-                    let deadline = self.state.clamp(now).saturating_add(plan.lease_ms);
-                    Answer::Identified(self.admission(plan, deadline, now))
-                }
-                Err(answer) => answer,
-            },
-            Call::DescribeCaller { caller } => match self.plan_of(caller, plans) {
-                Ok(plan) => Answer::Caller(Box::new(self.describe_caller(caller, plan, now))),
-                Err(answer) => answer,
-            },
-            Call::Settle { request, outcome } => {
-                changed.state = self.state.settle(*request, *outcome, now);
-                Answer::Done(changed.state)
-            }
-            Call::PutKey(record) => {
-                self.keys.retain(|other| other.key != record.key);
-                self.keys.push(record.clone());
-                changed.keys = true;
-                Answer::Done(true)
-            }
-            Call::DeleteKey { key } => {
-                let before = self.keys.len();
-                self.keys.retain(|record| record.key != *key);
-                changed.keys = self.keys.len() != before;
-                Answer::Done(changed.keys)
-            }
-            Call::DescribeKey { key } => {
-                Answer::Key(self.keys.iter().find(|record| record.key == *key).map(|record| KeyDescription {
-                    name: record.name.clone(),
-                    plan: record.plan.clone(),
-                    created_at: record.created_at,
-                    live_leases: u32::try_from(self.state.live_leases(now)).unwrap_or(u32::MAX),
-                    used: self.state.totals(),
-                    storage,
-                }))
-            }
-        };
-        (answer, changed)
-    }
-
-    fn admission(&self, plan: &Plan, deadline: Millis, now: Millis) -> Admission {
-        Admission {
-            plan: plan.name.clone(),
-            priority: plan.priority,
-            deadline,
-            standings: self.state.standings(plan, now),
-            now: self.state.clamp(now),
+impl Ask {
+    /// The smallest request that there is: what [`CallerDescription::passes_at`] is about.
+    pub fn smallest(caller: Caller) -> Self {
+        Self {
+            caller,
+            request: RequestId([0; 16]),
+            endpoint: Endpoint::Chat,
+            model: String::new(),
+            session: None,
+            user: None,
+            body_bytes: 0,
+            prompt_tokens: 1,
+            prompt_is_counted: true,
+            max_tokens: Some(1),
+            thinking: false,
+            pressure: 0,
+            address: None,
         }
-    }
-
-    fn describe_caller(&self, caller: &Caller, plan: &Plan, now: Millis) -> CallerDescription {
-        let now = self.state.clamp(now);
-        let refused = self.state.evaluate(plan, now);
-        let passes_at = if refused.iter().any(|limit| limit.at.is_none()) {
-            None
-        } else {
-            Some(refused.iter().filter_map(|limit| limit.at).max().unwrap_or(now))
-        };
-        let name = self.keys.iter().find(|record| record.key == caller.key).map(|record| record.name.clone());
-        CallerDescription {
-            name: name.unwrap_or_default(),
-            plan: plan.name.clone(),
-            standings: self.state.standings(plan, now),
-            live_leases: u32::try_from(self.state.live_leases(now)).unwrap_or(u32::MAX),
-            used: self.state.totals(),
-            passes_at,
-            now,
-        }
-    }
-
-    fn plan_of<'p>(&self, caller: &Caller, plans: &'p PlanTable) -> Result<&'p Plan, Answer> {
-        let record = self
-            .keys
-            .iter()
-            .find(|record| record.key == caller.key && record.secret_hash.matches(&caller.secret_hash))
-            .ok_or(Answer::UnknownCaller)?;
-        plans.get(&record.plan).ok_or_else(|| Answer::UnknownPlan(record.plan.clone()))
     }
 }
 
@@ -304,18 +342,39 @@ impl Answer {
     /// The answer as the edge's caller sees it, if it is a no.
     pub fn refusal(&self) -> Option<Refusal> {
         Some(match self {
-            Self::Admitted(_) | Self::Identified(_) | Self::Done(_) | Self::Key(_) | Self::Caller(_) => return None,
+            Self::Admitted(_) | Self::Identified(_) | Self::Done(_) => return None,
+            Self::Key(_) | Self::Caller(_) | Self::Account(_) => return None,
             Self::UnknownCaller => refuse_key().with_detail("the Gate has no such key, or its secret differs"),
+            Self::Disabled => {
+                Refusal::new(Reason::Disabled, "This key or its account is disabled. Ask who gave it to you.")
+            }
+            Self::NotAllowed(forbidden) => forbidden.refusal(),
             Self::UnknownPlan(plan) => {
                 Refusal::new(Reason::Misconfigured, "This key's plan does not exist. Tell whoever gave you the key.")
                     .with_detail(format!("a key names the plan `{plan}`, which the table does not have"))
             }
+            Self::UnknownTable => Refusal::new(Reason::GateUnavailable, "The plans have just changed. Try again.")
+                .with_detail("the Gate and the Registry do not know the plan table of the message"),
+            Self::Unusable(why) => Refusal::new(Reason::InvalidRequest, why.clone()),
             Self::Closed => Refusal::new(Reason::Internal, "The request was decided before. Send it again.")
                 .with_detail("admit came after settle"),
             Self::Limited { refused, standings, now } => {
                 refuse_limited(refused, *now).with_headers(ratelimit::headers(standings, *now))
             }
         })
+    }
+}
+
+impl Forbidden {
+    fn refusal(self) -> Refusal {
+        let refusal = |param, message: String| Refusal::new(Reason::NotAllowed, message).with_param(param);
+        match self {
+            Self::Model => {
+                refusal("model", "This key may not use this model; GET /v1/models lists what is served.".into())
+            }
+            Self::InputBytes(most) => refusal("messages", format!("This key may send at most {most} bytes.")),
+            Self::MaxTokens(most) => refusal("max_tokens", format!("This key may ask for at most {most} tokens.")),
+        }
     }
 }
 
@@ -328,28 +387,59 @@ pub fn refuse_key() -> Refusal {
 ///
 /// If a parallel limit is among them there is no wait to name: the only time that is certain is the lease's end, minutes
 /// away, while a place most likely comes free much sooner. OpenAI's SDKs then back off by themselves, from half a second
-/// on; a wait of minutes would make them give up, and the windows' wait alone would not suffice.
+/// on; a wait of minutes would make them give up, and the windows' wait alone would not suffice. The same holds for a
+/// limit that is tightened because the origin is full.
 fn refuse_limited(refused: &[Refused], now: Millis) -> Refusal {
     let is_parallel = |limit: &Refused| matches!(limit.kind, RefusedKind::Parallel { .. });
-    let all_parallel = refused.iter().all(is_parallel);
-    let reason = if all_parallel { Reason::ParallelLimited } else { Reason::RateLimited };
-    let named: Vec<_> = refused
-        .iter()
-        .map(|limit| match limit.kind {
-            RefusedKind::Window { limit: most, window_ms } => {
-                format!("`{}`: {most} requests in {}", limit.limit, seconds(window_ms))
-            }
-            RefusedKind::Parallel { limit: most } => format!("`{}`: {most} at once", limit.limit),
-        })
-        .collect();
+    let named: Vec<_> = refused.iter().map(name_limit).collect();
     let message = format!("Over the limit of this key's account ({}).", named.join("; "));
-    let certain = !refused.iter().any(is_parallel);
-    match refused.iter().filter_map(|limit| limit.at).max().filter(|_| certain) {
+    if refused.iter().any(|limit| limit.passes == Passes::Never) {
+        return Refusal::new(Reason::NeverFits, format!("{message} This request can never fit: ask for less."));
+    }
+    let reason = if refused.iter().all(is_parallel) { Reason::ParallelLimited } else { Reason::RateLimited };
+    let certain = refused.iter().try_fold(now, |latest, limit| match limit.passes {
+        Passes::At(at) if !is_parallel(limit) => Some(latest.max(at)),
+        _ => None,
+    });
+    match certain {
         Some(at) => {
             let wait = at.saturating_sub(now);
             Refusal::new(reason, format!("{message} Retry in {}.", seconds(wait))).with_retry_after_ms(wait)
         }
-        None => Refusal::new(reason, format!("{message} Retry when one of your requests has ended.")),
+        None if refused.iter().any(is_parallel) => {
+            Refusal::new(reason, format!("{message} Retry when one of your requests has ended."))
+        }
+        None => Refusal::new(reason, format!("{message} The server is busy: retry in a while.")),
+    }
+}
+
+/// `` `minute`: 60 requests in 60 s ``, and for what is counted in other units also what was asked for and what is left.
+fn name_limit(refused: &Refused) -> String {
+    let unit = |unit| match unit {
+        Unit::Requests => "requests",
+        Unit::Tokens => "tokens",
+        Unit::Cost => "of cost",
+    };
+    let name = &refused.limit;
+    let (text, most, what) = match refused.kind {
+        RefusedKind::Window { limit: 0, .. }
+        | RefusedKind::Bucket { capacity: 0, .. }
+        | RefusedKind::Parallel { limit: 0 } => {
+            return format!("`{name}`: closed at this hour");
+        }
+        RefusedKind::Window { unit: what, limit, window_ms } => {
+            (format!("`{name}`: {limit} {} in {}", unit(what), seconds(window_ms)), limit, what)
+        }
+        RefusedKind::Bucket { unit: what, capacity } => {
+            (format!("`{name}`: bursts of {capacity} {}", unit(what)), capacity, what)
+        }
+        RefusedKind::Parallel { limit } => return format!("`{name}`: {limit} at once"),
+    };
+    match what {
+        Unit::Requests => text,
+        Unit::Tokens | Unit::Cost => {
+            format!("{text}, this request needs {} and {} are left", refused.amount, most.saturating_sub(refused.used))
+        }
     }
 }
 
@@ -362,19 +452,19 @@ fn seconds(ms: u64) -> String {
 #[error("not a message of version {VERSION}")]
 pub struct MessageError;
 
-/// Packs calls.
-pub fn encode_calls(calls: &[Call]) -> Vec<u8> {
-    postcard::to_extend(calls, vec![VERSION]).expect("writing to a Vec does not fail")
+/// Packs a message.
+pub fn encode_envelope(message: &Envelope) -> Vec<u8> {
+    encode(message)
 }
 
-/// Unpacks calls. Never panics, whatever the bytes.
-pub fn decode_calls(bytes: &[u8]) -> Result<Vec<Call>, MessageError> {
+/// Unpacks a message. Never panics, whatever the bytes.
+pub fn decode_envelope(bytes: &[u8]) -> Result<Envelope, MessageError> {
     decode(bytes)
 }
 
 /// Packs answers.
 pub fn encode_answers(answers: &[Answer]) -> Vec<u8> {
-    postcard::to_extend(answers, vec![VERSION]).expect("writing to a Vec does not fail")
+    encode(answers)
 }
 
 /// Unpacks answers. Never panics, whatever the bytes.
@@ -382,14 +472,18 @@ pub fn decode_answers(bytes: &[u8]) -> Result<Vec<Answer>, MessageError> {
     decode(bytes)
 }
 
-/// Packs an account's keys, for the row that keeps them.
-pub fn encode_keys(keys: &[KeyRecord]) -> Vec<u8> {
-    postcard::to_extend(keys, vec![VERSION]).expect("writing to a Vec does not fail")
+/// Packs an account's settings and keys, for the row that keeps them.
+pub fn encode_keys(settings: &Settings, keys: &[KeyRecord]) -> Vec<u8> {
+    encode(&(settings, keys))
 }
 
-/// Unpacks an account's keys. Never panics, whatever the bytes.
-pub fn decode_keys(bytes: &[u8]) -> Result<Vec<KeyRecord>, MessageError> {
+/// Unpacks an account's settings and keys. Never panics, whatever the bytes.
+pub fn decode_keys(bytes: &[u8]) -> Result<(Settings, Vec<KeyRecord>), MessageError> {
     decode(bytes)
+}
+
+fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    postcard::to_extend(value, vec![VERSION]).expect("writing to a Vec does not fail")
 }
 
 fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {

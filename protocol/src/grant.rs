@@ -21,8 +21,15 @@ pub struct GrantClaims {
     pub plan: String,
     /// Priority in the origin's queue; higher goes first.
     pub pri: u8,
-    /// The most tokens (prompt and completion) that this request may use; 0 means that no token limit applies.
+    /// The most tokens (prompt and completion) that this request may use; 0 means that no token limit applies. An origin
+    /// that counts more than the request needs under it says how long the prompt is ([`Reason::GrantTooSmall`]).
+    ///
+    /// [`Reason::GrantTooSmall`]: crate::refusal::Reason::GrantTooSmall
     pub tok: u64,
+    /// The most tokens that may be generated; 0 means that only the origin's own bounds apply.
+    pub max: u32,
+    /// The longest prompt, in tokens; 0 means that only the origin's own bounds apply.
+    pub inp: u32,
     /// The deadline in **seconds** since the epoch (RFC 7519), earlier than the lease's end. The origin stops there.
     pub exp: u64,
     /// SHA-256 of the body, hexadecimal.

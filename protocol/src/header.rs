@@ -7,6 +7,8 @@
 pub const GRANT: &str = "x-sluice-grant";
 /// The origin's free places on every reply, origin to edge (see [`crate::capacity`]).
 pub const CAPACITY: &str = "x-sluice-capacity";
+/// How many tokens the origin counted in a prompt that its grant does not cover, origin to edge.
+pub const PROMPT_TOKENS: &str = "x-sluice-prompt-tokens";
 /// The request's id on every answer. The edge makes it; a caller's own value is not taken over.
 pub const REQUEST_ID: &str = "x-request-id";
 /// OpenAI's way to say whether an SDK may retry: `true` or `false`.
@@ -25,6 +27,20 @@ pub const LIMIT_REQUESTS: &str = "x-ratelimit-limit-requests";
 pub const REMAINING_REQUESTS: &str = "x-ratelimit-remaining-requests";
 /// OpenAI's: when it will be whole again, as a Go duration.
 pub const RESET_REQUESTS: &str = "x-ratelimit-reset-requests";
+/// OpenAI's: the quota of the limit of tokens that will refuse first.
+pub const LIMIT_TOKENS: &str = "x-ratelimit-limit-tokens";
+/// OpenAI's: what is left of it.
+pub const REMAINING_TOKENS: &str = "x-ratelimit-remaining-tokens";
+/// OpenAI's: when it will be whole again, as a Go duration.
+pub const RESET_TOKENS: &str = "x-ratelimit-reset-tokens";
+/// A caller's own name for a session, for limits that count by session.
+pub const SESSION_ID: &str = "x-session-id";
+/// The caller's address, as Cloudflare tells it. Elsewhere whatever stands before the edge must set it.
+pub const CONNECTING_IP: &str = "cf-connecting-ip";
+/// The version of what is read or written, on `/admin/v1/plans`.
+pub const ETAG: &str = "etag";
+/// The version that is to be replaced.
+pub const IF_MATCH: &str = "if-match";
 /// RFC 6750's challenge, on every 401.
 pub const WWW_AUTHENTICATE: &str = "www-authenticate";
 /// The methods that a path has, on every 405.
@@ -57,6 +73,10 @@ pub const OUTBOUND: &[&str] = &[
     LIMIT_REQUESTS,
     REMAINING_REQUESTS,
     RESET_REQUESTS,
+    LIMIT_TOKENS,
+    REMAINING_TOKENS,
+    RESET_TOKENS,
+    ETAG,
     WWW_AUTHENTICATE,
     ALLOW,
 ];

@@ -72,6 +72,13 @@ impl<'de> Deserialize<'de> for KeyId {
 pub struct RequestId(pub [u8; 16]);
 
 impl RequestId {
+    /// The id of the same request when its Gate is asked a second time: what was granted under the first is used up. It
+    /// differs in the half by which settled requests are remembered.
+    pub const fn again(mut self) -> Self {
+        self.0[0] ^= 0x80;
+        self
+    }
+
     /// Reads the form that `Display` writes; anything else is `None`.
     pub fn parse(text: &str) -> Option<Self> {
         base62::decode(text.strip_prefix("req_")?).map(Self)

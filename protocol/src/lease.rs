@@ -5,7 +5,12 @@
 //! before the deadline, so live leases are an upper bound on the work that runs.
 
 use crate::Millis;
+use crate::chat::Usage;
+use crate::cost::{Rate, Work};
+use crate::count::{LogKind, Scope};
 use crate::id::RequestId;
+use crate::plan::Unit;
+use serde::{Deserialize, Serialize};
 
 /// One admitted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,16 +21,33 @@ pub struct Lease {
     pub at: Millis,
     /// When the lease ends by itself; at this time it no longer counts.
     pub deadline: Millis,
-    /// Under which time each window of the plan counted it, in the plan's order of window limits, by name.
+    /// What was reserved, if some limit of tokens or cost counted it: the origin keeps to it.
+    pub metered: Option<Metered>,
+    /// Where it was counted.
     pub counted: Vec<Counted>,
 }
 
-/// One window's count of one request.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// What a request may use, and what that costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metered {
+    /// What it may use.
+    pub work: Work,
+    /// What that costs.
+    pub rate: Rate,
+}
+
+/// One limit's count of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted {
     /// The limit's name.
     pub limit: String,
-    /// The time under which the window keeps it.
+    /// What was counted.
+    pub unit: Unit,
+    /// In what; `None` for a parallel limit, whose count this lease is.
+    pub log: Option<LogKind>,
+    /// In whose.
+    pub scope: Scope,
+    /// The time under which it is kept.
     pub at: Millis,
     /// How much was counted.
     pub amount: u32,
@@ -35,27 +57,46 @@ pub struct Counted {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leases(Vec<Lease>);
 
+/// Which leases a parallel limit counts.
+#[derive(Clone, Copy, Debug)]
+pub enum Among<'a> {
+    /// All.
+    All,
+    /// Those that it counted in this scope.
+    Counted(&'a str, Scope),
+}
+
 impl Leases {
     /// How many leases are live at `now`.
-    pub fn live(&self, now: Millis) -> usize {
-        self.0.iter().filter(|lease| lease.deadline > now).count()
+    pub fn live(&self, now: Millis, among: Among<'_>) -> usize {
+        self.deadlines(now, among).count()
     }
 
     /// When the first and the last of the live leases end by themselves; `None` if none is live.
-    pub fn ends(&self, now: Millis) -> Option<(Millis, Millis)> {
-        let live = || self.0.iter().map(|lease| lease.deadline).filter(|end| *end > now);
-        Some((live().min()?, live().max()?))
+    pub fn ends(&self, now: Millis, among: Among<'_>) -> Option<(Millis, Millis)> {
+        Some((self.deadlines(now, among).min()?, self.deadlines(now, among).max()?))
     }
 
     /// When one more fits under `limit` if nobody settles before: now (`None`), or the time at which enough leases end.
     /// A limit of 0 fits nobody; it gives the end of time.
-    pub fn fits_at(&self, now: Millis, limit: usize) -> Option<Millis> {
-        let mut ends: Vec<_> = self.0.iter().map(|lease| lease.deadline).filter(|end| *end > now).collect();
-        if ends.len() < limit {
+    pub fn fits_at(&self, now: Millis, limit: usize, among: Among<'_>) -> Option<Millis> {
+        if self.deadlines(now, among).count() < limit {
             return None;
         }
+        let mut ends: Vec<_> = self.deadlines(now, among).collect();
         ends.sort_unstable();
         Some(ends.get(ends.len() - limit).copied().unwrap_or(Millis::MAX))
+    }
+
+    /// The most live leases that one value of this limit has.
+    pub fn fullest(&self, now: Millis, limit: &str) -> Scope {
+        let scopes = || self.0.iter().filter(|lease| lease.deadline > now).filter_map(|lease| lease.scope_in(limit));
+        scopes().max_by_key(|scope| scopes().filter(|other| other == scope).count()).unwrap_or(Scope::Account)
+    }
+
+    /// When the oldest lease that is kept was admitted.
+    pub fn oldest(&self) -> Option<Millis> {
+        self.0.first().map(|lease| lease.at)
     }
 
     /// The lease of a request, live or past its deadline, while it is kept.
@@ -82,6 +123,33 @@ impl Leases {
     /// All leases that are kept, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Lease> {
         self.0.iter()
+    }
+
+    fn deadlines(&self, now: Millis, among: Among<'_>) -> impl Iterator<Item = Millis> {
+        let counts = move |lease: &&Lease| match among {
+            Among::All => true,
+            Among::Counted(limit, scope) => lease.scope_in(limit) == Some(scope),
+        };
+        self.0.iter().filter(counts).map(|lease| lease.deadline).filter(move |end| *end > now)
+    }
+}
+
+impl Lease {
+    fn scope_in(&self, limit: &str) -> Option<Scope> {
+        self.counted.iter().find(|counted| counted.log.is_none() && counted.limit == limit).map(|counted| counted.scope)
+    }
+}
+
+impl Counted {
+    /// How much of it is given back once it is known what was used. Never more than was counted, and nothing is added: an
+    /// origin that is ours keeps to what was reserved.
+    pub fn unused(&self, metered: Option<Metered>, usage: Usage) -> u32 {
+        let used = match (self.unit, metered) {
+            (Unit::Tokens, _) => usage.prompt_tokens.saturating_add(usage.completion_tokens),
+            (Unit::Cost, Some(Metered { work, rate })) => rate.used(work, usage),
+            (Unit::Requests | Unit::Cost, _) => return 0,
+        };
+        self.amount.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
     }
 }
 

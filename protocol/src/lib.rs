@@ -14,18 +14,26 @@
 
 // request
 pub mod chat;
+pub mod cost;
 pub mod header;
 pub mod id;
 pub mod refusal;
 // auth
 pub mod admin;
 pub mod key;
+pub mod principal;
 // limit, settle
+pub mod account;
+pub mod ask;
+pub mod bucket;
+pub mod count;
 pub mod gate;
 pub mod gate_call;
 pub mod lease;
 pub mod plan;
 pub mod ratelimit;
+pub mod schedule;
+pub mod standing;
 pub mod state;
 pub mod window;
 // what a caller sees of its limits

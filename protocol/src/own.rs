@@ -2,16 +2,17 @@
 
 use crate::gate::Totals;
 use crate::gate_call::CallerDescription;
-use crate::id::KeyId;
-use crate::ratelimit::{Standing, StandingKind};
+use crate::plan::{Per, Unit};
+use crate::principal::{Account, subject};
+use crate::standing::{Standing, StandingKind};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnKey {
-    /// `key_...`.
-    pub id: KeyId,
+    /// `key_...`; for a caller without a key, its account.
+    pub id: String,
     /// Its account: limits are the account's.
     pub account: String,
     /// For people.
@@ -24,7 +25,8 @@ pub struct OwnKey {
     pub live_leases: u32,
     /// What the account has used in all.
     pub used: Totals,
-    /// In how many milliseconds the next request passes at the latest, 0 for now; null if never. If a limit on requests at
+    /// In how many milliseconds the next request passes at the latest, 0 for now; null if never. A request that asks for many
+    /// tokens may have to wait longer. If a limit on requests at
     /// once is full, that is when the first of them reaches its deadline; it most likely ends sooner.
     pub next_request_in_ms: Option<u64>,
 }
@@ -34,11 +36,15 @@ pub struct OwnKey {
 pub struct OwnLimit {
     /// Its name, as refusals name it.
     pub name: String,
-    /// `window` or `parallel`.
+    /// `window`, `bucket` or `parallel`.
     pub kind: Cow<'static, str>,
-    /// The most that it lets through.
+    /// What it counts: `requests`, `tokens` or `cost`.
+    pub unit: Unit,
+    /// Whose requests share its count; for `model`, `session` and `user` the fullest count is shown.
+    pub per: Per,
+    /// The most that it lets through now.
     pub limit: u32,
-    /// For a window: its span.
+    /// For a window: its span. For a bucket: the time in which it fills.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_ms: Option<u64>,
     /// What counts now.
@@ -51,15 +57,18 @@ pub struct OwnLimit {
     /// In how many milliseconds it will be whole again, if anything counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_in_ms: Option<u64>,
+    /// For a limit that is only watched and never refuses: how many requests it would have refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_have_refused: Option<u64>,
 }
 
 impl OwnKey {
     /// From what the key's Gate says.
-    pub fn new(id: KeyId, described: CallerDescription) -> Self {
+    pub fn new(account: &Account, key: Option<[u8; 4]>, described: CallerDescription) -> Self {
         let now = described.now;
         Self {
-            id,
-            account: id.account.to_string(),
+            id: subject(account, key),
+            account: account.to_string(),
             name: described.name,
             plan: described.plan,
             limits: described.standings.into_iter().map(|standing| OwnLimit::new(standing, now)).collect(),
@@ -74,6 +83,7 @@ impl OwnLimit {
     fn new(standing: Standing, now: crate::Millis) -> Self {
         let (kind, window_ms) = match standing.kind {
             StandingKind::Window(window_ms) => ("window", Some(window_ms)),
+            StandingKind::Bucket(fills_in_ms) => ("bucket", Some(fills_in_ms)),
             StandingKind::Parallel => ("parallel", None),
         };
         let from_now = |at: Option<crate::Millis>| at.map(|at| at.saturating_sub(now));
@@ -81,11 +91,14 @@ impl OwnLimit {
             remaining: standing.remaining(),
             name: standing.limit,
             kind: kind.into(),
+            unit: standing.unit,
+            per: standing.per,
             limit: standing.quota,
             window_ms,
             used: standing.used,
             more_in_ms: from_now(standing.more_at),
             whole_in_ms: from_now(standing.whole_at),
+            would_have_refused: standing.shadowed,
         }
     }
 }

@@ -1,15 +1,41 @@
-//! Plans: what an account may do. A plan that exists here is valid; the table is read as a whole, and every mistake in it
-//! is reported at once.
+//! Plans: what an account may do. A plan that exists here is valid: [`PlanTable::parse`] reads a table as a whole and
+//! reports every mistake in it at once.
 
-use serde_json::{Map, Value};
+mod fields;
+mod reader;
+mod writer;
+
+use crate::bucket::Refill;
+use crate::cost::{Class, Classes, Rate};
+use crate::schedule::Schedule;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// All plans, by name.
+pub use fields::parse_duration;
+pub use reader::{MAX_TABLE_BYTES, limits_from_json};
+pub use writer::limits_to_json;
+
+/// All plans, by name, and what applies to all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanTable {
-    plans: BTreeMap<String, Plan>,
+    pub(crate) plans: BTreeMap<String, Plan>,
+    /// Where the classes of requests begin.
+    pub classes: Classes,
+    /// Which formula a request's cost has: the first that matches.
+    pub costs: Vec<CostRule>,
+    /// Who skips which limits.
+    pub exemptions: Vec<Exemption>,
+    /// The plan of callers without credentials; without it they are refused.
+    pub anonymous: Option<String>,
+    version: TableVersion,
+    json: String,
 }
+
+/// Names one table: the beginning of the SHA-256 of its JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TableVersion(pub [u8; 8]);
 
 /// One plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,32 +48,169 @@ pub struct Plan {
     pub priority: u8,
     /// How long an admitted request may take, in milliseconds: its lease ends then, and the origin stops a little before.
     pub lease_ms: u64,
+    /// What its requests may ask for.
+    pub allowance: Allowance,
+    /// What happens when an account's Gate cannot be reached.
+    pub without_gate: WithoutGate,
+}
+
+/// What the requests of a plan may ask for. Absent means that only the origin's bounds apply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// The models, by name or by the beginning of a name and `*`.
+    pub models: Option<Vec<Pattern>>,
+    /// The largest body.
+    pub max_input_bytes: Option<u32>,
+    /// The longest prompt, counted by the origin.
+    pub max_input_tokens: Option<u32>,
+    /// The largest `max_tokens`.
+    pub max_tokens: Option<u32>,
+    /// `max_tokens` where a request names none.
+    pub default_max_tokens: Option<u32>,
+}
+
+/// What to do while an account's Gate cannot be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithoutGate {
+    /// Refuse: nothing passes uncounted.
+    #[default]
+    Refuse,
+    /// Let through what a bucket in each isolate of the edge allows.
+    Allow {
+        /// The bucket's capacity.
+        capacity: u32,
+        /// How it is refilled.
+        refill: Refill,
+    },
 }
 
 /// One limit of a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
     /// Its name, as refusals name it.
     pub name: String,
-    /// What it counts.
+    /// What it counts, and how much of it is let through.
     pub kind: LimitKind,
+    /// Whose requests share one count.
+    pub per: Per,
+    /// Which requests it is about.
+    pub when: When,
+    /// When it is tighter, wider or closed.
+    pub schedule: Schedule,
+    /// How it tightens as the origin fills.
+    pub pressure: Option<Pressure>,
+    /// Whether it is only watched: evaluated and counted, never enforced.
+    pub shadow: bool,
 }
 
 /// What a limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LimitKind {
-    /// At most `limit` requests in any span of `window_ms`: a sliding log, exact.
+    /// At most `limit` in any span of `window_ms`: a sliding log, exact.
     Window {
+        /// Of what.
+        unit: Unit,
         /// At least 1.
         limit: u32,
         /// At least 1 ms, at most 31 days.
         window_ms: u64,
+    },
+    /// A token bucket.
+    Bucket {
+        /// Of what.
+        unit: Unit,
+        /// At least 1.
+        capacity: u32,
+        /// How it is refilled.
+        refill: Refill,
     },
     /// At most `limit` requests at once.
     Parallel {
         /// At least 1.
         limit: u32,
     },
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Requests.
+    Requests,
+    /// Tokens of prompt and answer.
+    Tokens,
+    /// What the table's formulas make of a request.
+    Cost,
+}
+
+/// Whose requests share one count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Per {
+    /// All of the account's.
+    #[default]
+    Account,
+    /// Those of one key, or of one token's subject.
+    Key,
+    /// Those for one model.
+    Model,
+    /// Those of one session: `x-session-id`.
+    Session,
+    /// Those for one end user: OpenAI's `user`.
+    User,
+}
+
+/// Which requests a limit is about. Empty lists are about all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct When {
+    /// Of these classes.
+    pub classes: Vec<Class>,
+    /// For these models.
+    pub models: Vec<Pattern>,
+    /// To these endpoints.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Endpoint {
+    /// `POST /v1/chat/completions`.
+    #[default]
+    Chat,
+}
+
+/// A name, or the beginning of a name and `*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pattern(pub String);
+
+/// From `from` percent of the origin's places in use on, a limit shrinks evenly, to `percent` of itself when all are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pressure {
+    /// 0 to 99.
+    pub from: u8,
+    /// 1 to 100.
+    pub percent: u8,
+}
+
+/// The formula of some requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostRule {
+    /// Which requests.
+    pub when: When,
+    /// What they cost.
+    pub rate: Rate,
+}
+
+/// Who skips a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exemption {
+    /// The limit's name, in whichever plan.
+    pub limit: String,
+    /// Accounts (`acct:...`, `jwt:...`, `ip:...`) and keys (`key_...`).
+    pub principals: Vec<String>,
+    /// Addresses of callers.
+    pub addresses: Vec<crate::principal::Network>,
 }
 
 /// One mistake in a plan table: where, and what to write instead.
@@ -66,17 +229,6 @@ impl fmt::Display for PlanMistake {
 }
 
 impl PlanTable {
-    /// Reads a table: `{"plans": {"<name>": {"priority": 1, "lease": "10m", "limits": [
-    /// {"name": "minute", "kind": "window", "limit": 60, "window": "1m"}, {"name": "parallel", "kind": "parallel",
-    /// "limit": 2}]}}}`. Unknown members, negative, fractional, zero and absurd values are mistakes.
-    pub fn parse(json: &str) -> Result<Self, Vec<PlanMistake>> {
-        let value: Value = serde_json::from_str(json)
-            .map_err(|error| vec![PlanMistake { at: "(table)".into(), problem: format!("not JSON: {error}") }])?;
-        let mut reader = Reader { mistakes: Vec::new() };
-        let plans = reader.table(&value);
-        if reader.mistakes.is_empty() { Ok(Self { plans }) } else { Err(reader.mistakes) }
-    }
-
     /// The plans that Sluice has without any configuration.
     pub fn built_in() -> Self {
         Self::parse(BUILT_IN).expect("the built-in table is valid: a test reads it")
@@ -90,6 +242,115 @@ impl PlanTable {
     /// The names of all plans, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.plans.keys().map(String::as_str)
+    }
+
+    /// Which table this is. Two tables of one version are the same text.
+    pub const fn version(&self) -> TableVersion {
+        self.version
+    }
+
+    /// The text that it was read from.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// The formula for a request; nothing costs anything where none matches.
+    pub fn rate(&self, class: Class, model: &str, endpoint: Endpoint) -> Rate {
+        self.costs
+            .iter()
+            .find(|rule| rule.when.matches(class, model, endpoint))
+            .map_or(Rate::default(), |rule| rule.rate)
+    }
+
+    /// Whether some address skips some limit.
+    pub fn exempts_addresses(&self) -> bool {
+        self.exemptions.iter().any(|exemption| !exemption.addresses.is_empty())
+    }
+
+    /// Whether some limit of some plan tightens as the origin fills.
+    pub fn feels_pressure(&self) -> bool {
+        self.plans.values().flat_map(|plan| &plan.limits).any(|limit| limit.pressure.is_some())
+    }
+}
+
+impl TableVersion {
+    /// The version of a table with this text.
+    pub fn of(json: &str) -> Self {
+        let digest = Sha256::digest(json);
+        Self(digest[..8].try_into().expect("32 bytes hold 8"))
+    }
+}
+
+impl fmt::Display for TableVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&crate::id::hex(&self.0))
+    }
+}
+
+impl Limit {
+    /// A limit for the whole account and all of its requests.
+    pub fn new(name: &str, kind: LimitKind) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            per: Per::Account,
+            when: When::default(),
+            schedule: Schedule::default(),
+            pressure: None,
+            shadow: false,
+        }
+    }
+
+    /// What it counts.
+    pub const fn unit(&self) -> Unit {
+        match self.kind {
+            LimitKind::Window { unit, .. } | LimitKind::Bucket { unit, .. } => unit,
+            LimitKind::Parallel { .. } => Unit::Requests,
+        }
+    }
+
+    /// The most that it lets through, before schedule and pressure.
+    pub const fn quota(&self) -> u32 {
+        match self.kind {
+            LimitKind::Window { limit, .. } | LimitKind::Parallel { limit } => limit,
+            LimitKind::Bucket { capacity, .. } => capacity,
+        }
+    }
+
+    /// Whether it refuses one request of a caller exactly if it refuses all of them, whatever they ask for.
+    pub fn is_blanket(&self) -> bool {
+        matches!(self.unit(), Unit::Requests)
+            && matches!(self.per, Per::Account | Per::Key)
+            && self.when == When::default()
+            && self.pressure.is_none()
+            && !matches!(self.kind, LimitKind::Parallel { .. })
+    }
+}
+
+impl When {
+    /// Whether a request is one of those.
+    pub fn matches(&self, class: Class, model: &str, endpoint: Endpoint) -> bool {
+        (self.classes.is_empty() || self.classes.contains(&class))
+            && (self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model)))
+            && (self.endpoints.is_empty() || self.endpoints.contains(&endpoint))
+    }
+}
+
+impl Pattern {
+    /// Whether this name is meant.
+    pub fn matches(&self, name: &str) -> bool {
+        self.0.strip_suffix('*').map_or(self.0 == name, |beginning| name.starts_with(beginning))
+    }
+}
+
+impl Pressure {
+    /// The percentage of a limit that is left when `full` percent of the origin's places are in use.
+    pub fn percent_at(self, full: u8) -> u32 {
+        let (from, full) = (u32::from(self.from), u32::from(full.min(100)));
+        if full <= from {
+            return 100;
+        }
+        100 - (100 - u32::from(self.percent)) * (full - from) / (100 - from)
     }
 }
 
@@ -113,206 +374,3 @@ pub const BUILT_IN: &str = r#"{"plans": {
     {"name": "minute", "kind": "window", "limit": 120, "window": "1m"},
     {"name": "parallel", "kind": "parallel", "limit": 3}]}
 }}"#;
-
-const MAX_PLANS: usize = 256;
-const MAX_LIMITS: usize = 16;
-const MAX_WINDOW_MS: u64 = 31 * 24 * 60 * 60 * 1000;
-// A grant ends a second or two before its lease, in whole seconds: shorter leases would leave nothing to grant.
-const MIN_LEASE_MS: u64 = 5_000;
-const MAX_LEASE_MS: u64 = crate::grant::MAX_GRANT_MS;
-const DEFAULT_LEASE_MS: u64 = 10 * 60 * 1000;
-
-/// Walks the JSON by hand, because serde stops at the first mistake.
-struct Reader {
-    mistakes: Vec<PlanMistake>,
-}
-
-impl Reader {
-    fn table(&mut self, value: &Value) -> BTreeMap<String, Plan> {
-        let Some(root) = self.object("(table)", value, &["plans"]) else { return BTreeMap::new() };
-        let Some(plans) = root.get("plans") else {
-            self.mistake("(table)", "needs a member `plans`");
-            return BTreeMap::new();
-        };
-        let Some(plans) = plans.as_object() else {
-            self.mistake("plans", "must be an object of plans by name");
-            return BTreeMap::new();
-        };
-        if plans.is_empty() || plans.len() > MAX_PLANS {
-            self.mistake("plans", format!("must hold 1 to {MAX_PLANS} plans"));
-            return BTreeMap::new();
-        }
-        plans.iter().filter_map(|(name, plan)| Some((name.clone(), self.plan(name, plan)?))).collect()
-    }
-
-    fn plan(&mut self, name: &str, value: &Value) -> Option<Plan> {
-        let at = format!("plans.{name}");
-        self.name(&at, name);
-        let plan = self.object(&at, value, &["priority", "lease", "limits"])?;
-        let priority = match plan.get("priority") {
-            None => 0,
-            Some(value) => self.number(&format!("{at}.priority"), value, 0, 255)? as u8,
-        };
-        let lease_ms = match plan.get("lease") {
-            None => DEFAULT_LEASE_MS,
-            Some(value) => self.duration(&format!("{at}.lease"), value, MIN_LEASE_MS, MAX_LEASE_MS)?,
-        };
-        let limits = self.limits(&format!("{at}.limits"), plan.get("limits"));
-        Some(Plan { name: name.to_owned(), limits, priority, lease_ms })
-    }
-
-    fn limits(&mut self, at: &str, value: Option<&Value>) -> Vec<Limit> {
-        let Some(Value::Array(values)) = value else {
-            self.mistake(at, "must be a list of limits (an empty list limits nothing)");
-            return Vec::new();
-        };
-        if values.len() > MAX_LIMITS {
-            self.mistake(at, format!("must hold at most {MAX_LIMITS} limits, not {}", values.len()));
-            return Vec::new();
-        }
-        let mut limits: Vec<Limit> = Vec::new();
-        for (index, value) in values.iter().enumerate() {
-            let at = format!("{at}[{index}]");
-            let Some(limit) = self.limit(&at, value) else { continue };
-            if limits.iter().any(|other| other.name == limit.name) {
-                self.mistake(&format!("{at}.name"), format!("`{}` is already the name of another limit", limit.name));
-            }
-            limits.push(limit);
-        }
-        limits
-    }
-
-    fn limit(&mut self, at: &str, value: &Value) -> Option<Limit> {
-        let kind = value.get("kind").and_then(Value::as_str);
-        let members: &[&str] = match kind {
-            Some("window") => &["name", "kind", "unit", "limit", "window"],
-            Some("parallel") => &["name", "kind", "limit"],
-            _ => {
-                self.mistake(&format!("{at}.kind"), "must be \"window\" or \"parallel\"");
-                return None;
-            }
-        };
-        let object = self.object(at, value, members)?;
-        let name = object.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        self.name(&format!("{at}.name"), &name);
-        if !matches!(object.get("unit").map(Value::as_str), None | Some(Some("requests"))) {
-            self.mistake(&format!("{at}.unit"), "must be \"requests\"");
-        }
-        let missing = Value::Null;
-        let limit = self.number(&format!("{at}.limit"), object.get("limit").unwrap_or(&missing), 1, 1_000_000);
-        let kind = match kind {
-            Some("window") => {
-                let window = object.get("window").unwrap_or(&missing);
-                let window_ms = self.duration(&format!("{at}.window"), window, 1, MAX_WINDOW_MS);
-                LimitKind::Window { limit: limit? as u32, window_ms: window_ms? }
-            }
-            _ => LimitKind::Parallel { limit: limit? as u32 },
-        };
-        Some(Limit { name, kind })
-    }
-
-    fn object<'a>(&mut self, at: &str, value: &'a Value, members: &[&str]) -> Option<&'a Map<String, Value>> {
-        let Some(object) = value.as_object() else {
-            self.mistake(at, "must be an object");
-            return None;
-        };
-        for unknown in object.keys().filter(|key| !members.contains(&key.as_str())) {
-            self.mistake(at, format!("has an unknown member `{unknown}`; known: {}", members.join(", ")));
-        }
-        Some(object)
-    }
-
-    fn name(&mut self, at: &str, name: &str) {
-        let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if name.is_empty() || name.len() > 32 || !name.bytes().all(good) {
-            self.mistake(at, "a name is 1 to 32 of a-z, 0-9 and -");
-        }
-    }
-
-    fn number(&mut self, at: &str, value: &Value, min: u64, max: u64) -> Option<u64> {
-        let number = value.as_u64().filter(|number| (min..=max).contains(number));
-        if number.is_none() {
-            self.mistake(at, format!("must be a whole number from {min} to {max}"));
-        }
-        number
-    }
-
-    fn duration(&mut self, at: &str, value: &Value, min: u64, max: u64) -> Option<u64> {
-        let duration = value.as_str().and_then(parse_duration).filter(|ms| (min..=max).contains(ms));
-        if duration.is_none() {
-            self.mistake(
-                at,
-                format!(
-                    "must be a duration such as \"500ms\", \"10s\", \"1m\", \"1h\", \"1d\", from {min} ms to {max} ms"
-                ),
-            );
-        }
-        duration
-    }
-
-    fn mistake(&mut self, at: &str, problem: impl Into<String>) {
-        self.mistakes.push(PlanMistake { at: at.to_owned(), problem: problem.into() });
-    }
-}
-
-/// A whole number and a unit (`ms`, `s`, `m`, `h`, `d`), in milliseconds. `None` for anything else or an overflow.
-pub fn parse_duration(text: &str) -> Option<u64> {
-    let split = text.find(|character: char| !character.is_ascii_digit())?;
-    let (number, unit) = text.split_at(split);
-    let unit = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_table_has_the_default_plan() {
-        assert!(PlanTable::built_in().get(DEFAULT_PLAN).is_some());
-    }
-
-    #[test]
-    fn every_mistake_is_reported_at_once() {
-        let table = r#"{"plans": {"A!": {"limits": []}, "b": {"priority": -1, "limits": []}, "c": {"limits": [
-            {"name": "x", "kind": "window", "limit": 0, "window": "0s"},
-            {"name": "x", "kind": "parallel", "limit": 1e3},
-            {"name": "y", "kind": "bucket"},
-            {"name": "z", "kind": "parallel", "limit": 1, "burst": 2},
-            {"name": "x", "kind": "parallel", "limit": 1}]}}}"#;
-        let at: Vec<_> = PlanTable::parse(table).unwrap_err().into_iter().map(|mistake| mistake.at).collect();
-        assert_eq!(
-            at,
-            [
-                "plans.A!",
-                "plans.b.priority",
-                "plans.c.limits[0].limit",
-                "plans.c.limits[0].window",
-                "plans.c.limits[1].limit",
-                "plans.c.limits[2].kind",
-                "plans.c.limits[3]",
-            ]
-        );
-    }
-
-    #[test]
-    fn duplicate_names_and_absurd_windows_are_mistakes() {
-        for (window, good) in
-            [("1ms", true), ("31d", true), ("100000d", false), ("1y", false), ("1.5s", false), ("", false)]
-        {
-            let table = format!(
-                r#"{{"plans":{{"a":{{"limits":[{{"name":"w","kind":"window","limit":1,"window":"{window}"}}]}}}}}}"#
-            );
-            assert_eq!(PlanTable::parse(&table).is_ok(), good, "{window}");
-        }
-        let twice = r#"{"plans":{"a":{"limits":[{"name":"p","kind":"parallel","limit":1},{"name":"p","kind":"parallel","limit":2}]}}}"#;
-        assert_eq!(PlanTable::parse(twice).unwrap_err()[0].at, "plans.a.limits[1].name");
-    }
-}

@@ -8,58 +8,33 @@
 //! After draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit-Policy`, `RateLimit`) and OpenAI's published headers.
 
 use crate::Millis;
-use serde::{Deserialize, Serialize};
+use crate::header;
+use crate::plan::Unit;
+use crate::standing::{Standing, StandingKind};
 use std::fmt::Write;
 
-/// One limit of a plan, as it stands for one account at one time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
-    /// The limit's name.
-    pub limit: String,
-    /// What kind it is.
-    pub kind: StandingKind,
-    /// The most that it lets through.
-    pub quota: u32,
-    /// What counts now.
-    pub used: u32,
-    /// When the first of what counts stops counting; absent if nothing does.
-    pub more_at: Option<Millis>,
-    /// When the last of what counts stops counting; absent if nothing does.
-    pub whole_at: Option<Millis>,
-}
-
-/// What kind of limit it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StandingKind {
-    /// Requests in any span of this many milliseconds.
-    Window(u64),
-    /// Requests at once.
-    Parallel,
-}
-
-impl Standing {
-    /// What is left. Nothing, where a plan was made stricter than what counts.
-    pub const fn remaining(&self) -> u32 {
-        self.quota.saturating_sub(self.used)
-    }
-}
-
-/// The headers that tell these standings at `now`. None for a plan without limits.
+/// The headers that tell these standings at `now`. Limits that are only watched are not told; none for a plan without
+/// others.
 pub fn headers(standings: &[Standing], now: Millis) -> Vec<(&'static str, String)> {
-    if standings.is_empty() {
+    let told: Vec<&Standing> = standings.iter().filter(|standing| standing.shadowed.is_none()).collect();
+    if told.is_empty() {
         return Vec::new();
     }
     let mut headers = vec![
-        (crate::header::RATELIMIT_POLICY, list(standings, policy)),
-        (crate::header::RATELIMIT, list(standings, |item, standing| state(item, standing, now))),
+        (header::RATELIMIT_POLICY, list(&told, policy)),
+        (header::RATELIMIT, list(&told, |item, standing| state(item, standing, now))),
     ];
-    let windows = standings.iter().filter(|standing| matches!(standing.kind, StandingKind::Window(_)));
-    // OpenAI's headers know one window of requests: the one that will refuse first.
-    if let Some(tightest) = windows.min_by_key(|standing| (standing.remaining(), standing.quota)) {
-        let whole = tightest.whole_at.unwrap_or(now).saturating_sub(now);
-        headers.push((crate::header::LIMIT_REQUESTS, tightest.quota.to_string()));
-        headers.push((crate::header::REMAINING_REQUESTS, tightest.remaining().to_string()));
-        headers.push((crate::header::RESET_REQUESTS, go_duration(whole)));
+    const REQUESTS: [&str; 3] = [header::LIMIT_REQUESTS, header::REMAINING_REQUESTS, header::RESET_REQUESTS];
+    const TOKENS: [&str; 3] = [header::LIMIT_TOKENS, header::REMAINING_TOKENS, header::RESET_TOKENS];
+    for (unit, [limit, remaining, reset]) in [(Unit::Requests, REQUESTS), (Unit::Tokens, TOKENS)] {
+        let logs = told.iter().filter(|told| told.unit == unit && told.kind != StandingKind::Parallel);
+        // OpenAI's headers know one limit of each unit: the one that will refuse first.
+        if let Some(tightest) = logs.min_by_key(|standing| (standing.remaining(), standing.quota)) {
+            let whole = tightest.whole_at.unwrap_or(now).saturating_sub(now);
+            headers.push((limit, tightest.quota.to_string()));
+            headers.push((remaining, tightest.remaining().to_string()));
+            headers.push((reset, go_duration(whole)));
+        }
     }
     headers
 }
@@ -81,7 +56,7 @@ pub fn go_duration(ms: u64) -> String {
     text + seconds.trim_end_matches('0').trim_end_matches('.') + "s"
 }
 
-fn list(standings: &[Standing], item: impl Fn(&mut String, &Standing)) -> String {
+fn list(standings: &[&Standing], item: impl Fn(&mut String, &Standing)) -> String {
     let mut text = String::new();
     for standing in standings {
         if !text.is_empty() {
@@ -93,20 +68,27 @@ fn list(standings: &[Standing], item: impl Fn(&mut String, &Standing)) -> String
 }
 
 /// `"minute";q=60;w=60`, and `"parallel";q=2;qu="concurrent-requests"`. A window in milliseconds is rounded up: the draft
-/// knows whole seconds, and a caller that believes in a longer window is not refused for it.
+/// knows whole seconds, and a caller that believes in a longer window is not refused for it. A bucket's window is the time
+/// in which it fills. The draft registers no unit for tokens or cost; these are ours.
 fn policy(text: &mut String, standing: &Standing) {
-    let _ = match standing.kind {
-        StandingKind::Window(ms) => write!(text, "\"{}\";q={};w={}", standing.limit, standing.quota, ms.div_ceil(1000)),
-        StandingKind::Parallel => {
-            write!(text, "\"{}\";q={};qu=\"concurrent-requests\"", standing.limit, standing.quota)
-        }
+    let _ = write!(text, "\"{}\";q={}", standing.limit, standing.quota);
+    if let StandingKind::Window(ms) | StandingKind::Bucket(ms) = standing.kind {
+        let _ = write!(text, ";w={}", ms.div_ceil(1000));
+    }
+    let unit = match (standing.kind, standing.unit) {
+        (StandingKind::Parallel, _) => "concurrent-requests",
+        (_, Unit::Tokens) => "tokens",
+        (_, Unit::Cost) => "cost",
+        // The draft's default.
+        (_, Unit::Requests) => return,
     };
+    let _ = write!(text, ";qu=\"{unit}\"");
 }
 
 /// `"minute";r=12;t=9`. A lease's end is not told: a place most likely comes free much sooner.
 fn state(text: &mut String, standing: &Standing, now: Millis) {
     let _ = write!(text, "\"{}\";r={}", standing.limit, standing.remaining());
-    if let (StandingKind::Window(_), Some(at)) = (standing.kind, standing.more_at) {
+    if let (StandingKind::Window(_) | StandingKind::Bucket(_), Some(at)) = (standing.kind, standing.more_at) {
         let _ = write!(text, ";t={}", at.saturating_sub(now).div_ceil(1000));
     }
 }
@@ -133,25 +115,41 @@ mod tests {
 
     #[test]
     fn both_languages_tell_the_same_standing() {
-        let standing = |limit: &str, kind, quota, used, more_at, whole_at| Standing {
+        let standing = |limit: &str, kind, unit, quota, used, more_at, whole_at| Standing {
             limit: limit.into(),
             kind,
+            unit,
+            per: crate::plan::Per::Account,
             quota,
             used,
             more_at,
             whole_at,
+            shadowed: None,
+        };
+        let requests = Unit::Requests;
+        let watched = Standing {
+            shadowed: Some(3),
+            ..standing("watched", StandingKind::Window(1_000), requests, 1, 1, Some(1_500), Some(1_500))
         };
         let standings = [
-            standing("second", StandingKind::Window(500), 5, 0, None, None),
-            standing("minute", StandingKind::Window(60_000), 60, 58, Some(1_001), Some(49_200)),
-            standing("parallel", StandingKind::Parallel, 2, 1, Some(9_000), Some(9_000)),
+            standing("second", StandingKind::Window(500), requests, 5, 0, None, None),
+            standing("minute", StandingKind::Window(60_000), requests, 60, 58, Some(1_001), Some(49_200)),
+            watched,
+            standing("burst", StandingKind::Bucket(30_000), Unit::Tokens, 900, 400, Some(1_033), Some(14_334)),
+            standing("parallel", StandingKind::Parallel, requests, 2, 1, Some(9_000), Some(9_000)),
         ];
         let expected = [
-            ("ratelimit-policy", r#""second";q=5;w=1, "minute";q=60;w=60, "parallel";q=2;qu="concurrent-requests""#),
-            ("ratelimit", r#""second";r=5, "minute";r=2;t=1, "parallel";r=1"#),
+            (
+                "ratelimit-policy",
+                r#""second";q=5;w=1, "minute";q=60;w=60, "burst";q=900;w=30;qu="tokens", "parallel";q=2;qu="concurrent-requests""#,
+            ),
+            ("ratelimit", r#""second";r=5, "minute";r=2;t=1, "burst";r=500;t=1, "parallel";r=1"#),
             ("x-ratelimit-limit-requests", "60"),
             ("x-ratelimit-remaining-requests", "2"),
             ("x-ratelimit-reset-requests", "48.2s"),
+            ("x-ratelimit-limit-tokens", "900"),
+            ("x-ratelimit-remaining-tokens", "500"),
+            ("x-ratelimit-reset-tokens", "13.334s"),
         ];
         let found = headers(&standings, 1_000);
         assert_eq!(found.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>(), expected);

@@ -27,6 +27,8 @@ pub enum Reason {
     InvalidGrant,
     /// The account's plan does not allow this.
     NotAllowed,
+    /// The key or its account is disabled.
+    Disabled,
     /// No such path.
     NotFound,
     /// The path exists, with other methods.
@@ -47,8 +49,19 @@ pub enum Reason {
     UnsupportedParameter,
     /// Prompt and `max_tokens` do not fit the model's context.
     ContextLengthExceeded,
-    /// A window is full: too many requests in a span of time.
+    /// The origin counted more tokens than its grant holds; it says how many, and the edge asks its Gate again. No caller
+    /// sees it.
+    GrantTooSmall,
+    /// What was to be replaced has changed meanwhile, on admin routes.
+    PreconditionFailed,
+    /// A change does not say what it is to replace, on admin routes.
+    PreconditionRequired,
+    /// A window or a bucket is full: too much in a span of time.
     RateLimited,
+    /// The request alone asks for more than a limit ever lets through.
+    NeverFits,
+    /// The flood shield: too many requests from one address.
+    Flooding,
     /// Too many requests of this account at once.
     ParallelLimited,
     /// All slots and all places in the queue are taken.
@@ -104,6 +117,7 @@ impl Reason {
         Self::InvalidAdminToken,
         Self::InvalidGrant,
         Self::NotAllowed,
+        Self::Disabled,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::ModelNotFound,
@@ -114,7 +128,12 @@ impl Reason {
         Self::InvalidRequest,
         Self::UnsupportedParameter,
         Self::ContextLengthExceeded,
+        Self::GrantTooSmall,
+        Self::PreconditionFailed,
+        Self::PreconditionRequired,
         Self::RateLimited,
+        Self::NeverFits,
+        Self::Flooding,
         Self::ParallelLimited,
         Self::Overloaded,
         Self::QueueTimeout,
@@ -141,6 +160,7 @@ impl Reason {
             Self::InvalidAdminToken => row(401, "invalid_request_error", "invalid_admin_token", No),
             Self::InvalidGrant => row(401, "invalid_request_error", "invalid_grant", No),
             Self::NotAllowed => row(403, "permission_error", "not_allowed", No),
+            Self::Disabled => row(403, "permission_error", "disabled", No),
             Self::NotFound => row(404, "invalid_request_error", "not_found", No),
             Self::MethodNotAllowed => row(405, "invalid_request_error", "method_not_allowed", No),
             Self::ModelNotFound => row(404, "invalid_request_error", "model_not_found", No),
@@ -151,7 +171,12 @@ impl Reason {
             Self::InvalidRequest => row(400, "invalid_request_error", "invalid_request", No),
             Self::UnsupportedParameter => row(422, "invalid_request_error", "unsupported_parameter", No),
             Self::ContextLengthExceeded => row(400, "invalid_request_error", "context_length_exceeded", No),
+            Self::GrantTooSmall => row(409, "invalid_request_error", "grant_too_small", No),
+            Self::PreconditionFailed => row(412, "invalid_request_error", "precondition_failed", No),
+            Self::PreconditionRequired => row(428, "invalid_request_error", "precondition_required", No),
             Self::RateLimited => row(429, "rate_limit_error", "rate_limit_exceeded", Yes),
+            Self::NeverFits => row(429, "rate_limit_error", "request_exceeds_limit", No),
+            Self::Flooding => row(429, "rate_limit_error", "too_many_requests", Yes),
             Self::ParallelLimited => row(429, "rate_limit_error", "parallel_limit_exceeded", Yes),
             Self::Overloaded => row(503, "server_error", "server_is_overloaded", Yes),
             Self::QueueTimeout => row(503, "server_error", "queue_timeout", Yes),
@@ -186,6 +211,7 @@ impl Reason {
                 | Self::Draining
                 | Self::ModelLoading
                 | Self::OriginFailed
+                | Self::GrantTooSmall
                 | Self::Internal
         )
     }
@@ -202,6 +228,7 @@ impl Reason {
                 | Self::InvalidAdminToken
                 | Self::NotFound
                 | Self::MethodNotAllowed
+                | Self::GrantTooSmall
                 | Self::Misconfigured
         )
     }

@@ -2,14 +2,17 @@
 //! one before it, which takes three to four bytes an entry.
 
 use crate::Millis;
-use crate::gate::{GateState, Mark, Totals};
+use crate::bucket::Bucket;
+use crate::count::{Counts, Log, LogKind, Scope};
+use crate::gate::{ClosedMark, GateState, Totals};
 use crate::id::RequestId;
-use crate::lease::{Counted, Lease};
+use crate::lease::{Counted, Lease, Metered};
+use crate::plan::Unit;
 use crate::window::{Entry, Window};
 use serde::{Deserialize, Serialize};
 
 /// The version this code writes. It reads this one and refuses others: a newer Gate's state is not to be guessed at.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Why a row is not a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,18 +28,33 @@ pub enum StateError {
 #[derive(Serialize, Deserialize)]
 struct Packed {
     last_now: u64,
+    /// The names of limits, which logs and leases then give by their place.
+    names: Vec<String>,
     windows: Vec<PackedWindow>,
+    buckets: Vec<PackedBucket>,
     leases: Vec<PackedLease>,
-    closed: Vec<(u64, Mark)>,
+    closed: Vec<(u64, ClosedMark)>,
     totals: Totals,
+    shadowed: Vec<(String, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct PackedWindow {
-    limit: String,
+    limit: u32,
+    unit: Unit,
+    scope: Scope,
+    longest: u64,
     gone: u64,
     /// Distances in time, the first one from `gone`, and amounts.
     entries: Vec<(u64, u32)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PackedBucket {
+    limit: u32,
+    unit: Unit,
+    scope: Scope,
+    bucket: Bucket,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -44,21 +62,49 @@ struct PackedLease {
     request: RequestId,
     at: u64,
     lasts: u64,
-    counted: Vec<Counted>,
+    metered: Option<Metered>,
+    counted: Vec<PackedCounted>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PackedCounted {
+    limit: u32,
+    unit: Unit,
+    log: Option<LogKind>,
+    scope: Scope,
+    /// From the lease's own time: a merged log may stand a little ahead.
+    after: u64,
+    amount: u32,
 }
 
 /// Packs a state.
 pub fn encode(state: &GateState) -> Vec<u8> {
-    let windows = state
-        .windows
-        .iter()
-        .filter(|(_, window)| !window.is_empty())
-        .map(|(name, window)| PackedWindow {
-            limit: name.clone(),
-            gone: window.gone(),
-            entries: deltas(window.gone(), window.entries().map(|entry| (entry.at, entry.amount))),
-        })
-        .collect();
+    let mut names = Names::default();
+    let (mut windows, mut buckets) = (Vec::new(), Vec::new());
+    for ((limit, unit, _), scope, log) in state.counts.iter() {
+        let (limit, unit) = (names.place(limit), *unit);
+        match log {
+            // An empty log is as good as none.
+            Log::Window(window, _) if window.is_empty() => {}
+            Log::Window(window, longest) => windows.push(PackedWindow {
+                limit,
+                unit,
+                scope,
+                longest: *longest,
+                gone: window.gone(),
+                entries: deltas(window.gone(), window.entries().map(|entry| (entry.at, entry.amount))),
+            }),
+            Log::Bucket(bucket) => buckets.push(PackedBucket { limit, unit, scope, bucket: bucket.clone() }),
+        }
+    }
+    let mut counted = |lease: &Lease, counted: &Counted| PackedCounted {
+        limit: names.place(&counted.limit),
+        unit: counted.unit,
+        log: counted.log,
+        scope: counted.scope,
+        after: counted.at.saturating_sub(lease.at),
+        amount: counted.amount,
+    };
     let leases = state
         .leases
         .iter()
@@ -66,15 +112,19 @@ pub fn encode(state: &GateState) -> Vec<u8> {
             request: lease.request,
             at: lease.at,
             lasts: lease.deadline.saturating_sub(lease.at),
-            counted: lease.counted.clone(),
+            metered: lease.metered,
+            counted: lease.counted.iter().map(|one| counted(lease, one)).collect(),
         })
         .collect();
     let packed = Packed {
         last_now: state.last_now,
+        names: names.0,
         windows,
+        buckets,
         leases,
         closed: deltas(0, state.closed.iter().copied()),
         totals: state.totals,
+        shadowed: state.shadowed.iter().map(|(limit, count)| (limit.clone(), *count)).collect(),
     };
     postcard::to_extend(&packed, vec![VERSION]).expect("writing to a Vec does not fail")
 }
@@ -86,26 +136,63 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
         return Err(StateError::Version(*version));
     }
     let packed: Packed = postcard::from_bytes(packed).map_err(|_| StateError::Damaged)?;
-    let mut state = GateState { last_now: packed.last_now, totals: packed.totals, ..GateState::default() };
-    for packed in packed.windows {
-        let entries = times(packed.gone, packed.entries).into_iter().map(|(at, amount)| Entry { at, amount });
-        let window = Window::from_parts(packed.gone, entries).ok_or(StateError::Damaged)?;
-        if state.windows.insert(packed.limit, window).is_some() {
+    let name = |place: u32| packed.names.get(place as usize).cloned().ok_or(StateError::Damaged);
+    let mut counts = Counts::default();
+    for window in packed.windows {
+        let entries = times(window.gone, window.entries).into_iter().map(|(at, amount)| Entry { at, amount });
+        let log = Window::from_parts(window.gone, entries).ok_or(StateError::Damaged)?;
+        let key = (name(window.limit)?, window.unit, LogKind::Window);
+        if !counts.insert(key, window.scope, Log::Window(log, window.longest)) {
             return Err(StateError::Damaged);
         }
     }
-    state.leases = packed
-        .leases
-        .into_iter()
-        .map(|lease| Lease {
+    for bucket in packed.buckets {
+        let key = (name(bucket.limit)?, bucket.unit, LogKind::Bucket);
+        if !bucket.bucket.is_sound() || !counts.insert(key, bucket.scope, Log::Bucket(bucket.bucket)) {
+            return Err(StateError::Damaged);
+        }
+    }
+    let counted = |at: u64, one: PackedCounted| {
+        Ok(Counted {
+            limit: name(one.limit)?,
+            unit: one.unit,
+            log: one.log,
+            scope: one.scope,
+            at: at.saturating_add(one.after),
+            amount: one.amount,
+        })
+    };
+    let lease = |lease: PackedLease| {
+        Ok(Lease {
             request: lease.request,
             at: lease.at,
             deadline: lease.at.saturating_add(lease.lasts),
-            counted: lease.counted,
+            metered: lease.metered,
+            counted: lease.counted.into_iter().map(|one| counted(lease.at, one)).collect::<Result<_, _>>()?,
         })
-        .collect();
-    state.closed = times(0, packed.closed).into();
-    Ok(state)
+    };
+    Ok(GateState {
+        last_now: packed.last_now,
+        counts,
+        leases: packed.leases.into_iter().map(lease).collect::<Result<_, _>>()?,
+        closed: times(0, packed.closed).into(),
+        totals: packed.totals,
+        shadowed: packed.shadowed.into_iter().collect(),
+    })
+}
+
+/// Each name once.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl Names {
+    fn place(&mut self, name: &str) -> u32 {
+        let place = self.0.iter().position(|other| other == name).unwrap_or_else(|| {
+            self.0.push(name.to_owned());
+            self.0.len() - 1
+        });
+        u32::try_from(place).expect("an account has a few limits, not four thousand million")
+    }
 }
 
 fn deltas<T>(start: Millis, entries: impl Iterator<Item = (Millis, T)>) -> Vec<(u64, T)> {

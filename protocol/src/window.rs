@@ -34,10 +34,12 @@ pub struct Window {
     /// What was counted at or before this time is not in the log (any more). Without it a late refund, whose own entry has
     /// left, would take from somebody else's.
     gone: Millis,
+    /// What all entries sum to: most decisions need no more of the log than this and its oldest entry.
+    sum: u64,
 }
 
 /// What was counted at one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Entry {
     /// When.
     pub at: Millis,
@@ -48,12 +50,13 @@ pub struct Entry {
 impl Window {
     /// An empty log that begins at `now`: nothing from before can be refunded in it.
     pub fn starting(now: Millis) -> Self {
-        Self { entries: VecDeque::new(), gone: now.saturating_sub(1) }
+        Self { entries: VecDeque::new(), gone: now.saturating_sub(1), sum: 0 }
     }
 
     /// What counts at `now`.
     pub fn used(&self, now: Millis, window: u64) -> u64 {
-        self.live(now, window).map(|entry| u64::from(entry.amount)).sum()
+        let over = self.entries.iter().take_while(|entry| entry.at.saturating_add(window) <= now);
+        self.sum - over.map(|entry| u64::from(entry.amount)).sum::<u64>()
     }
 
     /// When the first and the last of what counts at `now` stop counting; `None` if nothing counts.
@@ -86,16 +89,27 @@ impl Window {
     /// Counts `amount` at `now` and returns the time under which it is kept; settling needs it. Drops what no longer
     /// counts. An amount of 0 leaves no entry.
     pub fn add(&mut self, now: Millis, window: u64, amount: u32) -> Millis {
+        self.add_within(now, window, amount, EXACT_ENTRIES)
+    }
+
+    /// [`Self::add`] to a log that is exact up to `exact` entries only, for accounts that have very many logs.
+    pub fn add_within(&mut self, now: Millis, window: u64, amount: u32, exact: usize) -> Millis {
         self.drop_expired(now, window);
-        if self.entries.len() >= EXACT_ENTRIES {
+        if self.entries.len() >= exact {
             self.merge(window);
         }
         // A merged entry may stand up to 1/256 of the window ahead; staying behind it would break the order.
         let at = self.entries.back().map_or(now, |last| last.at.max(now));
-        if amount > 0 {
-            match self.entries.back_mut() {
-                Some(last) if last.at == at => last.amount = last.amount.saturating_add(amount),
-                _ => self.entries.push_back(Entry { at, amount }),
+        match self.entries.back_mut() {
+            _ if amount == 0 => {}
+            Some(last) if last.at == at => {
+                self.sum -= u64::from(last.amount);
+                last.amount = last.amount.saturating_add(amount);
+                self.sum += u64::from(last.amount);
+            }
+            _ => {
+                self.entries.push_back(Entry { at, amount });
+                self.sum += u64::from(amount);
             }
         }
         at
@@ -109,6 +123,7 @@ impl Window {
         // Merging only ever moves an entry later, into the next one: the first entry at or after `at` holds it.
         let index = self.entries.partition_point(|entry| entry.at < at);
         if let Some(entry) = self.entries.get_mut(index) {
+            self.sum -= u64::from(entry.amount.min(amount));
             entry.amount = entry.amount.saturating_sub(amount);
             if entry.amount == 0 {
                 self.entries.remove(index);
@@ -120,6 +135,7 @@ impl Window {
     pub fn drop_expired(&mut self, now: Millis, window: u64) {
         while let Some(entry) = self.entries.front().filter(|entry| entry.at.saturating_add(window) <= now) {
             self.gone = self.gone.max(entry.at);
+            self.sum -= u64::from(entry.amount);
             self.entries.pop_front();
         }
     }
@@ -127,6 +143,11 @@ impl Window {
     /// The entries, oldest first.
     pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         self.entries.iter().copied()
+    }
+
+    /// How many entries it keeps.
+    pub fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// Whether nothing is kept.
@@ -145,7 +166,12 @@ impl Window {
         let entries: VecDeque<_> = entries.into_iter().collect();
         let ascending = entries.iter().zip(entries.iter().skip(1)).all(|(a, b)| a.at < b.at);
         let first_is_kept = entries.front().is_some_and(|first| first.at > gone);
-        (first_is_kept && ascending && entries.iter().all(|entry| entry.amount > 0)).then_some(Self { entries, gone })
+        let sum = entries.iter().map(|entry| u64::from(entry.amount)).sum();
+        (first_is_kept && ascending && entries.iter().all(|entry| entry.amount > 0)).then_some(Self {
+            entries,
+            gone,
+            sum,
+        })
     }
 
     fn live(&self, now: Millis, window: u64) -> impl Iterator<Item = &Entry> {
@@ -163,5 +189,7 @@ impl Window {
             }
         }
         self.entries = merged;
+        // Amounts saturate, so the sum may have become smaller.
+        self.sum = self.entries.iter().map(|entry| u64::from(entry.amount)).sum();
     }
 }

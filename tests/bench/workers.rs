@@ -32,7 +32,7 @@ impl Sluice {
     /// Starts it with two plans: one that admits all of the load, and one that admits one request an hour.
     pub(crate) fn start(origin: SocketAddr) -> Self {
         let window = |limit: u32| json!({"name": "window", "kind": "window", "limit": limit, "window": "1h"});
-        let parallel = json!({"name": "parallel", "kind": "parallel", "limit": 10_000});
+        let parallel = json!({"name": "parallel", "kind": "parallel", "limit": 2_000});
         let plans =
             json!({"plans": {"open": {"limits": [window(1_000_000), parallel]}, "spent": {"limits": [window(1)]}}});
         let settings = [

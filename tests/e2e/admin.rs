@@ -92,7 +92,7 @@ fn what_is_misspelt_is_refused_by_name() {
     }
     let known = format!("{KEYS}/{}", stack.key().id);
     let answer = send(&stack, "POST", &known, &admin, b"").refused(Reason::MethodNotAllowed);
-    assert_eq!(answer.header("allow"), Some("GET, DELETE"));
+    assert_eq!(answer.header("allow"), Some("GET, PATCH, DELETE"));
     for id in ["key_", "x", "key_0123456789abcdef01234567", "key_0123456789ABCDEF01234567", "..%2f..", ""] {
         send(&stack, "GET", &format!("{KEYS}/{id}"), &admin, b"").refused(Reason::KeyNotFound);
         send(&stack, "DELETE", &format!("{KEYS}/{id}"), &admin, b"").refused(Reason::KeyNotFound);

@@ -219,6 +219,8 @@ fn claims(number: u8, body: &str) -> GrantClaims {
         plan: "plan".into(),
         pri: 1,
         tok: 0,
+        max: 0,
+        inp: 0,
         exp: now_ms() / 1000 + 60,
         bh: body_hash(body.as_bytes()),
     }

@@ -194,7 +194,7 @@ impl Edge {
     }
 }
 
-/// A good grant for a body: one minute, no token limit, a new id.
+/// A good grant for a body: one minute, no limit of tokens, a new id.
 pub(crate) fn claims(body: &[u8]) -> GrantClaims {
     let mut id = [0; 16];
     getrandom::fill(&mut id).unwrap();
@@ -205,6 +205,8 @@ pub(crate) fn claims(body: &[u8]) -> GrantClaims {
         plan: "vip".into(),
         pri: 0,
         tok: 0,
+        max: 0,
+        inp: 0,
         exp: now_s() + 60,
         bh: body_hash(body),
     }

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test's helper cannot do fails the test")]
 
+mod allowances;
 mod candle;
 mod failures;
 mod grants;

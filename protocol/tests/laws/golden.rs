@@ -1,24 +1,31 @@
 //! Every shape that crosses a wire has a golden file. `SLUICE_BLESS=1 cargo test -p sluice-protocol` rewrites them; the diff
 //! is then reviewed like any other, because somebody else's program reads these.
 
+use crate::oracle::{facts, rules};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sluice_protocol::admin::{CreatedKey, DeletedKey, KeyEntry, KeyList, KeyView, RegistryAnswer, RegistryCall};
+use sluice_protocol::account::Account;
+use sluice_protocol::admin::{
+    AccountView, CreatedKey, DeletedKey, KeyEntry, KeyList, KeyView, RegistryAnswer, RegistryCall,
+};
+use sluice_protocol::bucket::Refill;
 use sluice_protocol::capacity::Capacity;
 use sluice_protocol::chat::{
     ChatChunk, ChatCompletion, Choice, ChunkChoice, Delta, FinishReason, Message, ModelEntry, ModelList, Role, Usage,
 };
-use sluice_protocol::gate::{GateState, Outcome, Refused, RefusedKind, Totals};
+use sluice_protocol::gate::{Outcome, Passes, Refused, RefusedKind, Totals};
 use sluice_protocol::gate_call::{
-    self, Admission, Answer, Call, Caller, CallerDescription, KeyDescription, KeyRecord, StorageCounters,
+    self, AccountChange, AccountDescription, Admission, Answer, Ask, Call, Caller, CallerDescription, Envelope,
+    Forbidden, KeyChange, KeyDescription, KeyRecord, Settings, StorageCounters,
 };
 use sluice_protocol::grant::{GrantClaims, body_hash};
 use sluice_protocol::id::{AccountId, KeyId, RequestId, hex};
-use sluice_protocol::key::{ApiKey, Peppers};
+use sluice_protocol::key::{ApiKey, Peppers, SecretHash};
 use sluice_protocol::own::OwnKey;
-use sluice_protocol::plan::{Limit, LimitKind, Plan};
-use sluice_protocol::ratelimit::{Standing, StandingKind};
+use sluice_protocol::plan::{Endpoint, Limit, LimitKind, Per, TableVersion, Unit};
+use sluice_protocol::principal::{self, Mark};
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
+use sluice_protocol::standing::{Standing, StandingKind};
 use sluice_protocol::state;
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -54,10 +61,29 @@ fn entry() -> KeyEntry {
 
 const STORAGE: StorageCounters = StorageCounters { calls: 3, rows_read: 2, rows_written: 1 };
 
+const USED: Totals = Totals { served: 5, prompt_tokens: 60, completion_tokens: 15, cost: 120 };
+
+fn record(secret_hash: SecretHash) -> KeyRecord {
+    let own = LimitKind::Bucket { unit: Unit::Cost, capacity: 500, refill: Refill { amount: 2, every_ms: 1_500 } };
+    KeyRecord {
+        key: [0xb2; 4],
+        secret_hash,
+        name: "laptop".into(),
+        plan: "registered".into(),
+        created_at: 1_790_000_000_000,
+        disabled: true,
+        overrides: [("minute".into(), 90)].into(),
+        limits: vec![Limit { per: Per::Key, ..Limit::new("own", own) }],
+    }
+}
+
 fn standings() -> Vec<Standing> {
     let standing = |limit: &str, kind, quota, used, ends: Option<u64>| Standing {
         limit: limit.into(),
         kind,
+        unit: if limit == "tokens" { Unit::Tokens } else { Unit::Requests },
+        per: if limit == "tokens" { Per::Model } else { Per::Account },
+        shadowed: (limit == "watched").then_some(7),
         quota,
         used,
         more_at: ends.map(|end| 1_790_000_000_000 + end),
@@ -66,6 +92,8 @@ fn standings() -> Vec<Standing> {
     vec![
         standing("minute", StandingKind::Window(60_000), 60, 2, Some(9_000)),
         standing("day", StandingKind::Window(86_400_000), 200, 0, None),
+        standing("tokens", StandingKind::Bucket(30_000), 4_000, 1_024, Some(10)),
+        standing("watched", StandingKind::Window(1_000), 1, 1, Some(900)),
         standing("parallel", StandingKind::Parallel, 2, 1, Some(600_000)),
     ]
 }
@@ -76,7 +104,7 @@ fn described() -> CallerDescription {
         plan: "registered".into(),
         standings: standings(),
         live_leases: 1,
-        used: Totals { served: 5, prompt_tokens: 60, completion_tokens: 15 },
+        used: USED,
         passes_at: Some(1_790_000_000_250),
         now: 1_790_000_000_000,
     }
@@ -84,7 +112,8 @@ fn described() -> CallerDescription {
 
 #[test]
 fn the_json_of_the_public_api() {
-    json("own_key", &OwnKey::new(key_id(), described()));
+    let account = principal::Account::of_key(key_id().account);
+    json("own_key", &OwnKey::new(&account, Some(key_id().key), described()));
     let refusal = Refusal::new(Reason::InvalidRequest, "`max_tokens` must be a whole number.").with_param("max_tokens");
     json::<ErrorBody>("error", &refusal.body());
     let usage = Usage::new(12, 3);
@@ -155,8 +184,13 @@ fn the_json_of_the_admin_api() {
         },
     );
     json("admin_key_list", &KeyList { data: vec![entry()], next: Some(key_id()), storage: STORAGE });
-    let used = Totals { served: 5, prompt_tokens: 60, completion_tokens: 15 };
-    json("admin_key", &KeyView { key: entry(), live_leases: 1, used, storage: STORAGE });
+    let record = record(minted.secret_hash());
+    let described = KeyDescription { record, live_leases: 1, used: USED, storage: STORAGE };
+    json("admin_key", &KeyView::new(key_id(), described));
+    let settings = Settings { disabled: false, plan: Some("vip".into()), overrides: [("minute".into(), 600)].into() };
+    let described =
+        AccountDescription { settings, keys: vec![key_id().key], live_leases: 1, used: USED, storage: STORAGE };
+    json("admin_account", &AccountView::new(&principal::Account::of_key(key_id().account), described));
     json("admin_deleted_key", &DeletedKey { id: key_id(), deleted: true });
 }
 
@@ -170,7 +204,9 @@ fn the_claims_of_a_grant() {
             acc: key_id().account.to_string(),
             plan: "registered".into(),
             pri: 1,
-            tok: 0,
+            tok: 1_280,
+            max: 1_024,
+            inp: 0,
             exp: 1_790_000_600,
             bh: body_hash(b"{}"),
         },
@@ -183,55 +219,87 @@ fn the_messages_to_and_from_a_gate() {
     let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
     let minted = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]);
     let secret_hash = minted.secret_hash();
-    let caller = Caller { key: [0xb2; 4], secret_hash };
+    let caller = Caller::Key { key: [0xb2; 4], secret_hash };
     let request = RequestId([7; 16]);
+    let ask = Ask {
+        caller: caller.clone(),
+        request,
+        endpoint: Endpoint::Chat,
+        model: "tiny".into(),
+        session: Some(Mark::of("session")),
+        user: None,
+        body_bytes: 340,
+        prompt_tokens: 90,
+        prompt_is_counted: false,
+        max_tokens: Some(64),
+        thinking: true,
+        pressure: 50,
+        address: Some("2001:db8::1".parse().unwrap()),
+    };
+    let anonymous = Caller::Known { subject: Mark::default(), plan: "anonymous".into() };
+    let change =
+        KeyChange { disabled: Some(false), overrides: Some([("day".into(), 1)].into()), ..KeyChange::default() };
     let calls = vec![
-        Call::Admit { caller: caller.clone(), request },
-        Call::Identify { caller: caller.clone() },
+        Call::Admit(Box::new(ask)),
+        Call::Identify { caller: anonymous },
         Call::DescribeCaller { caller },
         Call::Settle { request, outcome: Outcome::Served(Some(Usage::new(12, 3))) },
         Call::Settle { request, outcome: Outcome::NotServed },
-        Call::PutKey(KeyRecord {
-            key: [0xb2; 4],
-            secret_hash,
-            name: "laptop".into(),
-            plan: "registered".into(),
-            created_at: 1_790_000_000_000,
-        }),
+        Call::PutKey(Box::new(record(secret_hash))),
+        Call::ChangeKey { key: [0xb2; 4], change: Box::new(change) },
         Call::DeleteKey { key: [0xb2; 4] },
         Call::DescribeKey { key: [0xb2; 4] },
+        Call::ChangeAccount(AccountChange { plan: Some(None), ..AccountChange::default() }),
+        Call::DescribeAccount,
     ];
-    let packed = gate_call::encode_calls(&calls);
-    assert_eq!(gate_call::decode_calls(&packed).unwrap(), calls);
+    let message = Envelope { account: "acct:a1a1a1a1a1a1a1a1".into(), table: TableVersion([9; 8]), calls };
+    let packed = gate_call::encode_envelope(&message);
+    assert_eq!(gate_call::decode_envelope(&packed).unwrap(), message);
 
     let standings = standings();
     let admission = Admission {
         plan: "registered".into(),
         priority: 1,
         deadline: 1_790_000_600_000,
+        tokens: 154,
+        max_tokens: 64,
+        max_prompt_tokens: 8_000,
         standings: standings.clone(),
+        shadowed: vec!["watched".into()],
         now: 1_790_000_000_000,
     };
-    let refused = |kind, at| Refused { limit: "minute".into(), kind, at };
+    let refused =
+        |kind, passes| Refused { limit: "minute".into(), kind, amount: 1, used: 60, passes, is_blanket: true };
+    let window = RefusedKind::Window { unit: Unit::Requests, limit: 60, window_ms: 60_000 };
     let answers = vec![
-        Answer::Admitted(admission.clone()),
-        Answer::Identified(admission),
+        Answer::Admitted(Box::new(admission.clone())),
+        Answer::Identified(Box::new(admission)),
         Answer::UnknownCaller,
+        Answer::Disabled,
+        Answer::NotAllowed(Forbidden::MaxTokens(4_096)),
         Answer::Limited {
             refused: vec![
-                refused(RefusedKind::Window { limit: 60, window_ms: 60_000 }, Some(1_790_000_001_000)),
-                refused(RefusedKind::Parallel { limit: 2 }, None),
+                refused(window, Passes::At(1_790_000_001_000)),
+                refused(RefusedKind::Bucket { unit: Unit::Tokens, capacity: 9 }, Passes::Never),
+                refused(RefusedKind::Parallel { limit: 2 }, Passes::LessFull),
             ],
             standings,
             now: 1_790_000_000_000,
         },
         Answer::UnknownPlan("gone".into()),
+        Answer::UnknownTable,
+        Answer::Unusable("no".into()),
         Answer::Closed,
         Answer::Done(true),
-        Answer::Key(Some(KeyDescription {
-            name: "laptop".into(),
-            plan: "registered".into(),
-            created_at: 1_790_000_000_000,
+        Answer::Key(Some(Box::new(KeyDescription {
+            record: record(secret_hash),
+            live_leases: 1,
+            used: Totals::default(),
+            storage: STORAGE,
+        }))),
+        Answer::Account(Box::new(AccountDescription {
+            settings: Settings::default(),
+            keys: vec![[0xb2; 4]],
             live_leases: 1,
             used: Totals::default(),
             storage: STORAGE,
@@ -240,64 +308,106 @@ fn the_messages_to_and_from_a_gate() {
     ];
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
-    golden("gate_messages.v1.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
+    golden("gate_messages.v2.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
 }
 
 /// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.
 #[test]
 fn the_rows_of_a_gate() {
-    let window = LimitKind::Window { limit: 9, window_ms: 60_000 };
-    let limits = vec![
-        Limit { name: "minute".into(), kind: window },
-        Limit { name: "parallel".into(), kind: LimitKind::Parallel { limit: 2 } },
+    let limits = [
+        Limit::new("minute", LimitKind::Window { unit: Unit::Requests, limit: 9, window_ms: 60_000 }),
+        Limit {
+            per: Per::Session,
+            ..Limit::new("tokens", LimitKind::Window { unit: Unit::Tokens, limit: 90, window_ms: 60_000 })
+        },
+        Limit {
+            shadow: true,
+            ..Limit::new(
+                "burst",
+                LimitKind::Bucket { unit: Unit::Cost, capacity: 1, refill: Refill { amount: 1, every_ms: 1_000 } },
+            )
+        },
+        Limit::new("parallel", LimitKind::Parallel { limit: 2 }),
     ];
-    let plan = Plan { name: "p".into(), limits, priority: 1, lease_ms: 600_000 };
-    let mut state = GateState::default();
+    let rules = rules(&limits);
+    let mut account = Account::default();
     for (id, at) in [(1, 1_790_000_000_000), (2, 1_790_000_000_250), (3, 1_790_000_000_250)] {
-        state.admit(&plan, RequestId([id; 16]), at);
+        let rate = sluice_protocol::cost::Rate { prompt_token: 1, ..Default::default() };
+        account.state.admit(&rules, 600_000, &sluice_protocol::ask::Facts { rate, ..facts(id) }, at);
     }
-    state.settle(RequestId([1; 16]), Outcome::Served(Some(Usage::new(12, 3))), 1_790_000_000_300);
-    let packed = state::encode(&state);
-    assert_eq!(state::decode(&packed).unwrap(), state);
+    account.state.settle(RequestId([1; 16]), Outcome::Served(Some(Usage::new(1, 3))), 1_790_000_000_300);
+    let packed = state::encode(&account.state);
+    assert_eq!(state::decode(&packed).unwrap(), account.state);
 
     let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
     let minted = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]);
-    let keys = vec![KeyRecord {
-        key: [0xb2; 4],
-        secret_hash: minted.secret_hash(),
-        name: "laptop".into(),
-        plan: "registered".into(),
-        created_at: 1_790_000_000_000,
-    }];
-    let packed_keys = gate_call::encode_keys(&keys);
-    assert_eq!(gate_call::decode_keys(&packed_keys).unwrap(), keys);
-    golden("gate_rows.v1.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_keys)));
+    let settings = Settings { disabled: true, plan: Some("vip".into()), overrides: [("minute".into(), 600)].into() };
+    let keys = vec![record(minted.secret_hash())];
+    let packed_keys = gate_call::encode_keys(&settings, &keys);
+    assert_eq!(gate_call::decode_keys(&packed_keys).unwrap(), (settings, keys));
+    golden("gate_rows.v2.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_keys)));
 }
 
 #[test]
 fn the_messages_to_and_from_the_registry() {
     json(
         "registry_calls",
-        &vec![RegistryCall::Put(entry()), RegistryCall::Remove(key_id()), RegistryCall::List(Some(key_id()))],
+        &vec![
+            RegistryCall::Put(entry()),
+            RegistryCall::Remove(key_id()),
+            RegistryCall::List(Some(key_id())),
+            RegistryCall::Plans { known: Some(TableVersion([9; 8])) },
+            RegistryCall::PlansOf(TableVersion([9; 8])),
+            RegistryCall::PutPlans { json: "{}".into(), replaces: None },
+        ],
     );
     let page = KeyList { data: vec![entry()], next: None, storage: STORAGE };
-    json("registry_answers", &vec![RegistryAnswer::Done(true), RegistryAnswer::Page(page)]);
+    let answers = vec![
+        RegistryAnswer::Done(true),
+        RegistryAnswer::Page(page),
+        RegistryAnswer::Plans(Some("{}".into())),
+        RegistryAnswer::Unchanged,
+        RegistryAnswer::OtherPlans(Some(TableVersion([9; 8]))),
+        RegistryAnswer::PlanInUse { plan: "vip".into(), key: key_id() },
+    ];
+    json("registry_answers", &answers);
 }
 
 /// What each refusal of a Gate says to the caller.
 #[test]
 fn the_refusals_of_a_gate() {
-    let window =
-        |at| Refused { limit: "minute".into(), kind: RefusedKind::Window { limit: 60, window_ms: 60_000 }, at };
-    let parallel = Refused { limit: "parallel".into(), kind: RefusedKind::Parallel { limit: 2 }, at: Some(900_000) };
+    let refused = |limit: &str, kind, amount, used, passes| Refused {
+        limit: limit.into(),
+        kind,
+        amount,
+        used,
+        passes,
+        is_blanket: false,
+    };
+    let minute = RefusedKind::Window { unit: Unit::Requests, limit: 60, window_ms: 60_000 };
+    let window = |at| refused("minute", minute, 1, 60, Passes::At(at));
+    let parallel = refused("parallel", RefusedKind::Parallel { limit: 2 }, 1, 2, Passes::At(900_000));
+    let tokens = RefusedKind::Window { unit: Unit::Tokens, limit: 1_000, window_ms: 60_000 };
+    let burst = RefusedKind::Bucket { unit: Unit::Cost, capacity: 900 };
+    let closed = RefusedKind::Window { unit: Unit::Requests, limit: 0, window_ms: 60_000 };
     let limited = |refused| Answer::Limited { refused, standings: Vec::new(), now: 1_000 };
     let lines: String = [
         Answer::UnknownCaller,
         Answer::UnknownPlan("gone".into()),
+        Answer::Disabled,
+        Answer::NotAllowed(Forbidden::Model),
+        Answer::NotAllowed(Forbidden::InputBytes(1_000)),
+        Answer::NotAllowed(Forbidden::MaxTokens(100)),
+        Answer::UnknownTable,
+        Answer::Unusable("There is no such limit.".into()),
         Answer::Closed,
-        limited(vec![window(Some(3_417))]),
+        limited(vec![window(3_417)]),
         limited(vec![parallel.clone()]),
-        limited(vec![window(Some(4_000)), parallel]),
+        limited(vec![window(4_000), parallel]),
+        limited(vec![refused("tokens", tokens, 300, 850, Passes::At(9_000))]),
+        limited(vec![refused("tokens", tokens, 1_300, 850, Passes::Never)]),
+        limited(vec![refused("burst", burst, 300, 850, Passes::LessFull)]),
+        limited(vec![refused("office", closed, 1, 0, Passes::At(3_601_000))]),
     ]
     .iter()
     .map(|answer| {

@@ -4,10 +4,13 @@
 // Helpers outside #[test] functions unwrap too: a panic is how a test says no.
 #![allow(clippy::unwrap_used)]
 
+mod account;
 mod chat;
 mod gate;
 mod golden;
 mod key;
+mod oracle;
+mod plan;
 mod sse;
 mod state;
 mod window;

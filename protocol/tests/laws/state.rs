@@ -1,20 +1,23 @@
 //! What is stored and sent: any bytes are safe to read, versions are kept apart, and a full log stays small.
 
+use crate::oracle::{facts, rules};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sluice_protocol::bucket::Refill;
 use sluice_protocol::gate::{Decision, GateState};
-use sluice_protocol::gate_call::{decode_answers, decode_calls, decode_keys};
-use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::{Limit, LimitKind, Plan};
+use sluice_protocol::gate_call::{decode_answers, decode_envelope, decode_keys};
+use sluice_protocol::plan::{Limit, LimitKind, Unit};
 use sluice_protocol::state::{self, StateError};
 
 fn full(entries: u32) -> GateState {
-    let limit = Limit { name: "w".into(), kind: LimitKind::Window { limit: entries, window_ms: 86_400_000 } };
-    let plan = Plan { name: "p".into(), limits: vec![limit], priority: 0, lease_ms: 5_000 };
+    let window = LimitKind::Window { unit: Unit::Requests, limit: entries, window_ms: 86_400_000 };
+    let bucket =
+        LimitKind::Bucket { unit: Unit::Tokens, capacity: 1_000_000, refill: Refill { amount: 1, every_ms: 60_000 } };
+    let limits = [Limit::new("w", window), Limit::new("b", bucket)];
     let mut state = GateState::default();
     for index in 0..entries {
         let now = 1_790_000_000_000 + u64::from(index) * 60_000;
-        assert!(matches!(state.admit(&plan, RequestId([index as u8; 16]), now), Decision::Admit { .. }));
+        assert!(matches!(state.admit(&rules(&limits), 5_000, &facts(index as u8), now), Decision::Admit(_)));
     }
     state
 }
@@ -40,12 +43,12 @@ proptest! {
     #[test]
     fn any_bytes_are_safe(mut bytes in vec(any::<u8>(), 0..200), versioned: bool) {
         if let (true, Some(first)) = (versioned, bytes.first_mut()) {
-            *first = 1;
+            *first = state::VERSION;
         }
         if let Ok(state) = state::decode(&bytes) {
             prop_assert_eq!(state::decode(&state::encode(&state)), Ok(state));
         }
-        let _ = (decode_calls(&bytes), decode_answers(&bytes), decode_keys(&bytes));
+        let _ = (decode_envelope(&bytes), decode_answers(&bytes), decode_keys(&bytes));
     }
 
     #[test]

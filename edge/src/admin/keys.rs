@@ -1,0 +1,119 @@
+//! `/admin/v1/keys`.
+
+use super::{AdminCall, Answered, MAX_BODY};
+use crate::{denial, limit, random, registry, respond};
+use sluice_protocol::admin::{CreateKey, CreatedKey, DeletedKey, KeyEntry, KeyView, RegistryAnswer, RegistryCall};
+use sluice_protocol::gate_call::{Answer, Call, KeyChange, KeyDescription, KeyRecord};
+use sluice_protocol::id::{AccountId, KeyId};
+use sluice_protocol::key::ApiKey;
+use sluice_protocol::principal::Account;
+use sluice_protocol::refusal::{Reason, Refusal};
+use std::collections::BTreeMap;
+
+/// Makes a key. Its Gate is asked to take it only once the Registry knows it: if that fails, a listed key exists that
+/// nobody holds, and not a live key that nobody can find.
+pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
+    let body = call.body(MAX_BODY).await?;
+    let asked = CreateKey::parse(&body, &call.plans)?;
+    let account = match asked.account {
+        Some(account) => account,
+        None => AccountId(random()),
+    };
+    let minted = ApiKey::mint(&call.config.peppers, account, random());
+    let created = CreatedKey::new(&minted, &asked, worker::Date::now().as_millis());
+    let record = KeyRecord {
+        key: minted.id.key,
+        secret_hash: minted.secret_hash(),
+        name: created.name.clone(),
+        plan: created.plan.clone(),
+        created_at: created.created_at,
+        disabled: false,
+        overrides: BTreeMap::new(),
+        limits: Vec::new(),
+    };
+    registry::ask(call.env, &RegistryCall::Put(KeyEntry::new(created.id, &record))).await?;
+    match one(call, account, Call::PutKey(Box::new(record))).await? {
+        Answer::Done(_) => Ok(respond::json(201, &created, call.id)),
+        other => {
+            registry::ask(call.env, &RegistryCall::Remove(created.id)).await?;
+            Err(limit::answer_refusal(&other))
+        }
+    }
+}
+
+pub(super) async fn list(call: &AdminCall<'_>) -> Answered {
+    let after = match call.query.split('&').find_map(|pair| pair.strip_prefix("after=")) {
+        None => None,
+        Some(text) => Some(KeyId::parse(text).ok_or_else(|| {
+            Refusal::new(Reason::InvalidRequest, "`after` is the `next` of the page before.").with_param("after")
+        })?),
+    };
+    match registry::ask(call.env, &RegistryCall::List(after)).await? {
+        RegistryAnswer::Page(page) => Ok(respond::json(200, &page, call.id)),
+        _ => Err(limit::unavailable("the Registry gave another answer than a page")),
+    }
+}
+
+pub(super) async fn view(call: &AdminCall<'_>, key: &str) -> Answered {
+    let id = parse_id(key)?;
+    let described = describe(call, id).await?;
+    Ok(respond::json(200, &KeyView::new(id, described), call.id))
+}
+
+/// Changes a key. Its Gate first: from then on the change holds.
+pub(super) async fn change(call: &AdminCall<'_>, key: &str) -> Answered {
+    let id = parse_id(key)?;
+    let body = call.body(MAX_BODY).await?;
+    let change = KeyChange::parse(&body, &call.plans)?;
+    match one(call, id.account, Call::ChangeKey { key: id.key, change: Box::new(change) }).await? {
+        Answer::Done(true) => {}
+        Answer::Done(false) => return Err(no_such_key()),
+        other => return Err(limit::answer_refusal(&other)),
+    }
+    denial::forget(&Account::of_key(id.account));
+    let described = describe(call, id).await?;
+    registry::ask(call.env, &RegistryCall::Put(KeyEntry::new(id, &described.record))).await?;
+    Ok(respond::json(200, &KeyView::new(id, described), call.id))
+}
+
+/// Ends a key. Its Gate first: from then on the key is refused, whatever happens to the index.
+pub(super) async fn delete(call: &AdminCall<'_>, key: &str) -> Answered {
+    let id = parse_id(key)?;
+    let known = one(call, id.account, Call::DeleteKey { key: id.key }).await? == Answer::Done(true);
+    denial::forget(&Account::of_key(id.account));
+    let listed = registry::ask(call.env, &RegistryCall::Remove(id)).await? == RegistryAnswer::Done(true);
+    if known || listed {
+        Ok(respond::json(200, &DeletedKey { id, deleted: true }, call.id))
+    } else {
+        Err(no_such_key())
+    }
+}
+
+/// What of a path's last part may stand in the log.
+pub(super) fn shown(kind: &str, name: &str) -> String {
+    match kind {
+        "keys" => KeyId::parse(name).map_or_else(|| "?".into(), |key| key.to_string()),
+        "accounts" => Account::parse(name).map_or_else(|| "?".into(), |account| account.to_string()),
+        _ => "?".into(),
+    }
+}
+
+async fn describe(call: &AdminCall<'_>, id: KeyId) -> Result<KeyDescription, Refusal> {
+    match one(call, id.account, Call::DescribeKey { key: id.key }).await? {
+        Answer::Key(Some(found)) => Ok(*found),
+        Answer::Key(None) => Err(no_such_key()),
+        other => Err(limit::answer_refusal(&other)),
+    }
+}
+
+async fn one(call: &AdminCall<'_>, account: AccountId, asked: Call) -> Result<Answer, Refusal> {
+    limit::one(call.env, &call.plans, &Account::of_key(account), asked).await
+}
+
+fn parse_id(text: &str) -> Result<KeyId, Refusal> {
+    KeyId::parse(text).ok_or_else(no_such_key)
+}
+
+fn no_such_key() -> Refusal {
+    Refusal::new(Reason::KeyNotFound, "There is no key of this id. GET /admin/v1/keys lists them.")
+}

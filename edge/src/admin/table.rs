@@ -1,0 +1,79 @@
+//! `/admin/v1/plans`: the plan table. It is replaced as a whole, checked as a whole, and holds everywhere within seconds.
+
+use super::{AdminCall, Answered};
+use crate::respond::{self, HeaderList};
+use crate::{auth, limit, plans, registry};
+use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
+use sluice_protocol::header;
+use sluice_protocol::id::parse_hex;
+use sluice_protocol::plan::{MAX_TABLE_BYTES, PlanTable, TableVersion};
+use sluice_protocol::refusal::{Reason, Refusal};
+
+/// The table in force, as it was put, and its version as `etag`.
+pub(super) async fn view(call: &AdminCall<'_>) -> Answered {
+    let table = plans::refresh(call.env, call.config).await?;
+    Ok(answer(call, &table))
+}
+
+/// Puts another table in force. `If-Match` says which one it replaces: two admins do not undo each other's work.
+pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
+    let replaces = match auth::get(&call.incoming.headers(), header::IF_MATCH) {
+        None => {
+            let message =
+                "Say which table this replaces: `If-Match: <the etag of GET /admin/v1/plans>`, or `*` for any.";
+            return Err(Refusal::new(Reason::PreconditionRequired, message));
+        }
+        Some(any) if any.trim() == "*" => None,
+        Some(etag) => Some(parse_etag(&etag).ok_or_else(changed)?),
+    };
+    let body = call.body(MAX_TABLE_BYTES as u64).await?;
+    let json = String::from_utf8(body)
+        .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;
+    let table = PlanTable::parse(&json).map_err(|mistakes| {
+        let all: Vec<_> = mistakes.iter().take(MAX_TOLD).map(ToString::to_string).collect();
+        let more = mistakes.len().saturating_sub(MAX_TOLD);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        let message = format!("The table has mistakes, and the old one stays: {}{more}", all.join("; "));
+        Refusal::new(Reason::InvalidRequest, message)
+    })?;
+    if let Some(plan) = call.config.issuers.plans().find(|plan| table.get(plan).is_none()) {
+        return Err(in_use(plan, "an issuer in JWT_ISSUERS"));
+    }
+    match registry::ask(call.env, &RegistryCall::PutPlans { json, replaces }).await? {
+        RegistryAnswer::Done(_) => {}
+        RegistryAnswer::OtherPlans(_) => return Err(changed()),
+        RegistryAnswer::PlanInUse { plan, key } => return Err(in_use(&plan, &key.to_string())),
+        _ => return Err(limit::unavailable("the Registry gave another answer than to a table")),
+    }
+    let table = plans::refresh(call.env, call.config).await?;
+    Ok(answer(call, &table))
+}
+
+fn answer(call: &AdminCall<'_>, table: &PlanTable) -> Result<web_sys::Response, wasm_bindgen::JsValue> {
+    let mut headers = HeaderList::answer(call.id, respond::JSON);
+    headers.set(header::ETAG, format!("\"{}\"", table.version()));
+    respond::respond(200, &headers, table.json())
+}
+
+fn parse_etag(text: &str) -> Option<TableVersion> {
+    // Whatever is between may have made it a weak one.
+    let text = text.trim().trim_start_matches("W/").trim_matches('"');
+    parse_hex(text).map(TableVersion)
+}
+
+fn changed() -> Refusal {
+    Refusal::new(
+        Reason::PreconditionFailed,
+        "The plans have changed. GET /admin/v1/plans, and change what is there now.",
+    )
+}
+
+fn in_use(plan: &str, by: &str) -> Refusal {
+    let message = format!(
+        "The table has no plan `{plan}`, which {by} names; the old table stays. Keep it, or change those first."
+    );
+    Refusal::new(Reason::InvalidRequest, message).with_param(format!("plans.{plan}"))
+}
+
+/// More mistakes than anybody mends at once are counted, not listed.
+const MAX_TOLD: usize = 100;

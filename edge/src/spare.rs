@@ -1,0 +1,82 @@
+//! What passes while an account's Gate cannot be reached, for plans that say so: a bucket in this isolate.
+//!
+//! Only callers that are known without their Gate pass: the subject of a token or an address, or a key that this isolate
+//! has lately seen admitted with the same secret.
+
+use crate::auth::Principal;
+use sluice_protocol::Millis;
+use sluice_protocol::account::DEFAULT_MAX_TOKENS;
+use sluice_protocol::bucket::Bucket;
+use sluice_protocol::gate_call::{Admission, Ask, Caller};
+use sluice_protocol::key::SecretHash;
+use sluice_protocol::plan::{Plan, PlanTable, WithoutGate};
+use sluice_protocol::principal::subject;
+use sluice_protocol::window::Fit;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Remembers which plan a key has, if it is one whose requests may pass without its Gate.
+pub fn remember(table: &PlanTable, principal: &Principal, plan: &str) {
+    let Caller::Key { secret_hash, .. } = principal.caller else { return };
+    if table.get(plan).is_none_or(|plan| plan.without_gate == WithoutGate::Refuse) {
+        return;
+    }
+    KNOWN.with_borrow_mut(|known| {
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(subject(&principal.account, principal.key), (secret_hash, plan.to_owned()));
+    });
+}
+
+/// Lets a request through if its plan allows that and the bucket has room. Nothing is held and nothing is counted beyond
+/// this isolate.
+pub fn admit(table: &PlanTable, principal: &Principal, ask: &Ask, now: Millis) -> Option<Admission> {
+    let plan = plan(table, principal)?;
+    let WithoutGate::Allow { capacity, refill } = plan.without_gate else { return None };
+    SPARES.with_borrow_mut(|spares| {
+        if spares.len() >= MAX_KNOWN {
+            spares.retain(|_, bucket| !bucket.is_full(now));
+        }
+        if spares.len() >= MAX_KNOWN {
+            return None;
+        }
+        let bucket = spares.entry(principal.account.name().to_owned()).or_insert_with(|| Bucket::starting(now, refill));
+        let fits = bucket.fit(now, refill, u64::from(capacity), 1) == Fit::Now;
+        fits.then(|| bucket.add(now, refill, 1, now))
+    })?;
+    Some(admission(plan, ask, now))
+}
+
+fn plan<'t>(table: &'t PlanTable, principal: &Principal) -> Option<&'t Plan> {
+    match &principal.caller {
+        Caller::Known { plan, .. } => table.get(plan),
+        Caller::Key { secret_hash, .. } => KNOWN.with_borrow(|known| {
+            let (seen, plan) = known.get(&subject(&principal.account, principal.key))?;
+            table.get(plan).filter(|_| seen.matches(secret_hash))
+        }),
+    }
+}
+
+fn admission(plan: &Plan, ask: &Ask, now: Millis) -> Admission {
+    let most = plan.allowance.max_tokens.unwrap_or(u32::MAX);
+    let default = plan.allowance.default_max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
+    Admission {
+        plan: plan.name.clone(),
+        priority: plan.priority,
+        deadline: now.saturating_add(plan.lease_ms),
+        tokens: 0,
+        max_tokens: ask.max_tokens.unwrap_or(default).min(most),
+        max_prompt_tokens: plan.allowance.max_input_tokens.unwrap_or(0),
+        standings: Vec::new(),
+        shadowed: Vec::new(),
+        now,
+    }
+}
+
+thread_local! {
+    static KNOWN: RefCell<HashMap<String, (SecretHash, String)>> = RefCell::default();
+    static SPARES: RefCell<HashMap<String, Bucket>> = RefCell::default();
+}
+
+const MAX_KNOWN: usize = 10_000;

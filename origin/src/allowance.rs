@@ -1,0 +1,195 @@
+//! grant, once the prompt is counted: how many tokens may be generated under it. Pure.
+//!
+//! The edge reserves before anybody has counted: its guess at the prompt and the longest answer. Here both are known, and
+//! what was reserved is a ceiling that nothing exceeds: what an account's windows hold of its tokens must not be less than
+//! what it used. A reservation that is too small is told with the exact count, so that the edge reserves again once.
+
+use sluice_protocol::chat::ChatRequest;
+use sluice_protocol::grant::GrantClaims;
+use sluice_protocol::header;
+use sluice_protocol::refusal::{Reason, Refusal};
+
+/// What a grant says of tokens. What it leaves open is the largest number there is: no case of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ceilings {
+    total: u64,
+    answer: u32,
+    prompt: u32,
+}
+
+impl Ceilings {
+    /// Of a grant; an open origin has none, and then only its own bounds apply.
+    pub(crate) fn of(claims: Option<&GrantClaims>) -> Self {
+        let (total, answer, prompt) = claims.map_or((0, 0, 0), |claims| (claims.tok, claims.max, claims.inp));
+        Self {
+            total: if total == 0 { u64::MAX } else { total },
+            answer: if answer == 0 { u32::MAX } else { answer },
+            prompt: if prompt == 0 { u32::MAX } else { prompt },
+        }
+    }
+}
+
+/// How many tokens may be generated, at least 1: what was asked for, within the context and under all ceilings.
+///
+/// What no other grant would change is refused first, or the edge would reserve again in vain. A caller that named no
+/// number may get less than the default: an answer that is a little shorter is better than a second way through the gates.
+/// Below half of it, the second way is worth its while.
+pub(crate) fn allowance(
+    request: &ChatRequest,
+    prompt: usize,
+    context: usize,
+    ceilings: Ceilings,
+) -> Result<u32, Refusal> {
+    let exceeded = |message: String| Refusal::new(Reason::ContextLengthExceeded, message).with_param("messages");
+    let room = context.saturating_sub(prompt);
+    if prompt == 0 || room == 0 {
+        return Err(exceeded(format!("The prompt has {prompt} tokens; prompt and answer have to fit {context}.")));
+    }
+    if request.max_tokens_given && request.max_tokens as usize > room {
+        return Err(exceeded(format!(
+            "The prompt has {prompt} tokens and max_tokens is {}; together they have to fit {context}.",
+            request.max_tokens
+        )));
+    }
+    if prompt as u64 > u64::from(ceilings.prompt) {
+        let longest = ceilings.prompt;
+        let message = format!("This key may send prompts of at most {longest} tokens; this one has {prompt}.");
+        return Err(Refusal::new(Reason::NotAllowed, message).with_param("messages"));
+    }
+    // A named number above the answer's ceiling has been refused by the edge. Should one come, the ceiling holds.
+    let wanted = u64::from(request.max_tokens.min(ceilings.answer)).min(room as u64);
+    let left = ceilings.total.saturating_sub(prompt as u64);
+    let least = if request.max_tokens_given { wanted } else { wanted.div_ceil(2) };
+    if left < least {
+        let message = format!(
+            "The prompt has {prompt} tokens and the answer may take {wanted}; this request was granted {} in all.",
+            ceilings.total
+        );
+        let counted = vec![(header::PROMPT_TOKENS, prompt.to_string())];
+        return Err(Refusal::new(Reason::GrantTooSmall, message).with_headers(counted));
+    }
+    // Whatever was decided above, no ceiling is exceeded: each is part of one of these two numbers.
+    Ok(u32::try_from(wanted.min(left)).expect("at most the request's max_tokens, which is a u32"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use sluice_protocol::chat::ChatBounds;
+
+    fn request(max_tokens: u32, given: bool) -> ChatRequest {
+        let bounds = ChatBounds { default_max_tokens: max_tokens, max_max_tokens: u32::MAX };
+        let number = if given { format!(r#","max_tokens":{max_tokens}"#) } else { String::new() };
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}]{number}}}"#);
+        ChatRequest::parse(body.as_bytes(), bounds).unwrap()
+    }
+
+    fn claims(tok: u64, max: u32, inp: u32) -> GrantClaims {
+        let text = String::new;
+        GrantClaims { jti: text(), sub: text(), acc: text(), plan: text(), pri: 0, tok, max, inp, exp: 0, bh: text() }
+    }
+
+    fn decide(request: &ChatRequest, prompt: usize, context: usize, claims: &GrantClaims) -> Result<u32, Refusal> {
+        allowance(request, prompt, context, Ceilings::of(Some(claims)))
+    }
+
+    /// The same by counting: which lengths of an answer are wanted, and which of them the grant holds.
+    fn naive(request: &ChatRequest, prompt: usize, context: usize, claims: &GrantClaims) -> Result<u32, Reason> {
+        let fits = |answer: u32| prompt + answer as usize <= context;
+        if prompt == 0 || !fits(1) || (request.max_tokens_given && !fits(request.max_tokens)) {
+            return Err(Reason::ContextLengthExceeded);
+        }
+        if claims.inp != 0 && prompt > claims.inp as usize {
+            return Err(Reason::NotAllowed);
+        }
+        let wanted = |answer: &u32| fits(*answer) && (claims.max == 0 || *answer <= claims.max);
+        let granted = |answer: &u32| claims.tok == 0 || prompt as u64 + u64::from(*answer) <= claims.tok;
+        let wanted: Vec<u32> = (1..=request.max_tokens).filter(wanted).collect();
+        let granted: Vec<u32> = wanted.iter().copied().filter(granted).collect();
+        match granted.last() {
+            Some(most) if granted == wanted => Ok(*most),
+            Some(most) if !request.max_tokens_given && 2 * granted.len() >= wanted.len() => Ok(*most),
+            _ => Err(Reason::GrantTooSmall),
+        }
+    }
+
+    #[test]
+    fn every_small_case_is_as_counted() {
+        let mut seen = std::collections::HashMap::<_, u32>::new();
+        for (max_tokens, given) in (1..=6).flat_map(|n| [(n, false), (n, true)]) {
+            let request = request(max_tokens, given);
+            for (prompt, context) in (0..=6).flat_map(|prompt| (0..=10).map(move |context| (prompt, context))) {
+                for (tok, max) in (0..=13).flat_map(|tok| (0..=4).map(move |max| (tok, max))) {
+                    for inp in [0, 1, 3, 6] {
+                        let claims = claims(tok, max, inp);
+                        let case = format!("{max_tokens} ({given}), {prompt} of {context}, {claims:?}");
+                        let got = decide(&request, prompt, context, &claims);
+                        let reason = got.as_ref().map_err(|refusal| refusal.reason).copied();
+                        assert_eq!(reason, naive(&request, prompt, context, &claims), "{case}");
+                        *seen.entry(reason.err()).or_default() += 1;
+                        let Err(refusal) = got else { continue };
+                        let counted = (header::PROMPT_TOKENS, prompt.to_string());
+                        if refusal.reason == Reason::GrantTooSmall {
+                            assert_eq!(refusal.told, [counted], "{case}");
+                            // Reserved again for the prompt as counted and the longest answer, it passes.
+                            let most = if max == 0 { max_tokens } else { max };
+                            let again = GrantClaims { tok: prompt as u64 + u64::from(most), ..claims };
+                            assert!(decide(&request, prompt, context, &again).is_ok(), "{case}");
+                        } else {
+                            assert!(refusal.told.is_empty(), "{case}");
+                            // No reservation would help.
+                            let again = GrantClaims { tok: 0, ..claims };
+                            assert!(decide(&request, prompt, context, &again).is_err(), "{case}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(seen.len() == 4 && seen.values().all(|times| *times > 500), "{seen:?}");
+    }
+
+    #[test]
+    fn refusals_name_their_numbers() {
+        let table = [
+            ((true, 5, 8, 0, 0), "The prompt has 5 tokens and max_tokens is 4; together they have to fit 8."),
+            ((false, 5, 5, 0, 0), "The prompt has 5 tokens; prompt and answer have to fit 5."),
+            (
+                (true, 5, 50, 8, 0),
+                "The prompt has 5 tokens and the answer may take 4; this request was granted 8 in all.",
+            ),
+            ((true, 5, 50, 0, 3), "This key may send prompts of at most 3 tokens; this one has 5."),
+        ];
+        for ((given, prompt, context, tok, inp), message) in table {
+            let refusal = decide(&request(4, given), prompt, context, &claims(tok, 0, inp)).unwrap_err();
+            assert_eq!(refusal.message, message);
+            assert_eq!(refusal.param.is_some(), refusal.reason != Reason::GrantTooSmall, "{message}");
+        }
+    }
+
+    #[test]
+    fn without_a_grant_only_the_origins_bounds_apply() {
+        assert_eq!(allowance(&request(7, false), 3, 100, Ceilings::of(None)), Ok(7));
+        assert_eq!(allowance(&request(7, false), 3, 8, Ceilings::of(None)), Ok(5));
+    }
+
+    proptest! {
+        #[test]
+        fn no_ceiling_is_exceeded_however_large_the_numbers(
+            (max_tokens, given) in (prop_oneof![1..=u32::MAX, 1..=600u32], any::<bool>()),
+            prompt in prop_oneof![any::<usize>(), 0..=600usize],
+            context in prop_oneof![any::<usize>(), 0..=1200usize],
+            tok in prop_oneof![any::<u64>(), 0..=1200u64],
+            max in prop_oneof![any::<u32>(), 0..=600u32],
+            inp in prop_oneof![any::<u32>(), 0..=600u32],
+        ) {
+            if let Ok(most) = decide(&request(max_tokens, given), prompt, context, &claims(tok, max, inp)) {
+                let total = prompt as u128 + u128::from(most);
+                prop_assert!(most >= 1 && most <= max_tokens && total <= context as u128);
+                prop_assert!(tok == 0 || total <= u128::from(tok));
+                prop_assert!(max == 0 || most <= max);
+                prop_assert!(inp == 0 || prompt <= inp as usize);
+            }
+        }
+    }
+}

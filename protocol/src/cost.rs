@@ -1,0 +1,145 @@
+//! What a request weighs: its class, and its cost by a small formula.
+
+use crate::chat::Usage;
+use serde::{Deserialize, Serialize};
+
+/// How heavy a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Small in both directions.
+    Light,
+    /// Neither.
+    Medium,
+    /// Large in either direction.
+    Heavy,
+}
+
+/// Where the classes begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classes {
+    /// A body of fewer bytes than this may be light.
+    pub light_body_bytes: u32,
+    /// A request for at most this many tokens may be light.
+    pub light_max_tokens: u32,
+    /// A body of more bytes than this is heavy.
+    pub heavy_body_bytes: u32,
+    /// A request for more tokens than this is heavy.
+    pub heavy_max_tokens: u32,
+}
+
+impl Default for Classes {
+    fn default() -> Self {
+        Self { light_body_bytes: 2_048, light_max_tokens: 256, heavy_body_bytes: 20_480, heavy_max_tokens: 2_048 }
+    }
+}
+
+impl Classes {
+    /// The class of a request with a body of this size that may generate this many tokens.
+    pub const fn class(&self, body_bytes: u32, max_tokens: u32) -> Class {
+        if body_bytes > self.heavy_body_bytes || max_tokens > self.heavy_max_tokens {
+            Class::Heavy
+        } else if body_bytes < self.light_body_bytes && max_tokens <= self.light_max_tokens {
+            Class::Light
+        } else {
+            Class::Medium
+        }
+    }
+}
+
+/// What a request may use at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Tokens of the prompt: a guess, or what the origin counted.
+    pub prompt_tokens: u32,
+    /// Tokens that may be generated.
+    pub max_tokens: u32,
+    /// Whether the model was asked to think.
+    pub thinking: bool,
+    /// Denoising steps of an image.
+    pub image_steps: u32,
+    /// Pixels of all images.
+    pub image_pixels: u32,
+}
+
+/// A formula: what each thing costs, in whole units of the operator's choice. All sums saturate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// For the request itself.
+    pub request: u32,
+    /// For each token of the prompt.
+    pub prompt_token: u32,
+    /// For each generated token.
+    pub completion_token: u32,
+    /// For each generated token of a request that was asked to think, on top of `completion_token`.
+    pub thinking_token: u32,
+    /// For each denoising step.
+    pub image_step: u32,
+    /// For every 1,000 pixels, rounded up.
+    pub image_kilopixel: u32,
+}
+
+impl Rate {
+    /// What is reserved: no split of `prompt_tokens + max_tokens` between prompt and answer costs more, as long as
+    /// at least `prompt_tokens` of them are the prompt's or the answer keeps to `max_tokens`.
+    pub fn reserve(&self, work: Work) -> u64 {
+        let (prompt, answer) = (u64::from(work.prompt_tokens), u64::from(work.max_tokens));
+        let as_asked = self.tokens(prompt, answer, work.thinking);
+        // A prompt that is longer than guessed takes from the answer's tokens; it may be the dearer of the two.
+        let all_prompt = self.tokens(prompt.saturating_add(answer), 0, work.thinking);
+        self.fixed(work).saturating_add(as_asked.max(all_prompt))
+    }
+
+    /// What was used.
+    pub fn used(&self, work: Work, usage: Usage) -> u64 {
+        self.fixed(work).saturating_add(self.tokens(usage.prompt_tokens, usage.completion_tokens, work.thinking))
+    }
+
+    fn fixed(&self, work: Work) -> u64 {
+        let steps = u64::from(self.image_step) * u64::from(work.image_steps);
+        let pixels = u64::from(self.image_kilopixel) * u64::from(work.image_pixels.div_ceil(1_000));
+        u64::from(self.request).saturating_add(steps).saturating_add(pixels)
+    }
+
+    fn tokens(&self, prompt: u64, answer: u64, thinking: bool) -> u64 {
+        let each = u64::from(self.completion_token) + if thinking { u64::from(self.thinking_token) } else { 0 };
+        u64::from(self.prompt_token).saturating_mul(prompt).saturating_add(each.saturating_mul(answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_begin_where_the_table_says() {
+        let classes = Classes::default();
+        let cases = [
+            (2_047, 256, Class::Light),
+            (2_048, 256, Class::Medium),
+            (2_047, 257, Class::Medium),
+            (20_480, 2_048, Class::Medium),
+            (20_481, 1, Class::Heavy),
+            (1, 2_049, Class::Heavy),
+        ];
+        for (bytes, tokens, class) in cases {
+            assert_eq!(classes.class(bytes, tokens), class, "{bytes} bytes, {tokens} tokens");
+        }
+    }
+
+    #[test]
+    fn a_formula_adds_up() {
+        let rate = Rate {
+            request: 1_000,
+            prompt_token: 1,
+            completion_token: 4,
+            thinking_token: 2,
+            image_step: 10,
+            image_kilopixel: 3,
+        };
+        let work = Work { prompt_tokens: 10, max_tokens: 100, thinking: true, image_steps: 5, image_pixels: 1_001 };
+        assert_eq!(rate.reserve(work), 1_000 + 10 + 600 + 50 + 6);
+        assert_eq!(rate.used(work, Usage::new(12, 7)), 1_000 + 12 + 42 + 50 + 6);
+        assert_eq!(Rate { prompt_token: u32::MAX, ..rate }.used(work, Usage::new(u64::MAX, 0)), u64::MAX);
+    }
+}

@@ -1,0 +1,249 @@
+//! Reading single members of a JSON object, and remembering what was wrong with them.
+
+use super::{Pattern, PlanMistake};
+use crate::principal::is_name;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// Walks a JSON value and collects the mistakes that it meets.
+pub(super) struct Reader {
+    /// All so far.
+    pub(super) mistakes: Vec<PlanMistake>,
+}
+
+impl Reader {
+    /// One name or a list of names, each of which must mean something.
+    pub(super) fn names<T>(&mut self, at: &str, value: &Value, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        let one = std::slice::from_ref(value);
+        let values = value.as_array().map_or(one, Vec::as_slice);
+        let read: Option<Vec<T>> = values.iter().map(|value| read(value.as_str()?)).collect();
+        match read.filter(|read| (1..=MAX_LIST).contains(&read.len())) {
+            Some(read) => read,
+            None => {
+                self.mistake(at, "must be a name or a list of names that exist, at least one");
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn list<T>(
+        &mut self,
+        at: &str,
+        value: Option<&Value>,
+        most: usize,
+        mut read: impl FnMut(&mut Self, &str, &Value) -> Option<T>,
+    ) -> Vec<T> {
+        match value {
+            None => Vec::new(),
+            Some(Value::Array(values)) if values.len() <= most => {
+                let read_one = |(index, value)| read(self, &format!("{at}[{index}]"), value);
+                values.iter().enumerate().filter_map(read_one).collect()
+            }
+            Some(_) => {
+                self.mistake(at, format!("must be a list of at most {most}"));
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn object<'a>(
+        &mut self,
+        at: &str,
+        value: &'a Value,
+        members: &[&str],
+    ) -> Option<&'a Map<String, Value>> {
+        let Some(object) = value.as_object() else {
+            self.mistake(at, "must be an object");
+            return None;
+        };
+        for unknown in object.keys().filter(|key| !members.contains(&key.as_str())) {
+            self.mistake(at, format!("has an unknown member `{unknown}`; known: {}", members.join(", ")));
+        }
+        Some(object)
+    }
+
+    pub(super) fn name(&mut self, at: &str, name: &str) {
+        if !is_name(name) {
+            self.mistake(at, "a name is 1 to 32 of a-z, 0-9 and -");
+        }
+    }
+
+    pub(super) fn one_of<T: Copy>(
+        &mut self,
+        at: &str,
+        object: &Map<String, Value>,
+        name: &str,
+        known: &[(&str, T)],
+    ) -> Option<T> {
+        let value = object.get(name)?;
+        let found = value.as_str().and_then(|text| find(known, text));
+        if found.is_none() {
+            let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+            self.mistake(&format!("{at}.{name}"), format!("must be one of {}", names.join(", ")));
+        }
+        found
+    }
+
+    pub(super) fn required(&mut self, at: &str, object: &Map<String, Value>, name: &str, most: u64) -> Option<u32> {
+        self.ranged(at, object, name, 1, most)
+    }
+
+    pub(super) fn ranged(
+        &mut self,
+        at: &str,
+        object: &Map<String, Value>,
+        name: &str,
+        least: u64,
+        most: u64,
+    ) -> Option<u32> {
+        let value = object.get(name).unwrap_or(&Value::Null);
+        self.number(&format!("{at}.{name}"), value, least, most).and_then(|number| u32::try_from(number).ok())
+    }
+
+    pub(super) fn optional(
+        &mut self,
+        at: &str,
+        object: &Map<String, Value>,
+        name: &str,
+        least: u64,
+        most: u64,
+    ) -> Option<u32> {
+        object.contains_key(name).then(|| self.ranged(at, object, name, least, most))?
+    }
+
+    pub(super) fn number(&mut self, at: &str, value: &Value, least: u64, most: u64) -> Option<u64> {
+        let number = value.as_u64().filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            self.mistake(at, format!("must be a whole number from {least} to {most}"));
+        }
+        number
+    }
+
+    pub(super) fn duration(&mut self, at: &str, value: &Value, least: u64, most: u64) -> Option<u64> {
+        let duration = value.as_str().and_then(parse_duration).filter(|ms| (least..=most).contains(ms));
+        if duration.is_none() {
+            let examples = "\"500ms\", \"10s\", \"1m\", \"1h\", \"1d\"";
+            self.mistake(at, format!("must be a duration such as {examples}, from {least} ms to {most} ms"));
+        }
+        duration
+    }
+
+    pub(super) fn mistake(&mut self, at: &str, problem: impl Into<String>) {
+        self.mistakes.push(PlanMistake { at: at.to_owned(), problem: problem.into() });
+    }
+}
+
+/// A whole number and a unit (`ms`, `s`, `m`, `h`, `d`), in milliseconds. `None` for anything else or an overflow.
+pub fn parse_duration(text: &str) -> Option<u64> {
+    let split = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at(split);
+    let unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// A JSON value in which no object has a member twice: of two limits, the one that is meant cannot be guessed.
+pub(super) fn parse_unique(json: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str::<Unique>(json).map(|unique| unique.0)
+}
+
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UniqueVisitor)
+    }
+}
+
+struct UniqueVisitor;
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Unique;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Unique, E> {
+        Ok(Unique(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Unique, E> {
+        Ok(Unique(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Unique, E> {
+        Ok(Unique(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Unique, E> {
+        Ok(Unique(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Unique, E> {
+        Ok(Unique(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Unique, E> {
+        Ok(Unique(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Unique, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Unique(value)) = items.next_element()? {
+            values.push(value);
+        }
+        Ok(Unique(values.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Unique, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, Unique(value))) = members.next_entry::<String, Unique>()? {
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("the member `{name}` stands twice in one object")));
+            }
+            object.insert(name, value);
+        }
+        Ok(Unique(object.into()))
+    }
+}
+
+pub(super) fn find<T: Copy>(known: &[(&str, T)], name: &str) -> Option<T> {
+    known.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+}
+
+/// A model's name as OpenAI's clients send it, or the beginning of one and `*`.
+pub(super) fn pattern(text: &str) -> Option<Pattern> {
+    let inner = text.strip_suffix('*').unwrap_or(text);
+    let good = !text.is_empty() && text.len() <= 128 && !inner.contains('*') && !text.chars().any(char::is_control);
+    good.then(|| Pattern(text.to_owned()))
+}
+
+pub(super) fn parse_minute(text: &str) -> Option<u16> {
+    let (hours, minutes) = text.split_once(':')?;
+    let two = |text: &str| (text.len() == 2).then(|| text.parse::<u16>().ok()).flatten();
+    let (hours, minutes) = (two(hours)?, two(minutes)?);
+    (minutes < 60 && hours * 60 + minutes <= 24 * 60).then_some(hours * 60 + minutes)
+}
+
+pub(super) fn parse_offset(text: &str) -> Option<i32> {
+    let (sign, rest) = match text.as_bytes().first()? {
+        b'+' => (1, &text[1..]),
+        b'-' => (-1, &text[1..]),
+        _ => return None,
+    };
+    parse_minute(rest).filter(|minutes| *minutes < 24 * 60).map(|minutes| sign * i32::from(minutes))
+}
+
+/// The longest list of names.
+pub(super) const MAX_LIST: usize = 256;
+/// The days of a week, as schedules name them.
+pub(super) const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];

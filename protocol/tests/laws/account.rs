@@ -1,0 +1,278 @@
+//! An account at its Gate: who is known, what an admin changes, and that a group of calls is decided as one by one.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sluice_protocol::account::{Account, Setting};
+use sluice_protocol::chat::Usage;
+use sluice_protocol::gate::Outcome;
+use sluice_protocol::gate_call::{
+    AccountChange, Answer, Ask, Call, Caller, Envelope, Forbidden, KeyChange, KeyRecord, StorageCounters,
+    decode_answers, decode_envelope, decode_keys, encode_answers, encode_envelope, encode_keys,
+};
+use sluice_protocol::id::{AccountId, RequestId};
+use sluice_protocol::key::{ApiKey, Peppers, SecretHash};
+use sluice_protocol::plan::PlanTable;
+use sluice_protocol::refusal::Reason;
+use sluice_protocol::state;
+use std::collections::BTreeMap;
+
+fn secret(key: u8) -> SecretHash {
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    ApiKey::mint(&peppers, AccountId([1; 8]), [key; 20]).secret_hash()
+}
+
+fn caller(key: u8) -> Caller {
+    Caller::Key { key: [key; 4], secret_hash: secret(key) }
+}
+
+fn record(key: u8, plan: &str) -> KeyRecord {
+    KeyRecord {
+        key: [key; 4],
+        secret_hash: secret(key),
+        name: "k".into(),
+        plan: plan.into(),
+        created_at: 1,
+        disabled: false,
+        overrides: BTreeMap::new(),
+        limits: Vec::new(),
+    }
+}
+
+fn account(plan: &str) -> Account {
+    Account { keys: vec![record(1, plan), record(2, plan)], ..Account::default() }
+}
+
+fn ask(key: u8, id: u16) -> Ask {
+    let mut request = [0; 16];
+    request[..2].copy_from_slice(&id.to_le_bytes());
+    Ask { request: RequestId(request), model: "m".into(), max_tokens: Some(4), ..Ask::smallest(caller(key)) }
+}
+
+fn table(limits: &str) -> PlanTable {
+    PlanTable::parse(&format!(r#"{{"plans":{{"p":{{"lease":"5s","limits":[{limits}]}},"q":{{"limits":[]}}}}}}"#))
+        .unwrap()
+}
+
+fn setting(table: &PlanTable) -> Setting<'_> {
+    Setting { account: "acct:0101010101010101", table, storage: StorageCounters::default() }
+}
+
+/// How many requests of a key pass at once.
+fn passes(account: &mut Account, table: &PlanTable, key: u8, from: u16) -> u16 {
+    let mut admitted = 0;
+    while matches!(
+        account.answer(&Call::Admit(Box::new(ask(key, from + admitted))), setting(table), 1_000).0,
+        Answer::Admitted(_)
+    ) {
+        admitted += 1;
+    }
+    admitted
+}
+
+const WINDOW: &str = r#"{"name":"w","kind":"window","limit":3,"window":"1m"}"#;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Admit(u8, u16),
+    Settle(u16, bool),
+    Describe(u8),
+    Disable(u8, bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => (1u8..4, 0u16..30).prop_map(|(key, id)| Step::Admit(key, id)),
+        3 => (0u16..30, any::<bool>()).prop_map(|(id, served)| Step::Settle(id, served)),
+        1 => (1u8..3).prop_map(Step::Describe),
+        1 => (1u8..3, any::<bool>()).prop_map(|(key, disabled)| Step::Disable(key, disabled)),
+    ]
+}
+
+fn call(step: &Step) -> Call {
+    match *step {
+        Step::Admit(key, id) => Call::Admit(Box::new(ask(key, id))),
+        Step::Settle(id, served) => {
+            let outcome = if served { Outcome::Served(Some(Usage::new(1, 1))) } else { Outcome::NotServed };
+            Call::Settle { request: ask(1, id).request, outcome }
+        }
+        Step::Describe(key) => Call::DescribeCaller { caller: caller(key) },
+        Step::Disable(key, disabled) => Call::ChangeKey {
+            key: [key; 4],
+            change: Box::new(KeyChange { disabled: Some(disabled), ..KeyChange::default() }),
+        },
+    }
+}
+
+proptest! {
+    /// Group commit changes nothing: calls that travel and are stored together are answered, and leave the account, exactly
+    /// as when each travels alone and the Gate is evicted and read back between any two.
+    #[test]
+    fn a_group_is_decided_as_one_by_one(groups in vec((vec(step(), 1..12), 0u64..900), 1..8)) {
+        let table = table(
+            r#"{"name":"w","kind":"window","limit":4,"window":"1s"},
+               {"name":"t","kind":"window","unit":"tokens","limit":40,"window":"3s","per":"key"},
+               {"name":"p","kind":"parallel","limit":3}"#,
+        );
+        let (mut grouped, mut single) = (account("p"), account("p"));
+        let mut now = 1_000;
+        for (steps, wait) in groups {
+            now += wait;
+            let calls: Vec<Call> = steps.iter().map(call).collect();
+            let message = Envelope { account: "acct:0101010101010101".into(), table: table.version(), calls: calls.clone() };
+            let arrived = decode_envelope(&encode_envelope(&message)).unwrap();
+            prop_assert_eq!(&arrived, &message);
+            let (answers, changed) = grouped.answer_all(&arrived.calls, setting(&table), now);
+            let mut one_by_one = Vec::new();
+            let mut any_changed = false;
+            for call in &calls {
+                let before = single.state.clone();
+                let (answer, changed) = single.answer(call, setting(&table), now);
+                prop_assert!(changed.state || before == single.state, "what changed is told, and will be stored");
+                any_changed |= changed.state;
+                one_by_one.push(answer);
+                let (settings, keys) = decode_keys(&encode_keys(&single.settings, &single.keys)).unwrap();
+                single = Account { settings, keys, state: state::decode(&state::encode(&single.state)).unwrap() };
+            }
+            prop_assert_eq!(changed.state, any_changed);
+            prop_assert_eq!(&decode_answers(&encode_answers(&answers)).unwrap(), &one_by_one);
+            prop_assert_eq!(&grouped, &single);
+        }
+    }
+}
+
+#[test]
+fn keys_share_their_accounts_limits_and_have_their_own_besides() {
+    let table = table(
+        r#"{"name":"all","kind":"window","limit":5,"window":"1m"},
+           {"name":"each","kind":"window","limit":3,"window":"1m","per":"key"}"#,
+    );
+    let mut account = account("p");
+    assert_eq!(passes(&mut account, &table, 1, 0), 3, "its own");
+    assert_eq!(passes(&mut account, &table, 2, 100), 2, "what is left of the account's");
+}
+
+#[test]
+fn overrides_of_a_key_go_before_those_of_its_account() {
+    let table = table(WINDOW);
+    let mut account = account("p");
+    let change = AccountChange { overrides: Some([("w".into(), 5)].into()), ..AccountChange::default() };
+    account.answer(&Call::ChangeAccount(change), setting(&table), 0);
+    assert_eq!(passes(&mut account, &table, 1, 0), 5);
+    let change = KeyChange { overrides: Some([("w".into(), 7)].into()), ..KeyChange::default() };
+    account.answer(&Call::ChangeKey { key: [1; 4], change: Box::new(change) }, setting(&table), 0);
+    assert_eq!(passes(&mut account, &table, 1, 100), 2, "the seven count the five");
+    assert_eq!(passes(&mut account, &table, 2, 200), 0, "the other key still has the account's five");
+}
+
+#[test]
+fn a_keys_own_limits_are_about_that_key() {
+    let table = table(WINDOW);
+    let mut account = account("q");
+    let limits = sluice_protocol::plan::limits_from_json(
+        "limits",
+        &serde_json::json!([{"name": "own", "kind": "window", "limit": 2, "window": "1m"}]),
+    );
+    let change = KeyChange { limits: Some(limits.unwrap()), ..KeyChange::default() };
+    let changed = account.answer(&Call::ChangeKey { key: [1; 4], change: Box::new(change) }, setting(&table), 0);
+    assert_eq!(changed.0, Answer::Done(true));
+    assert_eq!(passes(&mut account, &table, 1, 0), 2);
+    let call = Call::Admit(Box::new(ask(2, 900)));
+    assert!(matches!(account.answer(&call, setting(&table), 1_000).0, Answer::Admitted(_)));
+}
+
+#[test]
+fn changes_that_name_nothing_are_refused() {
+    let table = table(WINDOW);
+    let mut account = account("p");
+    let change = |change: KeyChange| Call::ChangeKey { key: [1; 4], change: Box::new(change) };
+    let overrides = Some([("nothing".into(), 5)].into());
+    let own = sluice_protocol::plan::limits_from_json(
+        "limits",
+        &serde_json::json!([{"name": "w", "kind": "parallel", "limit": 2}]),
+    );
+    for bad in [
+        change(KeyChange { overrides, ..KeyChange::default() }),
+        change(KeyChange { limits: Some(own.unwrap()), ..KeyChange::default() }),
+    ] {
+        let before = account.clone();
+        let (answer, changed) = account.answer(&bad, setting(&table), 0);
+        assert_eq!(answer.refusal().unwrap().reason, Reason::InvalidRequest);
+        assert!(!changed.keys && account == before);
+    }
+    let gone = Call::ChangeKey { key: [9; 4], change: Box::default() };
+    assert_eq!(account.answer(&gone, setting(&table), 0).0, Answer::Done(false));
+}
+
+#[test]
+fn who_is_disabled_is_refused_until_enabled() {
+    let table = table(WINDOW);
+    let mut account = account("p");
+    let set = |disabled| Call::ChangeAccount(AccountChange { disabled: Some(disabled), ..AccountChange::default() });
+    account.answer(&set(true), setting(&table), 0);
+    let call = Call::Admit(Box::new(ask(1, 1)));
+    assert_eq!(account.answer(&call, setting(&table), 0).0, Answer::Disabled);
+    account.answer(&set(false), setting(&table), 0);
+    assert!(matches!(account.answer(&call, setting(&table), 0).0, Answer::Admitted(_)));
+}
+
+/// Never no limit: a plan that is gone refuses, also when it is the account's own.
+#[test]
+fn a_plan_that_does_not_exist_refuses() {
+    let (table, mut account) = (table(WINDOW), account("gone"));
+    let call = Call::Admit(Box::new(ask(1, 1)));
+    let refused = account.answer(&call, setting(&table), 0).0;
+    assert_eq!(refused, Answer::UnknownPlan("gone".into()));
+    assert_eq!(refused.refusal().unwrap().reason, Reason::Misconfigured);
+    let change = AccountChange { plan: Some(Some("gone".into())), ..AccountChange::default() };
+    assert_eq!(account.answer(&Call::ChangeAccount(change), setting(&table), 0).0, Answer::UnknownPlan("gone".into()));
+}
+
+#[test]
+fn exemptions_are_for_accounts_keys_and_addresses() {
+    let with = |who: &str| {
+        let table =
+            format!(r#"{{"plans":{{"p":{{"limits":[{WINDOW}]}}}},"exempt":[{{"limit":"w","who":["{who}"]}}]}}"#);
+        PlanTable::parse(&table).unwrap()
+    };
+    let ten = |table: &PlanTable, address: &str| {
+        let mut account = account("p");
+        let ask = |id| Ask { address: Some(address.parse().unwrap()), ..ask(1, id) };
+        let admitted = |id| {
+            let (answer, _) = account.answer(&Call::Admit(Box::new(ask(id))), setting(table), 0);
+            matches!(answer, Answer::Admitted(_))
+        };
+        (0..10).map(admitted).filter(|admitted| *admitted).count()
+    };
+    for who in ["0101010101010101", "acct:0101010101010101", "key_010101010101010101010101", "203.0.113.0/24"] {
+        assert_eq!(ten(&with(who), "203.0.113.7"), 10, "{who}");
+    }
+    for who in ["acct:0202020202020202", "key_010101010101010102020202", "198.51.100.0/24"] {
+        assert_eq!(ten(&with(who), "203.0.113.7"), 3, "{who}");
+    }
+}
+
+#[test]
+fn a_plans_allowance_is_checked_before_anything_is_counted() {
+    let table = PlanTable::parse(
+        r#"{"plans":{"p":{"limits":[],"models":["qwen*"],"max_tokens":100,"default_max_tokens":50,"max_input_bytes":1000}}}"#,
+    )
+    .unwrap();
+    let mut account = account("p");
+    let good = Ask { model: "qwen3".into(), ..ask(1, 1) };
+    for (bad, forbidden) in [
+        (Ask { model: "other".into(), ..good.clone() }, Forbidden::Model),
+        (Ask { max_tokens: Some(101), ..good.clone() }, Forbidden::MaxTokens(100)),
+        (Ask { body_bytes: 1_001, ..good.clone() }, Forbidden::InputBytes(1_000)),
+    ] {
+        let (answer, changed) = account.answer(&Call::Admit(Box::new(bad)), setting(&table), 0);
+        assert_eq!(answer, Answer::NotAllowed(forbidden));
+        assert_eq!(answer.refusal().unwrap().reason, Reason::NotAllowed);
+        assert!(!changed.state);
+    }
+    let Answer::Admitted(admission) =
+        account.answer(&Call::Admit(Box::new(Ask { max_tokens: None, ..good })), setting(&table), 0).0
+    else {
+        panic!("admitted")
+    };
+    assert_eq!((admission.max_tokens, admission.tokens), (50, 0));
+}
