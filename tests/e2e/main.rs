@@ -1,5 +1,5 @@
-//! Every promise that needs both gates, kept on the real runtime. The modules are the steps of the walk; `cargo test -p
-//! e2e limit::` runs one of them.
+//! Every promise that needs both gates, kept on the real runtime. The modules are the steps of the walk, and then what
+//! goes beside it; `cargo test -p e2e limit::` runs one of them.
 
 mod request;
 
@@ -20,3 +20,5 @@ mod settle;
 mod admin;
 
 mod failure;
+
+mod audit;

@@ -133,19 +133,19 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
 }
 
 /// Splits a message at its blank line.
-pub(crate) fn split_head(bytes: &[u8]) -> Option<(&str, &[u8])> {
+pub fn split_head(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     Some((std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 4..]))
 }
 
 /// A header line's name, in lower case, and value.
-pub(crate) fn header_line(line: &str) -> Option<(String, String)> {
+pub fn header_line(line: &str) -> Option<(String, String)> {
     let (name, value) = line.split_once(':')?;
     Some((name.to_ascii_lowercase(), value.trim().to_owned()))
 }
 
 /// What is in a chunked body that is complete.
-pub(crate) fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
+pub fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let end = rest.windows(2).position(|window| window == b"\r\n")?;

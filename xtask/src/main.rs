@@ -10,6 +10,7 @@ mod workspace;
 mod setup;
 mod tools;
 // one per command
+mod audit;
 mod bench;
 mod build_edge;
 mod check;
@@ -33,6 +34,7 @@ Usage: cargo xtask COMMAND
   check        formatting, lints, the invariants of ARCHITECTURE.md, docs, licences
   test         set up, check, and every test; `--quick` leaves the end-to-end tests out
   bench edge   what a request costs at the edge, side by side with an empty Worker (`cargo xtask bench --help`)
+  audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
   help         this text
 
 Environment:
@@ -78,6 +80,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         }
         "test" => test::run(&workspace, args)?,
         "bench" => bench::run(&workspace, args)?,
+        "audit" => return audit::run(&workspace, args),
         "help" => print!("{USAGE}"),
         unknown => bail!("there is no command `{unknown}`\n\n{USAGE}"),
     }
