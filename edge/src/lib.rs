@@ -48,6 +48,16 @@ use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
 use worker::{Context, Env, event};
 
+/// Runs once for an isolate, before its first request.
+///
+/// `wasm-bindgen-futures` wakes a task through `queueMicrotask` where there is one, and else through a promise that is
+/// resolved already. workerd makes a native function for each call of the former: a tenth of a request's whole cost.
+#[event(start)]
+fn start() {
+    // It fails only if the platform should forbid it, and then tasks are woken as before.
+    let _ = js_sys::Reflect::set(&js_sys::global(), &"queueMicrotask".into(), &JsValue::UNDEFINED);
+}
+
 /// request: gives it an id, routes it, and turns a refusal into an answer.
 #[event(fetch)]
 async fn main(incoming: Request, env: Env, context: Context) -> Result<Response, worker::Error> {
