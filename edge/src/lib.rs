@@ -23,6 +23,7 @@ mod token;
 // limit, settle
 mod denial;
 mod gate;
+mod group;
 mod hop;
 mod limit;
 mod plans;

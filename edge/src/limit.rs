@@ -2,12 +2,10 @@
 
 use crate::auth::Principal;
 use crate::denial::{self, Denial};
-use crate::{hop, spare};
+use crate::{group, spare};
 use sluice_protocol::Millis;
 use sluice_protocol::gate::Outcome;
-use sluice_protocol::gate_call::{
-    Admission, Answer, Ask, Call, CallerDescription, Envelope, decode_answers, encode_envelope,
-};
+use sluice_protocol::gate_call::{Admission, Answer, Ask, Call, CallerDescription};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::principal::Account;
@@ -66,8 +64,8 @@ pub async fn describe(env: &Env, table: &PlanTable, principal: &Principal) -> Re
 
 /// Ends a request's lease. If its Gate cannot be reached, the lease ends by itself at its deadline.
 pub async fn settle(env: &Env, table: &PlanTable, account: &Account, request: RequestId, outcome: Outcome) {
-    if let Err(refusal) = one(env, table, account, Call::Settle { request, outcome }).await {
-        worker::console_warn!("{request} is not settled: {}", refusal.detail.unwrap_or_default());
+    if let Err(error) = group::settle(env, table.version(), account, Call::Settle { request, outcome }).await {
+        worker::console_warn!("{request} is not settled: {error}");
     }
     if outcome == Outcome::NotServed {
         // What was counted has been given back: what refused a moment ago may pass now.
@@ -90,13 +88,9 @@ pub fn answer_refusal(answer: &Answer) -> Refusal {
     answer.refusal().unwrap_or_else(|| unavailable("the Gate answered another call than the one it was asked"))
 }
 
+/// What this isolate has yet to settle there is settled before.
 async fn send(env: &Env, table: &PlanTable, account: &Account, calls: Vec<Call>) -> Result<Vec<Answer>, Refusal> {
-    let count = calls.len();
-    let envelope = Envelope { account: account.name().to_owned(), table: table.version(), calls };
-    let message = encode_envelope(&envelope);
-    let answer = hop::call(env, "GATE", account.name(), &message).await.map_err(|error| unavailable(&error))?;
-    let answers = decode_answers(&answer).map_err(|error| unavailable(&error.to_string()))?;
-    if answers.len() == count { Ok(answers) } else { Err(unavailable("the Gate gave too few answers")) }
+    group::ask(env, table.version(), account, calls).await.map_err(|error| unavailable(&error))
 }
 
 fn decide(

@@ -1,0 +1,222 @@
+//! Group commit: what several requests of one account want of its Gate travels in one message.
+//!
+//! An ask goes at once, unless another ask to the same Gate is under way: what comes meanwhile goes in the next hop, all
+//! together. A settle lets a few milliseconds pass, so that the next ask takes it along; its caller has its answer already.
+//! The Gate decides each call on its own, in order, and writes one row for all of them.
+//!
+//! # How does a call learn that another request has carried it?
+//!
+//! It looks, on a timer of its own. The platform lets a request touch only what is its own and may end it at any time, so
+//! requests share plain memory and nothing else. (A promise that one request resolves and another waits for is continued
+//! in the context of its waiter, unless V8 has optimised its making, seconds into the load; then all of the waiters run in
+//! the context of the other, and fail.) Nobody relies on another either: whoever waits too long, or was in a hop that
+//! failed, goes alone. Admit and settle are keyed by the request's id, so a call that arrives twice is done once.
+
+use crate::hop;
+use js_sys::Promise;
+use sluice_protocol::Millis;
+use sluice_protocol::gate_call::{Answer, Call, Envelope, decode_answers, encode_envelope};
+use sluice_protocol::plan::TableVersion;
+use sluice_protocol::principal::Account;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::WorkerGlobalScope;
+use worker::Env;
+
+/// Asks an account's Gate: at once, or with the next hop. Several calls are done right after one another. The error is for
+/// the log.
+pub async fn ask(env: &Env, table: TableVersion, account: &Account, calls: Vec<Call>) -> Result<Vec<Answer>, String> {
+    let place = queue(table, account, calls, Kind::Ask);
+    travel(env, account, &place).await
+}
+
+/// Tells an account's Gate that a request has ended: with the next ask, or a little later. The error is for the log.
+pub async fn settle(env: &Env, table: TableVersion, account: &Account, call: Call) -> Result<(), String> {
+    let place = queue(table, account, vec![call], Kind::Settle);
+    sleep(SETTLE_MS).await;
+    travel(env, account, &place).await.map(drop)
+}
+
+/// Waits until somebody has carried the calls, or nobody else is on the way and it goes itself, with all that wait.
+async fn travel(env: &Env, account: &Account, place: &Rc<Place>) -> Result<Vec<Answer>, String> {
+    let mut waited = 0;
+    loop {
+        if let Some(group) = board(account, place) {
+            carry(env, account, &group).await?;
+        }
+        match place.state.take() {
+            State::Answered(answers) => return Ok(answers),
+            State::Failed => return alone(env, account, place).await,
+            state @ (State::Waits | State::UnderWay) => place.state.replace(state),
+        };
+        if waited >= PATIENCE_MS {
+            // Its answer, if there will be one, finds nobody.
+            with_lane(account, |lane| lane.places.retain(|other| !Rc::ptr_eq(other, place)));
+            return alone(env, account, place).await;
+        }
+        let pause = PAUSE_MS.get();
+        sleep(pause).await;
+        waited += pause;
+    }
+}
+
+/// One hop for all of them. Each finds its answers in its place, or that it must go alone.
+async fn carry(env: &Env, account: &Account, group: &[Rc<Place>]) -> Result<(), String> {
+    let calls: Vec<_> = group.iter().flat_map(|place| place.calls.iter().cloned()).collect();
+    // Plans that changed while they waited hold for all of them.
+    let table = group.last().map(|place| place.table).unwrap_or_default();
+    let began = now();
+    let result = exchange(env, account, table, calls).await;
+    // Who waits looks a few times while a hop lasts, and does not look often where hops are long.
+    let took = i32::try_from(now().saturating_sub(began)).unwrap_or(MAX_PAUSE_MS);
+    PAUSE_MS.set((took / LOOKS).clamp(1, MAX_PAUSE_MS));
+    if group.iter().any(|place| place.kind == Kind::Ask) {
+        with_lane(account, |lane| lane.asking_since = None);
+    }
+    match result {
+        Ok(answers) => {
+            let mut answers = answers.into_iter();
+            for place in group {
+                let own = answers.by_ref().take(place.calls.len()).collect();
+                place.state.replace(State::Answered(own));
+            }
+            Ok(())
+        }
+        Err(error) => {
+            group.iter().for_each(|place| drop(place.state.replace(State::Failed)));
+            Err(error)
+        }
+    }
+}
+
+/// Sends its calls in a hop of their own.
+async fn alone(env: &Env, account: &Account, place: &Place) -> Result<Vec<Answer>, String> {
+    exchange(env, account, place.table, place.calls.clone()).await
+}
+
+async fn exchange(env: &Env, account: &Account, table: TableVersion, calls: Vec<Call>) -> Result<Vec<Answer>, String> {
+    let asked = calls.len();
+    let message = encode_envelope(&Envelope { account: account.name().to_owned(), table, calls });
+    let answer = hop::call(env, "GATE", account.name(), &message).await?;
+    let answers = decode_answers(&answer).map_err(|error| error.to_string())?;
+    if answers.len() != asked {
+        return Err(format!("{asked} calls and {} answers", answers.len()));
+    }
+    Ok(answers)
+}
+
+/// Calls on their way, in order.
+struct Place {
+    calls: Vec<Call>,
+    table: TableVersion,
+    kind: Kind,
+    queued_at: Millis,
+    state: RefCell<State>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Somebody waits for the answer.
+    Ask,
+    /// Nobody does.
+    Settle,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Waits,
+    UnderWay,
+    Answered(Vec<Answer>),
+    /// The hop that it was in failed.
+    Failed,
+}
+
+/// What goes to one Gate.
+#[derive(Default)]
+struct Lane {
+    /// Since when asks are under way.
+    asking_since: Option<Millis>,
+    /// What waits for the next hop, oldest first.
+    places: VecDeque<Rc<Place>>,
+}
+
+thread_local! {
+    /// The Gates to which something goes.
+    static LANES: RefCell<HashMap<Account, Lane>> = RefCell::default();
+    /// How long to wait between two looks.
+    static PAUSE_MS: Cell<i32> = const { Cell::new(1) };
+}
+
+fn queue(table: TableVersion, account: &Account, calls: Vec<Call>, kind: Kind) -> Rc<Place> {
+    let place = Rc::new(Place { calls, table, kind, queued_at: now(), state: RefCell::default() });
+    with_lane(account, |lane| lane.places.push_back(place.clone()));
+    place
+}
+
+/// All that wait, if this one is among them and nobody is on the way.
+fn board(account: &Account, place: &Rc<Place>) -> Option<Vec<Rc<Place>>> {
+    let now = now();
+    let is_lost = |since: Millis| !(since..since + PATIENCE_MS as Millis).contains(&now);
+    with_lane(account, |lane| {
+        if lane.asking_since.is_some_and(|since| !is_lost(since)) {
+            return None;
+        }
+        // Nobody would settle what is admitted for a request that is gone.
+        lane.places.retain(|place| place.kind == Kind::Settle || !is_lost(place.queued_at));
+        let count = lane.places.len().min(MAX_GROUP);
+        if !lane.places.range(..count).any(|other| Rc::ptr_eq(other, place)) {
+            return None;
+        }
+        let group: Vec<_> = lane.places.drain(..count).collect();
+        group.iter().for_each(|place| drop(place.state.replace(State::UnderWay)));
+        if group.iter().any(|place| place.kind == Kind::Ask) {
+            lane.asking_since = Some(now);
+        }
+        Some(group)
+    })
+}
+
+fn with_lane<T>(account: &Account, change: impl FnOnce(&mut Lane) -> T) -> T {
+    LANES.with_borrow_mut(|lanes| {
+        if !lanes.contains_key(account) {
+            lanes.insert(account.clone(), Lane::default());
+        }
+        let lane = lanes.get_mut(account).expect("inserted above");
+        let result = change(lane);
+        if lane.asking_since.is_none() && lane.places.is_empty() {
+            lanes.remove(account);
+        }
+        result
+    })
+}
+
+async fn sleep(ms: i32) {
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let promise = Promise::new(&mut |resolve, _| {
+        // The platform has no reason to refuse a timer; without one the time is simply over.
+        if scope.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms).is_err() {
+            let _ = resolve.call0(&JsValue::UNDEFINED);
+        }
+    });
+    // It is only ever resolved.
+    let _ = JsFuture::from(promise).await;
+}
+
+fn now() -> Millis {
+    worker::Date::now().as_millis()
+}
+
+/// How many calls travel together at most: a few kilobytes.
+const MAX_GROUP: usize = 64;
+/// How long a settle waits for an ask that takes it along, in milliseconds.
+const SETTLE_MS: i32 = 5;
+/// How long a call waits for others before it goes alone, in milliseconds.
+const PATIENCE_MS: i32 = 2_000;
+/// How often a call looks while a hop lasts.
+const LOOKS: i32 = 4;
+/// How long it waits at most between two looks, in milliseconds.
+const MAX_PAUSE_MS: i32 = 25;
