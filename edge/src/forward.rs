@@ -90,7 +90,7 @@ async fn fetch(
         let refusal = Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error);
         Failed::new(refusal, Outcome::NotServed)
     };
-    let grant = grant(config, ticket, body.unwrap_or_default()).map_err(internal)?;
+    let grant = grant(config, ticket, body.unwrap_or_default()).await.map_err(internal)?;
     let deadline = Deadline::new().map_err(|error| internal(format!("{error:?}")))?;
     // Silence ends with the lease at the latest: nobody waits whose place is somebody else's.
     let silence = if body.is_some() { config.origin_timeout_ms } else { config.origin_timeout_ms.min(GET_TIMEOUT_MS) };
@@ -204,8 +204,8 @@ fn scope() -> WorkerGlobalScope {
 }
 
 /// The signed grant. It ends before the lease does, in whole seconds.
-fn grant(config: &Config, ticket: &Ticket, body: &[u8]) -> Result<String, String> {
-    config.grants.sign(&GrantClaims {
+async fn grant(config: &Config, ticket: &Ticket, body: &[u8]) -> Result<String, String> {
+    let claims = GrantClaims {
         jti: ticket.request.to_string(),
         sub: ticket.subject.clone(),
         acc: ticket.account.to_string(),
@@ -216,7 +216,8 @@ fn grant(config: &Config, ticket: &Ticket, body: &[u8]) -> Result<String, String
         inp: ticket.admission.max_prompt_tokens,
         exp: ticket.admission.deadline.saturating_sub(GRANT_MARGIN_MS) / 1000,
         bh: body_hash(body),
-    })
+    };
+    config.grants.sign(&claims).await
 }
 
 /// What to make of an answer of the origin that is not a success. Its own refusals pass, if they are ones that a caller

@@ -2,7 +2,6 @@
 //! token's own header chooses them.
 
 use crate::auth::Credential;
-use crate::sign::use_our_provider;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
@@ -44,7 +43,6 @@ impl Issuers {
     /// Reads a list such as `[{"name": "corp", "issuer": "https://id.example", "audience": "sluice", "algorithm": "EdDSA",
     /// "key": {"kty": "OKP", ...}, "plan": "registered"}]`; the key is a JWK.
     pub fn parse(text: &str) -> Result<Self, String> {
-        use_our_provider();
         let raw: Vec<RawIssuer> = serde_json::from_str(text)
             // The message could quote a key.
             .map_err(|error| format!("is not a list of issuers (line {}, column {})", error.line(), error.column()))?;
