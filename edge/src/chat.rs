@@ -97,7 +97,13 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
                 settle(request, Outcome::NotServed).await
             };
         }
-        let ticket = Ticket { request, account: principal.account.clone(), subject: principal.subject(), admission };
+        let ticket = Ticket {
+            request,
+            account: principal.account.clone(),
+            subject: principal.subject(),
+            admission,
+            watch_capacity: table.feels_pressure(),
+        };
         let outcome = match forward::chat(config, &ticket, &body, stream, &left).await {
             Ok((response, deadline)) => relay::relay(response, &deadline, &ticket, answer).await,
             // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.

@@ -2,8 +2,9 @@
 
 use crate::auth;
 use crate::config::Config;
+use crate::deadline::Deadline;
 use crate::respond::{self, HeaderList};
-use js_sys::{Function, Reflect, Uint8Array};
+use js_sys::Uint8Array;
 use sluice_protocol::Millis;
 use sluice_protocol::capacity::Capacity;
 use sluice_protocol::gate::Outcome;
@@ -16,7 +17,7 @@ use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use std::cell::Cell;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect, Response, WorkerGlobalScope};
+use web_sys::{AbortSignal, RequestInit, RequestRedirect, Response, WorkerGlobalScope};
 
 /// An admitted request: what must be settled.
 pub struct Ticket {
@@ -28,6 +29,8 @@ pub struct Ticket {
     pub subject: String,
     /// What its Gate said.
     pub admission: Admission,
+    /// Whether some limit tightens as the origin fills.
+    pub watch_capacity: bool,
 }
 
 /// A request that the origin did not serve.
@@ -63,7 +66,10 @@ pub async fn chat(
     if !response.ok() {
         return Err(refused(&response).await);
     }
-    deadline.set(lease_left(ticket));
+    // What was silent for less than its lease has the rest of it.
+    if config.origin_timeout_ms < lease_left(ticket) {
+        deadline.set(lease_left(ticket));
+    }
     Ok((response, deadline))
 }
 
@@ -91,13 +97,10 @@ async fn fetch(
         Failed::new(refusal, Outcome::NotServed)
     };
     let grant = grant(config, ticket, body.unwrap_or_default()).await.map_err(internal)?;
-    let deadline = Deadline::new().map_err(|error| internal(format!("{error:?}")))?;
+    let deadline = Deadline::new(left).map_err(|error| internal(format!("{error:?}")))?;
     // Silence ends with the lease at the latest: nobody waits whose place is somebody else's.
     let silence = if body.is_some() { config.origin_timeout_ms } else { config.origin_timeout_ms.min(GET_TIMEOUT_MS) };
     deadline.set(silence.min(lease_left(ticket)));
-    if let Some(left) = left {
-        deadline.follow(left).map_err(|error| internal(format!("{error:?}")))?;
-    }
     let init = (|| {
         // The only headers that an origin sees: nothing of the caller's is copied.
         let mut headers = HeaderList::new();
@@ -111,30 +114,31 @@ async fn fetch(
         }
         init.set_headers(&headers.to_js()?);
         init.set_redirect(RequestRedirect::Manual);
-        init.set_signal(Some(&deadline.signal()));
         Ok::<_, JsValue>(init)
     })()
     .map_err(|error| internal(format!("{error:?}")))?;
 
     let url = format!("{}{path}", config.origin_url);
-    match JsFuture::from(scope().fetch_with_str_and_init(&url, &init)).await {
-        Ok(response) => {
+    match deadline.limit(JsFuture::from(scope().fetch_with_str_and_init(&url, &init))).await {
+        Some(Ok(response)) => {
             let response: Response = response.unchecked_into();
-            see_capacity(&response);
+            if ticket.watch_capacity {
+                see_capacity(&response);
+            }
             Ok((response, deadline))
         }
-        Err(_) if left.is_some_and(AbortSignal::aborted) => {
+        Some(Err(error)) => {
+            let refusal = failed(&format!("the origin cannot be reached: {error:?}"));
+            Err(Failed::new(refusal, Outcome::NotServed))
+        }
+        None if deadline.has_left() => {
             Err(Failed::new(Refusal::new(Reason::OriginFailed, "The caller left."), Outcome::Served(None)))
         }
-        Err(_) if deadline.is_over() => {
+        None => {
             let refusal = Refusal::new(Reason::OriginSilent, "The model server did not answer in time.")
                 .with_detail(format!("silent for {silence} ms, or till the end of its lease"));
             // It may have worked all that time.
             Err(Failed::new(refusal, Outcome::Served(None)))
-        }
-        Err(error) => {
-            let refusal = failed(&format!("the origin cannot be reached: {error:?}"));
-            Err(Failed::new(refusal, Outcome::NotServed))
         }
     }
 }
@@ -143,60 +147,6 @@ async fn fetch(
 fn lease_left(ticket: &Ticket) -> u32 {
     let left = ticket.admission.deadline.saturating_sub(worker::Date::now().as_millis());
     u32::try_from(left).unwrap_or(u32::MAX)
-}
-
-/// What aborts a request to the origin: a timer, or its caller's leaving. Dropping it stops the timer: AbortSignal's own
-/// `timeout` could not be stopped, and a busy edge would collect ten minutes of them.
-pub struct Deadline {
-    controller: AbortController,
-    abort: Function,
-    timer: Cell<Option<i32>>,
-}
-
-impl Deadline {
-    fn new() -> Result<Self, JsValue> {
-        let controller = AbortController::new()?;
-        let abort: Function = Reflect::get(&controller, &"abort".into())?.unchecked_into();
-        Ok(Self { abort: abort.bind0(&controller), controller, timer: Cell::new(None) })
-    }
-
-    /// Sets it to this many milliseconds from now, whatever it was set to before.
-    fn set(&self, wait: u32) {
-        self.stop();
-        let wait = i32::try_from(wait).unwrap_or(i32::MAX);
-        let timer = scope().set_timeout_with_callback_and_timeout_and_arguments_0(&self.abort, wait);
-        // The platform has no reason to refuse a timer; without one the grant's own deadline still holds at the origin.
-        self.timer.set(timer.ok());
-    }
-
-    /// Aborts too when `left` does.
-    fn follow(&self, left: &AbortSignal) -> Result<(), JsValue> {
-        if left.aborted() {
-            self.controller.abort();
-        }
-        left.add_event_listener_with_callback("abort", &self.abort)
-    }
-
-    /// Whether its time came or its caller left.
-    pub fn is_over(&self) -> bool {
-        self.signal().aborted()
-    }
-
-    fn signal(&self) -> AbortSignal {
-        self.controller.signal()
-    }
-
-    fn stop(&self) {
-        if let Some(timer) = self.timer.take() {
-            scope().clear_timeout_with_handle(timer);
-        }
-    }
-}
-
-impl Drop for Deadline {
-    fn drop(&mut self) {
-        self.stop();
-    }
 }
 
 fn scope() -> WorkerGlobalScope {

@@ -30,6 +30,7 @@ mod plans;
 mod spare;
 mod storage;
 // forward
+mod deadline;
 mod forward;
 mod models;
 mod own_key;

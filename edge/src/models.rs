@@ -36,7 +36,7 @@ pub async fn serve(
         None => {
             let _asking = Asking::begin(now()).ok_or_else(busy)?;
             let subject = principal.subject();
-            let ticket = Ticket { request: id, account: principal.account, subject, admission };
+            let ticket = Ticket { request: id, account: principal.account, subject, admission, watch_capacity: false };
             let list = forward::get(config, &ticket, "/v1/models").await?;
             LIST.replace(Some((now(), list.clone())));
             list

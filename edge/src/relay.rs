@@ -5,7 +5,8 @@
 //! settles). Passing the body straight through runs no code; `tee` keeps the origin working.
 
 use crate::auth;
-use crate::forward::{Deadline, Ticket, failed};
+use crate::deadline::Deadline;
+use crate::forward::{Ticket, failed};
 use crate::respond::{self, HeaderList};
 use futures_channel::oneshot::Sender;
 use js_sys::{Object, Promise, Reflect, Uint8Array};
@@ -61,19 +62,20 @@ async fn relay_or_fail(
     }
     match response.body() {
         Some(body) if is_stream => relay_stream(&body, response.status(), &headers, deadline, answer).await,
-        _ => relay_whole(response, &headers, answer).await,
+        _ => relay_whole(response, &headers, deadline, answer).await,
     }
 }
 
 async fn relay_whole(
     response: &Response,
     headers: &HeaderList,
+    deadline: &Deadline,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Outcome, JsValue> {
-    let buffer = match JsFuture::from(response.array_buffer()?).await {
-        Ok(buffer) => buffer,
-        Err(error) => {
-            let _ = answer.send(Err(failed(&format!("the origin's answer broke off: {error:?}"))));
+    let buffer = match deadline.limit(JsFuture::from(response.array_buffer()?)).await {
+        Some(Ok(buffer)) => buffer,
+        broken => {
+            let _ = answer.send(Err(failed(&format!("the origin's answer broke off: {broken:?}"))));
             // Nothing of it reached the caller.
             return Ok(Outcome::NotServed);
         }
@@ -124,6 +126,7 @@ async fn relay_stream(
     // If the origin breaks off, the writable side stays usable: the caller is told inside the stream.
     let options = StreamPipeOptions::new();
     options.set_prevent_abort(true);
+    options.set_signal(&deadline.signal()?);
     let pipe = body.pipe_to_with_options(&through.writable(), &options);
     let _ = answer.send(Ok(respond::respond_with(status, headers, &through.readable())?));
 
