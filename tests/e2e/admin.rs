@@ -97,7 +97,7 @@ fn what_is_misspelt_is_refused_by_name() {
         send(&stack, "GET", &format!("{KEYS}/{id}"), &admin, b"").refused(Reason::KeyNotFound);
         send(&stack, "DELETE", &format!("{KEYS}/{id}"), &admin, b"").refused(Reason::KeyNotFound);
     }
-    send(&stack, "GET", "/admin/v1/plans", &admin, b"").refused(Reason::NotFound);
+    send(&stack, "GET", "/admin/v1/teapots", &admin, b"").refused(Reason::NotFound);
     let answer = send(&stack, "GET", &format!("{KEYS}?after=1"), &admin, b"").refused(Reason::InvalidRequest);
     assert_eq!(answer.json()["error"]["param"], "after");
     assert_eq!(stack.edge.list().data.len(), 1, "only the good one was made");

@@ -131,6 +131,21 @@ fn limits_read_back_as_they_were_written() {
     assert_eq!(limits_from_json("limits", &limits_to_json(limits)).unwrap(), limits);
 }
 
+/// The examples of the documentation are tables, with nothing to mend.
+#[test]
+fn the_documentations_tables_are_read() {
+    let page = |name: &str| std::fs::read_to_string(format!("{}/../{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let tables = |text: String| {
+        let blocks = text.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
+        blocks.filter(|block| block.contains("\"plans\"")).collect::<Vec<_>>()
+    };
+    let found = [tables(page("docs/limits.md")), tables(page("README.md"))];
+    assert_eq!(found.each_ref().map(Vec::len), [2, 1]);
+    for table in found.concat() {
+        assert!(PlanTable::parse(&table).is_ok(), "{:?} in {table}", PlanTable::parse(&table));
+    }
+}
+
 const EVERYTHING: &str = r#"{
   "classes": {"light": {"body_bytes": 2048, "max_tokens": 256}, "heavy": {"body_bytes": 20480, "max_tokens": 2048}},
   "costs": [
