@@ -34,7 +34,8 @@ impl Capacity {
     pub fn percent_in_use(&self) -> u8 {
         let places = u64::from(self.slots) + u64::from(self.queue);
         let used = u64::from(self.slots.saturating_sub(self.free)) + u64::from(self.queued);
-        if places == 0 { 100 } else { u8::try_from(used.min(places) * 100 / places).unwrap_or(100) }
+        let percent = (used.min(places) * 100).checked_div(places);
+        percent.and_then(|percent| u8::try_from(percent).ok()).unwrap_or(100)
     }
 
     /// Reads the header. Unknown members are passed over (a newer origin may say more); anything malformed is `None`.
