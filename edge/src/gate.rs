@@ -10,7 +10,6 @@ use sluice_protocol::gate_call::{self, Answer, Call, Envelope, decode_envelope, 
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::state;
 use std::cell::RefCell;
-use std::rc::Rc;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 /// The Durable Object.
@@ -38,7 +37,7 @@ impl DurableObject for Gate {
             table = found.map_err(|refusal| refusal.detail.unwrap_or_default())?;
         }
         // There is no await from here to the end: nothing else runs in this object meanwhile.
-        let answers = self.answer(&envelope, table, &config.plans);
+        let answers = self.answer(&envelope, table.as_deref(), &config.plans);
         if answers.is_err() {
             // Memory may be ahead of the disk: the next call reads again.
             self.account.replace(None);
@@ -48,7 +47,7 @@ impl DurableObject for Gate {
 }
 
 impl Gate {
-    fn answer(&self, envelope: &Envelope, table: Option<Rc<PlanTable>>, built_in: &PlanTable) -> Result<Vec<Answer>> {
+    fn answer(&self, envelope: &Envelope, table: Option<&PlanTable>, built_in: &PlanTable) -> Result<Vec<Answer>> {
         let mut account = self.account.borrow_mut();
         if account.is_none() {
             *account = Some(self.load()?);
@@ -56,7 +55,7 @@ impl Gate {
         let account = account.as_mut().expect("loaded above");
         let now = worker::Date::now().as_millis();
         let setting = |table| Setting { account: &envelope.account, table, storage: self.rows.counters() };
-        let (answers, changed) = match &table {
+        let (answers, changed) = match table {
             Some(table) => account.answer_all(&envelope.calls, setting(table), now),
             // Nobody decides by plans that nobody has; what only ends something needs none.
             None => {
