@@ -1,17 +1,20 @@
 //! An account at its Gate: its keys, its settings and its state. It takes calls and gives answers; the shell around it
 //! only loads, stores and carries.
 
+mod change;
+mod rules;
+
 use crate::Millis;
-use crate::ask::{Exact, Facts, Rule};
-use crate::cost::Work;
+use crate::ask::Facts;
 use crate::gate::{Admitted, Decision, GateState, Passes, Refused};
 use crate::gate_call::{
     AccountChange, AccountDescription, Admission, Answer, Ask, Call, Caller, CallerDescription, Forbidden, KeyChange,
     KeyDescription, KeyRecord, Settings, StorageCounters,
 };
-use crate::plan::{Allowance, Per, Plan, PlanTable};
+use crate::plan::{Allowance, Plan, PlanTable};
 use crate::principal::Mark;
 use crate::standing::For;
+use rules::{facts, rules};
 
 /// Everything a Gate keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -264,67 +267,6 @@ fn known<'a>(
     Ok(Known { plan, record, mark })
 }
 
-/// The plan's limits and the key's own, without those that the caller skips and with the numbers that an admin set for the
-/// key or, if not for that, for the account.
-fn rules<'a>(
-    settings: &Settings,
-    known: &Known<'a>,
-    setting: Setting<'_>,
-    address: Option<core::net::IpAddr>,
-) -> Vec<Rule<'a>> {
-    let own = known.record.map(|record| record.limits.as_slice()).unwrap_or_default();
-    let key = known.record.filter(|_| !setting.table.exemptions.is_empty());
-    let key = key.map(|record| format_key(setting.account, record.key));
-    let exemptions = &setting.table.exemptions;
-    let is_exempt = |limit: &str| {
-        exemptions.iter().filter(|exemption| exemption.limit == limit).any(|exemption| {
-            exemption.principals.iter().any(|one| one == setting.account || Some(one) == key.as_ref())
-                || address.is_some_and(|address| exemption.addresses.iter().any(|network| network.contains(address)))
-        })
-    };
-    let depends_on_address =
-        |limit: &str| exemptions.iter().any(|exemption| exemption.limit == limit && !exemption.addresses.is_empty());
-    let set = |limit: &str| {
-        let of_key = known.record.and_then(|record| record.overrides.get(limit));
-        of_key.or_else(|| settings.overrides.get(limit)).copied()
-    };
-    let limits = known.plan.limits.iter().chain(own).filter(|limit| !is_exempt(&limit.name));
-    let rule = |limit: &'a crate::plan::Limit| Rule {
-        quota: set(&limit.name).unwrap_or(limit.quota()),
-        // Another address of the same caller may be exempt.
-        is_blanket: limit.is_blanket() && !depends_on_address(&limit.name),
-        limit,
-    };
-    limits.map(rule).collect()
-}
-
-/// A key's id in the text form that exemptions name, from its account's name.
-fn format_key(account: &str, key: [u8; 4]) -> String {
-    let account = account.strip_prefix("acct:").unwrap_or(account);
-    format!("key_{account}{}", crate::id::hex(&key))
-}
-
-fn facts(ask: &Ask, known: &Known<'_>, table: &PlanTable) -> Facts {
-    let allowance = &known.plan.allowance;
-    let most = allowance.max_tokens.unwrap_or(u32::MAX);
-    let default = allowance.default_max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(most);
-    let max_tokens = ask.max_tokens.unwrap_or(default);
-    let class = table.classes.class(ask.body_bytes, max_tokens);
-    Facts {
-        request: ask.request,
-        key: known.mark,
-        model: ask.model.clone(),
-        session: ask.session,
-        user: ask.user,
-        class,
-        endpoint: ask.endpoint,
-        work: Work { prompt_tokens: ask.prompt_tokens, max_tokens, thinking: ask.thinking, ..Work::default() },
-        exact: Exact { prompt: ask.prompt_is_counted, max_tokens: ask.max_tokens.is_some() },
-        rate: table.rate(class, &ask.model, ask.endpoint),
-        pressure: ask.pressure,
-    }
-}
-
 fn forbidden(allowance: &Allowance, ask: &Ask) -> Option<Forbidden> {
     let models = allowance.models.as_ref();
     if models.is_some_and(|models| !models.iter().any(|pattern| pattern.matches(&ask.model))) {
@@ -365,41 +307,4 @@ fn passes_at(refused: &[Refused], now: Millis) -> Option<Millis> {
         Passes::At(at) => Some(latest.max(at)),
         Passes::LessFull | Passes::Never => None,
     })
-}
-
-impl KeyChange {
-    fn apply(&self, record: &mut KeyRecord) {
-        let Self { name, plan, disabled, overrides, limits } = self;
-        record.name = name.clone().unwrap_or_else(|| record.name.clone());
-        record.plan = plan.clone().unwrap_or_else(|| record.plan.clone());
-        record.disabled = disabled.unwrap_or(record.disabled);
-        if let Some(overrides) = overrides {
-            record.overrides.clone_from(overrides);
-        }
-        if let Some(limits) = limits {
-            // A key's own limits are about that key, whatever they say.
-            let own = |limit: &crate::plan::Limit| crate::plan::Limit { per: own_per(limit.per), ..limit.clone() };
-            record.limits = limits.iter().map(own).collect();
-        }
-    }
-}
-
-impl AccountChange {
-    fn apply(&self, settings: &mut Settings) {
-        let Self { disabled, plan, overrides } = self;
-        settings.disabled = disabled.unwrap_or(settings.disabled);
-        if let Some(plan) = plan {
-            settings.plan.clone_from(plan);
-        }
-        if let Some(overrides) = overrides {
-            settings.overrides.clone_from(overrides);
-        }
-    }
-}
-
-const fn own_per(per: Per) -> Per {
-    match per {
-        Per::Account => Per::Key,
-        other => other,
-    }
 }

@@ -4,6 +4,8 @@
 //! refused, and carries the exact time at which this very request would pass. Admit and settle are keyed by the request's
 //! id: repeated, reordered and late messages change nothing.
 
+mod passes;
+
 use crate::Millis;
 use crate::ask::{Facts, Rule, is_metered, reserve};
 use crate::chat::Usage;
@@ -13,6 +15,7 @@ use crate::id::RequestId;
 use crate::lease::{Among, Counted, Lease, Leases, Metered};
 use crate::plan::{LimitKind, Per, Unit, When};
 use crate::window::Fit;
+use passes::{kind_now, passes};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -284,7 +287,7 @@ impl GateState {
             _ if counted_amount > quota => Fit::Never,
             _ => log.map_or(Fit::Now, |log| log.fit(limit, now, quota, counted_amount)),
         };
-        let refused = refuse(rule, facts.pressure, now, earliest).map(|passes| Refused {
+        let refused = passes(rule, facts.pressure, now, earliest).map(|passes| Refused {
             limit: limit.name.clone(),
             kind: kind_now(rule, facts.pressure, now),
             amount: counted_amount,
@@ -351,41 +354,6 @@ pub(crate) fn among<'r>(rule: &Rule<'r>, scope: count::Scope) -> Among<'r> {
     match rule.limit.per {
         Per::Account if rule.limit.when == When::default() => Among::All,
         _ => Among::Counted(&rule.limit.name, scope),
-    }
-}
-
-/// When a request passes that does not pass now; `None` if it does. `earliest` says when it fits under a quota that stays
-/// as it is.
-fn refuse(rule: &Rule<'_>, pressure: u8, now: Millis, earliest: impl Fn(u32) -> Fit) -> Option<Passes> {
-    let schedule = &rule.limit.schedule;
-    if earliest(rule.quota_at(schedule.percent_at(now), pressure)) == Fit::Now {
-        return None;
-    }
-    // For each percentage of the schedule: when it fits under that, and when after that the percentage next holds.
-    let soonest = |pressure: u8| {
-        let each = schedule.percents().into_iter().filter_map(|percent| {
-            let from = match earliest(rule.quota_at(percent, pressure)) {
-                Fit::Now => now,
-                Fit::At(at) => at,
-                Fit::Never => return None,
-            };
-            schedule.next_with(percent, from)
-        });
-        each.min()
-    };
-    Some(match soonest(pressure) {
-        Some(at) => Passes::At(at),
-        None if rule.limit.pressure.is_some() && soonest(0).is_some() => Passes::LessFull,
-        None => Passes::Never,
-    })
-}
-
-fn kind_now(rule: &Rule<'_>, pressure: u8, now: Millis) -> RefusedKind {
-    let quota = rule.quota_at(rule.limit.schedule.percent_at(now), pressure);
-    match rule.limit.kind {
-        LimitKind::Window { unit, window_ms, .. } => RefusedKind::Window { unit, limit: quota, window_ms },
-        LimitKind::Bucket { unit, .. } => RefusedKind::Bucket { unit, capacity: quota },
-        LimitKind::Parallel { .. } => RefusedKind::Parallel { limit: quota },
     }
 }
 

@@ -2,18 +2,20 @@
 //!
 //! A message is a version byte and postcard. One message holds several calls; each is decided on its own, in order.
 
+mod refuse;
+
 use crate::Millis;
-use crate::gate::{Outcome, Passes, Refused, RefusedKind, Totals};
+use crate::gate::{Outcome, Refused, Totals};
 use crate::id::{AccountId, KeyId, RequestId};
 use crate::key::SecretHash;
-use crate::plan::{Endpoint, Limit, TableVersion, Unit};
+use crate::plan::{Endpoint, Limit, TableVersion};
 use crate::principal::Mark;
-use crate::ratelimit;
-use crate::refusal::{Reason, Refusal};
 use crate::standing::Standing;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
 /// the caller is told to try again.
@@ -336,115 +338,6 @@ impl Ask {
             address: None,
         }
     }
-}
-
-impl Answer {
-    /// The answer as the edge's caller sees it, if it is a no.
-    pub fn refusal(&self) -> Option<Refusal> {
-        Some(match self {
-            Self::Admitted(_) | Self::Identified(_) | Self::Done(_) => return None,
-            Self::Key(_) | Self::Caller(_) | Self::Account(_) => return None,
-            Self::UnknownCaller => refuse_key().with_detail("the Gate has no such key, or its secret differs"),
-            Self::Disabled => {
-                Refusal::new(Reason::Disabled, "This key or its account is disabled. Ask who gave it to you.")
-            }
-            Self::NotAllowed(forbidden) => forbidden.refusal(),
-            Self::UnknownPlan(plan) => {
-                Refusal::new(Reason::Misconfigured, "This key's plan does not exist. Tell whoever gave you the key.")
-                    .with_detail(format!("a key names the plan `{plan}`, which the table does not have"))
-            }
-            Self::UnknownTable => Refusal::new(Reason::GateUnavailable, "The plans have just changed. Try again.")
-                .with_detail("the Gate and the Registry do not know the plan table of the message"),
-            Self::Unusable(why) => Refusal::new(Reason::InvalidRequest, why.clone()),
-            Self::Closed => Refusal::new(Reason::Internal, "The request was decided before. Send it again.")
-                .with_detail("admit came after settle"),
-            Self::Limited { refused, standings, now } => {
-                refuse_limited(refused, *now).with_headers(ratelimit::headers(standings, *now))
-            }
-        })
-    }
-}
-
-impl Forbidden {
-    fn refusal(self) -> Refusal {
-        let refusal = |param, message: String| Refusal::new(Reason::NotAllowed, message).with_param(param);
-        match self {
-            Self::Model => {
-                refusal("model", "This key may not use this model; GET /v1/models lists what is served.".into())
-            }
-            Self::InputBytes(most) => refusal("messages", format!("This key may send at most {most} bytes.")),
-            Self::MaxTokens(most) => refusal("max_tokens", format!("This key may ask for at most {most} tokens.")),
-        }
-    }
-}
-
-/// What every bad key is told, whatever was wrong with it.
-pub fn refuse_key() -> Refusal {
-    Refusal::new(Reason::InvalidKey, "This API key is not valid here. Check it, or ask for a new one.")
-}
-
-/// Names every limit that refused, and the time until all of them would let this request through.
-///
-/// If a parallel limit is among them there is no wait to name: the only time that is certain is the lease's end, minutes
-/// away, while a place most likely comes free much sooner. OpenAI's SDKs then back off by themselves, from half a second
-/// on; a wait of minutes would make them give up, and the windows' wait alone would not suffice. The same holds for a
-/// limit that is tightened because the origin is full.
-fn refuse_limited(refused: &[Refused], now: Millis) -> Refusal {
-    let is_parallel = |limit: &Refused| matches!(limit.kind, RefusedKind::Parallel { .. });
-    let named: Vec<_> = refused.iter().map(name_limit).collect();
-    let message = format!("Over the limit of this key's account ({}).", named.join("; "));
-    if refused.iter().any(|limit| limit.passes == Passes::Never) {
-        return Refusal::new(Reason::NeverFits, format!("{message} This request can never fit: ask for less."));
-    }
-    let reason = if refused.iter().all(is_parallel) { Reason::ParallelLimited } else { Reason::RateLimited };
-    let certain = refused.iter().try_fold(now, |latest, limit| match limit.passes {
-        Passes::At(at) if !is_parallel(limit) => Some(latest.max(at)),
-        _ => None,
-    });
-    match certain {
-        Some(at) => {
-            let wait = at.saturating_sub(now);
-            Refusal::new(reason, format!("{message} Retry in {}.", seconds(wait))).with_retry_after_ms(wait)
-        }
-        None if refused.iter().any(is_parallel) => {
-            Refusal::new(reason, format!("{message} Retry when one of your requests has ended."))
-        }
-        None => Refusal::new(reason, format!("{message} The server is busy: retry in a while.")),
-    }
-}
-
-/// `` `minute`: 60 requests in 60 s ``, and for what is counted in other units also what was asked for and what is left.
-fn name_limit(refused: &Refused) -> String {
-    let unit = |unit| match unit {
-        Unit::Requests => "requests",
-        Unit::Tokens => "tokens",
-        Unit::Cost => "of cost",
-    };
-    let name = &refused.limit;
-    let (text, most, what) = match refused.kind {
-        RefusedKind::Window { limit: 0, .. }
-        | RefusedKind::Bucket { capacity: 0, .. }
-        | RefusedKind::Parallel { limit: 0 } => {
-            return format!("`{name}`: closed at this hour");
-        }
-        RefusedKind::Window { unit: what, limit, window_ms } => {
-            (format!("`{name}`: {limit} {} in {}", unit(what), seconds(window_ms)), limit, what)
-        }
-        RefusedKind::Bucket { unit: what, capacity } => {
-            (format!("`{name}`: bursts of {capacity} {}", unit(what)), capacity, what)
-        }
-        RefusedKind::Parallel { limit } => return format!("`{name}`: {limit} at once"),
-    };
-    match what {
-        Unit::Requests => text,
-        Unit::Tokens | Unit::Cost => {
-            format!("{text}, this request needs {} and {} are left", refused.amount, most.saturating_sub(refused.used))
-        }
-    }
-}
-
-fn seconds(ms: u64) -> String {
-    if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{}.{:03} s", ms / 1000, ms % 1000) }
 }
 
 /// Why bytes are not a message.

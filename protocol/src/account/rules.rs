@@ -1,0 +1,69 @@
+//! Which limits apply to a caller, and what they see of its request.
+
+use super::{DEFAULT_MAX_TOKENS, Known, Setting};
+use crate::ask::{Exact, Facts, Rule};
+use crate::cost::Work;
+use crate::gate_call::{Ask, Settings};
+use crate::plan::{Limit, PlanTable};
+
+/// The plan's limits and the key's own, without those that the caller skips and with the numbers that an admin set for the
+/// key or, if not for that, for the account.
+pub(super) fn rules<'a>(
+    settings: &Settings,
+    known: &Known<'a>,
+    setting: Setting<'_>,
+    address: Option<core::net::IpAddr>,
+) -> Vec<Rule<'a>> {
+    let own = known.record.map(|record| record.limits.as_slice()).unwrap_or_default();
+    let key = known.record.filter(|_| !setting.table.exemptions.is_empty());
+    let key = key.map(|record| format_key(setting.account, record.key));
+    let exemptions = &setting.table.exemptions;
+    let is_exempt = |limit: &str| {
+        exemptions.iter().filter(|exemption| exemption.limit == limit).any(|exemption| {
+            exemption.principals.iter().any(|one| one == setting.account || Some(one) == key.as_ref())
+                || address.is_some_and(|address| exemption.addresses.iter().any(|network| network.contains(address)))
+        })
+    };
+    let depends_on_address =
+        |limit: &str| exemptions.iter().any(|exemption| exemption.limit == limit && !exemption.addresses.is_empty());
+    let set = |limit: &str| {
+        let of_key = known.record.and_then(|record| record.overrides.get(limit));
+        of_key.or_else(|| settings.overrides.get(limit)).copied()
+    };
+    let limits = known.plan.limits.iter().chain(own).filter(|limit| !is_exempt(&limit.name));
+    let rule = |limit: &'a Limit| Rule {
+        quota: set(&limit.name).unwrap_or(limit.quota()),
+        // Another address of the same caller may be exempt.
+        is_blanket: limit.is_blanket() && !depends_on_address(&limit.name),
+        limit,
+    };
+    limits.map(rule).collect()
+}
+
+/// A key's id in the text form that exemptions name, from its account's name.
+fn format_key(account: &str, key: [u8; 4]) -> String {
+    let account = account.strip_prefix("acct:").unwrap_or(account);
+    format!("key_{account}{}", crate::id::hex(&key))
+}
+
+/// The request as limits see it.
+pub(super) fn facts(ask: &Ask, known: &Known<'_>, table: &PlanTable) -> Facts {
+    let allowance = &known.plan.allowance;
+    let most = allowance.max_tokens.unwrap_or(u32::MAX);
+    let default = allowance.default_max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(most);
+    let max_tokens = ask.max_tokens.unwrap_or(default);
+    let class = table.classes.class(ask.body_bytes, max_tokens);
+    Facts {
+        request: ask.request,
+        key: known.mark,
+        model: ask.model.clone(),
+        session: ask.session,
+        user: ask.user,
+        class,
+        endpoint: ask.endpoint,
+        work: Work { prompt_tokens: ask.prompt_tokens, max_tokens, thinking: ask.thinking, ..Work::default() },
+        exact: Exact { prompt: ask.prompt_is_counted, max_tokens: ask.max_tokens.is_some() },
+        rate: table.rate(class, &ask.model, ask.endpoint),
+        pressure: ask.pressure,
+    }
+}

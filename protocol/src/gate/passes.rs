@@ -1,0 +1,43 @@
+//! When a request would pass a rule: the search over what its schedule makes of it.
+
+use super::{Passes, RefusedKind};
+use crate::Millis;
+use crate::ask::Rule;
+use crate::plan::LimitKind;
+use crate::window::Fit;
+
+/// When a request passes that does not pass now; `None` if it does. `earliest` says when it fits under a quota that stays
+/// as it is.
+pub(super) fn passes(rule: &Rule<'_>, pressure: u8, now: Millis, earliest: impl Fn(u32) -> Fit) -> Option<Passes> {
+    let schedule = &rule.limit.schedule;
+    if earliest(rule.quota_at(schedule.percent_at(now), pressure)) == Fit::Now {
+        return None;
+    }
+    // For each percentage of the schedule: when it fits under that, and when after that the percentage next holds.
+    let soonest = |pressure: u8| {
+        let each = schedule.percents().into_iter().filter_map(|percent| {
+            let from = match earliest(rule.quota_at(percent, pressure)) {
+                Fit::Now => now,
+                Fit::At(at) => at,
+                Fit::Never => return None,
+            };
+            schedule.next_with(percent, from)
+        });
+        each.min()
+    };
+    Some(match soonest(pressure) {
+        Some(at) => Passes::At(at),
+        None if rule.limit.pressure.is_some() && soonest(0).is_some() => Passes::LessFull,
+        None => Passes::Never,
+    })
+}
+
+/// What a rule is, with what it lets through now.
+pub(super) fn kind_now(rule: &Rule<'_>, pressure: u8, now: Millis) -> RefusedKind {
+    let quota = rule.quota_at(rule.limit.schedule.percent_at(now), pressure);
+    match rule.limit.kind {
+        LimitKind::Window { unit, window_ms, .. } => RefusedKind::Window { unit, limit: quota, window_ms },
+        LimitKind::Bucket { unit, .. } => RefusedKind::Bucket { unit, capacity: quota },
+        LimitKind::Parallel { .. } => RefusedKind::Parallel { limit: quota },
+    }
+}
