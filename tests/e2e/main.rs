@@ -17,6 +17,8 @@ mod stream;
 
 mod settle;
 
+mod tokens;
+
 mod admin;
 
 mod failure;

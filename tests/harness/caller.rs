@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sluice_protocol::admin::{CreatedKey, DeletedKey, KeyList, KeyView};
 use sluice_protocol::header;
 use sluice_protocol::id::KeyId;
+use sluice_protocol::own::OwnKey;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -51,6 +52,20 @@ impl Caller {
         self.send(|http, base| with_key(http.post(format!("{base}/v1/chat/completions")), key).json(body)).from_edge()
     }
 
+    /// `POST /v1/chat/completions` with these headers.
+    pub fn chat_as(&self, headers: &[(&str, &str)], body: &Value) -> Answer {
+        self.send(|http, base| {
+            let request = http.post(format!("{base}/v1/chat/completions")).json(body);
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+        })
+        .from_edge()
+    }
+
+    /// What a key sees of itself; costs nothing.
+    pub fn own(&self, key: &str) -> OwnKey {
+        serde_json::from_value(self.get("/v1/key", Some(key)).ok().json()).expect("a caller's view of its key")
+    }
+
     /// An admin route, with the right token.
     pub fn admin(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method's name");
@@ -58,6 +73,19 @@ impl Caller {
             let request = http.request(method, format!("{base}/admin/v1{path}")).bearer_auth(ADMIN_TOKEN);
             match body {
                 Some(body) => request.json(body),
+                None => request,
+            }
+        })
+        .from_edge()
+    }
+
+    /// Replaces the plan table; `replaces` is what `If-Match` says.
+    pub fn put_plans(&self, replaces: Option<&str>, table: &str) -> Answer {
+        self.send(|http, base| {
+            let request = http.put(format!("{base}/admin/v1/plans")).bearer_auth(ADMIN_TOKEN);
+            let request = request.header("content-type", "application/json").body(table.to_owned());
+            match replaces {
+                Some(replaces) => request.header("if-match", replaces),
                 None => request,
             }
         })

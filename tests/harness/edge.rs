@@ -2,6 +2,7 @@
 
 use crate::process::{Announces, Program};
 use crate::tools;
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,18 +10,39 @@ use std::path::{Path, PathBuf};
 /// A running edge. Dropping it kills workerd without a warning, as a crash would.
 pub struct Edge {
     address: SocketAddr,
+    twin: Option<SocketAddr>,
     _program: Program,
 }
+
+/// What stands beside the deployed Worker.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside {
+    /// A second isolate of the same Worker, as another machine of Cloudflare's would be: its objects are the first one's.
+    pub twin: bool,
+    /// The binding `FLOOD_SHIELD`: it refuses [`FLOODING`], fails for [`FAILING`], and lets everybody else through.
+    pub shield: bool,
+}
+
+/// The address that the shield of [`Beside`] refuses.
+pub const FLOODING: &str = "203.0.113.66";
+/// The address for which it fails.
+pub const FAILING: &str = "203.0.113.67";
 
 /// Where an edge keeps what outlives it, and what it is started with.
 pub struct EdgeFiles {
     directory: PathBuf,
+    beside: Beside,
 }
 
 impl EdgeFiles {
     /// Writes workerd's configuration with these variables; the Durable Objects' disk is empty.
     pub fn create(directory: &Path, settings: &[(&str, String)]) -> Self {
-        let files = Self { directory: directory.to_path_buf() };
+        Self::create_beside(directory, settings, Beside::default())
+    }
+
+    /// [`Self::create`] with something beside the Worker.
+    pub fn create_beside(directory: &Path, settings: &[(&str, String)], beside: Beside) -> Self {
+        let files = Self { directory: directory.to_path_buf(), beside };
         // workerd only embeds what is below its configuration.
         for name in ["index.js", "index_bg.wasm"] {
             fs::copy(tools::edge_build(name), directory.join(name)).expect("the stack's directory is writable");
@@ -58,11 +80,25 @@ impl EdgeFiles {
         let arguments = ["serve", "config.capnp", "--control-fd=3"].map(str::to_owned);
         let program =
             Program::start(&tools::workerd(), &arguments, Announces::OnDescriptor3, &self.directory, &self.log());
-        let port = program.announced(&self.log(), |line| {
+        let sockets: &[&str] = if self.beside.twin { &["http", "twin"] } else { &["http"] };
+        let mut ports = BTreeMap::new();
+        program.announced(&self.log(), |line| {
             let event: serde_json::Value = serde_json::from_str(line).ok()?;
-            (event["event"] == "listen").then(|| u16::try_from(event["port"].as_u64()?).ok())?
+            if event["event"] == "listen" {
+                ports.insert(event["socket"].as_str()?.to_owned(), u16::try_from(event["port"].as_u64()?).ok()?);
+            }
+            sockets.iter().all(|socket| ports.contains_key(*socket)).then_some(())
         });
-        Edge { address: SocketAddr::from(([127, 0, 0, 1], port)), _program: program }
+        let address = |socket: &str| Some(SocketAddr::from(([127, 0, 0, 1], *ports.get(socket)?)));
+        let twin = address("twin");
+        Edge { address: address("http").expect("announced above"), twin, _program: program }
+    }
+
+    /// Makes the disk of all Gates unreadable, at the next start: a file is where their directory should be.
+    pub fn lose_gates(&self) {
+        let gates = self.disk().join("gate");
+        fs::remove_dir_all(&gates).expect("some Gate has been written to");
+        fs::write(gates, "").expect("the stack's directory is writable");
     }
 
     /// All that workerd and the Worker printed, every start of it.
@@ -84,11 +120,28 @@ impl EdgeFiles {
             let value = wrangler.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix("= "));
             value.unwrap_or_else(|| panic!("wrangler.toml has no {name}")).to_owned()
         };
-        CONFIG
+        let if_set = |is_set: bool, text: &'static str| if is_set { text } else { "" };
+        let Beside { twin, shield } = self.beside;
+        let worker = |name: &str, objects: &str, class: &dyn Fn(&str) -> String| {
+            WORKER
+                .replace("@NAME@", name)
+                .replace("@DATE@", &deployed("compatibility_date"))
+                .replace("@FLAGS@", &deployed("compatibility_flags"))
+                .replace("@OBJECTS@", objects)
+                .replace("@GATE@", &class("Gate"))
+                .replace("@REGISTRY@", &class("Registry"))
+                .replace("@SHIELD@", if_set(shield, SHIELD_BINDING))
+                .replace("@BINDINGS@", &bindings)
+        };
+        let config = CONFIG
             .replace("@DISK@", &quoted(&self.disk().to_string_lossy()))
-            .replace("@DATE@", &deployed("compatibility_date"))
-            .replace("@FLAGS@", &deployed("compatibility_flags"))
-            .replace("@BINDINGS@", &bindings)
+            .replace("@TWIN_SERVICE@", if_set(twin, TWIN_SERVICE))
+            .replace("@TWIN_SOCKET@", if_set(twin, TWIN_SOCKET))
+            .replace("@EXTENSIONS@", if_set(shield, SHIELD_EXTENSION))
+            .replace("@SHIELD_SOURCE@", &quoted(&shield_source()));
+        let twin_worker = worker("twin", "", &|class| format!("(className = {}, serviceName = \"edge\")", quoted(class)));
+        let twin_worker = if twin { twin_worker } else { String::new() };
+        config + &worker("edge", OBJECTS, &quoted) + &twin_worker
     }
 }
 
@@ -97,6 +150,19 @@ impl Edge {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// Where its second isolate listens, if it has one.
+    pub fn twin(&self) -> Option<SocketAddr> {
+        self.twin
+    }
+}
+
+/// The platform's own binding is known by the name of its class.
+fn shield_source() -> String {
+    format!(
+        "class Ratelimit {{ async limit({{ key }}) {{ if (key === '{FAILING}') throw new Error('a shield that fails'); \
+         return {{ success: key !== '{FLOODING}' }}; }} }}\nexport default () => new Ratelimit();"
+    )
 }
 
 /// Cap'n Proto's text literals are written like JSON's, as far as our values go.
@@ -108,26 +174,38 @@ const CONFIG: &str = r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "edge", worker = .edge),
-    (name = "disk", disk = (path = @DISK@, writable = true)),
+@TWIN_SERVICE@    (name = "disk", disk = (path = @DISK@, writable = true)),
     (name = "internet", network = (allow = ["public", "private", "local"])),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "edge")],
-);
-const edge :Workerd.Worker = (
+  sockets = [
+    (name = "http", address = "127.0.0.1:0", http = (), service = "edge"),
+@TWIN_SOCKET@  ],
+@EXTENSIONS@);
+"#;
+const WORKER: &str = r#"const @NAME@ :Workerd.Worker = (
   modules = [
     (name = "index.js", esModule = embed "index.js"),
     (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
   ],
   compatibilityDate = @DATE@,
   compatibilityFlags = @FLAGS@,
-  durableObjectNamespaces = [
+@OBJECTS@  bindings = [
+    (name = "GATE", durableObjectNamespace = @GATE@),
+    (name = "REGISTRY", durableObjectNamespace = @REGISTRY@),
+@SHIELD@@BINDINGS@  ],
+);
+"#;
+const OBJECTS: &str = r#"  durableObjectNamespaces = [
     (className = "Gate", uniqueKey = "gate", enableSql = true),
     (className = "Registry", uniqueKey = "registry", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "disk"),
-  bindings = [
-    (name = "GATE", durableObjectNamespace = "Gate"),
-    (name = "REGISTRY", durableObjectNamespace = "Registry"),
-@BINDINGS@  ],
-);
+"#;
+const TWIN_SERVICE: &str = "    (name = \"twin\", worker = .twin),\n";
+const TWIN_SOCKET: &str =
+    "    (name = \"twin\", address = \"127.0.0.1:0\", http = (), service = \"twin\"),\n";
+const SHIELD_BINDING: &str = "    (name = \"FLOOD_SHIELD\", wrapped = (moduleName = \"test:shield\")),\n";
+const SHIELD_EXTENSION: &str = r#"  extensions = [
+    (modules = [(name = "test:shield", internal = true, esModule = @SHIELD_SOURCE@)]),
+  ],
 "#;

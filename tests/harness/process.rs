@@ -73,7 +73,7 @@ impl Program {
     }
 
     /// The next line on descriptor 3 that `read` makes something of. Panics with the log's end if none comes in time.
-    pub fn announced<T>(&self, log: &Path, read: impl Fn(&str) -> Option<T>) -> T {
+    pub fn announced<T>(&self, log: &Path, mut read: impl FnMut(&str) -> Option<T>) -> T {
         let deadline = Instant::now() + START_TIME;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

@@ -1,12 +1,12 @@
 //! Both gates, started together.
 
 use crate::caller::Caller;
-use crate::edge::{Edge, EdgeFiles};
+use crate::edge::{Beside, Edge, EdgeFiles};
 use crate::origin::{OriginKind, OriginSettings, TestOrigin};
 use crate::raw::{self, RawConnection};
 use crate::raw_origin::{Received, Reply};
 use crate::secrets;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sluice_origin::scripted::Script;
 use sluice_protocol::admin::CreatedKey;
 use sluice_protocol::capacity::Capacity;
@@ -21,8 +21,10 @@ pub const PLAN: &str = "test";
 #[must_use]
 pub struct Stack {
     limits: Vec<Value>,
-    lease: Option<&'static str>,
+    plan: Map<String, Value>,
+    table: Map<String, Value>,
     plans: Option<String>,
+    beside: Beside,
     kind: OriginKind,
     origin: OriginSettings,
     settings: Vec<(&'static str, Option<String>)>,
@@ -51,8 +53,10 @@ impl Stack {
     pub fn new() -> Self {
         Self {
             limits: Vec::new(),
-            lease: None,
+            plan: Map::new(),
+            table: Map::new(),
             plans: None,
+            beside: Beside::default(),
             kind: OriginKind::Scripted,
             origin: OriginSettings { slots: 8, queue: 256, queue_timeout: Duration::from_secs(30) },
             settings: Vec::new(),
@@ -74,9 +78,26 @@ impl Stack {
         self
     }
 
+    /// Adds a limit to the plan, as a plan table has it.
+    pub fn with(mut self, limit: Value) -> Self {
+        self.limits.push(limit);
+        self
+    }
+
     /// How long an admitted request may take.
-    pub fn lease(mut self, duration: &'static str) -> Self {
-        self.lease = Some(duration);
+    pub fn lease(self, duration: &'static str) -> Self {
+        self.plan("lease", duration)
+    }
+
+    /// Sets a member of the plan.
+    pub fn plan(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.plan.insert(member.to_owned(), value.into());
+        self
+    }
+
+    /// Sets a member of the plan table.
+    pub fn table(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.table.insert(member.to_owned(), value.into());
         self
     }
 
@@ -127,6 +148,18 @@ impl Stack {
         self.setting("ORIGIN_TIMEOUT_MS", timeout.to_string())
     }
 
+    /// A second isolate of the edge beside the first: [`RunningStack::twin`].
+    pub fn with_twin(mut self) -> Self {
+        self.beside.twin = true;
+        self
+    }
+
+    /// A flood shield: see [`Beside`].
+    pub fn with_shield(mut self) -> Self {
+        self.beside.shield = true;
+        self
+    }
+
     /// The largest body that the edge reads.
     pub fn max_body(self, bytes: u64) -> Self {
         self.setting("MAX_BODY_BYTES", bytes.to_string())
@@ -149,7 +182,7 @@ impl Stack {
         let directory = TempDir::with_prefix("sluice-e2e-").expect("the machine has a directory for temporary files");
         let origin = TestOrigin::start(&self.kind, &self.origin, directory.path());
         let settings = self.edge_settings(origin.address());
-        let files = EdgeFiles::create(directory.path(), &settings);
+        let files = EdgeFiles::create_beside(directory.path(), &settings, self.beside);
         let gate = files.start();
         let edge = Caller::new(gate.address());
         RunningStack { edge, gate: Some(gate), origin, files, settings, _directory: directory }
@@ -157,10 +190,12 @@ impl Stack {
 
     fn edge_settings(&self, origin: SocketAddr) -> Vec<(&'static str, String)> {
         let mut plan = json!({"priority": 1, "limits": self.limits});
-        if let Some(lease) = self.lease {
-            plan["lease"] = lease.into();
+        let mut table = Value::from(self.table.clone());
+        for (member, value) in &self.plan {
+            plan[member] = value.clone();
         }
-        let plans = self.plans.clone().unwrap_or_else(|| json!({"plans": {PLAN: plan}}).to_string());
+        table["plans"] = json!({PLAN: plan});
+        let plans = self.plans.clone().unwrap_or_else(|| table.to_string());
         let mut all = vec![
             ("ORIGIN_URL", format!("http://{origin}")),
             ("KEY_PEPPERS", secrets::key_peppers()),
@@ -185,6 +220,12 @@ impl RunningStack {
     /// Where the edge listens.
     pub fn edge_address(&self) -> SocketAddr {
         self.gate.as_ref().expect("only restart_edge takes it, and puts one back").address()
+    }
+
+    /// A client of the second isolate.
+    pub fn twin(&self) -> Caller {
+        let gate = self.gate.as_ref().expect("only restart_edge takes it, and puts one back");
+        Caller::new(gate.twin().expect("the stack was made `with_twin`"))
     }
 
     /// Where the origin listens.
@@ -221,6 +262,13 @@ impl RunningStack {
         let gate = self.files.start();
         self.edge = Caller::new(gate.address());
         self.gate = Some(gate);
+    }
+
+    /// Kills workerd and starts it again with no Gate that can be opened.
+    pub fn lose_gates(&mut self) {
+        self.gate = None;
+        self.files.lose_gates();
+        self.restart_edge();
     }
 
     /// [`Self::restart_edge`] with another value of a variable, as a deploy brings it.
