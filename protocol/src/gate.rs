@@ -81,7 +81,7 @@ pub struct Refused {
 pub enum Passes {
     /// At this time, in milliseconds since the epoch; not one millisecond earlier.
     At(Millis),
-    /// When the origin is less full.
+    /// When the origin is less full: it would pass then, or at least sooner.
     LessFull,
     /// Never: it asks for more than the limit ever lets through.
     Never,

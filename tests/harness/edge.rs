@@ -139,7 +139,8 @@ impl EdgeFiles {
             .replace("@TWIN_SOCKET@", if_set(twin, TWIN_SOCKET))
             .replace("@EXTENSIONS@", if_set(shield, SHIELD_EXTENSION))
             .replace("@SHIELD_SOURCE@", &quoted(&shield_source()));
-        let twin_worker = worker("twin", "", &|class| format!("(className = {}, serviceName = \"edge\")", quoted(class)));
+        let twin_worker =
+            worker("twin", "", &|class| format!("(className = {}, serviceName = \"edge\")", quoted(class)));
         let twin_worker = if twin { twin_worker } else { String::new() };
         config + &worker("edge", OBJECTS, &quoted) + &twin_worker
     }
@@ -202,8 +203,7 @@ const OBJECTS: &str = r#"  durableObjectNamespaces = [
   durableObjectStorage = (localDisk = "disk"),
 "#;
 const TWIN_SERVICE: &str = "    (name = \"twin\", worker = .twin),\n";
-const TWIN_SOCKET: &str =
-    "    (name = \"twin\", address = \"127.0.0.1:0\", http = (), service = \"twin\"),\n";
+const TWIN_SOCKET: &str = "    (name = \"twin\", address = \"127.0.0.1:0\", http = (), service = \"twin\"),\n";
 const SHIELD_BINDING: &str = "    (name = \"FLOOD_SHIELD\", wrapped = (moduleName = \"test:shield\")),\n";
 const SHIELD_EXTENSION: &str = r#"  extensions = [
     (modules = [(name = "test:shield", internal = true, esModule = @SHIELD_SOURCE@)]),

@@ -25,10 +25,11 @@ pub(super) fn passes(rule: &Rule<'_>, pressure: u8, now: Millis, earliest: impl 
         });
         each.min()
     };
-    Some(match soonest(pressure) {
-        Some(at) => Passes::At(at),
-        None if rule.limit.pressure.is_some() && soonest(0).is_some() => Passes::LessFull,
-        None => Passes::Never,
+    Some(match (soonest(pressure), soonest(0)) {
+        // The origin is most likely less full long before that.
+        (under_pressure, Some(at)) if under_pressure.is_none_or(|later| at < later) => Passes::LessFull,
+        (Some(at), _) => Passes::At(at),
+        (None, _) => Passes::Never,
     })
 }
 

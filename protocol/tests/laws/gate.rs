@@ -275,6 +275,8 @@ fn honest(
     for one in refused {
         let limit = rules.iter().map(|rule| rule.limit).find(|limit| limit.name == one.limit).unwrap();
         let passes = |at: u64| oracle.passes(limit, facts, u64::from(one.amount), at);
+        let less_full = Facts { pressure: 0, ..facts.clone() };
+        let passes_less_full = |at: u64| oracle.passes(limit, &less_full, u64::from(one.amount), at);
         match one.passes {
             Passes::At(at) => {
                 prop_assert!(at > now && passes(at), "{:?} does not pass {:?} at {}", facts, limit, at);
@@ -282,14 +284,17 @@ fn honest(
                 for earlier in (at.saturating_sub(1_000).max(now)..at).chain((now..at).step_by(997)) {
                     prop_assert!(!passes(earlier), "{:?} passes {:?} at {}, before {}", facts, limit, earlier, at);
                 }
+                let less = passes_less_full(at - 1);
+                prop_assert!(!less, "{:?} would pass {:?} before {} at a less full origin", facts, limit, at);
             }
             Passes::LessFull => {
-                let less = Facts { pressure: 0, ..facts.clone() };
-                let later = now + 8 * 24 * 3_600_000;
-                prop_assert!(!passes(later));
-                // Tomorrow, when all that counts now is over, at some minute.
-                let at = (0..24 * 60).map(|minute| now + 24 * 3_600_000 + minute * 60_000);
-                prop_assert!(at.into_iter().any(|at| oracle.passes(limit, &less, u64::from(one.amount), at)));
+                let refused = state.evaluate(rules, &less_full, now);
+                let at = match refused.into_iter().find(|other| other.limit == one.limit).map(|other| other.passes) {
+                    None => now,
+                    Some(Passes::At(at)) => at,
+                    Some(other) => panic!("{facts:?} would have passed {limit:?} at a less full origin, not {other:?}"),
+                };
+                prop_assert!(passes_less_full(at) && !passes(at), "it is not the origin that makes {:?} wait", facts);
             }
             Passes::Never => {
                 let most = rules.iter().find(|rule| rule.limit.name == one.limit).unwrap();
