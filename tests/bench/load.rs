@@ -1,73 +1,110 @@
-//! A load generator: one thread and one kept-alive connection for each client, each sending as soon as it has its answer.
+//! A load generator: clients with one kept-alive connection each, all on one thread, each sending as soon as it has its
+//! answer. One thread, because threads that wake each other for every answer cost more than the answers of a quick gateway.
 
+use crate::connection::Connection;
+use crate::{cpu, interrupt};
+use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What to send, where to, for how long.
-pub(crate) struct Load<'a> {
+pub(crate) struct Load {
     /// Where to.
     pub(crate) address: SocketAddr,
     /// Whole requests, head and body; each connection goes through them in turn, from a place of its own.
-    pub(crate) requests: &'a [Vec<u8>],
+    pub(crate) requests: Arc<[Vec<u8>]>,
     /// How many clients.
     pub(crate) connections: usize,
     /// How long.
     pub(crate) span: Duration,
 }
 
+/// Whose CPU time counts: process ids, each with all that it started.
+#[derive(Clone, Default)]
+pub(crate) struct Watched {
+    /// The gateway's.
+    pub(crate) gateway: Option<u32>,
+    /// Redis', where the gateway counts there.
+    pub(crate) redis: Option<u32>,
+}
+
 /// What came back.
 pub(crate) struct Measured {
     /// How many answers of each status.
     pub(crate) statuses: BTreeMap<u16, usize>,
+    /// How many requests found their connection broken.
+    pub(crate) broken: usize,
+    /// Cores that neither the gateway, nor Redis, nor we (load and stub origin) kept busy.
+    pub(crate) foreign_cores: f64,
     latencies_us: Vec<u32>,
     span: Duration,
-    cpu: Duration,
+    gateway_cpu: Duration,
+    redis_cpu: Duration,
 }
 
-impl Load<'_> {
-    /// Runs the load; the CPU time is that of the process with this id.
-    pub(crate) fn run(&self, process: Option<u32>) -> Measured {
-        let cpu_before = process.map(cpu_time).unwrap_or_default();
+impl Load {
+    /// Runs the load.
+    pub(crate) fn run(&self, watched: &Watched) -> Result<Measured> {
+        let runtime = runtime()?;
+        let (gateway, redis) = (Vec::from_iter(watched.gateway), Vec::from_iter(watched.redis));
+        let (gateway_before, redis_before) = (cpu::of_trees(&gateway), cpu::of_trees(&redis));
+        let (own_before, machine_before) = (cpu::of_self(), cpu::of_machine());
         let start = Instant::now();
-        let parts: Vec<_> = std::thread::scope(|scope| {
-            let clients: Vec<_> =
-                (0..self.connections).map(|client| scope.spawn(move || self.client(client, start))).collect();
-            clients
-                .into_iter()
-                .map(|client| client.join().expect("a client panics only if its connection breaks"))
-                .collect()
+        let results = runtime.block_on(async {
+            let clients = (0..self.connections).map(|client| tokio::spawn(self.client(client, start).run()));
+            let clients: Vec<_> = clients.collect();
+            let mut results = Vec::new();
+            for client in clients {
+                let patience = (start + self.span + PATIENCE).saturating_duration_since(Instant::now());
+                let joined = tokio::time::timeout(patience, client).await.context("an answer did not come in time")?;
+                results.push(joined.expect("a client does not panic").context("the connection failed repeatedly")?);
+            }
+            anyhow::Ok(results)
         });
+        interrupt::check();
         let span = start.elapsed();
-        let cpu = process.map(cpu_time).unwrap_or_default() - cpu_before;
-        let mut measured = Measured { statuses: BTreeMap::new(), latencies_us: Vec::new(), span, cpu };
-        for (status, latency) in parts.into_iter().flatten() {
-            *measured.statuses.entry(status).or_default() += 1;
-            measured.latencies_us.push(latency);
+        let mut measured = Measured {
+            statuses: BTreeMap::new(),
+            broken: 0,
+            foreign_cores: 0.0,
+            latencies_us: Vec::new(),
+            span,
+            gateway_cpu: cpu::of_trees(&gateway).saturating_sub(gateway_before),
+            redis_cpu: cpu::of_trees(&redis).saturating_sub(redis_before),
+        };
+        let ours = cpu::of_self().saturating_sub(own_before) + measured.gateway_cpu + measured.redis_cpu;
+        let foreign = cpu::of_machine().saturating_sub(machine_before).saturating_sub(ours);
+        measured.foreign_cores = foreign.as_secs_f64() / span.as_secs_f64();
+        for result in results? {
+            measured.broken += result.broken;
+            for (status, latency) in result.answers {
+                *measured.statuses.entry(status).or_default() += 1;
+                measured.latencies_us.push(latency);
+            }
         }
+        ensure!(!measured.latencies_us.is_empty(), "no answer came");
         measured.latencies_us.sort_unstable();
-        measured
+        Ok(measured)
     }
 
-    fn client(&self, client: usize, start: Instant) -> Vec<(u16, u32)> {
-        let mut connection = Connection::open(self.address);
-        let mut answers = Vec::new();
-        let mut next = client * self.requests.len() / self.connections;
-        while start.elapsed() < self.span {
-            let sent = Instant::now();
-            let status = connection.ask(&self.requests[next % self.requests.len()]);
-            answers.push((status, u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX)));
-            next += 1;
+    fn client(&self, index: usize, start: Instant) -> Client {
+        let requests = Arc::clone(&self.requests);
+        Client {
+            address: self.address,
+            next: index * requests.len() / self.connections,
+            requests,
+            end: start + self.span,
         }
-        answers
     }
 }
 
 impl Measured {
     /// Answers in a second.
     pub(crate) fn rate(&self) -> f64 {
-        self.latencies_us.len() as f64 / self.span.as_secs_f64()
+        self.count() / self.span.as_secs_f64()
     }
 
     /// A latency in milliseconds.
@@ -76,82 +113,79 @@ impl Measured {
         f64::from(self.latencies_us[index]) / 1000.0
     }
 
-    /// CPU time of the process for each answer, in microseconds.
-    pub(crate) fn cpu_us(&self) -> f64 {
-        self.cpu.as_secs_f64() * 1e6 / self.latencies_us.len() as f64
+    /// CPU time of the gateway for each answer, in microseconds.
+    pub(crate) fn gateway_us(&self) -> f64 {
+        self.gateway_cpu.as_secs_f64() * 1e6 / self.count()
     }
 
-    /// Answers of another status than this.
-    pub(crate) fn unexpected(&self, expected: u16) -> usize {
-        self.statuses.iter().filter(|(status, _)| **status != expected).map(|(_, count)| count).sum()
+    /// CPU time of Redis for each answer, in microseconds.
+    pub(crate) fn redis_us(&self) -> f64 {
+        self.redis_cpu.as_secs_f64() * 1e6 / self.count()
+    }
+
+    /// All processes counted: what an answer costs whoever runs the gateway.
+    pub(crate) fn total_us(&self) -> f64 {
+        self.gateway_us() + self.redis_us()
+    }
+
+    /// Requests with another answer than one of this status, or with none.
+    pub(crate) fn errors(&self, expected: u16) -> usize {
+        let wrong: usize = self.statuses.iter().filter(|(status, _)| **status != expected).map(|(_, n)| n).sum();
+        wrong + self.broken
+    }
+
+    fn count(&self) -> f64 {
+        self.latencies_us.len() as f64
     }
 }
 
-/// Sends one request on a connection of its own.
-pub(crate) fn once(address: SocketAddr, request: &[u8]) -> u16 {
-    Connection::open(address).ask(request)
+/// A runtime of one thread.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")
 }
 
-struct Connection {
-    stream: TcpStream,
-    buffer: Vec<u8>,
+struct Client {
+    address: SocketAddr,
+    requests: Arc<[Vec<u8>]>,
+    next: usize,
+    end: Instant,
 }
 
-impl Connection {
-    fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server listens");
-        stream.set_nodelay(true).expect("a connected socket takes the option");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a connected socket takes the option");
-        Self { stream, buffer: Vec::with_capacity(16 * 1024) }
-    }
+#[derive(Default)]
+struct Answers {
+    answers: Vec<(u16, u32)>,
+    broken: usize,
+}
 
-    /// Sends a request and reads its whole answer: with a length, or chunked to the last chunk.
-    fn ask(&mut self, request: &[u8]) -> u16 {
-        self.stream.write_all(request).expect("the server keeps the connection");
-        self.buffer.clear();
-        let head = loop {
-            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
-                break end + 4;
-            }
-            self.fill();
-        };
-        let text = String::from_utf8_lossy(&self.buffer[..head]).to_ascii_lowercase();
-        let status =
-            text.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("an answer begins with its status");
-        match text.lines().find_map(|line| line.strip_prefix("content-length: ")) {
-            Some(length) => {
-                let end = head + length.trim().parse::<usize>().expect("a length is a number");
-                while self.buffer.len() < end {
-                    self.fill();
+impl Client {
+    async fn run(mut self) -> io::Result<Answers> {
+        let mut found = Answers::default();
+        let mut connection = Connection::open(self.address).await?;
+        while Instant::now() < self.end && !interrupt::requested() {
+            let sent = Instant::now();
+            let again = match connection.ask(&self.requests[self.next % self.requests.len()]).await {
+                Ok(answer) => {
+                    found.answers.push((answer.status, u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX)));
+                    answer.closes
                 }
-            }
-            None => {
-                while !self.buffer.ends_with(b"0\r\n\r\n") {
-                    self.fill();
+                Err(error) => {
+                    found.broken += 1;
+                    if found.broken > MAX_BROKEN {
+                        return Err(error);
+                    }
+                    true
                 }
+            };
+            if again {
+                connection = Connection::open(self.address).await?;
             }
+            self.next += 1;
         }
-        status
-    }
-
-    fn fill(&mut self) {
-        let mut chunk = [0; 8 * 1024];
-        let read = self.stream.read(&mut chunk).expect("the server answers within its time");
-        assert!(read > 0, "the server closed the connection");
-        self.buffer.extend_from_slice(&chunk[..read]);
+        Ok(found)
     }
 }
 
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
-}
-
-/// User and system time of a process, from /proc (in hundredths of a second, as Linux counts for user space).
-fn cpu_time(process: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process runs");
-    // The name is in brackets and may hold anything; utime and stime are the 12th and 13th after it.
-    let after_name = stat.rsplit_once(')').expect("every stat line has a name").1;
-    let ticks: u64 =
-        after_name.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().expect("ticks are numbers")).sum();
-    Duration::from_millis(ticks * 10)
-}
+/// How long after the load's end its last answers may come.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A client whose connection breaks more often than this measures nothing.
+const MAX_BROKEN: usize = 100;

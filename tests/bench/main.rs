@@ -1,188 +1,77 @@
-//! What a request costs at the edge: the full walk, the refusals, and an empty Worker, in one run on the real runtime.
+//! What a request costs at the edge: the full walk, the refusals, an empty Worker, and what others put in front of a
+//! language model, in one run, on the real runtimes, over loopback.
 //!
-//! `cargo xtask bench edge [--seconds N] [--rounds N] [--connections N] [--json FILE]`. Absolute figures are of this
-//! machine on this day; the ratios are what to compare. Rounds are interleaved and the median is taken, so that a slow
-//! minute of the machine does not fall on one scenario alone.
+//! `cargo xtask bench edge --help` lists the options. Absolute figures are of this machine on this day; the ratios are
+//! what to compare. Rounds are interleaved and the median is taken, so that a slow minute of the machine does not fall on
+//! one scenario alone.
+//!
+//! Read it in the order of the `mod` list.
 
-// A benchmark that cannot go on says why and stops.
-#![allow(clippy::unwrap_used)]
-
+// what is asked of it
+mod interrupt;
+mod options;
+// how load is made and measured
+mod connection;
+mod cpu;
+mod exactness;
 mod load;
 mod stub;
+// what is measured
+mod requests;
+mod scenario;
 mod workers;
+// the tables
+mod edge;
+mod peers;
+mod table;
 
-use load::{Load, Measured};
-use std::time::Duration;
+use options::Options;
+use std::process::ExitCode;
 use workers::{Empty, Sluice};
 
-struct Options {
-    seconds: u64,
-    rounds: usize,
-    connections: usize,
-    json: Option<String>,
-}
-
-/// One row of the table.
-struct Scenario {
-    name: &'static str,
-    means: &'static str,
-    expected_status: u16,
-    requests: Vec<Vec<u8>>,
-    address: std::net::SocketAddr,
-    /// Whose CPU time counts.
-    process: Option<u32>,
-    rounds: Vec<Measured>,
-}
-
-fn main() {
+fn main() -> ExitCode {
     let options = Options::read();
+    interrupt::guard(|| run(&options))
+}
+
+fn run(options: &Options) {
+    let load_before = cpu::load_average();
     let stub = stub::start();
     let sluice = Sluice::start(stub);
     let empty = Empty::start();
-
-    let one = sluice.key("open");
-    let many: Vec<_> = (0..200).map(|_| sluice.key("open")).collect();
-    let spent = sluice.key("spent");
-    let chat = |key: &str| sluice.chat(key);
-    // The first request of this key is the only one that its plan admits.
-    load::once(sluice.address, &chat(&spent));
-
-    let scenario = |name, means, expected_status, requests, address, process| Scenario {
-        name,
-        means,
-        expected_status,
-        requests,
-        address,
-        process,
-        rounds: Vec::new(),
-    };
-    let sluice_process = Some(sluice.process);
-    let mut scenarios = vec![
-        scenario("stub origin", "the ceiling: no gateway at all", 200, vec![chat(&one)], stub, None),
-        scenario("empty Worker", "workerd answering \"ok\"", 200, vec![chat(&one)], empty.address, Some(empty.process)),
-        scenario(
-            "healthz",
-            "the least that our Worker does",
-            200,
-            vec![sluice.health()],
-            sluice.address,
-            sluice_process,
-        ),
-        scenario(
-            "forged key",
-            "401, decided by the tag alone",
-            401,
-            vec![chat(&forge(&one))],
-            sluice.address,
-            sluice_process,
-        ),
-        scenario("over the limit", "429, one key in a flood", 429, vec![chat(&spent)], sluice.address, sluice_process),
-        scenario(
-            "walk, 1 account",
-            "admitted, forwarded, settled",
-            200,
-            vec![chat(&one)],
-            sluice.address,
-            sluice_process,
-        ),
-        scenario(
-            "walk, 200 accounts",
-            "the same, each connection through all of them",
-            200,
-            many.iter().map(|key| chat(key)).collect(),
-            sluice.address,
-            sluice_process,
-        ),
-    ];
-
-    let span = Duration::from_secs(options.seconds);
-    eprintln!("{} scenarios, 1 warm-up and {} rounds of {} s each", scenarios.len(), options.rounds, options.seconds);
-    for round in 0..=options.rounds {
-        for scenario in &mut scenarios {
-            let load = Load {
-                address: scenario.address,
-                requests: &scenario.requests,
-                connections: options.connections,
-                span,
-            };
-            let measured = load.run(scenario.process);
-            assert_eq!(measured.unexpected(scenario.expected_status), 0, "{}: {:?}", scenario.name, measured.statuses);
-            eprintln!("  round {round}: {:<20} {:>8.0} requests/s", scenario.name, measured.rate());
-            if round > 0 {
-                scenario.rounds.push(measured);
-            }
-        }
+    let mut sections = serde_json::Map::new();
+    let mut add = |name: &str, section: serde_json::Value| sections.insert(name.to_owned(), section);
+    if options.plain() {
+        add("scenarios", edge::plain(options, stub, &sluice, &empty));
     }
-    report(&options, &scenarios);
-}
-
-fn report(options: &Options, scenarios: &[Scenario]) {
-    let empty = scenarios.iter().find(|s| s.name == "empty Worker").map(|s| s.median(Measured::rate)).unwrap();
-    println!("{:<20} {:>10} {:>9} {:>8} {:>8} {:>12}", "", "requests/s", "of empty", "p50 ms", "p99 ms", "CPU us/req");
-    let mut rows = Vec::new();
-    for scenario in scenarios {
-        let rate = scenario.median(Measured::rate);
-        let (p50, p99) = (scenario.median(|m| m.percentile(0.50)), scenario.median(|m| m.percentile(0.99)));
-        let cpu = scenario.process.map(|_| scenario.median(Measured::cpu_us));
-        let shown = cpu.map_or_else(String::new, |cpu| format!("{cpu:.0}"));
-        println!("{:<20} {rate:>10.0} {:>8.0}% {p50:>8.2} {p99:>8.2} {shown:>12}", scenario.name, 100.0 * rate / empty);
-        rows.push(serde_json::json!({
-            "name": scenario.name, "means": scenario.means, "requests_per_second": rate, "of_empty_worker": rate / empty,
-            "p50_ms": p50, "p99_ms": p99, "cpu_us_per_request": cpu,
-            "rounds": scenario.rounds.iter().map(Measured::rate).collect::<Vec<_>>(),
-        }));
+    if options.sweep {
+        add("sweep", edge::sweep(options, &sluice, &empty));
     }
+    if options.accounts {
+        add("accounts", edge::accounts(options, &sluice));
+    }
+    if let Some(selected) = &options.peers {
+        add("peers", peers::run(options, selected, stub, &sluice, &empty));
+    }
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
     println!(
-        "\nmedians of {} rounds of {} s, {} connections; objects' disk: {}",
+        "\nmedians of {} rounds of {} s, {} connections unless a row says otherwise; {cores} cores for the load, the stub origin and\nwhat is measured; \
+         the Durable Objects' disk: {}; load average {load_before:.2} before, {:.2} after",
         options.rounds,
         options.seconds,
         options.connections,
-        workers::disk_kind()
+        workers::disk_kind(),
+        cpu::load_average()
     );
     if let Some(path) = &options.json {
-        let all = serde_json::json!({
-            "seconds": options.seconds, "rounds": options.rounds, "connections": options.connections,
-            "disk": workers::disk_kind(), "scenarios": rows,
-        });
+        add("seconds", options.seconds.into());
+        add("rounds", options.rounds.into());
+        add("connections", options.connections.into());
+        add("cores", cores.into());
+        add("disk", workers::disk_kind().into());
+        add("load_average_before", load_before.into());
+        add("load_average_after", cpu::load_average().into());
+        let all = serde_json::Value::from(sections);
         std::fs::write(path, format!("{all:#}\n")).expect("the file named by --json can be written");
     }
-}
-
-impl Scenario {
-    fn median(&self, of: impl Fn(&Measured) -> f64) -> f64 {
-        let mut values: Vec<_> = self.rounds.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    }
-}
-
-impl Options {
-    fn read() -> Self {
-        let mut options = Self { seconds: 4, rounds: 3, connections: 16, json: None };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(name) = arguments.next() {
-            let value = arguments.next().unwrap_or_else(|| panic!("{name} needs a value"));
-            let number = || {
-                value
-                    .parse::<u64>()
-                    .ok()
-                    .filter(|n| (1..=1000).contains(n))
-                    .unwrap_or_else(|| panic!("{name} takes a number from 1 to 1000"))
-            };
-            match name.as_str() {
-                "--seconds" => options.seconds = number(),
-                "--rounds" => options.rounds = number() as usize,
-                "--connections" => options.connections = number() as usize,
-                "--json" => options.json = Some(value),
-                _ => panic!("no option {name}; there are --seconds, --rounds, --connections, --json"),
-            }
-        }
-        options
-    }
-}
-
-/// The same key with its last character changed: the right form, the wrong tag.
-fn forge(key: &str) -> String {
-    let (front, last) = key.split_at(key.len() - 1);
-    format!("{front}{}", if last == "0" { "1" } else { "0" })
 }

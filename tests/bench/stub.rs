@@ -25,7 +25,7 @@ fn serve(stream: &TcpStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let (mut line, mut body) = (String::new(), Vec::new());
     loop {
-        let mut length = 0;
+        let (mut length, mut closes) = (0, false);
         loop {
             line.clear();
             if reader.read_line(&mut line)? == 0 {
@@ -34,6 +34,8 @@ fn serve(stream: &TcpStream) -> std::io::Result<()> {
             let lower = line.to_ascii_lowercase();
             if let Some(value) = lower.strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap_or(0);
+            } else if let Some(value) = lower.strip_prefix("connection:") {
+                closes = value.trim() == "close";
             }
             if line == "\r\n" {
                 break;
@@ -42,6 +44,9 @@ fn serve(stream: &TcpStream) -> std::io::Result<()> {
         body.resize(length, 0);
         reader.read_exact(&mut body)?;
         (&*stream).write_all(answer.as_bytes())?;
+        if closes {
+            return Ok(());
+        }
     }
 }
 

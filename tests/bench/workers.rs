@@ -1,10 +1,13 @@
 //! The Workers that are measured, each in a workerd of its own.
 
+use crate::{exactness, interrupt};
 use harness::caller::{self, Caller};
 use harness::edge::{Edge, EdgeFiles};
-use harness::{raw, secrets};
+use harness::secrets;
 use serde_json::json;
 use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::Instant;
 use tempfile::TempDir;
 
 /// Sluice's edge before an origin.
@@ -29,12 +32,18 @@ pub(crate) struct Empty {
 }
 
 impl Sluice {
-    /// Starts it with two plans: one that admits all of the load, and one that admits one request an hour.
+    /// Starts it with a plan that admits all of the load, one that admits one request an hour, and the two of the tests for
+    /// exactness.
     pub(crate) fn start(origin: SocketAddr) -> Self {
-        let window = |limit: u32| json!({"name": "window", "kind": "window", "limit": limit, "window": "1h"});
+        let window =
+            |limit: u32, window: &str| json!({"name": "window", "kind": "window", "limit": limit, "window": window});
         let parallel = json!({"name": "parallel", "kind": "parallel", "limit": 2_000});
-        let plans =
-            json!({"plans": {"open": {"limits": [window(1_000_000), parallel]}, "spent": {"limits": [window(1)]}}});
+        let plans = json!({"plans": {
+            "open": {"limits": [window(1_000_000, "1h"), parallel]},
+            "spent": {"limits": [window(1, "1h")]},
+            "burst": {"limits": [window(exactness::LIMIT, "1m")]},
+            "edge": {"limits": [window(exactness::LIMIT, "5s")]},
+        }});
         let settings = [
             ("ORIGIN_URL", format!("http://{origin}")),
             ("KEY_PEPPERS", secrets::key_peppers()),
@@ -53,22 +62,37 @@ impl Sluice {
         self.caller.issue_key(plan).key
     }
 
-    /// A chat request of some 340 bytes.
-    pub(crate) fn chat(&self, key: &str) -> Vec<u8> {
-        let body = json!({
-            "model": "stub", "max_tokens": 64, "temperature": 0.7,
-            "messages": [
-                {"role": "system", "content": "You are a helpful assistant that answers in one short paragraph of plain text."},
-                {"role": "user", "content": "Explain what a sliding window rate limiter does and why it differs from a fixed window, in two sentences."},
-            ],
-        });
-        let headers = [caller::bearer(key), "Content-Type: application/json".into()];
-        keep_alive(raw::request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes()))
+    /// New keys, each with an account of its own; many are made at a time.
+    pub(crate) fn keys(&self, plan: &str, count: usize) -> Vec<String> {
+        let begun = Instant::now();
+        let caller = &self.caller;
+        let made = Mutex::new(Vec::with_capacity(count));
+        let issue = || {
+            while !interrupt::requested() {
+                let key = caller.issue_key(plan).key;
+                let mut made = made.lock().expect("nobody panics while holding it");
+                if made.len() == count {
+                    return;
+                }
+                made.push(key);
+                if made.len().is_multiple_of(1_000) {
+                    eprintln!("  {} of {count} accounts made in {:.1} s", made.len(), begun.elapsed().as_secs_f64());
+                }
+            }
+        };
+        std::thread::scope(|scope| (0..ISSUERS.min(count)).for_each(|_| drop(scope.spawn(issue))));
+        interrupt::check();
+        made.into_inner().expect("nobody panicked while holding it")
     }
 
-    /// A request that is answered without a decision.
-    pub(crate) fn health(&self) -> Vec<u8> {
-        keep_alive(raw::request("GET", "/healthz", &[], b""))
+    /// New keys whose plan has nothing left for an hour.
+    pub(crate) fn spent_keys(&self, count: usize) -> Vec<String> {
+        let keys = self.keys("spent", count);
+        for key in &keys {
+            let answer = self.caller.chat(Some(key), &caller::hello(1));
+            assert_eq!(answer.status, 200, "the first request of the hour: {}", answer.text());
+        }
+        keys
     }
 }
 
@@ -81,12 +105,6 @@ impl Empty {
         let (address, process) = (edge.address(), workerd_in(&directory));
         Self { address, process, _edge: edge, _directory: directory }
     }
-}
-
-/// The harness closes after each request; a client under load does not.
-fn keep_alive(request: Vec<u8>) -> Vec<u8> {
-    let text = String::from_utf8(request).expect("the load's requests are ASCII");
-    text.replace("Connection: close", "Connection: keep-alive").into_bytes()
 }
 
 /// In memory where the machine has such a place: the flush to disk is the platform's affair and not ours to measure, and on
@@ -117,3 +135,6 @@ fn workerd_in(directory: &TempDir) -> u32 {
         })
         .expect("workerd has just been started there")
 }
+
+/// How many keys are made at a time.
+const ISSUERS: usize = 16;

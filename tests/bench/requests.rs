@@ -1,0 +1,40 @@
+//! What clients send: the same to every gateway.
+
+use harness::{caller, raw};
+use serde_json::json;
+
+/// Where a chat request goes, at every gateway.
+pub(crate) const CHAT: &str = "/v1/chat/completions";
+
+/// A chat request of some 340 bytes with this key.
+pub(crate) fn chat(key: &str) -> Vec<u8> {
+    let body = json!({
+        "model": MODEL, "max_tokens": 64, "temperature": 0.7,
+        "messages": [
+            {"role": "system", "content": "You are a helpful assistant that answers in one short paragraph of plain text."},
+            {"role": "user", "content": "Explain what a sliding window rate limiter does and why it differs from a fixed window, in two sentences."},
+        ],
+    });
+    let headers = [caller::bearer(key), "Content-Type: application/json".into()];
+    keep_alive(raw::request("POST", CHAT, &headers, body.to_string().as_bytes()))
+}
+
+/// A request without a key or a body.
+pub(crate) fn get(path: &str) -> Vec<u8> {
+    keep_alive(raw::request("GET", path, &[], b""))
+}
+
+/// The same key with its last character changed: the right form, the wrong tag.
+pub(crate) fn forge(key: &str) -> String {
+    let (front, last) = key.split_at(key.len() - 1);
+    format!("{front}{}", if last == "0" { "1" } else { "0" })
+}
+
+/// The model that the stub origin serves.
+pub(crate) const MODEL: &str = "stub";
+
+/// The harness closes after each request; a client under load does not.
+fn keep_alive(request: Vec<u8>) -> Vec<u8> {
+    let text = String::from_utf8(request).expect("the load's requests are ASCII");
+    text.replace("Connection: close", "Connection: keep-alive").into_bytes()
+}
