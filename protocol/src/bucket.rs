@@ -14,11 +14,30 @@ use std::collections::VecDeque;
 
 /// How fast a bucket drains: `refill` every `every_ms` milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "AnyRefill")]
 pub struct Refill {
     /// At least 1.
     pub amount: u32,
     /// At least 1.
     pub every_ms: u64,
+}
+
+/// As it travels: a bucket that never drains is refused with the message that it came in, before it divides by zero.
+#[derive(Deserialize)]
+struct AnyRefill {
+    amount: u32,
+    every_ms: u64,
+}
+
+impl TryFrom<AnyRefill> for Refill {
+    type Error = &'static str;
+
+    fn try_from(AnyRefill { amount, every_ms }: AnyRefill) -> Result<Self, Self::Error> {
+        if amount == 0 || every_ms == 0 {
+            return Err("a bucket must be refilled");
+        }
+        Ok(Self { amount, every_ms })
+    }
 }
 
 /// The state of one bucket. Plain data; who calls it passes `now` and never lets it go back.
@@ -112,8 +131,7 @@ impl Bucket {
     pub fn is_sound(&self) -> bool {
         let ascending = self.entries.iter().zip(self.entries.iter().skip(1)).all(|(a, b)| a.at < b.at);
         let after = self.entries.front().is_none_or(|first| first.at >= self.since);
-        let rate = self.refill.amount > 0 && self.refill.every_ms > 0;
-        ascending && after && rate && self.entries.iter().all(|entry| entry.amount > 0)
+        ascending && after && self.entries.iter().all(|entry| entry.amount > 0)
     }
 
     fn debt_at(&self, now: Millis, refill: Refill) -> u128 {

@@ -350,7 +350,7 @@ impl Pressure {
         if full <= from {
             return 100;
         }
-        100 - (100 - u32::from(self.percent)) * (full - from) / (100 - from)
+        100 - 100_u32.saturating_sub(u32::from(self.percent)) * (full - from) / (100 - from)
     }
 }
 

@@ -44,8 +44,8 @@ struct PackedWindow {
     unit: Unit,
     scope: Scope,
     longest: u64,
-    gone: u64,
-    /// Distances in time, the first one from `gone`, and amounts.
+    kept_from: u64,
+    /// Distances in time, the first one from `kept_from`, and amounts.
     entries: Vec<(u64, u32)>,
 }
 
@@ -91,8 +91,8 @@ pub fn encode(state: &GateState) -> Vec<u8> {
                 unit,
                 scope,
                 longest: *longest,
-                gone: window.gone(),
-                entries: deltas(window.gone(), window.entries().map(|entry| (entry.at, entry.amount))),
+                kept_from: window.kept_from(),
+                entries: deltas(window.kept_from(), window.entries().map(|entry| (entry.at, entry.amount))),
             }),
             Log::Bucket(bucket) => buckets.push(PackedBucket { limit, unit, scope, bucket: bucket.clone() }),
         }
@@ -139,8 +139,8 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
     let name = |place: u32| packed.names.get(place as usize).cloned().ok_or(StateError::Damaged);
     let mut counts = Counts::default();
     for window in packed.windows {
-        let entries = times(window.gone, window.entries).into_iter().map(|(at, amount)| Entry { at, amount });
-        let log = Window::from_parts(window.gone, entries).ok_or(StateError::Damaged)?;
+        let entries = times(window.kept_from, window.entries).into_iter().map(|(at, amount)| Entry { at, amount });
+        let log = Window::from_parts(window.kept_from, entries).ok_or(StateError::Damaged)?;
         let key = (name(window.limit)?, window.unit, LogKind::Window);
         if !counts.insert(key, window.scope, Log::Window(log, window.longest)) {
             return Err(StateError::Damaged);

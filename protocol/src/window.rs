@@ -31,9 +31,9 @@ pub enum Fit {
 pub struct Window {
     /// Ascending in time, amounts above 0.
     entries: VecDeque<Entry>,
-    /// What was counted at or before this time is not in the log (any more). Without it a late refund, whose own entry has
-    /// left, would take from somebody else's.
-    gone: Millis,
+    /// What was counted before this time is not in the log (any more). Without it a late refund, whose own entry has left,
+    /// would take from somebody else's.
+    kept_from: Millis,
     /// What all entries sum to: most decisions need no more of the log than this and its oldest entry.
     sum: u64,
 }
@@ -49,8 +49,8 @@ pub struct Entry {
 
 impl Window {
     /// An empty log that begins at `now`: nothing from before can be refunded in it.
-    pub fn starting(now: Millis) -> Self {
-        Self { entries: VecDeque::new(), gone: now.saturating_sub(1), sum: 0 }
+    pub const fn starting(now: Millis) -> Self {
+        Self { entries: VecDeque::new(), kept_from: now, sum: 0 }
     }
 
     /// What counts at `now`.
@@ -117,7 +117,7 @@ impl Window {
 
     /// Takes back up to `amount` of what was counted under `at`. Takes back nothing that has left the log.
     pub fn refund(&mut self, at: Millis, amount: u32) {
-        if at <= self.gone {
+        if at < self.kept_from {
             return;
         }
         // Merging only ever moves an entry later, into the next one: the first entry at or after `at` holds it.
@@ -134,7 +134,7 @@ impl Window {
     /// Drops what no longer counts at `now`.
     pub fn drop_expired(&mut self, now: Millis, window: u64) {
         while let Some(entry) = self.entries.front().filter(|entry| entry.at.saturating_add(window) <= now) {
-            self.gone = self.gone.max(entry.at);
+            self.kept_from = self.kept_from.max(entry.at.saturating_add(1));
             self.sum -= u64::from(entry.amount);
             self.entries.pop_front();
         }
@@ -155,21 +155,21 @@ impl Window {
         self.entries.is_empty()
     }
 
-    /// Up to which time nothing is kept; see [`Self::from_parts`].
-    pub const fn gone(&self) -> Millis {
-        self.gone
+    /// Before which time nothing is kept; see [`Self::from_parts`].
+    pub const fn kept_from(&self) -> Millis {
+        self.kept_from
     }
 
     /// Rebuilds a log. `None` if it is empty, times do not ascend strictly, an amount is 0 or something is kept from a
     /// time at which nothing is kept: no log that we store looks so.
-    pub fn from_parts(gone: Millis, entries: impl IntoIterator<Item = Entry>) -> Option<Self> {
+    pub fn from_parts(kept_from: Millis, entries: impl IntoIterator<Item = Entry>) -> Option<Self> {
         let entries: VecDeque<_> = entries.into_iter().collect();
         let ascending = entries.iter().zip(entries.iter().skip(1)).all(|(a, b)| a.at < b.at);
-        let first_is_kept = entries.front().is_some_and(|first| first.at > gone);
+        let first_is_kept = entries.front().is_some_and(|first| first.at >= kept_from);
         let sum = entries.iter().map(|entry| u64::from(entry.amount)).sum();
         (first_is_kept && ascending && entries.iter().all(|entry| entry.amount > 0)).then_some(Self {
             entries,
-            gone,
+            kept_from,
             sum,
         })
     }

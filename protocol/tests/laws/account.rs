@@ -3,15 +3,16 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice_protocol::account::{Account, Setting};
+use sluice_protocol::bucket::Refill;
 use sluice_protocol::chat::Usage;
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::gate_call::{
-    AccountChange, Answer, Ask, Call, Caller, Envelope, Forbidden, KeyChange, KeyRecord, StorageCounters,
+    AccountChange, Answer, Ask, Call, Caller, Envelope, Forbidden, KeyChange, KeyRecord, Settings, StorageCounters,
     decode_answers, decode_envelope, decode_keys, encode_answers, encode_envelope, encode_keys,
 };
 use sluice_protocol::id::{AccountId, RequestId};
 use sluice_protocol::key::{ApiKey, Peppers, SecretHash};
-use sluice_protocol::plan::PlanTable;
+use sluice_protocol::plan::{Limit, LimitKind, PlanTable, Pressure, Unit};
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::state;
 use std::collections::BTreeMap;
@@ -178,6 +179,30 @@ fn a_keys_own_limits_are_about_that_key() {
     assert_eq!(passes(&mut account, &table, 1, 0), 2);
     let call = Call::Admit(Box::new(ask(2, 900)));
     assert!(matches!(account.answer(&call, setting(&table), 1_000).0, Answer::Admitted(_)));
+}
+
+/// Found by the fuzzer: limits travel in messages, and a bucket that never drains divided by zero.
+#[test]
+fn limits_that_cannot_be_are_refused_with_their_message() {
+    let with = |limit: Limit| {
+        let record = KeyRecord { limits: vec![limit], ..record(1, "p") };
+        let calls = vec![Call::PutKey(Box::new(record.clone())), Call::Admit(Box::new(ask(1, 1)))];
+        let message = Envelope { account: "acct:0101010101010101".into(), table: table("").version(), calls };
+        (decode_envelope(&encode_envelope(&message)), decode_keys(&encode_keys(&Settings::default(), &[record])))
+    };
+    let refill = |amount, every_ms| {
+        let kind = LimitKind::Bucket { unit: Unit::Requests, capacity: 5, refill: Refill { amount, every_ms } };
+        with(Limit::new("own", kind))
+    };
+    for (message, row) in [refill(0, 5), refill(5, 0)] {
+        assert!(message.is_err() && row.is_err());
+    }
+    assert!(refill(1, 1).0.is_ok());
+    // Absurd, but harmless: the limit shrinks to what it was.
+    let pressure = Some(Pressure { from: 10, percent: 250 });
+    let (message, _) = with(Limit { pressure, ..Limit::new("own", LimitKind::Parallel { limit: 1 }) });
+    assert!(message.is_ok());
+    assert_eq!(pressure.map(|pressure| pressure.percent_at(100)), Some(100));
 }
 
 #[test]

@@ -39,6 +39,19 @@ fn other_versions_and_cut_states_are_refused() {
     }
 }
 
+/// Found by the fuzzer: at the two ends of time a log was written as no log can be, and its account's row was lost.
+#[test]
+fn what_is_written_can_be_read_whenever_it_was_written() {
+    let limits = [Limit::new("w", LimitKind::Window { unit: Unit::Requests, limit: 9, window_ms: 100 })];
+    for now in [0, 1, u64::MAX - 100, u64::MAX - 1, u64::MAX] {
+        let mut state = GateState::default();
+        for id in 0..3 {
+            assert!(matches!(state.admit(&rules(&limits), 10, &facts(id), now), Decision::Admit(_)));
+            assert_eq!(state::decode(&state::encode(&state)).as_ref(), Ok(&state), "at {now}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_safe(mut bytes in vec(any::<u8>(), 0..200), versioned: bool) {
