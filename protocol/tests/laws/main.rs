@@ -6,6 +6,7 @@
 
 mod account;
 mod chat;
+mod fuzz;
 mod gate;
 mod golden;
 mod key;
@@ -13,4 +14,8 @@ mod oracle;
 mod plan;
 mod sse;
 mod state;
+/// Shared with libFuzzer, whose crate needs them public.
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod targets;
 mod window;
