@@ -82,10 +82,12 @@ pub fn encode(state: &GateState) -> Vec<u8> {
     let mut names = Names::default();
     let (mut windows, mut buckets) = (Vec::new(), Vec::new());
     for ((limit, unit, _), scope, log) in state.counts.iter() {
+        // An empty log is as good as none.
+        if matches!(log, Log::Window(window, _) if window.is_empty()) {
+            continue;
+        }
         let (limit, unit) = (names.place(limit), *unit);
         match log {
-            // An empty log is as good as none.
-            Log::Window(window, _) if window.is_empty() => {}
             Log::Window(window, longest) => windows.push(PackedWindow {
                 limit,
                 unit,

@@ -4,7 +4,7 @@ use crate::oracle::{facts, rules};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice_protocol::bucket::Refill;
-use sluice_protocol::gate::{Decision, GateState};
+use sluice_protocol::gate::{Decision, GateState, Outcome};
 use sluice_protocol::gate_call::{decode_answers, decode_envelope, decode_keys};
 use sluice_protocol::plan::{Limit, LimitKind, Unit};
 use sluice_protocol::state::{self, StateError};
@@ -50,6 +50,19 @@ fn what_is_written_can_be_read_whenever_it_was_written() {
             assert_eq!(state::decode(&state::encode(&state)).as_ref(), Ok(&state), "at {now}");
         }
     }
+}
+
+/// Found by the fuzzer: a log in which only nothing was counted is not written, but its name was, before all others.
+#[test]
+fn an_empty_log_leaves_nothing_in_the_row() {
+    let window = |unit| LimitKind::Window { unit, limit: 9, window_ms: 100 };
+    let limits = [Limit::new("free", window(Unit::Cost)), Limit::new("w", window(Unit::Requests))];
+    let mut state = GateState::default();
+    assert!(matches!(state.admit(&rules(&limits), 10, &facts(1), 5), Decision::Admit(_)));
+    assert!(state.settle(facts(1).request, Outcome::Served(None), 6));
+    assert!(matches!(state.admit(&rules(&limits), 10, &facts(2), 7), Decision::Admit(_)));
+    let row = state::encode(&state);
+    assert_eq!(state::encode(&state::decode(&row).unwrap()), row, "evicted or not, it is the same row");
 }
 
 proptest! {
