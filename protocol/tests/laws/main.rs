@@ -10,6 +10,7 @@ mod fuzz;
 mod gate;
 mod golden;
 mod key;
+mod model;
 mod oracle;
 mod plan;
 mod sse;

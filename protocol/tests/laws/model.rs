@@ -1,0 +1,342 @@
+//! Every reachable state of small worlds: all interleavings of asks, settles, repeats, reordered and lost messages, lost
+//! answers, evictions, and a clock that ticks, stalls and goes back. Where the properties sample, this walks.
+//!
+//! # Bounds
+//!
+//! Two clients with one or two requests each; limits of at most 3 requests or 6 tokens; windows and leases of 2 or 3
+//! ticks; 3 to 8 ticks of time, which goes back by one tick as often as it likes. A tick is half of the shortest lease
+//! that a plan may have; in one world it is 40 s, so that settles are forgotten while the world lasts. That makes some
+//! 200,000 states; merged logs, very many values, and changes of a plan are left to the properties.
+//!
+//! # What a step is
+//!
+//! The network keeps every message that a client could send and delivers any of them, at any time, any number of times:
+//! that is more than real networks and clients do, and holds every repeat, every reordering (a settle before its ask) and
+//! every loss. An answer that is lost changes nothing here, since the clients' messages do not depend on it. A Gate
+//! stores the row when [`Changed`] says so, before it answers; it may be evicted after any step and then goes on from
+//! the row. A step that crashes before the row is stored is one that never happened.
+//!
+//! # What is checked
+//!
+//! At every step the answer is the one that [`Truth`] gives; at every state the laws hold, what callers are told is what
+//! is true, and who was admitted holds a lease in the *stored* row.
+
+mod truth;
+
+use sluice_protocol::account::{Account, Setting};
+use sluice_protocol::ask::Rule;
+use sluice_protocol::chat::Usage;
+use sluice_protocol::gate::{CLOSED_MS, GateState, Outcome, Passes};
+use sluice_protocol::gate_call::{Answer, Ask, Call, Caller, StorageCounters};
+use sluice_protocol::id::RequestId;
+use sluice_protocol::plan::PlanTable;
+use sluice_protocol::principal::Mark;
+use sluice_protocol::standing::{For, Standing};
+use sluice_protocol::state;
+use std::collections::{HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use truth::{End, Kind, Limit, Request, Truth, Verdict, World, per_key, requests, tokens};
+
+const START: u64 = 1_790_000_000_000;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Begin,
+    Tick,
+    ClockGoesBack,
+    Evict,
+    Ask(usize),
+    Settle(usize, End),
+}
+
+/// A world and how long it lasts.
+struct Walk {
+    world: World,
+    table: PlanTable,
+    ends: Vec<End>,
+    tick_ms: u64,
+    ticks: u32,
+}
+
+/// A Gate somewhere on the way, and what is true there.
+#[derive(Clone)]
+struct Place {
+    memory: GateState,
+    row: Vec<u8>,
+    truth: Truth,
+}
+
+/// What makes two places one: the row, the truth, and what a Gate's memory holds besides the row, if anything.
+type Identity = (Vec<u8>, Truth, Option<String>);
+
+impl Walk {
+    fn new(limits: &[Limit], requests: &[(u8, u32)], ends: &[End], lease: u32, tick_ms: u64, ticks: u32) -> Self {
+        let described: Vec<_> =
+            limits.iter().enumerate().map(|(index, limit)| limit.describe(index, tick_ms)).collect();
+        let lease_ms = u64::from(lease) * tick_ms;
+        let json = serde_json::json!({"plans": {"p": {"lease": format!("{lease_ms}ms"), "limits": described}}});
+        let requests = requests.iter().map(|(client, tokens)| Request { client: *client, tokens: *tokens }).collect();
+        let remembered = (CLOSED_MS / tick_ms) as u32;
+        Self {
+            world: World { limits: limits.to_vec(), requests, lease, remembered },
+            table: PlanTable::parse(&json.to_string()).unwrap(),
+            ends: ends.to_vec(),
+            tick_ms,
+            ticks,
+        }
+    }
+
+    /// Walks to every place, breadth first, so that a violation is told with a shortest way to it. Returns how many.
+    fn explore(&self) -> usize {
+        let begin = Place { memory: GateState::default(), row: Vec::new(), truth: Truth::default() };
+        let mut seen: HashSet<Identity> = HashSet::new();
+        let mut ways: Vec<(usize, Step)> = vec![(0, Step::Begin)];
+        let mut queue = VecDeque::from([(0, begin)]);
+        while let Some((number, from)) = queue.pop_front() {
+            for step in self.steps(&from) {
+                let mut take = || {
+                    let place = self.step(&from, step)?;
+                    let stored = read(&place.row);
+                    let besides = (stored != place.memory).then(|| format!("{:?}", place.memory));
+                    if !seen.insert((place.row.clone(), place.truth.clone(), besides)) {
+                        return None;
+                    }
+                    self.check(&place, &stored);
+                    Some(place)
+                };
+                let taken = catch_unwind(AssertUnwindSafe(&mut take)).unwrap_or_else(|panic| {
+                    eprintln!("after {:?}, then {step:?}, in {:?}", way_to(&ways, number), self.world);
+                    resume_unwind(panic)
+                });
+                if let Some(place) = taken {
+                    ways.push((number, step));
+                    queue.push_back((ways.len() - 1, place));
+                }
+            }
+        }
+        seen.len()
+    }
+
+    fn steps(&self, place: &Place) -> Vec<Step> {
+        let mut steps = vec![Step::Evict];
+        if place.truth.clock < self.ticks {
+            steps.push(Step::Tick);
+        }
+        if place.truth.clock > 0 && place.truth.clock >= place.truth.last {
+            steps.push(Step::ClockGoesBack);
+        }
+        for request in 0..self.world.requests.len() {
+            steps.push(Step::Ask(request));
+            steps.extend(self.ends.iter().map(|end| Step::Settle(request, *end)));
+        }
+        steps
+    }
+
+    /// Takes a step and checks the answer; `None` if it rightly led nowhere.
+    fn step(&self, from: &Place, step: Step) -> Option<Place> {
+        let mut place = from.clone();
+        match step {
+            Step::Begin => return None,
+            Step::Tick => place.truth.clock += 1,
+            Step::ClockGoesBack => place.truth.clock -= 1,
+            Step::Evict => place.memory = read(&place.row),
+            Step::Ask(_) | Step::Settle(..) => {
+                let (changes, stored) = self.deliver(&mut place, step);
+                assert_eq!(changes, stored, "what changes is stored, and nothing else is");
+                if !changes {
+                    assert_eq!(place.memory, from.memory, "what changes nothing leaves no trace");
+                    assert_eq!(place.truth, from.truth);
+                    return None;
+                }
+                place.row = state::encode(&place.memory);
+                assert_ne!(place.row, from.row);
+            }
+        }
+        Some(place)
+    }
+
+    /// Delivers a message to the Gate and to the truth. Whether the truth changed, and whether the Gate says that its
+    /// state did.
+    fn deliver(&self, place: &mut Place, step: Step) -> (bool, bool) {
+        let now = self.ms(place.truth.clock);
+        let mut account = Account { state: std::mem::take(&mut place.memory), ..Account::default() };
+        let setting = Setting { account: "a", table: &self.table, storage: StorageCounters::default() };
+        let call = self.call(step);
+        let (answer, changed) = account.answer(&call, setting, now);
+        place.memory = account.state;
+        assert!(!changed.keys);
+        let changes = match step {
+            Step::Ask(request) => {
+                let before = place.truth.clone();
+                let verdict = place.truth.admit(&self.world, request);
+                self.check_answer(&answer, &verdict, &before, &place.truth, request);
+                verdict == Verdict::Admitted
+            }
+            Step::Settle(request, end) => {
+                let changes = place.truth.settle(&self.world, request, end);
+                assert_eq!(answer, Answer::Done(changes));
+                changes
+            }
+            _ => false,
+        };
+        (changes, changed.state)
+    }
+
+    fn check_answer(&self, answer: &Answer, verdict: &Verdict, before: &Truth, after: &Truth, request: usize) {
+        let client = self.world.requests[request].client;
+        match (answer, verdict) {
+            (Answer::Admitted(admission), Verdict::Held(at)) => {
+                assert_eq!(admission.deadline, self.ms(at + self.world.lease), "the same lease");
+                self.check_standings(&admission.standings, before, client);
+            }
+            (Answer::Admitted(admission), Verdict::Admitted) => {
+                assert_eq!(admission.deadline, self.ms(after.now() + self.world.lease));
+                self.check_standings(&admission.standings, after, client);
+            }
+            (Answer::Closed, Verdict::Closed) => {}
+            (Answer::Limited { refused, standings, .. }, Verdict::Refused(over)) => {
+                let names: Vec<String> = over.iter().map(|limit| format!("l{limit}")).collect();
+                assert_eq!(refused.iter().map(|one| one.limit.clone()).collect::<Vec<_>>(), names);
+                self.check_standings(standings, before, client);
+                for (one, limit) in refused.iter().zip(over) {
+                    let Passes::At(at) = one.passes else { panic!("every request of these worlds fits some time") };
+                    let passes = |tick| before.fits(&self.world, *limit, request, tick);
+                    // A bucket may let through between two ticks.
+                    let tick = (at - START).div_ceil(self.tick_ms) as u32;
+                    assert!(passes(tick) && (before.now()..tick).all(|tick| !passes(tick)), "{one:?} in {before:?}");
+                }
+            }
+            _ => panic!("{answer:?} where {verdict:?} is right, in {before:?}"),
+        }
+    }
+
+    /// The laws hold, callers are told what is true, and what is stored holds all that was answered.
+    fn check(&self, Place { memory, truth, .. }: &Place, stored: &GateState) {
+        truth.check_laws(&self.world);
+        for request in 0..self.world.requests.len() {
+            let is_held = truth.held(&self.world, request).is_some();
+            assert_eq!(stored.lease_of(RequestId([request as u8; 16])), is_held, "request {request} in {truth:?}");
+        }
+        let live = truth.admitted.iter().filter(|one| self.world.is_live(one, truth.now())).count();
+        let rules: Vec<_> = self.table.get("p").unwrap().limits.iter().map(Rule::of).collect();
+        let differs = (memory != stored).then_some(memory);
+        for state in [stored].into_iter().chain(differs) {
+            let now = self.ms(truth.clock);
+            assert_eq!(state.live_leases(now), live);
+            assert_eq!((state.totals().served, state.totals().prompt_tokens), (truth.served, truth.tokens));
+            for client in [0, 1] {
+                let standings = state.standings(&rules, For::Caller(Mark([client; 8])), now);
+                self.check_standings(&standings, truth, client);
+            }
+        }
+    }
+
+    /// Conservation, as callers see it: what counts is what is reserved by those that run and what was used by those that
+    /// ended, and nothing of what was given back.
+    fn check_standings(&self, standings: &[Standing], truth: &Truth, client: u8) {
+        assert_eq!(standings.len(), self.world.limits.len());
+        for (limit, standing) in standings.iter().enumerate() {
+            let used = truth.used(&self.world, limit, client, truth.now());
+            assert_eq!(standing.used, used, "{} of client {client} in {truth:?}", standing.limit);
+        }
+    }
+
+    fn call(&self, step: Step) -> Call {
+        match step {
+            Step::Settle(request, end) => {
+                let outcome = match end {
+                    End::Used(tokens) => Outcome::Served(Some(Usage::new(u64::from(tokens), 0))),
+                    End::Unknown => Outcome::Served(None),
+                    End::NotServed => Outcome::NotServed,
+                };
+                Call::Settle { request: RequestId([request as u8; 16]), outcome }
+            }
+            Step::Ask(request) => {
+                let Request { client, tokens } = self.world.requests[request];
+                let caller = Caller::Known { subject: Mark([client; 8]), plan: "p".into() };
+                let request = RequestId([request as u8; 16]);
+                let max_tokens = Some(tokens - 1);
+                Call::Admit(Box::new(Ask { request, max_tokens, ..Ask::smallest(caller) }))
+            }
+            _ => Call::DescribeAccount,
+        }
+    }
+
+    fn ms(&self, tick: u32) -> u64 {
+        START + u64::from(tick) * self.tick_ms
+    }
+}
+
+/// Reads a row, as a Gate does that was evicted. None was written before the first change.
+fn read(row: &[u8]) -> GateState {
+    if row.is_empty() { GateState::default() } else { state::decode(row).unwrap() }
+}
+
+fn way_to(ways: &[(usize, Step)], mut number: usize) -> Vec<Step> {
+    let mut way = Vec::new();
+    while number != 0 {
+        way.push(ways[number].1);
+        number = ways[number].0;
+    }
+    way.reverse();
+    way
+}
+
+/// Half of the shortest lease that a plan may have.
+const TICK_MS: u64 = 2_500;
+
+fn explores(walk: &Walk, at_least: usize) {
+    let states = walk.explore();
+    println!("{states} states");
+    assert!(states >= at_least, "only {states} states: the check has shrunk");
+}
+
+/// Leases outlast the window: what is taken back late may have left its log.
+#[test]
+fn a_window_of_requests() {
+    let limits = [requests(Kind::Window { most: 2, span: 2 })];
+    let ends = [End::Unknown, End::NotServed];
+    explores(&Walk::new(&limits, &[(0, 2), (0, 2), (1, 2)], &ends, 3, TICK_MS, 3), 55_000);
+}
+
+#[test]
+fn a_window_of_tokens() {
+    let limits = [tokens(Kind::Window { most: 5, span: 3 })];
+    let ends = [End::Used(1), End::NotServed];
+    explores(&Walk::new(&limits, &[(0, 2), (0, 3), (1, 4)], &ends, 2, TICK_MS, 3), 45_000);
+}
+
+/// It refills by two thirds of a token in a tick.
+#[test]
+fn a_bucket_of_tokens() {
+    let limits = [tokens(Kind::Bucket { most: 5, refill: 2, every: 3 })];
+    let ends = [End::Used(1), End::NotServed];
+    explores(&Walk::new(&limits, &[(0, 2), (0, 3), (1, 4)], &ends, 3, TICK_MS, 3), 21_000);
+}
+
+#[test]
+fn requests_at_once() {
+    let limits = [requests(Kind::Parallel { most: 2 }), per_key(requests(Kind::Parallel { most: 1 }))];
+    let ends = [End::Unknown];
+    explores(&Walk::new(&limits, &[(0, 2), (0, 2), (1, 2), (1, 2)], &ends, 2, TICK_MS, 3), 43_000);
+}
+
+#[test]
+fn several_limits_at_once() {
+    let limits = [
+        requests(Kind::Window { most: 3, span: 3 }),
+        per_key(tokens(Kind::Window { most: 4, span: 2 })),
+        tokens(Kind::Bucket { most: 6, refill: 1, every: 1 }),
+        requests(Kind::Parallel { most: 2 }),
+    ];
+    let ends = [End::Used(1), End::NotServed];
+    explores(&Walk::new(&limits, &[(0, 2), (1, 4)], &ends, 2, TICK_MS, 6), 27_000);
+}
+
+/// A tick is a third of the time for which a settle is remembered.
+#[test]
+fn settles_that_are_forgotten() {
+    let limits = [requests(Kind::Window { most: 2, span: 2 }), requests(Kind::Parallel { most: 2 })];
+    let ends = [End::Unknown, End::NotServed];
+    explores(&Walk::new(&limits, &[(0, 2), (1, 2)], &ends, 2, CLOSED_MS / 3, 8), 15_000);
+}
