@@ -62,6 +62,11 @@ pub fn forget(account: &Account) {
     DENIALS.with_borrow_mut(|denials| denials.retain(|(name, _), _| name != account.name()));
 }
 
+/// Forgets everything: another plan table decides.
+pub fn forget_all() {
+    DENIALS.with_borrow_mut(HashMap::clear);
+}
+
 thread_local! {
     /// By account and caller: some limits count by key.
     static DENIALS: RefCell<HashMap<(String, String), Denial>> = RefCell::default();

@@ -1,7 +1,7 @@
 //! The plans in force: an isolate keeps the table for a few seconds and asks the Registry whether it has changed.
 
 use crate::config::Config;
-use crate::{limit, registry};
+use crate::{denial, limit, registry};
 use sluice_protocol::Millis;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
 use sluice_protocol::plan::{PlanTable, TableVersion};
@@ -95,7 +95,10 @@ async fn ask(env: &Env, built_in: &Rc<PlanTable>) -> Result<Rc<PlanTable>, Refus
             return Err(refusal);
         }
     };
-    CURRENT.replace(Some(Kept { table: table.clone(), asked_at, is_put }));
+    let before = CURRENT.replace(Some(Kept { table: table.clone(), asked_at, is_put }));
+    if before.is_some_and(|before| before.table.version() != table.version()) {
+        denial::forget_all();
+    }
     Ok(table)
 }
 

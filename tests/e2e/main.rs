@@ -21,6 +21,8 @@ mod tokens;
 
 mod admin;
 
+mod plans;
+
 mod failure;
 
 mod audit;
