@@ -7,6 +7,8 @@ mod auth;
 
 mod limit;
 
+mod kinds;
+
 mod forward;
 
 mod queue;
