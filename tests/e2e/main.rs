@@ -25,6 +25,8 @@ mod admin;
 
 mod plans;
 
+mod principals;
+
 mod failure;
 
 mod audit;

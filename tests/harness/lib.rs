@@ -15,6 +15,7 @@
 pub mod answer;
 pub mod caller;
 pub mod edge;
+pub mod issuers;
 pub mod origin;
 pub mod process;
 pub mod python;

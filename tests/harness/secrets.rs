@@ -123,5 +123,5 @@ pub fn unsigned(claims: &GrantClaims) -> String {
 }
 
 /// What stands before the seed in a PKCS #8 document of an Ed25519 key (RFC 8410, section 7).
-const PKCS8_ED25519: [u8; 16] =
+pub(crate) const PKCS8_ED25519: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
