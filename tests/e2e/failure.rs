@@ -1,8 +1,11 @@
 //! What happens when something breaks: restarts, settings, and what a test leaves behind.
 
 use harness::caller::{Caller, hello, hello_stream};
+use harness::edge::{FAILING, FLOODING};
+use harness::issuers::{self, Issuer};
 use harness::wait::{SOON, until, until_true};
-use harness::{Stack, secrets};
+use harness::{PLAN, Stack, secrets};
+use serde_json::json;
 use sluice_origin::scripted::Say;
 use sluice_protocol::refusal::Reason;
 use std::net::TcpStream;
@@ -59,6 +62,82 @@ fn leases_of_a_killed_edge_end_at_their_deadline_and_the_model_stops_at_once() {
     stack.edge.chat(Some(&key.key), &hello(4)).refused(Reason::ParallelLimited);
     until("a place", SOON, || (stack.edge.chat(Some(&key.key), &hello(4)).status == 200).then_some(()));
     assert!(start.elapsed() < Duration::from_secs(20), "a lease of 5 s ended after {:?}", start.elapsed());
+}
+
+#[test]
+fn without_its_gate_a_plan_refuses_or_lets_a_little_through() {
+    let open = json!({"capacity": 3, "refill": 1, "every": "1h"});
+    let plans = json!({
+        "plans": {"open": {"limits": [], "without_gate": open}, "shut": {"limits": []}},
+        "anonymous": "open",
+    });
+    let issuers = issuers::setting(&[(Issuer::Corp, "open"), (Issuer::Lab, "shut")]);
+    let mut stack = Stack::new().plans(plans.to_string()).setting("JWT_ISSUERS", issuers).start();
+    stack.script().allow_all();
+    let keys = ["open", "shut"].map(|plan| stack.edge.issue_key(plan));
+    for key in &keys {
+        stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    }
+    stack.lose_gates();
+    let address = |address: &str| stack.edge.chat_as(&[("cf-connecting-ip", address)], &hello(4));
+    let token = |issuer: Issuer, subject: &str| stack.edge.chat(Some(&issuer.token(subject)), &hello(4));
+    // Whoever is known without a Gate passes up to the bucket, each account for itself.
+    for account in ["203.0.113.1", "203.0.113.2"] {
+        for _ in 0..3 {
+            address(account).ok();
+        }
+        address(account).refused(Reason::GateUnavailable);
+    }
+    for _ in 0..3 {
+        token(Issuer::Corp, "ann").ok();
+    }
+    token(Issuer::Corp, "ann").refused(Reason::GateUnavailable);
+    token(Issuer::Corp, "bob").ok();
+    token(Issuer::Lab, "ann").refused(Reason::GateUnavailable);
+    // Only its Gate knows whether a key lives.
+    for key in &keys {
+        stack.edge.chat(Some(&key.key), &hello(4)).refused(Reason::GateUnavailable);
+        stack.edge.get("/v1/key", Some(&key.key)).refused(Reason::GateUnavailable);
+    }
+    assert_eq!(stack.script().prompts().len(), 2 + 3 + 3 + 3 + 1);
+    // The Registry is another object, and its list is there.
+    assert_eq!(stack.edge.list().data.len(), 2);
+    stack.check_logs(&[&keys[0].key, &keys[1].key]);
+}
+
+#[test]
+fn a_flood_is_refused_before_anything_is_looked_at() {
+    let stack = Stack::new().table("anonymous", PLAN).with_shield().start();
+    stack.script().allow_all();
+    let key = stack.key();
+    let bearer = format!("Bearer {}", key.key);
+    let from =
+        |address: &str| stack.edge.chat_as(&[("authorization", &bearer), ("cf-connecting-ip", address)], &hello(4));
+    from("203.0.113.65").ok();
+    until_true("settled", SOON, || stack.edge.view(key.id).live_leases == 0);
+    let before = stack.edge.view(key.id).storage;
+    for _ in 0..5 {
+        let refused = from(FLOODING).refused(Reason::Flooding);
+        assert_eq!(refused.retry_after_ms(), None, "the shield does not say until when");
+    }
+    // Neither a bad key nor a bad body is looked at.
+    let bad = |headers: &[(&str, &str)]| stack.edge.chat_as(headers, &json!("not a request"));
+    bad(&[("authorization", "Bearer x"), ("cf-connecting-ip", FLOODING)]).refused(Reason::Flooding);
+    bad(&[("cf-connecting-ip", FLOODING)]).refused(Reason::Flooding);
+    for path in ["/v1/models", "/v1/key"] {
+        let get = |http: &reqwest::blocking::Client, base: &str| {
+            http.get(format!("{base}{path}")).bearer_auth(&key.key).header("cf-connecting-ip", FLOODING)
+        };
+        stack.edge.send(get).from_edge().refused(Reason::Flooding);
+    }
+    let after = stack.edge.view(key.id).storage;
+    assert_eq!((after.calls, after.rows_written), (before.calls + 1, before.rows_written), "and that is this look");
+    assert_eq!(stack.script().prompts().len(), 1);
+    // The exact limits come after it: a shield that fails lets through, and so does one that knows no address.
+    from(FAILING).ok();
+    stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    stack.edge.get("/healthz", None).ok();
+    until_true("logged", SOON, || stack.edge_log().contains("the flood shield fails"));
 }
 
 #[test]

@@ -266,9 +266,8 @@ impl RunningStack {
 
     /// Kills workerd and starts it again with no Gate that can be opened.
     pub fn lose_gates(&mut self) {
-        self.gate = None;
-        self.files.lose_gates();
         self.restart_edge();
+        self.files.lose_gates();
     }
 
     /// [`Self::restart_edge`] with another value of a variable, as a deploy brings it.
