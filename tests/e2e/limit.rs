@@ -1,12 +1,13 @@
 //! limit: exactly as many as the plan says, and a refusal that is honest about when to come back.
 
-use harness::caller::{Caller, hello};
+use harness::caller::{Caller, hello, hello_stream};
+use harness::raw::RawConnection;
 use harness::wait::{SOON, until, until_true};
-use harness::{Answer, PLAN, Stack};
+use harness::{Answer, PLAN, RunningStack, Stack};
 use serde_json::json;
 use sluice_origin::scripted::Say;
 use sluice_protocol::refusal::Reason;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Sends the same request `times` at once.
 fn at_once(caller: &Caller, key: &str, times: usize) -> Vec<Answer> {
@@ -42,6 +43,107 @@ fn exactly_the_limit_passes_of_200_at_once() {
         // Each served request is two rows at most, its decision and its settlement: what travels together is one.
         let rows = stack.edge.view(key.id).storage.rows_written - 1;
         assert!((2..=2 * limit as u64).contains(&rows), "{rows}, without the one for the key itself");
+    }
+}
+
+#[test]
+fn exactly_the_limit_passes_of_200_across_three_kills() {
+    const LIMITS: [usize; 3] = [1, 37, 199];
+    let plan = |limit: &usize| {
+        let hour = json!({"name": "hour", "kind": "window", "limit": limit, "window": "1h"});
+        (format!("w{limit}"), json!({"limits": [hour]}))
+    };
+    let plans: serde_json::Map<_, _> = LIMITS.iter().map(plan).collect();
+    let mut stack = Stack::new().plans(json!({"plans": plans}).to_string()).start();
+    stack.script().allow_all();
+    let keys = LIMITS.map(|limit| stack.edge.issue_key(&format!("w{limit}")));
+    let mut served = [0; 3];
+    for portion in 0..4 {
+        if portion > 0 {
+            stack.restart_edge();
+        }
+        for (key, served) in keys.iter().zip(&mut served) {
+            let answers = at_once(&stack.edge, &key.key, 50);
+            let (passed, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+            *served += passed.len();
+            for answer in refused {
+                answer.refused(Reason::RateLimited);
+            }
+        }
+    }
+    assert_eq!(served, LIMITS, "of 200 each");
+}
+
+#[test]
+fn no_lease_outlives_a_thousand_killed_streams() {
+    const BATCH: usize = 40;
+    let stack = Stack::new().parallel(BATCH as u32).slots(BATCH).start();
+    let key = stack.key();
+    for _ in 0..25 * BATCH {
+        stack.script().say(Say::endless("x"));
+    }
+    let mut releases: Vec<Duration> = Vec::with_capacity(25 * BATCH);
+    for batch in 0..25 {
+        // Every place of the parallel limit: a lease that was left behind would refuse one of them.
+        let mut streams: Vec<_> = (0..BATCH).map(|_| stack.open_chat(&key.key, &hello_stream(3_000))).collect();
+        let begun = |streams: &mut [RawConnection]| streams.iter_mut().all(|stream| stream.has(b"\"content\":\"x\""));
+        until_true("all streams have begun", SOON, || {
+            stack.script().allow(1);
+            begun(&mut streams)
+        });
+        for (number, stream) in streams.into_iter().enumerate() {
+            if number % 2 == 0 { stream.leave() } else { stream.vanish() }
+        }
+        releases.extend(released(&stack, &key.key, BATCH));
+        assert_eq!(releases.len(), (batch + 1) * BATCH);
+    }
+    until_true("nothing runs", SOON, || {
+        stack.script().allow(1);
+        stack.script().occupied() == 0
+    });
+    let view = stack.edge.view(key.id);
+    assert_eq!((view.live_leases, view.used.served), (0, 25 * BATCH as u64));
+    releases.sort();
+    let (median, worst) = (releases[releases.len() / 2], releases[releases.len() - 1]);
+    println!("1,000 killed streams: 0 leases left, released after {median:?} (median), {worst:?} (worst)");
+    assert!(median < Duration::from_secs(1), "{median:?}");
+}
+
+/// How long each of so many leases was seen to last from now on, while the model goes on slowly.
+fn released(stack: &RunningStack, key: &str, leases: usize) -> Vec<Duration> {
+    let start = Instant::now();
+    let mut seen = Vec::new();
+    until_true("all leases are back", SOON, || {
+        stack.script().allow(1);
+        let live = stack.edge.own(key).live_leases as usize;
+        seen.resize(leases - live, start.elapsed());
+        live == 0
+    });
+    seen
+}
+
+#[test]
+fn a_refusal_that_was_for_much_is_not_remembered_for_little() {
+    let limit = |name: &str, unit: &str, most: u32, class: &str| json!({"name": name, "kind": "window", "unit": unit, "limit": most, "window": "1h", "when": {"class": class}});
+    let tokens = json!({"name": "tokens", "kind": "window", "unit": "tokens", "limit": 1_000, "window": "1h"});
+    let stack = Stack::new().with(tokens).with(limit("heavy", "requests", 1, "heavy")).start();
+    stack.script().allow_all();
+    stack.script().say(Say::endless("x"));
+    let key = stack.key();
+    let chat = |max_tokens| stack.edge.chat(Some(&key.key), &hello(max_tokens));
+    chat(500).ok();
+    for _ in 0..3 {
+        chat(600).refused(Reason::RateLimited);
+        chat(4).ok();
+    }
+    let key = stack.edge.issue(&json!({"plan": PLAN}));
+    let path = format!("/keys/{}", key.id);
+    stack.edge.admin("PATCH", &path, Some(&json!({"overrides": {"tokens": 1_000_000}}))).ok();
+    let chat = |max_tokens| stack.edge.chat(Some(&key.key), &hello(max_tokens));
+    chat(2_049).ok();
+    for _ in 0..3 {
+        chat(2_049).refused(Reason::RateLimited);
+        chat(2_048).ok();
     }
 }
 

@@ -42,6 +42,12 @@ impl RawConnection {
         &self.received
     }
 
+    /// Reads what has come, without waiting long, and says whether these bytes have.
+    pub fn has(&mut self, bytes: &[u8]) -> bool {
+        let is_there = |received: &[u8]| received.windows(bytes.len()).any(|window| window == bytes);
+        is_there(&self.received) || (self.read_some() && is_there(&self.received))
+    }
+
     /// Reads until a text is there.
     pub fn read_text(&mut self, text: &str) {
         let wanted = text.as_bytes();
