@@ -14,7 +14,7 @@ fn window(name: &str, limit: u32) -> Value {
 }
 
 /// A JSON object with these members more.
-fn and(value: Value, more: Value) -> Value {
+fn and(value: Value, more: &Value) -> Value {
     let mut value = value;
     let more = more.as_object().expect("an object").clone();
     value.as_object_mut().expect("an object").extend(more);
@@ -54,7 +54,7 @@ fn a_bucket_holds_a_burst_and_is_refilled_as_told() {
 
 #[test]
 fn classes_have_limits_of_their_own() {
-    let class = |name: &str, limit| and(window(name, limit), json!({"when": {"class": name}}));
+    let class = |name: &str, limit| and(window(name, limit), &json!({"when": {"class": name}}));
     let classes = json!({
         "light": {"body_bytes": 500, "max_tokens": 16},
         "heavy": {"body_bytes": 2_000, "max_tokens": 64},
@@ -98,10 +98,10 @@ fn classes_have_limits_of_their_own() {
 
 #[test]
 fn a_limit_may_be_about_some_models_only() {
-    let stack = Stack::new().with(and(window("others", 1), json!({"when": {"model": "other-*"}}))).start();
+    let stack = Stack::new().with(and(window("others", 1), &json!({"when": {"model": "other-*"}}))).start();
     stack.script().allow_all();
     let key = stack.key().key;
-    let model = |name: &str| and(hello(4), json!({"model": name}));
+    let model = |name: &str| and(hello(4), &json!({"model": name}));
     // The origin has no such model; that was the caller's mistake and counts.
     stack.edge.chat(Some(&key), &model("other-1")).refused(Reason::ModelNotFound);
     stack.edge.chat(Some(&key), &model("other-2")).refused(Reason::RateLimited);
@@ -112,7 +112,7 @@ fn a_limit_may_be_about_some_models_only() {
 
 #[test]
 fn each_key_model_session_and_user_has_its_own_count() {
-    let per = |per: &str| json!({"limits": [and(window("own", 1), json!({"per": per}))]});
+    let per = |per: &str| json!({"limits": [and(window("own", 1), &json!({"per": per}))]});
     let names = ["key", "model", "session", "user"];
     let plans: serde_json::Map<_, _> = names.iter().map(|name| ((*name).to_owned(), per(name))).collect();
     let stack = Stack::new().plans(json!({"plans": plans}).to_string()).start();
@@ -128,8 +128,8 @@ fn each_key_model_session_and_user_has_its_own_count() {
     let key = stack.edge.issue_key("model").key;
     stack.edge.chat(Some(&key), &hello(4)).ok();
     stack.edge.chat(Some(&key), &hello(4)).refused(Reason::RateLimited);
-    stack.edge.chat(Some(&key), &and(hello(4), json!({"model": "other"}))).refused(Reason::ModelNotFound);
-    stack.edge.chat(Some(&key), &and(hello(4), json!({"model": "other"}))).refused(Reason::RateLimited);
+    stack.edge.chat(Some(&key), &and(hello(4), &json!({"model": "other"}))).refused(Reason::ModelNotFound);
+    stack.edge.chat(Some(&key), &and(hello(4), &json!({"model": "other"}))).refused(Reason::RateLimited);
 
     let session = stack.edge.issue_key("session").key;
     let bearer = format!("Bearer {session}");
@@ -137,7 +137,7 @@ fn each_key_model_session_and_user_has_its_own_count() {
     type Send<'s> = Box<dyn Fn(&str) -> Answer + 's>;
     let by_session: Send<'_> =
         Box::new(|name| stack.edge.chat_as(&[("authorization", &bearer), ("x-session-id", name)], &hello(4)));
-    let by_user: Send<'_> = Box::new(|name| stack.edge.chat(Some(&user), &and(hello(4), json!({"user": name}))));
+    let by_user: Send<'_> = Box::new(|name| stack.edge.chat(Some(&user), &and(hello(4), &json!({"user": name}))));
     for (send, key) in [(by_session, &session), (by_user, &user)] {
         for name in ["ann", "bob", "ann and bob"] {
             send(name).ok();
@@ -177,7 +177,7 @@ fn so_many_at_once_in_each_session() {
 
 #[test]
 fn a_watched_limit_refuses_nobody_and_counts_whom_it_would_have() {
-    let watched = and(window("watched", 2), json!({"shadow": true}));
+    let watched = and(window("watched", 2), &json!({"shadow": true}));
     let stack = Stack::new().with(watched).with(window("real", 10)).start();
     stack.script().allow_all();
     let key = stack.key().key;
@@ -201,7 +201,7 @@ fn a_schedule_closes_and_widens() {
     let time = |minute: u64| format!("{:02}:{:02}", minute % 1440 / 60, minute % 60);
     let now_percent =
         |percent: u32| json!({"rules": [{"from": time(minute - 1), "to": time(minute + 180), "percent": percent}]});
-    let plan = |percent| json!({"limits": [and(window("hours", 1), json!({"schedule": now_percent(percent)}))]});
+    let plan = |percent| json!({"limits": [and(window("hours", 1), &json!({"schedule": now_percent(percent)}))]});
     let plans = json!({"plans": {"closed": plan(0), "wide": plan(300)}});
     let stack = Stack::new().plans(plans.to_string()).start();
     stack.script().allow_all();
@@ -224,7 +224,7 @@ fn a_schedule_closes_and_widens() {
 
 #[test]
 fn a_limit_tightens_as_the_origin_fills() {
-    let pressed = and(window("pressed", 4), json!({"pressure": {"from": 0, "percent": 25}}));
+    let pressed = and(window("pressed", 4), &json!({"pressure": {"from": 0, "percent": 25}}));
     let plans = json!({"plans": {"free": {"limits": []}, "pressed": {"limits": [pressed]}}});
     let stack = Stack::new().plans(plans.to_string()).slots(2).queue(0).start();
     let (free, pressed) = (stack.edge.issue_key("free"), stack.edge.issue_key("pressed").key);

@@ -14,7 +14,7 @@ fn plan(limit: u32) -> Value {
     json!({"limits": [{"name": "hour", "kind": "window", "limit": limit, "window": "1h"}]})
 }
 
-fn table(plans: Value) -> String {
+fn table(plans: &Value) -> String {
     json!({ "plans": plans }).to_string()
 }
 
@@ -32,12 +32,12 @@ fn limit_of(edge: &Caller, key: &str) -> u32 {
 
 #[test]
 fn a_table_is_replaced_only_by_who_has_seen_it() {
-    let first = table(json!({"a": plan(1)}));
+    let first = table(&json!({"a": plan(1)}));
     let stack = Stack::new().plans(&*first).start();
     let edge = &stack.edge;
     let seen = get(edge);
     assert_eq!((seen.text(), seen.header(header::CONTENT_TYPE)), (&*first, Some("application/json")));
-    let second = table(json!({"a": plan(2)}));
+    let second = table(&json!({"a": plan(2)}));
     edge.put_plans(None, &second).refused(Reason::PreconditionRequired);
     for stale in ["\"0011223344556677\"", "0", "\"x\""] {
         edge.put_plans(Some(stale), &second).refused(Reason::PreconditionFailed);
@@ -50,7 +50,7 @@ fn a_table_is_replaced_only_by_who_has_seen_it() {
     // Two admins have seen the first table; the slower one is told.
     edge.put_plans(Some(&etag(&seen)), &first).refused(Reason::PreconditionFailed);
     // A proxy between makes a version a weak one; who does not care says so.
-    let third = table(json!({"a": plan(3)}));
+    let third = table(&json!({"a": plan(3)}));
     let put = edge.put_plans(Some(&format!("W/{}", etag(&put))), &third).ok();
     edge.put_plans(Some("*"), &third).ok();
     assert_eq!(etag(&get(edge)), etag(&put), "the same text is the same version");
@@ -62,7 +62,7 @@ fn a_table_is_replaced_only_by_who_has_seen_it() {
 
 #[test]
 fn a_table_with_mistakes_changes_nothing_and_all_are_named() {
-    let first = table(json!({"a": plan(7), "b": plan(1)}));
+    let first = table(&json!({"a": plan(7), "b": plan(1)}));
     let stack = Stack::new().plans(&*first).start();
     let edge = &stack.edge;
     let key = edge.issue_key("a");
@@ -94,19 +94,19 @@ fn a_table_with_mistakes_changes_nothing_and_all_are_named() {
         edge.put_plans(Some("*"), text).refused(Reason::InvalidRequest);
     }
     // A plan that a key names cannot go.
-    let refused = edge.put_plans(Some("*"), &table(json!({"b": plan(1)}))).refused(Reason::InvalidRequest);
+    let refused = edge.put_plans(Some("*"), &table(&json!({"b": plan(1)}))).refused(Reason::InvalidRequest);
     assert!(refused.text().contains("`a`") && refused.text().contains(&key.id.to_string()), "{}", refused.text());
     assert_eq!(refused.json()["error"]["param"], "plans.a");
     assert_eq!((get(edge).text(), limit_of(edge, &key.key)), (&*first, 7));
     // Once no key names it, it can.
     edge.admin("PATCH", &format!("/keys/{}", key.id), Some(&json!({"plan": "b"}))).ok();
-    edge.put_plans(Some("*"), &table(json!({"b": plan(4)}))).ok();
+    edge.put_plans(Some("*"), &table(&json!({"b": plan(4)}))).ok();
     assert_eq!(limit_of(edge, &key.key), 4);
 }
 
 #[test]
 fn a_table_holds_at_once_here_and_soon_everywhere_and_outlives_a_restart() {
-    let mut stack = Stack::new().plans(table(json!({"a": plan(1)}))).with_twin().start();
+    let mut stack = Stack::new().plans(table(&json!({"a": plan(1)}))).with_twin().start();
     stack.script().allow_all();
     let key = stack.edge.issue_key("a").key;
     let twin = stack.twin();
@@ -115,7 +115,7 @@ fn a_table_holds_at_once_here_and_soon_everywhere_and_outlives_a_restart() {
     }
     stack.edge.chat(Some(&key), &hello(4)).ok();
     stack.edge.chat(Some(&key), &hello(4)).refused(Reason::RateLimited);
-    stack.edge.put_plans(Some("*"), &table(json!({"a": plan(2)}))).ok();
+    stack.edge.put_plans(Some("*"), &table(&json!({"a": plan(2)}))).ok();
     let start = Instant::now();
     stack.edge.chat(Some(&key), &hello(4)).ok();
     assert_eq!(limit_of(&stack.edge, &key), 2);
@@ -128,19 +128,19 @@ fn a_table_holds_at_once_here_and_soon_everywhere_and_outlives_a_restart() {
     stack.restart_edge();
     assert_eq!((limit_of(&stack.edge, &key), limit_of(&stack.twin(), &key)), (2, 2));
     // The variable was for the time before a table was put.
-    stack.restart_edge_with("PLANS", table(json!({"a": plan(50)})));
+    stack.restart_edge_with("PLANS", table(&json!({"a": plan(50)})));
     assert_eq!(limit_of(&stack.edge, &key), 2);
     stack.edge.chat(Some(&key), &hello(4)).refused(Reason::RateLimited);
 }
 
 #[test]
 fn a_gate_asks_once_for_a_table_that_it_lacks() {
-    let stack = Stack::new().plans(table(json!({"a": plan(1)}))).with_twin().start();
+    let stack = Stack::new().plans(table(&json!({"a": plan(1)}))).with_twin().start();
     stack.script().allow_all();
     let twin = stack.twin();
     let key = twin.issue_key("a").key;
     // Gates live in the first isolate, which knows nothing of this.
-    twin.put_plans(Some("*"), &table(json!({"a": plan(5)}))).ok();
+    twin.put_plans(Some("*"), &table(&json!({"a": plan(5)}))).ok();
     let start = Instant::now();
     let before = twin.list().storage.calls;
     for _ in 0..5 {
@@ -160,10 +160,10 @@ fn the_largest_table_goes_all_the_way() {
     let plans: serde_json::Map<_, _> = (0..60)
         .map(|number| (format!("plan-{number}"), json!({"limits": (0..16).map(limit).collect::<Vec<_>>()})))
         .collect();
-    let mut large = table(plans.into());
+    let mut large = table(&plans.into());
     assert!(large.len() < MAX_TABLE_BYTES && large.len() > MAX_TABLE_BYTES * 3 / 4, "{}", large.len());
     large.push_str(&" ".repeat(MAX_TABLE_BYTES - large.len()));
-    let mut stack = Stack::new().plans(table(json!({"a": plan(1)}))).start();
+    let mut stack = Stack::new().plans(table(&json!({"a": plan(1)}))).start();
     stack.script().allow_all();
     let put = stack.edge.put_plans(Some("*"), &large).ok();
     assert_eq!(get(&stack.edge).text(), large);

@@ -13,13 +13,13 @@ fn window(name: &str, limit: u32) -> Value {
     json!({"name": name, "kind": "window", "limit": limit, "window": "1h"})
 }
 
-fn plan(limits: Value) -> Value {
+fn plan(limits: &Value) -> Value {
     json!({ "limits": limits })
 }
 
 /// Changes a key or an account.
-fn patch(stack: &RunningStack, path: &str, change: Value) -> Answer {
-    stack.edge.admin("PATCH", path, Some(&change))
+fn patch(stack: &RunningStack, path: &str, change: &Value) -> Answer {
+    stack.edge.admin("PATCH", path, Some(change))
 }
 
 fn key_path(key: &CreatedKey) -> String {
@@ -46,7 +46,7 @@ fn keys_share_their_accounts_limits_and_have_some_of_their_own() {
     assert!(chat(&first).text().contains("`each`") && chat(&fourth).text().contains("`all`"));
     // A limit that only this key has.
     let stranger = stack.key();
-    patch(&stack, &key_path(&stranger), json!({"limits": [window("own", 1)]})).ok();
+    patch(&stack, &key_path(&stranger), &json!({"limits": [window("own", 1)]})).ok();
     assert_eq!(served(|| chat(&stranger)), 1);
     assert!(chat(&stranger).text().contains("`own`"));
     assert_eq!(stack.edge.own(&stranger.key).limits.len(), 3);
@@ -54,13 +54,13 @@ fn keys_share_their_accounts_limits_and_have_some_of_their_own() {
 
 #[test]
 fn what_is_set_for_a_key_holds_for_its_next_request() {
-    let plans = json!({"plans": {PLAN: plan(json!([window("hour", 1)])), "other": plan(json!([window("day", 3)]))}});
+    let plans = json!({"plans": {PLAN: plan(&json!([window("hour", 1)])), "other": plan(&json!([window("day", 3)]))}});
     let stack = Stack::new().plans(plans.to_string()).start();
     stack.script().allow_all();
     let key = stack.key();
     let path = key_path(&key);
     let chat = || stack.edge.chat(Some(&key.key), &hello(4));
-    let set = |change: Value| patch(&stack, &path, change).ok().json();
+    let set = |change: Value| patch(&stack, &path, &change).ok().json();
 
     assert_eq!(set(json!({"disabled": true, "name": "ann's"}))["disabled"], true);
     chat().refused(Reason::Disabled);
@@ -73,20 +73,20 @@ fn what_is_set_for_a_key_holds_for_its_next_request() {
     assert_eq!(served(chat), 2);
     // The account's number is for keys that have none.
     let account = format!("/accounts/{}", key.account);
-    patch(&stack, &account, json!({"overrides": {"hour": 100}})).ok();
+    patch(&stack, &account, &json!({"overrides": {"hour": 100}})).ok();
     chat().refused(Reason::RateLimited);
     set(json!({"overrides": {}}));
     chat().ok();
     assert_eq!(stack.edge.own(&key.key).limits[0].limit, 100);
-    patch(&stack, &account, json!({"overrides": {}})).ok();
+    patch(&stack, &account, &json!({"overrides": {}})).ok();
     chat().refused(Reason::RateLimited);
     set(json!({"plan": "other"}));
     assert_eq!(served(chat), 3);
-    patch(&stack, &account, json!({"plan": PLAN})).ok();
+    patch(&stack, &account, &json!({"plan": PLAN})).ok();
     assert!(chat().refused(Reason::RateLimited).text().contains("`hour`"));
-    patch(&stack, &account, json!({"plan": null, "disabled": true})).ok();
+    patch(&stack, &account, &json!({"plan": null, "disabled": true})).ok();
     chat().refused(Reason::Disabled);
-    patch(&stack, &account, json!({"disabled": false})).ok();
+    patch(&stack, &account, &json!({"disabled": false})).ok();
     assert!(chat().refused(Reason::RateLimited).text().contains("`day`"));
     // What is listed is what is in force, and what was not named stays.
     let entry = stack.edge.list().data.remove(0);
@@ -128,7 +128,7 @@ fn bad_values_are_refused_by_name_and_change_nothing() {
         assert!(refused.text().contains(named), "{named}: {}", refused.text());
     };
     for (change, param, named) in &of_keys {
-        check(patch(&stack, &key_path(&key), change.clone()), *param, named);
+        check(patch(&stack, &key_path(&key), change), *param, named);
     }
     let nan = stack.edge.send(|http, base| {
         let request = http.patch(format!("{base}/admin/v1/keys/{}", key.id)).bearer_auth(harness::secrets::ADMIN_TOKEN);
@@ -137,17 +137,17 @@ fn bad_values_are_refused_by_name_and_change_nothing() {
     nan.from_edge().refused(Reason::InvalidJson);
     let account = format!("/accounts/{}", key.account);
     for (change, param, named) in of_keys.iter().take(7).chain(&of_keys[8..12]) {
-        check(patch(&stack, &account, change.clone()), *param, named);
+        check(patch(&stack, &account, change), *param, named);
     }
-    check(patch(&stack, &account, json!({"limits": []})), None, "limits");
+    check(patch(&stack, &account, &json!({"limits": []})), None, "limits");
     let after = stack.edge.view(key.id);
     assert_eq!((after.overrides, after.limits, after.key), (before.overrides, before.limits, before.key));
     for unknown in ["07", "jwt:corp", "jwt:CORP:00", "ip:x", "acct:", "ip:203.0.113.9/64", ""] {
         stack.edge.admin("GET", &format!("/accounts/{unknown}"), None).refused(Reason::KeyNotFound);
-        patch(&stack, &format!("/accounts/{unknown}"), json!({})).refused(Reason::KeyNotFound);
+        patch(&stack, &format!("/accounts/{unknown}"), &json!({})).refused(Reason::KeyNotFound);
     }
     let unknown = format!("/keys/key_{}", "0".repeat(24));
-    patch(&stack, &unknown, json!({"disabled": true})).refused(Reason::KeyNotFound);
+    patch(&stack, &unknown, &json!({"disabled": true})).refused(Reason::KeyNotFound);
 }
 
 #[test]
@@ -176,14 +176,10 @@ fn callers_without_credentials_are_their_address_if_the_plans_say_so() {
         assert_eq!((&view["account"], &view["keys"]), (&json!(name), &json!([])));
         assert_eq!(stack.edge.chat_as(&[("cf-connecting-ip", other)], &hello(4)).ok().status, 200);
         // An admin can take such an account in hand: with a wider limit, and at all.
-        patch(&stack, &format!("/accounts/{name}"), json!({"overrides": {"window-0": 3}})).ok();
+        patch(&stack, &format!("/accounts/{name}"), &json!({"overrides": {"window-0": 3}})).ok();
         ask(&stack, first).ok();
-        patch(
-            &stack,
-            &format!("/accounts/{}", name.replace(':', "%3A").replace('/', "%2F")),
-            json!({"disabled": true}),
-        )
-        .ok();
+        let escaped = name.replace(':', "%3A").replace('/', "%2F");
+        patch(&stack, &format!("/accounts/{escaped}"), &json!({"disabled": true})).ok();
         ask(&stack, again).refused(Reason::Disabled);
     }
     let own =
@@ -214,7 +210,7 @@ fn subjects_of_tokens_are_accounts_of_their_issuer() {
             ask(&issuer.sign(&issuer.claims(subject))).refused(Reason::RateLimited);
         }
         let account = Account::of_token(issuer.name(), "ann");
-        patch(&stack, &format!("/accounts/{account}"), json!({"overrides": {"window-0": 3}})).ok();
+        patch(&stack, &format!("/accounts/{account}"), &json!({"overrides": {"window-0": 3}})).ok();
         ask(&issuer.token("ann")).ok();
         let own = stack.edge.get("/v1/key", Some(&issuer.token("ann"))).ok().json();
         assert_eq!((&own["id"], &own["limits"][0]["used"]), (&json!(account.name()), &json!(3)));
@@ -254,7 +250,7 @@ fn subjects_of_tokens_are_accounts_of_their_issuer() {
 fn whoever_is_exempt_skips_that_limit_and_no_other() {
     let table = |exempt: Value| {
         let limits = json!([window("hour", 1), window("day", 3)]);
-        json!({"plans": {PLAN: plan(limits)}, "anonymous": PLAN, "exempt": exempt}).to_string()
+        json!({"plans": {PLAN: plan(&limits)}, "anonymous": PLAN, "exempt": exempt}).to_string()
     };
     let stack = Stack::new().plans(table(json!([]))).start();
     stack.script().allow_all();
