@@ -1,6 +1,7 @@
 //! plans: a table is replaced as a whole, checked as a whole, and holds everywhere within five seconds.
 
 use harness::caller::{Caller, hello};
+use harness::issuers::{self, Issuer};
 use harness::wait::until_true;
 use harness::{Answer, Stack};
 use serde_json::{Value, json};
@@ -102,6 +103,23 @@ fn a_table_with_mistakes_changes_nothing_and_all_are_named() {
     edge.admin("PATCH", &format!("/keys/{}", key.id), Some(&json!({"plan": "b"}))).ok();
     edge.put_plans(Some("*"), &table(&json!({"b": plan(4)}))).ok();
     assert_eq!(limit_of(edge, &key.key), 4);
+}
+
+#[test]
+fn a_plan_that_something_else_names_cannot_go_or_lets_nobody_through() {
+    let plans = json!({"a": plan(1), "b": plan(1), "c": plan(1)});
+    let issuers = issuers::setting(&[(Issuer::Corp, "b")]);
+    let stack = Stack::new().plans(table(&plans)).setting("JWT_ISSUERS", issuers).start();
+    let edge = &stack.edge;
+    let key = edge.issue_key("a");
+    let refused = edge.put_plans(Some("*"), &table(&json!({"a": plan(1)}))).refused(Reason::InvalidRequest);
+    assert!(refused.text().contains("`b`") && refused.text().contains("JWT_ISSUERS"), "{}", refused.text());
+    // Accounts are not listed anywhere: one that was given a plan by name finds it gone.
+    edge.admin("PATCH", &format!("/accounts/{}", key.account), Some(&json!({"plan": "c"}))).ok();
+    edge.put_plans(Some("*"), &table(&json!({"a": plan(1), "b": plan(1)}))).ok();
+    edge.chat(Some(&key.key), &hello(4)).refused(Reason::Misconfigured);
+    edge.get("/v1/key", Some(&key.key)).refused(Reason::Misconfigured);
+    assert_eq!(stack.script().steps(), 0);
 }
 
 #[test]
