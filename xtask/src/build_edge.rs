@@ -24,6 +24,8 @@ const FILES: [&str; 2] = ["Cargo.toml", "Cargo.lock"];
 const SKIPPED: [&str; 3] = ["build", "target", "tests"];
 /// What a finished build leaves.
 const PRODUCTS: [&str; 2] = ["edge/build/index.js", "edge/build/index_bg.wasm"];
+/// What the platform calls. It checks, at every start of the Worker, that worker-build's module is what it expects.
+const FRONT: &str = "edge/src/entry.js";
 /// Written last, so that an interrupted build is no build.
 const STAMP: &str = "edge/build/.fingerprint";
 
@@ -66,6 +68,17 @@ fn compile(workspace: &Workspace, toolbox: &Toolbox, step: &mut Step) -> Result<
     toolbox.wasm.apply(&mut build)?;
     toolbox.node.apply(&mut build)?;
     process::run(step, build, &workspace.log("build-edge")?)?;
+    join(workspace, toolbox, step)
+}
+
+/// Puts our front and worker-build's module into one file: workerd and wrangler are given a script and its wasm.
+fn join(workspace: &Workspace, toolbox: &Toolbox, step: &mut Step) -> Result<()> {
+    let mut join = command(toolbox.node.program("esbuild"));
+    join.args([FRONT, "--bundle", "--minify", "--format=esm", "--external:cloudflare:*", "--external:*.wasm"])
+        .args([format!("--outfile={}", PRODUCTS[0]), "--allow-overwrite".into()])
+        .current_dir(workspace.root());
+    toolbox.node.apply(&mut join)?;
+    process::run(step, join, &workspace.log("join-edge")?)?;
     Ok(())
 }
 
