@@ -41,7 +41,7 @@ impl TryFrom<AnyRefill> for Refill {
 }
 
 /// The state of one bucket. Plain data; who calls it passes `now` and never lets it go back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     /// How it was refilled when it was last changed: the unit of `debt`.
     refill: Refill,
@@ -127,11 +127,33 @@ impl Bucket {
         self.entries.is_empty()
     }
 
-    /// Whether it is one that this code keeps: entries ascend, are above 0 and come after what cannot be given back.
-    pub fn is_sound(&self) -> bool {
-        let ascending = self.entries.iter().zip(self.entries.iter().skip(1)).all(|(a, b)| a.at < b.at);
-        let after = self.entries.front().is_none_or(|first| first.at >= self.since);
-        ascending && after && self.entries.iter().all(|entry| entry.amount > 0)
+    /// How it was refilled when it was last changed.
+    pub const fn refill(&self) -> Refill {
+        self.refill
+    }
+
+    /// What can no longer be given back: when that was settled, and the debt right then, in parts of its refill's.
+    pub const fn folded(&self) -> (Millis, u128) {
+        (self.since, self.debt)
+    }
+
+    /// What was counted after that, oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.entries.iter().copied()
+    }
+
+    /// Rebuilds a bucket. `None` if times do not ascend strictly, an amount is 0 or something comes before what cannot be
+    /// given back: no bucket that we store looks so.
+    pub fn from_parts(
+        refill: Refill,
+        (since, debt): (Millis, u128),
+        entries: impl IntoIterator<Item = Entry>,
+    ) -> Option<Self> {
+        let entries: VecDeque<_> = entries.into_iter().collect();
+        let ascending = entries.iter().zip(entries.iter().skip(1)).all(|(a, b)| a.at < b.at);
+        let after = entries.front().is_none_or(|first| first.at >= since);
+        let sound = ascending && after && entries.iter().all(|entry| entry.amount > 0);
+        sound.then_some(Self { refill, since, debt, entries })
     }
 
     fn debt_at(&self, now: Millis, refill: Refill) -> u128 {

@@ -219,7 +219,8 @@ pub fn name(limit: &Limit) -> Option<CountName> {
     Some((limit.name.clone(), limit.unit(), kind(limit)?))
 }
 
-const fn kind(limit: &Limit) -> Option<LogKind> {
+/// What its log is; `None` for a parallel limit.
+pub const fn kind(limit: &Limit) -> Option<LogKind> {
     match limit.kind {
         LimitKind::Window { .. } => Some(LogKind::Window),
         LimitKind::Bucket { .. } => Some(LogKind::Bucket),

@@ -298,9 +298,14 @@ impl GateState {
             passes,
             is_blanket: rule.is_blanket,
         });
-        let log = count::name(limit).map(|(_, _, log)| log);
-        let counted =
-            Counted { limit: limit.name.clone(), unit: limit.unit(), log, scope, at: now, amount: counted_amount };
+        let counted = Counted {
+            limit: limit.name.clone(),
+            unit: limit.unit(),
+            log: count::kind(limit),
+            scope,
+            at: now,
+            amount: counted_amount,
+        };
         (counted, refused)
     }
 

@@ -2,7 +2,7 @@
 //! one before it, which takes three to four bytes an entry.
 
 use crate::Millis;
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, Refill};
 use crate::count::{Counts, Log, LogKind, Scope};
 use crate::gate::{ClosedMark, GateState, Totals};
 use crate::id::RequestId;
@@ -54,7 +54,11 @@ struct PackedBucket {
     limit: u32,
     unit: Unit,
     scope: Scope,
-    bucket: Bucket,
+    refill: Refill,
+    since: u64,
+    debt: u128,
+    /// Distances in time, the first one from `since`, and amounts.
+    entries: Vec<(u64, u32)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,7 +100,18 @@ pub fn encode(state: &GateState) -> Vec<u8> {
                 kept_from: window.kept_from(),
                 entries: deltas(window.kept_from(), window.entries().map(|entry| (entry.at, entry.amount))),
             }),
-            Log::Bucket(bucket) => buckets.push(PackedBucket { limit, unit, scope, bucket: bucket.clone() }),
+            Log::Bucket(bucket) => {
+                let (since, debt) = bucket.folded();
+                buckets.push(PackedBucket {
+                    limit,
+                    unit,
+                    scope,
+                    refill: bucket.refill(),
+                    since,
+                    debt,
+                    entries: deltas(since, bucket.entries().map(|entry| (entry.at, entry.amount))),
+                });
+            }
         }
     }
     let mut counted = |lease: &Lease, counted: &Counted| PackedCounted {
@@ -149,8 +164,10 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
         }
     }
     for bucket in packed.buckets {
+        let entries = times(bucket.since, bucket.entries).into_iter().map(|(at, amount)| Entry { at, amount });
+        let log = Bucket::from_parts(bucket.refill, (bucket.since, bucket.debt), entries).ok_or(StateError::Damaged)?;
         let key = (name(bucket.limit)?, bucket.unit, LogKind::Bucket);
-        if !bucket.bucket.is_sound() || !counts.insert(key, bucket.scope, Log::Bucket(bucket.bucket)) {
+        if !counts.insert(key, bucket.scope, Log::Bucket(log)) {
             return Err(StateError::Damaged);
         }
     }

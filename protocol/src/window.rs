@@ -39,7 +39,7 @@ pub struct Window {
 }
 
 /// What was counted at one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// When.
     pub at: Millis,

@@ -9,7 +9,8 @@ pub fn run(bytes: &[u8]) {
     let max = usize::from(input.byte()) + 1;
     let cuts = input.part();
     let stream = input.0;
-    let chunks = cut(stream, cuts);
+    // A few cuts: after each, all that has passed is read once more.
+    let chunks = cut(stream, &cuts[..cuts.len().min(16)]);
     assert_eq!(parse(&chunks, max), parse(&[stream], max));
     for found in parse(&[stream], max) {
         assert!(found.len() <= max);

@@ -3,9 +3,12 @@
 use crate::oracle::{facts, rules};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sluice_protocol::ask::Facts;
 use sluice_protocol::bucket::Refill;
+use sluice_protocol::cost::Work;
 use sluice_protocol::gate::{Decision, GateState, Outcome};
 use sluice_protocol::gate_call::{decode_answers, decode_envelope, decode_keys};
+use sluice_protocol::id::RequestId;
 use sluice_protocol::plan::{Limit, LimitKind, Unit};
 use sluice_protocol::state::{self, StateError};
 
@@ -26,6 +29,34 @@ fn full(entries: u32) -> GateState {
 fn a_full_log_takes_at_most_ten_bytes_an_entry() {
     let bytes = state::encode(&full(1_024)).len();
     assert!(bytes <= 1_024 * 10, "{bytes} bytes");
+}
+
+/// A bucket keeps what may still be given back, and that is all since its oldest lease, also what has ended meanwhile.
+/// The amounts are as large as requests' are.
+#[test]
+fn a_bucket_that_one_long_request_holds_open_takes_at_most_ten_bytes_an_entry() {
+    let refill = Refill { amount: 1, every_ms: 60_000 };
+    let limits = [Limit::new("b", LimitKind::Bucket { unit: Unit::Tokens, capacity: 1_000_000_000, refill })];
+    let mut state = GateState::default();
+    let mut without = 0;
+    for index in 0..1_024_u64 {
+        let work = Work { prompt_tokens: 40_000, max_tokens: 200_000 + index as u32, ..Work::default() };
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&index.to_le_bytes());
+        let facts = Facts { request: RequestId(id), work, ..facts(0) };
+        let now = 1_790_000_000_000 + index * 580;
+        assert!(matches!(state.admit(&rules(&limits), 600_000, &facts, now), Decision::Admit(_)));
+        if index > 0 {
+            assert!(state.settle(facts.request, Outcome::Served(None), now + 300));
+        }
+        if index == 128 {
+            without = state::encode(&state).len();
+        }
+    }
+    let bytes = state::encode(&state).len();
+    assert!(bytes <= 1_024 * 10, "{bytes} bytes, settles included");
+    let each = (bytes - without) as f64 / (1_024.0 - 129.0);
+    assert!((4.0..7.0).contains(&each), "{each} bytes an entry: all are kept, by their distances");
 }
 
 #[test]
