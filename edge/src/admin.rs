@@ -54,7 +54,11 @@ pub async fn serve(
         "{{\"request\":\"{id}\",\"admin\":{:?},\"method\":\"{method}\",\"path\":{path_in_log:?}}}",
         admin.name
     );
-    let plans = plans::current(env, config, context).await?;
+    // Whoever replaces the plans needs none: those in force may be what is wrong.
+    let plans = match (kind, method.as_str()) {
+        ("plans", "PUT") => config.plans.clone(),
+        _ => plans::current(env, config, context).await?,
+    };
     let call = AdminCall { incoming, query, env, config, plans, id };
     match (kind, name, method.as_str()) {
         ("keys", None, "POST") => keys::create(&call).await,

@@ -60,7 +60,7 @@ pub fn credential(headers: &Headers, config: &Config) -> Result<Credential, Refu
 }
 
 /// Who calls. Whoever sends no credentials is an address, if the plans have one for those.
-pub fn principal(credential: Credential, headers: &Headers, table: &PlanTable) -> Result<Principal, Refusal> {
+pub fn principal(credential: &Credential, headers: &Headers, table: &PlanTable) -> Result<Principal, Refusal> {
     let address = address(headers);
     Ok(match credential {
         Credential::Key(key) => Principal {
@@ -69,9 +69,12 @@ pub fn principal(credential: Credential, headers: &Headers, table: &PlanTable) -
             key: Some(key.id.key),
             address,
         },
-        Credential::Token { account, subject, plan } => {
-            Principal { account, caller: Caller::Known { subject, plan }, key: None, address }
-        }
+        Credential::Token { account, subject, plan } => Principal {
+            account: account.clone(),
+            caller: Caller::Known { subject: *subject, plan: plan.clone() },
+            key: None,
+            address,
+        },
         Credential::None => {
             let plan = table.anonymous.clone().ok_or_else(missing)?;
             // Without an address there is nobody to count for.

@@ -31,13 +31,16 @@ pub async fn serve(
     shield::pass(&env, &headers).await?;
     let credential = auth::credential(&headers, &config)?;
     let table = plans::current(&env, &config, &context).await?;
-    let principal = auth::principal(credential, &headers, &table)?;
+    let principal = auth::principal(&credential, &headers, &table)?;
     if let Some(refusal) = denial::of(&principal) {
         return Err(refusal);
     }
     request::require_json(&incoming)?;
     let body = request::body(&incoming, config.max_body).await?;
     let request = ChatRequest::parse(&body, config.chat)?;
+    // A body may take its time, and the plans are to be those of now.
+    let table = plans::current(&env, &config, &context).await?;
+    let principal = auth::principal(&credential, &headers, &table)?;
     let ask = Ask {
         caller: principal.caller.clone(),
         request: id,
@@ -88,14 +91,19 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
                 if unanswered {
                     // The Gate may have admitted it and only its answer was lost: the lease is not to last till its deadline.
                     settle(request, Outcome::NotServed).await;
+                    if is_last {
+                        // It may not even have learnt that the first reservation was given back.
+                        settle(first, Outcome::NotServed).await;
+                    }
                 }
                 return;
             }
         };
+        if is_last && !is_held {
+            settle(first, Outcome::NotServed).await;
+        }
         if left.aborted() {
-            return if is_held {
-                settle(request, Outcome::NotServed).await
-            };
+            return settle(request, Outcome::NotServed).await;
         }
         let ticket = Ticket {
             request,
@@ -117,9 +125,8 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
                 outcome
             }
         };
-        if is_held {
-            settle(request, outcome).await;
-        }
+        // Also where its Gate could not be reached: it may have admitted it, and only its answer was lost.
+        settle(request, outcome).await;
         return;
     }
 }

@@ -24,11 +24,10 @@ pub struct Denial {
     pub standings: Vec<Standing>,
 }
 
-/// Remembers a refusal by limits that refuse whatever this caller asks for (a place of a parallel limit comes free at any
-/// time, and a smaller request may pass a limit of tokens).
-pub fn remember(principal: &Principal, mut denial: Denial) {
-    denial.refused.retain(|refused| refused.is_blanket);
-    if denial.refused.is_empty() {
+/// Remembers a refusal, if only limits refused that refuse whatever this caller asks for (a place of a parallel limit comes
+/// free at any time, and a smaller request may pass a limit of tokens): then its wait is every request's.
+pub fn remember(principal: &Principal, denial: Denial) {
+    if denial.refused.iter().any(|refused| !refused.is_blanket) {
         return;
     }
     DENIALS.with_borrow_mut(|denials| {

@@ -66,8 +66,9 @@ async fn travel(env: &Env, account: &Account, place: &Rc<Place>) -> Result<Vec<A
 /// One hop for all of them. Each finds its answers in its place, or that it must go alone.
 async fn carry(env: &Env, account: &Account, group: &[Rc<Place>]) -> Result<(), String> {
     let calls: Vec<_> = group.iter().flat_map(|place| place.calls.iter().cloned()).collect();
-    // Plans that changed while they waited hold for all of them.
-    let table = group.last().map(|place| place.table).unwrap_or_default();
+    // Plans that changed while they waited hold for all of them. A settle needs none: its own are those of its beginning.
+    let last_ask = group.iter().rev().find(|place| place.kind == Kind::Ask);
+    let table = last_ask.or(group.last()).map(|place| place.table).unwrap_or_default();
     let began = now();
     let result = exchange(env, account, table, calls).await;
     // Who waits looks a few times while a hop lasts, and does not look often where hops are long.

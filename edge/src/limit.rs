@@ -108,7 +108,7 @@ fn decide(
                     "{{\"request\":\"{request}\",\"plan\":\"{plan}\",\"would_have_refused\":\"{limit}\"}}"
                 );
             }
-            spare::remember(table, principal, &admission.plan);
+            spare::remember(table, principal, &admission.plan, now());
             Ok(Let::ByGate(admission))
         }
         Ok(Answer::Limited { refused, standings, now: decided_at }) => {
@@ -117,9 +117,12 @@ fn decide(
             denial::remember(principal, denial);
             Err(answer_refusal(&refusal))
         }
-        Ok(other) => Err(answer_refusal(&other)),
+        Ok(other) => {
+            spare::forget(principal);
+            Err(answer_refusal(&other))
+        }
         Err(refusal) => match spare::admit(table, principal, ask, now()) {
-            Some(admission) => Ok(Let::BySpare(Box::new(admission))),
+            Some(admitted) => admitted.map(|admission| Let::BySpare(Box::new(admission))),
             None => Err(refusal),
         },
     }

@@ -25,7 +25,7 @@ pub async fn serve(
     shield::pass(env, &credentials).await?;
     let credential = auth::credential(&credentials, config)?;
     let table = plans::current(env, config, context).await?;
-    let principal = auth::principal(credential, &credentials, &table)?;
+    let principal = auth::principal(&credential, &credentials, &table)?;
     let admission = limit::identify(env, &table, &principal).await?;
     let mut headers = HeaderList::answer(id, respond::JSON);
     for (name, value) in ratelimit::headers(&admission.standings, admission.now) {

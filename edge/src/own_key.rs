@@ -22,7 +22,7 @@ pub async fn serve(
     shield::pass(env, &headers).await?;
     let credential = auth::credential(&headers, config)?;
     let table = plans::current(env, config, context).await?;
-    let principal = auth::principal(credential, &headers, &table)?;
+    let principal = auth::principal(&credential, &headers, &table)?;
     let described = limit::describe(env, &table, &principal).await?;
     Ok(respond::json(200, &OwnKey::new(&principal.account, principal.key, described), id))
 }

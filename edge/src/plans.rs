@@ -85,16 +85,22 @@ async fn ask(env: &Env, built_in: &Rc<PlanTable>) -> Result<Rc<PlanTable>, Refus
         (Ok(RegistryAnswer::Plans(Some(json))), _) => (keep(read(&json)?), true),
         (Ok(RegistryAnswer::Unchanged), Some(kept)) => (kept.table, true),
         (Ok(_), _) => (built_in.clone(), false),
-        (Err(refusal), kept) => {
+        (Err(refusal), _) => {
             worker::console_warn!("the plans cannot be asked for: {}", refusal.detail.clone().unwrap_or_default());
-            if let Some(kept) = kept {
-                // Not at once again.
-                let later = Kept { asked_at: asked_at.saturating_sub(FRESH_MS), ..kept };
-                CURRENT.replace(Some(later));
-            }
+            // Not at once again. What another request has put there meanwhile stays.
+            let again_at = asked_at.saturating_sub(FRESH_MS);
+            CURRENT.with_borrow_mut(|current| {
+                if let Some(current) = current {
+                    current.asked_at = current.asked_at.max(again_at);
+                }
+            });
             return Err(refusal);
         }
     };
+    // Asked before, answered after: what was learnt meanwhile is newer.
+    if let Some(newer) = CURRENT.with_borrow(Clone::clone).filter(|current| current.asked_at > asked_at) {
+        return Ok(newer.table);
+    }
     let before = CURRENT.replace(Some(Kept { table: table.clone(), asked_at, is_put }));
     if before.is_some_and(|before| before.table.version() != table.version()) {
         denial::forget_all();

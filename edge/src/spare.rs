@@ -1,22 +1,23 @@
 //! What passes while an account's Gate cannot be reached, for plans that say so: a bucket in this isolate.
 //!
 //! Only callers that are known without their Gate pass: the subject of a token or an address, or a key that this isolate
-//! has lately seen admitted with the same secret.
+//! has seen admitted with the same secret within the last ten minutes, and not refused since.
 
 use crate::auth::Principal;
 use sluice_protocol::Millis;
-use sluice_protocol::account::DEFAULT_MAX_TOKENS;
+use sluice_protocol::account::{DEFAULT_MAX_TOKENS, forbidden};
 use sluice_protocol::bucket::Bucket;
 use sluice_protocol::gate_call::{Admission, Ask, Caller};
 use sluice_protocol::key::SecretHash;
 use sluice_protocol::plan::{Plan, PlanTable, WithoutGate};
 use sluice_protocol::principal::subject;
+use sluice_protocol::refusal::Refusal;
 use sluice_protocol::window::Fit;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// Remembers which plan a key has, if it is one whose requests may pass without its Gate.
-pub fn remember(table: &PlanTable, principal: &Principal, plan: &str) {
+pub fn remember(table: &PlanTable, principal: &Principal, plan: &str, now: Millis) {
     let Caller::Key { secret_hash, .. } = principal.caller else { return };
     if table.get(plan).is_none_or(|plan| plan.without_gate == WithoutGate::Refuse) {
         return;
@@ -25,15 +26,26 @@ pub fn remember(table: &PlanTable, principal: &Principal, plan: &str) {
         if known.len() >= MAX_KNOWN {
             known.clear();
         }
-        known.insert(subject(&principal.account, principal.key), (secret_hash, plan.to_owned()));
+        let admitted = KnownKey { secret_hash, plan: plan.to_owned(), at: now };
+        known.insert(subject(&principal.account, principal.key), admitted);
     });
+}
+
+/// Forgets a caller that its Gate does not know, or no longer lets in.
+pub fn forget(principal: &Principal) {
+    if !KNOWN.with_borrow(HashMap::is_empty) {
+        KNOWN.with_borrow_mut(|known| drop(known.remove(&subject(&principal.account, principal.key))));
+    }
 }
 
 /// Lets a request through if its plan allows that and the bucket has room. Nothing is held and nothing is counted beyond
 /// this isolate.
-pub fn admit(table: &PlanTable, principal: &Principal, ask: &Ask, now: Millis) -> Option<Admission> {
-    let plan = plan(table, principal)?;
+pub fn admit(table: &PlanTable, principal: &Principal, ask: &Ask, now: Millis) -> Option<Result<Admission, Refusal>> {
+    let plan = plan(table, principal, now)?;
     let WithoutGate::Allow { capacity, refill } = plan.without_gate else { return None };
+    if let Some(forbidden) = forbidden(&plan.allowance, ask) {
+        return Some(Err(forbidden.refusal()));
+    }
     SPARES.with_borrow_mut(|spares| {
         if spares.len() >= MAX_KNOWN {
             spares.retain(|_, bucket| !bucket.is_full(now));
@@ -45,15 +57,16 @@ pub fn admit(table: &PlanTable, principal: &Principal, ask: &Ask, now: Millis) -
         let fits = bucket.fit(now, refill, u64::from(capacity), 1) == Fit::Now;
         fits.then(|| bucket.add(now, refill, 1, now))
     })?;
-    Some(admission(plan, ask, now))
+    Some(Ok(admission(plan, ask, now)))
 }
 
-fn plan<'t>(table: &'t PlanTable, principal: &Principal) -> Option<&'t Plan> {
+fn plan<'t>(table: &'t PlanTable, principal: &Principal, now: Millis) -> Option<&'t Plan> {
     match &principal.caller {
         Caller::Known { plan, .. } => table.get(plan),
         Caller::Key { secret_hash, .. } => KNOWN.with_borrow(|known| {
-            let (seen, plan) = known.get(&subject(&principal.account, principal.key))?;
-            table.get(plan).filter(|_| seen.matches(secret_hash))
+            let known = known.get(&subject(&principal.account, principal.key))?;
+            let is_known = now.abs_diff(known.at) < KNOWN_MS && known.secret_hash.matches(secret_hash);
+            table.get(&known.plan).filter(|_| is_known)
         }),
     }
 }
@@ -74,9 +87,18 @@ fn admission(plan: &Plan, ask: &Ask, now: Millis) -> Admission {
     }
 }
 
+/// A key that was admitted. Does not print.
+struct KnownKey {
+    secret_hash: SecretHash,
+    plan: String,
+    at: Millis,
+}
+
 thread_local! {
-    static KNOWN: RefCell<HashMap<String, (SecretHash, String)>> = RefCell::default();
+    static KNOWN: RefCell<HashMap<String, KnownKey>> = RefCell::default();
     static SPARES: RefCell<HashMap<String, Bucket>> = RefCell::default();
 }
 
 const MAX_KNOWN: usize = 10_000;
+/// How long a key is known after it was last admitted, in milliseconds.
+const KNOWN_MS: u64 = 10 * 60 * 1000;

@@ -212,6 +212,11 @@ impl Account {
         let Some(place) = self.keys.iter().position(|record| record.key == key) else { return Ok(false) };
         let mut record = self.keys[place].clone();
         change.apply(&mut record);
+        if change.plan.is_none() && change.overrides.is_none() && change.limits.is_none() {
+            // Whatever else is wrong by now: a key can always be named, disabled and enabled.
+            self.keys[place] = record;
+            return Ok(true);
+        }
         let plan = table.get(self.settings.plan.as_ref().unwrap_or(&record.plan));
         let plan = plan.ok_or_else(|| Answer::UnknownPlan(record.plan.clone()))?;
         let own = || record.limits.iter().map(|limit| limit.name.as_str());
@@ -229,7 +234,7 @@ impl Account {
     fn change_settings(&mut self, change: &AccountChange, table: &PlanTable) -> Result<bool, Answer> {
         let mut settings = self.settings.clone();
         change.apply(&mut settings);
-        if let Some(plan) = settings.plan.as_ref().filter(|plan| table.get(plan).is_none()) {
+        if let Some(plan) = change.plan.iter().flatten().find(|plan| table.get(plan).is_none()) {
             return Err(Answer::UnknownPlan(plan.clone()));
         }
         let changed = self.settings != settings;
@@ -267,7 +272,8 @@ fn known<'a>(
     Ok(Known { plan, record, mark })
 }
 
-fn forbidden(allowance: &Allowance, ask: &Ask) -> Option<Forbidden> {
+/// What of a request its plan does not allow, if anything.
+pub fn forbidden(allowance: &Allowance, ask: &Ask) -> Option<Forbidden> {
     let models = allowance.models.as_ref();
     if models.is_some_and(|models| !models.iter().any(|pattern| pattern.matches(&ask.model))) {
         return Some(Forbidden::Model);

@@ -133,7 +133,10 @@ pub fn reserve(rules: &[Rule<'_>], facts: &Facts) -> Work {
     work
 }
 
-/// Whether some limit needs the origin to keep to what was reserved.
-pub fn is_metered(rules: &[Rule<'_>], facts: &Facts) -> bool {
-    rules.iter().any(|rule| rule.limit.unit() != Unit::Requests && rule.applies(facts))
+/// Whether some limit counts what the request uses; and if so, whether one of those is enforced.
+pub fn is_metered(rules: &[Rule<'_>], facts: &Facts) -> Option<bool> {
+    let mut counting =
+        rules.iter().filter(|rule| rule.limit.unit() != Unit::Requests && rule.applies(facts)).peekable();
+    counting.peek()?;
+    Some(counting.any(|rule| !rule.limit.shadow))
 }

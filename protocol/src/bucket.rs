@@ -88,8 +88,13 @@ impl Bucket {
 
     /// Counts `amount` at `now`. `oldest` is the time of the oldest amount that may still be given back.
     pub fn add(&mut self, now: Millis, refill: Refill, amount: u32, oldest: Millis) -> Millis {
+        self.add_within(now, refill, amount, oldest, EXACT_ENTRIES)
+    }
+
+    /// [`Self::add`] to a log of at most so many entries; what is folded before its time cannot be given back.
+    pub fn add_within(&mut self, now: Millis, refill: Refill, amount: u32, oldest: Millis, most: usize) -> Millis {
         self.rebase(refill);
-        while self.entries.front().is_some_and(|entry| entry.at < oldest) || self.entries.len() >= EXACT_ENTRIES {
+        while self.entries.front().is_some_and(|entry| entry.at < oldest) || self.entries.len() >= most {
             self.fold();
         }
         let at = self.entries.back().map_or(now, |last| last.at.max(now)).max(self.since);

@@ -4,7 +4,7 @@ use crate::Millis;
 use crate::bucket::Bucket;
 use crate::plan::{Limit, LimitKind, Unit};
 use crate::principal::Mark;
-use crate::window::{EXACT_ENTRIES, Fit, Window};
+use crate::window::{Fit, Size, Window};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -22,8 +22,8 @@ pub type CountName = (String, Unit, LogKind);
 /// What a log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LogKind {
-    /// Of a window.
-    Window,
+    /// Of a window of so many milliseconds: one of another span is another log.
+    Window(u64),
     /// Of a bucket.
     Bucket,
 }
@@ -42,7 +42,7 @@ pub enum Scope {
 /// One log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Log {
-    /// Of a window, with the longest span of those that share it and still look at it.
+    /// Of a window, and its span.
     Window(Window, u64),
     /// Of a bucket.
     Bucket(Bucket),
@@ -52,10 +52,9 @@ pub enum Log {
 pub const MAX_VALUES: usize = 1_000;
 /// Logs of one account in all, past which new values share.
 pub const MAX_LOGS: usize = 1_500;
-/// Entries of one account in all, past which logs are merged early: a row holds two megabytes.
+/// Entries of one account in all, past which logs are merged early, and past twice as many coarsely: a row holds two
+/// megabytes. Neither lets anything more through.
 pub const MAX_ENTRIES: usize = 65_536;
-/// Where a log is merged then: a little more than it can have afterwards.
-const EARLY: usize = 300;
 
 impl Counts {
     /// Which log a value's request belongs to at `now`. A value that has shared the common log does so until that is
@@ -90,18 +89,17 @@ impl Counts {
     pub fn add(&mut self, limit: &Limit, scope: Scope, amount: u32, now: Millis, oldest: Millis) -> Millis {
         let Some(name) = name(limit) else { return now };
         let logs = self.logs.entry(name).or_default();
-        let exact = if self.entries > MAX_ENTRIES { EARLY } else { EXACT_ENTRIES };
+        let size = match self.entries {
+            0..=MAX_ENTRIES => Size::EXACT,
+            entries if entries <= 2 * MAX_ENTRIES => Size { entries: 300, ..Size::EXACT },
+            _ => Size { entries: 64, sub_buckets: 32 },
+        };
         match limit.kind {
             LimitKind::Window { window_ms, .. } => {
                 let log = logs.entry(scope).or_insert_with(|| Log::Window(Window::starting(now), window_ms));
-                let Log::Window(window, longest) = log else { return now };
-                if window.is_empty() {
-                    *longest = window_ms;
-                }
-                // Plans of one account may have windows of this name that differ: the log lasts for the longest.
-                *longest = window_ms.max(*longest);
-                let (longest, before) = (*longest, window.len());
-                let at = window.add_within(now, longest, amount, exact);
+                let Log::Window(window, span) = log else { return now };
+                let before = window.len();
+                let at = window.add_within(now, *span, amount, size);
                 self.entries = self.entries + window.len() - before;
                 at
             }
@@ -109,7 +107,7 @@ impl Counts {
                 let log = logs.entry(scope).or_insert_with(|| Log::Bucket(Bucket::starting(now, refill)));
                 let Log::Bucket(bucket) = log else { return now };
                 let before = bucket.len();
-                let at = bucket.add(now, refill, amount, oldest);
+                let at = bucket.add_within(now, refill, amount, oldest, size.entries);
                 self.entries = self.entries + bucket.len() - before;
                 at
             }
@@ -222,7 +220,7 @@ pub fn name(limit: &Limit) -> Option<CountName> {
 /// What its log is; `None` for a parallel limit.
 pub const fn kind(limit: &Limit) -> Option<LogKind> {
     match limit.kind {
-        LimitKind::Window { .. } => Some(LogKind::Window),
+        LimitKind::Window { window_ms, .. } => Some(LogKind::Window(window_ms)),
         LimitKind::Bucket { .. } => Some(LogKind::Bucket),
         LimitKind::Parallel { .. } => None,
     }

@@ -174,7 +174,7 @@ impl GateState {
     pub fn admit(&mut self, rules: &[Rule<'_>], lease_ms: u64, facts: &Facts, now: Millis) -> Decision {
         let now = self.clamp(now);
         if let Some(lease) = self.leases.find(facts.request) {
-            let metered = lease.metered.map(|metered| metered.work);
+            let metered = lease.metered.and_then(Metered::granted);
             return Decision::Admit(Admitted { deadline: lease.deadline, metered, shadowed: Vec::new() });
         }
         if self.is_closed(facts.request) {
@@ -243,7 +243,8 @@ impl GateState {
 
     fn evaluation(&self, rules: &[Rule<'_>], facts: &Facts, now: Millis) -> Evaluation {
         let work = reserve(rules, facts);
-        let metered = is_metered(rules, facts).then_some(Metered { work, rate: facts.rate });
+        let metered = is_metered(rules, facts);
+        let metered = metered.map(|is_enforced| Metered { work, rate: facts.rate, is_enforced });
         let mut evaluation = Evaluation { refused: Vec::new(), shadowed: Vec::new(), counted: Vec::new(), metered };
         for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.applies(facts)) {
             let (counted, refused) = self.evaluate_rule(rule, facts, work, now);
@@ -332,7 +333,7 @@ impl GateState {
         }
         let deadline = now.saturating_add(lease_ms);
         self.leases.grant(Lease { request, at: now, deadline, metered, counted });
-        Admitted { deadline, metered: metered.map(|metered| metered.work), shadowed }
+        Admitted { deadline, metered: metered.and_then(Metered::granted), shadowed }
     }
 
     fn is_closed(&self, request: RequestId) -> bool {
@@ -368,7 +369,7 @@ impl Totals {
         self.served = self.served.saturating_add(1);
         self.prompt_tokens = self.prompt_tokens.saturating_add(told.prompt_tokens);
         self.completion_tokens = self.completion_tokens.saturating_add(told.completion_tokens);
-        if let Some(Metered { work, rate }) = metered {
+        if let Some(Metered { work, rate, .. }) = metered {
             let cost = usage.map_or_else(|| rate.reserve(work), |usage| rate.used(work, usage));
             self.cost = self.cost.saturating_add(cost);
         }

@@ -34,6 +34,15 @@ pub struct Metered {
     pub work: Work,
     /// What that costs.
     pub rate: Rate,
+    /// Whether some limit that counts it is enforced; one that is only watched must not bind the origin.
+    pub is_enforced: bool,
+}
+
+impl Metered {
+    /// What the origin is to keep to, if it must.
+    pub fn granted(self) -> Option<Work> {
+        self.is_enforced.then_some(self.work)
+    }
 }
 
 /// One limit's count of one request.
@@ -90,7 +99,7 @@ impl Leases {
 
     /// The most live leases that one value of this limit has.
     pub fn fullest(&self, now: Millis, limit: &str) -> Scope {
-        let scopes = || self.0.iter().filter(|lease| lease.deadline > now).filter_map(|lease| lease.scope_in(limit));
+        let scopes = || self.0.iter().filter(|lease| lease.deadline > now).flat_map(|lease| lease.scopes_in(limit));
         scopes().max_by_key(|scope| scopes().filter(|other| other == scope).count()).unwrap_or(Scope::Account)
     }
 
@@ -128,15 +137,16 @@ impl Leases {
     fn deadlines(&self, now: Millis, among: Among<'_>) -> impl Iterator<Item = Millis> {
         let counts = move |lease: &&Lease| match among {
             Among::All => true,
-            Among::Counted(limit, scope) => lease.scope_in(limit) == Some(scope),
+            Among::Counted(limit, scope) => lease.scopes_in(limit).any(|other| other == scope),
         };
         self.0.iter().filter(counts).map(|lease| lease.deadline).filter(move |end| *end > now)
     }
 }
 
 impl Lease {
-    fn scope_in(&self, limit: &str) -> Option<Scope> {
-        self.counted.iter().find(|counted| counted.log.is_none() && counted.limit == limit).map(|counted| counted.scope)
+    /// Where this limit counts it: a plan's and a key's own limit may have one name.
+    fn scopes_in(&self, limit: &str) -> impl Iterator<Item = Scope> {
+        self.counted.iter().filter(move |one| one.log.is_none() && one.limit == limit).map(|one| one.scope)
     }
 }
 
@@ -146,7 +156,7 @@ impl Counted {
     pub fn unused(&self, metered: Option<Metered>, usage: Usage) -> u32 {
         let used = match (self.unit, metered) {
             (Unit::Tokens, _) => usage.prompt_tokens.saturating_add(usage.completion_tokens),
-            (Unit::Cost, Some(Metered { work, rate })) => rate.used(work, usage),
+            (Unit::Cost, Some(Metered { work, rate, .. })) => rate.used(work, usage),
             (Unit::Requests | Unit::Cost, _) => return 0,
         };
         self.amount.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))

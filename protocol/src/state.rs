@@ -43,7 +43,7 @@ struct PackedWindow {
     limit: u32,
     unit: Unit,
     scope: Scope,
-    longest: u64,
+    span: u64,
     kept_from: u64,
     /// Distances in time, the first one from `kept_from`, and amounts.
     entries: Vec<(u64, u32)>,
@@ -92,11 +92,11 @@ pub fn encode(state: &GateState) -> Vec<u8> {
         }
         let (limit, unit) = (names.place(limit), *unit);
         match log {
-            Log::Window(window, longest) => windows.push(PackedWindow {
+            Log::Window(window, span) => windows.push(PackedWindow {
                 limit,
                 unit,
                 scope,
-                longest: *longest,
+                span: *span,
                 kept_from: window.kept_from(),
                 entries: deltas(window.kept_from(), window.entries().map(|entry| (entry.at, entry.amount))),
             }),
@@ -158,8 +158,8 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
     for window in packed.windows {
         let entries = times(window.kept_from, window.entries).into_iter().map(|(at, amount)| Entry { at, amount });
         let log = Window::from_parts(window.kept_from, entries).ok_or(StateError::Damaged)?;
-        let key = (name(window.limit)?, window.unit, LogKind::Window);
-        if !counts.insert(key, window.scope, Log::Window(log, window.longest)) {
+        let key = (name(window.limit)?, window.unit, LogKind::Window(window.span));
+        if !counts.insert(key, window.scope, Log::Window(log, window.span)) {
             return Err(StateError::Damaged);
         }
     }

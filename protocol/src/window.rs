@@ -15,6 +15,20 @@ pub const EXACT_ENTRIES: usize = 1024;
 /// Past it, entries are merged to this fraction of the window.
 pub const SUB_BUCKETS: u64 = 256;
 
+/// How large a log may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Up to here it is exact; more than `sub_buckets`.
+    pub entries: usize,
+    /// Past it, entries are merged to this fraction of the window.
+    pub sub_buckets: u64,
+}
+
+impl Size {
+    /// That of an ordinary log.
+    pub const EXACT: Self = Self { entries: EXACT_ENTRIES, sub_buckets: SUB_BUCKETS };
+}
+
 /// When an amount fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
@@ -89,14 +103,14 @@ impl Window {
     /// Counts `amount` at `now` and returns the time under which it is kept; settling needs it. Drops what no longer
     /// counts. An amount of 0 leaves no entry.
     pub fn add(&mut self, now: Millis, window: u64, amount: u32) -> Millis {
-        self.add_within(now, window, amount, EXACT_ENTRIES)
+        self.add_within(now, window, amount, Size::EXACT)
     }
 
-    /// [`Self::add`] to a log that is exact up to `exact` entries only, for accounts that have very many logs.
-    pub fn add_within(&mut self, now: Millis, window: u64, amount: u32, exact: usize) -> Millis {
+    /// [`Self::add`] to a log of another size, for accounts that have very many logs.
+    pub fn add_within(&mut self, now: Millis, window: u64, amount: u32, size: Size) -> Millis {
         self.drop_expired(now, window);
-        if self.entries.len() >= exact {
-            self.merge(window);
+        if self.entries.len() >= size.entries {
+            self.merge(window, size.sub_buckets);
         }
         // A merged entry may stand up to 1/256 of the window ahead; staying behind it would break the order.
         let at = self.entries.back().map_or(now, |last| last.at.max(now));
@@ -178,8 +192,8 @@ impl Window {
         self.entries.iter().skip_while(move |entry| entry.at.saturating_add(window) <= now)
     }
 
-    fn merge(&mut self, window: u64) {
-        let step = window.div_ceil(SUB_BUCKETS).max(1);
+    fn merge(&mut self, window: u64, sub_buckets: u64) {
+        let step = window.div_ceil(sub_buckets).max(1);
         let mut merged: VecDeque<Entry> = VecDeque::with_capacity(self.entries.len() / 2);
         for entry in &self.entries {
             let at = entry.at.div_ceil(step).saturating_mul(step);

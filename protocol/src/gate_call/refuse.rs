@@ -35,7 +35,8 @@ impl Answer {
 }
 
 impl Forbidden {
-    fn refusal(self) -> Refusal {
+    /// What the caller is told.
+    pub fn refusal(self) -> Refusal {
         let refusal = |param, message: String| Refusal::new(Reason::NotAllowed, message).with_param(param);
         match self {
             Self::Model => {

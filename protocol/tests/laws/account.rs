@@ -301,3 +301,17 @@ fn a_plans_allowance_is_checked_before_anything_is_counted() {
     };
     assert_eq!((admission.max_tokens, admission.tokens), (50, 0));
 }
+
+/// Whatever else has become wrong about a key, it can be disabled.
+#[test]
+fn a_key_can_be_disabled_when_its_plan_has_changed_under_it() {
+    let mut account = account("p");
+    account.keys[0].overrides = [("gone".into(), 5)].into();
+    account.keys[1].plan = "gone".into();
+    for key in [1, 2] {
+        let change = KeyChange { disabled: Some(true), ..KeyChange::default() };
+        let call = Call::ChangeKey { key: [key; 4], change: Box::new(change) };
+        assert_eq!(account.answer(&call, setting(&table(WINDOW)), 0).0, Answer::Done(true));
+    }
+    assert!(account.keys.iter().all(|record| record.disabled));
+}

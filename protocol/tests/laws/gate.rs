@@ -359,14 +359,39 @@ fn keys_of_different_plans_do_not_drop_each_others_logs() {
     assert!(matches!(admit(&mut state, &[minute], 10, 9, 1_000), Decision::Refuse(_)));
 }
 
-/// Windows of one name and different spans: the log lasts for the longest, and each counts its own span.
+/// Windows of one name and different spans are different limits: one that shared its log with a longer one would be merged
+/// by the longer one's measure, and hold back far too much.
 #[test]
-fn a_shared_log_lasts_for_its_longest_window() {
+fn windows_of_one_name_and_different_spans_count_apart() {
     let (short, long) = (window("w", 9, 100), window("w", 9, 1_000));
     let mut state = GateState::default();
     admit(&mut state, std::slice::from_ref(&long), 10, 1, 1_000);
-    admit(&mut state, std::slice::from_ref(&short), 10, 2, 1_500);
-    assert_eq!((used(&state, &short, 1_500), used(&state, &long, 1_500)), (1, 2));
+    admit(&mut state, std::slice::from_ref(&short), 10, 2, 1_050);
+    assert_eq!((used(&state, &short, 1_050), used(&state, &long, 1_050)), (1, 1));
+}
+
+/// A plan may come to have a limit of the same name as one of a key's own: both count.
+#[test]
+fn parallel_limits_of_one_name_each_count_their_own() {
+    let of_plan = Limit::new("p", LimitKind::Parallel { limit: 100 });
+    let own = Limit { per: Per::Key, ..Limit::new("p", LimitKind::Parallel { limit: 1 }) };
+    let limits = [of_plan, own];
+    let mut state = GateState::default();
+    assert!(matches!(admit(&mut state, &limits, 100, 1, 0), Decision::Admit(_)));
+    let Decision::Refuse(refused) = admit(&mut state, &limits, 100, 2, 0) else { panic!("the key's own limit is 1") };
+    assert_eq!(refused[0].kind, RefusedKind::Parallel { limit: 1 });
+}
+
+/// A limit that is only watched binds nobody: the origin is not told to keep to what it counted.
+#[test]
+fn a_watched_limit_of_tokens_does_not_bind_the_origin() {
+    let watched =
+        Limit { shadow: true, ..Limit::new("t", LimitKind::Window { unit: Unit::Tokens, limit: 3, window_ms: 1_000 }) };
+    let mut state = GateState::default();
+    let Decision::Admit(admitted) = admit(&mut state, std::slice::from_ref(&watched), 100, 1, 0) else { panic!() };
+    assert_eq!((admitted.metered, admitted.shadowed), (None, vec!["t".to_owned()]));
+    state.settle(request(1), Outcome::Served(Some(Usage::new(1, 1))), 5);
+    assert_eq!(used(&state, &watched, 5), 2, "and what was used is counted all the same");
 }
 
 /// Found by the property above: the entry to take back had left its log, and a neighbour's was taken instead.

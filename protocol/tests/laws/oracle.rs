@@ -117,7 +117,7 @@ impl Oracle {
         let deadline = now + lease_ms;
         let counted = about.iter().map(|limit| ((*limit).clone(), amount(limit, facts.rate, work))).collect();
         self.admitted.push(Admitted { id, at: now, deadline, open: true, facts: facts.clone(), work, counted });
-        let metered = about.iter().any(|limit| limit.unit() != Unit::Requests);
+        let metered = about.iter().any(|limit| limit.unit() != Unit::Requests && !limit.shadow);
         Verdict::Admitted { deadline, shadowed, work: metered.then_some(work) }
     }
 

@@ -9,7 +9,8 @@ use sluice_protocol::cost::Work;
 use sluice_protocol::gate::{Decision, GateState, Outcome};
 use sluice_protocol::gate_call::{decode_answers, decode_envelope, decode_keys};
 use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::{Limit, LimitKind, Unit};
+use sluice_protocol::plan::{Limit, LimitKind, Per, Unit};
+use sluice_protocol::principal::Mark;
 use sluice_protocol::state::{self, StateError};
 
 fn full(entries: u32) -> GateState {
@@ -117,4 +118,36 @@ proptest! {
             prop_assert_eq!(state::decode(&state::encode(&state)), Ok(state));
         }
     }
+}
+
+/// The row of the busiest account that there can be fits where it is kept: two limits of tokens per user, more users than
+/// have logs of their own, each with many requests, and large amounts.
+#[test]
+fn the_largest_row_stays_below_two_megabytes() {
+    let tokens = |name: &str, window_ms| Limit {
+        per: Per::User,
+        ..Limit::new(name, LimitKind::Window { unit: Unit::Tokens, limit: u32::MAX, window_ms })
+    };
+    let limits = [tokens("hour", 3_600_000), tokens("day", 86_400_000)];
+    let rules = rules(&limits);
+    let mut state = GateState::default();
+    let mut largest = 0;
+    for number in 0..260_000u32 {
+        let mut request = [0; 16];
+        request[..4].copy_from_slice(&number.to_le_bytes());
+        let facts = Facts {
+            request: RequestId(request),
+            user: Some(Mark::of_key((number % 900).to_le_bytes())),
+            work: Work { prompt_tokens: 20_000 + number % 9_000, max_tokens: 4_000, ..Work::default() },
+            ..facts(0)
+        };
+        // One lease at a time: leases have a bound of their own.
+        let now = 1_790_000_000_000 + u64::from(number) * 13;
+        assert!(matches!(state.admit(&rules, 1, &facts, now), Decision::Admit(_)), "request {number}");
+        if number % 20_000 == 19_999 {
+            largest = largest.max(state::encode(&state).len());
+        }
+    }
+    assert!(largest < 2_000_000, "{largest} bytes");
+    assert!(largest > 500_000, "{largest} bytes: the account was to be a busy one");
 }
