@@ -1,6 +1,7 @@
 //! auth: credentials and address -> a principal, or a refusal, before anything is read or stored.
 
 use crate::config::{AdminToken, Config};
+use crate::{plans, shield};
 use core::net::IpAddr;
 use sha2::{Digest, Sha256};
 use sluice_protocol::gate_call::{Caller, refuse_key};
@@ -9,8 +10,10 @@ use sluice_protocol::key::{ApiKey, PREFIX};
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::principal::{Account, Mark, subject};
 use sluice_protocol::refusal::{Reason, Refusal};
+use std::rc::Rc;
 use subtle::ConstantTimeEq;
 use web_sys::Headers;
+use worker::{Context, Env};
 
 /// Who calls: the account that its request counts for, and the key, token or address that calls for it.
 pub struct Principal {
@@ -46,6 +49,20 @@ impl Principal {
     pub fn subject(&self) -> String {
         subject(&self.account, self.key)
     }
+}
+
+/// The whole of this step, for requests that need no more of it: who calls, and the plans that decide.
+pub async fn caller(
+    headers: &Headers,
+    env: &Env,
+    context: &Context,
+    config: &Config,
+) -> Result<(Rc<PlanTable>, Principal), Refusal> {
+    shield::pass(env, headers).await?;
+    let credential = credential(headers, config)?;
+    let table = plans::current(env, config, context).await?;
+    let principal = principal(&credential, headers, &table)?;
+    Ok((table, principal))
 }
 
 /// What was sent, checked. Looks at `Authorization: Bearer` and `x-api-key` and nowhere else; touches nothing.

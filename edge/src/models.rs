@@ -4,7 +4,7 @@
 use crate::config::Config;
 use crate::forward::{self, Ticket};
 use crate::respond::{self, HeaderList};
-use crate::{auth, limit, plans, shield};
+use crate::{auth, limit};
 use sluice_protocol::Millis;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::ratelimit;
@@ -21,11 +21,7 @@ pub async fn serve(
     config: &Config,
     id: RequestId,
 ) -> Result<Response, Refusal> {
-    let credentials = incoming.headers();
-    shield::pass(env, &credentials).await?;
-    let credential = auth::credential(&credentials, config)?;
-    let table = plans::current(env, config, context).await?;
-    let principal = auth::principal(&credential, &credentials, &table)?;
+    let (table, principal) = auth::caller(&incoming.headers(), env, context, config).await?;
     let admission = limit::identify(env, &table, &principal).await?;
     let mut headers = HeaderList::answer(id, respond::JSON);
     for (name, value) in ratelimit::headers(&admission.standings, admission.now) {

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::respond;
-use crate::{auth, limit, plans, shield};
+use crate::{auth, limit};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::own::OwnKey;
 use sluice_protocol::refusal::Refusal;
@@ -18,11 +18,7 @@ pub async fn serve(
     config: &Config,
     id: RequestId,
 ) -> Result<Result<Response, JsValue>, Refusal> {
-    let headers = incoming.headers();
-    shield::pass(env, &headers).await?;
-    let credential = auth::credential(&headers, config)?;
-    let table = plans::current(env, config, context).await?;
-    let principal = auth::principal(&credential, &headers, &table)?;
+    let (table, principal) = auth::caller(&incoming.headers(), env, context, config).await?;
     let described = limit::describe(env, &table, &principal).await?;
     Ok(respond::json(200, &OwnKey::new(&principal.account, principal.key, described), id))
 }
