@@ -1,5 +1,6 @@
 //! The edge gate on the real runtime: workerd, configured as `wrangler.toml` says it is deployed.
 
+use crate::between;
 use crate::process::{Announces, Program};
 use crate::tools;
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub struct Beside {
     pub twin: bool,
     /// The binding `FLOOD_SHIELD`: it refuses [`FLOODING`], fails for [`FAILING`], and lets everybody else through.
     pub shield: bool,
+    /// Who decides what becomes of the messages to its objects: see [`crate::between`].
+    pub between: Option<SocketAddr>,
 }
 
 /// The address that the shield of [`Beside`] refuses.
@@ -47,6 +50,7 @@ impl EdgeFiles {
         for name in ["index.js", "index_bg.wasm"] {
             fs::copy(tools::edge_build(name), directory.join(name)).expect("the stack's directory is writable");
         }
+        fs::write(directory.join("between.js"), between::MODULE).expect("the stack's directory is writable");
         fs::create_dir(files.disk()).expect("the stack's directory is new");
         files.configure(settings);
         files
@@ -119,7 +123,10 @@ impl EdgeFiles {
             value.unwrap_or_else(|| panic!("wrangler.toml has no {name}")).to_owned()
         };
         let if_set = |is_set: bool, text: &'static str| if is_set { text } else { "" };
-        let Beside { twin, shield } = self.beside;
+        let Beside { twin, shield, between } = self.beside;
+        let between_service = between.map(|address| {
+            format!("    (name = \"between\", external = (address = {}, http = ())),\n", quoted(&address.to_string()))
+        });
         let worker = |name: &str, objects: &str, class: &dyn Fn(&str) -> String| {
             WORKER
                 .replace("@NAME@", name)
@@ -129,12 +136,15 @@ impl EdgeFiles {
                 .replace("@GATE@", &class("Gate"))
                 .replace("@REGISTRY@", &class("Registry"))
                 .replace("@SHIELD@", if_set(shield, SHIELD_BINDING))
+                .replace("@BETWEEN_MODULE@", if_set(between.is_some(), BETWEEN_MODULE))
+                .replace("@BETWEEN@", if_set(between.is_some(), BETWEEN_BINDING))
                 .replace("@BINDINGS@", &bindings)
         };
         let config = CONFIG
             .replace("@DISK@", &quoted(&self.disk().to_string_lossy()))
             .replace("@TWIN_SERVICE@", if_set(twin, TWIN_SERVICE))
             .replace("@TWIN_SOCKET@", if_set(twin, TWIN_SOCKET))
+            .replace("@BETWEEN_SERVICE@", &between_service.unwrap_or_default())
             .replace("@EXTENSIONS@", if_set(shield, SHIELD_EXTENSION))
             .replace("@SHIELD_SOURCE@", &quoted(&shield_source()));
         let twin_worker =
@@ -173,7 +183,7 @@ const CONFIG: &str = r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "edge", worker = .edge),
-@TWIN_SERVICE@    (name = "disk", disk = (path = @DISK@, writable = true)),
+@TWIN_SERVICE@@BETWEEN_SERVICE@    (name = "disk", disk = (path = @DISK@, writable = true)),
     (name = "internet", network = (allow = ["public", "private", "local"])),
   ],
   sockets = [
@@ -183,7 +193,7 @@ const config :Workerd.Config = (
 "#;
 const WORKER: &str = r#"const @NAME@ :Workerd.Worker = (
   modules = [
-    (name = "index.js", esModule = embed "index.js"),
+@BETWEEN_MODULE@    (name = "index.js", esModule = embed "index.js"),
     (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
   ],
   compatibilityDate = @DATE@,
@@ -191,7 +201,7 @@ const WORKER: &str = r#"const @NAME@ :Workerd.Worker = (
 @OBJECTS@  bindings = [
     (name = "GATE", durableObjectNamespace = @GATE@),
     (name = "REGISTRY", durableObjectNamespace = @REGISTRY@),
-@SHIELD@@BINDINGS@  ],
+@SHIELD@@BETWEEN@@BINDINGS@  ],
 );
 "#;
 const OBJECTS: &str = r#"  durableObjectNamespaces = [
@@ -202,6 +212,8 @@ const OBJECTS: &str = r#"  durableObjectNamespaces = [
 "#;
 const TWIN_SERVICE: &str = "    (name = \"twin\", worker = .twin),\n";
 const TWIN_SOCKET: &str = "    (name = \"twin\", address = \"127.0.0.1:0\", http = (), service = \"twin\"),\n";
+const BETWEEN_MODULE: &str = "    (name = \"between.js\", esModule = embed \"between.js\"),\n";
+const BETWEEN_BINDING: &str = "    (name = \"BETWEEN\", service = \"between\"),\n";
 const SHIELD_BINDING: &str = "    (name = \"FLOOD_SHIELD\", wrapped = (moduleName = \"test:shield\")),\n";
 const SHIELD_EXTENSION: &str = r#"  extensions = [
     (modules = [(name = "test:shield", internal = true, esModule = @SHIELD_SOURCE@)]),

@@ -13,6 +13,7 @@
 //! is skipped: what is missing fails with the command to run.
 
 pub mod answer;
+pub mod between;
 pub mod caller;
 pub mod edge;
 pub mod issuers;

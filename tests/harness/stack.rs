@@ -1,5 +1,6 @@
 //! Both gates, started together.
 
+use crate::between::Between;
 use crate::caller::Caller;
 use crate::edge::{Beside, Edge, EdgeFiles};
 use crate::origin::{OriginKind, OriginSettings, TestOrigin};
@@ -25,6 +26,7 @@ pub struct Stack {
     table: Map<String, Value>,
     plans: Option<String>,
     beside: Beside,
+    between: bool,
     kind: OriginKind,
     origin: OriginSettings,
     settings: Vec<(&'static str, Option<String>)>,
@@ -37,6 +39,7 @@ pub struct RunningStack {
     // Fields are dropped in this order: the edge before its origin, and both before their files.
     gate: Option<Edge>,
     origin: TestOrigin,
+    between: Option<Between>,
     files: EdgeFiles,
     settings: Vec<(&'static str, String)>,
     _directory: TempDir,
@@ -57,6 +60,7 @@ impl Stack {
             table: Map::new(),
             plans: None,
             beside: Beside::default(),
+            between: false,
             kind: OriginKind::Scripted,
             origin: OriginSettings { slots: 8, queue: 256, queue_timeout: Duration::from_secs(30) },
             settings: Vec::new(),
@@ -160,6 +164,12 @@ impl Stack {
         self
     }
 
+    /// The test decides what becomes of messages to Durable Objects: [`RunningStack::between`].
+    pub fn with_between(mut self) -> Self {
+        self.between = true;
+        self
+    }
+
     /// The largest body that the edge reads.
     pub fn max_body(self, bytes: u64) -> Self {
         self.setting("MAX_BODY_BYTES", bytes.to_string())
@@ -182,10 +192,12 @@ impl Stack {
         let directory = TempDir::with_prefix("sluice-e2e-").expect("the machine has a directory for temporary files");
         let origin = TestOrigin::start(&self.kind, &self.origin, directory.path());
         let settings = self.edge_settings(origin.address());
-        let files = EdgeFiles::create_beside(directory.path(), &settings, self.beside);
+        let between = self.between.then(Between::start);
+        let beside = Beside { between: between.as_ref().map(Between::address), ..self.beside };
+        let files = EdgeFiles::create_beside(directory.path(), &settings, beside);
         let gate = files.start();
         let edge = Caller::new(gate.address());
-        RunningStack { edge, gate: Some(gate), origin, files, settings, _directory: directory }
+        RunningStack { edge, gate: Some(gate), origin, between, files, settings, _directory: directory }
     }
 
     fn edge_settings(&self, origin: SocketAddr) -> Vec<(&'static str, String)> {
@@ -224,8 +236,18 @@ impl RunningStack {
 
     /// A client of the second isolate.
     pub fn twin(&self) -> Caller {
+        Caller::new(self.twin_address())
+    }
+
+    /// Where the second isolate listens.
+    pub fn twin_address(&self) -> SocketAddr {
         let gate = self.gate.as_ref().expect("only restart_edge takes it, and puts one back");
-        Caller::new(gate.twin().expect("the stack was made `with_twin`"))
+        gate.twin().expect("the stack was made `with_twin`")
+    }
+
+    /// What decides over messages to Durable Objects.
+    pub fn between(&self) -> &Between {
+        self.between.as_ref().expect("the stack was made `with_between`")
     }
 
     /// Where the origin listens.
@@ -251,9 +273,14 @@ impl RunningStack {
 
     /// Sends a chat request and leaves its answer on the way: for clients that read slowly, or leave.
     pub fn open_chat(&self, key: &str, body: &Value) -> RawConnection {
+        self.open_chat_at(self.edge_address(), key, body)
+    }
+
+    /// [`Self::open_chat`] at one of the two isolates.
+    pub fn open_chat_at(&self, address: SocketAddr, key: &str, body: &Value) -> RawConnection {
         let headers = [crate::caller::bearer(key), "Content-Type: application/json".into()];
         let request = raw::request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes());
-        RawConnection::send(self.edge_address(), &request)
+        RawConnection::send(address, &request)
     }
 
     /// Kills workerd in the middle of whatever it does and starts it again on the same disk.
