@@ -102,3 +102,46 @@ thread_local! {
 const MAX_KNOWN: usize = 10_000;
 /// How long a key is known after it was last admitted, in milliseconds.
 const KNOWN_MS: u64 = 10 * 60 * 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_protocol::id::AccountId;
+    use sluice_protocol::key::{ApiKey, Peppers};
+    use sluice_protocol::principal::Account;
+
+    fn table() -> PlanTable {
+        let spare = r#"{"limits": [], "without_gate": {"capacity": 99, "refill": 1, "every": "1m"}}"#;
+        PlanTable::parse(&format!(r#"{{"plans": {{"p": {spare}, "shut": {{"limits": []}}}}}}"#)).unwrap()
+    }
+
+    fn principal(secret: u8) -> Principal {
+        let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+        let secret_hash = ApiKey::mint(&peppers, AccountId([1; 8]), [secret; 20]).secret_hash();
+        let account = Account::of_key(AccountId([1; 8]));
+        Principal { account, caller: Caller::Key { key: [2; 4], secret_hash }, key: Some([2; 4]), address: None }
+    }
+
+    fn passes(secret: u8, now: Millis) -> bool {
+        let principal = principal(secret);
+        let ask = Ask::smallest(principal.caller.clone());
+        matches!(admit(&table(), &principal, &ask, now), Some(Ok(_)))
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_secret_for_ten_minutes_after_it_was_last_admitted() {
+        const AT: Millis = 1_790_000_000_000;
+        assert!(!passes(3, AT), "never seen");
+        remember(&table(), &principal(3), "shut", AT);
+        assert!(!passes(3, AT), "its plan does not allow it");
+        remember(&table(), &principal(3), "p", AT);
+        assert!(!passes(4, AT), "another secret");
+        assert!(passes(3, AT) && passes(3, AT + KNOWN_MS - 1));
+        assert!(!passes(3, AT + KNOWN_MS), "too long ago");
+        assert!(!passes(3, AT - KNOWN_MS), "a clock that went back far");
+        remember(&table(), &principal(3), "p", AT + KNOWN_MS);
+        assert!(passes(3, AT + KNOWN_MS));
+        forget(&principal(3));
+        assert!(!passes(3, AT + KNOWN_MS), "its Gate has refused it since");
+    }
+}

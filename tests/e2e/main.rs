@@ -29,4 +29,6 @@ mod principals;
 
 mod failure;
 
+mod unreachable;
+
 mod audit;
