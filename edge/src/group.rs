@@ -10,7 +10,7 @@
 //! requests share plain memory and nothing else. (A promise that one request resolves and another waits for is continued
 //! in the context of its waiter, unless V8 has optimised its making, seconds into the load; then all of the waiters run in
 //! the context of the other, and fail.) Nobody relies on another either: whoever waits too long, or was in a hop that
-//! failed, goes alone. Admit and settle are keyed by the request's id, so a call that arrives twice is done once.
+//! failed with others in it, goes alone. Admit and settle are keyed by the request's id, so a call that arrives twice is done once.
 
 use crate::hop;
 use js_sys::Promise;
@@ -45,7 +45,11 @@ async fn travel(env: &Env, account: &Account, place: &Rc<Place>) -> Result<Vec<A
     let mut waited = 0;
     loop {
         if let Some(group) = board(account, place) {
-            carry(env, account, &group).await?;
+            let carried = carry(env, account, &group).await;
+            // Who carried others goes alone like them: it need not be what the hop failed for. Who went alone did so already.
+            if group.len() == 1 {
+                carried?;
+            }
         }
         match place.state.take() {
             State::Answered(answers) => return Ok(answers),

@@ -31,4 +31,6 @@ mod failure;
 
 mod unreachable;
 
+mod group;
+
 mod audit;
