@@ -33,4 +33,6 @@ mod unreachable;
 
 mod group;
 
+mod versions;
+
 mod audit;

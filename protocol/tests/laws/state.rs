@@ -7,9 +7,13 @@ use sluice_protocol::ask::Facts;
 use sluice_protocol::bucket::Refill;
 use sluice_protocol::cost::Work;
 use sluice_protocol::gate::{Decision, GateState, Outcome};
-use sluice_protocol::gate_call::{decode_answers, decode_envelope, decode_keys};
-use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::{Limit, LimitKind, Per, Unit};
+use sluice_protocol::gate_call::{
+    self, Answer, Call, Envelope, KeyRecord, Settings, decode_answers, decode_envelope, decode_keys, encode_answers,
+    encode_envelope, encode_keys,
+};
+use sluice_protocol::id::{AccountId, RequestId};
+use sluice_protocol::key::{ApiKey, Peppers};
+use sluice_protocol::plan::{Limit, LimitKind, Per, TableVersion, Unit};
 use sluice_protocol::principal::Mark;
 use sluice_protocol::state::{self, StateError};
 
@@ -69,6 +73,46 @@ fn other_versions_and_cut_states_are_refused() {
     for len in 0..bytes.len() {
         assert!(state::decode(&bytes[..len]).is_err(), "{len} bytes of {}", bytes.len());
     }
+}
+
+#[test]
+fn messages_and_key_rows_of_other_versions_and_cut_ones_are_refused() {
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    let keys = vec![KeyRecord {
+        key: [1; 4],
+        secret_hash: ApiKey::mint(&peppers, AccountId([1; 8]), [2; 20]).secret_hash(),
+        name: "k".into(),
+        plan: "p".into(),
+        created_at: 1,
+        disabled: false,
+        overrides: [("w".into(), 5)].into(),
+        limits: Vec::new(),
+    }];
+    let calls = vec![Call::Settle { request: RequestId([3; 16]), outcome: Outcome::NotServed }, Call::DescribeAccount];
+    let envelope = Envelope { account: "acct:0101010101010101".into(), table: TableVersion([4; 8]), calls };
+    let answers = [Answer::Done(true), Answer::UnknownPlan("p".into())];
+    type IsRead = fn(&[u8]) -> bool;
+    let reads: [(Vec<u8>, IsRead); 3] = [
+        (encode_envelope(&envelope), |bytes| decode_envelope(bytes).is_ok()),
+        (encode_answers(&answers), |bytes| decode_answers(bytes).is_ok()),
+        (encode_keys(&Settings::default(), &keys), |bytes| decode_keys(bytes).is_ok()),
+    ];
+    for (bytes, is_read) in reads {
+        for version in 0..=u8::MAX {
+            let other = [&[version], &bytes[1..]].concat();
+            assert_eq!(is_read(&other), version == gate_call::VERSION, "version {version}");
+        }
+        for len in 0..bytes.len() {
+            assert!(!is_read(&bytes[..len]), "{len} bytes of {}", bytes.len());
+        }
+    }
+    // A call and an answer that this version does not have.
+    assert!(decode_answers(&[gate_call::VERSION, 1, 99]).is_err());
+    let unknown = Envelope { calls: Vec::new(), ..envelope };
+    let mut unknown = encode_envelope(&unknown);
+    *unknown.last_mut().unwrap() = 1;
+    unknown.push(99);
+    assert!(decode_envelope(&unknown).is_err());
 }
 
 /// Found by the fuzzer: at the two ends of time a log was written as no log can be, and its account's row was lost.
