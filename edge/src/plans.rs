@@ -81,11 +81,15 @@ async fn ask(env: &Env, built_in: &Rc<PlanTable>) -> Result<Rc<PlanTable>, Refus
     let kept = CURRENT.with_borrow(Clone::clone);
     let has = kept.as_ref().filter(|kept| kept.is_put).map(|kept| kept.table.version());
     let answer = registry::ask(env, &RegistryCall::Plans { known: has }).await;
-    let (table, is_put) = match (answer, kept) {
-        (Ok(RegistryAnswer::Plans(Some(json))), _) => (keep(read(&json)?), true),
-        (Ok(RegistryAnswer::Unchanged), Some(kept)) => (kept.table, true),
-        (Ok(_), _) => (built_in.clone(), false),
-        (Err(refusal), _) => {
+    let found = match (answer, kept) {
+        (Ok(RegistryAnswer::Plans(Some(json))), _) => read(&json).map(|table| (keep(table), true)),
+        (Ok(RegistryAnswer::Unchanged), Some(kept)) => Ok((kept.table, true)),
+        (Ok(_), _) => Ok((built_in.clone(), false)),
+        (Err(refusal), _) => Err(refusal),
+    };
+    let (table, is_put) = match found {
+        Ok(found) => found,
+        Err(refusal) => {
             worker::console_warn!("the plans cannot be asked for: {}", refusal.detail.clone().unwrap_or_default());
             // Not at once again. What another request has put there meanwhile stays.
             let again_at = asked_at.saturating_sub(FRESH_MS);

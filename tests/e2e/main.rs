@@ -35,4 +35,6 @@ mod group;
 
 mod versions;
 
+mod lost;
+
 mod audit;
