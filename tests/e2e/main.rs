@@ -37,4 +37,6 @@ mod versions;
 
 mod lost;
 
+mod remembered;
+
 mod audit;
