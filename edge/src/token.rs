@@ -41,11 +41,19 @@ struct Claims {
 
 impl Issuers {
     /// Reads a list such as `[{"name": "corp", "issuer": "https://id.example", "audience": "sluice", "algorithm": "EdDSA",
-    /// "key": {"kty": "OKP", ...}, "plan": "registered"}]`; the key is a JWK.
+    /// "key": {"kty": "OKP", ...}, "plan": "registered"}]`; the key is a JWK. Each name and each issuer may be there once.
     pub fn parse(text: &str) -> Result<Self, String> {
         let raw: Vec<RawIssuer> = serde_json::from_str(text)
             // The message could quote a key.
             .map_err(|error| format!("is not a list of issuers (line {}, column {})", error.line(), error.column()))?;
+        // Subjects of one name share accounts, and of two entries for one issuer only the first would ever be asked.
+        for (place, entry) in raw.iter().enumerate() {
+            let before = &raw[..place];
+            let is_twice = |member: fn(&RawIssuer) -> &str| before.iter().any(|other| member(other) == member(entry));
+            if is_twice(|entry| &entry.name) || is_twice(|entry| &entry.issuer) {
+                return Err(format!("has an entry {} with the `name` or `issuer` of one before it", place + 1));
+            }
+        }
         raw.into_iter().map(Issuer::new).collect::<Result<_, _>>().map(Self)
     }
 
@@ -124,10 +132,25 @@ mod tests {
 
     const SECRET: &[u8] = b"a secret that only the issuer and the edge know";
 
-    fn issuers() -> Issuers {
+    fn entry(name: &str, issuer: &str) -> Value {
         let key = json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode(SECRET)});
-        let issuer = json!([{"name": "corp", "issuer": "https://id", "audience": "sluice", "algorithm": "HS256", "key": key, "plan": "p"}]);
-        Issuers::parse(&issuer.to_string()).unwrap()
+        json!({"name": name, "issuer": issuer, "audience": "sluice", "algorithm": "HS256", "key": key, "plan": "p"})
+    }
+
+    fn issuers() -> Issuers {
+        Issuers::parse(&json!([entry("corp", "https://id")]).to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_name_or_an_issuer_that_is_there_twice_is_a_mistake() {
+        let parse = |entries: [(&str, &str); 3]| {
+            let entries = entries.map(|(name, issuer)| entry(name, issuer));
+            Issuers::parse(&Value::from(entries.to_vec()).to_string()).map(|_| ())
+        };
+        assert_eq!(parse([("a", "https://a"), ("b", "https://b"), ("c", "https://c")]), Ok(()));
+        let mistake = |place| Err(format!("has an entry {place} with the `name` or `issuer` of one before it"));
+        assert_eq!(parse([("a", "https://a"), ("b", "https://b"), ("a", "https://c")]), mistake(3));
+        assert_eq!(parse([("a", "https://a"), ("b", "https://a"), ("c", "https://c")]), mistake(2));
     }
 
     fn claims() -> Value {
