@@ -15,6 +15,7 @@ use crate::plan::{Allowance, Plan, PlanTable};
 use crate::principal::Mark;
 use crate::standing::For;
 use rules::{facts, rules};
+use std::collections::BTreeMap;
 
 /// Everything a Gate keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -236,6 +237,14 @@ impl Account {
         change.apply(&mut settings);
         if let Some(plan) = change.plan.iter().flatten().find(|plan| table.get(plan).is_none()) {
             return Err(Answer::UnknownPlan(plan.clone()));
+        }
+        // Whoever calls for an account may have any plan; a name that no plan knows is a slip of the pen.
+        let of_plans = || table.names().filter_map(|plan| table.get(plan)).flat_map(|plan| &plan.limits);
+        let of_keys = || self.keys.iter().flat_map(|record| &record.limits);
+        let is_known = |name: &str| of_plans().chain(of_keys()).any(|limit| limit.name == name);
+        if let Some(name) = change.overrides.iter().flat_map(BTreeMap::keys).find(|name| !is_known(name)) {
+            let message = format!("There is no limit `{name}` in any plan, nor of a key of this account.");
+            return Err(Answer::Unusable(message));
         }
         let changed = self.settings != settings;
         self.settings = settings;

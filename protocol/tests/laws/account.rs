@@ -229,6 +229,31 @@ fn changes_that_name_nothing_are_refused() {
 }
 
 #[test]
+fn numbers_of_an_account_are_for_limits_that_some_plan_or_key_has() {
+    let table = table(WINDOW);
+    let mut account = account("q");
+    account.keys[1].limits = vec![Limit::new("own", LimitKind::Parallel { limit: 1 })];
+    let mut set = |names: &[&str], disabled| {
+        let overrides = names.iter().map(|name| ((*name).to_owned(), 5)).collect();
+        let change = AccountChange { overrides: Some(overrides), disabled, ..AccountChange::default() };
+        let before = account.clone();
+        let (answer, changed) = account.answer(&Call::ChangeAccount(change), setting(&table), 0);
+        assert_eq!(changed.keys, account != before);
+        (answer, changed.keys)
+    };
+    // No key of the account has that plan, but a token's subject or a key to come may.
+    assert_eq!(set(&["w", "own"], None), (Answer::Done(true), true));
+    let (answer, changed) = set(&["w", "wx"], Some(true));
+    let refusal = answer.refusal().unwrap();
+    assert_eq!((refusal.reason, changed), (Reason::InvalidRequest, false), "all of the change or nothing");
+    assert!(refusal.message.contains("`wx`"), "{}", refusal.message);
+    // Numbers that were set stay, whatever becomes of the plans, and are in nobody's way.
+    account.settings.overrides = [("gone".into(), 5)].into();
+    let change = AccountChange { disabled: Some(true), ..AccountChange::default() };
+    assert_eq!(account.answer(&Call::ChangeAccount(change), setting(&table), 0).0, Answer::Done(true));
+}
+
+#[test]
 fn who_is_disabled_is_refused_until_enabled() {
     let table = table(WINDOW);
     let mut account = account("p");
