@@ -3,6 +3,7 @@
 use crate::auth::{self, Principal};
 use crate::config::Config;
 use crate::forward::{self, Failed, Ticket};
+use crate::group::Due;
 use crate::limit::{self, Let};
 use crate::{denial, plans, relay, request, shield};
 use futures_channel::oneshot::{self, Sender};
@@ -77,7 +78,8 @@ struct Call {
 /// limit -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Response, Refusal>>) {
     let Call { principal, table, ask, body, stream, left } = call;
-    let settle = |request, outcome| limit::settle(env, &table, &principal.account, request, outcome);
+    let settle_when = |request, outcome, due| limit::settle(env, &table, &principal.account, request, outcome, due);
+    let settle = |request, outcome| settle_when(request, outcome, Due::Soon);
     let first = ask.request;
     let mut admitted = limit::admit(env, &table, &principal, ask.clone()).await;
     for is_last in [false, true] {
@@ -126,7 +128,7 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
             }
         };
         // Also where its Gate could not be reached: it may have admitted it, and only its answer was lost.
-        settle(request, outcome).await;
+        settle_when(request, outcome, limit::due(outcome, &ticket.admission)).await;
         return;
     }
 }

@@ -1,7 +1,8 @@
 //! Group commit: what several requests of one account want of its Gate travels in one message.
 //!
 //! An ask goes at once, unless another ask to the same Gate is under way: what comes meanwhile goes in the next hop, all
-//! together. A settle lets a few milliseconds pass, so that the next ask takes it along; its caller has its answer already.
+//! together. A settle lets a moment pass, so that the next ask takes it along; its caller has its answer already. The moment
+//! is short where somebody may miss what the settle gives back. An ask of this isolate never does: it is done after it.
 //! The Gate decides each call on its own, in order, and writes one row for all of them.
 //!
 //! # How does a call learn that another request has carried it?
@@ -33,11 +34,21 @@ pub async fn ask(env: &Env, table: TableVersion, account: &Account, calls: Vec<C
     travel(env, account, &place).await
 }
 
-/// Tells an account's Gate that a request has ended: with the next ask, or a little later. The error is for the log.
-pub async fn settle(env: &Env, table: TableVersion, account: &Account, call: Call) -> Result<(), String> {
+/// Tells an account's Gate that a request has ended: with the next ask, or when it is due. The error is for the log.
+pub async fn settle(env: &Env, table: TableVersion, account: &Account, call: Call, due: Due) -> Result<(), String> {
     let place = queue(table, account, vec![call], Kind::Settle);
-    sleep(SETTLE_MS).await;
+    let is_crowded = with_lane(account, |lane| lane.places.len() >= CROWD);
+    sleep(if is_crowded || due == Due::Soon { SOON_MS } else { SETTLE_MS }).await;
     travel(env, account, &place).await.map(drop)
+}
+
+/// How long a settle may wait for an ask that takes it along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// What it gives back may be missed: a few milliseconds.
+    Soon,
+    /// There is plenty of what it gives back: a moment, in which a busy account asks again.
+    Later,
 }
 
 /// Waits until somebody has carried the calls, or nobody else is on the way and it goes itself, with all that wait.
@@ -217,8 +228,12 @@ fn now() -> Millis {
 
 /// How many calls travel together at most: a few kilobytes.
 const MAX_GROUP: usize = 64;
-/// How long a settle waits for an ask that takes it along, in milliseconds.
-const SETTLE_MS: i32 = 5;
+/// How long a settle that may be missed waits for an ask that takes it along, in milliseconds.
+const SOON_MS: i32 = 5;
+/// How long one waits that nobody misses, in milliseconds.
+const SETTLE_MS: i32 = 250;
+/// How many may wait: a hop takes [`MAX_GROUP`] along, and the ask that comes behind them is to be one of those.
+const CROWD: usize = MAX_GROUP / 4;
 /// How long a call waits for others before it goes alone, in milliseconds.
 const PATIENCE_MS: i32 = 2_000;
 /// How often a call looks while a hop lasts.

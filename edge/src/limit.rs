@@ -2,14 +2,16 @@
 
 use crate::auth::Principal;
 use crate::denial::{self, Denial};
-use crate::{group, spare};
+use crate::group::{self, Due};
+use crate::spare;
 use sluice_protocol::Millis;
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::gate_call::{Admission, Answer, Ask, Call, CallerDescription};
 use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::PlanTable;
+use sluice_protocol::plan::{PlanTable, Unit};
 use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::standing::{Standing, StandingKind};
 use worker::Env;
 
 /// What let a request through.
@@ -63,13 +65,24 @@ pub async fn describe(env: &Env, table: &PlanTable, principal: &Principal) -> Re
 }
 
 /// Ends a request's lease. If its Gate cannot be reached, the lease ends by itself at its deadline.
-pub async fn settle(env: &Env, table: &PlanTable, account: &Account, request: RequestId, outcome: Outcome) {
-    if let Err(error) = group::settle(env, table.version(), account, Call::Settle { request, outcome }).await {
+pub async fn settle(env: &Env, table: &PlanTable, account: &Account, request: RequestId, outcome: Outcome, due: Due) {
+    if let Err(error) = group::settle(env, table.version(), account, Call::Settle { request, outcome }, due).await {
         worker::console_warn!("{request} is not settled: {error}");
     }
     if outcome == Outcome::NotServed {
         // What was counted has been given back: what refused a moment ago may pass now.
         denial::forget(account);
+    }
+}
+
+/// When what an admitted request gives back may be missed by the account's requests elsewhere: soon, unless half of each
+/// limit that it gives back to is left. What was served stays counted in a limit of requests.
+pub fn due(outcome: Outcome, admission: &Admission) -> Due {
+    let gets_back = |limit: &&Standing| limit.kind == StandingKind::Parallel || limit.unit != Unit::Requests;
+    let has_plenty = |limit: &Standing| limit.remaining() >= limit.quota / 2 && limit.remaining() > 0;
+    match outcome {
+        Outcome::Served(_) if admission.standings.iter().filter(gets_back).all(has_plenty) => Due::Later,
+        _ => Due::Soon,
     }
 }
 

@@ -1,0 +1,55 @@
+// What takes several calls of the platform's, as one call out of WebAssembly: each has a price, and so has each object that
+// the platform shows to JavaScript. Plumbing only: what is asked for and what is made of it is decided in Rust.
+
+// A request's method, its URL and these headers, a line each (no header's value and no URL has a line's end in it): an equals
+// sign and the value, or nothing for a header that was not sent.
+export function request_head(request, names) {
+  return `${request.method}\n${request.url}${lines(request.headers, names)}`;
+}
+
+// A response's status and these headers, in the same way.
+export function response_head(response, names) {
+  return `${response.status}${lines(response.headers, names)}`;
+}
+
+function lines(headers, names) {
+  let text = "";
+  for (const name of names) {
+    const value = headers.get(name);
+    text += value === null ? "\n" : `\n=${value}`;
+  }
+  return text;
+}
+
+// An answer; its headers are JSON.
+export function respond(status, headers, body) {
+  return new Response(body, { status, headers: JSON.parse(headers) });
+}
+
+// A request to somebody else; its headers are JSON.
+export function send(url, method, headers, body) {
+  return fetch(url, { method, headers: JSON.parse(headers), body, redirect: "manual" });
+}
+
+// A message to the Durable Object of this name: a string goes as a header, bytes as a body.
+export async function hop(namespace, name, message) {
+  const init = typeof message === "string" ? { headers: { "secret-message": message } } : { method: "POST", body: message };
+  const response = await namespace.getByName(name).fetch("http://object/", init);
+  if (!response.ok) throw new Error("the object failed; its log says why");
+  return response.headers.get("secret-answer") ?? response.arrayBuffer();
+}
+
+// What an object answers, in the same way.
+export function answer_hop(message) {
+  return typeof message === "string" ? new Response(null, { headers: { "secret-answer": message } }) : new Response(message);
+}
+
+// Runs a statement for one row; how many rows were read and how many written.
+export function put_row(sql, statement, id, value) {
+  const { rowsRead, rowsWritten } = sql.exec(statement, id, value);
+  return [rowsRead, rowsWritten];
+}
+
+export function sign(key, data) {
+  return crypto.subtle.sign("Ed25519", key, data);
+}

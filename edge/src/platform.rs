@@ -1,0 +1,131 @@
+//! The platform's calls that `platform.js` joins, and what it passes: many headers in one string.
+
+use js_sys::{Array, Promise};
+use sluice_protocol::header;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::{CryptoKey, Request, Response};
+
+#[wasm_bindgen(module = "/src/platform.js")]
+extern "C" {
+    fn request_head(request: &Request, names: &JsValue) -> String;
+    fn response_head(response: &Response, names: &JsValue) -> String;
+
+    /// An answer. Its headers are a JSON object.
+    #[wasm_bindgen(catch)]
+    pub fn respond(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
+    /// An answer whose body is text.
+    #[wasm_bindgen(catch, js_name = respond)]
+    pub fn respond_text(status: u16, headers: &str, body: &str) -> Result<Response, JsValue>;
+
+    /// A request to another server, which is not followed elsewhere. Its headers are a JSON object.
+    #[wasm_bindgen(catch)]
+    pub fn send(url: &str, method: &str, headers: &str, body: &JsValue) -> Result<Promise, JsValue>;
+
+    /// A message to the object of this name: a string or bytes, and so is what the promise gives.
+    #[wasm_bindgen(catch)]
+    pub fn hop(namespace: &JsValue, name: &str, message: &JsValue) -> Result<Promise, JsValue>;
+    /// What an object answers to a message: a string or bytes.
+    #[wasm_bindgen(catch)]
+    pub fn answer_hop(message: &JsValue) -> Result<Response, JsValue>;
+
+    /// Runs a statement with these two values; how many rows were read, and how many written.
+    #[wasm_bindgen(catch)]
+    pub fn put_row(sql: &JsValue, statement: &str, id: f64, value: &JsValue) -> Result<Vec<f64>, JsValue>;
+
+    /// Signs with Ed25519.
+    #[wasm_bindgen(catch)]
+    pub fn sign(key: &CryptoKey, data: &JsValue) -> Result<Promise, JsValue>;
+}
+
+/// What stands before a body: two words of the platform's, or one, and the headers that we look at.
+pub struct Head {
+    text: String,
+    /// How many lines come before the headers.
+    first: usize,
+    names: &'static [&'static str],
+}
+
+impl Head {
+    /// A caller's.
+    pub fn of_request(request: &Request) -> Self {
+        thread_local! {
+            static NAMES: JsValue = array(REQUEST);
+        }
+        Self { text: NAMES.with(|names| request_head(request, names)), first: 2, names: REQUEST }
+    }
+
+    /// An origin's.
+    pub fn of_response(response: &Response) -> Self {
+        thread_local! {
+            static NAMES: JsValue = array(RESPONSE);
+        }
+        Self { text: NAMES.with(|names| response_head(response, names)), first: 1, names: RESPONSE }
+    }
+
+    /// One header's value; several of one name arrive joined by commas.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let index = self.names.iter().position(|other| *other == name);
+        debug_assert!(index.is_some(), "{name} is not read");
+        self.line(self.first + index?).strip_prefix('=')
+    }
+
+    /// A request's method.
+    pub fn method(&self) -> &str {
+        self.line(0)
+    }
+
+    /// A request's URL.
+    pub fn url(&self) -> &str {
+        self.line(1)
+    }
+
+    /// A response's status.
+    pub fn status(&self) -> u16 {
+        // It is the platform that says so.
+        self.line(0).parse().unwrap_or_default()
+    }
+
+    fn line(&self, index: usize) -> &str {
+        self.text.split('\n').nth(index).unwrap_or_default()
+    }
+}
+
+fn array(names: &[&str]) -> JsValue {
+    names.iter().map(|name| JsValue::from_str(name)).collect::<Array>().into()
+}
+
+/// All that is looked at in a caller's request.
+const REQUEST: &[&str] = &[
+    header::AUTHORIZATION,
+    header::API_KEY,
+    header::CONNECTING_IP,
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::SESSION_ID,
+    header::IF_MATCH,
+];
+/// All that is looked at in an origin's response.
+const RESPONSE: &[&str] =
+    &[header::CONTENT_TYPE, header::CACHE_CONTROL, header::CAPACITY, header::PROMPT_TOKENS, header::RETRY_AFTER_MS];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_line_by_line() {
+        let text = "POST\nhttps://h/?a=b\n=Bearer x=y\n\n=\n\n\n\n".to_owned();
+        let head = Head { text, first: 2, names: REQUEST };
+        assert_eq!((head.method(), head.url()), ("POST", "https://h/?a=b"));
+        assert_eq!(head.get(header::AUTHORIZATION), Some("Bearer x=y"));
+        assert_eq!(head.get(header::API_KEY), None);
+        assert_eq!(head.get(header::CONNECTING_IP), Some(""));
+        assert_eq!(head.get(header::IF_MATCH), None);
+    }
+
+    #[test]
+    fn whatever_reaches_a_caller_is_read() {
+        assert!(header::ORIGIN_TO_CALLER.iter().all(|name| RESPONSE.contains(name)));
+    }
+}
