@@ -5,19 +5,20 @@ mod keys;
 mod table;
 
 use crate::config::Config;
+use crate::request::Incoming;
 use crate::{auth, plans, request};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
-use web_sys::{Request, Response};
+use web_sys::Response;
 use worker::{Context, Env};
 
 /// One admin request whose sender is known to be one.
 pub struct AdminCall<'a> {
     /// The request.
-    pub incoming: &'a Request,
+    pub incoming: &'a Incoming,
     /// What follows the question mark.
     pub query: &'a str,
     /// The environment.
@@ -35,7 +36,7 @@ type Answered = Result<Result<Response, JsValue>, Refusal>;
 
 /// Routes one admin request. `path` begins with `/admin/v1/`; `query` is what follows the question mark.
 pub async fn serve(
-    incoming: &Request,
+    incoming: &Incoming,
     (path, query): (&str, &str),
     env: &Env,
     context: &Context,
@@ -43,8 +44,8 @@ pub async fn serve(
     id: RequestId,
 ) -> Answered {
     // Who asks comes before what is asked: nobody learns our routes without a token.
-    let admin = auth::admin(&incoming.headers(), config)?;
-    let method = incoming.method();
+    let admin = auth::admin(&incoming.head, config)?;
+    let method = incoming.head.method();
     let route = path.strip_prefix("/admin/v1/").unwrap_or_default();
     let (kind, name) = route.split_once('/').map_or((route, None), |(kind, name)| (kind, Some(name)));
     // Never the path itself: somebody will paste a key where its id belongs.
@@ -55,12 +56,12 @@ pub async fn serve(
         admin.name
     );
     // Whoever replaces the plans needs none: those in force may be what is wrong.
-    let plans = match (kind, method.as_str()) {
+    let plans = match (kind, method) {
         ("plans", "PUT") => config.plans.clone(),
         _ => plans::current(env, config, context).await?,
     };
     let call = AdminCall { incoming, query, env, config, plans, id };
-    match (kind, name, method.as_str()) {
+    match (kind, name, method) {
         ("keys", None, "POST") => keys::create(&call).await,
         ("keys", None, "GET") => keys::list(&call).await,
         ("keys", None, _) => Err(refuse_method("GET, POST")),
@@ -88,7 +89,7 @@ impl AdminCall<'_> {
     async fn body(&self, max: u64) -> Result<Vec<u8>, Refusal> {
         let body = request::body(self.incoming, max).await?;
         if !body.is_empty() {
-            request::require_json(self.incoming)?;
+            request::require_json(&self.incoming.head)?;
         }
         Ok(body)
     }

@@ -1,6 +1,7 @@
 //! auth: credentials and address -> a principal, or a refusal, before anything is read or stored.
 
 use crate::config::{AdminToken, Config};
+use crate::platform::Head;
 use crate::{plans, shield};
 use core::net::IpAddr;
 use sha2::{Digest, Sha256};
@@ -12,7 +13,6 @@ use sluice_protocol::principal::{Account, Mark, subject};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::rc::Rc;
 use subtle::ConstantTimeEq;
-use web_sys::Headers;
 use worker::{Context, Env};
 
 /// Who calls: the account that its request counts for, and the key, token or address that calls for it.
@@ -53,32 +53,32 @@ impl Principal {
 
 /// The whole of this step, for requests that need no more of it: who calls, and the plans that decide.
 pub async fn caller(
-    headers: &Headers,
+    head: &Head,
     env: &Env,
     context: &Context,
     config: &Config,
 ) -> Result<(Rc<PlanTable>, Principal), Refusal> {
-    shield::pass(env, headers).await?;
-    let credential = credential(headers, config)?;
+    shield::pass(env, head).await?;
+    let credential = credential(head, config)?;
     let table = plans::current(env, config, context).await?;
-    let principal = principal(&credential, headers, &table)?;
+    let principal = principal(&credential, head, &table)?;
     Ok((table, principal))
 }
 
 /// What was sent, checked. Looks at `Authorization: Bearer` and `x-api-key` and nowhere else; touches nothing.
-pub fn credential(headers: &Headers, config: &Config) -> Result<Credential, Refusal> {
-    let sent = find_credential(get(headers, header::AUTHORIZATION), get(headers, header::API_KEY))?;
+pub fn credential(head: &Head, config: &Config) -> Result<Credential, Refusal> {
+    let sent = find_credential(head.get(header::AUTHORIZATION), head.get(header::API_KEY))?;
     let Some(text) = sent else { return Ok(Credential::None) };
     if text.starts_with(PREFIX) || config.issuers.is_empty() {
-        let key = ApiKey::parse(&text, &config.peppers);
+        let key = ApiKey::parse(text, &config.peppers);
         return key.map(Credential::Key).map_err(|error| refuse_key().with_detail(error.to_string()));
     }
-    config.issuers.verify(&text)
+    config.issuers.verify(text)
 }
 
 /// Who calls. Whoever sends no credentials is an address, if the plans have one for those.
-pub fn principal(credential: &Credential, headers: &Headers, table: &PlanTable) -> Result<Principal, Refusal> {
-    let address = address(headers);
+pub fn principal(credential: &Credential, head: &Head, table: &PlanTable) -> Result<Principal, Refusal> {
+    let address = address(head);
     Ok(match credential {
         Credential::Key(key) => Principal {
             account: Account::of_key(key.id.account),
@@ -102,21 +102,15 @@ pub fn principal(credential: &Credential, headers: &Headers, table: &PlanTable) 
 }
 
 /// The caller's address, as the platform tells it.
-pub fn address(headers: &Headers) -> Option<IpAddr> {
-    get(headers, header::CONNECTING_IP)?.trim().parse().ok()
+pub fn address(head: &Head) -> Option<IpAddr> {
+    head.get(header::CONNECTING_IP)?.trim().parse().ok()
 }
 
 /// The admin that calls.
-pub fn admin<'c>(headers: &Headers, config: &'c Config) -> Result<&'c AdminToken, Refusal> {
+pub fn admin<'c>(head: &Head, config: &'c Config) -> Result<&'c AdminToken, Refusal> {
     let refuse = || Refusal::new(Reason::InvalidAdminToken, "This route needs a valid admin token.");
-    let sent = find_credential(get(headers, header::AUTHORIZATION), None).map_err(|_| refuse())?;
-    find_admin(&sent.ok_or_else(refuse)?, &config.admin_tokens).ok_or_else(refuse)
-}
-
-/// One header's value; several of one name arrive joined by commas.
-pub fn get(headers: &Headers, name: &str) -> Option<String> {
-    // The only error is a name that is not a header's; ours are constants.
-    headers.get(name).ok().flatten()
+    let sent = find_credential(head.get(header::AUTHORIZATION), None).map_err(|_| refuse())?;
+    find_admin(sent.ok_or_else(refuse)?, &config.admin_tokens).ok_or_else(refuse)
 }
 
 fn missing() -> Refusal {
@@ -124,14 +118,14 @@ fn missing() -> Refusal {
 }
 
 /// The one credential that was sent, if any.
-fn find_credential(authorization: Option<String>, api_key: Option<String>) -> Result<Option<String>, Refusal> {
+fn find_credential<'h>(authorization: Option<&'h str>, api_key: Option<&'h str>) -> Result<Option<&'h str>, Refusal> {
     let ambiguous = || Refusal::new(Reason::AmbiguousKey, "More than one credential was sent. Send one.");
     let bearer = match authorization {
         None => None,
         // Neither a key nor a token holds a comma: this is two headers, joined.
         Some(value) if value.contains(',') => return Err(ambiguous()),
         Some(value) => match value.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim().to_owned()),
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim()),
             _ => return Err(refuse_key().with_detail("the Authorization header is not a Bearer token")),
         },
     };
@@ -154,7 +148,7 @@ mod tests {
 
     #[test]
     fn one_credential_is_found_wherever_it_is() {
-        let text = |text: &str| Some(text.to_owned());
+        let text = Some;
         let reason = |a, b| find_credential(a, b).map_err(|refusal| refusal.reason);
         assert_eq!(reason(text("Bearer x"), None), Ok(text("x")));
         assert_eq!(reason(text("bearer  x "), None), Ok(text("x")));

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::forward::{self, Failed, Ticket};
 use crate::group::Due;
 use crate::limit::{self, Let};
+use crate::request::Incoming;
 use crate::{denial, plans, relay, request, shield};
 use futures_channel::oneshot::{self, Sender};
 use sluice_protocol::chat::ChatRequest;
@@ -16,37 +17,37 @@ use sluice_protocol::plan::{Endpoint, PlanTable};
 use sluice_protocol::principal::Mark;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::rc::Rc;
-use web_sys::{AbortSignal, Request, Response};
+use web_sys::{AbortSignal, Response};
 use worker::{Context, Env};
 
 /// Serves one request. Once its Gate is asked, everything runs in a task of its own that the platform keeps alive when the
 /// caller leaves, so that every admitted request is settled.
 pub async fn serve(
-    incoming: Request,
+    incoming: &Incoming,
     env: Env,
     context: Context,
     config: Rc<Config>,
     id: RequestId,
 ) -> Result<Response, Refusal> {
-    let headers = incoming.headers();
-    shield::pass(&env, &headers).await?;
-    let credential = auth::credential(&headers, &config)?;
+    let head = &incoming.head;
+    shield::pass(&env, head).await?;
+    let credential = auth::credential(head, &config)?;
     let table = plans::current(&env, &config, &context).await?;
-    let principal = auth::principal(&credential, &headers, &table)?;
+    let principal = auth::principal(&credential, head, &table)?;
     if let Some(refusal) = denial::of(&principal) {
         return Err(refusal);
     }
-    request::require_json(&incoming)?;
-    let body = request::body(&incoming, config.max_body).await?;
+    request::require_json(head)?;
+    let body = request::body(incoming, config.max_body).await?;
     let request = ChatRequest::parse(&body, config.chat)?;
     // A body may take its time, and the plans are to be those of now.
     let table = plans::current(&env, &config, &context).await?;
-    let principal = auth::principal(&credential, &headers, &table)?;
+    let principal = auth::principal(&credential, head, &table)?;
     let ask = Ask {
         caller: principal.caller.clone(),
         request: id,
         endpoint: Endpoint::Chat,
-        session: auth::get(&headers, header::SESSION_ID).map(|session| Mark::of(&session)),
+        session: head.get(header::SESSION_ID).map(Mark::of),
         user: request.user.as_deref().map(Mark::of),
         body_bytes: u32::try_from(body.len()).unwrap_or(u32::MAX),
         prompt_tokens: request.guess_prompt_tokens(),
@@ -59,7 +60,7 @@ pub async fn serve(
     };
 
     let (answer, answered) = oneshot::channel();
-    let call = Call { principal, table, ask, body, stream: request.stream, left: incoming.signal() };
+    let call = Call { principal, table, ask, body, stream: request.stream, left: incoming.request.signal() };
     context.wait_until(async move { walk(&env, &config, call, answer).await });
     answered.await.unwrap_or_else(|_| Err(Refusal::new(Reason::Internal, "The request was lost. Send it again.")))
 }
@@ -115,7 +116,7 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
             watch_capacity: table.feels_pressure(),
         };
         let outcome = match forward::chat(config, &ticket, &body, stream, &left).await {
-            Ok((response, deadline)) => relay::relay(response, &deadline, &ticket, answer).await,
+            Ok((response, deadline)) => relay::relay(&response, &deadline, &ticket, answer).await,
             // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
             Err(Failed { counted: Some(prompt_tokens), .. }) if is_held && !is_last => {
                 let ask = Ask { request: first.again(), prompt_tokens, prompt_is_counted: true, ..ask.clone() };

@@ -1,8 +1,8 @@
 //! forward: ticket -> signed grant + origin request with a deadline.
 
-use crate::auth;
 use crate::config::Config;
 use crate::deadline::Deadline;
+use crate::platform::{self, Head};
 use crate::respond::{self, HeaderList};
 use js_sys::Uint8Array;
 use sluice_protocol::Millis;
@@ -17,7 +17,7 @@ use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use std::cell::Cell;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, RequestInit, RequestRedirect, Response, WorkerGlobalScope};
+use web_sys::{AbortSignal, Response};
 
 /// An admitted request: what must be settled.
 pub struct Ticket {
@@ -31,6 +31,14 @@ pub struct Ticket {
     pub admission: Admission,
     /// Whether some limit tightens as the origin fills.
     pub watch_capacity: bool,
+}
+
+/// What the origin answers.
+pub struct Reply {
+    /// For its body.
+    pub response: Response,
+    /// What stands before the body.
+    pub head: Head,
 }
 
 /// A request that the origin did not serve.
@@ -59,28 +67,28 @@ pub async fn chat(
     body: &[u8],
     stream: bool,
     left: &AbortSignal,
-) -> Result<(Response, Deadline), Failed> {
+) -> Result<(Reply, Deadline), Failed> {
     let accept = if stream { "text/event-stream" } else { "application/json" };
-    let (response, deadline) =
+    let (reply, deadline) =
         fetch(config, ticket, "POST", "/v1/chat/completions", Some(body), accept, Some(left)).await?;
-    if !response.ok() {
-        return Err(refused(&response).await);
+    if !reply.is_ok() {
+        return Err(refused(&reply).await);
     }
     // What was silent for less than its lease has the rest of it.
     if config.origin_timeout_ms < lease_left(ticket) {
         deadline.set(lease_left(ticket));
     }
-    Ok((response, deadline))
+    Ok((reply, deadline))
 }
 
 /// Sends a request without a body on and returns the answer's text if the origin says yes.
 pub async fn get(config: &Config, ticket: &Ticket, path: &str) -> Result<String, Refusal> {
-    let (response, _deadline) =
+    let (reply, _deadline) =
         fetch(config, ticket, "GET", path, None, "application/json", None).await.map_err(|failed| failed.refusal)?;
-    if !response.ok() {
-        return Err(refused(&response).await.refusal);
+    if !reply.is_ok() {
+        return Err(refused(&reply).await.refusal);
     }
-    read_text(&response).await.ok_or_else(|| failed("the origin's answer broke off"))
+    read_text(&reply.response).await.ok_or_else(|| failed("the origin's answer broke off"))
 }
 
 async fn fetch(
@@ -91,7 +99,7 @@ async fn fetch(
     body: Option<&[u8]>,
     accept: &str,
     left: Option<&AbortSignal>,
-) -> Result<(Response, Deadline), Failed> {
+) -> Result<(Reply, Deadline), Failed> {
     let internal = |error: String| {
         let refusal = Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error);
         Failed::new(refusal, Outcome::NotServed)
@@ -101,31 +109,24 @@ async fn fetch(
     // Silence ends with the lease at the latest: nobody waits whose place is somebody else's.
     let silence = if body.is_some() { config.origin_timeout_ms } else { config.origin_timeout_ms.min(GET_TIMEOUT_MS) };
     deadline.set(silence.min(lease_left(ticket)));
-    let init = (|| {
-        // The only headers that an origin sees: nothing of the caller's is copied.
-        let mut headers = HeaderList::new();
-        headers.set(header::GRANT, grant);
-        headers.set("accept", accept);
-        let init = RequestInit::new();
-        init.set_method(method);
-        if let Some(body) = body {
-            headers.set(header::CONTENT_TYPE, respond::JSON);
-            init.set_body(&Uint8Array::from(body));
-        }
-        init.set_headers(&headers.to_js()?);
-        init.set_redirect(RequestRedirect::Manual);
-        Ok::<_, JsValue>(init)
-    })()
-    .map_err(|error| internal(format!("{error:?}")))?;
-
+    // The only headers that an origin sees: nothing of the caller's is copied.
+    let mut headers = HeaderList::new();
+    headers.set(header::GRANT, grant);
+    headers.set("accept", accept);
+    if body.is_some() {
+        headers.set(header::CONTENT_TYPE, respond::JSON);
+    }
+    let body = body.map_or(JsValue::UNDEFINED, |body| Uint8Array::from(body).into());
     let url = format!("{}{path}", config.origin_url);
-    match deadline.limit(JsFuture::from(scope().fetch_with_str_and_init(&url, &init))).await {
+    let sent =
+        platform::send(&url, method, &headers.to_json(), &body).map_err(|error| internal(format!("{error:?}")))?;
+    match deadline.limit(JsFuture::from(sent)).await {
         Some(Ok(response)) => {
-            let response: Response = response.unchecked_into();
+            let reply = Reply::new(response.unchecked_into());
             if ticket.watch_capacity {
-                see_capacity(&response);
+                see_capacity(&reply.head);
             }
-            Ok((response, deadline))
+            Ok((reply, deadline))
         }
         Some(Err(error)) => {
             let refusal = failed(&format!("the origin cannot be reached: {error:?}"));
@@ -149,8 +150,15 @@ fn lease_left(ticket: &Ticket) -> u32 {
     u32::try_from(left).unwrap_or(u32::MAX)
 }
 
-fn scope() -> WorkerGlobalScope {
-    js_sys::global().unchecked_into()
+impl Reply {
+    fn new(response: Response) -> Self {
+        let head = Head::of_response(&response);
+        Self { response, head }
+    }
+
+    fn is_ok(&self) -> bool {
+        (200..300).contains(&self.head.status())
+    }
 }
 
 /// The signed grant. It ends before the lease does, in whole seconds.
@@ -172,16 +180,16 @@ async fn grant(config: &Config, ticket: &Ticket, body: &[u8]) -> Result<String, 
 
 /// What to make of an answer of the origin that is not a success. Its own refusals pass, if they are ones that a caller
 /// can do something about; everything else means that the two gates do not fit each other.
-async fn refused(response: &Response) -> Failed {
+async fn refused(Reply { response, head }: &Reply) -> Failed {
     let text = read_text(response).await.unwrap_or_default();
     let body = serde_json::from_str::<ErrorBody>(&text).ok();
     let reason = body.as_ref().and_then(|body| Reason::from_code(body.error.code.as_deref()?));
     let (Some(body), Some(reason)) = (body, reason) else {
-        return Failed::new(failed(&format!("the origin answered {}", response.status())), Outcome::NotServed);
+        return Failed::new(failed(&format!("the origin answered {}", head.status())), Outcome::NotServed);
     };
     if !reason.passes_edge() {
         let refusal = failed(&format!("the origin refused: {}", body.error.message));
-        let counted = auth::get(&response.headers(), header::PROMPT_TOKENS).and_then(|count| count.parse().ok());
+        let counted = head.get(header::PROMPT_TOKENS).and_then(|count| count.parse().ok());
         let counted = counted.filter(|_| reason == Reason::GrantTooSmall);
         return Failed { refusal, outcome: Outcome::NotServed, counted };
     }
@@ -189,7 +197,7 @@ async fn refused(response: &Response) -> Failed {
     if let Some(param) = body.error.param {
         refusal = refusal.with_param(param);
     }
-    let wait = auth::get(&response.headers(), header::RETRY_AFTER_MS).and_then(|text| text.parse().ok());
+    let wait = head.get(header::RETRY_AFTER_MS).and_then(|text| text.parse().ok());
     if let Some(wait) = wait {
         refusal = refusal.with_retry_after_ms(wait);
     }
@@ -203,8 +211,8 @@ pub fn pressure() -> u8 {
     if worker::Date::now().as_millis().abs_diff(at) < CAPACITY_MS { percent } else { 0 }
 }
 
-fn see_capacity(response: &Response) {
-    if let Some(capacity) = auth::get(&response.headers(), header::CAPACITY).and_then(|text| Capacity::parse(&text)) {
+fn see_capacity(head: &Head) {
+    if let Some(capacity) = head.get(header::CAPACITY).and_then(Capacity::parse) {
         PRESSURE.set((worker::Date::now().as_millis(), capacity.percent_in_use()));
     }
 }

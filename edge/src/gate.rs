@@ -10,6 +10,8 @@ use sluice_protocol::gate_call::{self, Answer, Call, Envelope, decode_envelope, 
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::state;
 use std::cell::RefCell;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 /// The Durable Object.
@@ -25,29 +27,53 @@ impl DurableObject for Gate {
         Self { rows: Rows::new(state.storage().sql(), "gate"), env, account: RefCell::new(None) }
     }
 
+    /// What [`Gate::answer`] leaves: a message that is long, or whose plans are not known here.
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let message = hop::message(&mut request).await?;
-        self.rows.count_call();
-        let envelope = decode_envelope(&message).map_err(|error| error.to_string())?;
+        let envelope = read(&hop::message(&mut request).await?)?;
         let config = config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?;
-        let mut table = plans::known(&config.plans, envelope.table);
-        if table.is_none() {
-            // Asked once for each version, and before anything is read or changed.
-            let found = plans::of_version(&self.env, &config.plans, envelope.table).await;
-            table = found.map_err(|refusal| refusal.detail.unwrap_or_default())?;
+        // Asked once for each version, and before anything is read or changed.
+        let found = plans::of_version(&self.env, &config.plans, envelope.table).await;
+        let table = found.map_err(|refusal| refusal.detail.unwrap_or_default())?;
+        Ok(self.answer_and_store(&envelope, table.as_deref(), &config.plans)?.into())
+    }
+}
+
+#[wasm_bindgen]
+impl Gate {
+    /// Answers a message that came as a header, in the turn in which it came: nearly all do. Nothing, if its plans must be
+    /// asked for first; nothing has been done then.
+    pub fn answer(&self, message: &str) -> core::result::Result<Option<web_sys::Response>, JsValue> {
+        let envelope = read(&hop::from_header(message)?)?;
+        let config = config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?;
+        match plans::known(&config.plans, envelope.table) {
+            Some(table) => Ok(Some(self.answer_and_store(&envelope, Some(&table), &config.plans)?)),
+            None => Ok(None),
         }
-        // There is no await from here to the end: nothing else runs in this object meanwhile.
-        let answers = self.answer(&envelope, table.as_deref(), &config.plans);
+    }
+}
+
+fn read(message: &[u8]) -> Result<Envelope> {
+    Ok(decode_envelope(message).map_err(|error| error.to_string())?)
+}
+
+impl Gate {
+    /// There is no await in here: nothing else runs in this object meanwhile.
+    fn answer_and_store(
+        &self,
+        envelope: &Envelope,
+        table: Option<&PlanTable>,
+        built_in: &PlanTable,
+    ) -> Result<web_sys::Response> {
+        self.rows.count_call();
+        let answers = self.answer_all(envelope, table, built_in);
         if answers.is_err() {
             // Memory may be ahead of the disk: the next call reads again.
             self.account.replace(None);
         }
-        hop::answer(&encode_answers(&answers?))
+        Ok(hop::answer(&encode_answers(&answers?))?)
     }
-}
 
-impl Gate {
-    fn answer(&self, envelope: &Envelope, table: Option<&PlanTable>, built_in: &PlanTable) -> Result<Vec<Answer>> {
+    fn answer_all(&self, envelope: &Envelope, table: Option<&PlanTable>, built_in: &PlanTable) -> Result<Vec<Answer>> {
         let mut account = self.account.borrow_mut();
         if account.is_none() {
             *account = Some(self.load()?);
@@ -68,10 +94,10 @@ impl Gate {
             }
         };
         if changed.keys {
-            self.rows.put(KEYS_ROW, gate_call::encode_keys(&account.settings, &account.keys))?;
+            self.rows.put(KEYS_ROW, &gate_call::encode_keys(&account.settings, &account.keys))?;
         }
         if changed.state {
-            self.rows.put(STATE_ROW, state::encode(&account.state))?;
+            self.rows.put(STATE_ROW, &state::encode(&account.state))?;
         }
         Ok(answers)
     }

@@ -5,17 +5,16 @@
 //! has 128 KB for headers. A URL would do as well, but the platform logs URLs, and it redacts headers whose names hold the
 //! word "secret".
 
-use crate::respond::HeaderList;
+use crate::platform;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use js_sys::{Promise, Uint8Array};
+use js_sys::Uint8Array;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::RequestInit;
-use worker::{Env, ObjectNamespace, Request, Response, ResponseBuilder};
+use web_sys::Response;
+use worker::{Env, ObjectNamespace, Request};
 
 /// Sends `message` to the object called `name` and returns what it answers. The error is for the log.
 ///
@@ -32,26 +31,19 @@ pub async fn call(env: &Env, binding: &'static str, name: &str, message: &[u8]) 
 /// The message that an object was sent.
 pub async fn message(request: &mut Request) -> worker::Result<Vec<u8>> {
     match request.headers().get(MESSAGE)? {
-        Some(message) => URL_SAFE_NO_PAD.decode(message).map_err(|_| "not a message of the edge".into()),
+        Some(message) => Ok(from_header(&message)?),
         None => request.bytes().await,
     }
 }
 
-/// An object's answer.
-pub fn answer(message: &[u8]) -> worker::Result<Response> {
-    if message.len() > MAX_IN_HEADER {
-        return Response::from_bytes(message.to_vec());
-    }
-    Ok(ResponseBuilder::new().with_header(ANSWER, &URL_SAFE_NO_PAD.encode(message))?.empty())
+/// The message that came as this header.
+pub fn from_header(message: &str) -> Result<Vec<u8>, JsValue> {
+    URL_SAFE_NO_PAD.decode(message).map_err(|_| "not a message of the edge".into())
 }
 
-#[wasm_bindgen]
-extern "C" {
-    /// A Durable Object's stub, called without a Request made and read back on the way.
-    type RawStub;
-
-    #[wasm_bindgen(method, catch)]
-    fn fetch(this: &RawStub, url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
+/// An object's answer.
+pub fn answer(message: &[u8]) -> Result<Response, JsValue> {
+    platform::answer_hop(&to_js(message))
 }
 
 thread_local! {
@@ -60,25 +52,19 @@ thread_local! {
 }
 
 async fn once(env: &Env, binding: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, JsValue> {
-    let stub: RawStub = namespace(env, binding)?.get_by_name(name)?.into_rpc();
-    let init = RequestInit::new();
+    let namespace = namespace(env, binding)?;
+    let answer = JsFuture::from(platform::hop(namespace.as_ref(), name, &to_js(message))?).await?;
+    match answer.as_string() {
+        Some(answer) => from_header(&answer),
+        None => Ok(Uint8Array::new(&answer).to_vec()),
+    }
+}
+
+fn to_js(message: &[u8]) -> JsValue {
     if message.len() > MAX_IN_HEADER {
-        init.set_method("POST");
-        init.set_body(&Uint8Array::from(message));
-    } else {
-        let mut headers = HeaderList::new();
-        headers.set(MESSAGE, URL_SAFE_NO_PAD.encode(message));
-        init.set_headers(&headers.to_js()?);
+        return Uint8Array::from(message).into();
     }
-    let response: web_sys::Response = JsFuture::from(stub.fetch("http://object/", &init)?).await?.unchecked_into();
-    let failed = || JsValue::from_str("the object failed; its log says why");
-    if !response.ok() {
-        return Err(failed());
-    }
-    match response.headers().get(ANSWER)? {
-        Some(answer) => URL_SAFE_NO_PAD.decode(answer).map_err(|_| failed()),
-        None => Ok(Uint8Array::new(&JsFuture::from(response.array_buffer()?).await?).to_vec()),
-    }
+    URL_SAFE_NO_PAD.encode(message).into()
 }
 
 fn namespace(env: &Env, binding: &'static str) -> worker::Result<ObjectNamespace> {
@@ -99,5 +85,5 @@ fn is_overloaded(error: &JsValue) -> bool {
 
 /// The longest message that goes as a header, in bytes.
 const MAX_IN_HEADER: usize = 16 * 1024;
+/// As `platform.js` and `entry.js` have it.
 const MESSAGE: &str = "secret-message";
-const ANSWER: &str = "secret-answer";

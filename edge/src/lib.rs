@@ -12,6 +12,7 @@
 #![allow(unreachable_pub)]
 
 mod config;
+mod platform;
 mod respond;
 // request
 mod chat;
@@ -42,6 +43,7 @@ mod admin;
 mod registry;
 
 use config::{Config, Vars};
+use request::Incoming;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
@@ -78,18 +80,18 @@ async fn route(
     context: Context,
     id: RequestId,
 ) -> Result<Result<Response, JsValue>, Refusal> {
-    let url = incoming.url();
-    let (path, query) = path_and_query(&url);
-    let method = incoming.method();
+    let incoming = Incoming::new(incoming);
+    let (path, query) = path_and_query(incoming.head.url());
+    let method = incoming.head.method();
     if path == "/healthz" {
-        return match method.as_str() {
+        return match method {
             "GET" | "HEAD" => Ok(respond::json(200, &Health { status: "ok" }, id)),
             _ => Err(admin::refuse_method("GET")),
         };
     }
     let config = config_of(&env)?;
-    match (method.as_str(), path) {
-        ("POST", "/v1/chat/completions") => chat::serve(incoming, env, context, config, id).await.map(Ok),
+    match (method, path) {
+        ("POST", "/v1/chat/completions") => chat::serve(&incoming, env, context, config, id).await.map(Ok),
         (_, "/v1/chat/completions") => Err(admin::refuse_method("POST")),
         ("GET", "/v1/key") => own_key::serve(&incoming, &env, &context, &config, id).await,
         (_, "/v1/key") => Err(admin::refuse_method("GET")),

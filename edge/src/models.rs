@@ -3,6 +3,7 @@
 
 use crate::config::Config;
 use crate::forward::{self, Ticket};
+use crate::request::Incoming;
 use crate::respond::{self, HeaderList};
 use crate::{auth, limit};
 use sluice_protocol::Millis;
@@ -10,18 +11,18 @@ use sluice_protocol::id::RequestId;
 use sluice_protocol::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
-use web_sys::{Request, Response};
+use web_sys::Response;
 use worker::{Context, Env};
 
 /// Serves the list to whoever has a valid key. Nothing is counted.
 pub async fn serve(
-    incoming: &Request,
+    incoming: &Incoming,
     env: &Env,
     context: &Context,
     config: &Config,
     id: RequestId,
 ) -> Result<Response, Refusal> {
-    let (table, principal) = auth::caller(&incoming.headers(), env, context, config).await?;
+    let (table, principal) = auth::caller(&incoming.head, env, context, config).await?;
     let admission = limit::identify(env, &table, &principal).await?;
     let mut headers = HeaderList::answer(id, respond::JSON);
     for (name, value) in ratelimit::headers(&admission.standings, admission.now) {

@@ -49,7 +49,7 @@ impl DurableObject for Registry {
         let message = hop::message(&mut request).await?;
         self.keys.count_call();
         let answer = self.answer(serde_json::from_slice(&message)?)?;
-        hop::answer(&serde_json::to_vec(&answer)?)
+        Ok(hop::answer(&serde_json::to_vec(&answer)?)?.into())
     }
 }
 
@@ -101,7 +101,7 @@ impl Registry {
         let number = tables.last().map_or(0, |table| table.number + 1);
         // Memory must not be ahead of the disk.
         self.tables.replace(None);
-        self.plans.put(number, json.clone().into_bytes())?;
+        self.plans.put(number, json.as_bytes())?;
         self.plans.exec("DELETE FROM plans WHERE id <= ?", vec![SqlStorageValue::Integer(number - KEPT_TABLES)])?;
         tables.push(Table { number, version: table.version(), json });
         tables.retain(|table| table.number > number - KEPT_TABLES);

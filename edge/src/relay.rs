@@ -4,9 +4,8 @@
 //! in which the origin's connection closes at once when the caller leaves *and* our code learns of it (the pipe's promise
 //! settles). Passing the body straight through runs no code; `tee` keeps the origin working.
 
-use crate::auth;
 use crate::deadline::Deadline;
-use crate::forward::{Ticket, failed};
+use crate::forward::{Reply, Ticket, failed};
 use crate::respond::{self, HeaderList};
 use futures_channel::oneshot::Sender;
 use js_sys::{Object, Promise, Reflect, Uint8Array};
@@ -25,12 +24,12 @@ use web_sys::{ReadableStream, Response, StreamPipeOptions, TransformStream, Tran
 
 /// Hands the caller its answer and returns, when the last byte has gone or the caller has, how to settle.
 pub async fn relay(
-    response: Response,
+    reply: &Reply,
     deadline: &Deadline,
     ticket: &Ticket,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Outcome {
-    let outcome = relay_or_fail(&response, deadline, ticket, answer).await.unwrap_or_else(|error| {
+    let outcome = relay_or_fail(reply, deadline, ticket, answer).await.unwrap_or_else(|error| {
         worker::console_warn!("{}: the answer was not relayed to its end: {error:?}", ticket.request);
         Outcome::Served(None)
     });
@@ -42,16 +41,15 @@ pub async fn relay(
 }
 
 async fn relay_or_fail(
-    response: &Response,
+    Reply { response, head }: &Reply,
     deadline: &Deadline,
     ticket: &Ticket,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Outcome, JsValue> {
     let mut headers = HeaderList::new();
     let mut is_stream = false;
-    let from_origin = response.headers();
     for name in header::ORIGIN_TO_CALLER {
-        if let Some(value) = auth::get(&from_origin, name) {
+        if let Some(value) = head.get(name) {
             is_stream |= *name == header::CONTENT_TYPE && value.starts_with("text/event-stream");
             headers.set(name, value);
         }
@@ -60,14 +58,16 @@ async fn relay_or_fail(
     for (name, value) in ratelimit::headers(&ticket.admission.standings, ticket.admission.now) {
         headers.set(name, value);
     }
-    match response.body() {
-        Some(body) if is_stream => relay_stream(&body, response.status(), &headers, deadline, answer).await,
-        _ => relay_whole(response, &headers, deadline, answer).await,
+    // A body that is not looked at is not made into an object.
+    match is_stream.then(|| response.body()).flatten() {
+        Some(body) => relay_stream(&body, head.status(), &headers, deadline, answer).await,
+        None => relay_whole(response, head.status(), &headers, deadline, answer).await,
     }
 }
 
 async fn relay_whole(
     response: &Response,
+    status: u16,
     headers: &HeaderList,
     deadline: &Deadline,
     answer: Sender<Result<Response, Refusal>>,
@@ -82,7 +82,7 @@ async fn relay_whole(
     };
     let usage = usage_of(&Uint8Array::new(&buffer).to_vec());
     // A send fails only if the caller has left.
-    let _ = answer.send(Ok(respond::respond_with(response.status(), headers, &buffer)?));
+    let _ = answer.send(Ok(respond::respond_with(status, headers, &buffer)?));
     Ok(Outcome::Served(usage))
 }
 

@@ -1,6 +1,6 @@
 //! request: HTTP -> a bounded body.
 
-use crate::auth::get;
+use crate::platform::Head;
 use js_sys::{Reflect, Uint8Array};
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -8,9 +8,25 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, Request};
 
+/// A caller's request.
+pub struct Incoming {
+    /// For its body and its end.
+    pub request: Request,
+    /// What stands before the body.
+    pub head: Head,
+}
+
+impl Incoming {
+    /// Reads its head.
+    pub fn new(request: Request) -> Self {
+        let head = Head::of_request(&request);
+        Self { request, head }
+    }
+}
+
 /// Refuses a body that is not declared to be JSON.
-pub fn require_json(request: &Request) -> Result<(), Refusal> {
-    let content_type = get(&request.headers(), header::CONTENT_TYPE).unwrap_or_default();
+pub fn require_json(head: &Head) -> Result<(), Refusal> {
+    let content_type = head.get(header::CONTENT_TYPE).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
@@ -19,8 +35,8 @@ pub fn require_json(request: &Request) -> Result<(), Refusal> {
 }
 
 /// Reads the body, at most `max` bytes of it. A declared length that is larger is refused before a byte is read.
-pub async fn body(request: &Request, max: u64) -> Result<Vec<u8>, Refusal> {
-    let declared = get(&request.headers(), header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+pub async fn body(Incoming { request, head }: &Incoming, max: u64) -> Result<Vec<u8>, Refusal> {
+    let declared = head.get(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
     match declared {
         Some(length) if length > max => Err(too_large(max)),
         // HTTP holds the sender to the length that it declared.

@@ -1,11 +1,12 @@
 //! Answers: a translation into the platform's types, with no choices in it.
 
+use crate::platform;
 use serde::Serialize;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Response, ResponseInit};
+use wasm_bindgen::JsValue;
+use web_sys::Response;
 
 /// The headers of an answer or of a request to the origin.
 pub struct HeaderList(serde_json::Map<String, serde_json::Value>);
@@ -29,9 +30,9 @@ impl HeaderList {
         self.0.insert(name.to_owned(), value.into().into());
     }
 
-    /// The platform's form of them. One crossing into JavaScript for all, where `Headers` would need one for each.
-    pub fn to_js(&self) -> Result<JsValue, JsValue> {
-        js_sys::JSON::parse(&to_json(&self.0))
+    /// All of them as one string: `Headers` would need a call of the platform's for each.
+    pub fn to_json(&self) -> String {
+        to_json(&self.0)
     }
 }
 
@@ -56,24 +57,16 @@ pub fn json(status: u16, value: &impl Serialize, request: RequestId) -> Result<R
 
 /// An answer with a whole body.
 pub fn respond(status: u16, headers: &HeaderList, body: &str) -> Result<Response, JsValue> {
-    Response::new_with_opt_str_and_init(Some(body), &init(status, headers)?)
+    platform::respond_text(status, &headers.to_json(), body)
 }
 
 /// An answer whose body is already a JavaScript value: a stream or a buffer.
 pub fn respond_with(status: u16, headers: &HeaderList, body: &JsValue) -> Result<Response, JsValue> {
-    // web-sys has one constructor for each type of body, and all of them are the same constructor.
-    Response::new_with_opt_readable_stream_and_init(Some(body.unchecked_ref()), &init(status, headers)?)
+    platform::respond(status, &headers.to_json(), body)
 }
 
 /// JSON's content type.
 pub const JSON: &str = "application/json";
-
-fn init(status: u16, headers: &HeaderList) -> Result<ResponseInit, JsValue> {
-    let init = ResponseInit::new();
-    init.set_status(status);
-    init.set_headers(&headers.to_js()?);
-    Ok(init)
-}
 
 fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("our own types have string keys and no failing serialisers")

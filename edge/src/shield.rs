@@ -3,23 +3,21 @@
 //! It is approximate and local to one place of Cloudflare's, and only meant to keep a flood from costing anything. Without
 //! the binding `FLOOD_SHIELD` there is no shield, and nothing to set.
 
-use crate::auth;
+use crate::platform::Head;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
-use web_sys::Headers;
 use worker::{Env, RateLimiter};
 
 /// Refuses an address that floods. A shield that fails lets through: the exact limits come after it.
-pub async fn pass(env: &Env, headers: &Headers) -> Result<(), Refusal> {
+pub async fn pass(env: &Env, head: &Head) -> Result<(), Refusal> {
     if !is_bound(env) {
         return Ok(());
     }
-    let (Ok(shield), Some(address)) =
-        (env.rate_limiter(BINDING), auth::get(headers, sluice_protocol::header::CONNECTING_IP))
+    let (Ok(shield), Some(address)) = (env.rate_limiter(BINDING), head.get(sluice_protocol::header::CONNECTING_IP))
     else {
         return Ok(());
     };
-    pass_shield(&shield, address).await
+    pass_shield(&shield, address.to_owned()).await
 }
 
 async fn pass_shield(shield: &RateLimiter, address: String) -> Result<(), Refusal> {

@@ -3,14 +3,18 @@
 //! The table has an integer primary key and nothing else, so a write is exactly one row. It is made with the first write:
 //! an object that is only asked leaves nothing behind.
 
+use crate::platform;
+use js_sys::Uint8Array;
 use sluice_protocol::gate_call::StorageCounters;
 use std::cell::Cell;
-use worker::{Result, SqlCursor, SqlStorage, SqlStorageValue};
+use worker::{Result, SqlStorage, SqlStorageValue};
 
 /// A table of packed rows.
 pub struct Rows {
     sql: SqlStorage,
     table: &'static str,
+    /// The statement that writes a row.
+    put: String,
     made: Cell<bool>,
     counters: Cell<StorageCounters>,
 }
@@ -18,7 +22,10 @@ pub struct Rows {
 impl Rows {
     /// The table of this name; it need not exist.
     pub fn new(sql: SqlStorage, table: &'static str) -> Self {
-        Self { sql, table, made: Cell::new(false), counters: Cell::default() }
+        let put = format!(
+            "INSERT INTO {table} (id, value) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value"
+        );
+        Self { sql, table, put, made: Cell::new(false), counters: Cell::default() }
     }
 
     /// All rows; none if the table was never written.
@@ -38,15 +45,11 @@ impl Rows {
     }
 
     /// Writes one row.
-    pub fn put(&self, id: i64, value: Vec<u8>) -> Result<()> {
+    pub fn put(&self, id: i64, value: &[u8]) -> Result<()> {
         self.make("(id INTEGER PRIMARY KEY, value BLOB NOT NULL)")?;
-        let put = format!(
-            "INSERT INTO {} (id, value) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value",
-            self.table
-        );
-        // It gives no rows, so there is nothing to go through.
-        let cursor = self.sql.exec(&put, vec![SqlStorageValue::Integer(id), SqlStorageValue::Blob(value)])?;
-        self.count(&cursor);
+        // Ids are small.
+        let rows = platform::put_row(self.sql.as_ref(), &self.put, id as f64, &Uint8Array::from(value).into())?;
+        self.count(rows.first().copied(), rows.get(1).copied());
         Ok(())
     }
 
@@ -72,7 +75,7 @@ impl Rows {
     pub fn exec(&self, sql: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Vec<SqlStorageValue>>> {
         let cursor = self.sql.exec(sql, values)?;
         let rows = cursor.raw().collect::<Result<Vec<_>>>()?;
-        self.count(&cursor);
+        self.count(Some(cursor.rows_read() as f64), Some(cursor.rows_written() as f64));
         Ok(rows)
     }
 
@@ -86,10 +89,10 @@ impl Rows {
         self.counters.get()
     }
 
-    fn count(&self, cursor: &SqlCursor) {
+    fn count(&self, read: Option<f64>, written: Option<f64>) {
         self.update(|counters| {
-            counters.rows_read += cursor.rows_read() as u64;
-            counters.rows_written += cursor.rows_written() as u64;
+            counters.rows_read += read.unwrap_or_default() as u64;
+            counters.rows_written += written.unwrap_or_default() as u64;
         });
     }
 

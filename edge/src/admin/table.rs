@@ -2,7 +2,7 @@
 
 use super::{AdminCall, Answered};
 use crate::respond::{self, HeaderList};
-use crate::{auth, limit, plans, registry};
+use crate::{limit, plans, registry};
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
 use sluice_protocol::header;
 use sluice_protocol::id::parse_hex;
@@ -17,14 +17,14 @@ pub(super) async fn view(call: &AdminCall<'_>) -> Answered {
 
 /// Puts another table in force. `If-Match` says which one it replaces: two admins do not undo each other's work.
 pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
-    let replaces = match auth::get(&call.incoming.headers(), header::IF_MATCH) {
+    let replaces = match call.incoming.head.get(header::IF_MATCH) {
         None => {
             let message =
                 "Say which table this replaces: `If-Match: <the etag of GET /admin/v1/plans>`, or `*` for any.";
             return Err(Refusal::new(Reason::PreconditionRequired, message));
         }
         Some(any) if any.trim() == "*" => None,
-        Some(etag) => Some(parse_etag(&etag).ok_or_else(changed)?),
+        Some(etag) => Some(parse_etag(etag).ok_or_else(changed)?),
     };
     let body = call.body(MAX_TABLE_BYTES as u64).await?;
     let json = String::from_utf8(body)
