@@ -4,6 +4,7 @@
 //! AbortController is made for a stream only, which nobody waits for here: one for each request would cost more than all
 //! that a refusal does.
 
+use crate::platform;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -39,7 +40,7 @@ impl Deadline {
         });
         if let Some(left) = left {
             state.is_over.set(left.aborted());
-            left.add_event_listener_with_callback("abort", ring.as_ref().unchecked_ref())?;
+            platform::on_abort(left, &ring)?;
         }
         Ok(Self { state, ring, timer: Cell::new(None), left: left.cloned() })
     }
@@ -102,7 +103,7 @@ impl Drop for Deadline {
         self.stop();
         if let Some(left) = &self.left {
             // It was added, so it can be removed; the closure goes now.
-            let _ = left.remove_event_listener_with_callback("abort", self.ring.as_ref().unchecked_ref());
+            let _ = platform::off_abort(left, &self.ring);
         }
     }
 }

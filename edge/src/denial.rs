@@ -1,6 +1,7 @@
 //! The refusal of a moment ago, if it still holds: a flood by one refused caller does not reach its Gate.
 
 use crate::auth::Principal;
+use crate::platform;
 use sluice_protocol::Millis;
 use sluice_protocol::gate::{Passes, Refused};
 use sluice_protocol::gate_call::Answer;
@@ -47,7 +48,7 @@ pub fn of(principal: &Principal) -> Option<Refusal> {
     if DENIALS.with_borrow(HashMap::is_empty) {
         return None;
     }
-    let now = worker::Date::now().as_millis();
+    let now = platform::now();
     DENIALS.with_borrow(|denials| {
         let denial = denials.get(&name(principal)).filter(|denial| denial.holds(now))?;
         denial.refusal(now)

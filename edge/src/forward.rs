@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::platform::{self, Head};
+use crate::promise::Settled;
 use crate::respond::{self, HeaderList};
 use js_sys::Uint8Array;
 use sluice_protocol::Millis;
@@ -16,7 +17,6 @@ use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use std::cell::Cell;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Response};
 
 /// An admitted request: what must be settled.
@@ -120,7 +120,7 @@ async fn fetch(
     let url = format!("{}{path}", config.origin_url);
     let sent =
         platform::send(&url, method, &headers.to_json(), &body).map_err(|error| internal(format!("{error:?}")))?;
-    match deadline.limit(JsFuture::from(sent)).await {
+    match deadline.limit(Settled::of(&sent)).await {
         Some(Ok(response)) => {
             let reply = Reply::new(response.unchecked_into());
             if ticket.watch_capacity {
@@ -146,7 +146,7 @@ async fn fetch(
 
 /// How long the ticket's lease still lasts, in milliseconds.
 fn lease_left(ticket: &Ticket) -> u32 {
-    let left = ticket.admission.deadline.saturating_sub(worker::Date::now().as_millis());
+    let left = ticket.admission.deadline.saturating_sub(platform::now());
     u32::try_from(left).unwrap_or(u32::MAX)
 }
 
@@ -208,12 +208,12 @@ async fn refused(Reply { response, head }: &Reply) -> Failed {
 /// How many percent of the origin's places are in use, by what it said within the last second; 0 if it said nothing.
 pub fn pressure() -> u8 {
     let (at, percent) = PRESSURE.get();
-    if worker::Date::now().as_millis().abs_diff(at) < CAPACITY_MS { percent } else { 0 }
+    if platform::now().abs_diff(at) < CAPACITY_MS { percent } else { 0 }
 }
 
 fn see_capacity(head: &Head) {
     if let Some(capacity) = head.get(header::CAPACITY).and_then(Capacity::parse) {
-        PRESSURE.set((worker::Date::now().as_millis(), capacity.percent_in_use()));
+        PRESSURE.set((platform::now(), capacity.percent_in_use()));
     }
 }
 
@@ -222,7 +222,7 @@ thread_local! {
 }
 
 async fn read_text(response: &Response) -> Option<String> {
-    JsFuture::from(response.text().ok()?).await.ok()?.as_string()
+    Settled::of(&response.text().ok()?).await.ok()?.as_string()
 }
 
 /// What a caller is told of an origin that broke.

@@ -3,6 +3,7 @@
 //! The object decides nothing: it loads an [`Account`], lets it answer, stores what changed in the same synchronous block,
 //! and only then lets the answers leave. The platform holds them back until the row is durable.
 
+use crate::platform;
 use crate::storage::Rows;
 use crate::{config_of, hop, plans};
 use sluice_protocol::account::{Account, Setting};
@@ -79,7 +80,7 @@ impl Gate {
             *account = Some(self.load()?);
         }
         let account = account.as_mut().expect("loaded above");
-        let now = worker::Date::now().as_millis();
+        let now = platform::now();
         let setting = |table| Setting { account: &envelope.account, table, storage: self.rows.counters() };
         let (answers, changed) = match table {
             Some(table) => account.answer_all(&envelope.calls, setting(table), now),

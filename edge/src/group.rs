@@ -13,8 +13,8 @@
 //! the context of the other, and fail.) Nobody relies on another either: whoever waits too long, or was in a hop that
 //! failed with others in it, goes alone. Admit and settle are keyed by the request's id, so a call that arrives twice is done once.
 
-use crate::hop;
-use js_sys::Promise;
+use crate::promise::Settled;
+use crate::{hop, platform};
 use sluice_protocol::Millis;
 use sluice_protocol::gate_call::{Answer, Call, Envelope, decode_answers, encode_envelope};
 use sluice_protocol::plan::TableVersion;
@@ -22,9 +22,6 @@ use sluice_protocol::principal::Account;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::WorkerGlobalScope;
 use worker::Env;
 
 /// Asks an account's Gate: at once, or with the next hop. Several calls are done right after one another. The error is for
@@ -211,19 +208,12 @@ fn with_lane<T>(account: &Account, change: impl FnOnce(&mut Lane) -> T) -> T {
 }
 
 async fn sleep(ms: i32) {
-    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let promise = Promise::new(&mut |resolve, _| {
-        // The platform has no reason to refuse a timer; without one the time is simply over.
-        if scope.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms).is_err() {
-            let _ = resolve.call0(&JsValue::UNDEFINED);
-        }
-    });
-    // It is only ever resolved.
-    let _ = JsFuture::from(promise).await;
+    // It is only ever kept.
+    let _ = Settled::of(&platform::pause(ms)).await;
 }
 
 fn now() -> Millis {
-    worker::Date::now().as_millis()
+    platform::now()
 }
 
 /// How many calls travel together at most: a few kilobytes.

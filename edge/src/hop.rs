@@ -6,13 +6,13 @@
 //! word "secret".
 
 use crate::platform;
+use crate::promise::Settled;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use js_sys::Uint8Array;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::Response;
 use worker::{Env, ObjectNamespace, Request};
 
@@ -53,7 +53,7 @@ thread_local! {
 
 async fn once(env: &Env, binding: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, JsValue> {
     let namespace = namespace(env, binding)?;
-    let answer = JsFuture::from(platform::hop(namespace.as_ref(), name, &to_js(message))?).await?;
+    let answer = Settled::of(&platform::hop(namespace.as_ref(), name, &to_js(message))?).await?;
     match answer.as_string() {
         Some(answer) => from_header(&answer),
         None => Ok(Uint8Array::new(&answer).to_vec()),

@@ -13,6 +13,7 @@
 
 mod config;
 mod platform;
+mod promise;
 mod respond;
 // request
 mod chat;

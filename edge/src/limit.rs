@@ -3,6 +3,7 @@
 use crate::auth::Principal;
 use crate::denial::{self, Denial};
 use crate::group::{self, Due};
+use crate::platform;
 use crate::spare;
 use sluice_protocol::Millis;
 use sluice_protocol::gate::Outcome;
@@ -142,5 +143,5 @@ fn decide(
 }
 
 fn now() -> Millis {
-    worker::Date::now().as_millis()
+    platform::now()
 }

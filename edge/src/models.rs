@@ -3,6 +3,7 @@
 
 use crate::config::Config;
 use crate::forward::{self, Ticket};
+use crate::platform;
 use crate::request::Incoming;
 use crate::respond::{self, HeaderList};
 use crate::{auth, limit};
@@ -82,7 +83,7 @@ fn fresh(now: Millis) -> Option<String> {
 }
 
 fn now() -> Millis {
-    worker::Date::now().as_millis()
+    platform::now()
 }
 
 /// How long the list is kept, in milliseconds.

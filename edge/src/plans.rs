@@ -1,6 +1,7 @@
 //! The plans in force: an isolate keeps the table for a few seconds and asks the Registry whether it has changed.
 
 use crate::config::Config;
+use crate::platform;
 use crate::{denial, limit, registry};
 use sluice_protocol::Millis;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
@@ -133,7 +134,7 @@ fn keep(table: PlanTable) -> Rc<PlanTable> {
 }
 
 fn now() -> Millis {
-    worker::Date::now().as_millis()
+    platform::now()
 }
 
 /// Until then nobody is asked.

@@ -50,6 +50,23 @@ export function put_row(sql, statement, id, value) {
   return [rowsRead, rowsWritten];
 }
 
+// Tells `settle` of a promise's end.
+export function watch(promise, slot, settle) {
+  promise.then((value) => settle(slot, true, value), (error) => settle(slot, false, error));
+}
+
+export function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+export function on_abort(signal, listener) {
+  signal.addEventListener("abort", listener);
+}
+
+export function off_abort(signal, listener) {
+  signal.removeEventListener("abort", listener);
+}
+
 export function sign(key, data) {
   return crypto.subtle.sign("Ed25519", key, data);
 }

@@ -1,10 +1,11 @@
 //! The platform's calls that `platform.js` joins, and what it passes: many headers in one string.
 
 use js_sys::{Array, Promise};
+use sluice_protocol::Millis;
 use sluice_protocol::header;
 use wasm_bindgen::JsValue;
-use wasm_bindgen::prelude::wasm_bindgen;
-use web_sys::{CryptoKey, Request, Response};
+use wasm_bindgen::prelude::{Closure, wasm_bindgen};
+use web_sys::{AbortSignal, CryptoKey, Request, Response};
 
 #[wasm_bindgen(module = "/src/platform.js")]
 extern "C" {
@@ -33,9 +34,25 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn put_row(sql: &JsValue, statement: &str, id: f64, value: &JsValue) -> Result<Vec<f64>, JsValue>;
 
+    /// Calls this function when the promise settles: with this number, whether it was kept, and what it gives.
+    pub fn watch(promise: &Promise, slot: usize, settle: &Closure<dyn Fn(usize, bool, JsValue)>);
+    /// A promise that is kept after this many milliseconds.
+    pub fn pause(ms: i32) -> Promise;
+    /// Calls this function when the signal is aborted.
+    #[wasm_bindgen(catch)]
+    pub fn on_abort(signal: &AbortSignal, listener: &Closure<dyn FnMut()>) -> Result<(), JsValue>;
+    /// Undoes that.
+    #[wasm_bindgen(catch)]
+    pub fn off_abort(signal: &AbortSignal, listener: &Closure<dyn FnMut()>) -> Result<(), JsValue>;
+
     /// Signs with Ed25519.
     #[wasm_bindgen(catch)]
     pub fn sign(key: &CryptoKey, data: &JsValue) -> Result<Promise, JsValue>;
+}
+
+/// The time. It stands still while no promise settles.
+pub fn now() -> Millis {
+    js_sys::Date::now() as Millis
 }
 
 /// What stands before a body: two words of the platform's, or one, and the headers that we look at.

@@ -6,6 +6,7 @@
 
 use crate::deadline::Deadline;
 use crate::forward::{Reply, Ticket, failed};
+use crate::promise::Settled;
 use crate::respond::{self, HeaderList};
 use futures_channel::oneshot::Sender;
 use js_sys::{Object, Promise, Reflect, Uint8Array};
@@ -19,7 +20,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::Closure;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{ReadableStream, Response, StreamPipeOptions, TransformStream, TransformStreamDefaultController};
 
 /// Hands the caller its answer and returns, when the last byte has gone or the caller has, how to settle.
@@ -72,7 +73,7 @@ async fn relay_whole(
     deadline: &Deadline,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Outcome, JsValue> {
-    let buffer = match deadline.limit(JsFuture::from(response.array_buffer()?)).await {
+    let buffer = match deadline.limit(Settled::of(&response.array_buffer()?)).await {
         Some(Ok(buffer)) => buffer,
         broken => {
             let _ = answer.send(Err(failed(&format!("the origin's answer broke off: {broken:?}"))));
@@ -130,7 +131,7 @@ async fn relay_stream(
     let pipe = body.pipe_to_with_options(&through.writable(), &options);
     let _ = answer.send(Ok(respond::respond_with(status, headers, &through.readable())?));
 
-    if let Err(error) = JsFuture::from(pipe).await {
+    if let Err(error) = Settled::of(&pipe).await {
         worker::console_warn!("a stream was not relayed to its end: {error:?}");
         // The event that had only begun is dropped, or the error would become a part of it.
         state.borrow_mut().events.take_rest();
@@ -139,7 +140,7 @@ async fn relay_stream(
         // not matter. The stream's callbacks live until then.
         spawn_local(async move {
             for promise in told {
-                let _ = JsFuture::from(promise).await;
+                let _ = Settled::of(&promise).await;
             }
             drop((transform, flush));
         });

@@ -1,11 +1,11 @@
 //! request: HTTP -> a bounded body.
 
 use crate::platform::Head;
+use crate::promise::Settled;
 use js_sys::{Reflect, Uint8Array};
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, Request};
 
 /// A caller's request.
@@ -46,7 +46,7 @@ pub async fn body(Incoming { request, head }: &Incoming, max: u64) -> Result<Vec
 }
 
 async fn whole(request: &Request) -> Result<Vec<u8>, JsValue> {
-    let buffer = JsFuture::from(request.array_buffer()?).await?;
+    let buffer = Settled::of(&request.array_buffer()?).await?;
     Ok(Uint8Array::new(&buffer).to_vec())
 }
 
@@ -55,7 +55,7 @@ async fn read_capped(request: &Request, max: u64) -> Result<Vec<u8>, Refusal> {
     let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
     let mut body = Vec::new();
     loop {
-        let chunk = JsFuture::from(reader.read()).await.map_err(|error| broke_off(&error))?;
+        let chunk = Settled::of(&reader.read()).await.map_err(|error| broke_off(&error))?;
         let part = |name: &str| Reflect::get(&chunk, &name.into()).map_err(|error| broke_off(&error));
         if part("done")?.is_truthy() {
             return Ok(body);

@@ -3,6 +3,7 @@
 //! The same signature made by our code costs five times as much: WebAssembly has no 128-bit products.
 
 use crate::platform;
+use crate::promise::Settled;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use js_sys::{Array, Uint8Array};
@@ -10,7 +11,6 @@ use serde::Serialize;
 use sluice_protocol::grant::GrantClaims;
 use std::cell::RefCell;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{CryptoKey, SubtleCrypto, WorkerGlobalScope};
 
 /// Signs grants. Does not print.
@@ -38,7 +38,7 @@ impl GrantSigner {
         let mut grant = self.signing_input(claims);
         let key = self.key().await?;
         let signature = platform::sign(&key, &Uint8Array::from(grant.as_bytes()).into())?;
-        let signature = Uint8Array::new(&JsFuture::from(signature).await?).to_vec();
+        let signature = Uint8Array::new(&Settled::of(&signature).await?).to_vec();
         grant.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut grant);
         Ok(grant)
@@ -55,7 +55,7 @@ impl GrantSigner {
         let document = Uint8Array::from([PKCS8_ED25519.as_slice(), &self.seed].concat().as_slice());
         let usages = Array::of1(&"sign".into());
         let import = subtle()?.import_key_with_str("pkcs8", &document, ED25519, false, &usages)?;
-        let key: CryptoKey = JsFuture::from(import).await?.unchecked_into();
+        let key: CryptoKey = Settled::of(&import).await?.unchecked_into();
         self.key.replace(Some(key.clone()));
         Ok(key)
     }

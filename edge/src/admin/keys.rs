@@ -1,6 +1,7 @@
 //! `/admin/v1/keys`.
 
 use super::{AdminCall, Answered, MAX_BODY};
+use crate::platform;
 use crate::{denial, limit, random, registry, respond};
 use sluice_protocol::admin::{CreateKey, CreatedKey, DeletedKey, KeyEntry, KeyView, RegistryAnswer, RegistryCall};
 use sluice_protocol::gate_call::{Answer, Call, KeyChange, KeyDescription, KeyRecord};
@@ -20,7 +21,7 @@ pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
         None => AccountId(random()),
     };
     let minted = ApiKey::mint(&call.config.peppers, account, random());
-    let created = CreatedKey::new(&minted, &asked, worker::Date::now().as_millis());
+    let created = CreatedKey::new(&minted, &asked, platform::now());
     let record = KeyRecord {
         key: minted.id.key,
         secret_hash: minted.secret_hash(),
