@@ -3,7 +3,7 @@
 use crate::base62;
 use serde::{Deserialize, Serialize, de};
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// The unit that owns limits: one Durable Object each. Eight random bytes, shown as 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,7 +92,11 @@ impl fmt::Display for RequestId {
 }
 
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    bytes.iter().try_for_each(|byte| {
+        f.write_char(digit(byte >> 4))?;
+        f.write_char(digit(byte & 15))
+    })
 }
 
 /// Lower-case hexadecimal of exactly `N` bytes.

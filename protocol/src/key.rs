@@ -37,7 +37,8 @@ pub struct Peppers(Vec<Pepper>);
 #[derive(Clone)]
 struct Pepper {
     epoch: u8,
-    value: [u8; 32],
+    /// The MAC with the pepper's own blocks done: they are a part of each key's tag.
+    mac: Hmac<Sha256>,
 }
 
 /// Why a text is not a key. Callers are not told which.
@@ -62,7 +63,7 @@ impl ApiKey {
         let id = KeyId { account, key: key.try_into().expect("split at 4") };
         let mut minted =
             Self { id, epoch: pepper.epoch, secret: secret.try_into().expect("20 - 4 = 16"), tag: [0; TAG] };
-        minted.tag = tag(&pepper.value, &minted.signed());
+        minted.tag = tag(pepper, &minted.signed());
         minted
     }
 
@@ -72,7 +73,7 @@ impl ApiKey {
         let bytes: [u8; SIGNED + TAG] = base62::decode(encoded).ok_or(KeyError::Malformed)?;
         let (signed, found) = bytes.split_at(SIGNED);
         let pepper = peppers.of(signed[0]).ok_or(KeyError::RetiredEpoch)?;
-        if !bool::from(tag(&pepper.value, signed).ct_eq(found)) {
+        if !bool::from(tag(pepper, signed).ct_eq(found)) {
             return Err(KeyError::Forged);
         }
         let part = |from: usize, to: usize| &signed[from..to];
@@ -144,11 +145,12 @@ impl Peppers {
         for entry in text.split(',') {
             let (epoch, value) = entry.trim().split_once(':').ok_or("must be `<epoch>:<64 hex digits>`")?;
             let epoch = epoch.parse().map_err(|_| "an epoch must be a number from 0 to 255")?;
-            let value = parse_hex(value).ok_or("a pepper must be 64 lower-case hexadecimal digits")?;
+            let value: [u8; 32] = parse_hex(value).ok_or("a pepper must be 64 lower-case hexadecimal digits")?;
             if peppers.iter().any(|pepper: &Pepper| pepper.epoch == epoch) {
                 return Err("two peppers have the same epoch");
             }
-            peppers.push(Pepper { epoch, value });
+            let mac = Hmac::new_from_slice(&value).expect("HMAC takes keys of any length");
+            peppers.push(Pepper { epoch, mac });
         }
         if peppers.len() > 2 {
             return Err("at most two epochs live at once");
@@ -171,8 +173,8 @@ impl fmt::Debug for Peppers {
     }
 }
 
-fn tag(pepper: &[u8; 32], signed: &[u8]) -> [u8; TAG] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(pepper).expect("HMAC takes keys of any length");
+fn tag(pepper: &Pepper, signed: &[u8]) -> [u8; TAG] {
+    let mut mac = pepper.mac.clone();
     mac.update(signed);
     mac.finalize().into_bytes()[..TAG].try_into().expect("32 bytes hold 8")
 }
