@@ -1,5 +1,7 @@
 //! Settings: what was typed, checked into what may be served. All mistakes are told at once.
 
+use crate::engine::qwen::NAMES;
+use crate::engine::qwen::weights::Precision;
 use crate::grant::GrantKey;
 use clap::{Args, Parser, Subcommand};
 use sluice_protocol::chat::ChatBounds;
@@ -55,9 +57,18 @@ pub struct ServeArgs {
     /// Serve without grants; loopback only, for local use
     #[arg(long)]
     pub open: bool,
-    /// A name and a directory in Hugging Face's layout; the built-in random model if left out
+    /// A name and a directory in Hugging Face's layout or a GGUF file; the built-in random model if left out
     #[arg(long, value_name = "NAME=PATH", env = "SLUICE_MODEL")]
     pub model: Option<String>,
+    /// Instead of a model, the shape of one with made-up weights, for load tests: such as Qwen3-0.6B
+    #[arg(long, value_name = "SHAPE", env = "SLUICE_RANDOM")]
+    pub random: Option<String>,
+    /// What safetensors are turned into when they are loaded: f32, q8_0 or q4k; a GGUF file's types are its own
+    #[arg(long, value_name = "TYPE", env = "SLUICE_DTYPE")]
+    pub dtype: Option<String>,
+    /// Tokens that all running requests together may hold, prompts and answers; what fits into memory if left out
+    #[arg(long, value_name = "N", env = "SLUICE_KV_TOKENS")]
+    pub kv_tokens: Option<usize>,
     /// Requests that run at once
     #[arg(long, default_value_t = SLOTS, env = "SLUICE_SLOTS")]
     pub slots: usize,
@@ -114,6 +125,8 @@ pub struct Config {
     pub access: Access,
     /// Requests that run at once, at least 1.
     pub slots: usize,
+    /// Tokens that all that run may hold together; `None`: what fits into memory.
+    pub kv_tokens: Option<usize>,
     /// Requests that may wait.
     pub queue: usize,
     /// How long a request may wait.
@@ -139,6 +152,7 @@ impl Config {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
             access: Access::Open,
             slots: SLOTS,
+            kv_tokens: None,
             queue: QUEUE,
             queue_timeout: Duration::from_millis(QUEUE_TIMEOUT_MS),
             drain_timeout: Duration::from_millis(DRAIN_TIMEOUT_MS),
@@ -168,12 +182,21 @@ pub enum ModelChoice {
         /// Where the settings say to keep it.
         state: Option<PathBuf>,
     },
-    /// A directory in Hugging Face's layout.
-    Directory {
+    /// A directory in Hugging Face's layout, or a GGUF file.
+    Local {
         /// The name that requests call it by.
         name: String,
         /// Where it is.
         path: PathBuf,
+        /// What its matrices are turned into; a GGUF file's stay as they are.
+        precision: Option<Precision>,
+    },
+    /// Made-up weights in a well-known shape.
+    Random {
+        /// The shape's name, which requests call the model by.
+        name: String,
+        /// In what numbers.
+        precision: Precision,
     },
 }
 
@@ -190,6 +213,8 @@ impl fmt::Display for ConfigErrors {
 
 /// More slots than this are a mistake: every one holds a sequence's memory.
 const MAX_SLOTS: usize = 1024;
+/// More tokens than this are a mistake: no machine holds them.
+const MAX_KV_TOKENS: u64 = 1 << 40;
 /// More waiting than this is a mistake: nobody's patience lasts that long.
 const MAX_QUEUE: usize = 65_536;
 /// Bodies are held in memory, one per place.
@@ -216,6 +241,7 @@ impl ServeArgs {
             }
         };
         number("slots", self.slots as u64, 1, MAX_SLOTS as u64);
+        number("kv-tokens", self.kv_tokens.unwrap_or(1) as u64, 1, MAX_KV_TOKENS);
         number("queue", self.queue as u64, 0, MAX_QUEUE as u64);
         number("max-body", self.max_body as u64, 1, MOST_BODY as u64);
         number("max-tokens", self.max_tokens.into(), 1, u32::MAX.into());
@@ -233,6 +259,7 @@ impl ServeArgs {
             bind,
             access,
             slots: self.slots,
+            kv_tokens: self.kv_tokens,
             queue: self.queue,
             queue_timeout: Duration::from_millis(self.queue_timeout_ms),
             drain_timeout: Duration::from_millis(self.drain_timeout_ms),
@@ -281,11 +308,39 @@ impl ServeArgs {
         }
     }
 
+    fn precision(&self, mistakes: &mut Vec<String>) -> Option<Precision> {
+        match self.dtype.as_deref() {
+            None => None,
+            Some("f32") => Some(Precision::F32),
+            Some("q8_0") => Some(Precision::Q8_0),
+            Some("q4k") => Some(Precision::Q4K),
+            #[cfg(feature = "cuda")]
+            Some("bf16") => Some(Precision::Bf16),
+            #[cfg(feature = "cuda")]
+            Some("f16") => Some(Precision::F16),
+            Some(other) => {
+                mistakes.push(format!("--dtype {other}: must be f32, q8_0 or q4k (or bf16 or f16 on CUDA)"));
+                None
+            }
+        }
+    }
+
     fn model_choice(&self, mistakes: &mut Vec<String>) -> Option<ModelChoice> {
+        let precision = self.precision(mistakes);
+        if let Some(name) = &self.random {
+            if self.model.is_some() {
+                mistakes.push("--random and --model exclude each other".into());
+            }
+            if !NAMES.contains(&name.as_str()) {
+                mistakes.push(format!("--random {name}: must be one of {}", NAMES.join(", ")));
+            }
+            let precision = precision.unwrap_or(Precision::Q8_0);
+            return Some(ModelChoice::Random { name: name.clone(), precision });
+        }
         let Some(text) = &self.model else { return Some(ModelChoice::Tiny { state: self.state.clone() }) };
         match text.split_once('=') {
             Some((name, path)) if !name.is_empty() && !path.is_empty() => {
-                Some(ModelChoice::Directory { name: name.to_owned(), path: path.into() })
+                Some(ModelChoice::Local { name: name.to_owned(), path: path.into(), precision })
             }
             _ if text == "tiny" => Some(ModelChoice::Tiny { state: self.state.clone() }),
             _ => {
@@ -335,7 +390,17 @@ mod tests {
     #[test]
     fn a_model_is_named() {
         let (_, model) = check(&["--open", "--model", "qwen=/models/q"]).unwrap();
-        assert_eq!(model, ModelChoice::Directory { name: "qwen".into(), path: "/models/q".into() });
+        let local = |precision| ModelChoice::Local { name: "qwen".into(), path: "/models/q".into(), precision };
+        assert_eq!(model, local(None));
+        let (_, model) = check(&["--open", "--model", "qwen=/models/q", "--dtype", "q4k"]).unwrap();
+        assert_eq!(model, local(Some(Precision::Q4K)));
+        let (_, model) = check(&["--open", "--random", "Qwen3-0.6B"]).unwrap();
+        assert_eq!(model, ModelChoice::Random { name: "Qwen3-0.6B".into(), precision: Precision::Q8_0 });
+        let mistakes = check(&["--open", "--random", "x", "--model", "a=b", "--dtype", "q5", "--kv-tokens", "0"]);
+        let mistakes = mistakes.unwrap_err();
+        for word in ["--random x: must be one of Qwen1.5-0.5B", "exclude each other", "--dtype q5", "--kv-tokens 0"] {
+            assert!(mistakes.iter().any(|mistake| mistake.contains(word)), "{word}: {mistakes:?}");
+        }
         assert_eq!(check(&["--open"]).unwrap().1, ModelChoice::Tiny { state: None });
     }
 }

@@ -4,7 +4,7 @@ use crate::engine::{Cause, Event, Generation};
 use crate::metrics::Metrics;
 use crate::queue::{Permit, draining};
 use crate::text::AnswerText;
-use sluice_protocol::chat::{FinishReason, Usage};
+use sluice_protocol::chat::{FinishReason, Usage, UsageReport};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,7 +24,7 @@ pub(crate) struct Answering {
 }
 
 /// How an answer ended: complete, with what it used, or cut off by a refusal.
-pub(crate) type Ending = Result<(FinishReason, Usage), Refusal>;
+pub(crate) type Ending = Result<(FinishReason, UsageReport), Refusal>;
 
 /// One part of an answer.
 pub(crate) enum Part {
@@ -94,11 +94,12 @@ impl Answering {
 
     /// Frees the slot and keeps the ending for when the text is out.
     fn end(&mut self, cause: Cause, tokens: u64) {
-        self.live = None;
+        let cached = self.live.take().map_or(0, |(generation, _)| generation.cached());
         self.report(&cause, tokens);
+        let usage = UsageReport::new(Usage::new(self.prompt_tokens, tokens), cached);
         self.ending = Some(match cause {
-            Cause::Stop => Ok((FinishReason::Stop, Usage::new(self.prompt_tokens, tokens))),
-            Cause::Length => Ok((FinishReason::Length, Usage::new(self.prompt_tokens, tokens))),
+            Cause::Stop => Ok((FinishReason::Stop, usage)),
+            Cause::Length => Ok((FinishReason::Length, usage)),
             Cause::Deadline => {
                 Err(Refusal::new(Reason::DeadlineExceeded, "The deadline passed before the answer was complete."))
             }

@@ -25,6 +25,7 @@ mod queue;
 // generate
 pub mod engine;
 mod generate;
+mod memory;
 pub mod scripted;
 mod text;
 // stream

@@ -5,7 +5,8 @@
 use clap::Parser;
 use serde_json::json;
 use sluice_origin::config::{Cli, Command, Config, ModelChoice, ServeArgs};
-use sluice_origin::engine::candle::{CandleModel, LoadError};
+use sluice_origin::engine::load::LoadError;
+use sluice_origin::engine::qwen::{Qwen, named};
 use sluice_origin::engine::tiny;
 use sluice_origin::{Backend, Origin, Text, generate_key};
 use std::path::Path;
@@ -15,6 +16,8 @@ use tracing_subscriber::EnvFilter;
 
 /// The settings are wrong (sysexits.h).
 const USAGE: u8 = 64;
+/// Of made-up weights: the same in every run.
+const SEED: u64 = 7;
 /// Something else failed.
 const FAILURE: u8 = 1;
 /// A second signal came before the origin was drained.
@@ -75,7 +78,8 @@ async fn run(config: Config, choice: ModelChoice) -> ExitCode {
         Ok(origin) => origin,
         Err(error) => return report(Err(format!("cannot listen on {bind}: {error}"))),
     };
-    let loading = tokio::task::spawn_blocking(move || load(choice, slots));
+    // As many sequences are remembered as may run.
+    let loading = tokio::task::spawn_blocking(move || load(choice, 2 * slots));
     let backend = tokio::select! {
         loaded = loading => loaded,
         () = signals.next() => return ExitCode::SUCCESS,
@@ -98,16 +102,21 @@ async fn run(config: Config, choice: ModelChoice) -> ExitCode {
 }
 
 fn load(choice: ModelChoice, slots: usize) -> Result<Backend, LoadError> {
-    let from = |name: String, path: &Path| {
+    let from = |name: String, path: &Path, precision| {
         let text = Text::load(path)?;
-        Ok(Backend { name, model: Box::new(CandleModel::load(path, slots)?), text })
+        Ok(Backend { name, model: Box::new(Qwen::load(path, slots, precision)?), text })
     };
     match choice {
-        ModelChoice::Directory { name, path } => from(name, &path),
+        ModelChoice::Local { name, path, precision } => from(name, &path, precision),
+        ModelChoice::Random { name, precision } => {
+            let shape = named(&name).ok_or_else(|| LoadError::unknown_shape(&name))?;
+            let text = Text::stand_in(shape.vocab)?;
+            Ok(Backend { name, model: Box::new(Qwen::random(shape, slots, precision, SEED)?), text })
+        }
         ModelChoice::Tiny { state } => {
             let directory = tiny::default_directory(state.as_deref()).ok_or_else(LoadError::no_home)?;
             tiny::ensure(&directory)?;
-            from("tiny".into(), &directory)
+            from("tiny".into(), &directory, None)
         }
     }
 }

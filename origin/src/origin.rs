@@ -115,8 +115,11 @@ impl RunningOrigin {
     /// Starts the engine's thread and serves this model from now on. Fails if the thread cannot be started, or if a
     /// model is being served already.
     pub fn serve(&self, backend: Backend) -> std::io::Result<()> {
-        let options = EngineOptions { stall: self.shared.config.stall_timeout };
-        let context = backend.model.context_length();
+        let config = &self.shared.config;
+        let kv_tokens = config.kv_tokens.unwrap_or_else(|| backend.model.most_tokens());
+        let options = EngineOptions { runs: config.slots, kv_tokens, stall: config.stall_timeout };
+        // A request that all the memory cannot hold is refused before it waits.
+        let context = backend.model.context_length().min(kv_tokens);
         let engine = Engine::start(backend.model, backend.text.ends().to_vec(), options)?;
         let since = crate::now_millis() / 1000;
         let loaded = Loaded { name: backend.name, text: backend.text, engine, context, since };

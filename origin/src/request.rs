@@ -209,6 +209,7 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     shared.metrics.slot_after(caller.arrived.elapsed());
     let prompt_tokens = prompt.len() as u64;
     let generation = loaded.engine.submit(engine::Job {
+        account: account.to_owned(),
         prompt,
         max_tokens,
         sampling: engine::sampler::Sampling {

@@ -15,7 +15,7 @@
 //! # });
 //! ```
 
-use crate::engine::candle::LoadError;
+use crate::engine::load::LoadError;
 use crate::engine::model::{Logits, Model, ModelError, Row};
 use crate::engine::tiny;
 use crate::origin::Backend;
@@ -252,6 +252,18 @@ impl Model for ScriptedModel {
 
     fn slots(&self) -> usize {
         self.slots
+    }
+
+    fn most_tokens(&self) -> usize {
+        self.context.saturating_mul(self.slots)
+    }
+
+    fn begin(&mut self, _slot: usize, _tokens: usize) -> Result<(), ModelError> {
+        Ok(())
+    }
+
+    fn copy_prefix(&mut self, _from: usize, _to: usize, _tokens: usize) -> Result<(), ModelError> {
+        Err(ModelError("a script has no memory to copy".into()))
     }
 
     fn step(&mut self, rows: &[Row<'_>], logits: &mut Logits) -> Result<(), ModelError> {

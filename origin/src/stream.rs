@@ -8,7 +8,7 @@ use crate::generate::{Answering, Ending, Part};
 use crate::respond::to_json;
 use axum::body::Body;
 use bytes::Bytes;
-use sluice_protocol::chat::{ChatChunk, ChunkChoice, Delta, FinishReason, Role, Usage};
+use sluice_protocol::chat::{ChatChunk, ChunkChoice, Delta, FinishReason, Role, UsageReport};
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::sse;
 use std::convert::Infallible;
@@ -91,11 +91,11 @@ impl Head {
         self.chunk(vec![ChunkChoice { index: 0, delta, finish_reason: None }], None)
     }
 
-    fn finish(&self, reason: FinishReason, usage: Option<Usage>) -> String {
+    fn finish(&self, reason: FinishReason, usage: Option<UsageReport>) -> String {
         self.chunk(vec![ChunkChoice { index: 0, delta: Delta::default(), finish_reason: Some(reason) }], usage)
     }
 
-    fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<Usage>) -> String {
+    fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<UsageReport>) -> String {
         sse::event(&to_json(&ChatChunk {
             id: self.id.clone(),
             object: "chat.completion.chunk".into(),

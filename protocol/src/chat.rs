@@ -297,6 +297,31 @@ impl Usage {
     }
 }
 
+/// Tokens used, as an answer reports them: with what of the prompt needed no computing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageReport {
+    /// What counts.
+    #[serde(flatten)]
+    pub usage: Usage,
+    /// How the prompt's tokens came about.
+    #[serde(default)]
+    pub prompt_tokens_details: PromptDetails,
+}
+
+/// How a prompt's tokens came about, as OpenAI reports it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptDetails {
+    /// Tokens that were remembered from an earlier request of the same account.
+    pub cached_tokens: u64,
+}
+
+impl UsageReport {
+    /// `cached` of the prompt's tokens needed no computing.
+    pub const fn new(usage: Usage, cached: u64) -> Self {
+        Self { usage, prompt_tokens_details: PromptDetails { cached_tokens: cached } }
+    }
+}
+
 /// Why generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -321,7 +346,7 @@ pub struct ChatCompletion {
     /// One choice.
     pub choices: Vec<Choice>,
     /// Tokens used.
-    pub usage: Usage,
+    pub usage: UsageReport,
 }
 
 /// One answer.
@@ -351,7 +376,7 @@ pub struct ChatChunk {
     /// On the stream's last event before `[DONE]`: with `include_usage` an event of its own, as OpenAI defines it;
     /// otherwise on the event that carries `finish_reason`, so that the edge can settle every stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub usage: Option<Usage>,
+    pub usage: Option<UsageReport>,
 }
 
 /// One step of an answer.

@@ -37,7 +37,7 @@ fn the_real_model_answers_through_both_gates() {
     let answer = stack.edge.chat(Some(&key.key), &body).ok();
     let streamed = answer.stream().whole();
     assert_eq!(streamed.text(), whole.choices[0].message.content);
-    assert_eq!(streamed.usage(), Some(whole.usage));
+    assert_eq!(streamed.usage(), Some(whole.usage.usage));
     let id = answer.request_id().expect("every answer has one");
     assert!(streamed.chunks.iter().all(|chunk| chunk.id == format!("chatcmpl-{id}")));
 

@@ -15,7 +15,7 @@ fn the_admin_sees_exactly_what_the_answers_reported() {
     let mut reported: Vec<Usage> = Vec::new();
     for (number, text) in ["one", "two 🌍", "a longer answer than the others", ""].into_iter().enumerate() {
         script.say(Say::text(text));
-        reported.push(stack.edge.chat(Some(&key.key), &hello(64)).ok().completion().usage);
+        reported.push(stack.edge.chat(Some(&key.key), &hello(64)).ok().completion().usage.usage);
         script.say(Say::text(text));
         let mut body = hello_stream(64);
         body["messages"][0]["content"] = "x".repeat(10 * number).into();

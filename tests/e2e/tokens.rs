@@ -32,7 +32,11 @@ fn remaining(answer: &Answer) -> u32 {
 }
 
 fn usage(answer: &Answer, stream: bool) -> Usage {
-    if stream { answer.stream().whole().usage().expect("an origin of ours tells") } else { answer.completion().usage }
+    if stream {
+        answer.stream().whole().usage().expect("an origin of ours tells")
+    } else {
+        answer.completion().usage.usage
+    }
 }
 
 /// A chat request of this key that names no `max_tokens`.
@@ -80,7 +84,7 @@ fn a_window_of_tokens_holds_under_50_streams_at_once() {
     let (last, _) = until("a refusal", SOON, || {
         let answer = small();
         if answer.status == 200 {
-            reported += answer.completion().usage.total_tokens;
+            reported += answer.completion().usage.usage.total_tokens;
         }
         (answer.status != 200).then_some(answer)
     });
@@ -104,7 +108,7 @@ fn what_was_not_used_is_given_back() {
         // A named number is reserved on top of the prompt as the origin counted it; a default, of the guess.
         let reserved = if named { HELLO + 300 } else { 13 + 500 };
         assert_eq!(remaining(&answer), 1_000 - used - reserved, "{named}");
-        assert_eq!(answer.completion().usage, Usage::new(u64::from(HELLO), 3));
+        assert_eq!(answer.completion().usage.usage, Usage::new(u64::from(HELLO), 3));
         used += HELLO + 3;
         let own = settled(&stack, &key.key);
         assert_eq!((own.used, own.remaining), (used, 1_000 - used));
@@ -140,7 +144,7 @@ fn what_can_never_fit_is_refused_for_good_and_counts_nothing() {
     // Without a named number the answer is made shorter rather than refused.
     stack.script().say(Say::endless("x"));
     let answer = stack.edge.chat(Some(&key.key), &unnamed(long(930, hello(1)))).ok();
-    assert!(answer.completion().usage.total_tokens <= 1_000);
+    assert!(answer.completion().usage.usage.total_tokens <= 1_000);
 }
 
 #[test]
@@ -199,7 +203,7 @@ fn cost_is_what_the_formula_makes_of_the_usage() {
     let mut cost = 0;
     let mut add = |body: &Value, [request, prompt, completion]: [u64; 3]| {
         stack.script().say(Say::text("an answer"));
-        let usage = stack.edge.chat(Some(&key.key), body).ok().completion().usage;
+        let usage = stack.edge.chat(Some(&key.key), body).ok().completion().usage.usage;
         cost += request + prompt * usage.prompt_tokens + completion * usage.completion_tokens;
         assert_eq!(u64::from(settled(&stack, &key.key).used), cost);
         assert_eq!(stack.edge.view(key.id).used.cost, cost);

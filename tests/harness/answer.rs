@@ -171,6 +171,6 @@ impl Stream {
     pub fn usage(&self) -> Option<Usage> {
         let before = self.chunks.iter().rev().skip(1);
         assert!(before.clone().all(|chunk| chunk.usage.is_none()), "usage comes last: {self:?}");
-        self.chunks.last()?.usage
+        self.chunks.last()?.usage.map(|report| report.usage)
     }
 }

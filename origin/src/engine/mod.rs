@@ -4,10 +4,12 @@
 //! reader: a sequence whose channel is full is left out of the steps until there is room. A reader that is gone frees
 //! its slot before the next step. The thread beats: a hung step is seen from outside by the age of the last beat.
 
-pub mod candle;
+pub mod load;
 pub mod model;
+pub mod qwen;
 pub(crate) mod sampler;
 mod scheduler;
+mod slots;
 pub mod tiny;
 mod worker;
 
@@ -24,6 +26,10 @@ use worker::Worker;
 /// How the engine divides its steps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EngineOptions {
+    /// Sequences that run at once.
+    pub(crate) runs: usize,
+    /// Tokens that all slots together may have room for.
+    pub(crate) kv_tokens: usize,
     /// How long a reader may take nothing before its sequence ends.
     pub(crate) stall: Duration,
 }
@@ -33,6 +39,8 @@ const CHANNEL: usize = 16;
 
 /// One sequence to run.
 pub(crate) struct Job {
+    /// Whose it is: beginnings of prompts are shared within an account.
+    pub(crate) account: String,
     /// At least one token, fewer than the model's context.
     pub(crate) prompt: Vec<u32>,
     /// At least 1; prompt and answer fit the context.
@@ -52,6 +60,13 @@ pub(crate) struct End {
     pub(crate) cause: Cause,
     /// Tokens generated, the ending one included.
     pub(crate) tokens: u64,
+}
+
+impl End {
+    /// Of a sequence that generated nothing.
+    fn of_none(cause: Cause) -> Self {
+        Self { cause, tokens: 0 }
+    }
 }
 
 /// Why a sequence ended.
@@ -86,10 +101,16 @@ pub(crate) enum Event {
 pub(crate) struct Generation {
     tokens: mpsc::Receiver<u32>,
     end: oneshot::Receiver<End>,
+    cached: Arc<AtomicU64>,
     engine: Thread,
 }
 
 impl Generation {
+    /// Tokens of the prompt that were copied from an earlier sequence and not computed; 0 before it starts.
+    pub(crate) fn cached(&self) -> u64 {
+        self.cached.load(Ordering::Relaxed)
+    }
+
     /// The next event; nothing is lost if the future is dropped before it is ready. Not to be called after
     /// [`Event::End`].
     pub(crate) async fn next(&mut self) -> Event {
@@ -98,7 +119,7 @@ impl Generation {
             self.engine.unpark();
             return Event::Token(token);
         }
-        let lost = End { cause: Cause::Failed("the engine's thread is gone".into()), tokens: 0 };
+        let lost = End::of_none(Cause::Failed("the engine's thread is gone".into()));
         Event::End((&mut self.end).await.unwrap_or(lost))
     }
 }
@@ -130,6 +151,7 @@ struct Command {
     job: Job,
     tokens: mpsc::Sender<u32>,
     end: oneshot::Sender<End>,
+    cached: Arc<AtomicU64>,
 }
 
 impl Engine {
@@ -153,9 +175,10 @@ impl Engine {
         let (tokens, reader) = mpsc::channel(CHANNEL);
         let (end, ended) = oneshot::channel();
         // If the thread is gone, the reader finds both channels closed and says so.
-        let _ = self.commands.send(Command { job, tokens, end });
+        let cached = Arc::new(AtomicU64::new(0));
+        let _ = self.commands.send(Command { job, tokens, end, cached: Arc::clone(&cached) });
         self.thread.unpark();
-        Generation { tokens: reader, end: ended, engine: self.thread.clone() }
+        Generation { tokens: reader, end: ended, cached, engine: self.thread.clone() }
     }
 
     /// How long ago the engine's thread was last seen between two steps.

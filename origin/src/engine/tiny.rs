@@ -7,7 +7,7 @@
 //!
 //! The weights are sums and products of exact numbers, without a transcendental function: bitwise the same everywhere.
 
-use super::candle::LoadError;
+use super::load::LoadError;
 use super::sampler::SplitMix64;
 use crate::text::detokenizer::byte_characters;
 use candle_core::{Device, Tensor};
@@ -70,7 +70,7 @@ const READABLE: f32 = 2.0;
 
 /// ChatML as Qwen3 uses it: no default system prompt, thoughts of earlier turns left out, and an empty thought where
 /// thinking is switched off.
-const TEMPLATE: &str = r"{%- set ns = namespace(last_user=-1) %}
+pub(crate) const TEMPLATE: &str = r"{%- set ns = namespace(last_user=-1) %}
 {%- for message in messages %}
     {%- if message.role == 'user' %}
         {%- set ns.last_user = loop.index0 %}
@@ -181,7 +181,7 @@ pub(crate) fn write_text(directory: &Path) -> Result<(), LoadError> {
 }
 
 /// Byte-level BPE without a merge: every byte is a token.
-fn tokenizer() -> serde_json::Value {
+pub(crate) fn tokenizer() -> serde_json::Value {
     let vocab: serde_json::Map<String, serde_json::Value> =
         byte_characters().iter().zip(0..).map(|(character, id)| (character.to_string(), json!(id))).collect();
     let added: Vec<_> = (END_OF_TEXT..)

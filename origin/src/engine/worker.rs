@@ -1,8 +1,9 @@
 //! The engine's thread: takes commands, plans a step, runs it, hands out what it sampled.
 
-use super::model::{Logits, Model, Row};
+use super::model::{Logits, Model, ModelError, Row};
 use super::sampler::Sampler;
 use super::scheduler::{Cut, Planned, Progress, Scheduler, Standing, cut};
+use super::slots::{Running, Slots, Start};
 use super::{Cause, Command, End, EngineOptions, Shared};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +25,7 @@ pub(super) struct Worker {
     /// Permitted, but the slot that was freed for it is not reaped yet: at most one step out of phase.
     waiting: VecDeque<Command>,
     running: Vec<Sequence>,
-    free: Vec<usize>,
+    slots: Slots,
     started: u64,
     shared: Arc<Shared>,
 }
@@ -32,10 +33,12 @@ pub(super) struct Worker {
 struct Sequence {
     order: u64,
     slot: usize,
+    account: String,
     prompt: Vec<u32>,
+    /// Positions that the model remembers.
     done: usize,
-    last: [u32; 1],
-    produced: u32,
+    /// What was sampled, the ending token included.
+    answer: Vec<u32>,
     max_tokens: u32,
     sampler: Sampler,
     tokens: mpsc::Sender<u32>,
@@ -54,7 +57,7 @@ impl Worker {
         shared: Arc<Shared>,
     ) -> Self {
         Self {
-            free: (0..model.slots()).rev().collect(),
+            slots: Slots::new(model.slots(), options.runs, options.kv_tokens),
             model,
             ends,
             options,
@@ -90,7 +93,7 @@ impl Worker {
 
     /// An engine that has given up all its slots is as good as hung, and says so by not beating.
     fn beat(&self) {
-        if !(self.free.is_empty() && self.running.is_empty()) {
+        if !self.slots.is_dead() {
             let beat = u64::try_from(self.shared.start.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.shared.beat.store(beat, Ordering::Relaxed);
         }
@@ -139,27 +142,44 @@ impl Worker {
             };
             match cause.and_then(|cause| Some((cause, self.waiting.remove(index)?))) {
                 // The reader may be gone: then nobody needs to know.
-                Some((cause, command)) => drop(command.end.send(End { cause, tokens: 0 })),
+                Some((cause, command)) => drop(command.end.send(End::of_none(cause))),
                 None => index += 1,
             }
         }
     }
 
-    /// Starts what waits, as far as slots are free.
+    /// Starts what waits, in order, as far as there are slots and memory. Nobody overtakes one that waits for memory.
     fn admit(&mut self) {
-        while let Some(slot) = self.free.pop() {
-            let Some(command) = self.waiting.pop_front() else {
-                self.free.push(slot);
+        while let Some(command) = self.waiting.front() {
+            let job = &command.job;
+            let room = job.prompt.len() + job.max_tokens as usize;
+            let running: Vec<Running<'_>> = self.running.iter().map(Sequence::as_source).collect();
+            let Some(start) = self.slots.start(&job.account, &job.prompt, room, &running) else {
                 return;
             };
-            let Command { job, tokens, end } = command;
+            drop(running);
+            let Some(Command { job, tokens, end, cached }) = self.waiting.pop_front() else {
+                return;
+            };
+            let prefix = match self.begin(&start, room) {
+                Ok(prefix) => prefix,
+                Err(error) => {
+                    tracing::error!(room, %error, "a sequence could not begin");
+                    self.model.release(start.slot);
+                    self.slots.release(start.slot);
+                    // The reader may be gone: then nobody needs to know.
+                    let _ = end.send(End::of_none(Cause::Failed(error.to_string())));
+                    continue;
+                }
+            };
+            cached.store(prefix as u64, Ordering::Relaxed);
             self.running.push(Sequence {
                 order: self.started,
-                slot,
+                slot: start.slot,
+                account: job.account,
                 prompt: job.prompt,
-                done: 0,
-                last: [0],
-                produced: 0,
+                done: prefix,
+                answer: Vec::new(),
                 max_tokens: job.max_tokens,
                 sampler: Sampler::new(job.sampling),
                 tokens,
@@ -170,6 +190,30 @@ impl Worker {
             });
             self.started += 1;
         }
+    }
+
+    /// Makes a slot ready; how many tokens of the prompt it holds already.
+    fn begin(&mut self, start: &Start, room: usize) -> Result<usize, ModelError> {
+        let source = start.prefix.map(|(slot, _)| slot);
+        for slot in start.released.iter().filter(|slot| Some(**slot) != source) {
+            self.model.release(*slot);
+        }
+        let begun = self.model.begin(start.slot, room);
+        let cached = match (&begun, start.prefix) {
+            (Ok(()), Some((source, tokens))) => match self.model.copy_prefix(source, start.slot, tokens) {
+                Ok(()) => tokens,
+                // It is computed instead.
+                Err(error) => {
+                    tracing::debug!(%error, "a prefix was not copied");
+                    0
+                }
+            },
+            _ => 0,
+        };
+        if let Some(source) = source.filter(|source| start.released.contains(source)) {
+            self.model.release(source);
+        }
+        begun.map(|()| cached)
     }
 
     /// Runs one step and hands out what it sampled.
@@ -212,31 +256,43 @@ impl Worker {
             Ok(token) => token,
             Err(error) => return Some(Cause::Failed(error.to_string())),
         };
-        sequence.last = [token];
-        sequence.produced += 1;
+        sequence.answer.push(token);
         self.shared.generated.fetch_add(1, Ordering::Relaxed);
         if self.ends.contains(&token) {
             return Some(Cause::Stop);
         }
         // There is room: only this thread sends, and it looked before the step. If the reader is gone, `reap` sees it.
         let _ = sequence.tokens.try_send(token);
-        (sequence.produced >= sequence.max_tokens).then_some(Cause::Length)
+        (sequence.answer.len() >= sequence.max_tokens as usize).then_some(Cause::Length)
     }
 
     fn end(&mut self, index: usize, cause: Cause) {
-        let sequence = self.running.swap_remove(index);
-        let (model, slot) = (&mut self.model, sequence.slot);
-        if catch_unwind(AssertUnwindSafe(|| model.release(slot))).is_err() {
-            // A slot that cannot be cleared is not used again: an answer must not see another's prompt.
-            tracing::error!(slot, "the model panicked while it released a slot; the slot is given up");
-        } else {
-            self.free.push(slot);
+        let mut sequence = self.running.swap_remove(index);
+        let slot = sequence.slot;
+        let tokens = sequence.answer.len() as u64;
+        // What a failed step left behind is not trusted.
+        let failed = matches!(cause, Cause::Failed(_));
+        let kept = !failed && {
+            let mut held = std::mem::take(&mut sequence.prompt);
+            held.append(&mut sequence.answer);
+            held.truncate(sequence.done);
+            self.slots.park(slot, std::mem::take(&mut sequence.account), held)
+        };
+        if !kept {
+            let model = &mut self.model;
+            if catch_unwind(AssertUnwindSafe(|| model.release(slot))).is_err() {
+                // A slot that cannot be cleared is not used again: an answer must not see another's prompt.
+                tracing::error!(slot, "the model panicked while it released a slot; the slot is given up");
+                self.slots.give_up(slot);
+            } else {
+                self.slots.release(slot);
+            }
         }
         if let Cause::Failed(why) = &cause {
             tracing::error!(slot, %why, "a sequence failed");
         }
         // The reader may be gone: then nobody needs to know.
-        let _ = sequence.end.send(End { cause, tokens: u64::from(sequence.produced) });
+        let _ = sequence.end.send(End { cause, tokens });
         drop(sequence.guard);
     }
 }
@@ -250,6 +306,11 @@ impl Sequence {
         Progress { order: self.order, prompt: self.prompt.len(), done: self.done, ready: self.ready() }
     }
 
+    fn as_source(&self) -> Running<'_> {
+        let computed = &self.prompt[..self.done.min(self.prompt.len())];
+        Running { slot: self.slot, account: &self.account, computed }
+    }
+
     fn standing(&self) -> Standing {
         Standing { left: self.tokens.is_closed(), deadline: self.deadline, parked_since: self.parked_since }
     }
@@ -257,7 +318,8 @@ impl Sequence {
     fn row(&self, planned: &Planned) -> Row<'_> {
         let tokens = match self.prompt.get(planned.start..planned.start + planned.len) {
             Some(chunk) => chunk,
-            None => &self.last,
+            // The token that was sampled last is the only one that the model has not seen.
+            None => &self.answer[self.answer.len().saturating_sub(1)..],
         };
         Row { slot: self.slot, position: planned.start, tokens, sample: planned.sample }
     }

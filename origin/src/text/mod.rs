@@ -1,12 +1,13 @@
 //! Between text and tokens: the chat template, the tokenizer, and the way back.
 
 pub(crate) mod detokenizer;
+mod parts;
 pub(crate) mod stop;
 pub(crate) mod template;
 
-use crate::engine::candle::LoadError;
+use crate::engine::load::LoadError;
 use detokenizer::{Detokenizer, TokenBytes};
-use serde::Deserialize;
+use parts::Parts;
 use sluice_protocol::chat::ChatRequest;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::collections::HashSet;
@@ -29,18 +30,30 @@ pub struct Text {
 
 impl Text {
     /// Loads `tokenizer.json`, the chat template (`chat_template.jinja`, or the one in `tokenizer_config.json`) and the
-    /// ending tokens (of `generation_config.json` and `config.json`) of a directory in Hugging Face's layout.
-    pub fn load(directory: &Path) -> Result<Self, LoadError> {
-        let file = directory.join("tokenizer.json");
-        let json = std::fs::read(&file).map_err(|error| LoadError::new(&file, &error))?;
-        let tokenizer = parse_tokenizer(&json).map_err(|why| LoadError::new(&file, &why))?;
+    /// ending tokens (of `generation_config.json` and `config.json`) of a directory in Hugging Face's layout; or what a GGUF
+    /// file has of them in its metadata.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        let parts = match path.extension().is_some_and(|extension| extension == "gguf") {
+            true => Parts::of_gguf(path)?,
+            false => Parts::of_directory(path)?,
+        };
+        Self::new(parts, path)
+    }
+
+    /// A stand-in for a model of made-up weights: bytes are tokens, and every other id is spelt as its number.
+    pub fn stand_in(vocab: usize) -> Result<Self, LoadError> {
+        Self::new(Parts::stand_in(vocab), Path::new("the stand-in tokenizer"))
+    }
+
+    fn new(parts: Parts, place: &Path) -> Result<Self, LoadError> {
+        let fault = |why: &dyn std::fmt::Display| LoadError::new(place, &format!("the tokenizer: {why}"));
+        let tokenizer = parse_tokenizer(&parts.tokenizer).map_err(|why| fault(&why))?;
         if !matches!(tokenizer.get_decoder(), Some(tokenizers::DecoderWrapper::ByteLevel(_))) {
-            return Err(LoadError::new(&file, "not a byte-level BPE tokenizer, as Qwen's are"));
+            return Err(fault(&"not a byte-level BPE tokenizer, as Qwen's are"));
         }
-        let mut bare: serde_json::Value =
-            serde_json::from_slice(&json).map_err(|error| LoadError::new(&file, &error))?;
+        let mut bare: serde_json::Value = serde_json::from_slice(&parts.tokenizer).map_err(|error| fault(&error))?;
         bare["added_tokens"] = serde_json::Value::Array(Vec::new());
-        let plain = parse_tokenizer(bare.to_string().as_bytes()).map_err(|why| LoadError::new(&file, &why))?;
+        let plain = parse_tokenizer(bare.to_string().as_bytes()).map_err(|why| fault(&why))?;
         let added = tokenizer.get_added_tokens_decoder();
         let hidden: HashSet<u32> = added.iter().filter(|(_, token)| token.special).map(|(id, _)| *id).collect();
         // Some of Qwen's control tokens are not marked as special; all of them are written alike.
@@ -51,14 +64,17 @@ impl Text {
             .collect();
         let bytes =
             TokenBytes::new(&tokenizer.get_vocab(true), |id| added.contains_key(&id), |id| hidden.contains(&id));
-        let template = load_template(directory)?;
-        let ends = load_ends(directory)?;
-        let text = Self { tokenizer, plain, controls, template, bytes, ends };
+        let template = ChatTemplate::new(parts.template, parts.eos_token)
+            .map_err(|error| LoadError::new(place, &format!("the chat template: {error}")))?;
+        if parts.ends.is_empty() {
+            return Err(LoadError::new(place, "no file names an ending token: answers would not end"));
+        }
+        let text = Self { tokenizer, plain, controls, template, bytes, ends: parts.ends };
         // A template that cannot greet is found now and not by the first caller.
         let probe = [TemplateMessage { role: sluice_protocol::chat::Role::User, content: "Hello" }];
         match text.template.render(&probe, None) {
             Ok(_) => Ok(text),
-            Err(error) => Err(LoadError::new(directory, &format!("the chat template does not render: {error:?}"))),
+            Err(error) => Err(LoadError::new(place, &format!("the chat template does not render: {error:?}"))),
         }
     }
 
@@ -209,96 +225,4 @@ impl<'a> Marks<'a> {
         pieces.retain(|piece| !matches!(piece, Piece::Text("")));
         pieces
     }
-}
-
-#[derive(Deserialize)]
-struct TokenizerConfig {
-    chat_template: Option<RawTemplate>,
-    eos_token: Option<RawToken>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawTemplate {
-    One(String),
-    Named(Vec<NamedTemplate>),
-}
-
-#[derive(Deserialize)]
-struct NamedTemplate {
-    name: String,
-    template: String,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawToken {
-    Text(String),
-    Added { content: String },
-}
-
-fn load_template(directory: &Path) -> Result<ChatTemplate, LoadError> {
-    let file = directory.join("tokenizer_config.json");
-    let config: TokenizerConfig = match std::fs::read(&file) {
-        Ok(text) => serde_json::from_slice(&text).map_err(|error| LoadError::new(&file, &error))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            TokenizerConfig { chat_template: None, eos_token: None }
-        }
-        Err(error) => return Err(LoadError::new(&file, &error)),
-    };
-    let eos_token = config.eos_token.map(|token| match token {
-        RawToken::Text(text) | RawToken::Added { content: text } => text,
-    });
-    let jinja = directory.join("chat_template.jinja");
-    let (file, source) = match std::fs::read_to_string(&jinja) {
-        Ok(source) => (jinja, Some(source)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let source = config.chat_template.and_then(|template| match template {
-                RawTemplate::One(source) => Some(source),
-                RawTemplate::Named(all) => all.into_iter().find(|one| one.name == "default").map(|one| one.template),
-            });
-            (file, source)
-        }
-        Err(error) => return Err(LoadError::new(&jinja, &error)),
-    };
-    let source =
-        source.ok_or_else(|| LoadError::new(&file, "there is no chat_template, here or in a file of its own"))?;
-    ChatTemplate::new(source, eos_token).map_err(|error| LoadError::new(&file, &format!("the chat template: {error}")))
-}
-
-#[derive(Default, Deserialize)]
-struct RawEnds {
-    eos_token_id: Option<Ids>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Ids {
-    One(u32),
-    Several(Vec<u32>),
-}
-
-/// The union of both files: chat models name `<|im_end|>` in one and `<|endoftext|>` in the other.
-fn load_ends(directory: &Path) -> Result<Vec<u32>, LoadError> {
-    let mut ends = Vec::new();
-    for name in ["generation_config.json", "config.json"] {
-        let file = directory.join(name);
-        let raw: RawEnds = match std::fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| LoadError::new(&file, &error))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => RawEnds::default(),
-            Err(error) => return Err(LoadError::new(&file, &error)),
-        };
-        match raw.eos_token_id {
-            Some(Ids::One(id)) => ends.push(id),
-            Some(Ids::Several(ids)) => ends.extend(ids),
-            None => {}
-        }
-    }
-    ends.sort_unstable();
-    ends.dedup();
-    if ends.is_empty() {
-        let why = "eos_token_id is in neither generation_config.json nor config.json: answers would not end";
-        return Err(LoadError::new(directory, &why));
-    }
-    Ok(ends)
 }

@@ -6,7 +6,7 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::{qwen2, qwen3};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::engine::candle::CandleModel;
+use sluice_origin::engine::qwen::Qwen;
 use sluice_origin::engine::tiny;
 use sluice_origin::{Backend, Origin, RunningOrigin, Text};
 use std::collections::HashMap;
@@ -90,16 +90,72 @@ async fn qwen2_has_the_tokens_of_a_plain_loop() {
     compare(&path, |ids, at| model.forward(ids, at).unwrap()).await;
 }
 
+/// The same conversation again, and then longer: what was computed is not computed again, and the answer is the same.
+#[tokio::test]
+async fn what_was_said_before_is_remembered_and_changes_no_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tiny");
+    tiny::ensure(&path).unwrap();
+    let cached = |answer: &Value| answer["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap();
+    let greedy = |messages: Value| json!({"messages": messages, "temperature": 0, "max_tokens": 30});
+    let question = json!({"role": "user", "content": "What is the capital of a country that has none?"});
+    let origin = serve_with(&path, 1, 4).await;
+    let first = ask(&origin, &greedy(json!([question]))).await;
+    assert_eq!(cached(&first), 0);
+    let prompt = first["usage"]["prompt_tokens"].as_u64().unwrap();
+    let again = ask(&origin, &greedy(json!([question]))).await;
+    assert_eq!((cached(&again), text_of(&again)), (prompt - 1, text_of(&first)));
+    // The next turn begins with this one's prompt and answer.
+    let longer =
+        json!([question, {"role": "assistant", "content": text_of(&first)}, {"role": "user", "content": "And now?"}]);
+    let third = ask(&origin, &greedy(longer.clone())).await;
+    assert!(cached(&third) >= prompt, "{third}");
+    let fresh = serve_with(&path, 1, 1).await;
+    assert_eq!(text_of(&ask(&fresh, &greedy(longer)).await), text_of(&third));
+    assert_eq!(
+        cached(&ask(&fresh, &greedy(json!([question]))).await),
+        0,
+        "a model without spare slots remembers nothing"
+    );
+}
+
+/// Memory for 200 tokens, and requests of about 60 + 60: they take turns, and each has the answer that it has alone.
+#[tokio::test]
+async fn requests_wait_for_memory_and_the_impossible_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tiny");
+    tiny::ensure(&path).unwrap();
+    let model = Qwen::load(&path, 8, None).unwrap();
+    let backend = Backend { name: "m".into(), model: Box::new(model), text: Text::load(&path).unwrap() };
+    let config = Config { slots: 4, kv_tokens: Some(200), ..Config::local() };
+    let origin = Origin::start(config, backend).await.unwrap();
+    let members = |number: u32| {
+        let content = format!("{number}: {}", "x".repeat(30));
+        json!({"messages": [{"role": "user", "content": content}], "temperature": 0, "max_tokens": 60})
+    };
+    let mut alone = Vec::new();
+    for number in 0..4 {
+        alone.push(text_of(&ask(&origin, &members(number)).await).to_owned());
+    }
+    let [zero, one, two, three] = [0, 1, 2, 3].map(members);
+    let together = tokio::join!(ask(&origin, &zero), ask(&origin, &one), ask(&origin, &two), ask(&origin, &three));
+    let together = [together.0, together.1, together.2, together.3].map(|answer| text_of(&answer).to_owned());
+    assert_eq!(together.as_slice(), alone);
+    let impossible = json!({"messages": [{"role": "user", "content": "x".repeat(201)}], "max_tokens": 1});
+    let (status, body) = parts(post(&origin, &impossible).send().await.unwrap()).await;
+    assert_eq!((status, body["error"]["code"].as_str()), (400, Some("context_length_exceeded")), "{body}");
+}
+
 #[test]
 fn what_is_wrong_with_a_directory_is_said() {
     let directory = tempfile::tempdir().unwrap();
-    let load = |path: &Path| CandleModel::load(path, 1).err().expect("it loads").to_string();
+    let load = |path: &Path| Qwen::load(path, 1, None).err().expect("it loads").to_string();
     assert!(load(directory.path()).contains("config.json"));
     let path = directory.path().join("tiny");
     tiny::ensure(&path).unwrap();
     let config = std::fs::read_to_string(path.join("config.json")).unwrap();
     std::fs::write(path.join("config.json"), config.replace("512", "500")).unwrap();
-    assert!(load(&path).contains("do not fit config.json"), "{}", load(&path));
+    assert!(load(&path).contains("config.json says [500, 256]"), "{}", load(&path));
     std::fs::write(path.join("config.json"), &config).unwrap();
     std::fs::write(path.join("model.safetensors"), b"short").unwrap();
     assert!(load(&path).contains("model.safetensors"));
@@ -146,7 +202,12 @@ async fn compare(path: &Path, mut forward: impl FnMut(&Tensor, usize) -> Tensor)
 }
 
 async fn serve(path: &Path, slots: usize) -> RunningOrigin {
-    let model = CandleModel::load(path, slots).unwrap();
+    serve_with(path, slots, slots).await
+}
+
+/// `memories`: sequences that there is room for, running or remembered.
+async fn serve_with(path: &Path, slots: usize, memories: usize) -> RunningOrigin {
+    let model = Qwen::load(path, memories, None).unwrap();
     let backend = Backend { name: "m".into(), model: Box::new(model), text: Text::load(path).unwrap() };
     Origin::start(Config { slots, ..Config::local() }, backend).await.unwrap()
 }

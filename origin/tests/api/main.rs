@@ -10,6 +10,8 @@ mod failures;
 mod grants;
 mod harness;
 mod leaving;
+mod network;
+mod parity;
 mod program;
 mod queueing;
 mod refusals;

@@ -23,9 +23,13 @@ async fn a_whole_answer_says_what_it_used() {
     assert_eq!(completion["choices"][0]["finish_reason"], "stop");
     let prompt = harness.script.prompt_tokens()[0].len();
     // Six bytes and the ending token.
+    let usage = &completion["usage"];
+    let details = json!({"cached_tokens": 0});
     assert_eq!(
-        completion["usage"],
-        json!({"prompt_tokens": prompt, "completion_tokens": 7, "total_tokens": prompt + 7})
+        *usage,
+        json!({
+            "prompt_tokens": prompt, "completion_tokens": 7, "total_tokens": prompt + 7, "prompt_tokens_details": details,
+        })
     );
 }
 

@@ -12,6 +12,7 @@ use sluice_protocol::bucket::Refill;
 use sluice_protocol::capacity::Capacity;
 use sluice_protocol::chat::{
     ChatChunk, ChatCompletion, Choice, ChunkChoice, Delta, FinishReason, Message, ModelEntry, ModelList, Role, Usage,
+    UsageReport,
 };
 use sluice_protocol::gate::{Outcome, Passes, Refused, RefusedKind, Totals};
 use sluice_protocol::gate_call::{
@@ -116,7 +117,7 @@ fn the_json_of_the_public_api() {
     json("own_key", &OwnKey::new(&account, Some(key_id().key), described()));
     let refusal = Refusal::new(Reason::InvalidRequest, "`max_tokens` must be a whole number.").with_param("max_tokens");
     json::<ErrorBody>("error", &refusal.body());
-    let usage = Usage::new(12, 3);
+    let usage = UsageReport::new(Usage::new(12, 3), 5);
     json(
         "chat_completion",
         &ChatCompletion {

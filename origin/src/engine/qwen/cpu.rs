@@ -1,0 +1,473 @@
+//! What the CPU computes by our own loops: attention of all sequences of a step side by side, and SwiGLU.
+//!
+//! Safe Rust, compiled for each kind of vector unit and chosen when the program runs (`pulp`). Each number of a row is
+//! summed in one order, whatever is computed beside it: a row alone, in a chunk, or next to other sequences has the same
+//! bits on one machine.
+
+use candle_core::utils::barrier_pool;
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+/// Positions whose keys lie together, and that are looked at together: a tile of keys and one of values fit the nearest
+/// cache.
+pub(crate) const TILE: usize = 64;
+/// Rows of one sequence that one thread takes at a time.
+const BLOCK: usize = 8;
+
+/// The heads of a network, as attention sees them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heads {
+    /// Query heads.
+    pub(crate) query: usize,
+    /// Key-value heads; divides `query`.
+    pub(crate) key: usize,
+    /// Width of one head.
+    pub(crate) width: usize,
+}
+
+/// One layer's keys and values of one sequence, in the order in which attention reads them.
+///
+/// Keys lie in tiles of 64 positions, transposed: `[key heads, tiles, width, 64]`, so that a query meets 64 keys by
+/// multiplying vectors and never adds up the parts of one. Values lie as they are: `[key heads, positions, width]`.
+#[derive(Debug)]
+pub(crate) struct Store {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    capacity: usize,
+}
+
+impl Store {
+    /// Room for at least this many positions. The pages are the kernel's until they are written.
+    pub(crate) fn new(heads: Heads, positions: usize) -> Self {
+        let capacity = positions.next_multiple_of(TILE);
+        let size = heads.key * capacity * heads.width;
+        Self { keys: vec![0.0; size], values: vec![0.0; size], capacity }
+    }
+
+    /// Remembers rows from this position on. `keys` and `values` are `[rows, key heads, width]`; they fit.
+    pub(crate) fn write(&mut self, heads: Heads, position: usize, keys: &[f32], values: &[f32]) {
+        let Heads { key: count, width, .. } = heads;
+        let size = self.capacity * width;
+        for (row, (keys, values)) in keys.chunks(count * width).zip(values.chunks(count * width)).enumerate() {
+            let position = position + row;
+            let (tile, at) = (position / TILE, position % TILE);
+            for (head, (key, value)) in keys.chunks(width).zip(values.chunks(width)).enumerate() {
+                let columns = &mut self.keys[head * size + tile * TILE * width..][..TILE * width];
+                for (number, line) in key.iter().zip(columns.chunks_mut(TILE)) {
+                    line[at] = *number;
+                }
+                self.values[head * size + position * width..][..width].copy_from_slice(value);
+            }
+        }
+    }
+
+    /// Remembers another store's first positions. Whatever lies behind them in the last tile comes along, and is
+    /// overwritten before anybody looks at it.
+    pub(crate) fn copy_prefix(&mut self, heads: Heads, from: &Self, positions: usize) {
+        let positions = positions.next_multiple_of(TILE) * heads.width;
+        for head in 0..heads.key {
+            let (to, at) = (head * self.capacity * heads.width, head * from.capacity * heads.width);
+            self.keys[to..][..positions].copy_from_slice(&from.keys[at..][..positions]);
+            self.values[to..][..positions].copy_from_slice(&from.values[at..][..positions]);
+        }
+    }
+}
+
+/// One sequence's rows in a step, with what its slot remembers.
+#[derive(Clone, Debug)]
+pub(crate) struct Sequence<'a> {
+    /// Its rows in the step.
+    pub(crate) rows: Range<usize>,
+    /// The position of its first row.
+    pub(crate) position: usize,
+    /// Filled up to the position of its last row.
+    pub(crate) store: &'a Store,
+}
+
+/// Causal attention with grouped heads: `queries` and the answer are `[rows, query heads, width]`.
+///
+/// Each row sees the keys up to its own position, scaled by `1 / sqrt(width)`. Panics if a slice is shorter than its
+/// shape says.
+pub(crate) fn attention(queries: &[f32], sequences: &[Sequence<'_>], heads: Heads) -> Vec<f32> {
+    let group = heads.query / heads.key;
+    let mut output = vec![0.0; queries.len()];
+    // The queries that share a key head lie side by side: one part of the output each.
+    let parts: Vec<Mutex<&mut [f32]>> = output.chunks_mut(group * heads.width).map(Mutex::new).collect();
+    let units: Vec<Unit<'_>> = sequences.iter().flat_map(|sequence| units(sequence, heads)).collect();
+    let arch = pulp::Arch::new();
+    barrier_pool().execute_chunked(units.len(), |range| {
+        let mut scratch = Scratch::default();
+        for unit in &units[range] {
+            scratch.fit(unit.rows.len() * group, unit.seen(), heads.width);
+            arch.dispatch(Attend { unit, queries, heads, scratch: &mut scratch });
+            for (row, sums) in unit.rows.clone().zip(scratch.sums.chunks(group * heads.width)) {
+                // A poisoned part is of a thread that panicked; the step fails with it.
+                let mut part = parts[row * heads.key + unit.head].lock().unwrap_or_else(PoisonError::into_inner);
+                part.copy_from_slice(sums);
+            }
+        }
+    });
+    drop(parts);
+    output
+}
+
+/// Some rows of one sequence at one key head.
+struct Unit<'a> {
+    head: usize,
+    rows: Range<usize>,
+    position: usize,
+    keys: &'a [f32],
+    values: &'a [f32],
+}
+
+impl Unit<'_> {
+    /// Positions that the last row sees.
+    fn seen(&self) -> usize {
+        self.position + self.rows.len()
+    }
+}
+
+/// Scores, one line per query, and sums, `[queries, width]`.
+#[derive(Default)]
+struct Scratch {
+    scores: Vec<f32>,
+    sums: Vec<f32>,
+}
+
+impl Scratch {
+    fn fit(&mut self, queries: usize, seen: usize, width: usize) {
+        self.scores.clear();
+        self.scores.resize(queries * seen.next_multiple_of(TILE), 0.0);
+        self.sums.clear();
+        self.sums.resize(queries * width, 0.0);
+    }
+}
+
+fn units<'a>(sequence: &Sequence<'a>, heads: Heads) -> impl Iterator<Item = Unit<'a>> {
+    let Sequence { rows, position, store } = sequence.clone();
+    let size = store.capacity * heads.width;
+    (0..heads.key).flat_map(move |head| {
+        let rows = rows.clone();
+        rows.clone().step_by(BLOCK).map(move |start| Unit {
+            head,
+            rows: start..rows.end.min(start + BLOCK),
+            position: position + start - rows.start,
+            keys: &store.keys[head * size..][..size],
+            values: &store.values[head * size..][..size],
+        })
+    })
+}
+
+struct Attend<'a> {
+    unit: &'a Unit<'a>,
+    queries: &'a [f32],
+    heads: Heads,
+    scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Attend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { unit, queries, heads, scratch } = self;
+        let (group, width) = (heads.query / heads.key, heads.width);
+        let count = unit.rows.len() * group;
+        let seen = unit.seen();
+        let line = seen.next_multiple_of(TILE);
+        let query = |index: usize| {
+            let row = unit.rows.start + index / group;
+            &queries[(row * heads.query + unit.head * group + index % group) * width..][..width]
+        };
+        for tile in (0..seen).step_by(TILE) {
+            let keys = &unit.keys[tile * width..][..TILE * width];
+            for index in (0..count).step_by(2) {
+                let (first, second) = scratch.scores[index * line..].split_at_mut(line);
+                let first = &mut first[tile..tile + TILE];
+                if index + 1 < count {
+                    let second = &mut second[tile..tile + TILE];
+                    multiply(simd, [query(index), query(index + 1)], keys, TILE, [first, second]);
+                } else {
+                    multiply(simd, [query(index)], keys, TILE, [first]);
+                }
+            }
+        }
+        let scale = 1.0 / (width as f32).sqrt();
+        for index in 0..count {
+            let scores = &mut scratch.scores[index * line..][..line];
+            let visible = unit.position + index / group + 1;
+            softmax(&mut scores[..visible], scale);
+            // Later rows of the block look further; this one adds nothing there.
+            scores[visible..].fill(0.0);
+        }
+        for tile in (0..seen).step_by(TILE) {
+            let rows = TILE.min(seen - tile);
+            let values = &unit.values[tile * width..][..rows * width];
+            for index in (0..count).step_by(2) {
+                let (first, second) = scratch.sums[index * width..].split_at_mut(width);
+                let weights = &scratch.scores[index * line + tile..];
+                if index + 1 < count {
+                    let weights = [&weights[..rows], &weights[line..][..rows]];
+                    multiply(simd, weights, values, width, [first, &mut second[..width]]);
+                } else {
+                    multiply(simd, [&weights[..rows]], values, width, [first]);
+                }
+            }
+        }
+    }
+}
+
+/// Adds to each line of `output` the rows of `matrix`, `[rows, columns]`, each times that line's weight for it: from the
+/// first row to the last, whatever else is computed.
+#[inline(always)]
+fn multiply<S: Simd, const LINES: usize>(
+    simd: S,
+    weights: [&[f32]; LINES],
+    matrix: &[f32],
+    columns: usize,
+    mut output: [&mut [f32]; LINES],
+) {
+    let mut column = 0;
+    while column + 4 * S::F32_LANES <= columns {
+        strip::<S, LINES, 4>(simd, weights, matrix, columns, column, &mut output);
+        column += 4 * S::F32_LANES;
+    }
+    while column + S::F32_LANES <= columns {
+        strip::<S, LINES, 1>(simd, weights, matrix, columns, column, &mut output);
+        column += S::F32_LANES;
+    }
+    for column in column..columns {
+        for line in 0..LINES {
+            for (row, weight) in matrix.chunks_exact(columns).zip(weights[line]) {
+                output[line][column] += weight * row[column];
+            }
+        }
+    }
+}
+
+/// A strip of [`multiply`] that is some vectors wide and stays in registers.
+#[inline(always)]
+fn strip<S: Simd, const LINES: usize, const VECTORS: usize>(
+    simd: S,
+    weights: [&[f32]; LINES],
+    matrix: &[f32],
+    columns: usize,
+    column: usize,
+    output: &mut [&mut [f32]; LINES],
+) {
+    let end = column + VECTORS * S::F32_LANES;
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; LINES];
+    for line in 0..LINES {
+        sums[line].copy_from_slice(S::as_simd_f32s(&output[line][column..end]).0);
+    }
+    for (row, numbers) in matrix.chunks_exact(columns).enumerate() {
+        let vectors = S::as_simd_f32s(&numbers[column..end]).0;
+        for line in 0..LINES {
+            let weight = simd.splat_f32s(weights[line][row]);
+            for vector in 0..VECTORS {
+                sums[line][vector] = simd.mul_add_e_f32s(weight, vectors[vector], sums[line][vector]);
+            }
+        }
+    }
+    for line in 0..LINES {
+        S::as_mut_simd_f32s(&mut output[line][column..end]).0.copy_from_slice(&sums[line]);
+    }
+}
+
+/// Partial maxima and sums of a line of scores.
+const LANES: usize = 16;
+
+#[inline(always)]
+fn softmax(scores: &mut [f32], scale: f32) {
+    let mut most = [f32::NEG_INFINITY; LANES];
+    let mut chunks = scores.chunks_exact(LANES);
+    for chunk in chunks.by_ref() {
+        for lane in 0..LANES {
+            most[lane] = if chunk[lane] > most[lane] { chunk[lane] } else { most[lane] };
+        }
+    }
+    let mut highest = f32::NEG_INFINITY;
+    for score in most.iter().chain(chunks.remainder()) {
+        highest = if *score > highest { *score } else { highest };
+    }
+    for score in scores.iter_mut() {
+        *score = exp((*score - highest) * scale);
+    }
+    let mut sums = [0.0f32; LANES];
+    let mut chunks = scores.chunks_exact(LANES);
+    for chunk in chunks.by_ref() {
+        for lane in 0..LANES {
+            sums[lane] += chunk[lane];
+        }
+    }
+    let mut total = 0.0;
+    for part in sums.iter().chain(chunks.remainder()) {
+        total += part;
+    }
+    let inverse = 1.0 / total;
+    for score in scores.iter_mut() {
+        *score *= inverse;
+    }
+}
+
+/// `silu(gate) * up`, number by number. Panics if the lengths differ.
+pub(crate) fn swiglu(gate: &[f32], up: &[f32]) -> Vec<f32> {
+    assert_eq!(gate.len(), up.len(), "gate and up come from one layer");
+    const PART: usize = 4_096;
+    let mut output = vec![0.0; gate.len()];
+    let parts: Vec<Mutex<&mut [f32]>> = output.chunks_mut(PART).map(Mutex::new).collect();
+    let arch = pulp::Arch::new();
+    barrier_pool().execute_chunked(parts.len(), |range| {
+        for index in range {
+            let mut part = parts[index].lock().unwrap_or_else(PoisonError::into_inner);
+            let start = index * PART;
+            let (gate, up) = (&gate[start..start + part.len()], &up[start..start + part.len()]);
+            arch.dispatch(SwiGlu { gate, up, output: &mut part });
+        }
+    });
+    drop(parts);
+    output
+}
+
+struct SwiGlu<'a> {
+    gate: &'a [f32],
+    up: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl WithSimd for SwiGlu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for ((output, gate), up) in self.output.iter_mut().zip(self.gate).zip(self.up) {
+            *output = gate / (1.0 + exp(-gate)) * up;
+        }
+    }
+}
+
+/// `e^x` within two units in the last place; 0 below -87, infinity above 88, NaN for NaN.
+///
+/// The range is reduced by the two-part logarithm of Cody and Waite, the rest is the Taylor polynomial of degree 7.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    // ln 2 in two parts: the first has few enough bits that a multiple of it is exact.
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    // Adding and taking away 1.5 * 2^23 rounds to a whole number, whose bits are then the low ones of the sum.
+    const ROUND: f32 = 12_582_912.0;
+    let bounded = if x < -87.0 {
+        -87.0
+    } else if x > 88.0 {
+        88.0
+    } else {
+        x
+    };
+    let shifted = bounded * LOG2_E + ROUND;
+    let whole = shifted - ROUND;
+    let rest = (bounded - whole * LN2_HIGH) - whole * LN2_LOW;
+    let mut series = 1.0 / 5_040.0;
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        series = series * rest + coefficient;
+    }
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()));
+    let result = series * power;
+    let result = if x < -87.0 { 0.0 } else { result };
+    if x > 88.0 { f32::INFINITY } else { result }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HEADS: Heads = Heads { query: 4, key: 2, width: 20 };
+
+    fn random(seed: u64, count: usize) -> Vec<f32> {
+        let mut source = crate::engine::sampler::SplitMix64::new(seed);
+        (0..count).map(|_| (source.uniform() * 4.0 - 2.0) as f32).collect()
+    }
+
+    /// Attention as the formula says it, in F64, over `[positions, key heads, width]`.
+    fn plain(query: &[f32], keys: &[f32], values: &[f32], head: usize, seen: usize) -> Vec<f64> {
+        let line = |numbers: &[f32]| -> Vec<Vec<f64>> {
+            let lines = numbers.chunks(HEADS.key * HEADS.width).take(seen);
+            lines
+                .map(|line| line[head * HEADS.width..][..HEADS.width].iter().map(|n| f64::from(*n)).collect())
+                .collect()
+        };
+        let dot = |key: &Vec<f64>| -> f64 { query.iter().zip(key).map(|(a, b)| f64::from(*a) * b).sum() };
+        let scores: Vec<f64> = line(keys).iter().map(|key| dot(key) / (HEADS.width as f64).sqrt()).collect();
+        let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = scores.iter().map(|score| (score - most).exp()).sum();
+        let mut sums = vec![0.0; HEADS.width];
+        for (score, value) in scores.iter().zip(line(values)) {
+            for (sum, value) in sums.iter_mut().zip(value) {
+                *sum += (score - most).exp() / total * value;
+            }
+        }
+        sums
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Against the formula; and every row alone has the bits that it has in its chunk beside another sequence.
+        #[test]
+        fn attention_is_the_formula_and_rows_do_not_meet(
+            position in 0usize..150,
+            rows in 1usize..20,
+            other in 0usize..90,
+            seed in any::<u64>(),
+        ) {
+            let Heads { query, key, width } = HEADS;
+            let capacity = 170;
+            let (keys, values) = (random(seed, capacity * key * width), random(seed ^ 1, capacity * key * width));
+            let mut stores = [Store::new(HEADS, capacity), Store::new(HEADS, capacity)];
+            stores[0].write(HEADS, 0, &keys[..100 * key * width], &values[..100 * key * width]);
+            stores[0].write(HEADS, 100, &keys[100 * key * width..], &values[100 * key * width..]);
+            stores[1].write(HEADS, 0, &values, &keys);
+            let queries = random(seed ^ 4, (rows + 1) * query * width);
+            let first = Sequence { rows: 0..rows, position, store: &stores[0] };
+            let second = Sequence { rows: rows..rows + 1, position: other, store: &stores[1] };
+            let together = attention(&queries, &[first.clone(), second], HEADS);
+            let line = query * width;
+            for row in 0..rows {
+                let queries = &queries[row * line..(row + 1) * line];
+                let alone = Sequence { rows: 0..1, position: position + row, ..first.clone() };
+                prop_assert_eq!(&attention(queries, &[alone], HEADS), &together[row * line..(row + 1) * line]);
+                for head in 0..query {
+                    let seen = position + row + 1;
+                    let expected = plain(&queries[head * width..][..width], &keys, &values, head / (query / key), seen);
+                    let found = &together[row * line + head * width..][..width];
+                    for (found, expected) in found.iter().zip(expected) {
+                        prop_assert!((f64::from(*found) - expected).abs() < 2e-6, "{} {}", found, expected);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn exp_is_right_to_two_units_in_the_last_place(x in -87.0f32..88.0) {
+            let expected = f64::from(x).exp();
+            prop_assert!((f64::from(exp(x)) / expected - 1.0).abs() < 2.4e-7, "{} {}", exp(x), expected);
+        }
+    }
+
+    #[test]
+    fn exp_at_the_borders() {
+        assert_eq!((exp(0.0), exp(-1e9), exp(1e9), exp(f32::NEG_INFINITY)), (1.0, 0.0, f32::INFINITY, 0.0));
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn swiglu_is_the_formula() {
+        let (gate, up) = (random(1, 9_000), random(2, 9_000));
+        for ((found, gate), up) in swiglu(&gate, &up).iter().zip(&gate).zip(&up) {
+            let (gate, up) = (f64::from(*gate), f64::from(*up));
+            assert!((f64::from(*found) - gate / (1.0 + (-gate).exp()) * up).abs() < 1e-6);
+        }
+    }
+}
