@@ -1,11 +1,12 @@
 //! How fast the engine computes, alone: prefill, decode with 1, 4, 8 and 16 rows, and decode at 2,048 positions.
 //!
 //! `cargo xtask bench origin` runs it beside llama.cpp on the same GGUF. By hand:
-//! `cargo bench -p sluice-origin --bench engine -- --gguf FILE [--write SHAPE,q8_0|q4k] [--rounds N]`. One JSON line per figure.
+//! `cargo bench -p sluice-origin --bench engine -- --gguf FILE [--write SHAPE,q8_0|q4k|q4_0] [--rounds N]`. One JSON line per figure.
 
+use candle_core::quantized::GgmlDType;
 use serde_json::json;
 use sluice_origin::engine::model::{Logits, Model, Row};
-use sluice_origin::engine::qwen::weights::Precision;
+use sluice_origin::engine::qwen::shape::Shape;
 use sluice_origin::engine::qwen::{Qwen, export, named};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -14,10 +15,10 @@ const SLOTS: usize = 16;
 
 fn main() {
     let options = Options::read();
-    if let Some((shape, precision)) = &options.write {
+    if let Some((shape, dtype)) = &options.write {
         if !options.gguf.exists() {
             eprintln!("writing {} ...", options.gguf.display());
-            export(shape, *precision, 7, &options.gguf).expect("the disk has room for the model");
+            export(shape, *dtype, 7, &options.gguf).expect("the disk has room for the model");
         }
         return;
     }
@@ -42,7 +43,7 @@ fn main() {
 
 struct Options {
     gguf: PathBuf,
-    write: Option<(sluice_origin::engine::qwen::shape::Shape, Precision)>,
+    write: Option<(Shape, GgmlDType)>,
     rounds: usize,
 }
 
@@ -58,8 +59,14 @@ impl Options {
                 "--write" => {
                     let value = value();
                     let (name, precision) = value.split_once(',').expect("SHAPE,PRECISION");
-                    let precision = if precision == "q4k" { Precision::Q4K } else { Precision::Q8_0 };
-                    options.write = Some((named(name).expect("a known shape"), precision));
+                    let dtype = match precision {
+                        "q8_0" => GgmlDType::Q8_0,
+                        "q4k" => GgmlDType::Q4K,
+                        // What llama.cpp is quickest with at 4 bits.
+                        "q4_0" => GgmlDType::Q4_0,
+                        other => panic!("unknown type {other}"),
+                    };
+                    options.write = Some((named(name).expect("a known shape"), dtype));
                 }
                 // What cargo itself adds.
                 "--bench" => {}

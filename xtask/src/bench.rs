@@ -1,5 +1,6 @@
-//! `cargo xtask bench edge`: what a request costs, measured side by side in one run.
+//! `cargo xtask bench`: what a request costs at the edge, and how fast the origin computes, side by side in one run.
 
+mod origin;
 mod peers;
 
 use std::{ffi::OsString, thread, time::Duration};
@@ -36,11 +37,12 @@ Measures the full walk, the refusals and an empty Worker on workerd, in one run:
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
     match args.next()? {
         Some(Arg::Value(what)) if what == "edge" => {}
+        Some(Arg::Value(what)) if what == "origin" => return origin::run(workspace, args),
         Some(Arg::Long("help") | Arg::Short('h')) => {
-            print!("{USAGE}");
+            print!("{USAGE}\n{}", origin::USAGE);
             return Ok(());
         }
-        _ => bail!("say what to measure\n\n{USAGE}"),
+        _ => bail!("say what to measure\n\n{USAGE}\n{}", origin::USAGE),
     }
     let mut rest: Vec<OsString> = args.raw_args()?.collect();
     if rest.iter().any(|word| word == "--help" || word == "-h") {

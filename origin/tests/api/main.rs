@@ -7,6 +7,7 @@
 mod allowances;
 mod candle;
 mod failures;
+mod gguf;
 mod grants;
 mod harness;
 mod leaving;

@@ -104,6 +104,15 @@ pub(super) fn ensure(workspace: &Workspace, toolbox: &Toolbox, selected: &[Peer]
     Ok(arguments)
 }
 
+/// llama.cpp with its Python side, built for this machine: minutes, the first time.
+pub(super) fn llama(workspace: &Workspace) -> Result<()> {
+    progress::heading("peers");
+    let home = workspace.target().join("peers");
+    fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
+    let _one_at_a_time = workspace.lock("peers")?;
+    python(workspace, "llama.cpp", &home.join("llama"), "requirements-llama.txt")
+}
+
 impl Need {
     fn ensure(self, workspace: &Workspace, toolbox: &Toolbox, home: &Path) -> Result<()> {
         match self {

@@ -17,7 +17,7 @@ Builds and starts both gates on this machine, issues a key, says how to call the
   --origin-port N     the origin's port (default 8788, 0 = any that is free)
   --state DIR         secrets, the issued key, the edge's storage and logs (default .sluice)
   --plans FILE        plan table as JSON instead of the built-in one
-  --model NAME=PATH   serve this model instead of the embedded one; PATH is a directory in Hugging Face's layout
+  --model NAME=PATH   serve this model instead of the embedded one; PATH is a directory in Hugging Face's layout or a GGUF file
   --slots N           requests the origin runs at once
   --queue N           requests the origin lets wait
 ";

@@ -10,9 +10,9 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Writes the file. The whole model lies in memory until then. The tokenizer in it has tokens without merges: as many as
+/// Writes the file: matrices in this type, embedding and head in Q8_0. The whole model lies in memory until then. The tokenizer in it has tokens without merges: as many as
 /// the vocabulary, none of them text.
-pub fn export(shape: &Shape, precision: Precision, seed: u64, path: &Path) -> Result<()> {
+pub fn export(shape: &Shape, dtype: GgmlDType, seed: u64, path: &Path) -> Result<()> {
     let mut source = Source::Random(Random::new(seed));
     let mut tensors: Vec<(String, Arc<QTensor>)> = Vec::new();
     for (name, size) in names(shape) {
@@ -22,10 +22,15 @@ pub fn export(shape: &Shape, precision: Precision, seed: u64, path: &Path) -> Re
                 let dense = source.vector(name, len, DType::F32, &Device::Cpu).map_err(fault)?;
                 Arc::new(QTensor::quantize(&dense, GgmlDType::F32)?)
             }
-            Size::Matrix(size) => match source.matrix(name, size, precision, &Device::Cpu).map_err(fault)? {
-                Matrix::Dense(dense) => Arc::new(QTensor::quantize(&dense, GgmlDType::F32)?),
-                Matrix::Quantised(blocks) => blocks,
-            },
+            Size::Matrix(size) => {
+                let dense = source.matrix(name, size, Precision::F32, &Device::Cpu).map_err(fault)?;
+                // The embedding, which is the head too, is the most sensitive to rounding.
+                let dtype = if matches!(name, Name::Embedding | Name::Head) { GgmlDType::Q8_0 } else { dtype };
+                match dense {
+                    Matrix::Dense(dense) => Arc::new(QTensor::quantize(&dense, dtype)?),
+                    Matrix::Quantised(blocks) => blocks,
+                }
+            }
         };
         tensors.push((name.gguf(), tensor));
     }

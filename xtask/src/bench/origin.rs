@@ -1,0 +1,173 @@
+//! `cargo xtask bench origin`: the engine beside llama.cpp, on the same made-up weights, in one run.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+use lexopt::{Arg, Parser, ValueExt};
+
+use super::peers;
+use crate::{
+    process::{self, command},
+    progress::{self, Step},
+    workspace::Workspace,
+};
+
+pub(super) const USAGE: &str = "\
+Usage: cargo xtask bench origin [--shape NAME] [--rounds N] [--threads N]
+
+Measures the origin's engine and llama.cpp (built for this machine, into target/peers) on GGUF files of the same made-up
+weights: prompts of 128 and 1,024 tokens, answers of 1, 4, 8 and 16 sequences at once, and at 2,048 positions. Compare the
+ratios, not the figures. The files take some 1.5 GB under target/bench.
+
+  --shape    the model's shape (Qwen3-0.6B)
+  --rounds   rounds of which the median counts; they alternate (3)
+  --threads  threads that compute (the machine's)
+";
+
+/// Sets up what is missing, measures in turn, and prints one table per type of weights.
+pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
+    let mut options = Options {
+        shape: "Qwen3-0.6B".to_owned(),
+        rounds: 3,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("shape") => options.shape = args.value()?.string()?,
+            Arg::Long("rounds") => options.rounds = args.value()?.parse()?,
+            Arg::Long("threads") => options.threads = args.value()?.parse()?,
+            Arg::Long("help") | Arg::Short('h') => {
+                print!("{USAGE}");
+                return Ok(());
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if options.rounds == 0 || options.threads == 0 {
+        bail!("--rounds and --threads are at least 1");
+    }
+    let home = workspace.target().join("bench");
+    fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
+    peers::llama(workspace)?;
+    progress::heading("bench");
+    // Each with the format that is its quickest: llama.cpp repacks Q4_0 for this machine, candle Q4K.
+    for (name, ours, theirs) in [("8 bits", "q8_0", "q8_0"), ("4 bits", "q4k", "q4_0")] {
+        let file = |dtype: &str| home.join(format!("{}-{dtype}.gguf", options.shape));
+        for dtype in [ours, theirs] {
+            if !file(dtype).exists() {
+                let write = format!("{},{dtype}", options.shape);
+                engine(workspace, &options, &file(dtype), &format!("write {dtype}"), &["--write", &write])?;
+            }
+        }
+        let mut sluice: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        let mut llama: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for round in 1..=options.rounds {
+            let label = format!("{name}, round {round}");
+            let printed = engine(workspace, &options, &file(ours), &format!("{label}: Sluice"), &["--rounds", "1"])?;
+            collect(&printed, &mut sluice)?;
+            collect(&peer(workspace, &options, &file(theirs), &format!("{label}: llama.cpp"))?, &mut llama)?;
+        }
+        print!("{}", table(name, (ours, theirs), &mut sluice, &mut llama));
+    }
+    println!(
+        "medians of {} rounds; tokens per second, {} with made-up weights; {} threads",
+        options.rounds, options.shape, options.threads
+    );
+    Ok(())
+}
+
+struct Options {
+    shape: String,
+    rounds: usize,
+    threads: usize,
+}
+
+fn engine(workspace: &Workspace, options: &Options, file: &Path, label: &str, arguments: &[&str]) -> Result<String> {
+    let mut cargo = command("cargo");
+    cargo.args(["bench", "-q", "-p", "sluice-origin", "--bench", "engine", "--", "--gguf"]).arg(file).args(arguments);
+    let threads = options.threads.to_string();
+    cargo.env("CANDLE_NUM_THREADS", &threads).env("RAYON_NUM_THREADS", &threads).current_dir(workspace.root());
+    measured(workspace, label, cargo)
+}
+
+fn peer(workspace: &Workspace, options: &Options, file: &Path, label: &str) -> Result<String> {
+    let mut python = command(workspace.target().join("peers").join("llama").join("bin").join("python"));
+    python.arg(workspace.path("tests/bench/peers/llama.py")).arg(file).arg(options.threads.to_string());
+    measured(workspace, label, python)
+}
+
+fn measured(workspace: &Workspace, label: &str, program: std::process::Command) -> Result<String> {
+    let mut step = Step::begin(label);
+    match process::run(&mut step, program, &workspace.log("bench-origin")?) {
+        Ok(printed) => {
+            step.done("done");
+            Ok(printed)
+        }
+        Err(error) => {
+            step.failed();
+            Err(error)
+        }
+    }
+}
+
+/// Adds a run's figures: its lines that are JSON.
+fn collect(printed: &str, figures: &mut BTreeMap<String, Vec<f64>>) -> Result<()> {
+    let mut found = false;
+    for line in printed.lines().filter(|line| line.starts_with('{')) {
+        let figure: serde_json::Value = serde_json::from_str(line).context("a figure is not JSON")?;
+        if let (Some(name), Some(value)) = (figure["figure"].as_str(), figure["value"].as_f64()) {
+            figures.entry(name.to_owned()).or_default().push(value);
+            found = true;
+        }
+    }
+    if found { Ok(()) } else { bail!("no figure was printed") }
+}
+
+/// The figures of both, in the order in which they are measured.
+const ROWS: [&str; 7] =
+    ["prefill 128", "prefill 1024", "decode 1", "decode 4", "decode 8", "decode 16", "decode 1 at 2048"];
+
+fn table(
+    name: &str,
+    (ours, theirs): (&str, &str),
+    sluice: &mut BTreeMap<String, Vec<f64>>,
+    llama: &mut BTreeMap<String, Vec<f64>>,
+) -> String {
+    let (left, right) = (format!("Sluice {ours}"), format!("llama.cpp {theirs}"));
+    let mut text = format!("\n{name:<18}{left:>14}{right:>18}{:>9}\n", "ratio");
+    for row in ROWS {
+        let (left, right) = (median(sluice.get_mut(row)), median(llama.get_mut(row)));
+        text += &format!("{row:<18}{left:>14.1}{right:>18.1}{:>9.2}\n", left / right);
+    }
+    let memory = |figures: &mut BTreeMap<String, Vec<f64>>| median(figures.get_mut("memory")) / f64::from(1 << 20);
+    let (left, right) = (memory(sluice), memory(llama));
+    text + &format!("{:<18}{left:>14.0}{right:>18.0}{:>9.2}\n", "memory, MiB", left / right)
+}
+
+fn median(values: Option<&mut Vec<f64>>) -> f64 {
+    match values {
+        Some(values) if !values.is_empty() => {
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        }
+        _ => f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_read_and_lined_up() {
+        let (mut sluice, mut llama) = (BTreeMap::new(), BTreeMap::new());
+        for value in [3.0, 1.0, 2.0] {
+            let line = format!("noise\n{{\"figure\":\"decode 8\",\"unit\":\"tok/s\",\"value\":{value}}}\n");
+            collect(&line, &mut sluice).unwrap();
+        }
+        collect("{\"figure\":\"decode 8\",\"value\":1.0}", &mut llama).unwrap();
+        let table = table("8 bits", ("a", "b"), &mut sluice, &mut llama);
+        assert!(table.contains("decode 8                     2.0               1.0     2.00"), "{table}");
+        assert!(collect("nothing", &mut llama).is_err());
+    }
+}
