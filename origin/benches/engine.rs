@@ -1,14 +1,17 @@
-//! How fast the engine computes, alone: prefill, decode with 1, 4, 8 and 16 rows, and decode at 2,048 positions.
+//! How fast the engine computes, alone: prefill, decode with 1, 4, 8 and 16 rows, and decode at 2,048 positions. Then the
+//! whole origin over HTTP, with 8 and 16 clients.
 //!
 //! `cargo xtask bench origin` runs it beside llama.cpp on the same GGUF. By hand:
 //! `cargo bench -p sluice-origin --bench engine -- --gguf FILE [--write SHAPE,q8_0|q4k|q4_0] [--rounds N]`. One JSON line per figure.
 
 use candle_core::quantized::GgmlDType;
 use serde_json::json;
+use sluice_origin::config::Config;
 use sluice_origin::engine::model::{Logits, Model, Row};
 use sluice_origin::engine::qwen::shape::Shape;
 use sluice_origin::engine::qwen::{Qwen, export, named};
-use std::path::PathBuf;
+use sluice_origin::{Backend, Origin, Text};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 const SLOTS: usize = 16;
@@ -39,6 +42,77 @@ fn main() {
     let seconds = median(options.rounds, || decode(&mut model, 1, 2_048));
     report("decode 1 at 2048", "tok/s", 1.0 / seconds);
     report("memory", "bytes", resident());
+    drop(model);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime of two threads").block_on(async {
+        for clients in [8, 16] {
+            let served = served(&options.gguf, clients).await;
+            report(&format!("served {clients}"), "tok/s", served.rate);
+            report(&format!("served {clients}, first token, median"), "ms", served.first.0);
+            report(&format!("served {clients}, first token, p99"), "ms", served.first.1);
+        }
+    });
+}
+
+struct Served {
+    rate: f64,
+    /// The median and the 99th percentile of the time to the first token, in ms.
+    first: (f64, f64),
+}
+
+/// The whole origin over HTTP: this many clients, each with three streamed answers of 64 tokens, one after another.
+async fn served(gguf: &Path, clients: usize) -> Served {
+    const ANSWERS: usize = 3;
+    const TOKENS: usize = 64;
+    let model = Qwen::load(gguf, clients, None).expect("the file that --write made");
+    let text = Text::stand_in(model.vocab_size()).expect("the stand-in tokenizer is whole");
+    let backend = Backend { name: "m".into(), model: Box::new(model), text };
+    let origin = Origin::start(Config { slots: clients, ..Config::local() }, backend).await.expect("a free port");
+    let url = format!("{}/v1/chat/completions", origin.url());
+    let ask = move |number: usize| {
+        let client = reqwest::Client::new();
+        let url = url.clone();
+        async move {
+            let body = json!({
+                "model": "m", "stream": true, "max_tokens": TOKENS, "temperature": 0,
+                "messages": [{"role": "user", "content": format!("{number}")}],
+            });
+            let start = Instant::now();
+            let request = client.post(url).header("content-type", "application/json").body(body.to_string());
+            let mut response = request.send().await.expect("the origin answers");
+            let mut first = None;
+            let mut events = 0;
+            while let Some(chunk) = response.chunk().await.expect("the origin streams") {
+                events += chunk.windows(6).filter(|window| *window == b"data: ").count();
+                // The first event is the role.
+                if events > 1 && first.is_none() {
+                    first = Some(start.elapsed().as_secs_f64() * 1_000.0);
+                }
+            }
+            first.expect("an answer has tokens")
+        }
+    };
+    // The first pass packs the weights for the kernels.
+    ask(999).await;
+    let start = Instant::now();
+    let callers = (0..clients).map(|client| {
+        let ask = ask.clone();
+        tokio::spawn(async move {
+            let mut first = Vec::new();
+            for answer in 0..ANSWERS {
+                first.push(ask(client * ANSWERS + answer).await);
+            }
+            first
+        })
+    });
+    let mut first = Vec::new();
+    for caller in callers.collect::<Vec<_>>() {
+        first.extend(caller.await.expect("no caller fails"));
+    }
+    let rate = (clients * ANSWERS * TOKENS) as f64 / start.elapsed().as_secs_f64();
+    first.sort_by(f64::total_cmp);
+    let at = |share: f64| first[((first.len() as f64 * share).ceil() as usize).clamp(1, first.len()) - 1];
+    Served { rate, first: (at(0.5), at(0.99)) }
 }
 
 struct Options {

@@ -146,6 +146,51 @@ async fn requests_wait_for_memory_and_the_impossible_is_refused() {
     assert_eq!((status, body["error"]["code"].as_str()), (400, Some("context_length_exceeded")), "{body}");
 }
 
+/// A thousand clients with little patience, streaming and not, with more asked for than memory holds: whatever each was
+/// doing when it left, every slot comes back, and the answers are what they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_that_leave_take_nothing_with_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tiny");
+    tiny::ensure(&path).unwrap();
+    let model = Qwen::load(&path, 8, None).unwrap();
+    let backend = Backend { name: "m".into(), model: Box::new(model), text: Text::load(&path).unwrap() };
+    let config = Config { slots: 4, queue: 8, kv_tokens: Some(900), ..Config::local() };
+    let origin = std::sync::Arc::new(Origin::start(config, backend).await.unwrap());
+    let members = |number: usize, stream: bool| {
+        let content = format!("{}{number}", "of long memory ".repeat(number % 40));
+        json!({"messages": [{"role": "user", "content": content}], "seed": number, "max_tokens": 50, "stream": stream})
+    };
+    let before = text_of(&ask(&origin, &members(39, false)).await).to_owned();
+    let mut left = 0;
+    let mut callers = tokio::task::JoinSet::new();
+    for number in 0..1_000usize {
+        if callers.len() == 24 {
+            left += usize::from(callers.join_next().await.unwrap().unwrap());
+        }
+        let request = post(&origin, &members(number, number % 2 == 0));
+        // From before the first byte of the answer to somewhere in its middle.
+        let patience = std::time::Duration::from_micros((number as u64 * 7_919) % 40_000);
+        callers.spawn(async move {
+            let whole = async { request.send().await.unwrap().bytes().await.unwrap() };
+            tokio::time::timeout(patience, whole).await.is_err()
+        });
+    }
+    while let Some(caller) = callers.join_next().await {
+        left += usize::from(caller.unwrap());
+    }
+    assert!(left > 100, "only {left} left early: nothing was shown");
+    let capacity = || async {
+        let (_, capacity) = parts(client().get(format!("{}/capacity", origin.url())).send().await.unwrap()).await;
+        (capacity["free"].as_u64(), capacity["queued"].as_u64())
+    };
+    let give_up = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while capacity().await != (Some(4), Some(0)) {
+        assert!(std::time::Instant::now() < give_up, "a slot is missing: {:?}", capacity().await);
+    }
+    assert_eq!(text_of(&ask(&origin, &members(39, false)).await), before);
+}
+
 #[test]
 fn what_is_wrong_with_a_directory_is_said() {
     let directory = tempfile::tempdir().unwrap();

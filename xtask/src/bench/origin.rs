@@ -68,6 +68,7 @@ pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
             collect(&peer(workspace, &options, &file(theirs), &format!("{label}: llama.cpp"))?, &mut llama)?;
         }
         print!("{}", table(name, (ours, theirs), &mut sluice, &mut llama));
+        print!("{}", served(&mut sluice));
     }
     println!(
         "medians of {} rounds; tokens per second, {} with made-up weights; {} threads",
@@ -142,6 +143,19 @@ fn table(
     let memory = |figures: &mut BTreeMap<String, Vec<f64>>| median(figures.get_mut("memory")) / f64::from(1 << 20);
     let (left, right) = (memory(sluice), memory(llama));
     text + &format!("{:<18}{left:>14.0}{right:>18.0}{:>9.2}\n", "memory, MiB", left / right)
+}
+
+/// What the whole origin serves, which llama.cpp has no part in.
+fn served(sluice: &mut BTreeMap<String, Vec<f64>>) -> String {
+    let mut text = String::new();
+    for clients in [8, 16] {
+        let mut figure = |what: &str| median(sluice.get_mut(&format!("served {clients}{what}")));
+        let (rate, half, most) = (figure(""), figure(", first token, median"), figure(", first token, p99"));
+        text += &format!(
+            "over HTTP, {clients} clients: {rate:.1} tok/s, first token after {half:.0} ms (median), {most:.0} ms (p99)\n"
+        );
+    }
+    text
 }
 
 fn median(values: Option<&mut Vec<f64>>) -> f64 {
