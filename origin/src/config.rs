@@ -31,7 +31,7 @@ Environment besides the settings:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve a model until SIGTERM or SIGINT; a second signal ends at once. Prints one JSON line when ready
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Print a new key pair for grants as one JSON line; the private half is the edge's secret
     Keygen {
         /// The key's name

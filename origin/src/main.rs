@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Command::Serve(arguments) => serve(arguments),
+        Command::Serve(arguments) => serve(*arguments),
         Command::Keygen { kid } => {
             let (private, public) = generate_key();
             println!("{}", json!({"kid": kid, "private": private, "public": public}));

@@ -358,13 +358,7 @@ fn exp(x: f32) -> f32 {
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // Adding and taking away 1.5 * 2^23 rounds to a whole number, whose bits are then the low ones of the sum.
     const ROUND: f32 = 12_582_912.0;
-    let bounded = if x < -87.0 {
-        -87.0
-    } else if x > 88.0 {
-        88.0
-    } else {
-        x
-    };
+    let bounded = x.clamp(-87.0, 88.0);
     let shifted = bounded * LOG2_E + ROUND;
     let whole = shifted - ROUND;
     let rest = (bounded - whole * LN2_HIGH) - whole * LN2_LOW;
