@@ -72,7 +72,6 @@ def steps(rows, position):
 
 
 llama.llama_backend_init()
-llama.llama_log_set(llama.llama_log_callback(lambda *_: None), None)
 MODEL = llama.llama_model_load_from_file(PATH.encode(), llama.llama_model_default_params())
 assert MODEL, "llama.cpp could not load the file"
 prefill(16)
