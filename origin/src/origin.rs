@@ -59,6 +59,8 @@ pub(crate) struct Loaded {
     pub(crate) text: Text,
     pub(crate) engine: Engine,
     pub(crate) context: usize,
+    /// How many tokens the model has.
+    pub(crate) vocab: usize,
     /// Seconds since the epoch.
     pub(crate) since: u64,
 }
@@ -120,9 +122,10 @@ impl RunningOrigin {
         let options = EngineOptions { runs: config.slots, kv_tokens, stall: config.stall_timeout };
         // A request that all the memory cannot hold is refused before it waits.
         let context = backend.model.context_length().min(kv_tokens);
+        let vocab = backend.model.vocab_size();
         let engine = Engine::start(backend.model, backend.text.ends().to_vec(), options)?;
         let since = crate::now_millis() / 1000;
-        let loaded = Loaded { name: backend.name, text: backend.text, engine, context, since };
+        let loaded = Loaded { name: backend.name, text: backend.text, engine, context, vocab, since };
         self.shared.loaded.set(Arc::new(loaded)).map_err(|_| std::io::Error::other("a model is being served already"))
     }
 

@@ -212,11 +212,8 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
         account: account.to_owned(),
         prompt,
         max_tokens,
-        sampling: engine::sampler::Sampling {
-            temperature: request.temperature,
-            top_p: request.top_p,
-            seed: request.seed.unwrap_or_else(crate::random_u64),
-        },
+        seed: request.sampling.seed.unwrap_or_else(crate::random_u64),
+        sampling: request.sampling,
         deadline: caller.deadline,
         guard: permit.release_on_end(),
     });
@@ -263,6 +260,10 @@ async fn understand(
         if request.model != loaded.name {
             let message = "There is no such model; GET /v1/models lists them.";
             return Err(Refusal::new(Reason::ModelNotFound, message).with_param("model"));
+        }
+        if let Some(id) = request.sampling.logit_bias.keys().find(|id| **id as usize >= loaded.vocab) {
+            let message = format!("`logit_bias` names the token {id}; this model has {}.", loaded.vocab);
+            return Err(Refusal::new(Reason::InvalidRequest, message).with_param("logit_bias"));
         }
         let prompt = loaded.text.prompt(&request)?;
         Ok((request, prompt))

@@ -29,7 +29,8 @@ pub const MODEL: &str = "scripted";
 /// What a scripted model says to one request. Requests take them in the order in which they start.
 #[derive(Clone, Debug)]
 pub struct Say {
-    tokens: Vec<u32>,
+    /// The logits of each step; what is not named has -100.
+    steps: Vec<Vec<(u32, f32)>>,
     then: Then,
 }
 
@@ -62,7 +63,13 @@ impl Say {
 
     /// These tokens, and then the end of the answer.
     pub fn tokens(tokens: Vec<u32>) -> Self {
-        Self { tokens, then: Then::End }
+        Self::logits(tokens.into_iter().map(certain).collect())
+    }
+
+    /// Whatever the sampler makes of these logits, one list for each step, and then the end of the answer. Tokens that a
+    /// list does not name have a logit of -100.
+    pub fn logits(steps: Vec<Vec<(u32, f32)>>) -> Self {
+        Self { steps, then: Then::End }
     }
 
     /// The bytes of this text again and again, without end.
@@ -78,14 +85,19 @@ impl Say {
         Self { then: Then::Fault(fault), ..Self::text(text) }
     }
 
-    fn token(&self, number: usize) -> Result<u32, Fault> {
-        match (self.tokens.get(number), self.then) {
-            (Some(token), _) => Ok(*token),
-            (None, Then::End) => Ok(tiny::IM_END),
-            (None, Then::Again) => Ok(self.tokens[number % self.tokens.len()]),
+    fn step(&self, number: usize) -> Result<Vec<(u32, f32)>, Fault> {
+        match (self.steps.get(number), self.then) {
+            (Some(logits), _) => Ok(logits.clone()),
+            (None, Then::End) => Ok(certain(tiny::IM_END)),
+            (None, Then::Again) => Ok(self.steps[number % self.steps.len()].clone()),
             (None, Then::Fault(fault)) => Err(fault),
         }
     }
+}
+
+/// Logits by which this token comes, whatever the temperature.
+fn certain(token: u32) -> Vec<(u32, f32)> {
+    vec![(token, 100.0)]
 }
 
 /// The test's hold on a scripted model. Clones share it. Dropping the last one lets the model run freely.
@@ -275,10 +287,12 @@ impl Model for ScriptedModel {
         for (number, row) in rows.iter().enumerate() {
             match state.run(row) {
                 Ok(None) => {}
-                Ok(Some(token)) => {
+                Ok(Some(named)) => {
                     let values = logits.row_mut(number);
                     values.fill(-100.0);
-                    values[token as usize] = 100.0;
+                    for (token, logit) in named {
+                        values[token as usize] = logit;
+                    }
                 }
                 Err(Fault::NaN) => logits.row_mut(number).fill(f32::NAN),
                 Err(Fault::Row) => logits.fail(number, "a scripted failure of a row"),
@@ -299,7 +313,7 @@ impl Model for ScriptedModel {
 }
 
 impl State {
-    fn run(&mut self, row: &Row<'_>) -> Result<Option<u32>, Fault> {
+    fn run(&mut self, row: &Row<'_>) -> Result<Option<Vec<(u32, f32)>>, Fault> {
         if row.position == 0 {
             let say = self.says.pop_front().unwrap_or_else(|| Say::text("ok"));
             assert!(self.running[row.slot].is_none(), "a sequence started in a slot that was not released");
@@ -316,10 +330,10 @@ impl State {
         if !row.sample {
             return Ok(None);
         }
-        let token = running.say.token(running.said)?;
+        let logits = running.say.step(running.said)?;
         running.said += 1;
         self.generated += 1;
-        Ok(Some(token))
+        Ok(Some(logits))
     }
 }
 

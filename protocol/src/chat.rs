@@ -3,9 +3,14 @@
 //! What is not served is refused by name and never silently ignored. Members that we do not know are passed over, as
 //! OpenAI's own clients send new ones with every release.
 
+mod sampling;
+
 use crate::refusal::{Reason, Refusal};
+use sampling::Loose;
+pub use sampling::{MAX_BIASES, MAX_REPETITION_PENALTY, MIN_REPETITION_PENALTY, Sampling};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// What a chat request may ask for at most; the edge has it from its configuration, the origin from its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +36,8 @@ pub struct ChatRequest {
     pub stream: bool,
     /// Whether a stream ends with an event of its own for usage.
     pub include_usage: bool,
-    /// 0 to 2; 0 is greedy.
-    pub temperature: f64,
-    /// Above 0, at most 1.
-    pub top_p: f64,
-    /// The same seed and request give the same text.
-    pub seed: Option<u64>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
     /// At most four, none empty.
     pub stop: Vec<String>,
     /// The end user that the caller names, for limits that count by it.
@@ -77,9 +78,15 @@ struct Raw<'a> {
     max_completion_tokens: Option<serde_json::Number>,
     stream: Option<bool>,
     stream_options: Option<RawStreamOptions>,
-    temperature: Option<f64>,
-    top_p: Option<f64>,
-    seed: Option<i64>,
+    temperature: Option<Loose<f64>>,
+    top_p: Option<Loose<f64>>,
+    top_k: Option<Loose<i64>>,
+    min_p: Option<Loose<f64>>,
+    repetition_penalty: Option<Loose<f64>>,
+    presence_penalty: Option<Loose<f64>>,
+    frequency_penalty: Option<Loose<f64>>,
+    logit_bias: Option<Loose<BTreeMap<String, f64>>>,
+    seed: Option<Loose<i64>>,
     stop: Option<RawStop>,
     n: Option<u32>,
     chat_template_kwargs: Option<RawTemplateArguments>,
@@ -91,9 +98,6 @@ struct Raw<'a> {
     functions: Option<Vec<serde::de::IgnoredAny>>,
     logprobs: Option<bool>,
     top_logprobs: Option<u32>,
-    logit_bias: Option<serde_json::Map<String, serde_json::Value>>,
-    presence_penalty: Option<f64>,
-    frequency_penalty: Option<f64>,
     response_format: Option<RawResponseFormat>,
 }
 
@@ -190,14 +194,18 @@ impl Raw<'_> {
             (None, Some(number)) => Some(max_tokens("max_tokens", number, bounds)?),
             (None, None) => None,
         };
-        let temperature = self.temperature.unwrap_or(1.0);
-        if !(0.0..=2.0).contains(&temperature) {
-            return Err(invalid("temperature", "`temperature` must be from 0 to 2."));
-        }
-        let top_p = self.top_p.unwrap_or(1.0);
-        if !(top_p > 0.0 && top_p <= 1.0) {
-            return Err(invalid("top_p", "`top_p` must be above 0 and at most 1."));
-        }
+        let sampling = sampling::Raw {
+            temperature: self.temperature,
+            top_p: self.top_p,
+            top_k: self.top_k,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            presence_penalty: self.presence_penalty,
+            frequency_penalty: self.frequency_penalty,
+            logit_bias: self.logit_bias,
+            seed: self.seed,
+        };
+        let sampling = sampling.check()?;
         let stop = match self.stop {
             None => Vec::new(),
             Some(RawStop::One(one)) => vec![one],
@@ -213,10 +221,7 @@ impl Raw<'_> {
             max_tokens_given: given.is_some(),
             stream: self.stream.unwrap_or(false),
             include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
-            temperature,
-            top_p,
-            // OpenAI's seed is a signed integer; its bits serve as well.
-            seed: self.seed.map(i64::cast_unsigned),
+            sampling,
             stop,
             user: self.user.map(Cow::into_owned),
             enable_thinking: self.enable_thinking.or(self.chat_template_kwargs.and_then(|a| a.enable_thinking)),
@@ -225,16 +230,12 @@ impl Raw<'_> {
 
     /// Rather refused than ignored: a caller that asks for two answers and gets one has been lied to.
     fn refuse_unserved(&self) -> Result<(), Refusal> {
-        let asks = |value: Option<f64>| value.is_some_and(|value| value != 0.0);
         let unserved = [
             ("n", self.n.is_some_and(|n| n != 1)),
             ("tools", self.tools.as_ref().is_some_and(|tools| !tools.is_empty())),
             ("functions", self.functions.as_ref().is_some_and(|functions| !functions.is_empty())),
             ("logprobs", self.logprobs == Some(true)),
             ("top_logprobs", self.top_logprobs.is_some_and(|n| n > 0)),
-            ("logit_bias", self.logit_bias.as_ref().is_some_and(|bias| !bias.is_empty())),
-            ("presence_penalty", asks(self.presence_penalty)),
-            ("frequency_penalty", asks(self.frequency_penalty)),
             ("response_format", self.response_format.as_ref().is_some_and(|format| format.kind != "text")),
         ];
         match unserved.into_iter().find(|(_, asked)| *asked) {

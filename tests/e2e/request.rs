@@ -73,7 +73,8 @@ fn every_bad_body_has_its_refusal_and_burns_no_quota() {
         ("tools", with(r#""tools":[{"type":"function"}]"#), Reason::UnsupportedParameter, Some("tools")),
         ("functions", with(r#""functions":[{}]"#), Reason::UnsupportedParameter, Some("functions")),
         ("logprobs", with(r#""logprobs":true"#), Reason::UnsupportedParameter, Some("logprobs")),
-        ("a penalty", with(r#""presence_penalty":0.5"#), Reason::UnsupportedParameter, Some("presence_penalty")),
+        ("a penalty above 2", with(r#""presence_penalty":2.5"#), Reason::InvalidRequest, Some("presence_penalty")),
+        ("a bias for no token", with(r#""logit_bias":{"a":5}"#), Reason::InvalidRequest, Some("logit_bias")),
         (
             "JSON output",
             with(r#""response_format":{"type":"json_object"}"#),

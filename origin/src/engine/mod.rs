@@ -14,7 +14,7 @@ pub mod tiny;
 mod worker;
 
 use model::Model;
-use sampler::Sampling;
+use sluice_protocol::chat::Sampling;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc as std_mpsc;
@@ -47,6 +47,8 @@ pub(crate) struct Job {
     pub(crate) max_tokens: u32,
     /// How to choose.
     pub(crate) sampling: Sampling,
+    /// Decides every draw; that of `sampling` is not looked at.
+    pub(crate) seed: u64,
     /// When it has to be over.
     pub(crate) deadline: Option<Instant>,
     /// Dropped when the sequence is over, for whatever reason.

@@ -1,4 +1,8 @@
-//! From logits to a token: greedy, temperature, nucleus; seeded per request.
+//! From logits to a token: bias, penalties, temperature, the likeliest, a draw; seeded per request.
+
+use sluice_protocol::chat::Sampling;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, fast, and the same on every machine. Not for secrets.
 #[derive(Clone, Debug)]
@@ -24,23 +28,33 @@ impl SplitMix64 {
     }
 }
 
-/// How a request wants its tokens chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Sampling {
-    /// 0 is greedy.
-    pub(crate) temperature: f64,
-    /// Above 0, at most 1.
-    pub(crate) top_p: f64,
-    /// The same seed and logits give the same tokens, whatever else runs.
-    pub(crate) seed: u64,
-}
-
 /// One request's source of choices.
+///
+/// In this order, which is vLLM's (`vllm.v1.sample.sampler.Sampler`, steps 5 to 7) and, for what it has, that of Hugging
+/// Face's `transformers` (`_get_logits_processor`, penalties before temperature before top-k before top-p):
+///
+/// 1. `logit_bias` is added.
+/// 2. `repetition_penalty` (Keskar and others 2019, as Hugging Face has it): logits of tokens in the prompt or the answer
+///    are divided by it if positive, multiplied if not.
+/// 3. `frequency_penalty`, once for each time that a token is in the answer, and `presence_penalty`, once, are subtracted
+///    (OpenAI's formula).
+/// 4. Below a temperature of 0.00001 (vLLM's border) the likeliest token is taken, and nothing more is asked.
+/// 5. Logits are divided by the temperature and become probabilities.
+/// 6. `min_p`: what is less than this times as likely as the likeliest goes.
+/// 7. `top_k`: all but so many of the likeliest go.
+/// 8. `top_p`: of what is left, and of the probability that is left, the smallest set of the likeliest with that share stays.
+/// 9. One of those is drawn, by a generator that belongs to this request alone.
+///
+/// Tokens that are equally likely go by their id, the lowest first; vLLM keeps all that tie with the last of `top_k`.
 #[derive(Debug)]
 pub(crate) struct Sampler {
-    temperature: f64,
-    top_p: f64,
+    how: Sampling,
     random: SplitMix64,
+    /// The prompt's different tokens, ascending; none where repetition is not penalised.
+    prompt: Vec<u32>,
+    /// How often each token was chosen; empty where nothing is penalised.
+    chosen: BTreeMap<u32, u32>,
+    adjusted: Vec<f32>,
     weights: Vec<f32>,
     order: Vec<u32>,
 }
@@ -50,33 +64,95 @@ pub(crate) struct Sampler {
 #[error("the logits are not finite numbers")]
 pub(crate) struct NotFinite;
 
+/// The lightest token of a set of the heaviest: its weight and its id. Whoever is heavier, or as heavy and not of a
+/// higher id, is in the set.
+type Lightest = (f32, u32);
+
 impl Sampler {
-    pub(crate) fn new(sampling: Sampling) -> Self {
+    /// For one answer to this prompt. `seed` decides all draws; that of `how` is not looked at, as a request that names
+    /// none has one of chance.
+    pub(crate) fn new(how: Sampling, seed: u64, prompt: &[u32]) -> Self {
+        let mut seen = if how.repetition_penalty == 1.0 { Vec::new() } else { prompt.to_vec() };
+        seen.sort_unstable();
+        seen.dedup();
         Self {
-            temperature: sampling.temperature,
-            top_p: sampling.top_p,
-            random: SplitMix64::new(sampling.seed),
+            how,
+            random: SplitMix64::new(seed),
+            prompt: seen,
+            chosen: BTreeMap::new(),
+            adjusted: Vec::new(),
             weights: Vec::new(),
             order: Vec::new(),
         }
     }
 
-    /// Chooses a token. Minus infinity stands for "never"; ties go to the lowest id when greedy.
+    /// Chooses the answer's next token and remembers it for the penalties. Minus infinity stands for "never".
+    ///
+    /// Refuses logits of which one is NaN or plus infinity, or all are minus infinity, also if they become so by what is
+    /// added and multiplied; then nothing is remembered.
     pub(crate) fn sample(&mut self, logits: &[f32]) -> Result<u32, NotFinite> {
+        let token = if self.penalises() || !self.how.logit_bias.is_empty() {
+            let mut adjusted = std::mem::take(&mut self.adjusted);
+            self.adjust(logits, &mut adjusted);
+            let token = self.choose(&adjusted);
+            self.adjusted = adjusted;
+            token?
+        } else {
+            self.choose(logits)?
+        };
+        if self.penalises() {
+            *self.chosen.entry(token).or_default() += 1;
+        }
+        Ok(token)
+    }
+
+    fn penalises(&self) -> bool {
+        let how = &self.how;
+        how.repetition_penalty != 1.0 || how.presence_penalty != 0.0 || how.frequency_penalty != 0.0
+    }
+
+    /// Steps 1 to 3. Tokens that the model does not have are passed over.
+    fn adjust(&self, logits: &[f32], adjusted: &mut Vec<f32>) {
+        adjusted.clear();
+        adjusted.extend_from_slice(logits);
+        for (id, bias) in &self.how.logit_bias {
+            if let Some(logit) = adjusted.get_mut(*id as usize) {
+                *logit += bias;
+            }
+        }
+        let repetition = self.how.repetition_penalty as f32;
+        if repetition != 1.0 {
+            let answer = self.chosen.keys().filter(|id| self.prompt.binary_search(id).is_err());
+            for id in self.prompt.iter().chain(answer) {
+                if let Some(logit) = adjusted.get_mut(*id as usize) {
+                    *logit = if *logit > 0.0 { *logit / repetition } else { *logit * repetition };
+                }
+            }
+        }
+        let (presence, frequency) = (self.how.presence_penalty as f32, self.how.frequency_penalty as f32);
+        for (id, times) in &self.chosen {
+            if let Some(logit) = adjusted.get_mut(*id as usize) {
+                *logit -= frequency * *times as f32;
+                *logit -= presence;
+            }
+        }
+    }
+
+    /// Steps 4 to 9.
+    fn choose(&mut self, logits: &[f32]) -> Result<u32, NotFinite> {
         let (best, max) = best(logits)?;
-        if self.temperature == 0.0 {
+        if self.how.temperature < GREEDY {
             return Ok(best);
         }
-        let scale = 1.0 / self.temperature;
+        let scale = 1.0 / self.how.temperature;
         self.weights.clear();
         self.weights.extend(logits.iter().map(|logit| (f64::from(*logit - max) * scale).exp() as f32));
-        let total: f64 = self.weights.iter().copied().map(f64::from).sum();
-        let (cutoff, mass) = if self.top_p < 1.0 { self.nucleus(self.top_p * total) } else { ((0.0, u32::MAX), total) };
-        // Summed in the order of ids, so that the choice does not depend on how the nucleus was found.
+        let (lightest, mass) = self.survivors();
+        // Summed in the order of ids, so that the choice does not depend on how the set was found.
         let mut left = self.random.uniform() * mass;
         let mut last = best;
         for (id, weight) in (0u32..).zip(&self.weights) {
-            if *weight > 0.0 && (*weight > cutoff.0 || (*weight == cutoff.0 && id <= cutoff.1)) {
+            if *weight > 0.0 && (*weight > lightest.0 || (*weight == lightest.0 && id <= lightest.1)) {
                 last = id;
                 left -= f64::from(*weight);
                 if left < 0.0 {
@@ -87,21 +163,42 @@ impl Sampler {
         Ok(last)
     }
 
-    /// The smallest set of the heaviest tokens that weighs at least `need`: its lightest member (ties go to low ids) and
-    /// its weight. Found by halving, in linear time on average; the vocabulary is never sorted.
-    fn nucleus(&mut self, need: f64) -> ((f32, u32), f64) {
+    /// Steps 6 to 8: each leaves a set of the heaviest, so the lightest member says all; and what the set weighs. Never
+    /// sorts: in linear time on average.
+    fn survivors(&mut self) -> (Lightest, f64) {
+        // The likeliest token weighs exp(0), which is 1.
+        let least = self.how.min_p as f32;
+        let heavy = |weight: &f32| *weight > 0.0 && *weight >= least;
+        let top_k = self.how.top_k.map_or(usize::MAX, |most| most as usize);
+        if top_k == usize::MAX && self.how.top_p == 1.0 {
+            let mass = self.weights.iter().filter(|weight| heavy(weight)).copied().map(f64::from).sum();
+            return ((least, u32::MAX), mass);
+        }
         let weights = &self.weights;
         self.order.clear();
-        self.order.extend((0u32..).zip(weights).filter(|(_, weight)| **weight > 0.0).map(|(id, _)| id));
-        let heavier = |a: &u32, b: &u32| {
-            let (left, right) = (weights[*a as usize], weights[*b as usize]);
-            right.total_cmp(&left).then(a.cmp(b))
-        };
+        self.order.extend((0u32..).zip(weights).filter(|(_, weight)| heavy(weight)).map(|(id, _)| id));
+        if top_k < self.order.len() {
+            self.order.select_nth_unstable_by(top_k - 1, |a, b| heavier(weights, *a, *b));
+            self.order.truncate(top_k);
+        }
+        let mass: f64 = self.order.iter().map(|id| f64::from(weights[*id as usize])).sum();
+        if self.how.top_p < 1.0 {
+            return self.nucleus(self.how.top_p * mass);
+        }
+        let lightest = self.order.iter().copied().max_by(|a, b| heavier(weights, *a, *b));
+        let lightest = lightest.expect("the likeliest token weighs 1 and `top_k` is at least 1");
+        ((weights[lightest as usize], lightest), mass)
+    }
+
+    /// The smallest set of the heaviest tokens of `order` that weighs at least `need`: its lightest member and its weight.
+    /// Found by halving, in linear time on average; the vocabulary is never sorted.
+    fn nucleus(&mut self, need: f64) -> (Lightest, f64) {
+        let weights = &self.weights;
         let mut rest = self.order.as_mut_slice();
         let mut mass = 0.0;
         while rest.len() > 1 {
             let middle = rest.len() / 2;
-            rest.select_nth_unstable_by(middle, heavier);
+            rest.select_nth_unstable_by(middle, |a, b| heavier(weights, *a, *b));
             let upper: f64 = rest[..middle].iter().map(|id| f64::from(weights[*id as usize])).sum();
             if mass + upper >= need {
                 rest = &mut rest[..middle];
@@ -117,6 +214,14 @@ impl Sampler {
     }
 }
 
+/// The heavier of two tokens comes first; of equal ones that with the lower id.
+fn heavier(weights: &[f32], a: u32, b: u32) -> Ordering {
+    weights[b as usize].total_cmp(&weights[a as usize]).then(a.cmp(&b))
+}
+
+/// Below this temperature the likeliest token is taken, as vLLM does: its logits divided by less are no numbers.
+const GREEDY: f64 = 1e-5;
+
 fn best(logits: &[f32]) -> Result<(u32, f32), NotFinite> {
     let mut best = (0, f32::NEG_INFINITY);
     for (id, logit) in (0u32..).zip(logits) {
@@ -131,87 +236,4 @@ fn best(logits: &[f32]) -> Result<(u32, f32), NotFinite> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn sampler(temperature: f64, top_p: f64, seed: u64) -> Sampler {
-        Sampler::new(Sampling { temperature, top_p, seed })
-    }
-
-    #[test]
-    fn greedy_takes_the_first_best() {
-        assert_eq!(sampler(0.0, 1.0, 0).sample(&[1.0, 3.0, 3.0, f32::NEG_INFINITY]), Ok(1));
-    }
-
-    #[test]
-    fn what_is_not_a_number_is_refused() {
-        for logits in [[0.0, f32::NAN], [0.0, f32::INFINITY], [f32::NEG_INFINITY; 2]] {
-            for temperature in [0.0, 1.0] {
-                assert_eq!(sampler(temperature, 0.5, 1).sample(&logits), Err(NotFinite), "{logits:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn frequencies_follow_the_logits() {
-        let mut sampler = sampler(1.0, 1.0, 7);
-        let logits = [0.5f32.ln(), 0.3f32.ln(), 0.2f32.ln()];
-        let mut counts = [0u32; 3];
-        for _ in 0..20_000 {
-            counts[sampler.sample(&logits).unwrap() as usize] += 1;
-        }
-        for (count, expected) in counts.iter().zip([10_000, 6_000, 4_000]) {
-            // Five standard deviations of a binomial with n = 20,000.
-            assert!(count.abs_diff(expected) < 360, "{counts:?}");
-        }
-    }
-
-    #[test]
-    fn splitmix_is_the_published_one() {
-        let mut random = SplitMix64::new(1_234_567);
-        assert_eq!(random.next(), 6_457_827_717_110_365_317);
-        assert_eq!(random.next(), 3_203_168_211_198_807_973);
-    }
-
-    proptest! {
-        /// Against sorting everything: the same set, and only its members are ever chosen.
-        #[test]
-        fn the_nucleus_is_the_smallest_set(
-            logits in proptest::collection::vec(-6.0f32..6.0, 1..200),
-            top_p in 0.01f64..0.999,
-            seed in any::<u64>(),
-        ) {
-            let mut sampler = sampler(1.0, top_p, seed);
-            let chosen = sampler.sample(&logits).unwrap();
-            let weights = sampler.weights.clone();
-            let total: f64 = weights.iter().copied().map(f64::from).sum();
-            let mut ids: Vec<usize> = (0..logits.len()).collect();
-            ids.sort_by(|a, b| weights[*b].total_cmp(&weights[*a]).then(a.cmp(b)));
-            let mut mass = 0.0;
-            let mut members = Vec::new();
-            for id in ids {
-                members.push(id);
-                mass += f64::from(weights[id]);
-                if mass >= top_p * total {
-                    break;
-                }
-            }
-            let (cutoff, found) = sampler.nucleus(top_p * total);
-            // Sums in another order may differ in the last bits, which can move the border by one token.
-            let count = weights.iter().enumerate().filter(|(id, w)| **w > cutoff.0 || (**w == cutoff.0 && *id as u32 <= cutoff.1)).count();
-            prop_assert!(count.abs_diff(members.len()) <= 1);
-            prop_assert!(found >= top_p * total - 1e-6);
-            prop_assert!(count != members.len() || members.contains(&(chosen as usize)));
-        }
-
-        #[test]
-        fn a_seed_decides(logits in proptest::collection::vec(-3.0f32..3.0, 1..50), seed in any::<u64>()) {
-            let draw = || {
-                let mut sampler = sampler(0.8, 0.9, seed);
-                (0..8).map(|_| sampler.sample(&logits).unwrap()).collect::<Vec<_>>()
-            };
-            prop_assert_eq!(draw(), draw());
-        }
-    }
-}
+mod tests;

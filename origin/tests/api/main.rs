@@ -16,4 +16,5 @@ mod parity;
 mod program;
 mod queueing;
 mod refusals;
+mod sampling;
 mod serving;

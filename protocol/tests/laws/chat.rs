@@ -1,7 +1,7 @@
 //! The door: what is a chat request and what is not, as a table.
 
 use proptest::prelude::*;
-use sluice_protocol::chat::{ChatBounds, ChatRequest, Role, usage_of};
+use sluice_protocol::chat::{ChatBounds, ChatRequest, MAX_BIASES, Role, Sampling, usage_of};
 use sluice_protocol::refusal::Reason::{self, InvalidJson, InvalidRequest, UnsupportedParameter};
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };
@@ -62,9 +62,6 @@ fn what_is_not_served_is_refused_and_never_ignored() {
         (r#""tools":[{"type":"function"}]"#, "tools"),
         (r#""logprobs":true"#, "logprobs"),
         (r#""top_logprobs":3"#, "top_logprobs"),
-        (r#""logit_bias":{"1":5}"#, "logit_bias"),
-        (r#""presence_penalty":0.5"#, "presence_penalty"),
-        (r#""frequency_penalty":-0.5"#, "frequency_penalty"),
         (r#""response_format":{"type":"json_object"}"#, "response_format"),
     ] {
         check(with(member).as_bytes(), Err((UnsupportedParameter, Some(param))));
@@ -91,10 +88,81 @@ fn a_request_is_read_whole() {
     assert_eq!(request.messages[1].content, "ab");
     assert_eq!((request.max_tokens, request.max_tokens_given), (7, true));
     assert!(request.stream && request.include_usage);
-    assert_eq!((request.temperature, request.seed), (0.0, Some(u64::MAX)));
+    assert_eq!((request.sampling.temperature, request.sampling.seed), (0.0, Some(u64::MAX)));
     assert_eq!((request.stop.as_slice(), request.enable_thinking), (["x".to_owned()].as_slice(), Some(false)));
     let plain = ChatRequest::parse(with(r#""stream":false"#).as_bytes(), BOUNDS).unwrap();
-    assert_eq!((plain.max_tokens, plain.max_tokens_given, plain.temperature), (16, false, 1.0));
+    assert_eq!((plain.max_tokens, plain.max_tokens_given, plain.sampling), (16, false, Sampling::default()));
+}
+
+/// What the members of sampling may be, and what is refused by name: too small, too large, of another type, too many.
+#[test]
+fn sampling_is_held_to_its_bounds() {
+    let many = |count: usize| {
+        let entries: Vec<String> = (0..count).map(|id| format!(r#""{id}":1"#)).collect();
+        format!("{{{}}}", entries.join(","))
+    };
+    let table: [(&str, &[&str], &[&str]); 9] = [
+        ("temperature", &["0", "2", "5e-324", "null"], &["-0.1", "2.1", "true", r#""1""#, "[1]"]),
+        ("top_p", &["1", "5e-324"], &["0", "-1", "1.1", r#""x""#]),
+        ("top_k", &["-1", "0", "1", "4294967295"], &["-2", "4294967296", "1.5", "1e300", r#""5""#, "{}"]),
+        ("min_p", &["0", "1"], &["-0.1", "1.1", "[]"]),
+        ("repetition_penalty", &["0.1", "1", "10"], &["0", "-1", "0.09", "10.1", "5e-324", r#""1""#]),
+        ("presence_penalty", &["-2", "2"], &["-2.1", "2.1", "false"]),
+        ("frequency_penalty", &["-2", "2"], &["-2.1", "2.1", "{}"]),
+        (
+            "logit_bias",
+            &["{}", "null", r#"{"0":-100,"4294967295":100}"#, &many(MAX_BIASES)],
+            &[
+                r#"{"1":100.1}"#,
+                r#"{"1":-101}"#,
+                r#"{"1":"5"}"#,
+                r#"{"1":null}"#,
+                r#"{"-1":1}"#,
+                r#"{"01":1}"#,
+                r#"{"+1":1}"#,
+                r#"{"a":1}"#,
+                r#"{"4294967296":1}"#,
+                "[1]",
+                "5",
+                &many(MAX_BIASES + 1),
+            ],
+        ),
+        ("seed", &["-9223372036854775808", "9223372036854775807"], &["1.5", "9223372036854775808", r#""1""#]),
+    ];
+    for (param, good, bad) in table {
+        for value in good {
+            check(with(&format!(r#""{param}":{value}"#)).as_bytes(), Ok(()));
+        }
+        for value in bad {
+            check(with(&format!(r#""{param}":{value}"#)).as_bytes(), Err((InvalidRequest, Some(param))));
+        }
+        // No JSON says so, and a number without end is none.
+        for value in ["NaN", "Infinity", "1e999"] {
+            check(with(&format!(r#""{param}":{value}"#)).as_bytes(), Err((InvalidJson, None)));
+        }
+    }
+}
+
+#[test]
+fn sampling_is_read_as_it_is_written() {
+    let members = r#""temperature":0.5,"top_p":0.9,"top_k":40,"min_p":0.05,"repetition_penalty":1.1,"presence_penalty":-0.5,
+        "frequency_penalty":1.5,"logit_bias":{"50256":-100,"7":2.5},"seed":7"#;
+    let expected = Sampling {
+        temperature: 0.5,
+        top_p: 0.9,
+        top_k: Some(40),
+        min_p: 0.05,
+        repetition_penalty: 1.1,
+        presence_penalty: -0.5,
+        frequency_penalty: 1.5,
+        logit_bias: [(7, 2.5), (50_256, -100.0)].into(),
+        seed: Some(7),
+    };
+    assert_eq!(ChatRequest::parse(with(members).as_bytes(), BOUNDS).unwrap().sampling, expected);
+    for all in ["0", "-1"] {
+        let request = ChatRequest::parse(with(&format!(r#""top_k":{all}"#)).as_bytes(), BOUNDS).unwrap();
+        assert_eq!(request.sampling.top_k, None);
+    }
 }
 
 proptest! {
