@@ -1,10 +1,12 @@
 //! generate, as a request sees it: tokens become text, and one of several things ends the answer.
 
-use crate::engine::{Cause, Event, Generation};
+use crate::engine::logprobs::Logprobs;
+use crate::engine::{Cause, Event, Generation, Sampled};
 use crate::metrics::Metrics;
+use crate::origin::Loaded;
 use crate::queue::{Permit, draining};
 use crate::text::AnswerText;
-use sluice_protocol::chat::{FinishReason, Usage, UsageReport};
+use sluice_protocol::chat::{FinishReason, LEAST_LOGPROB, Likelihood, TokenLogprob, Usage, UsageReport};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +16,10 @@ use tracing::Span;
 pub(crate) struct Answering {
     live: Option<(Generation, Permit)>,
     text: AnswerText,
+    /// Spells tokens.
+    loaded: Arc<Loaded>,
+    /// Of tokens whose text has not come yet.
+    logprobs: Vec<TokenLogprob>,
     deadline: Option<Instant>,
     prompt_tokens: u64,
     received: u64,
@@ -28,8 +34,8 @@ pub(crate) type Ending = Result<(FinishReason, UsageReport), Refusal>;
 
 /// One part of an answer.
 pub(crate) enum Part {
-    /// Text, never empty.
-    Text(String),
+    /// Text, and how likely the tokens were that came since the last part; never both empty.
+    Text(String, Vec<TokenLogprob>),
     /// The last part.
     End(Ending),
 }
@@ -38,20 +44,37 @@ impl Answering {
     /// `arrived` and `deadline` are the request's; `span` gets the answer's last log line.
     pub(crate) fn new(
         (generation, permit): (Generation, Permit),
-        text: AnswerText,
+        (text, loaded): (AnswerText, Arc<Loaded>),
         prompt_tokens: u64,
         (arrived, deadline): (Instant, Option<Instant>),
         metrics: Arc<Metrics>,
         span: Span,
     ) -> Self {
         let live = Some((generation, permit));
-        Self { live, text, deadline, prompt_tokens, received: 0, ending: None, arrived, metrics, span }
+        let logprobs = Vec::new();
+        Self {
+            live,
+            text,
+            loaded,
+            logprobs,
+            deadline,
+            prompt_tokens,
+            received: 0,
+            ending: None,
+            arrived,
+            metrics,
+            span,
+        }
     }
 
     /// The next part. Not to be called after [`Part::End`].
     pub(crate) async fn next(&mut self) -> Part {
         loop {
             let Some((generation, _)) = &mut self.live else {
+                if !self.logprobs.is_empty() {
+                    // Of a stop string, mostly: it is not shown, but it was generated.
+                    return Part::Text(String::new(), std::mem::take(&mut self.logprobs));
+                }
                 let lost = || Err(Refusal::new(Reason::Internal, "The answer was over already."));
                 return Part::End(self.ending.take().unwrap_or_else(lost));
             };
@@ -68,8 +91,10 @@ impl Answering {
                 },
             };
             let text = match event {
-                Event::Token(token) => {
+                Event::Token(Sampled { token, logprobs }) => {
                     self.received += 1;
+                    let spelt = logprobs.map(|logprobs| spell(&self.loaded, token, &logprobs));
+                    self.logprobs.extend(spelt);
                     if self.received == 1 {
                         self.metrics.first_token_after(self.arrived.elapsed());
                     }
@@ -87,7 +112,7 @@ impl Answering {
                 }
             };
             if !text.is_empty() {
-                return Part::Text(text);
+                return Part::Text(text, std::mem::take(&mut self.logprobs));
             }
         }
     }
@@ -118,6 +143,21 @@ impl Answering {
         let ms = u64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
         let prompt_tokens = self.prompt_tokens;
         tracing::info!(parent: &self.span, ?cause, prompt_tokens, completion_tokens = tokens, ms, "answered");
+    }
+}
+
+/// A token and the likeliest at its place, as text.
+fn spell(loaded: &Loaded, token: u32, logprobs: &Logprobs) -> TokenLogprob {
+    let likelihood = |(id, logprob): (u32, f64)| {
+        let mut answer = loaded.text.answer(Vec::new());
+        let token = answer.push(id).0 + &answer.finish().0;
+        // A part of a character has bytes that its text does not tell.
+        let bytes = (!token.contains(char::REPLACEMENT_CHARACTER)).then(|| token.clone().into_bytes());
+        Likelihood { token, logprob: logprob.max(LEAST_LOGPROB), bytes }
+    };
+    TokenLogprob {
+        chosen: likelihood((token, logprobs.logprob)),
+        top_logprobs: logprobs.top.iter().copied().map(likelihood).collect(),
     }
 }
 

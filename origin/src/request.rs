@@ -19,7 +19,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use sluice_protocol::chat::{ChatCompletion, ChatRequest, Choice, Message, ModelEntry, ModelList, Role};
+use sluice_protocol::chat::{
+    ChatCompletion, ChatRequest, Choice, ChoiceLogprobs, Message, ModelEntry, ModelList, Role,
+};
 use sluice_protocol::grant::GrantClaims;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
@@ -214,13 +216,14 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
         max_tokens,
         seed: request.sampling.seed.unwrap_or_else(crate::random_u64),
         sampling: request.sampling,
+        logprobs: request.logprobs,
         deadline: caller.deadline,
         guard: permit.release_on_end(),
     });
     let span = if request.stream { info_span!("stream") } else { info_span!("generate") };
     let answering = Answering::new(
         (generation, permit),
-        loaded.text.answer(request.stop),
+        (loaded.text.answer(request.stop), Arc::clone(loaded)),
         prompt_tokens,
         (caller.arrived, caller.deadline),
         Arc::clone(&shared.metrics),
@@ -235,7 +238,7 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
         let refused = in_stream(shared, span);
         return Ok(events(stream::body(head, answering, request.include_usage, refused)));
     }
-    whole(head, answering).instrument(span).await.map(|completion| json(&completion))
+    whole(head, answering, request.logprobs.is_some()).instrument(span).await.map(|completion| json(&completion))
 }
 
 /// Counts and logs a refusal that came when the status had been sent.
@@ -274,21 +277,27 @@ async fn understand(
 }
 
 /// A whole answer. The slot is free as soon as the last token is there.
-async fn whole(head: stream::Head, mut answering: Answering) -> Result<ChatCompletion, Refusal> {
-    let mut content = String::new();
+///
+/// `tells`: whether it says how likely its tokens were.
+async fn whole(head: stream::Head, mut answering: Answering, tells: bool) -> Result<ChatCompletion, Refusal> {
+    let (mut content, mut logprobs) = (String::new(), Vec::new());
     let (reason, usage) = loop {
         match answering.next().await {
-            Part::Text(text) => content.push_str(&text),
+            Part::Text(text, part) => {
+                content.push_str(&text);
+                logprobs.extend(part);
+            }
             Part::End(ending) => break ending?,
         }
     };
     let message = Message { role: Role::Assistant, content };
+    let logprobs = tells.then_some(ChoiceLogprobs { content: logprobs });
     Ok(ChatCompletion {
         id: head.id,
         object: "chat.completion".into(),
         created: head.created,
         model: head.model,
-        choices: vec![Choice { index: 0, message, finish_reason: Some(reason) }],
+        choices: vec![Choice { index: 0, message, logprobs, finish_reason: Some(reason) }],
         usage,
     })
 }

@@ -8,7 +8,7 @@ use crate::generate::{Answering, Ending, Part};
 use crate::respond::to_json;
 use axum::body::Body;
 use bytes::Bytes;
-use sluice_protocol::chat::{ChatChunk, ChunkChoice, Delta, FinishReason, Role, UsageReport};
+use sluice_protocol::chat::{ChatChunk, ChoiceLogprobs, ChunkChoice, Delta, FinishReason, Role, UsageReport};
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::sse;
 use std::convert::Infallible;
@@ -58,10 +58,13 @@ impl<F: Fn(&Refusal)> State<F> {
             Phase::Role => {
                 self.phase = Phase::Text;
                 let role = Delta { role: Some(Role::Assistant), content: Some(String::new()) };
-                Some(self.head.delta(role).into())
+                Some(self.head.delta(role, None).into())
             }
             Phase::Text => match self.answering.next().await {
-                Part::Text(text) => Some(self.head.delta(Delta { role: None, content: Some(text) }).into()),
+                Part::Text(text, logprobs) => {
+                    let logprobs = (!logprobs.is_empty()).then_some(ChoiceLogprobs { content: logprobs });
+                    Some(self.head.delta(Delta { role: None, content: Some(text) }, logprobs).into())
+                }
                 Part::End(ending) => {
                     self.phase = Phase::Over;
                     Some(self.end(ending).into())
@@ -87,12 +90,13 @@ impl<F: Fn(&Refusal)> State<F> {
 }
 
 impl Head {
-    fn delta(&self, delta: Delta) -> String {
-        self.chunk(vec![ChunkChoice { index: 0, delta, finish_reason: None }], None)
+    fn delta(&self, delta: Delta, logprobs: Option<ChoiceLogprobs>) -> String {
+        self.chunk(vec![ChunkChoice { index: 0, delta, logprobs, finish_reason: None }], None)
     }
 
     fn finish(&self, reason: FinishReason, usage: Option<UsageReport>) -> String {
-        self.chunk(vec![ChunkChoice { index: 0, delta: Delta::default(), finish_reason: Some(reason) }], usage)
+        let delta = Delta::default();
+        self.chunk(vec![ChunkChoice { index: 0, delta, logprobs: None, finish_reason: Some(reason) }], usage)
     }
 
     fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<UsageReport>) -> String {

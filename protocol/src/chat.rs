@@ -3,9 +3,11 @@
 //! What is not served is refused by name and never silently ignored. Members that we do not know are passed over, as
 //! OpenAI's own clients send new ones with every release.
 
+mod logprobs;
 mod sampling;
 
 use crate::refusal::{Reason, Refusal};
+pub use logprobs::{ChoiceLogprobs, LEAST_LOGPROB, Likelihood, MAX_TOP_LOGPROBS, TokenLogprob};
 use sampling::Loose;
 pub use sampling::{MAX_BIASES, MAX_REPETITION_PENALTY, MIN_REPETITION_PENALTY, Sampling};
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,8 @@ pub struct ChatRequest {
     pub include_usage: bool,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// Whether every token is told with its log probability, and with those of how many of the likeliest.
+    pub logprobs: Option<u32>,
     /// At most four, none empty.
     pub stop: Vec<String>,
     /// The end user that the caller names, for limits that count by it.
@@ -87,6 +91,8 @@ struct Raw<'a> {
     frequency_penalty: Option<Loose<f64>>,
     logit_bias: Option<Loose<BTreeMap<String, f64>>>,
     seed: Option<Loose<i64>>,
+    logprobs: Option<Loose<bool>>,
+    top_logprobs: Option<Loose<i64>>,
     stop: Option<RawStop>,
     n: Option<u32>,
     chat_template_kwargs: Option<RawTemplateArguments>,
@@ -96,8 +102,6 @@ struct Raw<'a> {
     // Known, not served: refused when they ask for something.
     tools: Option<Vec<serde::de::IgnoredAny>>,
     functions: Option<Vec<serde::de::IgnoredAny>>,
-    logprobs: Option<bool>,
-    top_logprobs: Option<u32>,
     response_format: Option<RawResponseFormat>,
 }
 
@@ -222,6 +226,7 @@ impl Raw<'_> {
             stream: self.stream.unwrap_or(false),
             include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
             sampling,
+            logprobs: logprobs::check(self.logprobs, self.top_logprobs)?,
             stop,
             user: self.user.map(Cow::into_owned),
             enable_thinking: self.enable_thinking.or(self.chat_template_kwargs.and_then(|a| a.enable_thinking)),
@@ -234,8 +239,6 @@ impl Raw<'_> {
             ("n", self.n.is_some_and(|n| n != 1)),
             ("tools", self.tools.as_ref().is_some_and(|tools| !tools.is_empty())),
             ("functions", self.functions.as_ref().is_some_and(|functions| !functions.is_empty())),
-            ("logprobs", self.logprobs == Some(true)),
-            ("top_logprobs", self.top_logprobs.is_some_and(|n| n > 0)),
             ("response_format", self.response_format.as_ref().is_some_and(|format| format.kind != "text")),
         ];
         match unserved.into_iter().find(|(_, asked)| *asked) {
@@ -357,6 +360,9 @@ pub struct Choice {
     pub index: u32,
     /// The answer.
     pub message: Message,
+    /// How likely its tokens were, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<ChoiceLogprobs>,
     /// Why it ended.
     pub finish_reason: Option<FinishReason>,
 }
@@ -387,6 +393,9 @@ pub struct ChunkChoice {
     pub index: u32,
     /// What is new.
     pub delta: Delta,
+    /// How likely the tokens were that came since the last event, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<ChoiceLogprobs>,
     /// Set on the last one.
     pub finish_reason: Option<FinishReason>,
 }

@@ -72,7 +72,7 @@ fn every_bad_body_has_its_refusal_and_burns_no_quota() {
         ("two answers", with(r#""n":2"#), Reason::UnsupportedParameter, Some("n")),
         ("tools", with(r#""tools":[{"type":"function"}]"#), Reason::UnsupportedParameter, Some("tools")),
         ("functions", with(r#""functions":[{}]"#), Reason::UnsupportedParameter, Some("functions")),
-        ("logprobs", with(r#""logprobs":true"#), Reason::UnsupportedParameter, Some("logprobs")),
+        ("top_logprobs alone", with(r#""top_logprobs":3"#), Reason::InvalidRequest, Some("top_logprobs")),
         ("a penalty above 2", with(r#""presence_penalty":2.5"#), Reason::InvalidRequest, Some("presence_penalty")),
         ("a bias for no token", with(r#""logit_bias":{"a":5}"#), Reason::InvalidRequest, Some("logit_bias")),
         (

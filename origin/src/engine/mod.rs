@@ -5,6 +5,7 @@
 //! its slot before the next step. The thread beats: a hung step is seen from outside by the age of the last beat.
 
 pub mod load;
+pub(crate) mod logprobs;
 pub mod model;
 pub mod qwen;
 pub(crate) mod sampler;
@@ -13,6 +14,7 @@ mod slots;
 pub mod tiny;
 mod worker;
 
+use logprobs::Logprobs;
 use model::Model;
 use sluice_protocol::chat::Sampling;
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub(crate) struct Job {
     pub(crate) sampling: Sampling,
     /// Decides every draw; that of `sampling` is not looked at.
     pub(crate) seed: u64,
+    /// Whether tokens come with their log probabilities, and with those of how many of the likeliest.
+    pub(crate) logprobs: Option<u32>,
     /// When it has to be over.
     pub(crate) deadline: Option<Instant>,
     /// Dropped when the sequence is over, for whatever reason.
@@ -90,18 +94,27 @@ pub(crate) enum Cause {
     Failed(String),
 }
 
+/// A token that was chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sampled {
+    /// Its id.
+    pub(crate) token: u32,
+    /// How likely it was, if the job asks.
+    pub(crate) logprobs: Option<Logprobs>,
+}
+
 /// One step of a sequence as its reader sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
     /// A token that is not an ending one.
-    Token(u32),
+    Token(Sampled),
     /// The last event.
     End(End),
 }
 
 /// The reading end of a sequence. Dropping it ends the sequence before the engine's next step.
 pub(crate) struct Generation {
-    tokens: mpsc::Receiver<u32>,
+    tokens: mpsc::Receiver<Sampled>,
     end: oneshot::Receiver<End>,
     cached: Arc<AtomicU64>,
     engine: Thread,
@@ -151,7 +164,7 @@ struct Shared {
 
 struct Command {
     job: Job,
-    tokens: mpsc::Sender<u32>,
+    tokens: mpsc::Sender<Sampled>,
     end: oneshot::Sender<End>,
     cached: Arc<AtomicU64>,
 }

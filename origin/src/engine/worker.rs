@@ -1,10 +1,11 @@
 //! The engine's thread: takes commands, plans a step, runs it, hands out what it sampled.
 
+use super::logprobs::Logprobs;
 use super::model::{Logits, Model, ModelError, Row};
 use super::sampler::Sampler;
 use super::scheduler::{Cut, Planned, Progress, Scheduler, Standing, cut};
 use super::slots::{Running, Slots, Start};
-use super::{Cause, Command, End, EngineOptions, Shared};
+use super::{Cause, Command, End, EngineOptions, Sampled, Shared};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -41,7 +42,8 @@ struct Sequence {
     answer: Vec<u32>,
     max_tokens: u32,
     sampler: Sampler,
-    tokens: mpsc::Sender<u32>,
+    logprobs: Option<u32>,
+    tokens: mpsc::Sender<Sampled>,
     end: oneshot::Sender<End>,
     deadline: Option<Instant>,
     parked_since: Option<Instant>,
@@ -182,6 +184,7 @@ impl Worker {
                 done: prefix,
                 answer: Vec::new(),
                 max_tokens: job.max_tokens,
+                logprobs: job.logprobs,
                 tokens,
                 end,
                 deadline: job.deadline,
@@ -262,7 +265,8 @@ impl Worker {
             return Some(Cause::Stop);
         }
         // There is room: only this thread sends, and it looked before the step. If the reader is gone, `reap` sees it.
-        let _ = sequence.tokens.try_send(token);
+        let logprobs = sequence.logprobs.map(|top| Logprobs::of(logits, token, top as usize));
+        let _ = sequence.tokens.try_send(Sampled { token, logprobs });
         (sequence.answer.len() >= sequence.max_tokens as usize).then_some(Cause::Length)
     }
 

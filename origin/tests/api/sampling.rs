@@ -1,6 +1,6 @@
 //! What a request says of sampling reaches the sampler: a model whose logits the test hands out, through the whole gate.
 
-use crate::harness::{Harness, chat_with, parts, text_of};
+use crate::harness::{Harness, chat_with, json_of, parts, payloads, text_of};
 use serde_json::{Value, json};
 use sluice_origin::scripted::Say;
 
@@ -94,4 +94,60 @@ async fn the_smallest_temperature_is_survived() {
     let members = json!({"temperature": 5e-324, "top_p": 0.5});
     assert_eq!(said(&harness, same(&[(A, 3.0), (B, 2.0)]), &members).await, "aaaaa");
     assert_eq!(harness.status("/ready").await, 200);
+}
+
+/// The likeliest first, before temperature, penalties and bias; the same in whole answers and streams; a stop string's
+/// tokens too, a part of a character without bytes, and the ending token not at all.
+#[tokio::test]
+async fn log_probabilities_are_the_models_own() {
+    let harness = Harness::open(1, 0).await;
+    harness.script.allow_all();
+    let half = 0.5f32.ln();
+    let quarter = 0.25f32.ln();
+    // é is two tokens; then a stop string of which only the second letter shows that it is one.
+    let [first, second] = "é".as_bytes() else { panic!("two bytes") };
+    let certain = |byte: u8| vec![(u32::from(byte), 100.0)];
+    let steps = vec![
+        vec![(A, half), (B, quarter), (C, quarter)],
+        certain(*first),
+        certain(*second),
+        certain(b'S'),
+        certain(b'T'),
+    ];
+    let asked =
+        json!({"logprobs": true, "top_logprobs": 2, "temperature": 0, "logit_bias": {C.to_string(): 5}, "stop": "ST"});
+    harness.script.say(Say::logits(steps.clone()));
+    let (_, completion) = parts(harness.post(&chat_with("hi", &asked)).send().await.unwrap()).await;
+    assert_eq!(text_of(&completion), "cé");
+    let content = completion["choices"][0]["logprobs"]["content"].as_array().unwrap();
+    let tokens: Vec<&str> = content.iter().map(|entry| entry["token"].as_str().unwrap()).collect();
+    assert_eq!(tokens, ["c", "\u{fffd}", "\u{fffd}", "S", "T"]);
+    let near = |value: &Value, expected: f64| (value.as_f64().unwrap() - expected).abs() < 1e-4;
+    // The bias made it the choice and is not in its number.
+    assert!(near(&content[0]["logprob"], 0.25f64.ln()), "{content:?}");
+    assert_eq!(content[0]["bytes"], json!([C]));
+    let top = content[0]["top_logprobs"].as_array().unwrap();
+    assert_eq!((top.len(), &top[0]["token"], &top[1]["token"]), (2, &json!("a"), &json!("b")));
+    assert!(near(&top[0]["logprob"], 0.5f64.ln()) && near(&top[1]["logprob"], 0.25f64.ln()));
+    assert_eq!(content[1]["bytes"], Value::Null);
+
+    let mut streamed = asked.clone();
+    streamed["stream"] = true.into();
+    harness.script.say(Say::logits(steps.clone()));
+    let all = payloads(harness.post(&chat_with("hi", &streamed)).send().await.unwrap()).await;
+    let entries: Vec<Value> = all
+        .iter()
+        .filter(|payload| *payload != "[DONE]")
+        .filter_map(|payload| json_of(payload)["choices"][0]["logprobs"]["content"].as_array().cloned())
+        .flatten()
+        .collect();
+    assert_eq!(&entries, content);
+
+    harness.script.say(Say::logits(steps.clone()));
+    let (_, plain) = parts(harness.post(&chat_with("hi", &json!({"stop": "ST"}))).send().await.unwrap()).await;
+    assert!(plain["choices"][0].get("logprobs").is_none());
+    harness.script.say(Say::logits(steps));
+    let alone = json!({"logprobs": true, "max_tokens": 1});
+    let (_, alone) = parts(harness.post(&chat_with("hi", &alone)).send().await.unwrap()).await;
+    assert_eq!(alone["choices"][0]["logprobs"]["content"][0]["top_logprobs"], json!([]));
 }

@@ -24,6 +24,7 @@ pub fn run(bytes: &[u8]) {
             assert!(
                 sampling.logit_bias.len() <= MAX_BIASES && sampling.logit_bias.values().all(|bias| bias.abs() <= 100.0)
             );
+            assert!(request.logprobs.is_none_or(|top| top <= 20));
             assert!(request.stop.len() <= 4 && request.stop.iter().all(|stop| !stop.is_empty()));
             assert!(request.guess_prompt_tokens() > 0);
         }
@@ -39,7 +40,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         r#"{"model":"m","messages":[{"role":"developer","content":"be"},{"role":"user","content":[{"type":"text","text":"hi"}]}],
             "max_tokens":5,"max_completion_tokens":6,"stream":true,"stream_options":{"include_usage":true},"temperature":0.5,
             "top_p":0.9,"seed":-1,"stop":["a","b"],"n":1,"chat_template_kwargs":{"enable_thinking":false},"user":"u"}"#,
-        r#"{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[],"functions":[1],"logprobs":false,"top_logprobs":0,
+        r#"{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[],"functions":[1],"logprobs":true,"top_logprobs":5,
             "top_k":40,"min_p":0.1,"repetition_penalty":1.1,"logit_bias":{"5":-100,"6":1.5},"presence_penalty":0,
             "frequency_penalty":1e-3,"response_format":{"type":"text"},"stop":"x"}"#,
         r#"{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":3,"total_tokens":15}}"#,

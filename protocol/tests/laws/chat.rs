@@ -60,8 +60,6 @@ fn what_is_not_served_is_refused_and_never_ignored() {
     for (member, param) in [
         (r#""n":2"#, "n"),
         (r#""tools":[{"type":"function"}]"#, "tools"),
-        (r#""logprobs":true"#, "logprobs"),
-        (r#""top_logprobs":3"#, "top_logprobs"),
         (r#""response_format":{"type":"json_object"}"#, "response_format"),
     ] {
         check(with(member).as_bytes(), Err((UnsupportedParameter, Some(param))));
@@ -140,6 +138,29 @@ fn sampling_is_held_to_its_bounds() {
         for value in ["NaN", "Infinity", "1e999"] {
             check(with(&format!(r#""{param}":{value}"#)).as_bytes(), Err((InvalidJson, None)));
         }
+    }
+}
+
+#[test]
+fn log_probabilities_are_asked_for_within_bounds() {
+    for (members, expected) in [
+        (r#""logprobs":true"#, Some(0)),
+        (r#""logprobs":true,"top_logprobs":20"#, Some(20)),
+        (r#""logprobs":false"#, None),
+        (r#""top_logprobs":0"#, None),
+        (r#""logprobs":null,"top_logprobs":null"#, None),
+    ] {
+        assert_eq!(ChatRequest::parse(with(members).as_bytes(), BOUNDS).unwrap().logprobs, expected, "{members}");
+    }
+    for (members, param) in [
+        (r#""logprobs":1"#, "logprobs"),
+        (r#""logprobs":true,"top_logprobs":21"#, "top_logprobs"),
+        (r#""logprobs":true,"top_logprobs":-1"#, "top_logprobs"),
+        (r#""logprobs":true,"top_logprobs":"3""#, "top_logprobs"),
+        (r#""logprobs":true,"top_logprobs":1.5"#, "top_logprobs"),
+        (r#""top_logprobs":3"#, "top_logprobs"),
+    ] {
+        check(with(members).as_bytes(), Err((InvalidRequest, Some(param))));
     }
 }
 

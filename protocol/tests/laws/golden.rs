@@ -11,8 +11,8 @@ use sluice_protocol::admin::{
 use sluice_protocol::bucket::Refill;
 use sluice_protocol::capacity::Capacity;
 use sluice_protocol::chat::{
-    ChatChunk, ChatCompletion, Choice, ChunkChoice, Delta, FinishReason, Message, ModelEntry, ModelList, Role, Usage,
-    UsageReport,
+    ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice, Delta, FinishReason, LEAST_LOGPROB, Likelihood,
+    Message, ModelEntry, ModelList, Role, TokenLogprob, Usage, UsageReport,
 };
 use sluice_protocol::gate::{Outcome, Passes, Refused, RefusedKind, Totals};
 use sluice_protocol::gate_call::{
@@ -128,6 +128,7 @@ fn the_json_of_the_public_api() {
             choices: vec![Choice {
                 index: 0,
                 message: Message { role: Role::Assistant, content: "Hello.".into() },
+                logprobs: None,
                 finish_reason: Some(FinishReason::Stop),
             }],
             usage,
@@ -141,7 +142,7 @@ fn the_json_of_the_public_api() {
         choices,
         usage,
     };
-    let delta = |delta, finish_reason| vec![ChunkChoice { index: 0, delta, finish_reason }];
+    let delta = |delta, finish_reason| vec![ChunkChoice { index: 0, delta, logprobs: None, finish_reason }];
     let role = Delta { role: Some(Role::Assistant), content: Some(String::new()) };
     let text = Delta { role: None, content: Some("Hello.".into()) };
     json(
@@ -153,6 +154,12 @@ fn the_json_of_the_public_api() {
             chunk(Vec::new(), Some(usage)),
         ],
     );
+    let likelihood = |token: &str, logprob, bytes| Likelihood { token: token.into(), logprob, bytes };
+    let chosen = likelihood("\u{fffd}", -0.5, None);
+    let top_logprobs = vec![chosen.clone(), likelihood("é", LEAST_LOGPROB, Some("é".into()))];
+    let logprobs = Some(ChoiceLogprobs { content: vec![TokenLogprob { chosen, top_logprobs }] });
+    let delta = Delta { role: None, content: Some(String::new()) };
+    json("chat_logprobs", &chunk(vec![ChunkChoice { index: 0, delta, logprobs, finish_reason: None }], None));
     json(
         "models",
         &ModelList {

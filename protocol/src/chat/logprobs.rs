@@ -1,0 +1,55 @@
+//! Log probabilities: what a request may ask for, and the shape in which OpenAI tells them.
+//!
+//! They are the model's own, before bias, penalties and temperature, as vLLM's default (`raw_logprobs`) has it. OpenAI's
+//! reference does not say what comes before.
+
+use super::invalid;
+use super::sampling::Loose;
+use crate::refusal::Refusal;
+use serde::{Deserialize, Serialize};
+
+/// OpenAI's bound on `top_logprobs`.
+pub const MAX_TOP_LOGPROBS: u32 = 20;
+/// What stands for the logarithm of 0, which JSON cannot say: vLLM's number, and OpenAI's.
+pub const LEAST_LOGPROB: f64 = -9999.0;
+
+/// The log probabilities of an answer or of a part of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChoiceLogprobs {
+    /// One for each token that was generated, those of a stop string included; the token that ends an answer is not told.
+    pub content: Vec<TokenLogprob>,
+}
+
+/// One token that was generated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenLogprob {
+    /// The token itself.
+    #[serde(flatten)]
+    pub chosen: Likelihood,
+    /// The likeliest tokens at its place, likeliest first; as many as were asked for.
+    pub top_logprobs: Vec<Likelihood>,
+}
+
+/// How likely one token was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Likelihood {
+    /// Its text; U+FFFD for what is only a part of a character.
+    pub token: String,
+    /// The natural logarithm of its probability; never less than [`LEAST_LOGPROB`].
+    pub logprob: f64,
+    /// The text's bytes in UTF-8; null for what is only a part of a character.
+    pub bytes: Option<Vec<u8>>,
+}
+
+/// How many of the likeliest tokens are told with each token; `None` if log probabilities are not asked for.
+pub(super) fn check(logprobs: Option<Loose<bool>>, top: Option<Loose<i64>>) -> Result<Option<u32>, Refusal> {
+    let must = format!("a whole number from 0 to {MAX_TOP_LOGPROBS}");
+    let asked = Loose::read(logprobs, "logprobs", "true or false")?.unwrap_or(false);
+    let count = Loose::read(top, "top_logprobs", &must)?.unwrap_or(0);
+    match u32::try_from(count).ok().filter(|count| *count <= MAX_TOP_LOGPROBS) {
+        None => Err(invalid("top_logprobs", format!("`top_logprobs` must be {must}."))),
+        Some(0) if !asked => Ok(None),
+        Some(_) if !asked => Err(invalid("top_logprobs", "`top_logprobs` needs `logprobs` to be true.")),
+        count => Ok(count),
+    }
+}
