@@ -28,9 +28,9 @@ fn the_real_model_answers_through_both_gates() {
     assert_eq!(whole.choices[0].message.role, Role::Assistant);
     assert_eq!(whole.choices[0].finish_reason, Some(FinishReason::Length));
     assert!(!whole.choices[0].message.content.is_empty());
-    assert_eq!(whole.usage.completion_tokens, 12);
-    assert!(whole.usage.prompt_tokens > 10);
-    assert_eq!(whole.usage.total_tokens, whole.usage.prompt_tokens + 12);
+    assert_eq!(whole.usage.usage.completion_tokens, 12);
+    assert!(whole.usage.usage.prompt_tokens > 10);
+    assert_eq!(whole.usage.usage.total_tokens, whole.usage.usage.prompt_tokens + 12);
 
     // The same seed, streamed: the same text and the same usage.
     body["stream"] = true.into();
@@ -43,7 +43,7 @@ fn the_real_model_answers_through_both_gates() {
 
     until_true("settled", SOON, || stack.edge.view(key.id).used.served == 2);
     let used = stack.edge.view(key.id).used;
-    assert_eq!(used.prompt_tokens, 2 * whole.usage.prompt_tokens);
+    assert_eq!(used.prompt_tokens, 2 * whole.usage.usage.prompt_tokens);
     assert_eq!(used.completion_tokens, 24);
 
     // Somebody leaves in the middle of a long one, and something is refused: none of it leaves a trace of what was said.
