@@ -1,6 +1,6 @@
 //! Real computation: the built-in model and a small Qwen2, against candle-transformers' own loop.
 
-use crate::harness::{client, parts, payloads, text_of, text_of_stream};
+use crate::harness::{client, parts, payloads, text_of, text_of_stream, until_then};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::{qwen2, qwen3};
@@ -197,14 +197,11 @@ async fn a_thousand_that_leave_take_nothing_with_them() {
         left += usize::from(caller.unwrap());
     }
     assert!(left > 250, "only {left} left early: nothing was shown");
-    let capacity = || async {
+    until_then("every slot is free", async || {
         let (_, capacity) = parts(client().get(format!("{}/capacity", origin.url())).send().await.unwrap()).await;
-        (capacity["free"].as_u64(), capacity["queued"].as_u64())
-    };
-    let give_up = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while capacity().await != (Some(4), Some(0)) {
-        assert!(std::time::Instant::now() < give_up, "a slot is missing: {:?}", capacity().await);
-    }
+        capacity["free"] == 4 && capacity["queued"] == 0
+    })
+    .await;
     assert_eq!(text_of(&ask(&origin, &members(39, false)).await), before);
 }
 

@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 
 /// No wait in these tests is longer.
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
+/// Between two looks.
+const POLL: Duration = Duration::from_millis(2);
 
 pub(crate) struct Harness {
     pub(crate) origin: Option<RunningOrigin>,
@@ -68,27 +70,22 @@ impl Harness {
 
     /// Waits until the capacity has these numbers of free slots and queued requests.
     pub(crate) async fn until_places(&self, free: u64, queued: u64) {
-        let start = Instant::now();
-        loop {
+        until_then(&format!("free={free}, queued={queued}"), async || {
             let capacity = self.capacity().await;
-            if capacity["free"] == free && capacity["queued"] == queued {
-                return;
-            }
-            assert!(start.elapsed() < BOUND, "never free={free}, queued={queued}: {capacity}");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+            capacity["free"] == free && capacity["queued"] == queued
+        })
+        .await;
     }
 
     /// Steps until this many sequences were in one step, and then lets the model run freely.
     pub(crate) async fn until_wide(&self, sequences: usize) {
-        let start = Instant::now();
-        while self.script.widest_step() < sequences {
-            assert!(start.elapsed() < BOUND, "never {sequences} sequences in one step");
+        until(&format!("{sequences} sequences in one step"), || {
             if self.script.is_blocked() {
                 self.script.allow(1);
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+            self.script.widest_step() >= sequences
+        })
+        .await;
         self.script.allow_all();
     }
 
@@ -97,11 +94,7 @@ impl Harness {
     }
 
     pub(crate) async fn until_status(&self, path: &str, status: u16) {
-        let start = Instant::now();
-        while self.status(path).await != status {
-            assert!(start.elapsed() < BOUND, "{path} never answered {status}");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        until_then(&format!("{path} answers {status}"), async || self.status(path).await == status).await;
     }
 }
 
@@ -112,10 +105,15 @@ pub(crate) fn client() -> Client {
 
 /// Polls until it holds.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    until_then(what, async || holds()).await;
+}
+
+/// Polls until it holds, where looking takes a request: the one place in which a test waits for the clock.
+pub(crate) async fn until_then(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
-    while !holds() {
+    while !holds().await {
         assert!(start.elapsed() < BOUND, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 

@@ -4,7 +4,8 @@
 //! over. On the CPU a layer's memory is a [`Store`] of ours; elsewhere it is a pair of tensors,
 //! `[key heads, capacity, width]`.
 
-use super::cpu::{self, Heads, Store};
+use super::cpu;
+use super::store::{Heads, Store};
 use candle_core::{CpuStorage, D, DType, Device, Result, Storage, Tensor};
 use std::ops::Range;
 
@@ -31,6 +32,13 @@ pub(crate) struct Span {
     pub(crate) rows: Range<usize>,
     /// How many positions came before.
     pub(crate) position: usize,
+}
+
+/// What a layer has computed for the rows of a step: `[rows, heads, width]` each.
+pub(crate) struct Projected {
+    pub(crate) queries: Tensor,
+    pub(crate) keys: Tensor,
+    pub(crate) values: Tensor,
 }
 
 impl Memory {
@@ -91,17 +99,17 @@ impl Memory {
     }
 }
 
-/// Remembers the rows of a step and lets them attend: `queries` `[rows, query heads, width]`, `keys` and `values`
-/// `[rows, key heads, width]`, to `[rows, query heads * width]`.
+/// Remembers the rows of a step and lets them attend: to `[rows, query heads * width]`.
 pub(crate) fn attend(
     memories: &mut [Memory],
     layer: usize,
     spans: &[Span],
     heads: Heads,
-    (queries, keys, values): (&Tensor, &Tensor, &Tensor),
+    projected: &Projected,
 ) -> Result<Tensor> {
+    let Projected { queries, keys, values } = projected;
     if queries.device().is_cpu() {
-        return on_cpu(memories, layer, spans, heads, (queries, keys, values));
+        return on_cpu(memories, (layer, spans), heads, projected);
     }
     let mut outputs = Vec::with_capacity(spans.len());
     for span in spans {
@@ -120,10 +128,9 @@ pub(crate) fn attend(
 
 fn on_cpu(
     memories: &mut [Memory],
-    layer: usize,
-    spans: &[Span],
+    (layer, spans): (usize, &[Span]),
     heads: Heads,
-    (queries, keys, values): (&Tensor, &Tensor, &Tensor),
+    Projected { queries, keys, values }: &Projected,
 ) -> Result<Tensor> {
     let rows = queries.dim(0)?;
     let guards = [queries, keys, values].map(|tensor| (tensor.storage_and_layout(), tensor.elem_count()));

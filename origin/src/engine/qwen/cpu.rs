@@ -1,78 +1,18 @@
-//! What the CPU computes by our own loops: attention of all sequences of a step side by side, and SwiGLU.
+//! Attention on the CPU, of all sequences of a step side by side.
 //!
 //! Safe Rust, compiled for each kind of vector unit and chosen when the program runs (`pulp`). Each number of a row is
 //! summed in one order, whatever is computed beside it: a row alone, in a chunk, or next to other sequences has the same
 //! bits on one machine.
 
+use super::activation::exp;
+use super::store::{Heads, Store, TILE};
 use candle_core::utils::barrier_pool;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// Positions whose keys lie together, and that are looked at together: a tile of keys and one of values fit the nearest
-/// cache.
-pub(crate) const TILE: usize = 64;
 /// Rows of one sequence that one thread takes at a time.
 const BLOCK: usize = 8;
-
-/// The heads of a network, as attention sees them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Heads {
-    /// Query heads.
-    pub(crate) query: usize,
-    /// Key-value heads; divides `query`.
-    pub(crate) key: usize,
-    /// Width of one head.
-    pub(crate) width: usize,
-}
-
-/// One layer's keys and values of one sequence, in the order in which attention reads them.
-///
-/// Keys lie in tiles of 64 positions, transposed: `[key heads, tiles, width, 64]`, so that a query meets 64 keys by
-/// multiplying vectors and never adds up the parts of one. Values lie as they are: `[key heads, positions, width]`.
-#[derive(Debug)]
-pub(crate) struct Store {
-    keys: Vec<f32>,
-    values: Vec<f32>,
-    capacity: usize,
-}
-
-impl Store {
-    /// Room for at least this many positions. The pages are the kernel's until they are written.
-    pub(crate) fn new(heads: Heads, positions: usize) -> Self {
-        let capacity = positions.next_multiple_of(TILE);
-        let size = heads.key * capacity * heads.width;
-        Self { keys: vec![0.0; size], values: vec![0.0; size], capacity }
-    }
-
-    /// Remembers rows from this position on. `keys` and `values` are `[rows, key heads, width]`; they fit.
-    pub(crate) fn write(&mut self, heads: Heads, position: usize, keys: &[f32], values: &[f32]) {
-        let Heads { key: count, width, .. } = heads;
-        let size = self.capacity * width;
-        for (row, (keys, values)) in keys.chunks(count * width).zip(values.chunks(count * width)).enumerate() {
-            let position = position + row;
-            let (tile, at) = (position / TILE, position % TILE);
-            for (head, (key, value)) in keys.chunks(width).zip(values.chunks(width)).enumerate() {
-                let columns = &mut self.keys[head * size + tile * TILE * width..][..TILE * width];
-                for (number, line) in key.iter().zip(columns.chunks_mut(TILE)) {
-                    line[at] = *number;
-                }
-                self.values[head * size + position * width..][..width].copy_from_slice(value);
-            }
-        }
-    }
-
-    /// Remembers another store's first positions. Whatever lies behind them in the last tile comes along, and is
-    /// overwritten before anybody looks at it.
-    pub(crate) fn copy_prefix(&mut self, heads: Heads, from: &Self, positions: usize) {
-        let positions = positions.next_multiple_of(TILE) * heads.width;
-        for head in 0..heads.key {
-            let (to, at) = (head * self.capacity * heads.width, head * from.capacity * heads.width);
-            self.keys[to..][..positions].copy_from_slice(&from.keys[at..][..positions]);
-            self.values[to..][..positions].copy_from_slice(&from.values[at..][..positions]);
-        }
-    }
-}
 
 /// One sequence's rows in a step, with what its slot remembers.
 #[derive(Clone, Debug)]
@@ -311,67 +251,6 @@ fn softmax(scores: &mut [f32], scale: f32) {
     }
 }
 
-/// `silu(gate) * up`, number by number. Panics if the lengths differ.
-pub(crate) fn swiglu(gate: &[f32], up: &[f32]) -> Vec<f32> {
-    assert_eq!(gate.len(), up.len(), "gate and up come from one layer");
-    const PART: usize = 4_096;
-    let mut output = vec![0.0; gate.len()];
-    let parts: Vec<Mutex<&mut [f32]>> = output.chunks_mut(PART).map(Mutex::new).collect();
-    let arch = pulp::Arch::new();
-    barrier_pool().execute_chunked(parts.len(), |range| {
-        for index in range {
-            let mut part = parts[index].lock().unwrap_or_else(PoisonError::into_inner);
-            let start = index * PART;
-            let (gate, up) = (&gate[start..start + part.len()], &up[start..start + part.len()]);
-            arch.dispatch(SwiGlu { gate, up, output: &mut part });
-        }
-    });
-    drop(parts);
-    output
-}
-
-struct SwiGlu<'a> {
-    gate: &'a [f32],
-    up: &'a [f32],
-    output: &'a mut [f32],
-}
-
-impl WithSimd for SwiGlu<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for ((output, gate), up) in self.output.iter_mut().zip(self.gate).zip(self.up) {
-            *output = gate / (1.0 + exp(-gate)) * up;
-        }
-    }
-}
-
-/// `e^x` within two units in the last place; 0 below -87, infinity above 88, NaN for NaN.
-///
-/// The range is reduced by the two-part logarithm of Cody and Waite, the rest is the Taylor polynomial of degree 7.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    // ln 2 in two parts: the first has few enough bits that a multiple of it is exact.
-    const LN2_HIGH: f32 = 0.693_359_4;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
-    // Adding and taking away 1.5 * 2^23 rounds to a whole number, whose bits are then the low ones of the sum.
-    const ROUND: f32 = 12_582_912.0;
-    let bounded = x.clamp(-87.0, 88.0);
-    let shifted = bounded * LOG2_E + ROUND;
-    let whole = shifted - ROUND;
-    let rest = (bounded - whole * LN2_HIGH) - whole * LN2_LOW;
-    let mut series = 1.0 / 5_040.0;
-    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        series = series * rest + coefficient;
-    }
-    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()));
-    let result = series * power;
-    let result = if x < -87.0 { 0.0 } else { result };
-    if x > 88.0 { f32::INFINITY } else { result }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -441,27 +320,6 @@ mod tests {
                     }
                 }
             }
-        }
-
-        #[test]
-        fn exp_is_right_to_two_units_in_the_last_place(x in -87.0f32..88.0) {
-            let expected = f64::from(x).exp();
-            prop_assert!((f64::from(exp(x)) / expected - 1.0).abs() < 2.4e-7, "{} {}", exp(x), expected);
-        }
-    }
-
-    #[test]
-    fn exp_at_the_borders() {
-        assert_eq!((exp(0.0), exp(-1e9), exp(1e9), exp(f32::NEG_INFINITY)), (1.0, 0.0, f32::INFINITY, 0.0));
-        assert!(exp(f32::NAN).is_nan());
-    }
-
-    #[test]
-    fn swiglu_is_the_formula() {
-        let (gate, up) = (random(1, 9_000), random(2, 9_000));
-        for ((found, gate), up) in swiglu(&gate, &up).iter().zip(&gate).zip(&up) {
-            let (gate, up) = (f64::from(*gate), f64::from(*up));
-            assert!((f64::from(*found) - gate / (1.0 + (-gate).exp()) * up).abs() < 1e-6);
         }
     }
 }

@@ -1,7 +1,110 @@
-//! The network's numbers in a GGUF file's metadata.
+//! GGUF files: their tensors, and the network's numbers in their metadata.
 
+use super::linear::Matrix;
 use super::shape::{Family, Rope, Shape, Yarn};
+use super::weights::Name;
+use crate::engine::load::LoadError;
+use candle_core::quantized::QTensor;
 use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::{Device, Tensor};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+/// A GGUF file, or several that a model was split into.
+pub(crate) struct Gguf {
+    pub(super) path: PathBuf,
+    /// The first file's metadata: the model's.
+    pub(crate) content: Content,
+    /// All files: the readers, and which tensor is where.
+    files: Vec<(Content, BufReader<File>)>,
+    tensors: HashMap<String, usize>,
+}
+
+impl Gguf {
+    /// Reads the header of a file, and of its siblings if it is `NAME-00001-of-00003.gguf`.
+    pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
+        let mut files = Vec::new();
+        let mut tensors = HashMap::new();
+        for path in siblings(path)? {
+            let fault = |why: &dyn std::fmt::Display| LoadError::new(&path, &why.to_string());
+            let file = File::open(&path).map_err(|error| fault(&error))?;
+            let size = file.metadata().map_err(|error| fault(&error))?.len();
+            let mut reader = BufReader::new(file);
+            let content = Content::read(&mut reader).map_err(|error| fault(&format!("not a GGUF file: {error}")))?;
+            for (name, info) in &content.tensor_infos {
+                let bytes = info.shape.elem_count() / info.ggml_dtype.block_size() * info.ggml_dtype.type_size();
+                let end = content.tensor_data_offset.saturating_add(info.offset).saturating_add(bytes as u64);
+                if end > size {
+                    return Err(fault(&format!("is cut off: {name} ends at {end} of {size} bytes; fetch it again")));
+                }
+                if tensors.insert(name.clone(), files.len()).is_some() {
+                    return Err(fault(&format!("{name} is in another file too")));
+                }
+            }
+            files.push((content, reader));
+        }
+        let content = match files.first() {
+            Some((content, _)) => Content {
+                magic: content.magic,
+                metadata: content.metadata.clone(),
+                tensor_infos: HashMap::new(),
+                tensor_data_offset: 0,
+            },
+            None => return Err(LoadError::new(path, "there is no such file")),
+        };
+        Ok(Self { path: path.to_owned(), content, files, tensors })
+    }
+
+    /// Whether a file holds this tensor.
+    pub(super) fn has(&self, name: Name) -> bool {
+        self.tensors.contains_key(&name.gguf())
+    }
+
+    pub(super) fn matrix(&mut self, name: Name, shape: &[usize], device: &Device) -> Result<Matrix, LoadError> {
+        let path = self.path.clone();
+        let tensor = self.tensor(name, shape, device)?;
+        Matrix::from_gguf(tensor).map_err(|error| LoadError::new(path, &format!("{}: {error}", name.gguf())))
+    }
+
+    pub(super) fn dense(&mut self, name: Name, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
+        let path = self.path.clone();
+        let tensor = self.tensor(name, shape, device)?.dequantize(device);
+        tensor.map_err(|error| LoadError::new(path, &format!("{}: {error}", name.gguf())))
+    }
+
+    fn tensor(&mut self, name: Name, shape: &[usize], device: &Device) -> Result<QTensor, LoadError> {
+        let name = name.gguf();
+        let fault = |why: String| LoadError::new(&self.path, &format!("{name}: {why}"));
+        let number = *self.tensors.get(&name).ok_or_else(|| fault("is not in the file".into()))?;
+        let (content, reader) = &mut self.files[number];
+        let tensor = content.tensor(reader, &name, device).map_err(|error| fault(error.to_string()))?;
+        if tensor.shape().dims() != shape {
+            return Err(fault(format!("has the shape {:?}; the metadata say {shape:?}", tensor.shape().dims())));
+        }
+        Ok(tensor)
+    }
+}
+
+/// `a-00001-of-00003.gguf` and its two siblings, or the file alone.
+fn siblings(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let split = name.strip_suffix(".gguf").and_then(|stem| {
+        let (rest, count) = stem.rsplit_once("-of-")?;
+        let (stem, number) = rest.rsplit_once('-')?;
+        Some((stem, number.parse::<usize>().ok()?, count.parse::<usize>().ok()?, number.len()))
+    });
+    match split {
+        Some((_, number, _, _)) if number != 1 => {
+            Err(LoadError::new(path, "is a later part of a model; name its first part, 00001"))
+        }
+        Some((stem, _, count, digits)) if count <= 1_000 => Ok((1..=count)
+            .map(|number| path.with_file_name(format!("{stem}-{number:0digits$}-of-{count:0digits$}.gguf")))
+            .collect()),
+        _ => Ok(vec![path.to_owned()]),
+    }
+}
 
 /// Reads the metadata of a model of architecture `qwen2` or `qwen3`. `head`: whether the file holds a head of its own.
 /// Says what is wrong or missing, for the operator.

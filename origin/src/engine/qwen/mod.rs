@@ -4,6 +4,7 @@
 //! One row and many take the same path. Attention looks at each sequence's own memory; logits are computed for the rows
 //! that sample alone.
 
+mod activation;
 mod attention;
 mod cpu;
 mod export;
@@ -11,19 +12,23 @@ mod gguf;
 mod linear;
 mod named;
 mod rope;
+mod safetensors;
 pub mod shape;
+mod store;
 pub mod weights;
 
 use super::load::LoadError;
 use super::model::{Logits, Model, ModelError, Row};
-use attention::{Memory, Span, attend};
+use attention::{Memory, Projected, Span, attend};
 use candle_core::{DType, Device, Result, Tensor};
-use cpu::Heads;
+use gguf::Gguf;
 use linear::{Joined, Linear, Matrix, activation_dtype};
 use rope::Frequencies;
+use safetensors::Safetensors;
 use shape::{Family, Shape};
 use std::path::Path;
-use weights::{Gguf, Name, Part, Precision, Random, Safetensors, Source};
+use store::Heads;
+use weights::{Name, Part, Precision, Random, Source};
 
 pub use export::export;
 pub use named::{NAMES, named};
@@ -65,7 +70,7 @@ impl Qwen {
                 return Err(LoadError::new(path, "a GGUF file is served in its own types; leave --dtype away"));
             }
             let files = Gguf::open(path)?;
-            let shape = gguf::shape(&files.content, files.has_head()).map_err(|why| LoadError::new(path, &why))?;
+            let shape = gguf::shape(&files.content, files.has(Name::Head)).map_err(|why| LoadError::new(path, &why))?;
             return Self::build(shape, Source::Gguf(files), slots, Precision::F32, path);
         }
         let file = path.join("config.json");
@@ -345,7 +350,7 @@ impl Layer {
         let queries = turned(queries, heads.query, query_norm)?;
         let keys = turned(keys, heads.key, key_norm)?;
         let values = values.reshape((rows, heads.key, heads.width))?;
-        let seen = attend(memories, number, spans, heads, (&queries, &keys, &values))?;
+        let seen = attend(memories, number, spans, heads, &Projected { queries, keys, values })?;
         let middle = (input + self.output.forward(&seen)?)?;
         let normed = candle_nn::ops::rms_norm(&middle, &self.post_norm, eps)?;
         let [gate, up] = two(self.gate_up.forward(&normed)?)?;
@@ -368,7 +373,7 @@ fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     }
     let ((gates, gate_layout), (ups, up_layout)) = (gate.storage_and_layout(), up.storage_and_layout());
     let count = gate.elem_count();
-    let output = cpu::swiglu(
+    let output = activation::swiglu(
         &attention::slice(&gates)?[gate_layout.start_offset()..][..count],
         &attention::slice(&ups)?[up_layout.start_offset()..][..count],
     );

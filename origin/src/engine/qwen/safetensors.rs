@@ -1,0 +1,113 @@
+//! Weights in safetensors files: headers first, each tensor when it is asked for.
+
+use super::weights::Name;
+use crate::engine::load::LoadError;
+use candle_core::{DType, Device, Tensor};
+use safetensors::tensor::{Dtype, Metadata};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// All `*.safetensors` of a directory.
+pub(crate) struct Safetensors {
+    pub(super) directory: PathBuf,
+    tensors: HashMap<String, Place>,
+}
+
+struct Place {
+    file: PathBuf,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    start: u64,
+    bytes: usize,
+}
+
+/// The longest header that the format allows.
+const MAX_HEADER: u64 = 100_000_000;
+
+impl Safetensors {
+    /// Whether a file holds this tensor.
+    pub(super) fn has(&self, name: Name) -> bool {
+        self.tensors.contains_key(&name.hugging_face())
+    }
+
+    /// Reads the files' headers; their tensors are read when they are asked for.
+    pub(crate) fn open(directory: &Path) -> Result<Self, LoadError> {
+        let entries = std::fs::read_dir(directory).map_err(|error| LoadError::new(directory, &error))?;
+        let mut files = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|error| LoadError::new(directory, &error))?.path();
+            if path.extension().is_some_and(|extension| extension == "safetensors") {
+                files.push(path);
+            }
+        }
+        if files.is_empty() {
+            return Err(LoadError::new(directory, "there is no *.safetensors file"));
+        }
+        files.sort();
+        let mut tensors = HashMap::new();
+        for file in files {
+            for (name, place) in header(&file)? {
+                if tensors.insert(name.clone(), place).is_some() {
+                    return Err(LoadError::new(&file, &format!("{name} is in another file too")));
+                }
+            }
+        }
+        Ok(Self { directory: directory.to_owned(), tensors })
+    }
+
+    pub(super) fn dense(&self, name: Name, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
+        let name = name.hugging_face();
+        let place = self
+            .tensors
+            .get(&name)
+            .ok_or_else(|| LoadError::new(&self.directory, &format!("no safetensors file holds {name}")))?;
+        let fault = |why: &dyn std::fmt::Display| LoadError::new(&place.file, &format!("{name}: {why}"));
+        if place.shape != shape {
+            return Err(fault(&format!("has the shape {:?}; config.json says {shape:?}", place.shape)));
+        }
+        let dtype = match place.dtype {
+            Dtype::F32 => DType::F32,
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+            Dtype::F64 => DType::F64,
+            other => return Err(fault(&format!("numbers of type {other:?} are not served"))),
+        };
+        let mut bytes = vec![0; place.bytes];
+        let mut file = File::open(&place.file).map_err(|error| fault(&error))?;
+        file.seek(SeekFrom::Start(place.start))
+            .and_then(|_| file.read_exact(&mut bytes))
+            .map_err(|error| fault(&error))?;
+        Tensor::from_raw_buffer(&bytes, dtype, shape, device)
+            .and_then(|tensor| tensor.to_dtype(DType::F32))
+            .map_err(|error| fault(&error))
+    }
+}
+
+fn header(path: &Path) -> Result<Vec<(String, Place)>, LoadError> {
+    let fault = |why: &dyn std::fmt::Display| LoadError::new(path, &why.to_string());
+    let mut file = File::open(path).map_err(|error| fault(&error))?;
+    let size = file.metadata().map_err(|error| fault(&error))?.len();
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(|_| fault(&"too short for a safetensors file"))?;
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER || 8 + length > size {
+        return Err(fault(&format!("says that its header has {length} bytes, and has {size} in all")));
+    }
+    let mut json = vec![0; usize::try_from(length).map_err(|error| fault(&error))?];
+    file.read_exact(&mut json).map_err(|error| fault(&error))?;
+    let metadata: Metadata =
+        serde_json::from_slice(&json).map_err(|error| fault(&format!("its header cannot be read: {error}")))?;
+    let start = 8 + length;
+    if start + metadata.data_len() as u64 > size {
+        let whole = start + metadata.data_len() as u64;
+        return Err(fault(&format!("is cut off: {size} bytes of {whole}; fetch it again")));
+    }
+    let place = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
+        let (from, to) = info.data_offsets;
+        let start = start + from as u64;
+        (name, Place { file: path.to_owned(), dtype: info.dtype, shape: info.shape.clone(), start, bytes: to - from })
+    };
+    Ok(metadata.tensors().into_iter().map(place).collect())
+}
