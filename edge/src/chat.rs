@@ -128,6 +128,10 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
                 outcome
             }
         };
+        let outcome = match outcome {
+            Outcome::Served(None) => Outcome::Served(forward::cancel(config, &ticket).await),
+            outcome => outcome,
+        };
         // Also where its Gate could not be reached: it may have admitted it, and only its answer was lost.
         settle_when(request, outcome, limit::due(outcome, &ticket.admission)).await;
         return;

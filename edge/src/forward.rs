@@ -8,6 +8,7 @@ use crate::respond::{self, HeaderList};
 use js_sys::Uint8Array;
 use sluice_protocol::Millis;
 use sluice_protocol::capacity::Capacity;
+use sluice_protocol::chat::Usage;
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::gate_call::Admission;
 use sluice_protocol::grant::{GrantClaims, body_hash};
@@ -15,6 +16,7 @@ use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
+use sluice_protocol::report::RequestReport;
 use std::cell::Cell;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{AbortSignal, Response};
@@ -89,6 +91,28 @@ pub async fn get(config: &Config, ticket: &Ticket, path: &str) -> Result<String,
         return Err(refused(&reply).await.refusal);
     }
     read_text(&reply.response).await.ok_or_else(|| failed("the origin's answer broke off"))
+}
+
+/// Ends a request that broke off, if it still runs, and asks what it used. `None` if the origin cannot tell: then all that
+/// was reserved stays counted.
+pub async fn cancel(config: &Config, ticket: &Ticket) -> Option<Usage> {
+    let path = format!("/v1/requests/{}", ticket.request);
+    // A question of its own: the request's time may be over, and a grant is good for one call.
+    let mut admission = ticket.admission.clone();
+    admission.deadline = platform::now() + u64::from(CANCEL_TIMEOUT_MS) + GRANT_MARGIN_MS + 1_000;
+    let question = Ticket {
+        request: RequestId(crate::random()),
+        account: ticket.account.clone(),
+        subject: ticket.subject.clone(),
+        admission,
+        watch_capacity: false,
+    };
+    let (reply, deadline) = fetch(config, &question, "DELETE", &path, None, "application/json", None).await.ok()?;
+    if !reply.is_ok() {
+        return None;
+    }
+    let text = deadline.limit(read_text(&reply.response)).await??;
+    serde_json::from_str::<RequestReport>(&text).ok()?.final_usage()
 }
 
 async fn fetch(
@@ -201,7 +225,12 @@ async fn refused(Reply { response, head }: &Reply) -> Failed {
     if let Some(wait) = wait {
         refusal = refusal.with_retry_after_ms(wait);
     }
-    let outcome = if reason.is_refunded() { Outcome::NotServed } else { Outcome::Served(None) };
+    let outcome = match reason {
+        reason if reason.is_refunded() => Outcome::NotServed,
+        // A request that was wrong has used nothing.
+        reason if reason.is_callers() => Outcome::Served(Some(Usage::new(0, 0))),
+        _ => Outcome::Served(None),
+    };
     Failed::new(refusal, outcome)
 }
 
@@ -234,5 +263,7 @@ pub fn failed(detail: &str) -> Refusal {
 const CAPACITY_MS: u64 = 1_000;
 /// How long the origin may be silent about itself: that needs no model.
 const GET_TIMEOUT_MS: u32 = 10_000;
+/// How long an origin may take to end a request and tell what it used: longer than it waits for its engine.
+const CANCEL_TIMEOUT_MS: u32 = 8_000;
 /// How long before its lease a grant ends, at least: the origin stops, and its last bytes still pass.
 const GRANT_MARGIN_MS: u64 = 1_000;

@@ -2,6 +2,7 @@
 
 use crate::engine::logprobs::Logprobs;
 use crate::engine::{Cause, Event, Generation, Sampled};
+use crate::live::cancelled;
 use crate::metrics::Metrics;
 use crate::origin::Loaded;
 use crate::queue::{Permit, draining};
@@ -129,6 +130,7 @@ impl Answering {
                 Err(Refusal::new(Reason::DeadlineExceeded, "The deadline passed before the answer was complete."))
             }
             Cause::Draining => Err(draining()),
+            Cause::Cancelled => Err(cancelled()),
             Cause::Stalled | Cause::Left => {
                 Err(Refusal::new(Reason::DeadlineExceeded, "The answer was not read for too long."))
             }

@@ -31,6 +31,8 @@ mod text;
 // stream
 mod metrics;
 mod stream;
+// settle
+mod live;
 
 pub use grant::{GrantKey, generate_key};
 pub use origin::{Backend, Origin, RunningOrigin};

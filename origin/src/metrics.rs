@@ -90,6 +90,7 @@ impl Metrics {
             Cause::Deadline => "deadline",
             Cause::Left => "left",
             Cause::Stalled => "stalled",
+            Cause::Cancelled => "cancelled",
             Cause::Draining => "draining",
             Cause::Failed(_) => "failed",
         };

@@ -4,6 +4,7 @@ use crate::config::{Access, Config};
 use crate::engine::model::Model;
 use crate::engine::{Engine, EngineOptions};
 use crate::grant::Verifier;
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::queue::{Queue, draining};
 use crate::request::router;
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     /// Absent on an open origin.
     pub(crate) verifier: Option<Verifier>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) live: Arc<Live>,
     loaded: OnceLock<Arc<Loaded>>,
     draining: AtomicBool,
 }
@@ -86,6 +88,7 @@ impl Origin {
                 Access::Granted(keys) => Some(Verifier::new(keys.clone())),
             },
             metrics: Arc::new(Metrics::new()),
+            live: Arc::default(),
             loaded: OnceLock::new(),
             draining: AtomicBool::new(false),
             config,

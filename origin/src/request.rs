@@ -4,6 +4,7 @@ use crate::allowance::{Ceilings, allowance};
 use crate::body::{DISCARD_BYTES, check_head, discard, read};
 use crate::generate::{Answering, Part};
 use crate::grant;
+use crate::live::cancelled;
 use crate::metrics;
 use crate::origin::{Loaded, Shared};
 use crate::respond::{RefusalCode, events, json, refuse, stamp, typed};
@@ -16,7 +17,7 @@ use axum::http::header::{HeaderMap, HeaderValue};
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use sluice_protocol::chat::{
@@ -44,6 +45,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat).fallback(only("POST")))
         .route("/v1/models", get(models).fallback(only("GET, HEAD")))
+        .route("/v1/requests/{id}", delete(cancel).fallback(only("DELETE")))
         .route("/health", get(health).fallback(only("GET, HEAD")))
         .route("/ready", get(ready).fallback(only("GET, HEAD")))
         .route("/capacity", get(capacity).fallback(only("GET, HEAD")))
@@ -107,6 +109,24 @@ async fn models(State(shared): State<Arc<Shared>>, request: Request) -> Response
 async fn chat(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     walk(&shared, &parts, body, answer).await
+}
+
+/// Ends a request by its id, and tells what it used. Works while the origin drains, too: those who leave then are settled.
+async fn cancel(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    discard(&parts.headers, body, DISCARD_BYTES);
+    let outcome = async {
+        let caller = caller(&shared, &parts.headers)?;
+        caller.claim(&shared)?;
+        caller.check_body(&[])?;
+        let id = parts.uri.path().rsplit('/').next().and_then(RequestId::parse);
+        let report = match id {
+            Some(id) => shared.live.cancel(id, caller.account()).await,
+            None => None,
+        };
+        report.ok_or_else(|| Refusal::new(Reason::NotFound, "There is no such request of this account."))
+    };
+    outcome.await.map_or_else(|refusal| refuse(&refusal), |report| json(&report))
 }
 
 /// A caller, as its grant names it; or anybody, on an open origin.
@@ -173,6 +193,11 @@ impl Caller {
         }
     }
 
+    /// Whose it is; on an open origin everybody is one.
+    fn account(&self) -> &str {
+        self.claims.as_ref().map_or("", |claims| &claims.acc)
+    }
+
     fn check_body(&self, body: &[u8]) -> Result<(), Refusal> {
         self.claims.as_ref().map_or(Ok(()), |claims| grant::check_body(claims, body))
     }
@@ -196,10 +221,11 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let Call { shared, loaded, parts, caller } = call;
     check_head(&parts.headers, shared.config.max_body)?;
     // A place before the first byte of the body: whoever is refused has cost nothing.
-    let (account, priority) = caller.claims.as_ref().map_or(("", 0), |claims| (claims.acc.as_str(), claims.pri));
-    let place = shared.queue.ask(account, priority, caller.deadline)?;
+    let priority = caller.claims.as_ref().map_or(0, |claims| claims.pri);
+    let place = shared.queue.ask(caller.account(), priority, caller.deadline)?;
     // Only who has a place uses its grant up: a caller that was refused may come back with it.
     caller.claim(shared)?;
+    let (live, state) = shared.live.enter(caller.id, caller.account());
     let body = read(body, &shared.config).await?;
     caller.check_body(&body)?;
     let (request, prompt) = understand(shared, loaded, body).await?;
@@ -207,18 +233,23 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let ceilings = Ceilings::of(caller.claims.as_ref());
     let max_tokens = allowance(&request, prompt.len(), loaded.context, ceilings)?;
     // The body has been read, so hyper notices a client that leaves from here on.
-    let permit = place.ready().instrument(info_span!("queue")).await?;
+    let permit = tokio::select! {
+        biased;
+        () = state.cancelled() => return Err(cancelled()),
+        permit = place.ready().instrument(info_span!("queue")) => permit?,
+    };
     shared.metrics.slot_after(caller.arrived.elapsed());
     let prompt_tokens = prompt.len() as u64;
     let generation = loaded.engine.submit(engine::Job {
-        account: account.to_owned(),
+        account: caller.account().to_owned(),
         prompt,
         max_tokens,
         seed: request.sampling.seed.unwrap_or_else(crate::random_u64),
         sampling: request.sampling,
         logprobs: request.logprobs,
         deadline: caller.deadline,
-        guard: permit.release_on_end(),
+        state,
+        guard: Box::new((permit.release_on_end(), live)),
     });
     let span = if request.stream { info_span!("stream") } else { info_span!("generate") };
     let answering = Answering::new(

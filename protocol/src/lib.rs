@@ -44,6 +44,8 @@ pub mod grant;
 pub mod capacity;
 // stream
 pub mod sse;
+// settle: what became of a request that broke off
+pub mod report;
 
 mod base62;
 

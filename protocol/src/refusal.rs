@@ -72,6 +72,8 @@ pub enum Reason {
     Draining,
     /// The model is not loaded yet.
     ModelLoading,
+    /// The request was cancelled by its id, by the account that sent it.
+    Cancelled,
     /// The deadline passed before the answer was complete.
     DeadlineExceeded,
     /// The origin could not be reached, broke off, or answered what an origin does not answer.
@@ -139,6 +141,7 @@ impl Reason {
         Self::QueueTimeout,
         Self::Draining,
         Self::ModelLoading,
+        Self::Cancelled,
         Self::DeadlineExceeded,
         Self::OriginFailed,
         Self::OriginSilent,
@@ -182,6 +185,7 @@ impl Reason {
             Self::QueueTimeout => row(503, "server_error", "queue_timeout", Yes),
             Self::Draining => row(503, "server_error", "draining", Yes),
             Self::ModelLoading => row(503, "server_error", "model_loading", Yes),
+            Self::Cancelled => row(409, "invalid_request_error", "request_cancelled", No),
             Self::DeadlineExceeded => row(504, "server_error", "deadline_exceeded", No),
             Self::OriginFailed => row(502, "server_error", "origin_failed", Yes),
             Self::OriginSilent => row(504, "server_error", "origin_silent", Yes),

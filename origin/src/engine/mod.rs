@@ -4,6 +4,7 @@
 //! reader: a sequence whose channel is full is left out of the steps until there is room. A reader that is gone frees
 //! its slot before the next step. The thread beats: a hung step is seen from outside by the age of the last beat.
 
+pub(crate) mod job_state;
 pub mod load;
 pub(crate) mod logprobs;
 pub mod model;
@@ -14,6 +15,7 @@ mod slots;
 pub mod tiny;
 mod worker;
 
+use job_state::JobState;
 use logprobs::Logprobs;
 use model::Model;
 use sluice_protocol::chat::Sampling;
@@ -55,6 +57,8 @@ pub(crate) struct Job {
     pub(crate) logprobs: Option<u32>,
     /// When it has to be over.
     pub(crate) deadline: Option<Instant>,
+    /// Where the engine writes how far it has come, and reads whether to stop.
+    pub(crate) state: Arc<JobState>,
     /// Dropped when the sequence is over, for whatever reason.
     pub(crate) guard: Box<dyn Send>,
 }
@@ -88,6 +92,8 @@ pub(crate) enum Cause {
     Left,
     /// The reader took nothing for too long.
     Stalled,
+    /// Its end was asked for.
+    Cancelled,
     /// The origin stops.
     Draining,
     /// The model failed; the text is for the log.
@@ -116,14 +122,14 @@ pub(crate) enum Event {
 pub(crate) struct Generation {
     tokens: mpsc::Receiver<Sampled>,
     end: oneshot::Receiver<End>,
-    cached: Arc<AtomicU64>,
+    state: Arc<JobState>,
     engine: Thread,
 }
 
 impl Generation {
     /// Tokens of the prompt that were copied from an earlier sequence and not computed; 0 before it starts.
     pub(crate) fn cached(&self) -> u64 {
-        self.cached.load(Ordering::Relaxed)
+        self.state.cached()
     }
 
     /// The next event; nothing is lost if the future is dropped before it is ready. Not to be called after
@@ -166,7 +172,6 @@ struct Command {
     job: Job,
     tokens: mpsc::Sender<Sampled>,
     end: oneshot::Sender<End>,
-    cached: Arc<AtomicU64>,
 }
 
 impl Engine {
@@ -190,10 +195,10 @@ impl Engine {
         let (tokens, reader) = mpsc::channel(CHANNEL);
         let (end, ended) = oneshot::channel();
         // If the thread is gone, the reader finds both channels closed and says so.
-        let cached = Arc::new(AtomicU64::new(0));
-        let _ = self.commands.send(Command { job, tokens, end, cached: Arc::clone(&cached) });
+        let state = Arc::clone(&job.state);
+        let _ = self.commands.send(Command { job, tokens, end });
         self.thread.unpark();
-        Generation { tokens: reader, end: ended, cached, engine: self.thread.clone() }
+        Generation { tokens: reader, end: ended, state, engine: self.thread.clone() }
     }
 
     /// How long ago the engine's thread was last seen between two steps.

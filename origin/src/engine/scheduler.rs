@@ -88,6 +88,8 @@ impl Scheduler {
 pub(crate) enum Cut {
     /// Nobody reads any more.
     Left,
+    /// Its end was asked for.
+    Cancelled,
     /// Its deadline has come.
     Deadline,
     /// Its reader has not taken a token for too long.
@@ -99,6 +101,8 @@ pub(crate) enum Cut {
 pub(crate) struct Standing {
     /// Whether the reader is gone.
     pub(crate) left: bool,
+    /// Whether its end was asked for.
+    pub(crate) cancelled: bool,
     /// When it has to be over.
     pub(crate) deadline: Option<Instant>,
     /// Since when its reader takes nothing.
@@ -109,6 +113,8 @@ pub(crate) struct Standing {
 pub(crate) fn cut(standing: Standing, stall: Duration, now: Instant) -> Option<Cut> {
     if standing.left {
         Some(Cut::Left)
+    } else if standing.cancelled {
+        Some(Cut::Cancelled)
     } else if standing.deadline.is_some_and(|deadline| deadline <= now) {
         Some(Cut::Deadline)
     } else if standing.parked_since.is_some_and(|since| now.saturating_duration_since(since) >= stall) {
@@ -168,12 +174,14 @@ mod tests {
     fn cuts_in_order_of_weight() {
         let now = Instant::now();
         let later = now + Duration::from_secs(9);
-        let standing = Standing { left: false, deadline: Some(later), parked_since: Some(now) };
+        let standing = Standing { left: false, cancelled: false, deadline: Some(later), parked_since: Some(now) };
         let stall = Duration::from_secs(5);
         assert_eq!(cut(standing, stall, now), None);
         assert_eq!(cut(standing, stall, now + stall), Some(Cut::Stalled));
         assert_eq!(cut(standing, stall, later), Some(Cut::Deadline));
-        assert_eq!(cut(Standing { left: true, ..standing }, stall, now), Some(Cut::Left));
+        let cancelled = Standing { cancelled: true, ..standing };
+        assert_eq!(cut(cancelled, stall, later), Some(Cut::Cancelled));
+        assert_eq!(cut(Standing { left: true, ..cancelled }, stall, now), Some(Cut::Left));
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! The engine's thread: takes commands, plans a step, runs it, hands out what it sampled.
 
+use super::job_state::JobState;
 use super::logprobs::Logprobs;
 use super::model::{Logits, Model, ModelError, Row};
 use super::sampler::Sampler;
@@ -47,6 +48,7 @@ struct Sequence {
     end: oneshot::Sender<End>,
     deadline: Option<Instant>,
     parked_since: Option<Instant>,
+    state: Arc<JobState>,
     guard: Box<dyn Send>,
 }
 
@@ -136,8 +138,12 @@ impl Worker {
         let mut index = 0;
         while index < self.waiting.len() {
             let command = &self.waiting[index];
-            let standing =
-                Standing { left: command.tokens.is_closed(), deadline: command.job.deadline, parked_since: None };
+            let standing = Standing {
+                left: command.tokens.is_closed(),
+                cancelled: command.job.state.is_cancelled(),
+                deadline: command.job.deadline,
+                parked_since: None,
+            };
             let cause = match ending {
                 true => Some(Cause::Draining),
                 false => cut(standing, self.options.stall, now).map(Cause::from),
@@ -160,7 +166,7 @@ impl Worker {
                 return;
             };
             drop(running);
-            let Some(Command { job, tokens, end, cached }) = self.waiting.pop_front() else {
+            let Some(Command { job, tokens, end }) = self.waiting.pop_front() else {
                 return;
             };
             let prefix = match self.begin(&start, room) {
@@ -174,7 +180,7 @@ impl Worker {
                     continue;
                 }
             };
-            cached.store(prefix as u64, Ordering::Relaxed);
+            job.state.begin(job.prompt.len(), prefix);
             self.running.push(Sequence {
                 order: self.started,
                 slot: start.slot,
@@ -189,6 +195,7 @@ impl Worker {
                 end,
                 deadline: job.deadline,
                 parked_since: None,
+                state: job.state,
                 guard: job.guard,
             });
             self.started += 1;
@@ -261,6 +268,7 @@ impl Worker {
         };
         sequence.answer.push(token);
         self.shared.generated.fetch_add(1, Ordering::Relaxed);
+        sequence.state.generate();
         if self.ends.contains(&token) {
             return Some(Cause::Stop);
         }
@@ -316,7 +324,12 @@ impl Sequence {
     }
 
     fn standing(&self) -> Standing {
-        Standing { left: self.tokens.is_closed(), deadline: self.deadline, parked_since: self.parked_since }
+        Standing {
+            left: self.tokens.is_closed(),
+            cancelled: self.state.is_cancelled(),
+            deadline: self.deadline,
+            parked_since: self.parked_since,
+        }
     }
 
     fn row(&self, planned: &Planned) -> Row<'_> {
@@ -334,6 +347,7 @@ impl From<Cut> for Cause {
         match cut {
             Cut::Deadline => Self::Deadline,
             Cut::Left => Self::Left,
+            Cut::Cancelled => Self::Cancelled,
             Cut::Stalled => Self::Stalled,
         }
     }

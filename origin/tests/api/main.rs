@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test's helper cannot do fails the test")]
 
 mod allowances;
+mod cancelling;
 mod candle;
 mod failures;
 mod gguf;

@@ -26,6 +26,7 @@ use sluice_protocol::own::OwnKey;
 use sluice_protocol::plan::{Endpoint, Limit, LimitKind, Per, TableVersion, Unit};
 use sluice_protocol::principal::{self, Mark};
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
+use sluice_protocol::report::{RequestReport, RequestStatus};
 use sluice_protocol::standing::{Standing, StandingKind};
 use sluice_protocol::state;
 use std::fmt::Debug;
@@ -160,6 +161,8 @@ fn the_json_of_the_public_api() {
     let logprobs = Some(ChoiceLogprobs { content: vec![TokenLogprob { chosen, top_logprobs }] });
     let delta = Delta { role: None, content: Some(String::new()) };
     json("chat_logprobs", &chunk(vec![ChunkChoice { index: 0, delta, logprobs, finish_reason: None }], None));
+    let id = RequestId([0xc3; 16]);
+    json("request_report", &RequestReport::new(id, RequestStatus::Ended, Usage::new(11, 3)));
     json(
         "models",
         &ModelList {

@@ -110,7 +110,33 @@ pub(super) fn llama(workspace: &Workspace) -> Result<()> {
     let home = workspace.target().join("peers");
     fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
     let _one_at_a_time = workspace.lock("peers")?;
-    python(workspace, "llama.cpp", &home.join("llama"), "requirements-llama.txt")
+    let build = ("CMAKE_ARGS", llama_features(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()));
+    python(workspace, "llama.cpp", &home.join("llama"), "requirements-llama.txt", Some(build))
+}
+
+/// What llama.cpp is built for: all that this machine's processor has and llama.cpp uses, without its kernels for AMX,
+/// which crash in a plain decode where this was written.
+fn llama_features(cpuinfo: &str) -> String {
+    const FEATURES: [(&str, &str); 10] = [
+        ("avx", "AVX"),
+        ("avx2", "AVX2"),
+        ("fma", "FMA"),
+        ("f16c", "F16C"),
+        ("bmi2", "BMI2"),
+        ("avx_vnni", "AVX_VNNI"),
+        ("avx512f", "AVX512"),
+        ("avx512_vnni", "AVX512_VNNI"),
+        ("avx512vbmi", "AVX512_VBMI"),
+        ("avx512_bf16", "AVX512_BF16"),
+    ];
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    let mut arguments =
+        "-DGGML_NATIVE=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF".to_owned();
+    for (flag, feature) in FEATURES {
+        let value = if flags.split_whitespace().any(|have| have == flag) { "ON" } else { "OFF" };
+        arguments += &format!(" -DGGML_{feature}={value}");
+    }
+    arguments
 }
 
 impl Need {
@@ -119,9 +145,9 @@ impl Need {
             Self::Nginx => debian(workspace, "nginx", "nginx-light"),
             Self::Redis => debian(workspace, "redis-server", "redis-server"),
             Self::Python => {
-                python(workspace, "FastAPI, SlowAPI, Flask", &home.join("python"), "requirements-python.txt")
+                python(workspace, "FastAPI, SlowAPI, Flask", &home.join("python"), "requirements-python.txt", None)
             }
-            Self::LiteLlm => python(workspace, "LiteLLM", &home.join("litellm"), "requirements-litellm.txt"),
+            Self::LiteLlm => python(workspace, "LiteLLM", &home.join("litellm"), "requirements-litellm.txt", None),
             Self::ExpressGateway => express_gateway(workspace, toolbox, &home.join("express-gateway")),
         }
     }
@@ -149,8 +175,15 @@ fn debian(workspace: &Workspace, program: &str, package: &str) -> Result<()> {
     })
 }
 
-/// A Python environment as its requirements name it, to the digit.
-fn python(workspace: &Workspace, name: &str, venv: &Path, requirements: &str) -> Result<()> {
+/// A Python environment as its requirements name it, to the digit. `build`: a variable of the environment for packages
+/// that are built here.
+fn python(
+    workspace: &Workspace,
+    name: &str,
+    venv: &Path,
+    requirements: &str,
+    build: Option<(&str, String)>,
+) -> Result<()> {
     let requirements = workspace.path(SOURCES).join(requirements);
     stamped(name, &[&requirements], venv, |step| {
         let mut create = command("python3");
@@ -159,6 +192,10 @@ fn python(workspace: &Workspace, name: &str, venv: &Path, requirements: &str) ->
             .context("cannot create a Python environment. On Debian: `sudo apt-get install -y python3-venv`")?;
         let mut pip = command(venv.join("bin").join("python"));
         pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
+        if let Some(build) = build {
+            // pip keeps what it has built without regard to how.
+            pip.env(build.0, build.1).arg("--no-cache-dir");
+        }
         process::run(step, pip, &workspace.log(&format!("peers-pip-{name}"))?)
             .with_context(|| format!("cannot install {}", requirements.display()))?;
         Ok(())
