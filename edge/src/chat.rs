@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`: the walk on one page.
+//! `POST /v1/chat/completions` and `/v1/completions`: the walk on one page.
 
 use crate::auth::{self, Principal};
 use crate::config::Config;
@@ -9,6 +9,7 @@ use crate::request::Incoming;
 use crate::{denial, plans, relay, request, shield};
 use futures_channel::oneshot::{self, Sender};
 use sluice_protocol::chat::ChatRequest;
+use sluice_protocol::completion::CompletionRequest;
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::gate_call::Ask;
 use sluice_protocol::header;
@@ -28,6 +29,7 @@ pub async fn serve(
     context: Context,
     config: Rc<Config>,
     id: RequestId,
+    endpoint: Endpoint,
 ) -> Result<Response, Refusal> {
     let head = &incoming.head;
     shield::pass(&env, head).await?;
@@ -39,33 +41,74 @@ pub async fn serve(
     }
     request::require_json(head)?;
     let body = request::body(incoming, config.max_body).await?;
-    let request = ChatRequest::parse(&body, config.chat)?;
+    let wanted = Wanted::read(endpoint, &body, &config)?;
     // A body may take its time, and the plans are to be those of now.
     let table = plans::current(&env, &config, &context).await?;
     let principal = auth::principal(&credential, head, &table)?;
     let ask = Ask {
         caller: principal.caller.clone(),
         request: id,
-        endpoint: Endpoint::Chat,
+        endpoint,
         session: head.get(header::SESSION_ID).map(Mark::of),
-        user: request.user.as_deref().map(Mark::of),
+        user: wanted.user.as_deref().map(Mark::of),
         body_bytes: u32::try_from(body.len()).unwrap_or(u32::MAX),
-        prompt_tokens: request.guess_prompt_tokens(),
+        prompt_tokens: wanted.prompt_tokens,
         prompt_is_counted: false,
-        max_tokens: request.max_tokens_given.then_some(request.max_tokens),
-        thinking: request.enable_thinking.unwrap_or(false),
+        max_tokens: wanted.max_tokens,
+        thinking: wanted.thinking,
         pressure: forward::pressure(),
         address: principal.address.filter(|_| table.exempts_addresses()),
-        model: request.model,
+        model: wanted.model,
     };
 
     let (answer, answered) = oneshot::channel();
-    let call = Call { principal, table, ask, body, stream: request.stream, left: incoming.request.signal() };
+    let call = Call { principal, table, ask, body, stream: wanted.stream, left: incoming.request.signal() };
     context.wait_until(async move { walk(&env, &config, call, answer).await });
     answered.await.unwrap_or_else(|_| Err(Refusal::new(Reason::Internal, "The request was lost. Send it again.")))
 }
 
-/// A request that is well formed.
+/// What the gate needs to know of a request that is well formed.
+struct Wanted {
+    model: String,
+    user: Option<String>,
+    stream: bool,
+    /// A guess.
+    prompt_tokens: u32,
+    /// If the caller names it.
+    max_tokens: Option<u32>,
+    thinking: bool,
+}
+
+impl Wanted {
+    fn read(endpoint: Endpoint, body: &[u8], config: &Config) -> Result<Self, Refusal> {
+        Ok(match endpoint {
+            Endpoint::Chat => {
+                let request = ChatRequest::parse(body, config.chat)?;
+                Self {
+                    prompt_tokens: request.guess_prompt_tokens(),
+                    max_tokens: request.max_tokens_given.then_some(request.max_tokens),
+                    thinking: request.enable_thinking.unwrap_or(false),
+                    stream: request.stream,
+                    model: request.model,
+                    user: request.user,
+                }
+            }
+            Endpoint::Completions => {
+                let request = CompletionRequest::parse(body, config.chat)?;
+                Self {
+                    prompt_tokens: request.guess_prompt_tokens(),
+                    max_tokens: request.max_tokens_given.then_some(request.max_tokens),
+                    thinking: false,
+                    stream: request.stream,
+                    model: request.model,
+                    user: request.user,
+                }
+            }
+        })
+    }
+}
+
+/// A request that is well formed, with its body.
 struct Call {
     principal: Principal,
     table: Rc<PlanTable>,
@@ -115,7 +158,7 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
             admission,
             watch_capacity: table.feels_pressure(),
         };
-        let outcome = match forward::chat(config, &ticket, &body, stream, &left).await {
+        let outcome = match forward::generate(config, &ticket, ask.endpoint, &body, stream, &left).await {
             Ok((response, deadline)) => relay::relay(&response, &deadline, &ticket, answer).await,
             // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
             Err(Failed { counted: Some(prompt_tokens), .. }) if is_held && !is_last => {

@@ -14,6 +14,7 @@ use sluice_protocol::gate_call::Admission;
 use sluice_protocol::grant::{GrantClaims, body_hash};
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
+use sluice_protocol::plan::Endpoint;
 use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::report::RequestReport;
@@ -59,20 +60,20 @@ impl Failed {
     }
 }
 
-/// Sends a chat request on. Returns the origin's answer if it is one to relay; otherwise what the caller is told and how
+/// Sends a request to generate on. Returns the origin's answer if it is one to relay; otherwise what the caller is told and how
 /// the ticket is settled.
 ///
 /// The answer's body ends with the lease at the latest: the deadline that is returned holds its timer.
-pub async fn chat(
+pub async fn generate(
     config: &Config,
     ticket: &Ticket,
+    endpoint: Endpoint,
     body: &[u8],
     stream: bool,
     left: &AbortSignal,
 ) -> Result<(Reply, Deadline), Failed> {
     let accept = if stream { "text/event-stream" } else { "application/json" };
-    let (reply, deadline) =
-        fetch(config, ticket, "POST", "/v1/chat/completions", Some(body), accept, Some(left)).await?;
+    let (reply, deadline) = fetch(config, ticket, "POST", endpoint.path(), Some(body), accept, Some(left)).await?;
     if !reply.is_ok() {
         return Err(refused(&reply).await);
     }
@@ -99,7 +100,7 @@ pub async fn cancel(config: &Config, ticket: &Ticket) -> Option<Usage> {
     let path = format!("/v1/requests/{}", ticket.request);
     // A question of its own: the request's time may be over, and a grant is good for one call.
     let mut admission = ticket.admission.clone();
-    admission.deadline = platform::now() + u64::from(CANCEL_TIMEOUT_MS) + GRANT_MARGIN_MS + 1_000;
+    admission.deadline = platform::now() + CANCEL_TIMEOUT_MS;
     let question = Ticket {
         request: RequestId(crate::random()),
         account: ticket.account.clone(),
@@ -108,7 +109,8 @@ pub async fn cancel(config: &Config, ticket: &Ticket) -> Option<Usage> {
         watch_capacity: false,
     };
     let (reply, deadline) = fetch(config, &question, "DELETE", &path, None, "application/json", None).await.ok()?;
-    if !reply.is_ok() {
+    let is_json = reply.head.get(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with(respond::JSON));
+    if !reply.is_ok() || !is_json {
         return None;
     }
     let text = deadline.limit(read_text(&reply.response)).await??;
@@ -264,6 +266,6 @@ const CAPACITY_MS: u64 = 1_000;
 /// How long the origin may be silent about itself: that needs no model.
 const GET_TIMEOUT_MS: u32 = 10_000;
 /// How long an origin may take to end a request and tell what it used: longer than it waits for its engine.
-const CANCEL_TIMEOUT_MS: u32 = 8_000;
+const CANCEL_TIMEOUT_MS: u64 = 6_000;
 /// How long before its lease a grant ends, at least: the origin stops, and its last bytes still pass.
 const GRANT_MARGIN_MS: u64 = 1_000;

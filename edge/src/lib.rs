@@ -46,6 +46,7 @@ mod registry;
 use config::{Config, Vars};
 use request::Incoming;
 use sluice_protocol::id::RequestId;
+use sluice_protocol::plan::Endpoint;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -92,8 +93,13 @@ async fn route(
     }
     let config = config_of(&env)?;
     match (method, path) {
-        ("POST", "/v1/chat/completions") => chat::serve(&incoming, env, context, config, id).await.map(Ok),
-        (_, "/v1/chat/completions") => Err(admin::refuse_method("POST")),
+        ("POST", "/v1/chat/completions") => {
+            chat::serve(&incoming, env, context, config, id, Endpoint::Chat).await.map(Ok)
+        }
+        ("POST", "/v1/completions") => {
+            chat::serve(&incoming, env, context, config, id, Endpoint::Completions).await.map(Ok)
+        }
+        (_, "/v1/chat/completions" | "/v1/completions") => Err(admin::refuse_method("POST")),
         ("GET", "/v1/key") => own_key::serve(&incoming, &env, &context, &config, id).await,
         (_, "/v1/key") => Err(admin::refuse_method("GET")),
         ("GET", "/v1/models") => models::serve(&incoming, &env, &context, &config, id).await.map(Ok),
@@ -103,7 +109,7 @@ async fn route(
         }
         _ => Err(Refusal::new(
             Reason::NotFound,
-            "There is no such path. POST /v1/chat/completions, GET /v1/models and GET /v1/key are served.",
+            "There is no such path. POST /v1/chat/completions and /v1/completions, GET /v1/models and GET /v1/key are served.",
         )),
     }
 }

@@ -14,7 +14,7 @@ use sluice_protocol::chat::{Usage, usage_of};
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::header;
 use sluice_protocol::ratelimit;
-use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::sse::{self, Passed, SseParser, WholeEvents};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -145,25 +145,38 @@ async fn relay_stream(
             drop((transform, flush));
         });
     }
-    Ok(Outcome::Served(state.borrow().usage))
+    Ok(state.borrow().outcome())
 }
 
-/// A stream on its way: what has begun and not ended, and the usage that was seen.
+/// A stream on its way: what has begun and not ended, and what was seen in it.
 struct Passing {
     events: WholeEvents,
     parser: SseParser,
     usage: Option<Usage>,
+    /// Why the origin ended it, if not with an answer.
+    refused: Option<Reason>,
 }
 
 impl Passing {
     const fn new() -> Self {
-        Self { events: WholeEvents::new(MAX_EVENT), parser: SseParser::new(MAX_EVENT), usage: None }
+        Self { events: WholeEvents::new(MAX_EVENT), parser: SseParser::new(MAX_EVENT), usage: None, refused: None }
     }
 
     fn push(&mut self, chunk: &[u8]) -> Passed {
-        let usage = &mut self.usage;
-        self.parser.push(chunk, |event| *usage = usage_in(event).or(*usage));
+        let (usage, refused) = (&mut self.usage, &mut self.refused);
+        self.parser.push(chunk, |event| {
+            *usage = usage_in(event).or(*usage);
+            *refused = refused_in(event).or(*refused);
+        });
         self.events.push(chunk)
+    }
+
+    /// A request that we failed is taken back, also where its stream had begun: it may only have waited.
+    fn outcome(&self) -> Outcome {
+        match (self.usage, self.refused) {
+            (None, Some(reason)) if reason.is_refunded() => Outcome::NotServed,
+            (usage, _) => Outcome::Served(usage),
+        }
     }
 }
 
@@ -183,6 +196,12 @@ fn tell_of_failure(through: &TransformStream, deadline: &Deadline) -> Result<[Pr
 fn usage_in(event: &[u8]) -> Option<Usage> {
     const MARK: &[u8] = b"\"usage\"";
     event.windows(MARK.len()).any(|window| window == MARK).then(|| usage_of(event))?
+}
+
+/// The reason of an error event; nothing else begins like one.
+fn refused_in(event: &[u8]) -> Option<Reason> {
+    let body = event.starts_with(b"{\"error\"").then(|| serde_json::from_slice::<ErrorBody>(event))?;
+    Reason::from_code(body.ok()?.error.code.as_deref()?)
 }
 
 /// The longest event that is held back until it is whole, and looked at for usage.

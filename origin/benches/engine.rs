@@ -1,10 +1,13 @@
-//! How fast the engine computes, alone: prefill, decode with 1, 4, 8 and 16 rows, and decode at 2,048 positions. Then the
+//! How fast the engine computes, alone: prefill, decode with 1, 4, 8 and 16 rows, and decode at 2,048 positions; how fast
+//! this machine reads memory; candle-transformers on the same file, as far as it goes (one sequence, no batch). Then the
 //! whole origin over HTTP, with 8 and 16 clients.
 //!
 //! `cargo xtask bench origin` runs it beside llama.cpp on the same GGUF. By hand:
 //! `cargo bench -p sluice-origin --bench engine -- --gguf FILE [--write SHAPE,q8_0|q4k|q4_0] [--rounds N]`. One JSON line per figure.
 
-use candle_core::quantized::GgmlDType;
+use candle_core::quantized::{GgmlDType, gguf_file};
+use candle_core::{Device, Tensor};
+use candle_transformers::models::quantized_qwen3::ModelWeights;
 use serde_json::json;
 use sluice_origin::config::Config;
 use sluice_origin::engine::model::{Logits, Model, Row};
@@ -43,6 +46,8 @@ fn main() {
     report("decode 1 at 2048", "tok/s", 1.0 / seconds);
     report("memory", "bytes", resident());
     drop(model);
+    report("bandwidth", "bytes/s", bandwidth());
+    candle(&options);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime of two threads").block_on(async {
         for clients in [8, 16] {
@@ -52,6 +57,64 @@ fn main() {
             report(&format!("served {clients}, first token, p99"), "ms", served.first.1);
         }
     });
+}
+
+/// What candle-transformers makes of the same file: the model of its own that serves one sequence at a time.
+fn candle(options: &Options) {
+    let mut file = std::fs::File::open(&options.gguf).expect("the file that --write made");
+    let content = gguf_file::Content::read(&mut file).expect("the file that --write made");
+    let mut model = match ModelWeights::from_gguf(content, &mut file, &Device::Cpu) {
+        Ok(model) => model,
+        Err(error) => {
+            eprintln!("candle-transformers does not read this file: {error}");
+            return;
+        }
+    };
+    let mut forward = |ids: &[u32], offset: usize| {
+        let input = Tensor::new(ids, &Device::Cpu).and_then(|ids| ids.unsqueeze(0)).expect("a row of ids");
+        model.forward(&input, offset).expect("the model computes");
+    };
+    let ids = |count: u32| (0..count).map(|id| id * 31 % 1_000).collect::<Vec<u32>>();
+    forward(&ids(16), 0);
+    for tokens in [128, 1_024] {
+        let ids = ids(tokens);
+        let seconds = median(options.rounds, || {
+            let start = Instant::now();
+            forward(&ids, 0);
+            start.elapsed().as_secs_f64()
+        });
+        report(&format!("candle prefill {tokens}"), "tok/s", f64::from(tokens) / seconds);
+    }
+    forward(&ids(16), 0);
+    let mut position = 16;
+    let seconds = median(options.rounds.max(3), || {
+        let start = Instant::now();
+        for _ in 0..16 {
+            forward(&[77], position);
+            position += 1;
+        }
+        start.elapsed().as_secs_f64() / 16.0
+    });
+    report("candle decode 1", "tok/s", 1.0 / seconds);
+}
+
+/// How many bytes a second this machine's cores read together, out of caches' reach: the most of several sweeps.
+fn bandwidth() -> f64 {
+    const WORDS: usize = 32 << 20;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let words: Vec<u64> = (0..WORDS as u64).collect();
+    let sweep = || {
+        let start = Instant::now();
+        let sum = std::thread::scope(|scope| {
+            let parts = words.chunks(WORDS.div_ceil(threads));
+            let parts: Vec<_> =
+                parts.map(|part| scope.spawn(|| part.iter().fold(0u64, |a, b| a.wrapping_add(*b)))).collect();
+            parts.into_iter().map(|part| part.join().expect("a sum does not panic")).fold(0u64, u64::wrapping_add)
+        });
+        std::hint::black_box(sum);
+        (WORDS * 8) as f64 / start.elapsed().as_secs_f64()
+    };
+    (0..5).map(|_| sweep()).fold(0.0, f64::max)
 }
 
 struct Served {

@@ -110,6 +110,22 @@ impl Admission {
         Some(next)
     }
 
+    /// How many are served before this place, as the queue stands; `None` if it does not wait.
+    pub(crate) fn ahead(&self, ticket: Ticket) -> Option<usize> {
+        let waiting = self.waiting.get(&ticket)?;
+        let count = |level: &Level| level.tickets.values().map(VecDeque::len).sum::<usize>();
+        let higher: usize = self.levels.range(..Reverse(waiting.priority)).map(|(_, level)| count(level)).sum();
+        let level = self.levels.get(&Reverse(waiting.priority))?;
+        let own = level.tickets.get(&waiting.account)?.iter().position(|other| *other == ticket)?;
+        let turn = level.turns.iter().position(|account| *account == waiting.account)?;
+        // Of every other account as many as have their turn before: one more of those that come first in the round.
+        let others = level.turns.iter().enumerate().filter(|(at, _)| *at != turn).map(|(at, account)| {
+            let waiting = level.tickets.get(account).map_or(0, VecDeque::len);
+            waiting.min(own + usize::from(at < turn))
+        });
+        Some(higher + own + others.sum::<usize>())
+    }
+
     /// Whether this place runs.
     #[cfg(test)]
     fn runs(&self, ticket: Ticket) -> bool {
@@ -372,6 +388,33 @@ mod tests {
                 prop_assert!(running.iter().all(|ticket| admission.runs(*ticket)));
                 prop_assert_eq!(admission.is_idle(), running.is_empty() && waiting.is_empty());
             }
+        }
+
+        /// What everybody is told is the order in which they are then served.
+        #[test]
+        fn those_ahead_are_served_before(asks in proptest::collection::vec((0u8..4, 0u8..3), 1..40), served in 0usize..10) {
+            let mut admission = Admission::new(1, asks.len());
+            let mut current = place(admission.ask("first", 0, FAR, 0));
+            let tickets: Vec<_> = asks.iter().map(|(account, priority)| {
+                place(admission.ask(&account.to_string(), *priority, FAR, 0))
+            }).collect();
+            for _ in 0..served {
+                let Some(next) = admission.leave(current, true, 0) else { break };
+                current = next;
+            }
+            prop_assert_eq!(admission.ahead(current), None, "it runs");
+            let mut told: Vec<_> = tickets.iter().filter_map(|t| Some((admission.ahead(*t)?, *t))).collect();
+            told.sort_unstable();
+            let told: Vec<_> = told.into_iter().enumerate().map(|(at, (ahead, ticket))| {
+                assert_eq!(at, ahead, "two are told the same");
+                ticket
+            }).collect();
+            let mut order = Vec::new();
+            while let Some(next) = admission.leave(current, true, 0) {
+                order.push(next);
+                current = next;
+            }
+            prop_assert_eq!(told, order);
         }
 
         /// While several accounts of one priority always wait, none is served twice before another is served once.

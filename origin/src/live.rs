@@ -97,7 +97,7 @@ pub(crate) fn cancelled() -> Refusal {
 }
 
 /// How long a request that was cancelled is waited for: many steps of an engine that lives.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(4);
 /// How long one that is over is remembered: an edge asks at once.
 const REMEMBERED: Duration = Duration::from_secs(120);
 /// How many are remembered at most; at some 150 bytes each.

@@ -242,6 +242,9 @@ pub(crate) fn draining() -> Refusal {
 }
 
 #[cfg(test)]
+mod interleavings;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -5,7 +5,7 @@
 
 mod answer;
 mod logprobs;
-mod sampling;
+pub(crate) mod sampling;
 
 use crate::refusal::{Reason, Refusal};
 pub use answer::{
@@ -131,13 +131,13 @@ struct RawPart {
 }
 
 #[derive(Deserialize)]
-struct RawStreamOptions {
-    include_usage: Option<bool>,
+pub(crate) struct RawStreamOptions {
+    pub(crate) include_usage: Option<bool>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum RawStop {
+pub(crate) enum RawStop {
     One(String),
     Several(Vec<String>),
 }
@@ -164,7 +164,7 @@ impl ChatRequest {
     }
 }
 
-fn refuse_json(error: &serde_json::Error) -> Refusal {
+pub(crate) fn refuse_json(error: &serde_json::Error) -> Refusal {
     // serde_json's message may quote the body (`invalid type: string "..."`): the caller may see its own text, the log may not.
     match error.classify() {
         serde_json::error::Category::Data => {
@@ -174,11 +174,11 @@ fn refuse_json(error: &serde_json::Error) -> Refusal {
     }
 }
 
-fn invalid(param: &'static str, message: impl Into<Cow<'static, str>>) -> Refusal {
+pub(crate) fn invalid(param: &'static str, message: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::new(Reason::InvalidRequest, message).with_param(param)
 }
 
-fn unsupported(param: &'static str) -> Refusal {
+pub(crate) fn unsupported(param: &'static str) -> Refusal {
     Refusal::new(Reason::UnsupportedParameter, format!("`{param}` is not served by this endpoint. Leave it out."))
         .with_param(param)
 }
@@ -186,13 +186,7 @@ fn unsupported(param: &'static str) -> Refusal {
 impl Raw<'_> {
     fn check(self, bounds: ChatBounds) -> Result<ChatRequest, Refusal> {
         self.refuse_unserved()?;
-        let model = match self.model {
-            Some(model) if model.len() > MAX_NAME_BYTES => {
-                return Err(invalid("model", format!("`model` is at most {MAX_NAME_BYTES} bytes long.")));
-            }
-            Some(model) if !model.is_empty() => model.into_owned(),
-            _ => return Err(invalid("model", "Name a model; GET /v1/models lists them.")),
-        };
+        let model = model_name(self.model)?;
         let messages = self.messages.unwrap_or_default();
         if messages.is_empty() {
             return Err(invalid("messages", "`messages` must hold at least one message."));
@@ -215,14 +209,6 @@ impl Raw<'_> {
             seed: self.seed,
         };
         let sampling = sampling.check()?;
-        let stop = match self.stop {
-            None => Vec::new(),
-            Some(RawStop::One(one)) => vec![one],
-            Some(RawStop::Several(several)) => several,
-        };
-        if stop.len() > MAX_STOPS || stop.iter().any(|text| text.is_empty() || text.len() > MAX_STOP_BYTES) {
-            return Err(invalid("stop", "`stop` takes at most 4 strings of 1 to 256 bytes."));
-        }
         Ok(ChatRequest {
             model,
             messages,
@@ -232,7 +218,7 @@ impl Raw<'_> {
             include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
             sampling,
             logprobs: logprobs::check(self.logprobs, self.top_logprobs)?,
-            stop,
+            stop: RawStop::check(self.stop)?,
             user: self.user.map(Cow::into_owned),
             enable_thinking: self.enable_thinking.or(self.chat_template_kwargs.and_then(|a| a.enable_thinking)),
         })
@@ -273,7 +259,34 @@ impl RawMessage {
     }
 }
 
-fn max_tokens(param: &'static str, number: &serde_json::Number, bounds: ChatBounds) -> Result<u32, Refusal> {
+/// The model's name, not empty and not too long.
+pub(crate) fn model_name(name: Option<Cow<'_, str>>) -> Result<String, Refusal> {
+    match name {
+        Some(name) if name.len() > MAX_NAME_BYTES => {
+            Err(invalid("model", format!("`model` is at most {MAX_NAME_BYTES} bytes long.")))
+        }
+        Some(name) if !name.is_empty() => Ok(name.into_owned()),
+        _ => Err(invalid("model", "Name a model; GET /v1/models lists them.")),
+    }
+}
+
+impl RawStop {
+    /// At most four strings, none empty.
+    pub(crate) fn check(stop: Option<Self>) -> Result<Vec<String>, Refusal> {
+        let stop = match stop {
+            None => Vec::new(),
+            Some(Self::One(one)) => vec![one],
+            Some(Self::Several(several)) => several,
+        };
+        if stop.len() > MAX_STOPS || stop.iter().any(|text| text.is_empty() || text.len() > MAX_STOP_BYTES) {
+            return Err(invalid("stop", "`stop` takes at most 4 strings of 1 to 256 bytes."));
+        }
+        Ok(stop)
+    }
+}
+
+/// What a request may generate: a whole number from 1 to the bound.
+pub(crate) fn max_tokens(param: &'static str, number: &serde_json::Number, bounds: ChatBounds) -> Result<u32, Refusal> {
     number
         .as_u64()
         .and_then(|n| u32::try_from(n).ok())

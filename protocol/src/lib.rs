@@ -14,6 +14,7 @@
 
 // request
 pub mod chat;
+pub mod completion;
 pub mod cost;
 pub mod header;
 pub mod id;

@@ -178,6 +178,18 @@ pub enum Endpoint {
     /// `POST /v1/chat/completions`.
     #[default]
     Chat,
+    /// `POST /v1/completions`.
+    Completions,
+}
+
+impl Endpoint {
+    /// Its path, at both gates.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+        }
+    }
 }
 
 /// A name, or the beginning of a name and `*`.

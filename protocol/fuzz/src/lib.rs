@@ -5,6 +5,7 @@
 //! fixed mutations with every `cargo test`). So they use the protocol and serde_json only.
 
 pub mod chat;
+pub mod completion;
 pub mod key;
 pub mod messages;
 pub mod plan;
@@ -23,13 +24,14 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "key", run: key::run, seeds: key::seeds },
     Target { name: "plan", run: plan::run, seeds: plan::seeds },
     Target { name: "state", run: state::run, seeds: state::seeds },
     Target { name: "messages", run: messages::run, seeds: messages::seeds },
     Target { name: "sse", run: sse::run, seeds: sse::seeds },
     Target { name: "chat", run: chat::run, seeds: chat::seeds },
+    Target { name: "completion", run: completion::run, seeds: completion::seeds },
 ];
 
 /// Writes a target's seeds to `corpus/<target>/`, for libFuzzer to begin with.

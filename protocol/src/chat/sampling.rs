@@ -58,7 +58,7 @@ pub const MAX_REPETITION_PENALTY: f64 = 10.0;
 /// A member that should be a `T`. One that is something else is kept until its name can be told with the refusal.
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(super) enum Loose<T> {
+pub(crate) enum Loose<T> {
     /// As it should be.
     Good(T),
     /// Anything else.
@@ -67,7 +67,7 @@ pub(super) enum Loose<T> {
 
 impl<T> Loose<T> {
     /// The value; refuses what is not a `T`, naming `param` and saying what it `must` be.
-    pub(super) fn read(member: Option<Self>, param: &'static str, must: &str) -> Result<Option<T>, Refusal> {
+    pub(crate) fn read(member: Option<Self>, param: &'static str, must: &str) -> Result<Option<T>, Refusal> {
         match member {
             None => Ok(None),
             Some(Self::Good(value)) => Ok(Some(value)),
@@ -77,20 +77,20 @@ impl<T> Loose<T> {
 }
 
 /// The members as they came.
-pub(super) struct Raw {
-    pub(super) temperature: Option<Loose<f64>>,
-    pub(super) top_p: Option<Loose<f64>>,
-    pub(super) top_k: Option<Loose<i64>>,
-    pub(super) min_p: Option<Loose<f64>>,
-    pub(super) repetition_penalty: Option<Loose<f64>>,
-    pub(super) presence_penalty: Option<Loose<f64>>,
-    pub(super) frequency_penalty: Option<Loose<f64>>,
-    pub(super) logit_bias: Option<Loose<BTreeMap<String, f64>>>,
-    pub(super) seed: Option<Loose<i64>>,
+pub(crate) struct Raw {
+    pub(crate) temperature: Option<Loose<f64>>,
+    pub(crate) top_p: Option<Loose<f64>>,
+    pub(crate) top_k: Option<Loose<i64>>,
+    pub(crate) min_p: Option<Loose<f64>>,
+    pub(crate) repetition_penalty: Option<Loose<f64>>,
+    pub(crate) presence_penalty: Option<Loose<f64>>,
+    pub(crate) frequency_penalty: Option<Loose<f64>>,
+    pub(crate) logit_bias: Option<Loose<BTreeMap<String, f64>>>,
+    pub(crate) seed: Option<Loose<i64>>,
 }
 
 impl Raw {
-    pub(super) fn check(self) -> Result<Sampling, Refusal> {
+    pub(crate) fn check(self) -> Result<Sampling, Refusal> {
         let default = Sampling::default();
         let top_p = Loose::read(self.top_p, "top_p", "above 0 and at most 1")?.unwrap_or(default.top_p);
         if !(top_p > 0.0 && top_p <= 1.0) {

@@ -365,7 +365,7 @@ const PERS: [(&str, Per); 5] = [
     ("user", Per::User),
 ];
 const CLASSES: [(&str, Class); 3] = [("light", Class::Light), ("medium", Class::Medium), ("heavy", Class::Heavy)];
-const ENDPOINTS: [(&str, Endpoint); 1] = [("chat", Endpoint::Chat)];
+const ENDPOINTS: [(&str, Endpoint); 2] = [("chat", Endpoint::Chat), ("completions", Endpoint::Completions)];
 
 fn principal(text: &str) -> bool {
     KeyId::parse(text).is_some() || Account::parse(text).is_some() || Network::parse(text).is_some()

@@ -6,6 +6,7 @@
 
 mod account;
 mod chat;
+mod completion;
 mod fuzz;
 mod gate;
 mod golden;

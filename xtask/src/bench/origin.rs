@@ -16,8 +16,9 @@ pub(super) const USAGE: &str = "\
 Usage: cargo xtask bench origin [--shape NAME] [--rounds N] [--threads N]
 
 Measures the origin's engine and llama.cpp (built for this machine, into target/peers) on GGUF files of the same made-up
-weights: prompts of 128 and 1,024 tokens, answers of 1, 4, 8 and 16 sequences at once, and at 2,048 positions. Compare the
-ratios, not the figures. The files take some 1.5 GB under target/bench.
+weights: prompts of 128 and 1,024 tokens, answers of 1, 4, 8 and 16 sequences at once, and at 2,048 positions; then
+candle-transformers, the origin over HTTP, and its gate under ten times the load that fits. Compare the ratios, not the
+figures. The files take some 1.5 GB under target/bench.
 
   --shape    the model's shape (Qwen3-0.6B)
   --rounds   rounds of which the median counts; they alternate (3)
@@ -68,8 +69,15 @@ pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
             collect(&peer(workspace, &options, &file(theirs), &format!("{label}: llama.cpp"))?, &mut llama)?;
         }
         print!("{}", table(name, (ours, theirs), &mut sluice, &mut llama));
+        print!("{}", beside(&mut sluice));
         print!("{}", served(&mut sluice));
     }
+    let mut gate: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut cargo = command("cargo");
+    cargo.args(["bench", "-q", "-p", "sluice-origin", "--bench", "overload"]).env("CANDLE_NUM_THREADS", "1");
+    cargo.current_dir(workspace.root());
+    collect(&measured(workspace, "ten times too many, and 10,000 requests", cargo)?, &mut gate)?;
+    print!("{}", overload(&mut gate));
     println!(
         "medians of {} rounds; tokens per second, {} with made-up weights; {} threads",
         options.rounds, options.shape, options.threads
@@ -143,6 +151,53 @@ fn table(
     let memory = |figures: &mut BTreeMap<String, Vec<f64>>| median(figures.get_mut("memory")) / f64::from(1 << 20);
     let (left, right) = (memory(sluice), memory(llama));
     text + &format!("{:<18}{left:>14.0}{right:>18.0}{:>9.2}\n", "memory, MiB", left / right)
+}
+
+/// What one row reaches of the memory's bandwidth, and candle-transformers' own model, which serves one sequence.
+fn beside(sluice: &mut BTreeMap<String, Vec<f64>>) -> String {
+    let mut figure = |name: &str| median(sluice.get_mut(name));
+    let (bandwidth, weights, one) = (figure("bandwidth"), figure("weights"), figure("decode 1"));
+    let mut text = format!(
+        "decode 1 reads {:.1} of {:.1} GB/s that this machine reads: {:.0} %\n",
+        weights * one / 1e9,
+        bandwidth / 1e9,
+        100.0 * weights * one / bandwidth
+    );
+    for row in ["prefill 128", "prefill 1024", "decode 1"] {
+        let (own, candle) = (figure(row), figure(&format!("candle {row}")));
+        text +=
+            &format!("candle-transformers, {row}: {candle:.1} tok/s; Sluice is {:.2} times as fast\n", own / candle);
+    }
+    text
+}
+
+/// What the second gate does when ten times as many come as fit.
+fn overload(gate: &mut BTreeMap<String, Vec<f64>>) -> String {
+    let mut figure = |name: &str| median(gate.get_mut(name));
+    let mut text = "\nthe built-in model, 4 slots, 4 places in the queue, answers of 64 tokens\n".to_owned();
+    for (name, load) in [("8 clients, which fit", "full"), ("80 clients", "10x")] {
+        text += &format!(
+            "{name:<22}{:>8.1} served/s, first token {:>7.1} ms (median) {:>7.1} ms (p99)\n",
+            figure(&format!("{load}, served")),
+            figure(&format!("{load}, first token, median")),
+            figure(&format!("{load}, first token, p99"))
+        );
+    }
+    let (full, over) = (figure("full, first token, p99"), figure("10x, first token, p99"));
+    text += &format!(
+        "p99 at ten times the load {:.2} times that at full load; {:.1} refusals/s, {:.2} ms (median), {:.1} ms (p99)\n",
+        over / full,
+        figure("10x, refused"),
+        figure("10x, refusal, median"),
+        figure("10x, refusal, p99")
+    );
+    let mebibytes = f64::from(1 << 20);
+    text + &format!(
+        "memory after 1,000 requests {:.1} MiB, after 10,000 {:.1} MiB ({:.0} requests/s, a third left in the middle)\n",
+        figure("churn, memory after 1,000") / mebibytes,
+        figure("churn, memory after 10,000") / mebibytes,
+        figure("churn, requests")
+    )
 }
 
 /// What the whole origin serves, which llama.cpp has no part in.

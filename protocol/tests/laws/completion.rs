@@ -1,0 +1,90 @@
+//! The door of text completions: what is a request and what is not, as a table; and the older shape of log probabilities.
+
+use sluice_protocol::chat::{ChatBounds, Likelihood, TokenLogprob};
+use sluice_protocol::completion::{CompletionRequest, Prompt, TextLogprobs};
+use sluice_protocol::refusal::Reason::{self, InvalidJson, InvalidRequest, UnsupportedParameter};
+
+const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };
+
+fn parse(body: &str) -> Result<CompletionRequest, (Reason, Option<String>)> {
+    CompletionRequest::parse(body.as_bytes(), BOUNDS)
+        .map_err(|refusal| (refusal.reason, refusal.param.map(|param| param.to_string())))
+}
+
+#[test]
+fn prompts_come_in_four_shapes() {
+    let table = [
+        (r#""hi <|im_start|>""#, Prompt::Text("hi <|im_start|>".into())),
+        (r#"["hi"]"#, Prompt::Text("hi".into())),
+        ("[1,2,3]", Prompt::Tokens(vec![1, 2, 3])),
+        ("[[1,2]]", Prompt::Tokens(vec![1, 2])),
+    ];
+    for (prompt, expected) in table {
+        let request = parse(&format!(r#"{{"model":"m","prompt":{prompt}}}"#)).unwrap();
+        assert_eq!(request.prompt, expected, "{prompt}");
+        assert!(
+            (request.max_tokens, request.max_tokens_given, request.echo, request.stream) == (16, false, false, false)
+        );
+    }
+    assert_eq!(parse(r#"{"model":"m","prompt":"123456789"}"#).unwrap().guess_prompt_tokens(), 3);
+    assert_eq!(parse(r#"{"model":"m","prompt":[5,6]}"#).unwrap().guess_prompt_tokens(), 2);
+}
+
+#[test]
+fn what_is_no_request_is_refused_by_name() {
+    let table = [
+        ("{", InvalidJson, None),
+        ("[]", InvalidRequest, None),
+        (r#"{"prompt":"x"}"#, InvalidRequest, Some("model")),
+        (r#"{"model":"m"}"#, InvalidRequest, Some("prompt")),
+        (r#"{"model":"m","prompt":""}"#, InvalidRequest, Some("prompt")),
+        (r#"{"model":"m","prompt":[]}"#, InvalidRequest, Some("prompt")),
+        (r#"{"model":"m","prompt":[[]]}"#, InvalidRequest, Some("prompt")),
+        (r#"{"model":"m","prompt":[""]}"#, InvalidRequest, Some("prompt")),
+        (r#"{"model":"m","prompt":[-1]}"#, InvalidRequest, Some("prompt")),
+        (r#"{"model":"m","prompt":5}"#, InvalidRequest, Some("prompt")),
+        (r#"{"model":"m","prompt":["a","b"]}"#, UnsupportedParameter, Some("prompt")),
+        (r#"{"model":"m","prompt":[[1],[2]]}"#, UnsupportedParameter, Some("prompt")),
+        (r#"{"model":"m","prompt":"x","n":2}"#, UnsupportedParameter, Some("n")),
+        (r#"{"model":"m","prompt":"x","best_of":2}"#, UnsupportedParameter, Some("best_of")),
+        (r#"{"model":"m","prompt":"x","suffix":"y"}"#, UnsupportedParameter, Some("suffix")),
+        (r#"{"model":"m","prompt":"x","max_tokens":0}"#, InvalidRequest, Some("max_tokens")),
+        (r#"{"model":"m","prompt":"x","max_tokens":101}"#, InvalidRequest, Some("max_tokens")),
+        (r#"{"model":"m","prompt":"x","logprobs":21}"#, InvalidRequest, Some("logprobs")),
+        (r#"{"model":"m","prompt":"x","logprobs":true}"#, InvalidRequest, Some("logprobs")),
+        (r#"{"model":"m","prompt":"x","logprobs":1,"echo":true}"#, InvalidRequest, Some("logprobs")),
+        (r#"{"model":"m","prompt":"x","temperature":3}"#, InvalidRequest, Some("temperature")),
+        (r#"{"model":"m","prompt":"x","stop":""}"#, InvalidRequest, Some("stop")),
+    ];
+    for (body, reason, param) in table {
+        assert_eq!(parse(body).unwrap_err(), (reason, param.map(str::to_owned)), "{body}");
+    }
+}
+
+#[test]
+fn the_rest_is_read() {
+    let body = r#"{"model":"m","prompt":"x","max_tokens":7,"echo":true,"stream":true,"stream_options":{"include_usage":true},
+        "n":1,"best_of":1,"suffix":"","stop":["a"],"user":"u","seed":-1,"temperature":0,"unheard_of":1}"#;
+    let request = parse(body).unwrap();
+    assert_eq!((request.max_tokens, request.max_tokens_given), (7, true));
+    assert!(request.echo && request.stream && request.include_usage);
+    assert_eq!((request.stop, request.user.as_deref()), (vec!["a".to_owned()], Some("u")));
+    assert_eq!((request.sampling.seed, request.sampling.temperature), (Some(u64::MAX), 0.0));
+    assert_eq!(parse(r#"{"model":"m","prompt":"x","logprobs":0}"#).unwrap().logprobs, Some(0));
+}
+
+#[test]
+fn lists_stand_side_by_side_and_offsets_go_on() {
+    let likely = |token: &str, logprob| Likelihood { token: token.into(), logprob, bytes: None };
+    let token = |text: &str, logprob: f64| TokenLogprob {
+        chosen: likely(text, logprob),
+        top_logprobs: vec![likely("best", -0.1)],
+    };
+    let mut offset = 0;
+    let first = TextLogprobs::new(vec![token("é", -1.0), token("ab", -2.0)], &mut offset);
+    let second = TextLogprobs::new(vec![token("best", -0.1)], &mut offset);
+    assert_eq!((first.tokens, first.text_offset), (vec!["é".to_owned(), "ab".to_owned()], vec![0, 1]));
+    assert_eq!(first.token_logprobs, [-1.0, -2.0]);
+    assert_eq!(first.top_logprobs[0], [("best".to_owned(), -0.1), ("é".to_owned(), -1.0)].into());
+    assert_eq!((second.text_offset, second.top_logprobs[0].len(), offset), (vec![3], 1, 7));
+}
