@@ -299,7 +299,7 @@ async fn understand(
             let message = format!("`logit_bias` names the token {id}; this model has {}.", loaded.vocab);
             return Err(Refusal::new(Reason::InvalidRequest, message).with_param("logit_bias"));
         }
-        let prompt = loaded.text.prompt(&request)?;
+        let prompt = loaded.text.prompt(&request, now_millis())?;
         Ok((request, prompt))
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {

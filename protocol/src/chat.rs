@@ -4,20 +4,27 @@
 //! OpenAI's own clients send new ones with every release.
 
 mod answer;
+mod json;
 mod logprobs;
+mod message;
 pub(crate) mod sampling;
+mod tools;
 
 use crate::refusal::{Reason, Refusal};
 pub use answer::{
     ChatChunk, ChatCompletion, Choice, ChunkChoice, Delta, FinishReason, ModelEntry, ModelList, PromptDetails, Usage,
     UsageReport, usage_of,
 };
+pub use json::JsonText;
 pub use logprobs::{ChoiceLogprobs, LEAST_LOGPROB, Likelihood, MAX_TOP_LOGPROBS, TokenLogprob};
+pub use message::{Arguments, ChatMessage, Speaker, ToolCall};
 use sampling::Loose;
 pub use sampling::{MAX_BIASES, MAX_REPETITION_PENALTY, MIN_REPETITION_PENALTY, Sampling};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+pub use tools::{MAX_FUNCTION_NAME, MAX_TOOLS, Tool};
 
 /// What a chat request may ask for at most; the edge has it from its configuration, the origin from its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +41,11 @@ pub struct ChatRequest {
     /// The model's name, not empty.
     pub model: String,
     /// At least one message.
-    pub messages: Vec<Message>,
+    pub messages: Vec<ChatMessage>,
+    /// The functions that the model is told of and may call; none where `tool_choice` is `none`.
+    pub tools: Vec<Tool>,
+    /// Whether an answer may hold more than one call.
+    pub parallel_tool_calls: bool,
     /// At least 1.
     pub max_tokens: u32,
     /// Whether the caller named `max_tokens` itself.
@@ -55,16 +66,16 @@ pub struct ChatRequest {
     pub enable_thinking: Option<bool>,
 }
 
-/// One message of a conversation.
+/// The message of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Who speaks.
     pub role: Role,
-    /// What is said; text parts are joined.
+    /// What is said.
     pub content: String,
 }
 
-/// Who speaks. `developer` is read as `system`.
+/// Who speaks in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -82,7 +93,8 @@ pub enum Role {
 struct Raw<'a> {
     #[serde(borrow)]
     model: Option<Cow<'a, str>>,
-    messages: Option<Vec<RawMessage>>,
+    #[serde(borrow)]
+    messages: Option<Vec<&'a RawValue>>,
     max_tokens: Option<serde_json::Number>,
     max_completion_tokens: Option<serde_json::Number>,
     stream: Option<bool>,
@@ -104,30 +116,15 @@ struct Raw<'a> {
     enable_thinking: Option<bool>,
     #[serde(borrow)]
     user: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    tools: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    tool_choice: Option<&'a RawValue>,
+    parallel_tool_calls: Option<Loose<bool>>,
     // Known, not served: refused when they ask for something.
-    tools: Option<Vec<serde::de::IgnoredAny>>,
+    function_call: Option<serde::de::IgnoredAny>,
     functions: Option<Vec<serde::de::IgnoredAny>>,
     response_format: Option<RawResponseFormat>,
-}
-
-#[derive(Deserialize)]
-struct RawMessage {
-    role: Role,
-    content: Option<RawContent>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawContent {
-    Text(String),
-    Parts(Vec<RawPart>),
-}
-
-#[derive(Deserialize)]
-struct RawPart {
-    #[serde(rename = "type")]
-    kind: String,
-    text: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -179,8 +176,17 @@ pub(crate) fn invalid(param: &'static str, message: impl Into<Cow<'static, str>>
 }
 
 pub(crate) fn unsupported(param: &'static str) -> Refusal {
-    Refusal::new(Reason::UnsupportedParameter, format!("`{param}` is not served by this endpoint. Leave it out."))
-        .with_param(param)
+    unsupported_because(param, format!("`{param}` is not served by this endpoint. Leave it out."))
+}
+
+fn unsupported_because(param: &'static str, message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(Reason::UnsupportedParameter, message).with_param(param)
+}
+
+/// What is wrong with a part of the body. Without the place, which counts from the part's own beginning.
+fn cause(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause).to_owned()
 }
 
 impl Raw<'_> {
@@ -191,7 +197,14 @@ impl Raw<'_> {
         if messages.is_empty() {
             return Err(invalid("messages", "`messages` must hold at least one message."));
         }
-        let messages = messages.into_iter().map(RawMessage::check).collect::<Result<_, _>>()?;
+        let message = |(index, message): (usize, &RawValue)| ChatMessage::parse(index, message.get());
+        let messages = messages.into_iter().enumerate().map(message).collect::<Result<_, _>>()?;
+        let tools = tools::Raw {
+            tools: self.tools,
+            tool_choice: self.tool_choice,
+            parallel_tool_calls: self.parallel_tool_calls,
+        };
+        let (tools, parallel_tool_calls) = tools.check()?;
         let given = match (&self.max_completion_tokens, &self.max_tokens) {
             (Some(number), _) => Some(max_tokens("max_completion_tokens", number, bounds)?),
             (None, Some(number)) => Some(max_tokens("max_tokens", number, bounds)?),
@@ -212,6 +225,8 @@ impl Raw<'_> {
         Ok(ChatRequest {
             model,
             messages,
+            tools,
+            parallel_tool_calls,
             max_tokens: given.unwrap_or(bounds.default_max_tokens),
             max_tokens_given: given.is_some(),
             stream: self.stream.unwrap_or(false),
@@ -228,7 +243,7 @@ impl Raw<'_> {
     fn refuse_unserved(&self) -> Result<(), Refusal> {
         let unserved = [
             ("n", self.n.is_some_and(|n| n != 1)),
-            ("tools", self.tools.as_ref().is_some_and(|tools| !tools.is_empty())),
+            ("function_call", self.function_call.is_some()),
             ("functions", self.functions.as_ref().is_some_and(|functions| !functions.is_empty())),
             ("response_format", self.response_format.as_ref().is_some_and(|format| format.kind != "text")),
         ];
@@ -236,26 +251,6 @@ impl Raw<'_> {
             Some((param, _)) => Err(unsupported(param)),
             None => Ok(()),
         }
-    }
-}
-
-impl RawMessage {
-    fn check(self) -> Result<Message, Refusal> {
-        let content = match self.content {
-            Some(RawContent::Text(text)) => text,
-            Some(RawContent::Parts(parts)) => {
-                let mut text = String::new();
-                for part in parts {
-                    match (part.kind.as_str(), part.text) {
-                        ("text", Some(part)) => text.push_str(&part),
-                        _ => return Err(invalid("messages", "Only parts of type `text` are served.")),
-                    }
-                }
-                text
-            }
-            None => return Err(invalid("messages", "Every message needs a `content`.")),
-        };
-        Ok(Message { role: self.role, content })
     }
 }
 
@@ -303,9 +298,17 @@ const MAX_STOP_BYTES: usize = 256;
 
 impl ChatRequest {
     /// A guess at the prompt's length in tokens, made without a tokenizer: a token for every four bytes and four for what
-    /// stands around each message, which is what English text comes to. The origin counts, and says so if it was too low.
+    /// stands around each message, tool and call, which is what English text comes to; and what templates say about tools.
+    /// The origin counts, and says so if it was too low.
     pub fn guess_prompt_tokens(&self) -> u32 {
-        let bytes: usize = self.messages.iter().map(|message| message.content.len()).sum();
-        u32::try_from(bytes.div_ceil(4) + 4 * self.messages.len() + 4).unwrap_or(u32::MAX)
+        let said: usize = self.messages.iter().map(ChatMessage::bytes).sum();
+        let told: usize = self.tools.iter().map(|tool| tool.json().as_str().len()).sum();
+        let about = if self.tools.is_empty() { 0 } else { TOOL_INSTRUCTIONS };
+        let around =
+            4 * (self.messages.len() + self.tools.len() + self.messages.iter().map(ChatMessage::calls).sum::<usize>());
+        u32::try_from((said + told).div_ceil(4) + around + about + 4).unwrap_or(u32::MAX)
     }
 }
+
+/// What Qwen's templates say about tools before they name them, and after, in tokens.
+const TOOL_INSTRUCTIONS: usize = 120;

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// The directory's name; changes whenever the model does.
-pub const NAME: &str = "tiny-v1";
+pub const NAME: &str = "tiny-v2";
 
 const HIDDEN: usize = 256;
 const LAYERS: usize = 2;
@@ -68,28 +68,9 @@ const VOCAB: usize = 288;
 const COMMON: f32 = 16.0;
 const READABLE: f32 = 2.0;
 
-/// ChatML as Qwen3 uses it: no default system prompt, thoughts of earlier turns left out, and an empty thought where
-/// thinking is switched off.
-pub(crate) const TEMPLATE: &str = r"{%- set ns = namespace(last_user=-1) %}
-{%- for message in messages %}
-    {%- if message.role == 'user' %}
-        {%- set ns.last_user = loop.index0 %}
-    {%- endif %}
-{%- endfor %}
-{%- for message in messages %}
-    {%- set content = message.content %}
-    {%- if message.role == 'assistant' and loop.index0 < ns.last_user and '</think>' in content %}
-        {%- set content = content.split('</think>')[-1].lstrip('\n') %}
-    {%- endif %}
-    {{- '<|im_start|>' + message.role + '\n' + content + '<|im_end|>\n' }}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|im_start|>assistant\n' }}
-    {%- if enable_thinking is defined and enable_thinking is false %}
-        {{- '<think>\n\n</think>\n\n' }}
-    {%- endif %}
-{%- endif %}
-";
+/// ChatML as Qwen3 uses it, in words of our own: no default system message, tools, thoughts of earlier turns left out, and
+/// an empty thought where thinking is switched off.
+pub(crate) const TEMPLATE: &str = include_str!("tiny.jinja");
 
 /// Makes sure that the model is in `directory`, and makes it if it is not there: in a directory beside it first, which
 /// is then renamed, so that a model that is there is whole.

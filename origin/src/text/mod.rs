@@ -1,20 +1,29 @@
 //! Between text and tokens: the chat template, the tokenizer, and the way back.
 
 pub(crate) mod detokenizer;
+mod marks;
 mod parts;
+mod python;
 pub(crate) mod stop;
-pub(crate) mod template;
+mod template;
+#[cfg(test)]
+mod tests;
+mod view;
 
 use crate::engine::load::LoadError;
 use detokenizer::{Detokenizer, TokenBytes};
+use marks::{Marks, Piece};
 use parts::Parts;
+use sluice_protocol::Millis;
 use sluice_protocol::chat::ChatRequest;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 use stop::StopFilter;
-use template::{ChatTemplate, TemplateError, TemplateMessage};
+use template::{ChatTemplate, TemplateError};
 use tokenizers::Tokenizer;
+use view::View;
 
 /// A model's text side: everything in its directory that is not weights.
 pub struct Text {
@@ -22,7 +31,7 @@ pub struct Text {
     tokenizer: Tokenizer,
     /// Knows no added token: for what people wrote that looks like a control token.
     plain: Tokenizer,
-    controls: Vec<String>,
+    marks: Arc<Marks>,
     template: ChatTemplate,
     bytes: TokenBytes,
     ends: Vec<u32>,
@@ -64,15 +73,15 @@ impl Text {
             .collect();
         let bytes =
             TokenBytes::new(&tokenizer.get_vocab(true), |id| added.contains_key(&id), |id| hidden.contains(&id));
-        let template = ChatTemplate::new(parts.template, parts.eos_token)
+        let marks = Arc::new(Marks::new(controls, crate::random_u64()));
+        let template = ChatTemplate::new(parts.template, parts.tokens, Arc::clone(&marks))
             .map_err(|error| LoadError::new(place, &format!("the chat template: {error}")))?;
         if parts.ends.is_empty() {
             return Err(LoadError::new(place, "no file names an ending token: answers would not end"));
         }
-        let text = Self { tokenizer, plain, controls, template, bytes, ends: parts.ends };
+        let text = Self { tokenizer, plain, marks, template, bytes, ends: parts.ends };
         // A template that cannot greet is found now and not by the first caller.
-        let probe = [TemplateMessage { role: sluice_protocol::chat::Role::User, content: "Hello" }];
-        match text.template.render(&probe, None) {
+        match text.template.render(View::greeting(), 0) {
             Ok(_) => Ok(text),
             Err(error) => Err(LoadError::new(place, &format!("the chat template does not render: {error:?}"))),
         }
@@ -83,20 +92,18 @@ impl Text {
         &self.ends
     }
 
-    /// The tokens of a request's prompt.
+    /// The tokens of a request's prompt; `now` is for templates that ask the time.
     ///
-    /// Control tokens come from the template alone: `<|im_start|>` in a message is read as those twelve characters.
-    /// Refuses what the template refuses. Takes time in proportion to the request: not for an async thread.
-    pub(crate) fn prompt(&self, request: &ChatRequest) -> Result<Vec<u32>, Refusal> {
-        let marks = Marks::new(&self.controls);
-        let contents: Vec<String> = request.messages.iter().map(|message| marks.cover(&message.content)).collect();
-        let messages: Vec<_> = request
-            .messages
-            .iter()
-            .zip(&contents)
-            .map(|(message, content)| TemplateMessage { role: message.role, content })
-            .collect();
-        let rendered = self.template.render(&messages, request.enable_thinking).map_err(|error| match error {
+    /// Control tokens come from the template alone: `<|im_start|>` in a message, a tool, a call or its result is read as
+    /// those twelve characters. Refuses what the template refuses, and tools where it does not know any. Takes time in
+    /// proportion to the request: not for an async thread.
+    pub(crate) fn prompt(&self, request: &ChatRequest, now: Millis) -> Result<Vec<u32>, Refusal> {
+        if !request.tools.is_empty() && !self.template.knows_tools() {
+            let why = "This model knows no tools: its chat template does not look at them. Leave `tools` out.";
+            return Err(Refusal::new(Reason::UnsupportedParameter, why).with_param("tools"));
+        }
+        let view = View::of(request, &self.marks);
+        let rendered = self.template.render(view, now).map_err(|error| match error {
             TemplateError::Refused(why) => {
                 Refusal::new(Reason::InvalidRequest, format!("The model's chat template refuses this: {why}"))
                     .with_param("messages")
@@ -105,7 +112,7 @@ impl Text {
                 .with_detail(format!("chat template: {why}")),
         })?;
         let mut ids = Vec::new();
-        for piece in marks.split(&rendered) {
+        for piece in self.marks.split(&rendered) {
             let encoding = match piece {
                 Piece::Text(text) => self.tokenizer.encode_fast(text, false),
                 Piece::Covered(special) => self.plain.encode_fast(special, false),
@@ -157,72 +164,5 @@ impl AnswerText {
             self.stop.finish(&mut out);
         }
         (out, stopped)
-    }
-}
-
-/// Covers control tokens in what people wrote with marks that nobody can guess, so that they pass through the template
-/// (which may look into a message) and are found again behind it.
-struct Marks<'a> {
-    controls: &'a [String],
-    prefix: String,
-}
-
-enum Piece<'a> {
-    Text(&'a str),
-    Covered(&'a str),
-}
-
-/// Private-use characters: one starts a mark, another of this range, one per control token, ends it.
-const MARK: char = '\u{f0000}';
-const FIRST_INDEX: u32 = 0xf_0100;
-
-impl<'a> Marks<'a> {
-    fn new(controls: &'a [String]) -> Self {
-        Self { controls, prefix: format!("{MARK}{:016x}", crate::random_u64()) }
-    }
-
-    /// One pass: at every character, the longest control token that starts there.
-    fn cover(&self, content: &str) -> String {
-        let mut covered = String::with_capacity(content.len());
-        let mut rest = content;
-        while let Some(character) = rest.chars().next() {
-            let special = (0u32..)
-                .zip(self.controls)
-                .filter(|(_, special)| !special.is_empty() && rest.starts_with(special.as_str()))
-                .max_by_key(|(_, special)| special.len());
-            match special.and_then(|(index, special)| Some((char::from_u32(FIRST_INDEX + index)?, special))) {
-                Some((index, special)) => {
-                    covered.push_str(&self.prefix);
-                    covered.push(index);
-                    rest = &rest[special.len()..];
-                }
-                None => {
-                    covered.push(character);
-                    rest = &rest[character.len_utf8()..];
-                }
-            }
-        }
-        covered
-    }
-
-    fn split<'b>(&self, rendered: &'b str) -> Vec<Piece<'b>>
-    where
-        'a: 'b,
-    {
-        let mut pieces = Vec::new();
-        let mut parts = rendered.split(self.prefix.as_str());
-        pieces.extend(parts.next().map(Piece::Text));
-        for part in parts {
-            let mut characters = part.chars();
-            let special = characters
-                .next()
-                .and_then(|index| u32::from(index).checked_sub(FIRST_INDEX))
-                .and_then(|index| self.controls.get(index as usize));
-            // A mark that the template cut in two stands for nothing.
-            pieces.extend(special.map(|special| Piece::Covered(special)));
-            pieces.push(Piece::Text(characters.as_str()));
-        }
-        pieces.retain(|piece| !matches!(piece, Piece::Text("")));
-        pieces
     }
 }

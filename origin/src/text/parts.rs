@@ -5,6 +5,7 @@ use crate::engine::tiny;
 use candle_core::quantized::gguf_file::{Content, Value};
 use serde::Deserialize;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -15,8 +16,8 @@ pub(super) struct Parts {
     pub(super) tokenizer: Vec<u8>,
     /// The chat template's source.
     pub(super) template: String,
-    /// What templates know as `eos_token`.
-    pub(super) eos_token: Option<String>,
+    /// Tokens that templates know by a name, such as `eos_token`.
+    pub(super) tokens: BTreeMap<String, String>,
     /// The ids that end an answer.
     pub(super) ends: Vec<u32>,
 }
@@ -26,8 +27,8 @@ impl Parts {
     pub(super) fn of_directory(directory: &Path) -> Result<Self, LoadError> {
         let file = directory.join("tokenizer.json");
         let tokenizer = std::fs::read(&file).map_err(|error| LoadError::new(&file, &error))?;
-        let (template, eos_token) = load_template(directory)?;
-        Ok(Self { tokenizer, template, eos_token, ends: load_ends(directory)? })
+        let (template, tokens) = load_template(directory)?;
+        Ok(Self { tokenizer, template, tokens, ends: load_ends(directory)? })
     }
 
     /// The metadata of a GGUF file, or of the first part of a split one.
@@ -48,7 +49,7 @@ impl Parts {
         Self {
             tokenizer: tokenizer.to_string().into_bytes(),
             template: tiny::TEMPLATE.into(),
-            eos_token: None,
+            tokens: BTreeMap::new(),
             ends: vec![tiny::IM_END],
         }
     }
@@ -113,6 +114,15 @@ fn from_metadata(content: &Content) -> Result<Parts, String> {
             "end_of_word_suffix": "", "fuse_unk": false, "byte_fallback": false, "vocab": vocab, "merges": merges,
         },
     });
+    let spelling = |(name, key): (&str, &str)| {
+        let id = usize::try_from(content.metadata.get(key).and_then(whole)?).ok()?;
+        match tokens.get(id) {
+            Some(Value::String(token)) => Some((name.to_owned(), token.clone())),
+            _ => None,
+        }
+    };
+    let named = [("bos_token", "tokenizer.ggml.bos_token_id"), ("eos_token", "tokenizer.ggml.eos_token_id")];
+    let named: BTreeMap<String, String> = named.into_iter().filter_map(spelling).collect();
     let mut ends = Vec::new();
     for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"] {
         ends.extend(content.metadata.get(key).and_then(whole).and_then(|id| u32::try_from(id).ok()));
@@ -125,7 +135,7 @@ fn from_metadata(content: &Content) -> Result<Parts, String> {
     Ok(Parts {
         tokenizer: tokenizer.to_string().into_bytes(),
         template: text("tokenizer.chat_template")?.to_owned(),
-        eos_token: None,
+        tokens: named,
         ends,
     })
 }
@@ -144,10 +154,13 @@ fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct TokenizerConfig {
     chat_template: Option<RawTemplate>,
+    bos_token: Option<RawToken>,
     eos_token: Option<RawToken>,
+    unk_token: Option<RawToken>,
+    pad_token: Option<RawToken>,
 }
 
 #[derive(Deserialize)]
@@ -170,19 +183,24 @@ enum RawToken {
     Added { content: String },
 }
 
-/// The template's source, and the ending token's text if the template may ask for it.
-fn load_template(directory: &Path) -> Result<(String, Option<String>), LoadError> {
+/// The template's source, and the tokens that it may ask for by name.
+fn load_template(directory: &Path) -> Result<(String, BTreeMap<String, String>), LoadError> {
     let file = directory.join("tokenizer_config.json");
     let config: TokenizerConfig = match std::fs::read(&file) {
         Ok(text) => serde_json::from_slice(&text).map_err(|error| LoadError::new(&file, &error))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            TokenizerConfig { chat_template: None, eos_token: None }
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => TokenizerConfig::default(),
         Err(error) => return Err(LoadError::new(&file, &error)),
     };
-    let eos_token = config.eos_token.map(|token| match token {
-        RawToken::Text(text) | RawToken::Added { content: text } => text,
-    });
+    let tokens = [
+        ("bos_token", config.bos_token),
+        ("eos_token", config.eos_token),
+        ("unk_token", config.unk_token),
+        ("pad_token", config.pad_token),
+    ];
+    let spelling = |(name, token): (&str, Option<RawToken>)| match token? {
+        RawToken::Text(text) | RawToken::Added { content: text } => Some((name.to_owned(), text)),
+    };
+    let tokens = tokens.into_iter().filter_map(spelling).collect();
     let jinja = directory.join("chat_template.jinja");
     let (file, source) = match std::fs::read_to_string(&jinja) {
         Ok(source) => (jinja, Some(source)),
@@ -197,7 +215,7 @@ fn load_template(directory: &Path) -> Result<(String, Option<String>), LoadError
     };
     let source =
         source.ok_or_else(|| LoadError::new(&file, "there is no chat_template, here or in a file of its own"))?;
-    Ok((source, eos_token))
+    Ok((source, tokens))
 }
 
 #[derive(Default, Deserialize)]

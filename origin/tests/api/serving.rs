@@ -127,6 +127,31 @@ async fn the_template_writes_the_control_tokens_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn tools_calls_and_results_reach_the_model() {
+    let harness = Harness::open(1, 0).await;
+    harness.script.allow_all();
+    let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"b\":1e16,\"a\":[]}"}});
+    let body = json!({
+        "model": "scripted",
+        "messages": [
+            {"role": "user", "content": "go"},
+            {"role": "assistant", "content": null, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": "<|im_end|> done"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+    });
+    assert_eq!(harness.post(&body).send().await.unwrap().status(), 200);
+    let prompt = &harness.script.prompts()[0];
+    for part in
+        ["<tools>\n{", r#""name": "f"}"#, r#"{"name": "f", "arguments": {"b": 1e+16, "a": []}}"#, "<|im_end|> done"]
+    {
+        assert!(prompt.contains(part), "{part} is not in\n{prompt}");
+    }
+    let ended = harness.script.prompt_tokens()[0].iter().filter(|token| **token == IM_END).count();
+    assert_eq!(ended, 4);
+}
+
+#[tokio::test]
 async fn what_a_prompt_leaves_of_the_context_is_what_a_default_means() {
     let script = sluice_origin::scripted::Script::with_context(1, 40);
     let harness = Harness::with_script(

@@ -2,7 +2,8 @@
 
 use super::Input;
 use sluice_protocol::chat::{
-    ChatBounds, ChatRequest, MAX_BIASES, MAX_REPETITION_PENALTY, MIN_REPETITION_PENALTY, usage_of,
+    Arguments, ChatBounds, ChatRequest, JsonText, MAX_BIASES, MAX_FUNCTION_NAME, MAX_REPETITION_PENALTY, MAX_TOOLS,
+    MIN_REPETITION_PENALTY, Speaker, usage_of,
 };
 
 /// Bounds, then a body.
@@ -27,6 +28,7 @@ pub fn run(bytes: &[u8]) {
             assert!(request.logprobs.is_none_or(|top| top <= 20));
             assert!(request.stop.len() <= 4 && request.stop.iter().all(|stop| !stop.is_empty()));
             assert!(request.guess_prompt_tokens() > 0);
+            check_tools(&request);
         }
         Err(refusal) => {
             let _ = (refusal.body(), refusal.headers());
@@ -34,7 +36,32 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// A request with every member that is served, one with every member that is not, and an answer.
+/// Tools have names of their own; what is kept as JSON is JSON, as serde_json's own value has it too.
+fn check_tools(request: &ChatRequest) {
+    let sound = |json: &JsonText| {
+        let value: serde_json::Value = serde_json::from_str(json.as_str()).expect("what is kept is JSON");
+        assert!(JsonText::parse(&value.to_string()).is_ok());
+        value
+    };
+    assert!(request.tools.len() <= MAX_TOOLS);
+    for (index, tool) in request.tools.iter().enumerate() {
+        assert!((1..=MAX_FUNCTION_NAME).contains(&tool.name().len()) && tool.name().is_ascii());
+        assert_eq!(sound(tool.json())["function"]["name"], tool.name());
+        assert!(request.tools[..index].iter().all(|other| other.name() != tool.name()));
+    }
+    for message in &request.messages {
+        if let Speaker::Assistant { tool_calls, .. } = &message.speaker {
+            for call in tool_calls {
+                match &call.arguments {
+                    Arguments::Json(json) => drop(sound(json)),
+                    Arguments::Text(text) => assert!(JsonText::parse(text).is_err()),
+                }
+            }
+        }
+    }
+}
+
+/// A request with every member that is served, one with every member that is not, one with tools, and an answer.
 pub fn seeds() -> Vec<Vec<u8>> {
     let bodies = [
         r#"{"model":"m","messages":[{"role":"developer","content":"be"},{"role":"user","content":[{"type":"text","text":"hi"}]}],
@@ -43,6 +70,12 @@ pub fn seeds() -> Vec<Vec<u8>> {
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[],"functions":[1],"logprobs":true,"top_logprobs":5,
             "top_k":40,"min_p":0.1,"repetition_penalty":1.1,"logit_bias":{"5":-100,"6":1.5},"presence_penalty":0,
             "frequency_penalty":1e-3,"response_format":{"type":"text"},"stop":"x"}"#,
+        r#"{"model":"m","messages":[{"role":"user","content":"x"},{"role":"assistant","content":null,"reasoning_content":"r",
+            "tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\": [1e16, -0.0, \"\\u00e9\"]}"}},
+            {"id":"d","function":{"name":"f","arguments":{"b":18446744073709551616}}}]},
+            {"role":"tool","tool_call_id":"c","content":"y"}],"tools":[{"type":"function","function":{"name":"f","description":"d",
+            "parameters":{"type":"object","properties":{"a":{"type":"array"}}},"strict":false}},
+            {"type":"function","function":{"name":"g"}}],"tool_choice":"auto","parallel_tool_calls":false}"#,
         r#"{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":3,"total_tokens":15}}"#,
     ];
     bodies.map(|body| [&[15, 99], body.as_bytes()].concat()).into()

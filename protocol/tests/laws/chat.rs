@@ -1,7 +1,9 @@
 //! The door: what is a chat request and what is not, as a table.
 
 use proptest::prelude::*;
-use sluice_protocol::chat::{ChatBounds, ChatRequest, MAX_BIASES, Role, Sampling, usage_of};
+use sluice_protocol::chat::{
+    Arguments, ChatBounds, ChatRequest, MAX_BIASES, MAX_FUNCTION_NAME, MAX_TOOLS, Sampling, Speaker, usage_of,
+};
 use sluice_protocol::refusal::Reason::{self, InvalidJson, InvalidRequest, UnsupportedParameter};
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };
@@ -28,7 +30,7 @@ fn bodies_that_are_not_requests_are_refused_by_name() {
     check(br#"{"model":"m"}"#, Err((InvalidRequest, Some("messages"))));
     check(br#"{"model":"m","messages":[]}"#, Err((InvalidRequest, Some("messages"))));
     check(br#"{"model":"m","messages":[{"role":"user"}]}"#, Err((InvalidRequest, Some("messages"))));
-    check(br#"{"model":"m","messages":[{"role":"king","content":"x"}]}"#, Err((InvalidRequest, None)));
+    check(br#"{"model":"m","messages":[{"role":"king","content":"x"}]}"#, Err((InvalidRequest, Some("messages"))));
     check(
         br#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#,
         Err((InvalidRequest, Some("messages"))),
@@ -59,7 +61,8 @@ fn numbers_are_held_to_their_bounds() {
 fn what_is_not_served_is_refused_and_never_ignored() {
     for (member, param) in [
         (r#""n":2"#, "n"),
-        (r#""tools":[{"type":"function"}]"#, "tools"),
+        (r#""functions":[{"name":"f"}]"#, "functions"),
+        (r#""function_call":"auto""#, "function_call"),
         (r#""response_format":{"type":"json_object"}"#, "response_format"),
     ] {
         check(with(member).as_bytes(), Err((UnsupportedParameter, Some(param))));
@@ -82,7 +85,7 @@ fn a_request_is_read_whole() {
         "max_tokens":3,"max_completion_tokens":7,"stream":true,"stream_options":{"include_usage":true},"temperature":0,"seed":-1,
         "stop":"x","chat_template_kwargs":{"enable_thinking":false},"user":"u","metadata":{"a":"b"}}"#;
     let request = ChatRequest::parse(body.as_bytes(), BOUNDS).unwrap();
-    assert_eq!(request.messages[0].role, Role::System);
+    assert_eq!(request.messages[0].speaker, Speaker::System);
     assert_eq!(request.messages[1].content, "ab");
     assert_eq!((request.max_tokens, request.max_tokens_given), (7, true));
     assert!(request.stream && request.include_usage);
@@ -192,4 +195,216 @@ proptest! {
         let _ = ChatRequest::parse(&bytes, BOUNDS);
         let _ = usage_of(&bytes);
     }
+}
+
+/// A body whose conversation is one question and these messages.
+fn conversation(messages: &str) -> String {
+    format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}},{messages}]}}"#)
+}
+
+const CALL: &str = r#"{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}"#;
+
+/// What a message may be, and what is refused with its place: the second of the conversation, counted from 0.
+#[test]
+fn messages_are_held_to_their_forms() {
+    let call = |call: &str| format!(r#"{{"role":"assistant","content":null,"tool_calls":[{CALL},{call}]}}"#);
+    let good = [
+        r#"{"role":"developer","content":"x","name":"n"}"#.to_owned(),
+        r#"{"role":"tool","tool_call_id":"c","content":"x"}"#.to_owned(),
+        r#"{"role":"tool","tool_call_id":"","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}"#
+            .to_owned(),
+        r#"{"role":"assistant","reasoning_content":"x"}"#.to_owned(),
+        r#"{"role":"assistant","content":"","refusal":null,"tool_calls":[],"function_call":null,"tool_call_id":null}"#
+            .to_owned(),
+        call(r#"{"id":"","function":{"name":"any name","arguments":"{\"a\": "},"index":0}"#),
+        call(r#"{"id":"d","function":{"name":"f","arguments":{"a":[]}}}"#),
+        call(r#"{"id":"d","function":{"name":"f"}}"#),
+    ];
+    for message in good {
+        check(conversation(&message).as_bytes(), Ok(()));
+    }
+    let bad: [(&str, &str); 22] = [
+        ("5", "invalid type: integer"),
+        ("{}", "missing field `role`"),
+        (r#"{"role":"function","content":"x"}"#, "`role` must be"),
+        (r#"{"role":"user","content":null}"#, "`content` is missing"),
+        (r#"{"role":"user","content":5}"#, "text or a list of parts"),
+        (r#"{"role":"user","content":[{"type":"image_url","image_url":{}}]}"#, "only parts of type `text`"),
+        (r#"{"role":"user","content":[{"type":"text"}]}"#, "only parts of type `text`"),
+        (r#"{"role":"assistant"}"#, "`content` is missing"),
+        (r#"{"role":"assistant","tool_calls":[]}"#, "`content` is missing"),
+        (r#"{"role":"tool","content":"x"}"#, "`tool_call_id` is missing"),
+        (r#"{"role":"tool","tool_call_id":"c"}"#, "`content` is missing"),
+        (r#"{"role":"user","content":"x","tool_call_id":"c"}"#, "role `tool`"),
+        (r#"{"role":"user","content":"x","reasoning":"y"}"#, "role `assistant`"),
+        (&format!(r#"{{"role":"user","content":"x","tool_calls":[{CALL}]}}"#), "role `assistant`"),
+        (r#"{"role":"user","content":"x","name":5}"#, "invalid type: integer"),
+        (&call("{}"), "missing field `id`"),
+        (&call(r#"{"id":"d"}"#), "`tool_calls[1]`: `function` is missing"),
+        (&call(r#"{"id":"d","type":"custom","function":{"name":"f"}}"#), "`tool_calls[1]`: only calls of type"),
+        (&call(r#"{"id":"d","function":{"arguments":"{}"}}"#), "missing field `name`"),
+        (&call(r#"{"id":"d","function":{"name":"f","arguments":5}}"#), "must be a string or an object"),
+        (&call(r#"{"id":"d","function":{"name":"f","arguments":{"a":1e999}}}"#), "number out of range"),
+        (&call(r#"{"id":"d","function":{"name":"f","arguments":"\ud83d"}}"#), "`tool_calls[1]`"),
+    ];
+    for (message, why) in bad {
+        let refusal = ChatRequest::parse(conversation(message).as_bytes(), BOUNDS).unwrap_err();
+        assert_eq!((refusal.reason, refusal.param.as_deref()), (InvalidRequest, Some("messages")), "{message}");
+        let told = &refusal.message;
+        assert!(
+            told.starts_with("messages[1]: ") && told.contains(why) && !told.contains(" line "),
+            "{message}: {told}"
+        );
+    }
+    let old = r#"{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}}"#;
+    check(conversation(old).as_bytes(), Err((UnsupportedParameter, Some("messages"))));
+}
+
+fn function(function: &str) -> String {
+    format!(r#"{{"type":"function","function":{function}}}"#)
+}
+
+/// What `tools` may hold; the last one is what is wrong.
+#[test]
+fn tools_are_held_to_their_form() {
+    let named = |name: &str| function(&format!(r#"{{"name":"{name}"}}"#));
+    let nested = |levels: usize| {
+        let parameters = format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        function(&format!(r#"{{"name":"f","parameters":{parameters}}}"#))
+    };
+    let good = [
+        named("f"),
+        named(&"a".repeat(MAX_FUNCTION_NAME)),
+        named("get_Weather-2"),
+        function(r#"{"name":"f","description":null,"parameters":null,"strict":false}"#),
+        function(r#"{"name":"f","description":"d","parameters":{"type":"object","properties":{}},"more":[1]}"#),
+        nested(124),
+    ];
+    for tool in good {
+        let tools = format!(r#""tools":[{},{tool}]"#, named("other"));
+        let request = ChatRequest::parse(with(&tools).as_bytes(), BOUNDS).unwrap();
+        assert_eq!(request.tools[1].json().as_str(), tool);
+        assert!(tool.contains(&format!(r#""name":"{}""#, request.tools[1].name())));
+    }
+    let bad = [
+        ("5".to_owned(), InvalidRequest, "invalid type"),
+        ("{}".to_owned(), InvalidRequest, "missing field `type`"),
+        (r#"{"type":"function"}"#.to_owned(), InvalidRequest, "`function` is missing"),
+        (r#"{"type":"web_search"}"#.to_owned(), UnsupportedParameter, "of type `function`"),
+        (function("{}"), InvalidRequest, "missing field `name`"),
+        (named(""), InvalidRequest, "`function.name` must be"),
+        (named(&"a".repeat(MAX_FUNCTION_NAME + 1)), InvalidRequest, "`function.name` must be"),
+        (named("a b"), InvalidRequest, "`function.name` must be"),
+        (named("\u{e9}"), InvalidRequest, "`function.name` must be"),
+        (named("other"), InvalidRequest, "another function of this name"),
+        (function(r#"{"name":"f","description":5}"#), InvalidRequest, "invalid type"),
+        (function(r#"{"name":"f","parameters":[]}"#), InvalidRequest, "must be an object"),
+        (function(r#"{"name":"f","parameters":"{}"}"#), InvalidRequest, "must be an object"),
+        (function(r#"{"name":"f","strict":true}"#), UnsupportedParameter, "`function.strict`"),
+        (function(r#"{"name":"f","parameters":{"a":1e999}}"#), InvalidRequest, "number out of range"),
+        (function(r#"{"name":"f","parameters":{"a":"\ud83d"}}"#), InvalidRequest, "hex escape"),
+        (nested(125), InvalidRequest, "recursion limit"),
+    ];
+    for (tool, reason, why) in bad {
+        let tools = format!(r#""tools":[{},{tool}]"#, named("other"));
+        let refusal = ChatRequest::parse(with(&tools).as_bytes(), BOUNDS).unwrap_err();
+        assert_eq!((refusal.reason, refusal.param.as_deref()), (reason, Some("tools")), "{tool}");
+        assert!(
+            refusal.message.starts_with("tools[1]: ") && refusal.message.contains(why),
+            "{tool}: {}",
+            refusal.message
+        );
+    }
+    let many = |count: usize| {
+        let tools: Vec<String> = (0..count).map(|number| named(&format!("f{number}"))).collect();
+        with(&format!(r#""tools":[{}]"#, tools.join(",")))
+    };
+    check(many(MAX_TOOLS).as_bytes(), Ok(()));
+    check(many(MAX_TOOLS + 1).as_bytes(), Err((InvalidRequest, Some("tools"))));
+}
+
+#[test]
+fn what_is_said_about_tools_is_kept_or_refused() {
+    let tools = format!(r#""tools":[{}]"#, function(r#"{"name":"f"}"#));
+    for (members, told, parallel) in [
+        ("\"tool_choice\":\"auto\"", 1, true),
+        ("\"tool_choice\":null", 1, true),
+        ("\"tool_choice\":\"none\"", 0, true),
+        ("\"parallel_tool_calls\":true", 1, true),
+        ("\"parallel_tool_calls\":false", 1, false),
+        ("\"parallel_tool_calls\":null", 1, true),
+    ] {
+        let request = ChatRequest::parse(with(&format!("{tools},{members}")).as_bytes(), BOUNDS).unwrap();
+        assert_eq!((request.tools.len(), request.parallel_tool_calls), (told, parallel), "{members}");
+    }
+    for (member, reason, param) in [
+        (r#""tool_choice":"required""#, UnsupportedParameter, "tool_choice"),
+        (r#""tool_choice":{"type":"function","function":{"name":"f"}}"#, UnsupportedParameter, "tool_choice"),
+        (r#""tool_choice":"all""#, InvalidRequest, "tool_choice"),
+        (r#""tool_choice":5"#, InvalidRequest, "tool_choice"),
+        (r#""tool_choice":["auto"]"#, InvalidRequest, "tool_choice"),
+        (r#""parallel_tool_calls":1"#, InvalidRequest, "parallel_tool_calls"),
+    ] {
+        check(with(&format!("{tools},{member}")).as_bytes(), Err((reason, Some(param))));
+    }
+}
+
+#[test]
+fn calls_and_their_results_are_read_whole() {
+    let calls = [
+        r#"{"id":"a","type":"function","function":{"name":"f","arguments":" {\"b\": 1e16, \"a\": 18446744073709551616}\n"}}"#,
+        r#"{"id":"b","function":{"name":"g","arguments":""}}"#,
+        r#"{"id":"c","function":{"name":"h","arguments":"{\"b\": NaN}"}}"#,
+        r#"{"id":"d","function":{"name":"i","arguments":{"z" : -0.0}}}"#,
+    ];
+    let messages = format!(
+        r#"{{"role":"assistant","reasoning":"why","tool_calls":[{}]}},{{"role":"tool","tool_call_id":"a","content":"r","name":"f"}}"#,
+        calls.join(",")
+    );
+    let request = ChatRequest::parse(conversation(&messages).as_bytes(), BOUNDS).unwrap();
+    let [_, called, result] = request.messages.as_slice() else { panic!("{:?}", request.messages) };
+    let Speaker::Assistant { reasoning, tool_calls } = &called.speaker else { panic!("{called:?}") };
+    assert_eq!((reasoning.as_deref(), called.content.as_str()), (Some("why"), ""));
+    let arguments: Vec<(bool, &str)> =
+        tool_calls.iter().map(|call| (matches!(call.arguments, Arguments::Json(_)), call.arguments.as_str())).collect();
+    let expected = [
+        (true, "{\"b\": 1e16, \"a\": 18446744073709551616}"),
+        (true, "{}"),
+        (false, "{\"b\": NaN}"),
+        (true, "{\"z\" : -0.0}"),
+    ];
+    assert_eq!(arguments, expected);
+    assert_eq!(
+        tool_calls.iter().map(|call| (&*call.id, &*call.name)).collect::<Vec<_>>(),
+        [("a", "f"), ("b", "g"), ("c", "h"), ("d", "i")]
+    );
+    assert_eq!((&result.speaker, result.name.as_deref()), (&Speaker::Tool { call: "a".into() }, Some("f")));
+}
+
+/// All that a template writes counts: each of these members makes the guess larger by a quarter of its bytes or more.
+#[test]
+fn the_guess_counts_whatever_is_rendered() {
+    let guess = |body: String| ChatRequest::parse(body.as_bytes(), BOUNDS).unwrap().guess_prompt_tokens();
+    let long = "x".repeat(4_000);
+    let call = |name: &str, arguments: &str| {
+        let function = format!(r#"{{"name":"{name}","arguments":"{arguments}"}}"#);
+        conversation(&format!(r#"{{"role":"assistant","tool_calls":[{{"id":"c","function":{function}}}]}}"#))
+    };
+    let pairs = [
+        (call("f", "{}"), call("f", &long)),
+        (call("f", "{}"), call(&long, "{}")),
+        (
+            conversation(r#"{"role":"assistant","content":"","reasoning":""}"#),
+            conversation(&format!(r#"{{"role":"assistant","content":"","reasoning":"{long}"}}"#)),
+        ),
+        (
+            with(&format!(r#""tools":[{}]"#, function(r#"{"name":"f","description":""}"#))),
+            with(&format!(r#""tools":[{}]"#, function(&format!(r#"{{"name":"f","description":"{long}"}}"#)))),
+        ),
+    ];
+    for (short, long) in pairs {
+        assert!(guess(long) >= guess(short) + 999);
+    }
+    // What is said about tools is longer than what is said without.
+    assert!(guess(with(&format!(r#""tools":[{}]"#, function(r#"{"name":"f"}"#)))) > guess(with(r#""tools":[]"#)) + 100);
 }

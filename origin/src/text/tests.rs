@@ -1,0 +1,148 @@
+//! Prompts against what Hugging Face transformers makes of the same requests (`origin/tests/oracle/templates.py`).
+
+use super::marks::Marks;
+use super::parts::Parts;
+use super::template::ChatTemplate;
+use super::view::View;
+use super::{Piece, Text};
+use crate::engine::tiny;
+use proptest::prelude::*;
+use serde_json::Value;
+use sluice_protocol::chat::{ChatBounds, ChatRequest};
+use sluice_protocol::refusal::Reason;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+const GOLDENS: &str = include_str!("../../tests/oracle/templates.json");
+const CONTROLS: [&str; 3] = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"];
+
+fn goldens() -> Value {
+    serde_json::from_str(GOLDENS).unwrap()
+}
+
+/// A generation's template: the golden's own where it was made of other files, or the committed one.
+fn template(goldens: &Value, generation: &str) -> String {
+    match (goldens["templates"][generation].as_str(), generation) {
+        (Some(source), _) => source.to_owned(),
+        (None, "qwen1.5") => include_str!("../../tests/oracle/templates/qwen1.5.jinja").to_owned(),
+        (None, "qwen2.5") => include_str!("../../tests/oracle/templates/qwen2.5.jinja").to_owned(),
+        (None, _) => tiny::TEMPLATE.to_owned(),
+    }
+}
+
+fn request(body: &str) -> ChatRequest {
+    let body = format!("{{\"model\": \"m\", {}", &body[1..]);
+    let bounds = ChatBounds { default_max_tokens: 1, max_max_tokens: 1 };
+    ChatRequest::parse(body.as_bytes(), bounds).unwrap_or_else(|refusal| panic!("{}: {body}", refusal.message))
+}
+
+fn text(template: String) -> Text {
+    let mut tokenizer = tiny::tokenizer();
+    // So that tokens spell what was written: it would put accents and letters together.
+    tokenizer["normalizer"] = Value::Null;
+    let tokenizer = tokenizer.to_string().into_bytes();
+    let parts = Parts { tokenizer, template, tokens: BTreeMap::new(), ends: vec![tiny::IM_END] };
+    Text::new(parts, Path::new("a test")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Byte for byte, every conversation in every generation's way.
+#[test]
+fn transformers_renders_the_same_prompts() {
+    let goldens = goldens();
+    for (generation, rendered) in goldens["rendered"].as_object().unwrap() {
+        let marks = Arc::new(Marks::new(CONTROLS.map(String::from).into(), 7));
+        let tokens = [("eos_token", "<|im_end|>"), ("pad_token", "<|endoftext|>")];
+        let tokens = tokens.map(|(name, token)| (name.to_owned(), token.to_owned())).into();
+        let template = ChatTemplate::new(template(&goldens, generation), tokens, Arc::clone(&marks)).unwrap();
+        let (mut same, mut wrong) = (0, Vec::new());
+        for (name, expected) in rendered.as_object().unwrap() {
+            let request = request(goldens["conversations"][name].as_str().unwrap());
+            let found = template.render(View::of(&request, &marks), 0).map(|text| marks.uncover(&text));
+            match expected.as_str() {
+                Some(expected) if found.as_deref() == Ok(expected) => same += 1,
+                // Where transformers itself fails, nothing is asked of us.
+                None => {}
+                Some(expected) => wrong.push(format!("{name}:\n{expected:?}\n{found:?}")),
+            }
+        }
+        println!("{generation}: {same} equal, {} not", wrong.len());
+        assert!(wrong.is_empty() && same >= 30, "{generation}: {same} equal, not\n{}", wrong.join("\n"));
+    }
+}
+
+/// The whole way to tokens: they spell what transformers writes, and the control tokens among them are those of the same
+/// conversation in which nobody wrote any.
+#[test]
+fn control_tokens_come_from_the_template_alone() {
+    let goldens = goldens();
+    let text = text(tiny::TEMPLATE.to_owned());
+    let special = |ids: &[u32]| ids.iter().copied().filter(|id| (256..270).contains(id)).collect::<Vec<u32>>();
+    for (name, body) in goldens["conversations"].as_object().unwrap() {
+        let body = body.as_str().unwrap();
+        let ids = text.prompt(&request(body), 0).unwrap();
+        let expected = goldens["rendered"]["qwen3"][name].as_str().unwrap();
+        assert_eq!(text.tokenizer.decode(&ids, false).unwrap(), expected, "{name}");
+        let tame = CONTROLS.iter().fold(body.replace("\\\\u003c|", "<|"), |body, control| body.replace(control, "x"));
+        assert_eq!(special(&ids), special(&text.prompt(&request(&tame), 0).unwrap()), "{name}");
+    }
+}
+
+#[test]
+fn tools_are_refused_where_the_template_does_not_know_them() {
+    let text = text(template(&goldens(), "qwen1.5"));
+    let body = r#"{"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function", "function": {"name": "f"}}]MORE}"#;
+    let refusal = text.prompt(&request(&body.replace("MORE", "")), 0).unwrap_err();
+    assert_eq!((refusal.reason, refusal.param.as_deref()), (Reason::UnsupportedParameter, Some("tools")));
+    assert!(text.prompt(&request(&body.replace("MORE", ", \"tool_choice\": \"none\"")), 0).is_ok());
+}
+
+proptest! {
+    /// Covering is undone, leaves no control token behind and finds each one where it was, also beside what looks like a mark.
+    #[test]
+    fn what_is_covered_comes_back(
+        parts in proptest::collection::vec(prop_oneof!["\\PC{0,3}", "<\\|im_(start|end)\\|>", "\u{f0000}", "<\\|im_"], 0..12),
+        random in any::<u64>(),
+    ) {
+        let marks = Marks::new(CONTROLS.map(String::from).into(), random);
+        let content = parts.concat();
+        let covered = marks.cover(&content);
+        prop_assert_eq!(&marks.uncover(&covered), &content);
+        prop_assert!(CONTROLS.iter().all(|control| !covered.contains(control)));
+        let found = marks.split(&covered).into_iter().filter(|piece| matches!(piece, Piece::Covered(_))).count();
+        prop_assert_eq!(found, CONTROLS.iter().map(|control| content.matches(control).count()).sum::<usize>());
+    }
+
+    /// What a tool's JSON says, `tojson` says too: read, covered, written and uncovered it is the same value.
+    #[test]
+    fn json_goes_through_a_template_unchanged(value in json()) {
+        let marks = Arc::new(Marks::new(CONTROLS.map(String::from).into(), 7));
+        let template = ChatTemplate::new("{{ tools[0] | tojson }}".into(), BTreeMap::new(), Arc::clone(&marks)).unwrap();
+        let tool = serde_json::json!({"type": "function", "function": {"name": "f", "parameters": {"a": value}}});
+        let body = serde_json::json!({"messages": [{"role": "user", "content": ""}], "tools": [tool]});
+        let rendered = template.render(View::of(&request(&body.to_string()), &marks), 0).unwrap();
+        let written: Value = serde_json::from_str(&marks.uncover(&rendered)).unwrap();
+        prop_assert_eq!(written, tool);
+    }
+}
+
+/// Any JSON, with strings that hold control tokens, quotes and escapes.
+fn json() -> impl Strategy<Value = Value> {
+    let text = || "(\\PC|[\"\\\\\n\u{0}/]|<\\|im_end\\|>){0,6}";
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        // Halves and quarters: serde_json reads others only nearly right.
+        (-4_000_000i32..4_000_000).prop_map(|quarters| Value::from(f64::from(quarters) / 4.0)),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::btree_map(text(), inner, 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
