@@ -7,7 +7,10 @@ use crate::metrics::Metrics;
 use crate::origin::Loaded;
 use crate::queue::{Permit, draining};
 use crate::text::AnswerText;
-use sluice_protocol::chat::{FinishReason, LEAST_LOGPROB, Likelihood, TokenLogprob, Usage, UsageReport};
+use crate::text::sections::Section;
+use sluice_protocol::chat::{
+    AnswerCall, CallDelta, Delta, FinishReason, LEAST_LOGPROB, Likelihood, TokenLogprob, Usage, UsageReport,
+};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,6 +27,8 @@ pub(crate) struct Answering {
     deadline: Option<Instant>,
     prompt_tokens: u64,
     received: u64,
+    /// Calls that were passed on.
+    calls: u32,
     ending: Option<Ending>,
     arrived: Instant,
     metrics: Arc<Metrics>,
@@ -35,8 +40,8 @@ pub(crate) type Ending = Result<(FinishReason, UsageReport), Refusal>;
 
 /// One part of an answer.
 pub(crate) enum Part {
-    /// Text, and how likely the tokens were that came since the last part; never both empty.
-    Text(String, Vec<TokenLogprob>),
+    /// What is new, and how likely the tokens were that came since the last part; never both nothing.
+    New(Delta, Vec<TokenLogprob>),
     /// The last part.
     End(Ending),
 }
@@ -61,6 +66,7 @@ impl Answering {
             deadline,
             prompt_tokens,
             received: 0,
+            calls: 0,
             ending: None,
             arrived,
             metrics,
@@ -74,7 +80,7 @@ impl Answering {
             let Some((generation, _)) = &mut self.live else {
                 if !self.logprobs.is_empty() {
                     // Of a stop string, mostly: it is not shown, but it was generated.
-                    return Part::Text(String::new(), std::mem::take(&mut self.logprobs));
+                    return Part::New(Delta::default(), std::mem::take(&mut self.logprobs));
                 }
                 let lost = || Err(Refusal::new(Reason::Internal, "The answer was over already."));
                 return Part::End(self.ending.take().unwrap_or_else(lost));
@@ -91,7 +97,7 @@ impl Answering {
                     }
                 },
             };
-            let text = match event {
+            let delta = match event {
                 Event::Token(Sampled { token, logprobs }) => {
                     self.received += 1;
                     let spelt = logprobs.map(|logprobs| spell(&self.loaded, token, &logprobs));
@@ -99,31 +105,51 @@ impl Answering {
                     if self.received == 1 {
                         self.metrics.first_token_after(self.arrived.elapsed());
                     }
-                    let (text, stopped) = self.text.push(token);
-                    if stopped {
+                    let (sections, over) = self.text.push(token);
+                    let delta = self.delta(sections);
+                    if over {
                         self.end(Cause::Stop, self.received);
                     }
-                    text
+                    delta
                 }
                 Event::End(end) => {
-                    let (text, stopped) = self.text.finish();
+                    let (sections, stopped) = self.text.finish();
+                    let delta = self.delta(sections);
                     let complete = matches!(end.cause, Cause::Stop | Cause::Length);
                     self.end(if stopped && complete { Cause::Stop } else { end.cause }, end.tokens);
-                    text
+                    delta
                 }
             };
-            if !text.is_empty() {
-                return Part::Text(text, std::mem::take(&mut self.logprobs));
+            if delta != Delta::default() {
+                return Part::New(delta, std::mem::take(&mut self.logprobs));
             }
         }
+    }
+
+    /// Sections as a caller sees them; every call gets its id.
+    fn delta(&mut self, sections: Vec<Section>) -> Delta {
+        let mut delta = Delta::default();
+        for section in sections {
+            match section {
+                Section::Reasoning(text) => delta.reasoning_content.get_or_insert_default().push_str(&text),
+                Section::Content(text) => delta.content.get_or_insert_default().push_str(&text),
+                Section::Call(function) => {
+                    let call = AnswerCall::new(crate::random_bytes(), function);
+                    delta.tool_calls.get_or_insert_default().push(CallDelta { index: self.calls, call });
+                    self.calls += 1;
+                }
+            }
+        }
+        delta
     }
 
     /// Frees the slot and keeps the ending for when the text is out.
     fn end(&mut self, cause: Cause, tokens: u64) {
         let cached = self.live.take().map_or(0, |(generation, _)| generation.cached());
         self.report(&cause, tokens);
-        let usage = UsageReport::new(Usage::new(self.prompt_tokens, tokens), cached);
+        let usage = UsageReport::new(Usage::new(self.prompt_tokens, tokens), cached, self.text.reasoning_tokens());
         self.ending = Some(match cause {
+            Cause::Stop if self.calls > 0 => Ok((FinishReason::ToolCalls, usage)),
             Cause::Stop => Ok((FinishReason::Stop, usage)),
             Cause::Length => Ok((FinishReason::Length, usage)),
             Cause::Deadline => {
@@ -151,8 +177,7 @@ impl Answering {
 /// A token and the likeliest at its place, as text.
 fn spell(loaded: &Loaded, token: u32, logprobs: &Logprobs) -> TokenLogprob {
     let likelihood = |(id, logprob): (u32, f64)| {
-        let mut answer = loaded.text.answer(Vec::new());
-        let token = answer.push(id).0 + &answer.finish().0;
+        let token = loaded.text.spell(id);
         // A part of a character has bytes that its text does not tell.
         let bytes = (!token.contains(char::REPLACEMENT_CHARACTER)).then(|| token.clone().into_bytes());
         Likelihood { token, logprob: logprob.max(LEAST_LOGPROB), bytes }

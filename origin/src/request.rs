@@ -9,6 +9,8 @@ use crate::metrics;
 use crate::origin::{Loaded, Shared};
 use crate::respond::{RefusalCode, events, json, refuse, stamp, typed};
 use crate::stream;
+use crate::text::Prompt;
+use crate::text::sections::Calls;
 use crate::{engine, now_millis};
 use axum::Router;
 use axum::body::Body;
@@ -21,7 +23,7 @@ use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use sluice_protocol::chat::{
-    ChatCompletion, ChatRequest, Choice, ChoiceLogprobs, Message, ModelEntry, ModelList, Role,
+    AnswerMessage, ChatCompletion, ChatRequest, Choice, ChoiceLogprobs, ModelEntry, ModelList,
 };
 use sluice_protocol::grant::GrantClaims;
 use sluice_protocol::header;
@@ -231,7 +233,7 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let (request, prompt) = understand(shared, loaded, body).await?;
     // Before any wait: an edge that has to reserve again does so at once, and the place is free for it.
     let ceilings = Ceilings::of(caller.claims.as_ref());
-    let max_tokens = allowance(&request, prompt.len(), loaded.context, ceilings)?;
+    let max_tokens = allowance(&request, prompt.tokens.len(), loaded.context, ceilings)?;
     // The body has been read, so hyper notices a client that leaves from here on.
     let permit = tokio::select! {
         biased;
@@ -239,10 +241,14 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
         permit = place.ready().instrument(info_span!("queue")) => permit?,
     };
     shared.metrics.slot_after(caller.arrived.elapsed());
-    let prompt_tokens = prompt.len() as u64;
+    let prompt_tokens = prompt.tokens.len() as u64;
+    let calls = Calls {
+        functions: request.tools.iter().map(|tool| tool.name().to_owned()).collect(),
+        several: request.parallel_tool_calls,
+    };
     let generation = loaded.engine.submit(engine::Job {
         account: caller.account().to_owned(),
-        prompt,
+        prompt: prompt.tokens,
         max_tokens,
         seed: request.sampling.seed.unwrap_or_else(crate::random_u64),
         sampling: request.sampling,
@@ -254,7 +260,7 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let span = if request.stream { info_span!("stream") } else { info_span!("generate") };
     let answering = Answering::new(
         (generation, permit),
-        (loaded.text.answer(request.stop), Arc::clone(loaded)),
+        (loaded.text.answer(request.stop, prompt.start, calls), Arc::clone(loaded)),
         prompt_tokens,
         (caller.arrived, caller.deadline),
         Arc::clone(&shared.metrics),
@@ -283,11 +289,7 @@ fn in_stream(shared: &Arc<Shared>, span: Span) -> impl Fn(&Refusal) + Send + 'st
 }
 
 /// Parses and tokenises, away from the threads that serve connections.
-async fn understand(
-    shared: &Arc<Shared>,
-    loaded: &Arc<Loaded>,
-    body: Bytes,
-) -> Result<(ChatRequest, Vec<u32>), Refusal> {
+async fn understand(shared: &Arc<Shared>, loaded: &Arc<Loaded>, body: Bytes) -> Result<(ChatRequest, Prompt), Refusal> {
     let (bounds, loaded) = (shared.config.bounds, Arc::clone(loaded));
     let work = move || {
         let request = ChatRequest::parse(&body, bounds)?;
@@ -311,17 +313,20 @@ async fn understand(
 ///
 /// `tells`: whether it says how likely its tokens were.
 async fn whole(head: stream::Head, mut answering: Answering, tells: bool) -> Result<ChatCompletion, Refusal> {
-    let (mut content, mut logprobs) = (String::new(), Vec::new());
+    let (mut content, mut reasoning, mut calls) = (String::new(), String::new(), Vec::new());
+    let mut logprobs = Vec::new();
     let (reason, usage) = loop {
         match answering.next().await {
-            Part::Text(text, part) => {
-                content.push_str(&text);
+            Part::New(delta, part) => {
+                content.extend(delta.content);
+                reasoning.extend(delta.reasoning_content);
+                calls.extend(delta.tool_calls.into_iter().flatten().map(|delta| delta.call));
                 logprobs.extend(part);
             }
             Part::End(ending) => break ending?,
         }
     };
-    let message = Message { role: Role::Assistant, content };
+    let message = AnswerMessage::new(content, reasoning, calls);
     let logprobs = tells.then_some(ChoiceLogprobs { content: logprobs });
     Ok(ChatCompletion {
         id: head.id,

@@ -1,6 +1,6 @@
 //! stream: an answer as server-sent events.
 //!
-//! The role, the text as it comes, the reason for the end with the usage (or, with `include_usage`, the usage in an event
+//! The role, what is thought and said as it comes, calls when they are whole, the reason for the end with the usage (or, with `include_usage`, the usage in an event
 //! of its own), `[DONE]`. An error ends the stream without `[DONE]`. The answer, and with it the slot, lives in the
 //! response's body: when the client leaves, the body is dropped.
 
@@ -57,13 +57,13 @@ impl<F: Fn(&Refusal)> State<F> {
         match self.phase {
             Phase::Role => {
                 self.phase = Phase::Text;
-                let role = Delta { role: Some(Role::Assistant), content: Some(String::new()) };
+                let role = Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() };
                 Some(self.head.delta(role, None).into())
             }
             Phase::Text => match self.answering.next().await {
-                Part::Text(text, logprobs) => {
+                Part::New(delta, logprobs) => {
                     let logprobs = (!logprobs.is_empty()).then_some(ChoiceLogprobs { content: logprobs });
-                    Some(self.head.delta(Delta { role: None, content: Some(text) }, logprobs).into())
+                    Some(self.head.delta(delta, logprobs).into())
                 }
                 Part::End(ending) => {
                     self.phase = Phase::Over;

@@ -4,6 +4,7 @@
 //! OpenAI's own clients send new ones with every release.
 
 mod answer;
+mod call;
 mod json;
 mod logprobs;
 mod message;
@@ -12,9 +13,10 @@ mod tools;
 
 use crate::refusal::{Reason, Refusal};
 pub use answer::{
-    ChatChunk, ChatCompletion, Choice, ChunkChoice, Delta, FinishReason, ModelEntry, ModelList, PromptDetails, Usage,
-    UsageReport, usage_of,
+    AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionDetails, Delta, FinishReason,
+    ModelEntry, ModelList, PromptDetails, Usage, UsageReport, usage_of,
 };
+pub use call::{AnswerCall, FunctionCall, ToolKind};
 pub use json::JsonText;
 pub use logprobs::{ChoiceLogprobs, LEAST_LOGPROB, Likelihood, MAX_TOP_LOGPROBS, TokenLogprob};
 pub use message::{Arguments, ChatMessage, Speaker, ToolCall};
@@ -64,15 +66,6 @@ pub struct ChatRequest {
     pub user: Option<String>,
     /// Passed to the chat template; absent means the template's own default.
     pub enable_thinking: Option<bool>,
-}
-
-/// The message of an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// Who speaks.
-    pub role: Role,
-    /// What is said.
-    pub content: String,
 }
 
 /// Who speaks in an answer.

@@ -17,6 +17,8 @@ mod generate;
 
 mod stream;
 
+mod sections;
+
 mod settle;
 
 mod tokens;

@@ -4,6 +4,7 @@ pub(crate) mod detokenizer;
 mod marks;
 mod parts;
 mod python;
+pub(crate) mod sections;
 pub(crate) mod stop;
 mod template;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use crate::engine::load::LoadError;
 use detokenizer::{Detokenizer, TokenBytes};
 use marks::{Marks, Piece};
 use parts::Parts;
+use sections::{Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
 use sluice_protocol::Millis;
 use sluice_protocol::chat::ChatRequest;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -22,7 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 use stop::StopFilter;
 use template::{ChatTemplate, TemplateError};
-use tokenizers::Tokenizer;
+use tokenizers::{AddedToken, Tokenizer};
 use view::View;
 
 /// A model's text side: everything in its directory that is not weights.
@@ -35,6 +37,16 @@ pub struct Text {
     template: ChatTemplate,
     bytes: TokenBytes,
     ends: Vec<u32>,
+    /// Whether the model may think: the marks of thinking are tokens of their own. For a model that does not have them
+    /// `<think>` is text like any other.
+    thinks: bool,
+}
+
+/// A prompt, and where it leaves the answer.
+#[derive(Debug)]
+pub(crate) struct Prompt {
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) start: Start,
 }
 
 impl Text {
@@ -64,7 +76,10 @@ impl Text {
         bare["added_tokens"] = serde_json::Value::Array(Vec::new());
         let plain = parse_tokenizer(bare.to_string().as_bytes()).map_err(|why| fault(&why))?;
         let added = tokenizer.get_added_tokens_decoder();
-        let hidden: HashSet<u32> = added.iter().filter(|(_, token)| token.special).map(|(id, _)| *id).collect();
+        // The marks in an answer are read, and so taken out of it, behind this.
+        let hides = |token: &AddedToken| token.special && !MARKS.contains(&token.content.as_str());
+        let hidden: HashSet<u32> = added.iter().filter(|(_, token)| hides(token)).map(|(id, _)| *id).collect();
+        let thinks = THINK_MARKS.iter().all(|mark| added.values().any(|token| token.content == *mark));
         // Some of Qwen's control tokens are not marked as special; all of them are written alike.
         let controls = added
             .values()
@@ -79,7 +94,7 @@ impl Text {
         if parts.ends.is_empty() {
             return Err(LoadError::new(place, "no file names an ending token: answers would not end"));
         }
-        let text = Self { tokenizer, plain, marks, template, bytes, ends: parts.ends };
+        let text = Self { tokenizer, plain, marks, template, bytes, ends: parts.ends, thinks };
         // A template that cannot greet is found now and not by the first caller.
         match text.template.render(View::greeting(), 0) {
             Ok(_) => Ok(text),
@@ -92,12 +107,12 @@ impl Text {
         &self.ends
     }
 
-    /// The tokens of a request's prompt; `now` is for templates that ask the time.
+    /// A request's prompt; `now` is for templates that ask the time.
     ///
     /// Control tokens come from the template alone: `<|im_start|>` in a message, a tool, a call or its result is read as
     /// those twelve characters. Refuses what the template refuses, and tools where it does not know any. Takes time in
     /// proportion to the request: not for an async thread.
-    pub(crate) fn prompt(&self, request: &ChatRequest, now: Millis) -> Result<Vec<u32>, Refusal> {
+    pub(crate) fn prompt(&self, request: &ChatRequest, now: Millis) -> Result<Prompt, Refusal> {
         if !request.tools.is_empty() && !self.template.knows_tools() {
             let why = "This model knows no tools: its chat template does not look at them. Leave `tools` out.";
             return Err(Refusal::new(Reason::UnsupportedParameter, why).with_param("tools"));
@@ -111,7 +126,12 @@ impl Text {
             TemplateError::Broken(why) => Refusal::new(Reason::Internal, "The model's chat template failed.")
                 .with_detail(format!("chat template: {why}")),
         })?;
-        let mut ids = Vec::new();
+        let start = match opens_thinking(&rendered) {
+            true => Start::Thinking,
+            false if self.thinks => Start::Open,
+            false => Start::Content,
+        };
+        let mut tokens = Vec::new();
         for piece in self.marks.split(&rendered) {
             let encoding = match piece {
                 Piece::Text(text) => self.tokenizer.encode_fast(text, false),
@@ -121,14 +141,34 @@ impl Text {
                 Refusal::new(Reason::Internal, "The prompt could not be turned into tokens.")
                     .with_detail(format!("tokenizer: {error}"))
             })?;
-            ids.extend_from_slice(encoding.get_ids());
+            tokens.extend_from_slice(encoding.get_ids());
         }
-        Ok(ids)
+        Ok(Prompt { tokens, start })
     }
 
-    /// Turns an answer's tokens into text, up to the first of these stop strings.
-    pub(crate) fn answer(&self, stops: Vec<String>) -> AnswerText {
-        AnswerText { detokenizer: Detokenizer::new(self.bytes.clone()), stop: StopFilter::new(stops) }
+    /// Turns an answer's tokens into its sections, up to the first of these stop strings.
+    ///
+    /// Stop strings are looked for in the content as the caller reads it, and not in thinking or calls: a caller that stops
+    /// at `Question:` does not want an answer that ends where the model thinks of the question. vLLM meant the same (its
+    /// pull request 14550).
+    pub(crate) fn answer(&self, stops: Vec<String>, start: Start, calls: Calls) -> AnswerText {
+        AnswerText {
+            detokenizer: Detokenizer::new(self.bytes.clone()),
+            thinking: start == Start::Thinking,
+            sections: Sections::new(start, calls),
+            stop: StopFilter::new(stops),
+            tokens: 0,
+            reasoning_tokens: 0,
+        }
+    }
+
+    /// The text of one token alone.
+    pub(crate) fn spell(&self, token: u32) -> String {
+        let mut detokenizer = Detokenizer::new(self.bytes.clone());
+        let mut text = String::new();
+        detokenizer.push(token, &mut text);
+        detokenizer.finish(&mut text);
+        text
     }
 }
 
@@ -143,26 +183,62 @@ fn parse_tokenizer(json: &[u8]) -> Result<Tokenizer, String> {
 #[derive(Debug)]
 pub(crate) struct AnswerText {
     detokenizer: Detokenizer,
+    sections: Sections,
     stop: StopFilter,
+    tokens: u64,
+    thinking: bool,
+    reasoning_tokens: u64,
 }
 
 impl AnswerText {
-    /// The text that this token adds, possibly none; and whether a stop string has come.
-    pub(crate) fn push(&mut self, token: u32) -> (String, bool) {
-        let (mut text, mut out) = (String::new(), String::new());
+    /// What this token adds, possibly nothing; and whether the answer is over with it.
+    pub(crate) fn push(&mut self, token: u32) -> (Vec<Section>, bool) {
+        let (mut text, mut found) = (String::new(), Vec::new());
         self.detokenizer.push(token, &mut text);
-        let stopped = self.stop.push(&text, &mut out);
-        (out, stopped)
+        self.sections.push(&text, &mut found);
+        self.tokens += 1;
+        let before = std::mem::replace(&mut self.thinking, self.sections.is_thinking());
+        if before || self.thinking {
+            self.reasoning_tokens = self.tokens;
+        }
+        let (out, stopped) = self.until_stop(found);
+        (out, stopped || self.sections.is_over())
     }
 
     /// What was held back, at the end; and whether that made a stop string.
-    pub(crate) fn finish(&mut self) -> (String, bool) {
-        let (mut text, mut out) = (String::new(), String::new());
+    pub(crate) fn finish(&mut self) -> (Vec<Section>, bool) {
+        let (mut text, mut found) = (String::new(), Vec::new());
         self.detokenizer.finish(&mut text);
-        let stopped = self.stop.push(&text, &mut out);
+        self.sections.push(&text, &mut found);
+        self.sections.finish(&mut found);
+        let (mut out, stopped) = self.until_stop(found);
         if !stopped {
-            self.stop.finish(&mut out);
+            let mut rest = String::new();
+            self.stop.finish(&mut rest);
+            out.extend((!rest.is_empty()).then_some(Section::Content(rest)));
         }
         (out, stopped)
+    }
+
+    /// How many tokens came until the thinking was over, its marks included.
+    pub(crate) fn reasoning_tokens(&self) -> u64 {
+        self.reasoning_tokens
+    }
+
+    fn until_stop(&mut self, found: Vec<Section>) -> (Vec<Section>, bool) {
+        let mut out = Vec::with_capacity(found.len());
+        for section in found {
+            let Section::Content(text) = section else {
+                out.push(section);
+                continue;
+            };
+            let mut passed = String::new();
+            let stopped = self.stop.push(&text, &mut passed);
+            out.extend((!passed.is_empty()).then_some(Section::Content(passed)));
+            if stopped {
+                return (out, true);
+            }
+        }
+        (out, false)
     }
 }

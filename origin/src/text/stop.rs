@@ -42,7 +42,7 @@ impl StopFilter {
 }
 
 /// How many bytes at the end of `text` are a beginning of `stop`, at most all but one of its bytes.
-fn overlap(text: &str, stop: &str) -> usize {
+pub(super) fn overlap(text: &str, stop: &str) -> usize {
     let longest = text.len().min(stop.len() - 1);
     // A match of a beginning of `stop` starts at one of its character borders; `ends_with` compares whole bytes.
     (1..=longest)

@@ -7,7 +7,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sluice_origin::config::{Access, Config};
 use sluice_origin::scripted::{MODEL, Script};
-use sluice_origin::{Origin, RunningOrigin, generate_key};
+use sluice_origin::{Backend, Origin, RunningOrigin, generate_key};
 use sluice_protocol::grant::{GrantClaims, body_hash};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::sse::SseParser;
@@ -38,7 +38,13 @@ impl Harness {
     }
 
     pub(crate) async fn with_script(config: Config, script: Script) -> Self {
-        let origin = Origin::start(config, script.backend()).await.unwrap();
+        let backend = script.backend();
+        Self::with_backend(config, script, backend).await
+    }
+
+    /// `backend`: made of the script's, with another text side.
+    pub(crate) async fn with_backend(config: Config, script: Script, backend: Backend) -> Self {
+        let origin = Origin::start(config, backend).await.unwrap();
         Self { url: origin.url(), origin: Some(origin), script, client: client() }
     }
 

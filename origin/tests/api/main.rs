@@ -18,4 +18,5 @@ mod program;
 mod queueing;
 mod refusals;
 mod sampling;
+mod sections;
 mod serving;

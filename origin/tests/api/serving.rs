@@ -24,11 +24,11 @@ async fn a_whole_answer_says_what_it_used() {
     let prompt = harness.script.prompt_tokens()[0].len();
     // Six bytes and the ending token.
     let usage = &completion["usage"];
-    let details = json!({"cached_tokens": 0});
     assert_eq!(
         *usage,
         json!({
-            "prompt_tokens": prompt, "completion_tokens": 7, "total_tokens": prompt + 7, "prompt_tokens_details": details,
+            "prompt_tokens": prompt, "completion_tokens": 7, "total_tokens": prompt + 7,
+            "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0},
         })
     );
 }

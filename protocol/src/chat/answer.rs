@@ -1,6 +1,6 @@
 //! Answers as both gates write and read them: whole, in chunks, and what they used.
 
-use super::{ChoiceLogprobs, Message, Role};
+use super::{AnswerCall, ChoiceLogprobs, Role};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -31,6 +31,9 @@ pub struct UsageReport {
     /// How the prompt's tokens came about.
     #[serde(default)]
     pub prompt_tokens_details: PromptDetails,
+    /// What the generated tokens went into.
+    #[serde(default)]
+    pub completion_tokens_details: CompletionDetails,
 }
 
 /// How a prompt's tokens came about, as OpenAI reports it.
@@ -40,10 +43,21 @@ pub struct PromptDetails {
     pub cached_tokens: u64,
 }
 
+/// What generated tokens went into, as OpenAI reports it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompletionDetails {
+    /// Tokens of the thinking before the answer, its marks included.
+    pub reasoning_tokens: u64,
+}
+
 impl UsageReport {
-    /// `cached` of the prompt's tokens needed no computing.
-    pub const fn new(usage: Usage, cached: u64) -> Self {
-        Self { usage, prompt_tokens_details: PromptDetails { cached_tokens: cached } }
+    /// `cached` of the prompt's tokens needed no computing; `reasoning` of the generated ones were thinking.
+    pub const fn new(usage: Usage, cached: u64, reasoning: u64) -> Self {
+        Self {
+            usage,
+            prompt_tokens_details: PromptDetails { cached_tokens: cached },
+            completion_tokens_details: CompletionDetails { reasoning_tokens: reasoning },
+        }
     }
 }
 
@@ -53,8 +67,10 @@ impl UsageReport {
 pub enum FinishReason {
     /// The model ended, or a stop string came.
     Stop,
-    /// `max_tokens` or the context was reached.
+    /// `max_tokens` or the context was reached, whatever the answer holds until there.
     Length,
+    /// The model ended, and what it wants is that tools be called.
+    ToolCalls,
 }
 
 /// `POST /v1/chat/completions` without `stream`.
@@ -80,12 +96,39 @@ pub struct Choice {
     /// 0.
     pub index: u32,
     /// The answer.
-    pub message: Message,
+    pub message: AnswerMessage,
     /// How likely its tokens were, if that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<ChoiceLogprobs>,
     /// Why it ended.
     pub finish_reason: Option<FinishReason>,
+}
+
+/// What the model answers. Its text, its thinking and its calls each in a place of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerMessage {
+    /// Always the assistant.
+    pub role: Role,
+    /// The text; `null` where there are calls and nothing else.
+    pub content: Option<String>,
+    /// What the model thought before it answered, if it did. The name is vLLM's, SGLang's and llama.cpp's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<String>,
+    /// What is to be called, in order, if anything is; never empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<AnswerCall>>,
+}
+
+impl AnswerMessage {
+    /// Of all that was said, thought and called. Thinking that is empty is none.
+    pub fn new(content: String, reasoning: String, calls: Vec<AnswerCall>) -> Self {
+        Self {
+            role: Role::Assistant,
+            content: (calls.is_empty() || !content.is_empty()).then_some(content),
+            reasoning_content: (!reasoning.is_empty()).then_some(reasoning),
+            tool_calls: (!calls.is_empty()).then_some(calls),
+        }
+    }
 }
 
 /// One event of a stream.
@@ -130,6 +173,23 @@ pub struct Delta {
     /// Text to append; whole characters always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    /// Thinking to append; whole characters always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<String>,
+    /// Calls to append, each of them whole; never an empty list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<CallDelta>>,
+}
+
+/// A call in a stream. OpenAI's clients put calls together from pieces by their index; one whole piece is the shortest
+/// way to say the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallDelta {
+    /// Which call of the answer, from 0.
+    pub index: u32,
+    /// The call.
+    #[serde(flatten)]
+    pub call: AnswerCall,
 }
 
 /// `GET /v1/models`.

@@ -11,8 +11,9 @@ use sluice_protocol::admin::{
 use sluice_protocol::bucket::Refill;
 use sluice_protocol::capacity::Capacity;
 use sluice_protocol::chat::{
-    ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice, Delta, FinishReason, LEAST_LOGPROB, Likelihood,
-    Message, ModelEntry, ModelList, Role, TokenLogprob, Usage, UsageReport,
+    AnswerCall, AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice, Delta,
+    FinishReason, FunctionCall, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, TokenLogprob, Usage,
+    UsageReport,
 };
 use sluice_protocol::gate::{Outcome, Passes, Refused, RefusedKind, Totals};
 use sluice_protocol::gate_call::{
@@ -118,23 +119,20 @@ fn the_json_of_the_public_api() {
     json("own_key", &OwnKey::new(&account, Some(key_id().key), described()));
     let refusal = Refusal::new(Reason::InvalidRequest, "`max_tokens` must be a whole number.").with_param("max_tokens");
     json::<ErrorBody>("error", &refusal.body());
-    let usage = UsageReport::new(Usage::new(12, 3), 5);
-    json(
-        "chat_completion",
-        &ChatCompletion {
-            id: "chatcmpl-1".into(),
-            object: "chat.completion".into(),
-            created: 1_790_000_000,
-            model: "tiny".into(),
-            choices: vec![Choice {
-                index: 0,
-                message: Message { role: Role::Assistant, content: "Hello.".into() },
-                logprobs: None,
-                finish_reason: Some(FinishReason::Stop),
-            }],
-            usage,
-        },
-    );
+    let usage = UsageReport::new(Usage::new(12, 3), 5, 2);
+    let completion = |message, finish_reason| ChatCompletion {
+        id: "chatcmpl-1".into(),
+        object: "chat.completion".into(),
+        created: 1_790_000_000,
+        model: "tiny".into(),
+        choices: vec![Choice { index: 0, message, logprobs: None, finish_reason: Some(finish_reason) }],
+        usage,
+    };
+    let message = |content: &str, reasoning: &str, calls| AnswerMessage::new(content.into(), reasoning.into(), calls);
+    json("chat_completion", &completion(message("Hello.", "", Vec::new()), FinishReason::Stop));
+    let weather = FunctionCall { name: "weather".into(), arguments: r#"{"city": "Zürich"}"#.into() };
+    let call = AnswerCall::new([7; 12], weather);
+    json("chat_tool_calls", &completion(message("", "Ask.", vec![call.clone()]), FinishReason::ToolCalls));
     let chunk = |choices, usage| ChatChunk {
         id: "chatcmpl-1".into(),
         object: "chat.completion.chunk".into(),
@@ -144,13 +142,17 @@ fn the_json_of_the_public_api() {
         usage,
     };
     let delta = |delta, finish_reason| vec![ChunkChoice { index: 0, delta, logprobs: None, finish_reason }];
-    let role = Delta { role: Some(Role::Assistant), content: Some(String::new()) };
-    let text = Delta { role: None, content: Some("Hello.".into()) };
+    let role = Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() };
+    let thought = Delta { reasoning_content: Some("Ask.".into()), ..Delta::default() };
+    let text = Delta { content: Some("Hello.".into()), ..Delta::default() };
+    let calls = Delta { tool_calls: Some(vec![CallDelta { index: 0, call }]), ..Delta::default() };
     json(
         "chat_chunks",
         &vec![
             chunk(delta(role, None), None),
+            chunk(delta(thought, None), None),
             chunk(delta(text, None), None),
+            chunk(delta(calls, None), None),
             chunk(delta(Delta::default(), Some(FinishReason::Length)), None),
             chunk(Vec::new(), Some(usage)),
         ],
@@ -159,7 +161,7 @@ fn the_json_of_the_public_api() {
     let chosen = likelihood("\u{fffd}", -0.5, None);
     let top_logprobs = vec![chosen.clone(), likelihood("é", LEAST_LOGPROB, Some("é".into()))];
     let logprobs = Some(ChoiceLogprobs { content: vec![TokenLogprob { chosen, top_logprobs }] });
-    let delta = Delta { role: None, content: Some(String::new()) };
+    let delta = Delta { content: Some(String::new()), ..Delta::default() };
     json("chat_logprobs", &chunk(vec![ChunkChoice { index: 0, delta, logprobs, finish_reason: None }], None));
     let id = RequestId([0xc3; 16]);
     json("request_report", &RequestReport::new(id, RequestStatus::Ended, Usage::new(11, 3)));
