@@ -86,7 +86,7 @@ impl Wanted {
                 let request = ChatRequest::parse(body, config.chat)?;
                 Self {
                     prompt_tokens: request.guess_prompt_tokens(),
-                    max_tokens: request.max_tokens_given.then_some(request.max_tokens),
+                    max_tokens: request.most_tokens(),
                     thinking: request.enable_thinking.unwrap_or(false),
                     stream: request.stream,
                     model: request.model,

@@ -1,4 +1,4 @@
-//! grant, once the prompt is counted: how many tokens may be generated under it. Pure.
+//! grant, once the prompt is counted: how many tokens an answer may have under it. Pure.
 //!
 //! The edge reserves before anybody has counted: its guess at the prompt and the longest answer. Here both are known, and
 //! what was reserved is a ceiling that nothing exceeds: what an account's windows hold of its tokens must not be less than
@@ -29,7 +29,7 @@ impl Ceilings {
     }
 }
 
-/// How many tokens may be generated, at least 1: what was asked for, within the context and under all ceilings.
+/// How many tokens each answer may have, at least 1: what was asked for, within the context and under all ceilings.
 ///
 /// What no other grant would change is refused first, or the edge would reserve again in vain. A caller that named no
 /// number may get less than the default: an answer that is a little shorter is better than a second way through the gates.
@@ -56,14 +56,23 @@ pub(crate) fn allowance(
         let message = format!("This key may send prompts of at most {longest} tokens; this one has {prompt}.");
         return Err(Refusal::new(Reason::NotAllowed, message).with_param("messages"));
     }
-    // A named number above the answer's ceiling has been refused by the edge. Should one come, the ceiling holds.
-    let wanted = u64::from(request.max_tokens.min(ceilings.answer)).min(room as u64);
-    let left = ceilings.total.saturating_sub(prompt as u64);
+    // What a grant says is about all answers together, and each may be as long as the others.
+    let answers = request.answers;
+    let share = ceilings.answer / answers;
+    if share == 0 {
+        let most = ceilings.answer;
+        let message = format!("This key may ask for at most {most} tokens, which is too little for {answers} answers.");
+        return Err(Refusal::new(Reason::NotAllowed, message).with_param("n"));
+    }
+    // A named number above the ceiling has been refused by the edge. Should one come, the ceiling holds.
+    let wanted = u64::from(request.max_tokens.min(share)).min(room as u64);
+    let left = ceilings.total.saturating_sub(prompt as u64) / u64::from(answers);
     let least = if request.max_tokens_given { wanted } else { wanted.div_ceil(2) };
     if left < least {
+        let who = if answers == 1 { "the answer".to_owned() } else { format!("each of {answers} answers") };
+        let total = ceilings.total;
         let message = format!(
-            "The prompt has {prompt} tokens and the answer may take {wanted}; this request was granted {} in all.",
-            ceilings.total
+            "The prompt has {prompt} tokens and {who} may take {wanted}; this request was granted {total} in all."
         );
         let counted = vec![(header::PROMPT_TOKENS, prompt.to_string())];
         return Err(Refusal::new(Reason::GrantTooSmall, message).with_headers(counted));
@@ -79,9 +88,13 @@ mod tests {
     use sluice_protocol::chat::ChatBounds;
 
     fn request(max_tokens: u32, given: bool) -> ChatRequest {
+        several(1, max_tokens, given)
+    }
+
+    fn several(answers: u32, max_tokens: u32, given: bool) -> ChatRequest {
         let bounds = ChatBounds { default_max_tokens: max_tokens, max_max_tokens: u32::MAX };
         let number = if given { format!(r#","max_tokens":{max_tokens}"#) } else { String::new() };
-        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}]{number}}}"#);
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],"n":{answers}{number}}}"#);
         ChatRequest::parse(body.as_bytes(), bounds).unwrap()
     }
 
@@ -103,9 +116,13 @@ mod tests {
         if claims.inp != 0 && prompt > claims.inp as usize {
             return Err(Reason::NotAllowed);
         }
-        let wanted = |answer: &u32| fits(*answer) && (claims.max == 0 || *answer <= claims.max);
-        let granted = |answer: &u32| claims.tok == 0 || prompt as u64 + u64::from(*answer) <= claims.tok;
+        let all = |answer: u32| (0..request.answers).map(|_| answer).sum::<u32>();
+        let wanted = |answer: &u32| fits(*answer) && (claims.max == 0 || all(*answer) <= claims.max);
+        let granted = |answer: &u32| claims.tok == 0 || prompt as u64 + u64::from(all(*answer)) <= claims.tok;
         let wanted: Vec<u32> = (1..=request.max_tokens).filter(wanted).collect();
+        if wanted.is_empty() {
+            return Err(Reason::NotAllowed);
+        }
         let granted: Vec<u32> = wanted.iter().copied().filter(granted).collect();
         match granted.last() {
             Some(most) if granted == wanted => Ok(*most),
@@ -117,13 +134,14 @@ mod tests {
     #[test]
     fn every_small_case_is_as_counted() {
         let mut seen = std::collections::HashMap::<_, u32>::new();
-        for (max_tokens, given) in (1..=6).flat_map(|n| [(n, false), (n, true)]) {
-            let request = request(max_tokens, given);
+        let lengths = (1..=6).flat_map(|n| [(n, false), (n, true)]);
+        for (answers, (max_tokens, given)) in [1, 2, 3].into_iter().flat_map(|n| lengths.clone().map(move |l| (n, l))) {
+            let request = several(answers, max_tokens, given);
             for (prompt, context) in (0..=6).flat_map(|prompt| (0..=10).map(move |context| (prompt, context))) {
                 for (tok, max) in (0..=13).flat_map(|tok| (0..=4).map(move |max| (tok, max))) {
                     for inp in [0, 1, 3, 6] {
                         let claims = claims(tok, max, inp);
-                        let case = format!("{max_tokens} ({given}), {prompt} of {context}, {claims:?}");
+                        let case = format!("{answers} of {max_tokens} ({given}), {prompt} of {context}, {claims:?}");
                         let got = decide(&request, prompt, context, &claims);
                         let reason = got.as_ref().map_err(|refusal| refusal.reason).copied();
                         assert_eq!(reason, naive(&request, prompt, context, &claims), "{case}");
@@ -133,7 +151,7 @@ mod tests {
                         if refusal.reason == Reason::GrantTooSmall {
                             assert_eq!(refusal.told, [counted], "{case}");
                             // Reserved again for the prompt as counted and the longest answer, it passes.
-                            let most = if max == 0 { max_tokens } else { max };
+                            let most = if max == 0 { answers * max_tokens } else { max };
                             let again = GrantClaims { tok: prompt as u64 + u64::from(most), ..claims };
                             assert!(decide(&request, prompt, context, &again).is_ok(), "{case}");
                         } else {
@@ -179,15 +197,16 @@ mod tests {
             (max_tokens, given) in (prop_oneof![1..=u32::MAX, 1..=600u32], any::<bool>()),
             prompt in prop_oneof![any::<usize>(), 0..=600usize],
             context in prop_oneof![any::<usize>(), 0..=1200usize],
+            answers in 1..=8u32,
             tok in prop_oneof![any::<u64>(), 0..=1200u64],
             max in prop_oneof![any::<u32>(), 0..=600u32],
             inp in prop_oneof![any::<u32>(), 0..=600u32],
         ) {
-            if let Ok(most) = decide(&request(max_tokens, given), prompt, context, &claims(tok, max, inp)) {
-                let total = prompt as u128 + u128::from(most);
-                prop_assert!(most >= 1 && most <= max_tokens && total <= context as u128);
-                prop_assert!(tok == 0 || total <= u128::from(tok));
-                prop_assert!(max == 0 || most <= max);
+            if let Ok(most) = decide(&several(answers, max_tokens, given), prompt, context, &claims(tok, max, inp)) {
+                prop_assert!(most >= 1 && most <= max_tokens && prompt as u128 + u128::from(most) <= context as u128);
+                let all = u128::from(answers) * u128::from(most);
+                prop_assert!(tok == 0 || prompt as u128 + all <= u128::from(tok));
+                prop_assert!(max == 0 || all <= u128::from(max));
                 prop_assert!(inp == 0 || prompt <= inp as usize);
             }
         }

@@ -5,7 +5,7 @@ use crate::engine::{Cause, Event, Generation, Sampled};
 use crate::live::cancelled;
 use crate::metrics::Metrics;
 use crate::origin::Loaded;
-use crate::queue::{Permit, draining};
+use crate::queue::draining;
 use crate::text::AnswerText;
 use crate::text::sections::Section;
 use sluice_protocol::chat::{
@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tracing::Span;
 
-/// An answer in progress. Owns the slot: dropping it ends the sequence and gives the slot back.
+/// An answer in progress. Dropping it ends its sequence.
 pub(crate) struct Answering {
-    live: Option<(Generation, Permit)>,
+    live: Option<Generation>,
     text: AnswerText,
     /// Spells tokens.
     loaded: Arc<Loaded>,
@@ -31,6 +31,8 @@ pub(crate) struct Answering {
     calls: u32,
     ending: Option<Ending>,
     arrived: Instant,
+    /// Whether no other answer of the request came before it, and whether none comes after it.
+    place: (bool, bool),
     metrics: Arc<Metrics>,
     span: Span,
 }
@@ -47,16 +49,17 @@ pub(crate) enum Part {
 }
 
 impl Answering {
-    /// `arrived` and `deadline` are the request's; `span` gets the answer's last log line.
+    /// `arrived` and `deadline` are the request's; `span` gets the answer's last log line. `place`: whether it is the
+    /// request's first answer, and its last: requests are measured, not answers.
     pub(crate) fn new(
-        (generation, permit): (Generation, Permit),
+        (generation, place): (Generation, (bool, bool)),
         (text, loaded): (AnswerText, Arc<Loaded>),
         prompt_tokens: u64,
         (arrived, deadline): (Instant, Option<Instant>),
         metrics: Arc<Metrics>,
         span: Span,
     ) -> Self {
-        let live = Some((generation, permit));
+        let live = Some(generation);
         let logprobs = Vec::new();
         Self {
             live,
@@ -69,6 +72,7 @@ impl Answering {
             calls: 0,
             ending: None,
             arrived,
+            place,
             metrics,
             span,
         }
@@ -77,7 +81,7 @@ impl Answering {
     /// The next part. Not to be called after [`Part::End`].
     pub(crate) async fn next(&mut self) -> Part {
         loop {
-            let Some((generation, _)) = &mut self.live else {
+            let Some(generation) = &mut self.live else {
                 if !self.logprobs.is_empty() {
                     // Of a stop string, mostly: it is not shown, but it was generated.
                     return Part::New(Delta::default(), std::mem::take(&mut self.logprobs));
@@ -102,7 +106,7 @@ impl Answering {
                     self.received += 1;
                     let spelt = logprobs.map(|logprobs| spell(&self.loaded, token, &logprobs));
                     self.logprobs.extend(spelt);
-                    if self.received == 1 {
+                    if self.received == 1 && self.place.0 {
                         self.metrics.first_token_after(self.arrived.elapsed());
                     }
                     let (sections, over) = self.text.push(token);
@@ -143,9 +147,9 @@ impl Answering {
         delta
     }
 
-    /// Frees the slot and keeps the ending for when the text is out.
+    /// Ends the sequence and keeps the ending for when the text is out.
     fn end(&mut self, cause: Cause, tokens: u64) {
-        let cached = self.live.take().map_or(0, |(generation, _)| generation.cached());
+        let cached = self.live.take().map_or(0, |generation| generation.cached());
         self.report(&cause, tokens);
         let usage = UsageReport::new(Usage::new(self.prompt_tokens, tokens), cached, self.text.reasoning_tokens());
         self.ending = Some(match cause {
@@ -167,7 +171,10 @@ impl Answering {
     }
 
     fn report(&self, cause: &Cause, tokens: u64) {
-        self.metrics.ended(cause, self.arrived.elapsed());
+        // An answer that is complete and not the last is not the end of its request.
+        if self.place.1 || !matches!(cause, Cause::Stop | Cause::Length) {
+            self.metrics.ended(cause, self.arrived.elapsed());
+        }
         let ms = u64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
         let prompt_tokens = self.prompt_tokens;
         tracing::info!(parent: &self.span, ?cause, prompt_tokens, completion_tokens = tokens, ms, "answered");

@@ -23,6 +23,7 @@ mod grant;
 mod admission;
 mod queue;
 // generate
+mod answers;
 pub mod engine;
 mod generate;
 mod memory;

@@ -209,10 +209,15 @@ impl Place {
 }
 
 impl Permit {
+    /// Says that the slot is really used.
+    pub(crate) fn serve(&self) {
+        self.held.served.store(true, Ordering::Relaxed);
+    }
+
     /// Something that gives the slot back when it is dropped, for the engine to hold: the slot is free as soon as the
     /// sequence is over, even if its reader is still busy with the rest. Also says that the slot was really used.
     pub(crate) fn release_on_end(&self) -> Box<dyn Send> {
-        self.held.served.store(true, Ordering::Relaxed);
+        self.serve();
         Box::new(Self { held: Arc::clone(&self.held) })
     }
 }

@@ -1,8 +1,9 @@
 //! request: from HTTP to a typed, bounded call, and through the walk: grant, queue, generate, stream.
 
 use crate::allowance::{Ceilings, allowance};
+use crate::answers::{Answers, Said, Turn};
 use crate::body::{DISCARD_BYTES, check_head, discard, read};
-use crate::generate::{Answering, Part};
+use crate::generate::Answering;
 use crate::grant;
 use crate::live::cancelled;
 use crate::metrics;
@@ -23,7 +24,8 @@ use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use sluice_protocol::chat::{
-    AnswerMessage, ChatCompletion, ChatRequest, Choice, ChoiceLogprobs, ModelEntry, ModelList,
+    AnswerCall, AnswerMessage, ChatCompletion, ChatRequest, Choice, ChoiceLogprobs, Delta, FinishReason, ModelEntry,
+    ModelList, TokenLogprob,
 };
 use sluice_protocol::grant::GrantClaims;
 use sluice_protocol::header;
@@ -246,26 +248,36 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
         functions: request.tools.iter().map(|tool| tool.name().to_owned()).collect(),
         several: request.parallel_tool_calls,
     };
-    let generation = loaded.engine.submit(engine::Job {
-        account: caller.account().to_owned(),
-        prompt: prompt.tokens,
-        max_tokens,
-        seed: request.sampling.seed.unwrap_or_else(crate::random_u64),
-        sampling: request.sampling,
-        logprobs: request.logprobs,
-        deadline: caller.deadline,
-        state,
-        guard: Box::new((permit.release_on_end(), live)),
-    });
     let span = if request.stream { info_span!("stream") } else { info_span!("generate") };
-    let answering = Answering::new(
-        (generation, permit),
-        (loaded.text.answer(request.stop, prompt.start, calls), Arc::clone(loaded)),
-        prompt_tokens,
-        (caller.arrived, caller.deadline),
-        Arc::clone(&shared.metrics),
-        span.clone(),
-    );
+    let seed = request.sampling.seed.unwrap_or_else(crate::random_u64);
+    let begin = {
+        let (loaded, metrics, span) = (Arc::clone(loaded), Arc::clone(&shared.metrics), span.clone());
+        let (account, arrived, deadline) = (caller.account().to_owned(), caller.arrived, caller.deadline);
+        let (sampling, logprobs, stop) = (request.sampling, request.logprobs, request.stop);
+        move |turn: Turn| {
+            let generation = loaded.engine.submit(engine::Job {
+                account: account.clone(),
+                prompt: prompt.tokens.clone(),
+                max_tokens,
+                // Answers differ, and a seed says how.
+                seed: seed.wrapping_add(turn.index.into()),
+                sampling: sampling.clone(),
+                logprobs,
+                deadline,
+                state: Arc::clone(&state),
+                guard: turn.guard,
+            });
+            Answering::new(
+                (generation, (turn.index == 0, turn.is_last)),
+                (loaded.text.answer(stop.clone(), prompt.start, calls.clone()), Arc::clone(&loaded)),
+                prompt_tokens,
+                (arrived, deadline),
+                Arc::clone(&metrics),
+                span.clone(),
+            )
+        }
+    };
+    let answers = Answers::new(request.answers, permit, live, begin);
     let head = stream::Head {
         id: format!("chatcmpl-{}", caller.id),
         created: now_millis() / 1000,
@@ -273,9 +285,10 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     };
     if request.stream {
         let refused = in_stream(shared, span);
-        return Ok(events(stream::body(head, answering, request.include_usage, refused)));
+        let stall = shared.config.stall_timeout;
+        return Ok(events(stream::body(head, answers, request.include_usage, stall, refused)));
     }
-    whole(head, answering, request.logprobs.is_some()).instrument(span).await.map(|completion| json(&completion))
+    whole(head, answers, request.logprobs.is_some()).instrument(span).await.map(|completion| json(&completion))
 }
 
 /// Counts and logs a refusal that came when the status had been sent.
@@ -309,31 +322,57 @@ async fn understand(shared: &Arc<Shared>, loaded: &Arc<Loaded>, body: Bytes) -> 
     })
 }
 
-/// A whole answer. The slot is free as soon as the last token is there.
+/// All answers, whole. The slot is free as soon as the last token is there.
 ///
-/// `tells`: whether it says how likely its tokens were.
-async fn whole(head: stream::Head, mut answering: Answering, tells: bool) -> Result<ChatCompletion, Refusal> {
-    let (mut content, mut reasoning, mut calls) = (String::new(), String::new(), Vec::new());
-    let mut logprobs = Vec::new();
-    let (reason, usage) = loop {
-        match answering.next().await {
-            Part::New(delta, part) => {
-                content.extend(delta.content);
-                reasoning.extend(delta.reasoning_content);
-                calls.extend(delta.tool_calls.into_iter().flatten().map(|delta| delta.call));
-                logprobs.extend(part);
+/// `tells`: whether they say how likely their tokens were.
+async fn whole(head: stream::Head, mut answers: Answers, tells: bool) -> Result<ChatCompletion, Refusal> {
+    let mut choices = Vec::new();
+    let mut gathered = Gathered::default();
+    let usage = loop {
+        match answers.next().await {
+            Said::New(_, delta, logprobs) => gathered.add(delta, logprobs),
+            Said::End(index, reason, usage) => {
+                choices.push(std::mem::take(&mut gathered).choice(index, reason, tells));
+                if let Some(usage) = usage {
+                    break usage;
+                }
             }
-            Part::End(ending) => break ending?,
+            Said::Broken(refusal) => return Err(refusal),
         }
     };
-    let message = AnswerMessage::new(content, reasoning, calls);
-    let logprobs = tells.then_some(ChoiceLogprobs { content: logprobs });
     Ok(ChatCompletion {
         id: head.id,
         object: "chat.completion".into(),
         created: head.created,
         model: head.model,
-        choices: vec![Choice { index: 0, message, logprobs, finish_reason: Some(reason) }],
+        choices,
         usage,
     })
+}
+
+/// All parts of one answer, put together as a reader of a stream does.
+#[derive(Default)]
+struct Gathered {
+    content: String,
+    reasoning: String,
+    calls: Vec<AnswerCall>,
+    logprobs: Vec<TokenLogprob>,
+}
+
+impl Gathered {
+    fn add(&mut self, delta: Delta, logprobs: Vec<TokenLogprob>) {
+        self.content.extend(delta.content);
+        self.reasoning.extend(delta.reasoning_content);
+        self.calls.extend(delta.tool_calls.into_iter().flatten().map(|delta| delta.call));
+        self.logprobs.extend(logprobs);
+    }
+
+    fn choice(self, index: u32, reason: FinishReason, tells: bool) -> Choice {
+        Choice {
+            index,
+            message: AnswerMessage::new(self.content, self.reasoning, self.calls),
+            logprobs: tells.then_some(ChoiceLogprobs { content: self.logprobs }),
+            finish_reason: Some(reason),
+        }
+    }
 }

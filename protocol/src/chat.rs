@@ -52,6 +52,8 @@ pub struct ChatRequest {
     pub max_tokens: u32,
     /// Whether the caller named `max_tokens` itself.
     pub max_tokens_given: bool,
+    /// How many answers are wanted, each of at most `max_tokens`: 1 to [`MAX_ANSWERS`].
+    pub answers: u32,
     /// Whether to stream.
     pub stream: bool,
     /// Whether a stream ends with an event of its own for usage.
@@ -104,7 +106,7 @@ struct Raw<'a> {
     logprobs: Option<Loose<bool>>,
     top_logprobs: Option<Loose<i64>>,
     stop: Option<RawStop>,
-    n: Option<u32>,
+    n: Option<Loose<i64>>,
     chat_template_kwargs: Option<RawTemplateArguments>,
     enable_thinking: Option<bool>,
     #[serde(borrow)]
@@ -215,6 +217,10 @@ impl Raw<'_> {
             seed: self.seed,
         };
         let sampling = sampling.check()?;
+        let answers = Loose::read(self.n, "n", "a whole number")?.unwrap_or(1);
+        let answers = u32::try_from(answers).ok().filter(|n| (1..=MAX_ANSWERS).contains(n));
+        let answers =
+            answers.ok_or_else(|| invalid("n", format!("`n` must be a whole number from 1 to {MAX_ANSWERS}.")))?;
         Ok(ChatRequest {
             model,
             messages,
@@ -222,6 +228,7 @@ impl Raw<'_> {
             parallel_tool_calls,
             max_tokens: given.unwrap_or(bounds.default_max_tokens),
             max_tokens_given: given.is_some(),
+            answers,
             stream: self.stream.unwrap_or(false),
             include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
             sampling,
@@ -232,10 +239,9 @@ impl Raw<'_> {
         })
     }
 
-    /// Rather refused than ignored: a caller that asks for two answers and gets one has been lied to.
+    /// Rather refused than ignored: a caller that asks for a function and gets prose has been lied to.
     fn refuse_unserved(&self) -> Result<(), Refusal> {
         let unserved = [
-            ("n", self.n.is_some_and(|n| n != 1)),
             ("function_call", self.function_call.is_some()),
             ("functions", self.functions.as_ref().is_some_and(|functions| !functions.is_empty())),
             ("response_format", self.response_format.as_ref().is_some_and(|format| format.kind != "text")),
@@ -282,6 +288,9 @@ pub(crate) fn max_tokens(param: &'static str, number: &serde_json::Number, bound
         .ok_or_else(|| invalid(param, format!("`{param}` must be a whole number from 1 to {}.", bounds.max_max_tokens)))
 }
 
+/// The most answers that one request may want. They come one after another in the one slot that the request has, before
+/// its one deadline.
+pub const MAX_ANSWERS: u32 = 8;
 /// Our bound on the name of a model.
 const MAX_NAME_BYTES: usize = 256;
 /// OpenAI's bound on stop strings.
@@ -290,6 +299,12 @@ const MAX_STOPS: usize = 4;
 const MAX_STOP_BYTES: usize = 256;
 
 impl ChatRequest {
+    /// How many tokens all answers together may take, where a gate cannot find that out by itself: it knows its plan's
+    /// default for one answer, and nothing of several. Those are reserved as if the default had been named.
+    pub fn most_tokens(&self) -> Option<u32> {
+        (self.max_tokens_given || self.answers > 1).then(|| self.max_tokens.saturating_mul(self.answers))
+    }
+
     /// A guess at the prompt's length in tokens, made without a tokenizer: a token for every four bytes and four for what
     /// stands around each message, tool and call, which is what English text comes to; and what templates say about tools.
     /// The origin counts, and says so if it was too low.

@@ -100,7 +100,7 @@ pub struct Ask {
     pub prompt_tokens: u32,
     /// Whether the origin counted that; otherwise it is a guess.
     pub prompt_is_counted: bool,
-    /// How much may be generated, if the caller says so.
+    /// How much may be generated, in all answers together, if the caller says so.
     pub max_tokens: Option<u32>,
     /// Whether the model is to think.
     pub thinking: bool,
@@ -249,7 +249,7 @@ pub struct Admission {
     pub deadline: Millis,
     /// The most tokens that prompt and answer may have together; 0 if no limit counts them.
     pub tokens: u64,
-    /// The most tokens that may be generated; 0 if only the origin's bounds apply.
+    /// The most tokens that may be generated, in all answers together; 0 if only the origin's bounds apply.
     pub max_tokens: u32,
     /// The longest prompt, in tokens; 0 if only the origin's bounds apply.
     pub max_prompt_tokens: u32,

@@ -26,7 +26,7 @@ pub struct GrantClaims {
     ///
     /// [`Reason::GrantTooSmall`]: crate::refusal::Reason::GrantTooSmall
     pub tok: u64,
-    /// The most tokens that may be generated; 0 means that only the origin's own bounds apply.
+    /// The most tokens that may be generated, in all answers together; 0 means that only the origin's own bounds apply.
     pub max: u32,
     /// The longest prompt, in tokens; 0 means that only the origin's own bounds apply.
     pub inp: u32,

@@ -17,7 +17,7 @@ def main(base_url: str, api_key: str, model: str) -> None:
     outcomes = {
         "wrong_key": attempt(stranger, good),
         "bad_request": attempt(client, good | {"max_tokens": -1}),
-        "unsupported": attempt(client, good | {"n": 2}),
+        "unsupported": attempt(client, good | {"functions": [{"name": "f"}]}),
         # The key's only request: the origin refuses it, so it counts.
         "unknown_model": attempt(client, good | {"model": "gpt-9"}),
         "over_limit": attempt(client, good),

@@ -94,7 +94,7 @@ fn openais_python_client_understands_the_refusals() {
     let expected = [
         ("wrong_key", "AuthenticationError", Reason::InvalidKey, Value::Null),
         ("bad_request", "BadRequestError", Reason::InvalidRequest, "max_tokens".into()),
-        ("unsupported", "UnprocessableEntityError", Reason::UnsupportedParameter, "n".into()),
+        ("unsupported", "UnprocessableEntityError", Reason::UnsupportedParameter, "functions".into()),
         ("unknown_model", "NotFoundError", Reason::ModelNotFound, "model".into()),
         ("over_limit", "RateLimitError", Reason::RateLimited, Value::Null),
         ("over_limit_streamed", "RateLimitError", Reason::RateLimited, Value::Null),

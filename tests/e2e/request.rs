@@ -69,7 +69,7 @@ fn every_bad_body_has_its_refusal_and_burns_no_quota() {
         ("top_p of 0", with(r#""top_p":0"#), Reason::InvalidRequest, Some("top_p")),
         ("an empty stop", with(r#""stop":[""]"#), Reason::InvalidRequest, Some("stop")),
         ("five stops", with(r#""stop":["a","b","c","d","e"]"#), Reason::InvalidRequest, Some("stop")),
-        ("two answers", with(r#""n":2"#), Reason::UnsupportedParameter, Some("n")),
+        ("nine answers", with(r#""n":9"#), Reason::InvalidRequest, Some("n")),
         ("a tool without a function", with(r#""tools":[{"type":"function"}]"#), Reason::InvalidRequest, Some("tools")),
         ("a tool of another type", with(r#""tools":[{"type":"custom"}]"#), Reason::UnsupportedParameter, Some("tools")),
         ("a call by force", with(r#""tool_choice":"required""#), Reason::UnsupportedParameter, Some("tool_choice")),

@@ -173,3 +173,34 @@ async fn what_no_reservation_would_change_is_refused_for_good() {
     let (status, body) = parts(response).await;
     assert_eq!((status, code(&body)), (400, Some("context_length_exceeded")));
 }
+
+/// What a grant says is about all answers together, and they share it alike.
+#[tokio::test]
+async fn several_answers_share_what_was_granted() {
+    let metered = Metered::new(0).await;
+    let prompt = metered.prompt().await;
+    for (members, (tok, max), each) in [
+        (json!({"n": 3, "max_tokens": 5}), (0, 0), 5),
+        (json!({"n": 3, "max_tokens": 5}), (prompt + 15, 15), 5),
+        // Nobody named a number: what there is, in equal parts.
+        (json!({"n": 3}), (prompt + 3 * DEFAULT - 1, 0), DEFAULT - 1),
+        (json!({"n": 3}), (0, 20), 6),
+    ] {
+        let before = metered.harness.script.generated();
+        (0..3).for_each(|_| metered.harness.script.say(Say::endless("x")));
+        let (status, completion) = parts(metered.ask(&members, (tok, max, 0)).await).await;
+        assert_eq!(status, 200, "{completion}");
+        assert_eq!(completion["usage"]["completion_tokens"], 3 * each, "{members}");
+        assert_eq!(completion["usage"]["total_tokens"], prompt + 3 * each);
+        assert_eq!(metered.harness.script.generated() - before, 3 * each);
+        for choice in completion["choices"].as_array().unwrap() {
+            assert_eq!(choice["message"]["content"].as_str().unwrap().len() as u64, each);
+        }
+    }
+    // One token short, and the edge is told how long the prompt is.
+    let response = metered.ask(&json!({"n": 3, "max_tokens": 5}), (prompt + 14, 15, 0)).await;
+    assert_eq!(response.headers()["x-sluice-prompt-tokens"], prompt.to_string());
+    assert_eq!(parts(response).await.1["error"]["code"], "grant_too_small");
+    let (_, refusal) = parts(metered.ask(&json!({"n": 3}), (0, 2, 0)).await).await;
+    assert_eq!((&refusal["error"]["code"], &refusal["error"]["param"]), (&json!("not_allowed"), &json!("n")));
+}

@@ -101,26 +101,28 @@ async fn who_does_not_read_holds_up_nobody_else() {
 
 #[tokio::test]
 async fn who_does_not_read_at_all_loses_the_slot() {
-    let config = Config { slots: 1, queue: 0, stall_timeout: Duration::from_millis(100), ..Config::local() };
-    let script = sluice_origin::scripted::Script::with_context(1, 10_000_000);
-    let config = Config {
-        bounds: sluice_protocol::chat::ChatBounds { default_max_tokens: 100, max_max_tokens: 9_000_000 },
-        ..config
-    };
-    let harness = Harness::with_script(config, script).await;
-    harness.script.say(Say::endless("x"));
-    let mut slow = deaf(&harness, &json!({"stream": true, "max_tokens": 9_000_000})).await;
-    harness.script.allow_all();
-    until("the slow one started", || harness.script.generated() > 0).await;
-    // Nine million tokens would fill any buffer: the reader is parked, and then given up.
-    harness.until_places(1, 0).await;
-    assert!(harness.script.generated() < 9_000_000);
-    next_is_served(&harness).await;
-    // Whoever reads on after all finds the error at the end of what was on its way.
-    let mut rest = Vec::new();
-    slow.read_to_end(&mut rest).await.unwrap();
-    let end = String::from_utf8_lossy(&rest[rest.len() - 400..]).into_owned();
-    assert!(end.contains("\"error\"") && !end.contains("[DONE]"), "{end}");
+    for answers in [1, 2] {
+        let config = Config { slots: 1, queue: 0, stall_timeout: Duration::from_millis(100), ..Config::local() };
+        let script = sluice_origin::scripted::Script::with_context(1, 10_000_000);
+        let config = Config {
+            bounds: sluice_protocol::chat::ChatBounds { default_max_tokens: 100, max_max_tokens: 9_000_000 },
+            ..config
+        };
+        let harness = Harness::with_script(config, script).await;
+        harness.script.say(Say::endless("x"));
+        let mut slow = deaf(&harness, &json!({"stream": true, "max_tokens": 9_000_000 / answers, "n": answers})).await;
+        harness.script.allow_all();
+        until("the slow one started", || harness.script.generated() > 0).await;
+        // Nine million tokens would fill any buffer: the reader is parked, and then given up.
+        harness.until_places(1, 0).await;
+        assert!(harness.script.generated() < 9_000_000);
+        next_is_served(&harness).await;
+        // Whoever reads on after all finds the error at the end of what was on its way.
+        let mut rest = Vec::new();
+        slow.read_to_end(&mut rest).await.unwrap();
+        let end = String::from_utf8_lossy(&rest[rest.len() - 400..]).into_owned();
+        assert!(end.contains("\"error\"") && !end.contains("[DONE]"), "{end}");
+    }
 }
 
 async fn next_is_served(harness: &Harness) {

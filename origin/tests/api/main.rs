@@ -20,3 +20,4 @@ mod refusals;
 mod sampling;
 mod sections;
 mod serving;
+mod several;

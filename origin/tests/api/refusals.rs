@@ -32,7 +32,7 @@ async fn bad_requests_are_refused_by_name() {
             "invalid_request",
             "max_tokens".into(),
         ),
-        ("n", chat_with("x", &json!({"n": 2})).to_string().into(), 422, "unsupported_parameter", "n".into()),
+        ("n", chat_with("x", &json!({"n": 9})).to_string().into(), 400, "invalid_request", "n".into()),
         (
             "context",
             chat_with("x", &json!({"max_tokens": 4096})).to_string().into(),

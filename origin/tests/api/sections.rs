@@ -177,12 +177,21 @@ async fn calls_of_tools_are_told_apart() {
     let f = ("f", "{\"a\": 1.50}");
     for (said, content, found, end) in [
         (CALL.to_owned(), "", vec![f], "tool_calls"),
-        (format!("I ask.\n{CALL}\n<tool_call>{{\"name\": \"g\"}}</tool_call>"), "I ask.", vec![f, ("g", "{}")], "tool_calls"),
+        (
+            format!("I ask.\n{CALL}\n<tool_call>{{\"name\": \"g\"}}</tool_call>"),
+            "I ask.",
+            vec![f, ("g", "{}")],
+            "tool_calls",
+        ),
         (format!("{CALL}\n{}", CALL.replace('f', "h")), CALL.replace('f', "h").as_str(), vec![f], "tool_calls"),
         ("No.".to_owned(), "No.", vec![], "stop"),
     ] {
         let answer = ask(&harness, &Say::text(&said), &tools(&json!({}))).await;
-        assert_eq!((answer.content.trim(), &answer.calls, answer.end.as_str()), (content, &calls(&found), end), "{said}");
+        assert_eq!(
+            (answer.content.trim(), &answer.calls, answer.end.as_str()),
+            (content, &calls(&found), end),
+            "{said}"
+        );
     }
     // As thinking ends, so begins the call; a mark is a token of its own.
     let mut tokens = vec![280, 65, 281, 270];

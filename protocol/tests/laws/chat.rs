@@ -50,6 +50,11 @@ fn numbers_are_held_to_their_bounds() {
         (r#""temperature":-0.1"#, "temperature"),
         (r#""top_p":0"#, "top_p"),
         (r#""top_p":1.1"#, "top_p"),
+        (r#""n":0"#, "n"),
+        (r#""n":9"#, "n"),
+        (r#""n":-1"#, "n"),
+        (r#""n":1.5"#, "n"),
+        (r#""n":"2""#, "n"),
         (r#""stop":["a","b","c","d","e"]"#, "stop"),
         (r#""stop":"""#, "stop"),
     ] {
@@ -60,7 +65,6 @@ fn numbers_are_held_to_their_bounds() {
 #[test]
 fn what_is_not_served_is_refused_and_never_ignored() {
     for (member, param) in [
-        (r#""n":2"#, "n"),
         (r#""functions":[{"name":"f"}]"#, "functions"),
         (r#""function_call":"auto""#, "function_call"),
         (r#""response_format":{"type":"json_object"}"#, "response_format"),
@@ -93,6 +97,23 @@ fn a_request_is_read_whole() {
     assert_eq!((request.stop.as_slice(), request.enable_thinking), (["x".to_owned()].as_slice(), Some(false)));
     let plain = ChatRequest::parse(with(r#""stream":false"#).as_bytes(), BOUNDS).unwrap();
     assert_eq!((plain.max_tokens, plain.max_tokens_given, plain.sampling), (16, false, Sampling::default()));
+}
+
+/// What is reserved for answers: all of them, where the caller says how long they may be, and where there are several.
+#[test]
+fn several_answers_are_reserved_together() {
+    for (members, answers, most) in [
+        (r#""n":null"#, 1, None),
+        (r#""n":1,"max_tokens":3"#, 1, Some(3)),
+        (r#""n":8,"max_tokens":3"#, 8, Some(24)),
+        (r#""n":2"#, 2, Some(32)),
+    ] {
+        let request = ChatRequest::parse(with(members).as_bytes(), BOUNDS).unwrap();
+        assert_eq!((request.answers, request.most_tokens()), (answers, most), "{members}");
+    }
+    let bounds = ChatBounds { default_max_tokens: 16, max_max_tokens: u32::MAX };
+    let request = ChatRequest::parse(with(r#""n":2,"max_tokens":4294967295"#).as_bytes(), bounds).unwrap();
+    assert_eq!(request.most_tokens(), Some(u32::MAX));
 }
 
 /// What the members of sampling may be, and what is refused by name: too small, too large, of another type, too many.
