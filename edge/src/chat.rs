@@ -97,7 +97,7 @@ impl Wanted {
                 let request = CompletionRequest::parse(body, config.chat)?;
                 Self {
                     prompt_tokens: request.guess_prompt_tokens(),
-                    max_tokens: request.max_tokens_given.then_some(request.max_tokens),
+                    max_tokens: request.most_tokens(),
                     thinking: false,
                     stream: request.stream,
                     model: request.model,

@@ -5,6 +5,7 @@
 //! what it used. A reservation that is too small is told with the exact count, so that the edge reserves again once.
 
 use sluice_protocol::chat::ChatRequest;
+use sluice_protocol::completion::CompletionRequest;
 use sluice_protocol::grant::GrantClaims;
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -29,35 +30,56 @@ impl Ceilings {
     }
 }
 
+/// What a request asks for: how many answers, and how long each may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// At least 1.
+    pub(crate) answers: u32,
+    max_tokens: u32,
+    /// Whether the caller named `max_tokens` itself.
+    is_given: bool,
+    /// The member that holds the prompt.
+    param: &'static str,
+}
+
+impl Asked {
+    /// By a chat request.
+    pub(crate) fn of_chat(request: &ChatRequest) -> Self {
+        let (answers, max_tokens) = (request.answers, request.max_tokens);
+        Self { answers, max_tokens, is_given: request.max_tokens_given, param: "messages" }
+    }
+
+    /// By a request for a text completion.
+    pub(crate) fn of_text(request: &CompletionRequest) -> Self {
+        let (answers, max_tokens) = (request.answers, request.max_tokens);
+        Self { answers, max_tokens, is_given: request.max_tokens_given, param: "prompt" }
+    }
+}
+
 /// How many tokens each answer may have, at least 1: what was asked for, within the context and under all ceilings.
 ///
 /// What no other grant would change is refused first, or the edge would reserve again in vain. A caller that named no
 /// number may get less than the default: an answer that is a little shorter is better than a second way through the gates.
 /// Below half of it, the second way is worth its while.
-pub(crate) fn allowance(
-    request: &ChatRequest,
-    prompt: usize,
-    context: usize,
-    ceilings: Ceilings,
-) -> Result<u32, Refusal> {
-    let exceeded = |message: String| Refusal::new(Reason::ContextLengthExceeded, message).with_param("messages");
+pub(crate) fn allowance(asked: Asked, prompt: usize, context: usize, ceilings: Ceilings) -> Result<u32, Refusal> {
+    let Asked { answers, max_tokens, is_given, param } = asked;
+    let exceeded = |message: String| Refusal::new(Reason::ContextLengthExceeded, message).with_param(param);
     let room = context.saturating_sub(prompt);
     if prompt == 0 || room == 0 {
         return Err(exceeded(format!("The prompt has {prompt} tokens; prompt and answer have to fit {context}.")));
     }
-    if request.max_tokens_given && request.max_tokens as usize > room {
+    if is_given && max_tokens as usize > room {
         return Err(exceeded(format!(
             "The prompt has {prompt} tokens and max_tokens is {}; together they have to fit {context}.",
-            request.max_tokens
+            max_tokens
         )));
     }
     if prompt as u64 > u64::from(ceilings.prompt) {
         let longest = ceilings.prompt;
         let message = format!("This key may send prompts of at most {longest} tokens; this one has {prompt}.");
-        return Err(Refusal::new(Reason::NotAllowed, message).with_param("messages"));
+        return Err(Refusal::new(Reason::NotAllowed, message).with_param(param));
     }
     // What a grant says is about all answers together, and each may be as long as the others.
-    let answers = request.answers;
     let share = ceilings.answer / answers;
     if share == 0 {
         let most = ceilings.answer;
@@ -65,9 +87,9 @@ pub(crate) fn allowance(
         return Err(Refusal::new(Reason::NotAllowed, message).with_param("n"));
     }
     // A named number above the ceiling has been refused by the edge. Should one come, the ceiling holds.
-    let wanted = u64::from(request.max_tokens.min(share)).min(room as u64);
+    let wanted = u64::from(max_tokens.min(share)).min(room as u64);
     let left = ceilings.total.saturating_sub(prompt as u64) / u64::from(answers);
-    let least = if request.max_tokens_given { wanted } else { wanted.div_ceil(2) };
+    let least = if is_given { wanted } else { wanted.div_ceil(2) };
     if left < least {
         let who = if answers == 1 { "the answer".to_owned() } else { format!("each of {answers} answers") };
         let total = ceilings.total;
@@ -104,7 +126,7 @@ mod tests {
     }
 
     fn decide(request: &ChatRequest, prompt: usize, context: usize, claims: &GrantClaims) -> Result<u32, Refusal> {
-        allowance(request, prompt, context, Ceilings::of(Some(claims)))
+        allowance(Asked::of_chat(request), prompt, context, Ceilings::of(Some(claims)))
     }
 
     /// The same by counting: which lengths of an answer are wanted, and which of them the grant holds.
@@ -187,8 +209,8 @@ mod tests {
 
     #[test]
     fn without_a_grant_only_the_origins_bounds_apply() {
-        assert_eq!(allowance(&request(7, false), 3, 100, Ceilings::of(None)), Ok(7));
-        assert_eq!(allowance(&request(7, false), 3, 8, Ceilings::of(None)), Ok(5));
+        assert_eq!(allowance(Asked::of_chat(&request(7, false)), 3, 100, Ceilings::of(None)), Ok(7));
+        assert_eq!(allowance(Asked::of_chat(&request(7, false)), 3, 8, Ceilings::of(None)), Ok(5));
     }
 
     proptest! {

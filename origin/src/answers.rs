@@ -6,7 +6,7 @@
 use crate::generate::{Answering, Part};
 use crate::live::LiveRequest;
 use crate::queue::Permit;
-use sluice_protocol::chat::{Delta, FinishReason, TokenLogprob, Usage, UsageReport};
+use sluice_protocol::chat::{Delta, FinishReason, Timings, TokenLogprob, Usage, UsageReport};
 use sluice_protocol::refusal::Refusal;
 
 /// The answers of a request. Own the slot: dropping them ends what runs and gives the slot back.
@@ -99,5 +99,11 @@ fn together(used: UsageReport, report: UsageReport) -> UsageReport {
     let completion = used.usage.completion_tokens + report.usage.completion_tokens;
     let reasoning = used.completion_tokens_details.reasoning_tokens + report.completion_tokens_details.reasoning_tokens;
     let usage = Usage::new(used.usage.prompt_tokens, completion);
-    UsageReport::new(usage, used.prompt_tokens_details.cached_tokens, reasoning)
+    let (a, b) = (used.timings.unwrap_or_default(), report.timings.unwrap_or_default());
+    let timings = Timings {
+        queue_ms: a.queue_ms + b.queue_ms,
+        prompt_ms: a.prompt_ms + b.prompt_ms,
+        completion_ms: a.completion_ms + b.completion_ms,
+    };
+    UsageReport::new(usage, used.prompt_tokens_details.cached_tokens, reasoning).with_timings(timings)
 }

@@ -9,7 +9,7 @@ use crate::queue::draining;
 use crate::text::AnswerText;
 use crate::text::sections::Section;
 use sluice_protocol::chat::{
-    AnswerCall, CallDelta, Delta, FinishReason, LEAST_LOGPROB, Likelihood, TokenLogprob, Usage, UsageReport,
+    AnswerCall, CallDelta, Delta, FinishReason, LEAST_LOGPROB, Likelihood, Timings, TokenLogprob, Usage, UsageReport,
 };
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::Arc;
@@ -31,6 +31,9 @@ pub(crate) struct Answering {
     calls: u32,
     ending: Option<Ending>,
     arrived: Instant,
+    /// When it had its slot, and its first token.
+    began: Instant,
+    first: Option<Instant>,
     /// Whether no other answer of the request came before it, and whether none comes after it.
     place: (bool, bool),
     metrics: Arc<Metrics>,
@@ -72,6 +75,8 @@ impl Answering {
             calls: 0,
             ending: None,
             arrived,
+            began: Instant::now(),
+            first: None,
             place,
             metrics,
             span,
@@ -104,6 +109,7 @@ impl Answering {
             let delta = match event {
                 Event::Token(Sampled { token, logprobs }) => {
                     self.received += 1;
+                    self.first.get_or_insert_with(Instant::now);
                     let spelt = logprobs.map(|logprobs| spell(&self.loaded, token, &logprobs));
                     self.logprobs.extend(spelt);
                     if self.received == 1 && self.place.0 {
@@ -152,6 +158,7 @@ impl Answering {
         let cached = self.live.take().map_or(0, |generation| generation.cached());
         self.report(&cause, tokens);
         let usage = UsageReport::new(Usage::new(self.prompt_tokens, tokens), cached, self.text.reasoning_tokens());
+        let usage = usage.with_timings(self.timings());
         self.ending = Some(match cause {
             Cause::Stop if self.calls > 0 => Ok((FinishReason::ToolCalls, usage)),
             Cause::Stop => Ok((FinishReason::Stop, usage)),
@@ -168,6 +175,20 @@ impl Answering {
                 Err(Refusal::new(Reason::Internal, "The model failed on this request.").with_detail(why))
             }
         });
+    }
+
+    /// The time in the queue is the first answer's.
+    fn timings(&self) -> Timings {
+        let now = Instant::now();
+        let first = self.first.unwrap_or(now);
+        let ms = |from: Instant, to: Instant| {
+            u64::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or(u64::MAX)
+        };
+        Timings {
+            queue_ms: if self.place.0 { ms(self.arrived, self.began) } else { 0 },
+            prompt_ms: ms(self.began, first),
+            completion_ms: ms(first, now),
+        }
     }
 
     fn report(&self, cause: &Cause, tokens: u64) {

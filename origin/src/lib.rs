@@ -16,6 +16,7 @@ mod origin;
 mod body;
 mod request;
 mod respond;
+mod wanted;
 // grant
 mod allowance;
 mod grant;
@@ -32,6 +33,7 @@ mod text;
 // stream
 mod metrics;
 mod stream;
+mod whole;
 // settle
 mod live;
 

@@ -172,7 +172,25 @@ struct Held {
     released: AtomicBool,
 }
 
+/// Where a place stands in the queue; outlives the place.
+pub(crate) struct Position {
+    queue: Arc<Queue>,
+    ticket: Ticket,
+}
+
+impl Position {
+    /// How many are served before it, as the queue stands; `None` if it does not wait.
+    pub(crate) fn ahead(&self) -> Option<usize> {
+        self.queue.lock().admission.ahead(self.ticket)
+    }
+}
+
 impl Place {
+    /// To be asked while the place waits.
+    pub(crate) fn position(&self) -> Position {
+        Position { queue: Arc::clone(&self.held.queue), ticket: self.held.ticket }
+    }
+
     /// Waits for the slot. Refuses when the queue's patience or the request's deadline is over, or the origin stops.
     pub(crate) async fn ready(mut self) -> Result<Permit, Refusal> {
         if let Some(mut turn) = self.turn.take() {

@@ -1,17 +1,19 @@
 //! request: from HTTP to a typed, bounded call, and through the walk: grant, queue, generate, stream.
 
 use crate::allowance::{Ceilings, allowance};
-use crate::answers::{Answers, Said, Turn};
+use crate::answers::{Answers, Turn};
 use crate::body::{DISCARD_BYTES, check_head, discard, read};
+use crate::engine::job_state::JobState;
 use crate::generate::Answering;
 use crate::grant;
-use crate::live::cancelled;
+use crate::live::{LiveRequest, cancelled};
 use crate::metrics;
 use crate::origin::{Loaded, Shared};
+use crate::queue::{Permit, Place};
 use crate::respond::{RefusalCode, events, json, refuse, stamp, typed};
-use crate::stream;
-use crate::text::Prompt;
-use crate::text::sections::Calls;
+use crate::stream::{self, Form, Head, Source, Waiting};
+use crate::wanted::Wanted;
+use crate::whole::whole;
 use crate::{engine, now_millis};
 use axum::Router;
 use axum::body::Body;
@@ -23,13 +25,11 @@ use axum::response::Response;
 use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use sluice_protocol::chat::{
-    AnswerCall, AnswerMessage, ChatCompletion, ChatRequest, Choice, ChoiceLogprobs, Delta, FinishReason, ModelEntry,
-    ModelList, TokenLogprob,
-};
+use sluice_protocol::chat::{ModelEntry, ModelList};
 use sluice_protocol::grant::GrantClaims;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
+use sluice_protocol::plan::Endpoint;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -47,7 +47,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         }
     };
     Router::new()
-        .route("/v1/chat/completions", post(chat).fallback(only("POST")))
+        .route(Endpoint::Chat.path(), post(chat).fallback(only("POST")))
+        .route(Endpoint::Completions.path(), post(complete).fallback(only("POST")))
         .route("/v1/models", get(models).fallback(only("GET, HEAD")))
         .route("/v1/requests/{id}", delete(cancel).fallback(only("DELETE")))
         .route("/health", get(health).fallback(only("GET, HEAD")))
@@ -112,7 +113,12 @@ async fn models(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
 async fn chat(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, answer).await
+    walk(&shared, &parts, body, async |call, body| answer(Endpoint::Chat, call, body).await).await
+}
+
+async fn complete(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    walk(&shared, &parts, body, async |call, body| answer(Endpoint::Completions, call, body).await).await
 }
 
 /// Ends a request by its id, and tells what it used. Works while the origin drains, too: those who leave then are settled.
@@ -221,7 +227,7 @@ async fn list_models(call: Call<'_>, body: &mut Body) -> Result<Response, Refusa
     Ok(json(&ModelList { object: "list".into(), data: vec![entry] }))
 }
 
-async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
+async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let Call { shared, loaded, parts, caller } = call;
     check_head(&parts.headers, shared.config.max_body)?;
     // A place before the first byte of the body: whoever is refused has cost nothing.
@@ -232,63 +238,101 @@ async fn answer(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let (live, state) = shared.live.enter(caller.id, caller.account());
     let body = read(body, &shared.config).await?;
     caller.check_body(&body)?;
-    let (request, prompt) = understand(shared, loaded, body).await?;
+    let wanted = understand(shared, loaded, endpoint, body).await?;
     // Before any wait: an edge that has to reserve again does so at once, and the place is free for it.
     let ceilings = Ceilings::of(caller.claims.as_ref());
-    let max_tokens = allowance(&request, prompt.tokens.len(), loaded.context, ceilings)?;
+    let max_tokens = allowance(wanted.asked, wanted.prompt.tokens.len(), loaded.context, ceilings)?;
+    let (stream, tells, include_usage) = (wanted.stream, wanted.logprobs.is_some(), wanted.include_usage);
+    let (several, span) =
+        (wanted.asked.answers > 1, if stream { info_span!("stream") } else { info_span!("generate") });
+    let kind = match wanted.form {
+        Form::Chat => "chatcmpl",
+        Form::Text { .. } => "cmpl",
+    };
+    let head = Head {
+        id: format!("{kind}-{}", caller.id),
+        created: now_millis() / 1000,
+        model: loaded.name.clone(),
+        form: wanted.form.clone(),
+    };
+    let position = place.position();
     // The body has been read, so hyper notices a client that leaves from here on.
-    let permit = tokio::select! {
+    let mut ready = Box::pin(turn(place, Arc::clone(&state)).instrument(info_span!("queue")));
+    let begin = begin((shared, loaded), caller, wanted, max_tokens, (live, state), span.clone());
+    let refused = in_stream(shared, span.clone());
+    let stall = shared.config.stall_timeout;
+    let permit = if stream {
+        // Who waits for long is told so in the stream; who waits for a moment is answered with a status.
+        match tokio::time::timeout(MOMENT, &mut ready).await {
+            Ok(permit) => permit?,
+            Err(_) => {
+                let waiting = Waiting { ready, position, begin: Box::new(begin), several };
+                return Ok(events(stream::body(head, Source::Queue(waiting), include_usage, stall, refused)));
+            }
+        }
+    } else {
+        ready.await?
+    };
+    let answers = begin(permit);
+    if stream {
+        return Ok(events(stream::body(head, Source::Answers(answers), include_usage, stall, refused)));
+    }
+    whole(head, answers, tells).instrument(span).await
+}
+
+/// How long a stream that has to wait keeps its status open.
+const MOMENT: Duration = Duration::from_secs(2);
+
+/// Waits for the slot, unless the request is cancelled before.
+async fn turn(place: Place, state: Arc<JobState>) -> Result<Permit, Refusal> {
+    tokio::select! {
         biased;
-        () = state.cancelled() => return Err(cancelled()),
-        permit = place.ready().instrument(info_span!("queue")) => permit?,
-    };
-    shared.metrics.slot_after(caller.arrived.elapsed());
-    let prompt_tokens = prompt.tokens.len() as u64;
-    let calls = Calls {
-        functions: request.tools.iter().map(|tool| tool.name().to_owned()).collect(),
-        several: request.parallel_tool_calls,
-    };
-    let span = if request.stream { info_span!("stream") } else { info_span!("generate") };
-    let seed = request.sampling.seed.unwrap_or_else(crate::random_u64);
-    let begin = {
-        let (loaded, metrics, span) = (Arc::clone(loaded), Arc::clone(&shared.metrics), span.clone());
-        let (account, arrived, deadline) = (caller.account().to_owned(), caller.arrived, caller.deadline);
-        let (sampling, logprobs, stop) = (request.sampling, request.logprobs, request.stop);
-        move |turn: Turn| {
+        () = state.cancelled() => Err(cancelled()),
+        permit = place.ready() => permit,
+    }
+}
+
+/// What is done as soon as there is a slot.
+fn begin(
+    (shared, loaded): (&Arc<Shared>, &Arc<Loaded>),
+    caller: &Caller,
+    wanted: Wanted,
+    max_tokens: u32,
+    (live, state): (LiveRequest, Arc<JobState>),
+    span: Span,
+) -> impl FnOnce(Permit) -> Answers + Send + 'static {
+    let (loaded, metrics, account) = (Arc::clone(loaded), Arc::clone(&shared.metrics), caller.account().to_owned());
+    let (arrived, deadline) = (caller.arrived, caller.deadline);
+    let seed = wanted.sampling.seed.unwrap_or_else(crate::random_u64);
+    move |permit| {
+        metrics.slot_after(arrived.elapsed());
+        let answers = wanted.asked.answers;
+        Answers::new(answers, permit, live, move |turn: Turn| {
             let generation = loaded.engine.submit(engine::Job {
                 account: account.clone(),
-                prompt: prompt.tokens.clone(),
+                prompt: wanted.prompt.tokens.clone(),
                 max_tokens,
                 // Answers differ, and a seed says how.
                 seed: seed.wrapping_add(turn.index.into()),
-                sampling: sampling.clone(),
-                logprobs,
+                sampling: wanted.sampling.clone(),
+                logprobs: wanted.logprobs,
                 deadline,
                 state: Arc::clone(&state),
                 guard: turn.guard,
             });
             Answering::new(
                 (generation, (turn.index == 0, turn.is_last)),
-                (loaded.text.answer(stop.clone(), prompt.start, calls.clone()), Arc::clone(&loaded)),
-                prompt_tokens,
+                (
+                    loaded.text.answer(wanted.stop.clone(), wanted.prompt.start, wanted.calls.clone()),
+                    Arc::clone(&loaded),
+                ),
+                wanted.prompt.tokens.len() as u64,
                 (arrived, deadline),
                 Arc::clone(&metrics),
                 span.clone(),
             )
-        }
-    };
-    let answers = Answers::new(request.answers, permit, live, begin);
-    let head = stream::Head {
-        id: format!("chatcmpl-{}", caller.id),
-        created: now_millis() / 1000,
-        model: loaded.name.clone(),
-    };
-    if request.stream {
-        let refused = in_stream(shared, span);
-        let stall = shared.config.stall_timeout;
-        return Ok(events(stream::body(head, answers, request.include_usage, stall, refused)));
+        })
     }
-    whole(head, answers, request.logprobs.is_some()).instrument(span).await.map(|completion| json(&completion))
 }
 
 /// Counts and logs a refusal that came when the status had been sent.
@@ -302,77 +346,15 @@ fn in_stream(shared: &Arc<Shared>, span: Span) -> impl Fn(&Refusal) + Send + 'st
 }
 
 /// Parses and tokenises, away from the threads that serve connections.
-async fn understand(shared: &Arc<Shared>, loaded: &Arc<Loaded>, body: Bytes) -> Result<(ChatRequest, Prompt), Refusal> {
+async fn understand(
+    shared: &Arc<Shared>,
+    loaded: &Arc<Loaded>,
+    endpoint: Endpoint,
+    body: Bytes,
+) -> Result<Wanted, Refusal> {
     let (bounds, loaded) = (shared.config.bounds, Arc::clone(loaded));
-    let work = move || {
-        let request = ChatRequest::parse(&body, bounds)?;
-        if request.model != loaded.name {
-            let message = "There is no such model; GET /v1/models lists them.";
-            return Err(Refusal::new(Reason::ModelNotFound, message).with_param("model"));
-        }
-        if let Some(id) = request.sampling.logit_bias.keys().find(|id| **id as usize >= loaded.vocab) {
-            let message = format!("`logit_bias` names the token {id}; this model has {}.", loaded.vocab);
-            return Err(Refusal::new(Reason::InvalidRequest, message).with_param("logit_bias"));
-        }
-        let prompt = loaded.text.prompt(&request, now_millis())?;
-        Ok((request, prompt))
-    };
+    let work = move || Wanted::read(endpoint, &body, bounds, &loaded, now_millis());
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
         Err(Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("tokenising panicked"))
     })
-}
-
-/// All answers, whole. The slot is free as soon as the last token is there.
-///
-/// `tells`: whether they say how likely their tokens were.
-async fn whole(head: stream::Head, mut answers: Answers, tells: bool) -> Result<ChatCompletion, Refusal> {
-    let mut choices = Vec::new();
-    let mut gathered = Gathered::default();
-    let usage = loop {
-        match answers.next().await {
-            Said::New(_, delta, logprobs) => gathered.add(delta, logprobs),
-            Said::End(index, reason, usage) => {
-                choices.push(std::mem::take(&mut gathered).choice(index, reason, tells));
-                if let Some(usage) = usage {
-                    break usage;
-                }
-            }
-            Said::Broken(refusal) => return Err(refusal),
-        }
-    };
-    Ok(ChatCompletion {
-        id: head.id,
-        object: "chat.completion".into(),
-        created: head.created,
-        model: head.model,
-        choices,
-        usage,
-    })
-}
-
-/// All parts of one answer, put together as a reader of a stream does.
-#[derive(Default)]
-struct Gathered {
-    content: String,
-    reasoning: String,
-    calls: Vec<AnswerCall>,
-    logprobs: Vec<TokenLogprob>,
-}
-
-impl Gathered {
-    fn add(&mut self, delta: Delta, logprobs: Vec<TokenLogprob>) {
-        self.content.extend(delta.content);
-        self.reasoning.extend(delta.reasoning_content);
-        self.calls.extend(delta.tool_calls.into_iter().flatten().map(|delta| delta.call));
-        self.logprobs.extend(logprobs);
-    }
-
-    fn choice(self, index: u32, reason: FinishReason, tells: bool) -> Choice {
-        Choice {
-            index,
-            message: AnswerMessage::new(self.content, self.reasoning, self.calls),
-            logprobs: tells.then_some(ChoiceLogprobs { content: self.logprobs }),
-            finish_reason: Some(reason),
-        }
-    }
 }

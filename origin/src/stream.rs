@@ -1,20 +1,38 @@
 //! stream: an answer as server-sent events.
 //!
-//! The role, what is thought and said as it comes, calls when they are whole, the reason for the end with the usage (or, with `include_usage`, the usage in an event
-//! of its own), `[DONE]`. Of several answers one comes after another, each with its index. An error ends the stream without
+//! While a request waits: comments with its place in the queue. Then the role, what is thought and said as it comes, calls
+//! when they are whole, the reason for the end with the usage (or, with `include_usage`, the usage in an event of its own),
+//! `[DONE]`. Of several answers one comes after another, each with its index. An error ends the stream without
 //! `[DONE]`. The answer, and with it the slot, lives in the response's body: when the client leaves, the body is dropped.
 
 use crate::answers::{Answers, Said};
+use crate::queue::{Permit, Position};
 use crate::respond::to_json;
 use axum::body::Body;
 use bytes::Bytes;
-use sluice_protocol::chat::{ChatChunk, ChoiceLogprobs, ChunkChoice, Delta, FinishReason, Role, UsageReport};
+use futures_util::future::BoxFuture;
+use sluice_protocol::chat::{
+    ChatChunk, ChoiceLogprobs, ChunkChoice, Delta, FinishReason, Role, TokenLogprob, UsageReport,
+};
+use sluice_protocol::completion::{Completion, TextChoice, TextLogprobs};
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::sse;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
+
+/// In which of OpenAI's shapes an answer is told.
+#[derive(Clone)]
+pub(crate) enum Form {
+    /// As a chat's.
+    Chat,
+    /// As a text completion.
+    Text {
+        /// What each answer begins with: the prompt, if that was asked for.
+        echo: Option<String>,
+    },
+}
 
 /// What all events of a stream have in common.
 pub(crate) struct Head {
@@ -24,21 +42,53 @@ pub(crate) struct Head {
     pub(crate) created: u64,
     /// The model that answers.
     pub(crate) model: String,
+    /// How it is told.
+    pub(crate) form: Form,
+}
+
+/// Where a stream's answers come from.
+pub(crate) enum Source {
+    /// They have a slot.
+    Answers(Answers),
+    /// They wait for one.
+    Queue(Waiting),
+}
+
+/// A request that waits, and what becomes of it then.
+pub(crate) struct Waiting {
+    /// Its turn.
+    pub(crate) ready: BoxFuture<'static, Result<Permit, Refusal>>,
+    /// Where it stands.
+    pub(crate) position: Position,
+    /// Begins its answers.
+    pub(crate) begin: Box<dyn FnOnce(Permit) -> Answers + Send>,
+    /// Whether there will be more than one.
+    pub(crate) several: bool,
 }
 
 /// Events of several answers that wait for their reader.
 const CHANNEL: usize = 16;
 
+/// How often a waiting request is told where it stands.
+const TELL: Duration = Duration::from_secs(2);
+
 /// The body of a streamed answer. `refused` is told of an error that ends it; `stall`: how long a reader may take nothing.
 pub(crate) fn body(
     head: Head,
-    answers: Answers,
+    source: Source,
     include_usage: bool,
     stall: Duration,
     refused: impl Fn(&Refusal) + Send + 'static,
 ) -> Body {
-    let several = answers.are_several();
-    let state = State { head, answers, include_usage, refused, phase: Phase::Role(0) };
+    let several = match &source {
+        Source::Answers(answers) => answers.are_several(),
+        Source::Queue(waiting) => waiting.several,
+    };
+    let phase = match source {
+        Source::Answers(_) => Phase::Role(0),
+        Source::Queue(_) => Phase::Queue { told: false },
+    };
+    let state = State { head, source: Some(source), include_usage, refused, phase, offset: 0 };
     if !several {
         return Body::from_stream(futures_util::stream::unfold(state, |mut state| async {
             let event = state.next().await?;
@@ -82,14 +132,21 @@ async fn drive<F: Fn(&Refusal)>(mut state: State<F>, sender: &mpsc::Sender<Bytes
 
 struct State<F> {
     head: Head,
-    answers: Answers,
+    /// Until a request that waited is refused.
+    source: Option<Source>,
     include_usage: bool,
     refused: F,
     phase: Phase,
+    /// Where the next token of a text completion's answer begins, in characters.
+    offset: u64,
 }
 
 #[derive(Clone, Copy)]
 enum Phase {
+    /// Whether it has been told that it waits.
+    Queue {
+        told: bool,
+    },
     /// Of the answer of this index.
     Role(u32),
     Text,
@@ -98,38 +155,84 @@ enum Phase {
 
 impl<F: Fn(&Refusal)> State<F> {
     async fn next(&mut self) -> Option<Bytes> {
-        match self.phase {
-            Phase::Role(index) => {
-                self.phase = Phase::Text;
-                let role = Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() };
-                Some(self.head.delta(index, role, None).into())
-            }
-            Phase::Text => match self.answers.next().await {
-                Said::New(index, delta, logprobs) => {
-                    let logprobs = (!logprobs.is_empty()).then_some(ChoiceLogprobs { content: logprobs });
-                    Some(self.head.delta(index, delta, logprobs).into())
+        loop {
+            let said = match (self.phase, &mut self.source) {
+                (Phase::Over, _) | (_, None) => return None,
+                (Phase::Queue { told }, _) => match self.queue(told).await {
+                    Some(event) => return Some(event),
+                    None => continue,
+                },
+                (Phase::Role(index), _) => {
+                    self.phase = Phase::Text;
+                    match self.head.beginning(index) {
+                        Some(event) => return Some(event.into()),
+                        None => continue,
+                    }
                 }
-                Said::End(index, reason, None) => {
-                    self.phase = Phase::Role(index + 1);
-                    Some(self.head.finish(index, reason, None).into())
-                }
-                Said::End(index, reason, Some(usage)) => {
-                    self.phase = Phase::Over;
-                    Some(self.end(index, reason, usage).into())
-                }
-                Said::Broken(refusal) => {
-                    self.phase = Phase::Over;
-                    (self.refused)(&refusal);
-                    Some(sse::event(&to_json(&refusal.body())).into())
-                }
-            },
-            Phase::Over => None,
+                (Phase::Text, Some(Source::Answers(answers))) => answers.next().await,
+                // The source changes with the phase.
+                (Phase::Text, Some(Source::Queue(_))) => return None,
+            };
+            return Some(self.say(said));
         }
+    }
+
+    /// Waits for the slot, and says now and then that it does. `None`: the slot is there.
+    async fn queue(&mut self, told: bool) -> Option<Bytes> {
+        let Some(Source::Queue(waiting)) = &mut self.source else { return None };
+        if told {
+            tokio::select! {
+                biased;
+                turn = &mut waiting.ready => return self.turn(turn),
+                () = tokio::time::sleep(TELL) => {}
+            }
+        }
+        self.phase = Phase::Queue { told: true };
+        // Its turn may have come in this moment: then nobody is ahead.
+        let ahead = waiting.position.ahead().unwrap_or(0);
+        Some(sse::comment(&format!("queued, {ahead} ahead")).into())
+    }
+
+    fn turn(&mut self, turn: Result<Permit, Refusal>) -> Option<Bytes> {
+        match (turn, self.source.take()) {
+            (Ok(permit), Some(Source::Queue(waiting))) => {
+                self.source = Some(Source::Answers((waiting.begin)(permit)));
+                self.phase = Phase::Role(0);
+                None
+            }
+            (Ok(_), source) => {
+                self.source = source;
+                None
+            }
+            (Err(refusal), _) => Some(self.broken(&refusal)),
+        }
+    }
+
+    fn say(&mut self, said: Said) -> Bytes {
+        match said {
+            Said::New(index, delta, logprobs) => self.head.delta(index, delta, logprobs, &mut self.offset).into(),
+            Said::End(index, reason, None) => {
+                self.phase = Phase::Role(index + 1);
+                self.offset = 0;
+                self.head.finish(index, reason, None).into()
+            }
+            Said::End(index, reason, Some(usage)) => {
+                self.phase = Phase::Over;
+                self.end(index, reason, usage).into()
+            }
+            Said::Broken(refusal) => self.broken(&refusal),
+        }
+    }
+
+    fn broken(&mut self, refusal: &Refusal) -> Bytes {
+        self.phase = Phase::Over;
+        (self.refused)(refusal);
+        sse::event(&to_json(&refusal.body())).into()
     }
 
     fn end(&self, index: u32, reason: FinishReason, usage: UsageReport) -> String {
         let last = match self.include_usage {
-            true => self.head.finish(index, reason, None) + &self.head.chunk(Vec::new(), Some(usage)),
+            true => self.head.finish(index, reason, None) + &self.head.usage(usage),
             false => self.head.finish(index, reason, Some(usage)),
         };
         last + &sse::event(sse::DONE)
@@ -137,22 +240,73 @@ impl<F: Fn(&Refusal)> State<F> {
 }
 
 impl Head {
-    fn delta(&self, index: u32, delta: Delta, logprobs: Option<ChoiceLogprobs>) -> String {
-        self.chunk(vec![ChunkChoice { index, delta, logprobs, finish_reason: None }], None)
+    /// The first event of an answer, if it has one of its own.
+    fn beginning(&self, index: u32) -> Option<String> {
+        match &self.form {
+            Form::Chat => {
+                let role = Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() };
+                Some(self.chunk(Some(ChunkChoice { index, delta: role, logprobs: None, finish_reason: None }), None))
+            }
+            Form::Text { echo } => {
+                let text = echo.clone()?;
+                Some(self.part(Some(TextChoice { index, text, logprobs: None, finish_reason: None }), None))
+            }
+        }
+    }
+
+    fn delta(&self, index: u32, delta: Delta, logprobs: Vec<TokenLogprob>, offset: &mut u64) -> String {
+        let told = !logprobs.is_empty();
+        match self.form {
+            Form::Chat => {
+                let logprobs = told.then_some(ChoiceLogprobs { content: logprobs });
+                self.chunk(Some(ChunkChoice { index, delta, logprobs, finish_reason: None }), None)
+            }
+            Form::Text { .. } => {
+                let logprobs = told.then(|| TextLogprobs::new(logprobs, offset));
+                let text = delta.content.unwrap_or_default();
+                self.part(Some(TextChoice { index, text, logprobs, finish_reason: None }), None)
+            }
+        }
     }
 
     fn finish(&self, index: u32, reason: FinishReason, usage: Option<UsageReport>) -> String {
-        let delta = Delta::default();
-        self.chunk(vec![ChunkChoice { index, delta, logprobs: None, finish_reason: Some(reason) }], usage)
+        let finish_reason = Some(reason);
+        match self.form {
+            Form::Chat => {
+                let delta = Delta::default();
+                self.chunk(Some(ChunkChoice { index, delta, logprobs: None, finish_reason }), usage)
+            }
+            Form::Text { .. } => {
+                self.part(Some(TextChoice { index, text: String::new(), logprobs: None, finish_reason }), usage)
+            }
+        }
     }
 
-    fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<UsageReport>) -> String {
+    fn usage(&self, usage: UsageReport) -> String {
+        match self.form {
+            Form::Chat => self.chunk(None, Some(usage)),
+            Form::Text { .. } => self.part(None, Some(usage)),
+        }
+    }
+
+    fn chunk(&self, choice: Option<ChunkChoice>, usage: Option<UsageReport>) -> String {
         sse::event(&to_json(&ChatChunk {
             id: self.id.clone(),
             object: "chat.completion.chunk".into(),
             created: self.created,
             model: self.model.clone(),
-            choices,
+            choices: Vec::from_iter(choice),
+            usage,
+        }))
+    }
+
+    fn part(&self, choice: Option<TextChoice>, usage: Option<UsageReport>) -> String {
+        sse::event(&to_json(&Completion {
+            id: self.id.clone(),
+            object: "text_completion".into(),
+            created: self.created,
+            model: self.model.clone(),
+            choices: Vec::from_iter(choice),
             usage,
         }))
     }

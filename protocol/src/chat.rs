@@ -14,7 +14,7 @@ mod tools;
 use crate::refusal::{Reason, Refusal};
 pub use answer::{
     AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionDetails, Delta, FinishReason,
-    ModelEntry, ModelList, PromptDetails, Usage, UsageReport, usage_of,
+    ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, usage_of,
 };
 pub use call::{AnswerCall, FunctionCall, ToolKind};
 pub use json::JsonText;
@@ -217,10 +217,6 @@ impl Raw<'_> {
             seed: self.seed,
         };
         let sampling = sampling.check()?;
-        let answers = Loose::read(self.n, "n", "a whole number")?.unwrap_or(1);
-        let answers = u32::try_from(answers).ok().filter(|n| (1..=MAX_ANSWERS).contains(n));
-        let answers =
-            answers.ok_or_else(|| invalid("n", format!("`n` must be a whole number from 1 to {MAX_ANSWERS}.")))?;
         Ok(ChatRequest {
             model,
             messages,
@@ -228,7 +224,7 @@ impl Raw<'_> {
             parallel_tool_calls,
             max_tokens: given.unwrap_or(bounds.default_max_tokens),
             max_tokens_given: given.is_some(),
-            answers,
+            answers: answers(self.n)?,
             stream: self.stream.unwrap_or(false),
             include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
             sampling,
@@ -277,6 +273,13 @@ impl RawStop {
         }
         Ok(stop)
     }
+}
+
+/// How many answers a request may ask for.
+pub(crate) fn answers(n: Option<Loose<i64>>) -> Result<u32, Refusal> {
+    let answers = Loose::read(n, "n", "a whole number")?.unwrap_or(1);
+    let answers = u32::try_from(answers).ok().filter(|n| (1..=MAX_ANSWERS).contains(n));
+    answers.ok_or_else(|| invalid("n", format!("`n` must be a whole number from 1 to {MAX_ANSWERS}.")))
 }
 
 /// What a request may generate: a whole number from 1 to the bound.

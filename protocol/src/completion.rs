@@ -6,7 +6,7 @@
 use crate::chat::sampling::{self, Loose};
 use crate::chat::{
     ChatBounds, FinishReason, MAX_TOP_LOGPROBS, RawStop, RawStreamOptions, Sampling, TokenLogprob, UsageReport,
-    invalid, max_tokens, model_name, refuse_json, unsupported,
+    answers, invalid, max_tokens, model_name, refuse_json, unsupported,
 };
 use crate::refusal::{Reason, Refusal};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,9 @@ pub struct CompletionRequest {
     pub max_tokens: u32,
     /// Whether the caller named `max_tokens` itself.
     pub max_tokens_given: bool,
-    /// Whether the answer begins with the prompt.
+    /// How many answers, 1 to [`crate::chat::MAX_ANSWERS`].
+    pub answers: u32,
+    /// Whether each answer begins with the prompt.
     pub echo: bool,
     /// Whether to stream.
     pub stream: bool,
@@ -71,8 +73,8 @@ struct Raw<'a> {
     stop: Option<RawStop>,
     #[serde(borrow)]
     user: Option<Cow<'a, str>>,
+    n: Option<Loose<i64>>,
     // Known, not served: refused when they ask for something.
-    n: Option<u32>,
     best_of: Option<u32>,
     #[serde(borrow)]
     suffix: Option<Cow<'a, str>>,
@@ -97,6 +99,11 @@ impl CompletionRequest {
         raw.check(bounds)
     }
 
+    /// As [`crate::chat::ChatRequest::most_tokens`].
+    pub fn most_tokens(&self) -> Option<u32> {
+        (self.max_tokens_given || self.answers > 1).then(|| self.max_tokens.saturating_mul(self.answers))
+    }
+
     /// A guess at the prompt's length in tokens, made without a tokenizer: a token for every four bytes of text.
     pub fn guess_prompt_tokens(&self) -> u32 {
         let tokens = match &self.prompt {
@@ -109,9 +116,8 @@ impl CompletionRequest {
 
 impl Raw<'_> {
     fn check(self, bounds: ChatBounds) -> Result<CompletionRequest, Refusal> {
-        // Rather refused than ignored: a caller that asks for two answers and gets one has been lied to.
+        // Rather refused than ignored: a caller that asks for the best of two and gets the first has been lied to.
         let unserved = [
-            ("n", self.n.is_some_and(|n| n != 1)),
             ("best_of", self.best_of.is_some_and(|best_of| best_of != 1)),
             ("suffix", self.suffix.is_some_and(|suffix| !suffix.is_empty())),
         ];
@@ -140,6 +146,7 @@ impl Raw<'_> {
             prompt: prompt(self.prompt)?,
             max_tokens: given.unwrap_or(bounds.default_max_tokens),
             max_tokens_given: given.is_some(),
+            answers: answers(self.n)?,
             echo,
             stream: self.stream.unwrap_or(false),
             include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
@@ -199,7 +206,7 @@ pub struct Completion {
     pub created: u64,
     /// The model that answered.
     pub model: String,
-    /// One choice; none in the event that carries usage alone.
+    /// The answers; in a stream one at a time, and none in the event that carries usage alone.
     pub choices: Vec<TextChoice>,
     /// Tokens used; in a stream as [`crate::chat::ChatChunk`] has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -209,7 +216,7 @@ pub struct Completion {
 /// What the model wrote.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextChoice {
-    /// 0.
+    /// Which answer, from 0.
     pub index: u32,
     /// The text, or in a stream what is new of it.
     pub text: String,

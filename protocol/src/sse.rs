@@ -151,5 +151,11 @@ pub fn event(payload: &str) -> String {
     format!("data: {payload}\n\n")
 }
 
+/// A comment: clients pass over it, and whatever lies between sees that the stream lives. The text must be one line.
+pub fn comment(text: &str) -> String {
+    debug_assert!(!text.contains(['\n', '\r']), "a comment is one line");
+    format!(": {text}\n\n")
+}
+
 /// The payload that ends a stream which is complete. A stream that broke off ends without it.
 pub const DONE: &str = "[DONE]";

@@ -18,6 +18,7 @@ use parts::Parts;
 use sections::{Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
 use sluice_protocol::Millis;
 use sluice_protocol::chat::ChatRequest;
+use sluice_protocol::completion;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::collections::HashSet;
 use std::path::Path;
@@ -146,6 +147,38 @@ impl Text {
         Ok(Prompt { tokens, start })
     }
 
+    /// A prompt without a template: the text's tokens, control tokens among them, or tokens as they are.
+    pub(crate) fn bare_prompt(&self, prompt: &completion::Prompt, vocab: usize) -> Result<Prompt, Refusal> {
+        let tokens = match prompt {
+            completion::Prompt::Text(text) => {
+                let encoding = self.tokenizer.encode_fast(text.as_str(), false).map_err(|error| {
+                    Refusal::new(Reason::Internal, "The prompt could not be turned into tokens.")
+                        .with_detail(format!("tokenizer: {error}"))
+                })?;
+                encoding.get_ids().to_vec()
+            }
+            completion::Prompt::Tokens(tokens) => {
+                if let Some(id) = tokens.iter().find(|id| **id as usize >= vocab) {
+                    let message = format!("`prompt` names the token {id}; this model has {vocab}.");
+                    return Err(Refusal::new(Reason::InvalidRequest, message).with_param("prompt"));
+                }
+                tokens.clone()
+            }
+        };
+        Ok(Prompt { tokens, start: Start::Content })
+    }
+
+    /// The text of these tokens.
+    pub(crate) fn spell_all(&self, tokens: &[u32]) -> String {
+        let mut detokenizer = Detokenizer::new(self.bytes.clone());
+        let mut text = String::new();
+        for token in tokens {
+            detokenizer.push(*token, &mut text);
+        }
+        detokenizer.finish(&mut text);
+        text
+    }
+
     /// Turns an answer's tokens into its sections, up to the first of these stop strings.
     ///
     /// Stop strings are looked for in the content as the caller reads it, and not in thinking or calls: a caller that stops
@@ -164,11 +197,7 @@ impl Text {
 
     /// The text of one token alone.
     pub(crate) fn spell(&self, token: u32) -> String {
-        let mut detokenizer = Detokenizer::new(self.bytes.clone());
-        let mut text = String::new();
-        detokenizer.push(token, &mut text);
-        detokenizer.finish(&mut text);
-        text
+        self.spell_all(&[token])
     }
 }
 

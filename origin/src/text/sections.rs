@@ -44,8 +44,9 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// No calls at all.
-    #[cfg(test)]
-    pub(crate) const NONE: Self = Self { functions: Vec::new(), several: true };
+    pub(crate) const fn none() -> Self {
+        Self { functions: Vec::new(), several: true }
+    }
 }
 
 /// One answer's state. Holds back what may still become a mark, newlines that may belong to one, and a call until it is whole.

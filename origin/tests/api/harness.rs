@@ -142,6 +142,16 @@ pub(crate) async fn parts(response: Response) -> (u16, Value) {
     (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
 }
 
+/// What an answer counted. Where its time went is told too, and is never the same twice.
+pub(crate) fn counts(told: &Value) -> Value {
+    let mut usage = told["usage"].clone();
+    let timings = usage.as_object_mut().unwrap().remove("timings").unwrap();
+    for member in ["queue_ms", "prompt_ms", "completion_ms"] {
+        assert!(timings[member].is_u64(), "{timings}");
+    }
+    usage
+}
+
 pub(crate) fn text_of(completion: &Value) -> &str {
     completion["choices"][0]["message"]["content"].as_str().unwrap()
 }

@@ -7,6 +7,7 @@
 mod allowances;
 mod cancelling;
 mod candle;
+mod completions;
 mod failures;
 mod gguf;
 mod grants;

@@ -1,6 +1,6 @@
 //! Who runs, who waits, who is refused.
 
-use crate::harness::{Edge, Harness, chat, claims, parts, until};
+use crate::harness::{Edge, Harness, chat, chat_with, claims, json_of, parts, payloads, until};
 use serde_json::json;
 use sluice_origin::config::Config;
 use sluice_origin::scripted::Say;
@@ -144,4 +144,52 @@ async fn draining_ends_the_rest_with_an_error() {
         assert_eq!((status, body["error"]["code"].as_str()), (503, Some("draining")));
     }
     stepping.abort();
+}
+
+/// Who waits for longer than a moment learns how many are ahead, and then has its answer or is told why not.
+#[tokio::test]
+async fn a_stream_that_waits_is_told_how_many_are_ahead() {
+    let harness = Harness::open(1, 2).await;
+    let first = harness.start(&chat("first"));
+    harness.until_places(0, 0).await;
+    let second = harness.start(&chat("second"));
+    harness.until_places(0, 1).await;
+    for several in [1, 2] {
+        let waiting = harness.post(&chat_with("third", &json!({"stream": true, "n": several}))).send();
+        // Its headers come after a moment, long before its turn.
+        let mut waiting = waiting.await.unwrap();
+        assert_eq!(waiting.status(), 200);
+        let mut seen = String::new();
+        while seen.matches(": queued, 1 ahead\n\n").count() < 2 {
+            seen += std::str::from_utf8(&waiting.chunk().await.unwrap().unwrap()).unwrap();
+        }
+        assert!(!seen.contains("data:"), "{seen}");
+        if several == 1 {
+            // Leaving gives the place back.
+            drop(waiting);
+            harness.until_places(0, 1).await;
+            continue;
+        }
+        harness.script.allow_all();
+        let rest = String::from_utf8(waiting.bytes().await.unwrap().to_vec()).unwrap();
+        assert!(rest.contains("\"index\":1") && rest.ends_with("data: [DONE]\n\n"), "{rest}");
+    }
+    assert_eq!((first.await.unwrap().0, second.await.unwrap().0), (200, 200));
+    harness.until_places(1, 0).await;
+}
+
+#[tokio::test]
+async fn a_stream_whose_patience_ends_is_told_in_the_stream() {
+    let patience = Duration::from_millis(2_500);
+    let harness = Harness::with(Config { slots: 1, queue: 1, queue_timeout: patience, ..Config::local() }).await;
+    let first = harness.start(&chat("first"));
+    harness.until_places(0, 0).await;
+    let waiting = harness.post(&chat_with("second", &json!({"stream": true}))).send().await.unwrap();
+    assert_eq!(waiting.status(), 200);
+    let payloads = payloads(waiting).await;
+    assert_eq!(payloads.len(), 1, "{payloads:?}");
+    assert_eq!(json_of(&payloads[0])["error"]["code"], "queue_timeout");
+    harness.until_places(0, 0).await;
+    harness.script.allow_all();
+    assert_eq!(first.await.unwrap().0, 200);
 }

@@ -1,6 +1,6 @@
 //! What an answer holds besides content, whole and streamed: thinking, and calls of tools.
 
-use crate::harness::{Harness, chat_with, json_of, parts, payloads};
+use crate::harness::{Harness, chat_with, counts, json_of, parts, payloads};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
 use sluice_origin::engine::tiny;
@@ -57,7 +57,7 @@ fn whole(completion: &Value) -> Read {
             })
             .collect(),
         end: text(&choice["finish_reason"]),
-        usage: completion["usage"].clone(),
+        usage: counts(completion),
     }
 }
 
@@ -83,7 +83,7 @@ fn streamed(events: &[String]) -> Read {
     }
     let last = chunks.last().unwrap();
     let end = text(&last["choices"][0]["finish_reason"]);
-    Read { content, reasoning, calls, end, usage: last["usage"].clone() }
+    Read { content, reasoning, calls, end, usage: counts(last) }
 }
 
 impl Read {

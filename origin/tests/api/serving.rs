@@ -1,6 +1,6 @@
 //! What is served: whole and streamed answers, and the routes around them.
 
-use crate::harness::{Harness, chat, chat_with, json_of, parts, payloads, text_of, text_of_stream};
+use crate::harness::{Harness, chat, chat_with, counts, json_of, parts, payloads, text_of, text_of_stream};
 use serde_json::json;
 use sluice_origin::engine::tiny::IM_END;
 use sluice_origin::scripted::Say;
@@ -23,9 +23,8 @@ async fn a_whole_answer_says_what_it_used() {
     assert_eq!(completion["choices"][0]["finish_reason"], "stop");
     let prompt = harness.script.prompt_tokens()[0].len();
     // Six bytes and the ending token.
-    let usage = &completion["usage"];
     assert_eq!(
-        *usage,
+        counts(&completion),
         json!({
             "prompt_tokens": prompt, "completion_tokens": 7, "total_tokens": prompt + 7,
             "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0},

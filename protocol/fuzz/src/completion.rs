@@ -1,7 +1,7 @@
 //! Text completions: any body is refused with a reason that can be told, or is a request within its bounds.
 
 use super::Input;
-use sluice_protocol::chat::ChatBounds;
+use sluice_protocol::chat::{ChatBounds, MAX_ANSWERS};
 use sluice_protocol::completion::{CompletionRequest, Prompt};
 
 /// Bounds, then a body.
@@ -18,6 +18,7 @@ pub fn run(bytes: &[u8]) {
             }
             assert!((1..=most).contains(&request.max_tokens));
             assert!(request.max_tokens_given || request.max_tokens == bounds.default_max_tokens);
+            assert!((1..=MAX_ANSWERS).contains(&request.answers));
             assert!(request.logprobs.is_none_or(|top| top <= 20 && !request.echo));
             assert!(request.stop.len() <= 4 && request.stop.iter().all(|stop| !stop.is_empty()));
             assert!(request.guess_prompt_tokens() > 0);

@@ -34,6 +34,20 @@ pub struct UsageReport {
     /// What the generated tokens went into.
     #[serde(default)]
     pub completion_tokens_details: CompletionDetails,
+    /// Where the time went, as this origin tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timings: Option<Timings>,
+}
+
+/// Where a request's time went, in milliseconds; of several answers, of all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timings {
+    /// From its arrival until it had a slot.
+    pub queue_ms: u64,
+    /// From then until the first token: its prompt was read.
+    pub prompt_ms: u64,
+    /// From then until the last token.
+    pub completion_ms: u64,
 }
 
 /// How a prompt's tokens came about, as OpenAI reports it.
@@ -57,7 +71,13 @@ impl UsageReport {
             usage,
             prompt_tokens_details: PromptDetails { cached_tokens: cached },
             completion_tokens_details: CompletionDetails { reasoning_tokens: reasoning },
+            timings: None,
         }
+    }
+
+    /// With where the time went.
+    pub const fn with_timings(self, timings: Timings) -> Self {
+        Self { timings: Some(timings), ..self }
     }
 }
 

@@ -45,7 +45,8 @@ fn what_is_no_request_is_refused_by_name() {
         (r#"{"model":"m","prompt":5}"#, InvalidRequest, Some("prompt")),
         (r#"{"model":"m","prompt":["a","b"]}"#, UnsupportedParameter, Some("prompt")),
         (r#"{"model":"m","prompt":[[1],[2]]}"#, UnsupportedParameter, Some("prompt")),
-        (r#"{"model":"m","prompt":"x","n":2}"#, UnsupportedParameter, Some("n")),
+        (r#"{"model":"m","prompt":"x","n":0}"#, InvalidRequest, Some("n")),
+        (r#"{"model":"m","prompt":"x","n":9}"#, InvalidRequest, Some("n")),
         (r#"{"model":"m","prompt":"x","best_of":2}"#, UnsupportedParameter, Some("best_of")),
         (r#"{"model":"m","prompt":"x","suffix":"y"}"#, UnsupportedParameter, Some("suffix")),
         (r#"{"model":"m","prompt":"x","max_tokens":0}"#, InvalidRequest, Some("max_tokens")),
@@ -64,9 +65,10 @@ fn what_is_no_request_is_refused_by_name() {
 #[test]
 fn the_rest_is_read() {
     let body = r#"{"model":"m","prompt":"x","max_tokens":7,"echo":true,"stream":true,"stream_options":{"include_usage":true},
-        "n":1,"best_of":1,"suffix":"","stop":["a"],"user":"u","seed":-1,"temperature":0,"unheard_of":1}"#;
+        "n":3,"best_of":1,"suffix":"","stop":["a"],"user":"u","seed":-1,"temperature":0,"unheard_of":1}"#;
     let request = parse(body).unwrap();
-    assert_eq!((request.max_tokens, request.max_tokens_given), (7, true));
+    assert_eq!((request.max_tokens, request.max_tokens_given, request.answers), (7, true, 3));
+    assert_eq!(request.most_tokens(), Some(21));
     assert!(request.echo && request.stream && request.include_usage);
     assert_eq!((request.stop, request.user.as_deref()), (vec!["a".to_owned()], Some("u")));
     assert_eq!((request.sampling.seed, request.sampling.temperature), (Some(u64::MAX), 0.0));

@@ -12,9 +12,10 @@ use sluice_protocol::bucket::Refill;
 use sluice_protocol::capacity::Capacity;
 use sluice_protocol::chat::{
     AnswerCall, AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice, Delta,
-    FinishReason, FunctionCall, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, TokenLogprob, Usage,
+    FinishReason, FunctionCall, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, Timings, TokenLogprob, Usage,
     UsageReport,
 };
+use sluice_protocol::completion::{Completion, TextChoice, TextLogprobs};
 use sluice_protocol::gate::{Outcome, Passes, Refused, RefusedKind, Totals};
 use sluice_protocol::gate_call::{
     self, AccountChange, AccountDescription, Admission, Answer, Ask, Call, Caller, CallerDescription, Envelope,
@@ -165,6 +166,23 @@ fn the_json_of_the_public_api() {
     json("chat_logprobs", &chunk(vec![ChunkChoice { index: 0, delta, logprobs, finish_reason: None }], None));
     let id = RequestId([0xc3; 16]);
     json("request_report", &RequestReport::new(id, RequestStatus::Ended, Usage::new(11, 3)));
+    let logprobs = Some(TextLogprobs::new(
+        vec![TokenLogprob { chosen: likelihood("H", -0.25, None), top_logprobs: Vec::new() }],
+        &mut 0,
+    ));
+    let choice = TextChoice { index: 0, text: "H".into(), logprobs, finish_reason: Some(FinishReason::Stop) };
+    let timings = Timings { queue_ms: 1, prompt_ms: 2, completion_ms: 3 };
+    json(
+        "completion",
+        &Completion {
+            id: "cmpl-req_1".into(),
+            object: "text_completion".into(),
+            created: 1_790_000_000,
+            model: "tiny".into(),
+            choices: vec![choice],
+            usage: Some(UsageReport::new(Usage::new(11, 3), 8, 0).with_timings(timings)),
+        },
+    );
     json(
         "models",
         &ModelList {

@@ -128,7 +128,7 @@ fn what_is_no_call_is_content() {
         let expected = format!("a <tool_call>\n{body}\n</tool_call>");
         assert_eq!(told(&read(Start::Open, &calls(&["f"]), &text)), ("", expected.as_str(), vec![("f", "{}")]));
         // Nothing may be called: nothing is looked for.
-        assert_eq!(told(&read(Start::Open, &Calls::NONE, &text)), ("", text.as_str(), Vec::new()));
+        assert_eq!(told(&read(Start::Open, &Calls::none(), &text)), ("", text.as_str(), Vec::new()));
     }
 }
 
@@ -164,7 +164,7 @@ fn where_one_call_is_allowed_the_answer_ends_with_it() {
 fn only_what_may_be_a_mark_is_held_back() {
     let f = calls(&["f"]);
     let table = [
-        (Start::Open, &Calls::NONE, vec![("a<", "a<"), ("tool_call>\n", "tool_call>\n")]),
+        (Start::Open, &Calls::none(), vec![("a<", "a<"), ("tool_call>\n", "tool_call>\n")]),
         (Start::Open, &f, vec![("a<", "a"), ("to", ""), ("x", "<tox"), ("\n", ""), ("\nb", "\n\nb")]),
         (Start::Open, &f, vec![(" ", ""), ("<thin", ""), ("g", " <thing")]),
         (Start::Content, &f, vec![(" ", " "), ("<think>", "<think>")]),

@@ -1,0 +1,104 @@
+//! request, as a type: what a body asks for, to whichever endpoint it came, checked against the model that is to answer.
+
+use crate::allowance::Asked;
+use crate::origin::Loaded;
+use crate::stream::Form;
+use crate::text::Prompt;
+use crate::text::sections::Calls;
+use sluice_protocol::Millis;
+use sluice_protocol::chat::{ChatBounds, ChatRequest, Sampling};
+use sluice_protocol::completion::{self, CompletionRequest};
+use sluice_protocol::plan::Endpoint;
+use sluice_protocol::refusal::{Reason, Refusal};
+
+/// What is to be generated, and how it is told.
+pub(crate) struct Wanted {
+    /// In tokens.
+    pub(crate) prompt: Prompt,
+    /// How many answers, and how long.
+    pub(crate) asked: Asked,
+    /// How tokens are chosen.
+    pub(crate) sampling: Sampling,
+    /// Whether tokens are told with their log probabilities, and with those of how many of the likeliest.
+    pub(crate) logprobs: Option<u32>,
+    /// Strings that end an answer.
+    pub(crate) stop: Vec<String>,
+    /// The calls that an answer may hold.
+    pub(crate) calls: Calls,
+    /// Whether to stream.
+    pub(crate) stream: bool,
+    /// Whether a stream ends with an event of its own for usage.
+    pub(crate) include_usage: bool,
+    /// In which of OpenAI's shapes.
+    pub(crate) form: Form,
+}
+
+impl Wanted {
+    /// Reads a body. Refuses what its endpoint refuses, another model's name, and tokens that the model does not have.
+    /// Takes time in proportion to the body: not for an async thread. `now`: for templates that tell the date.
+    pub(crate) fn read(
+        endpoint: Endpoint,
+        body: &[u8],
+        bounds: ChatBounds,
+        loaded: &Loaded,
+        now: Millis,
+    ) -> Result<Self, Refusal> {
+        match endpoint {
+            Endpoint::Chat => Self::chat(ChatRequest::parse(body, bounds)?, loaded, now),
+            Endpoint::Completions => Self::text(CompletionRequest::parse(body, bounds)?, loaded),
+        }
+    }
+
+    fn chat(request: ChatRequest, loaded: &Loaded, now: Millis) -> Result<Self, Refusal> {
+        check(&request.model, &request.sampling, loaded)?;
+        Ok(Self {
+            prompt: loaded.text.prompt(&request, now)?,
+            asked: Asked::of_chat(&request),
+            calls: Calls {
+                functions: request.tools.iter().map(|tool| tool.name().to_owned()).collect(),
+                several: request.parallel_tool_calls,
+            },
+            sampling: request.sampling,
+            logprobs: request.logprobs,
+            stop: request.stop,
+            stream: request.stream,
+            include_usage: request.include_usage,
+            form: Form::Chat,
+        })
+    }
+
+    fn text(request: CompletionRequest, loaded: &Loaded) -> Result<Self, Refusal> {
+        check(&request.model, &request.sampling, loaded)?;
+        let prompt = loaded.text.bare_prompt(&request.prompt, loaded.vocab)?;
+        Ok(Self {
+            asked: Asked::of_text(&request),
+            calls: Calls::none(),
+            sampling: request.sampling,
+            logprobs: request.logprobs,
+            stop: request.stop,
+            stream: request.stream,
+            include_usage: request.include_usage,
+            form: Form::Text {
+                echo: request.echo.then(|| match request.prompt {
+                    completion::Prompt::Text(text) => text,
+                    completion::Prompt::Tokens(tokens) => loaded.text.spell_all(&tokens),
+                }),
+            },
+            prompt,
+        })
+    }
+}
+
+fn check(model: &str, sampling: &Sampling, loaded: &Loaded) -> Result<(), Refusal> {
+    if model != loaded.name {
+        let message = "There is no such model; GET /v1/models lists them.";
+        return Err(Refusal::new(Reason::ModelNotFound, message).with_param("model"));
+    }
+    match sampling.logit_bias.keys().find(|id| **id as usize >= loaded.vocab) {
+        None => Ok(()),
+        Some(id) => {
+            let message = format!("`logit_bias` names the token {id}; this model has {}.", loaded.vocab);
+            Err(Refusal::new(Reason::InvalidRequest, message).with_param("logit_bias"))
+        }
+    }
+}

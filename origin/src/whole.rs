@@ -1,0 +1,97 @@
+//! generate, for a caller that wants its answers whole.
+
+use crate::answers::{Answers, Said};
+use crate::respond::json;
+use crate::stream::{Form, Head};
+use axum::body::Body;
+use axum::http::Response;
+use sluice_protocol::chat::{
+    AnswerCall, AnswerMessage, ChatCompletion, Choice, ChoiceLogprobs, Delta, FinishReason, TokenLogprob, UsageReport,
+};
+use sluice_protocol::completion::{Completion, TextChoice, TextLogprobs};
+use sluice_protocol::refusal::Refusal;
+
+/// All answers, once the last is complete. The slot is free as soon as the last token is there.
+///
+/// `tells`: whether they say how likely their tokens were.
+pub(crate) async fn whole(head: Head, mut answers: Answers, tells: bool) -> Result<Response<Body>, Refusal> {
+    let mut all = Vec::new();
+    let mut gathered = Gathered::default();
+    let usage = loop {
+        match answers.next().await {
+            Said::New(_, delta, logprobs) => gathered.add(delta, logprobs),
+            Said::End(index, reason, usage) => {
+                all.push((index, std::mem::take(&mut gathered), reason));
+                if let Some(usage) = usage {
+                    break usage;
+                }
+            }
+            Said::Broken(refusal) => return Err(refusal),
+        }
+    };
+    Ok(match &head.form {
+        Form::Chat => json(&chat(head, all, usage, tells)),
+        Form::Text { echo } => {
+            let echo = echo.clone().unwrap_or_default();
+            json(&text(head, all, usage, tells, &echo))
+        }
+    })
+}
+
+/// All parts of one answer, put together as a reader of a stream does.
+#[derive(Default)]
+struct Gathered {
+    content: String,
+    reasoning: String,
+    calls: Vec<AnswerCall>,
+    logprobs: Vec<TokenLogprob>,
+}
+
+impl Gathered {
+    fn add(&mut self, delta: Delta, logprobs: Vec<TokenLogprob>) {
+        self.content.extend(delta.content);
+        self.reasoning.extend(delta.reasoning_content);
+        self.calls.extend(delta.tool_calls.into_iter().flatten().map(|delta| delta.call));
+        self.logprobs.extend(logprobs);
+    }
+}
+
+fn chat(head: Head, all: Vec<(u32, Gathered, FinishReason)>, usage: UsageReport, tells: bool) -> ChatCompletion {
+    let choice = |(index, answer, reason): (u32, Gathered, FinishReason)| Choice {
+        index,
+        message: AnswerMessage::new(answer.content, answer.reasoning, answer.calls),
+        logprobs: tells.then_some(ChoiceLogprobs { content: answer.logprobs }),
+        finish_reason: Some(reason),
+    };
+    ChatCompletion {
+        id: head.id,
+        object: "chat.completion".into(),
+        created: head.created,
+        model: head.model,
+        choices: all.into_iter().map(choice).collect(),
+        usage,
+    }
+}
+
+fn text(
+    head: Head,
+    all: Vec<(u32, Gathered, FinishReason)>,
+    usage: UsageReport,
+    tells: bool,
+    echo: &str,
+) -> Completion {
+    let choice = |(index, answer, reason): (u32, Gathered, FinishReason)| TextChoice {
+        index,
+        text: format!("{echo}{}", answer.content),
+        logprobs: tells.then(|| TextLogprobs::new(answer.logprobs, &mut 0)),
+        finish_reason: Some(reason),
+    };
+    Completion {
+        id: head.id,
+        object: "text_completion".into(),
+        created: head.created,
+        model: head.model,
+        choices: all.into_iter().map(choice).collect(),
+        usage: Some(usage),
+    }
+}
