@@ -92,6 +92,7 @@ impl Metrics {
             Cause::Stalled => "stalled",
             Cause::Cancelled => "cancelled",
             Cause::Draining => "draining",
+            Cause::DeadEnd => "dead_end",
             Cause::Failed(_) => "failed",
         };
         self.ended.get_or_create(&[("outcome", outcome)]).inc();

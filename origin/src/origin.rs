@@ -1,6 +1,7 @@
 //! A running origin: the listener, the connections, and how they come to an end.
 
 use crate::config::{Access, Config};
+use crate::engine::grammar::Grammars;
 use crate::engine::model::Model;
 use crate::engine::{Engine, EngineOptions};
 use crate::grant::Verifier;
@@ -63,6 +64,8 @@ pub(crate) struct Loaded {
     pub(crate) context: usize,
     /// How many tokens the model has.
     pub(crate) vocab: usize,
+    /// For answers that must have a form.
+    pub(crate) grammars: Grammars,
     /// Seconds since the epoch.
     pub(crate) since: u64,
 }
@@ -128,7 +131,8 @@ impl RunningOrigin {
         let vocab = backend.model.vocab_size();
         let engine = Engine::start(backend.model, backend.text.ends().to_vec(), options)?;
         let since = crate::now_millis() / 1000;
-        let loaded = Loaded { name: backend.name, text: backend.text, engine, context, vocab, since };
+        let grammars = Grammars::new(vocab);
+        let loaded = Loaded { name: backend.name, text: backend.text, engine, context, vocab, grammars, since };
         self.shared.loaded.set(Arc::new(loaded)).map_err(|_| std::io::Error::other("a model is being served already"))
     }
 

@@ -3,6 +3,7 @@
 use crate::allowance::{Ceilings, allowance};
 use crate::answers::{Answers, Turn};
 use crate::body::{DISCARD_BYTES, check_head, discard, read};
+use crate::engine::grammar::Constraint;
 use crate::engine::job_state::JobState;
 use crate::generate::Answering;
 use crate::grant;
@@ -316,6 +317,7 @@ fn begin(
                 seed: seed.wrapping_add(turn.index.into()),
                 sampling: wanted.sampling.clone(),
                 logprobs: wanted.logprobs,
+                constraint: wanted.constraint.as_ref().map(Constraint::fresh),
                 deadline,
                 state: Arc::clone(&state),
                 guard: turn.guard,
@@ -345,7 +347,7 @@ fn in_stream(shared: &Arc<Shared>, span: Span) -> impl Fn(&Refusal) + Send + 'st
     }
 }
 
-/// Parses and tokenises, away from the threads that serve connections.
+/// Parses, tokenises and compiles, away from the threads that serve connections.
 async fn understand(
     shared: &Arc<Shared>,
     loaded: &Arc<Loaded>,

@@ -1,6 +1,7 @@
 //! request, as a type: what a body asks for, to whichever endpoint it came, checked against the model that is to answer.
 
 use crate::allowance::Asked;
+use crate::engine::grammar::Constraint;
 use crate::origin::Loaded;
 use crate::stream::Form;
 use crate::text::Prompt;
@@ -25,6 +26,8 @@ pub(crate) struct Wanted {
     pub(crate) stop: Vec<String>,
     /// The calls that an answer may hold.
     pub(crate) calls: Calls,
+    /// The form that answers must have.
+    pub(crate) constraint: Option<Constraint>,
     /// Whether to stream.
     pub(crate) stream: bool,
     /// Whether a stream ends with an event of its own for usage.
@@ -51,8 +54,10 @@ impl Wanted {
 
     fn chat(request: ChatRequest, loaded: &Loaded, now: Millis) -> Result<Self, Refusal> {
         check(&request.model, &request.sampling, loaded)?;
+        let prompt = loaded.text.prompt(&request, now)?;
         Ok(Self {
-            prompt: loaded.text.prompt(&request, now)?,
+            constraint: loaded.grammars.constraint(&loaded.text, &request, &prompt.tokens)?,
+            prompt,
             asked: Asked::of_chat(&request),
             calls: Calls {
                 functions: request.tools.iter().map(|tool| tool.name().to_owned()).collect(),
@@ -73,6 +78,7 @@ impl Wanted {
         Ok(Self {
             asked: Asked::of_text(&request),
             calls: Calls::none(),
+            constraint: None,
             sampling: request.sampling,
             logprobs: request.logprobs,
             stop: request.stop,

@@ -5,6 +5,7 @@
 
 mod answer;
 mod call;
+mod format;
 mod json;
 mod logprobs;
 mod message;
@@ -17,6 +18,7 @@ pub use answer::{
     ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, usage_of,
 };
 pub use call::{AnswerCall, FunctionCall, ToolKind};
+pub use format::{JsonSchema, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, ResponseFormat};
 pub use json::JsonText;
 pub use logprobs::{ChoiceLogprobs, LEAST_LOGPROB, Likelihood, MAX_TOP_LOGPROBS, TokenLogprob};
 pub use message::{Arguments, ChatMessage, Speaker, ToolCall};
@@ -64,6 +66,8 @@ pub struct ChatRequest {
     pub logprobs: Option<u32>,
     /// At most four, none empty.
     pub stop: Vec<String>,
+    /// What form the answer must have.
+    pub format: ResponseFormat,
     /// The end user that the caller names, for limits that count by it.
     pub user: Option<String>,
     /// Passed to the chat template; absent means the template's own default.
@@ -116,10 +120,11 @@ struct Raw<'a> {
     #[serde(borrow)]
     tool_choice: Option<&'a RawValue>,
     parallel_tool_calls: Option<Loose<bool>>,
+    #[serde(borrow)]
+    response_format: Option<&'a RawValue>,
     // Known, not served: refused when they ask for something.
     function_call: Option<serde::de::IgnoredAny>,
     functions: Option<Vec<serde::de::IgnoredAny>>,
-    response_format: Option<RawResponseFormat>,
 }
 
 #[derive(Deserialize)]
@@ -137,12 +142,6 @@ pub(crate) enum RawStop {
 #[derive(Deserialize)]
 struct RawTemplateArguments {
     enable_thinking: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct RawResponseFormat {
-    #[serde(rename = "type")]
-    kind: String,
 }
 
 impl ChatRequest {
@@ -230,6 +229,7 @@ impl Raw<'_> {
             sampling,
             logprobs: logprobs::check(self.logprobs, self.top_logprobs)?,
             stop: RawStop::check(self.stop)?,
+            format: format::check(self.response_format)?,
             user: self.user.map(Cow::into_owned),
             enable_thinking: self.enable_thinking.or(self.chat_template_kwargs.and_then(|a| a.enable_thinking)),
         })
@@ -240,7 +240,6 @@ impl Raw<'_> {
         let unserved = [
             ("function_call", self.function_call.is_some()),
             ("functions", self.functions.as_ref().is_some_and(|functions| !functions.is_empty())),
-            ("response_format", self.response_format.as_ref().is_some_and(|format| format.kind != "text")),
         ];
         match unserved.into_iter().find(|(_, asked)| *asked) {
             Some((param, _)) => Err(unsupported(param)),

@@ -78,9 +78,9 @@ fn every_bad_body_has_its_refusal_and_burns_no_quota() {
         ("a penalty above 2", with(r#""presence_penalty":2.5"#), Reason::InvalidRequest, Some("presence_penalty")),
         ("a bias for no token", with(r#""logit_bias":{"a":5}"#), Reason::InvalidRequest, Some("logit_bias")),
         (
-            "JSON output",
-            with(r#""response_format":{"type":"json_object"}"#),
-            Reason::UnsupportedParameter,
+            "a form without its schema",
+            with(r#""response_format":{"type":"json_schema"}"#),
+            Reason::InvalidRequest,
             Some("response_format"),
         ),
     ];

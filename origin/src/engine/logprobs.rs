@@ -1,11 +1,12 @@
-//! How likely a model found a token, and which it found likeliest: of its logits as they come, before any sampling.
+//! How likely a model found a token, and which it found likeliest: of its logits as they come, before any sampling. Where an answer
+//! must have a form, of the tokens that may come there, as in vLLM: the others are taken out before its raw log probabilities.
 
 /// One token's log probability, and those of the likeliest.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Logprobs {
     /// Natural logarithm.
     pub(crate) logprob: f64,
-    /// The likeliest tokens, likeliest first; of equal ones the lower id.
+    /// The likeliest tokens, likeliest first; of equal ones the lower id. None that can never come.
     pub(crate) top: Vec<(u32, f64)>,
 }
 
@@ -17,6 +18,9 @@ impl Logprobs {
         let mut max = f32::NEG_INFINITY;
         for (id, logit) in (0u32..).zip(logits) {
             max = max.max(*logit);
+            if *logit == f32::NEG_INFINITY {
+                continue;
+            }
             if likeliest.len() == top && likeliest.last().is_none_or(|(_, least)| logit <= least) {
                 continue;
             }
@@ -64,6 +68,10 @@ mod tests {
     fn extremes_are_numbers() {
         let found = Logprobs::of(&[f32::MAX, 0.0, f32::NEG_INFINITY], 0, 3);
         assert_eq!((found.logprob, found.top[0]), (0.0, (0, 0.0)));
-        assert_eq!(found.top[2], (2, f64::NEG_INFINITY));
+        assert_eq!(
+            found.top.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            [0, 1],
+            "what can never come is not listed"
+        );
     }
 }

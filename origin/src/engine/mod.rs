@@ -4,6 +4,7 @@
 //! reader: a sequence whose channel is full is left out of the steps until there is room. A reader that is gone frees
 //! its slot before the next step. The thread beats: a hung step is seen from outside by the age of the last beat.
 
+pub(crate) mod grammar;
 pub(crate) mod job_state;
 pub mod load;
 pub(crate) mod logprobs;
@@ -15,6 +16,7 @@ mod slots;
 pub mod tiny;
 mod worker;
 
+use grammar::Constraint;
 use job_state::JobState;
 use logprobs::Logprobs;
 use model::Model;
@@ -53,6 +55,8 @@ pub(crate) struct Job {
     pub(crate) sampling: Sampling,
     /// Decides every draw; that of `sampling` is not looked at.
     pub(crate) seed: u64,
+    /// What form the answer must have, if any.
+    pub(crate) constraint: Option<Constraint>,
     /// Whether tokens come with their log probabilities, and with those of how many of the likeliest.
     pub(crate) logprobs: Option<u32>,
     /// When it has to be over.
@@ -96,6 +100,8 @@ pub(crate) enum Cause {
     Cancelled,
     /// The origin stops.
     Draining,
+    /// The form that the answer must have could not be followed further.
+    DeadEnd,
     /// The model failed; the text is for the log.
     Failed(String),
 }

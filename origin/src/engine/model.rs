@@ -105,4 +105,13 @@ impl Logits {
             Outcome::Failed(why) => Err(why),
         }
     }
+
+    /// As [`Self::row`], for who changes the logits before a token is chosen.
+    pub(super) fn outcome_mut(&mut self, row: usize) -> Result<Option<&mut [f32]>, &str> {
+        match &self.rows[row] {
+            Outcome::Missing => Ok(None),
+            Outcome::At(start) => Ok(Some(&mut self.values[*start..*start + self.vocab])),
+            Outcome::Failed(why) => Err(why),
+        }
+    }
 }

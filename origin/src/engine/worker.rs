@@ -1,5 +1,6 @@
 //! The engine's thread: takes commands, plans a step, runs it, hands out what it sampled.
 
+use super::grammar::Constraint;
 use super::job_state::JobState;
 use super::logprobs::Logprobs;
 use super::model::{Logits, Model, ModelError, Row};
@@ -43,6 +44,7 @@ struct Sequence {
     answer: Vec<u32>,
     max_tokens: u32,
     sampler: Sampler,
+    constraint: Option<Constraint>,
     logprobs: Option<u32>,
     tokens: mpsc::Sender<Sampled>,
     end: oneshot::Sender<End>,
@@ -190,6 +192,7 @@ impl Worker {
                 done: prefix,
                 answer: Vec::new(),
                 max_tokens: job.max_tokens,
+                constraint: job.constraint,
                 logprobs: job.logprobs,
                 tokens,
                 end,
@@ -256,12 +259,17 @@ impl Worker {
         let in_prompt = sequence.prompt.len().saturating_sub(planned.start).min(planned.len);
         self.shared.prompted.fetch_add(in_prompt as u64, Ordering::Relaxed);
         sequence.done += planned.len;
-        let logits = match self.logits.row(number) {
+        let logits = match self.logits.outcome_mut(number) {
             Err(why) => return Some(Cause::Failed(why.to_owned())),
             Ok(_) if !planned.sample => return None,
             Ok(None) => return Some(Cause::Failed("the model left a row out".into())),
             Ok(Some(logits)) => logits,
         };
+        if let Some(constraint) = &mut sequence.constraint
+            && constraint.mask(logits).is_err()
+        {
+            return Some(Cause::DeadEnd);
+        }
         let token = match sequence.sampler.sample(logits) {
             Ok(token) => token,
             Err(error) => return Some(Cause::Failed(error.to_string())),
@@ -275,6 +283,11 @@ impl Worker {
         // There is room: only this thread sends, and it looked before the step. If the reader is gone, `reap` sees it.
         let logprobs = sequence.logprobs.map(|top| Logprobs::of(logits, token, top as usize));
         let _ = sequence.tokens.try_send(Sampled { token, logprobs });
+        match sequence.constraint.as_mut().map(|constraint| constraint.accept(token)) {
+            Some(Ok(true)) => return Some(Cause::Stop),
+            Some(Err(_)) => return Some(Cause::DeadEnd),
+            None | Some(Ok(false)) => {}
+        }
         (sequence.answer.len() >= sequence.max_tokens as usize).then_some(Cause::Length)
     }
 

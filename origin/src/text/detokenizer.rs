@@ -34,7 +34,7 @@ impl TokenBytes {
     }
 
     /// The bytes of a token; none for ids that the tokenizer does not have (vocabularies are padded).
-    fn get(&self, id: u32) -> &[u8] {
+    pub(super) fn get(&self, id: u32) -> &[u8] {
         self.0.get(id as usize).map_or(&[], AsRef::as_ref)
     }
 }

@@ -41,6 +41,8 @@ pub struct Text {
     /// Whether the model may think: the marks of thinking are tokens of their own. For a model that does not have them
     /// `<think>` is text like any other.
     thinks: bool,
+    /// Tokens that stand for themselves and are no part of what a model spells.
+    added: HashSet<u32>,
 }
 
 /// A prompt, and where it leaves the answer.
@@ -95,7 +97,8 @@ impl Text {
         if parts.ends.is_empty() {
             return Err(LoadError::new(place, "no file names an ending token: answers would not end"));
         }
-        let text = Self { tokenizer, plain, marks, template, bytes, ends: parts.ends, thinks };
+        let added = added.into_keys().collect();
+        let text = Self { tokenizer, plain, marks, template, bytes, ends: parts.ends, thinks, added };
         // A template that cannot greet is found now and not by the first caller.
         match text.template.render(View::greeting(), 0) {
             Ok(_) => Ok(text),
@@ -106,6 +109,25 @@ impl Text {
     /// The ids that end an answer. Never empty.
     pub fn ends(&self) -> &[u32] {
         &self.ends
+    }
+
+    /// What each of a model's tokens spells, of this many; nothing where it is a control token or another that was added, or
+    /// spells a byte that is in no text.
+    pub(crate) fn words(&self, vocab: usize) -> Vec<Vec<u8>> {
+        let spelt = |id: &u32| !self.added.contains(id) && !self.bytes.get(*id).contains(&0xff);
+        (0u32..).take(vocab).map(|id| if spelt(&id) { self.bytes.get(id).to_vec() } else { Vec::new() }).collect()
+    }
+
+    /// The tokens that open and close a block of thoughts, of a model that has them.
+    pub(crate) fn thinking(&self) -> Option<[u32; 2]> {
+        let mark = |text| self.tokenizer.token_to_id(text).filter(|id| self.added.contains(id));
+        Some([mark("<think>")?, mark("</think>")?])
+    }
+
+    /// Whether a token spells nothing but white space.
+    pub(crate) fn is_blank(&self, token: u32) -> bool {
+        let bytes = self.bytes.get(token);
+        !bytes.is_empty() && bytes.iter().all(u8::is_ascii_whitespace)
     }
 
     /// A request's prompt; `now` is for templates that ask the time.

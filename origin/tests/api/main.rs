@@ -9,6 +9,8 @@ mod cancelling;
 mod candle;
 mod completions;
 mod failures;
+mod forms;
+mod forms_refused;
 mod gguf;
 mod grants;
 mod harness;

@@ -120,9 +120,9 @@ async fn draining_ends_the_rest_with_an_error() {
     let mut harness = Harness::with(config).await;
     harness.script.say(Say::endless("x"));
     harness.script.say(Say::endless("y"));
-    let stream = harness.post(&crate::harness::chat_with("stream", &json!({"stream": true, "max_tokens": 4000})));
-    let stream = tokio::spawn(async move { crate::harness::payloads(stream.send().await.unwrap()).await });
-    let whole = harness.start(&crate::harness::chat_with("whole", &json!({"max_tokens": 4000})));
+    let stream = harness.post(&chat_with("stream", &json!({"stream": true, "max_tokens": 4000})));
+    let stream = tokio::spawn(async move { payloads(stream.send().await.unwrap()).await });
+    let whole = harness.start(&chat_with("whole", &json!({"max_tokens": 4000})));
     harness.until_places(0, 0).await;
     let waiting = harness.start(&chat("waiting"));
     harness.until_places(0, 1).await;
@@ -138,7 +138,7 @@ async fn draining_ends_the_rest_with_an_error() {
     harness.origin.take().unwrap().drain().await;
     let all = stream.await.unwrap();
     assert!(all.iter().all(|payload| payload != "[DONE]"));
-    assert_eq!(crate::harness::json_of(all.last().unwrap())["error"]["code"], "draining");
+    assert_eq!(json_of(all.last().unwrap())["error"]["code"], "draining");
     for refused in [whole, waiting] {
         let (status, body) = refused.await.unwrap();
         assert_eq!((status, body["error"]["code"].as_str()), (503, Some("draining")));

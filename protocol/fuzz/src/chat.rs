@@ -2,8 +2,8 @@
 
 use super::Input;
 use sluice_protocol::chat::{
-    Arguments, ChatBounds, ChatRequest, JsonText, MAX_BIASES, MAX_FUNCTION_NAME, MAX_REPETITION_PENALTY, MAX_TOOLS,
-    MIN_REPETITION_PENALTY, Speaker, usage_of,
+    Arguments, ChatBounds, ChatRequest, JsonText, MAX_BIASES, MAX_FUNCTION_NAME, MAX_REPETITION_PENALTY,
+    MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS, MIN_REPETITION_PENALTY, ResponseFormat, Speaker, usage_of,
 };
 
 /// Bounds, then a body.
@@ -29,10 +29,25 @@ pub fn run(bytes: &[u8]) {
             assert!(request.stop.len() <= 4 && request.stop.iter().all(|stop| !stop.is_empty()));
             assert!(request.guess_prompt_tokens() > 0);
             check_tools(&request);
+            if let ResponseFormat::JsonSchema(schema) = &request.format {
+                assert!((1..=64).contains(&schema.name.len()) && schema.schema.len() <= MAX_SCHEMA_BYTES);
+                // What serde_json cannot hold (a number that is too large) is found where the schema is compiled.
+                if let Ok(value) = serde_json::from_str::<serde_json::Value>(&schema.schema) {
+                    assert!(value.is_object() && depth(&value) <= MAX_SCHEMA_DEPTH);
+                }
+            }
         }
         Err(refusal) => {
             let _ = (refusal.body(), refusal.headers());
         }
+    }
+}
+
+fn depth(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        serde_json::Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
 }
 
@@ -76,6 +91,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
             {"role":"tool","tool_call_id":"c","content":"y"}],"tools":[{"type":"function","function":{"name":"f","description":"d",
             "parameters":{"type":"object","properties":{"a":{"type":"array"}}},"strict":false}},
             {"type":"function","function":{"name":"g"}}],"tool_choice":"auto","parallel_tool_calls":false}"#,
+        r#"{"model":"m","messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{
+            "name":"a-1","description":"what","strict":true,"schema":{"type":"object","properties":{"a\"]}":{"enum":[[],{"b":[1]}]}}}}}}"#,
+        r#"{"model":"m","messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}}"#,
         r#"{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":3,"total_tokens":15}}"#,
     ];
     bodies.map(|body| [&[15, 99], body.as_bytes()].concat()).into()

@@ -7,6 +7,7 @@
 mod account;
 mod chat;
 mod completion;
+mod format;
 mod fuzz;
 mod gate;
 mod golden;

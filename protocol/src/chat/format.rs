@@ -1,0 +1,147 @@
+//! What form an answer must have: `response_format`, parsed at the door and bounded, so that what is compiled behind it
+//! is small.
+//!
+//! Nothing is compiled here: whether a schema can be followed at all, the origin finds out before the request waits.
+
+use super::invalid;
+use crate::refusal::Refusal;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// What form an answer must have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ResponseFormat {
+    /// Any text.
+    #[default]
+    Text,
+    /// One JSON object.
+    JsonObject,
+    /// JSON that a schema describes.
+    JsonSchema(JsonSchema),
+}
+
+/// A schema for an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonSchema {
+    /// The caller's name for it: 1 to 64 letters, digits, `_` and `-`.
+    pub name: String,
+    /// A JSON object as it was sent, its members in their order, which is the order that the answer's members have. At most
+    /// [`MAX_SCHEMA_BYTES`] long and [`MAX_SCHEMA_DEPTH`] deep. Whether it is a schema is not looked at.
+    pub schema: Box<str>,
+    /// OpenAI's: whether the answer has to follow the schema. Ours always does.
+    pub strict: bool,
+}
+
+/// Our bound on the length of a schema.
+pub const MAX_SCHEMA_BYTES: usize = 65_536;
+/// Our bound on the objects and arrays that lie in one another, the schema itself included.
+pub const MAX_SCHEMA_DEPTH: usize = 64;
+/// OpenAI's bound on a schema's name.
+const MAX_NAME_BYTES: usize = 64;
+
+const PARAM: &str = "response_format";
+
+#[derive(Deserialize)]
+struct Raw<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    json_schema: Option<&'a RawValue>,
+    /// Where some other servers take it.
+    #[serde(borrow)]
+    schema: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct RawJsonSchema<'a> {
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    description: Option<&'a RawValue>,
+    #[serde(borrow)]
+    schema: Option<&'a RawValue>,
+    #[serde(borrow)]
+    strict: Option<&'a RawValue>,
+}
+
+/// Refuses what is none of OpenAI's three forms; each refusal names `response_format`.
+pub(super) fn check(member: Option<&RawValue>) -> Result<ResponseFormat, Refusal> {
+    const MUST: &str = "`response_format` must be an object whose `type` is `text`, `json_object` or `json_schema`.";
+    let Some(member) = member else { return Ok(ResponseFormat::Text) };
+    let raw: Raw<'_> = object(member, MUST)?;
+    match (raw.kind.as_deref(), raw.json_schema) {
+        (Some("json_schema"), Some(schema)) => json_schema(schema).map(ResponseFormat::JsonSchema),
+        (Some("json_schema"), None) => {
+            Err(invalid(PARAM, "`response_format` of type `json_schema` needs a member `json_schema`."))
+        }
+        // A schema that nobody looks at is a caller who believes that its answers follow it.
+        (Some("text" | "json_object"), _) if raw.json_schema.or(raw.schema).is_some() => {
+            Err(invalid(PARAM, "Only a `response_format` of type `json_schema` takes a schema."))
+        }
+        (Some("text"), _) => Ok(ResponseFormat::Text),
+        (Some("json_object"), _) => Ok(ResponseFormat::JsonObject),
+        _ => Err(invalid(PARAM, MUST)),
+    }
+}
+
+fn json_schema(member: &RawValue) -> Result<JsonSchema, Refusal> {
+    let raw: RawJsonSchema<'_> =
+        object(member, "`response_format.json_schema` must be an object with a `name` and a `schema`.")?;
+    let name = raw.name.and_then(|name| serde_json::from_str::<String>(name.get()).ok()).filter(|name| is_name(name));
+    let Some(name) = name else {
+        let must = "must be 1 to 64 letters from a to z, digits, `_` and `-`";
+        return Err(invalid(PARAM, format!("`response_format.json_schema.name` {must}.")));
+    };
+    let strict = match raw.strict.map(RawValue::get) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(invalid(PARAM, "`response_format.json_schema.strict` must be true or false.")),
+    };
+    if raw.description.is_some_and(|text| !text.get().starts_with('"')) {
+        return Err(invalid(PARAM, "`response_format.json_schema.description` must be a text."));
+    }
+    let schema = raw.schema.map_or("", RawValue::get);
+    if !schema.starts_with('{') {
+        return Err(invalid(PARAM, "`response_format.json_schema.schema` must be an object."));
+    }
+    if schema.len() > MAX_SCHEMA_BYTES {
+        return Err(invalid(PARAM, format!("A schema is at most {MAX_SCHEMA_BYTES} bytes long.")));
+    }
+    if depth(schema) > MAX_SCHEMA_DEPTH {
+        return Err(invalid(PARAM, format!("A schema is at most {MAX_SCHEMA_DEPTH} objects and arrays deep.")));
+    }
+    Ok(JsonSchema { name, schema: schema.into(), strict })
+}
+
+fn object<'a, T: Deserialize<'a>>(member: &'a RawValue, must: &'static str) -> Result<T, Refusal> {
+    let text = member.get();
+    // A struct can be read from an array too.
+    let read = text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten();
+    read.ok_or_else(|| invalid(PARAM, must))
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+/// How many objects and arrays lie in one another, in a text that is known to be JSON: without recursion, so that no depth
+/// is too much for it.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match (in_text, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_text = !in_text,
+            (false, b'{' | b'[') => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
