@@ -1,7 +1,7 @@
 //! Settings: what was typed, checked into what may be served. All mistakes are told at once.
 
-use crate::engine::qwen::NAMES;
-use crate::engine::qwen::weights::Precision;
+pub(crate) mod models;
+
 use crate::grant::GrantKey;
 use clap::{Args, Parser, Subcommand};
 use sluice_protocol::chat::ChatBounds;
@@ -9,6 +9,8 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use models::{ModelChoice, Models};
 
 /// Sluice's origin gate: serves a Qwen model and admits only what the hardware can hold.
 #[derive(Debug, Parser)]
@@ -21,7 +23,12 @@ pub struct Cli {
 
 /// What other parts of the program read from the environment.
 const ENVIRONMENT: &str = "\
+Models of the hub: Owner/Name, Owner/Name@REVISION, Owner/Name:FILE.gguf; with another name NAME=hf:Owner/Name. They are fetched
+once, checked, and kept in Hugging Face's cache.
+
 Environment besides the settings:
+  HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE
+                                  the hub, an account's token, and where its models are kept, as Hugging Face's programs read them
   RUST_LOG                        what is logged to standard error, such as info or sluice_origin=debug
   CANDLE_NUM_THREADS              threads that compute (default: one per physical core); 1 suits the built-in model
   RAYON_NUM_THREADS               threads of the dense matrix products (default: one per core)
@@ -57,19 +64,21 @@ pub struct ServeArgs {
     /// Serve without grants; loopback only, for local use
     #[arg(long)]
     pub open: bool,
-    /// A name and a directory in Hugging Face's layout or a GGUF file; the built-in random model if left out
-    #[arg(long, value_name = "NAME=PATH", env = "SLUICE_MODEL")]
-    pub model: Option<String>,
-    /// Instead of a model, the shape of one with made-up weights, for load tests: such as Qwen3-0.6B
-    #[arg(long, value_name = "SHAPE", env = "SLUICE_RANDOM")]
-    pub random: Option<String>,
+    /// NAME=PATH of a directory in Hugging Face's layout or a GGUF file; Owner/Name of the hub; or tiny, the built-in random
+    /// model and the default. Several: again, or after a comma
+    #[arg(long, value_name = "MODEL", env = "SLUICE_MODEL", value_delimiter = ',')]
+    pub model: Vec<String>,
+    /// The shape of a model with made-up weights, for load tests: such as Qwen3-0.6B. Listed after those of --model
+    #[arg(long, value_name = "SHAPE", env = "SLUICE_RANDOM", value_delimiter = ',')]
+    pub random: Vec<String>,
     /// What safetensors are turned into when they are loaded: f32, q8_0 or q4k; a GGUF file's types are its own
     #[arg(long, value_name = "TYPE", env = "SLUICE_DTYPE")]
     pub dtype: Option<String>,
-    /// Tokens that all running requests together may hold, prompts and answers; what fits into memory if left out
+    /// Tokens that all running requests of one model may hold, prompts and answers; if left out, the models share what fits
+    /// into memory
     #[arg(long, value_name = "N", env = "SLUICE_KV_TOKENS")]
     pub kv_tokens: Option<usize>,
-    /// Requests that run at once
+    /// Requests that run at once, of all models together
     #[arg(long, default_value_t = SLOTS, env = "SLUICE_SLOTS")]
     pub slots: usize,
     /// Requests that may wait for a slot
@@ -123,9 +132,9 @@ pub struct Config {
     pub bind: SocketAddr,
     /// Who may call.
     pub access: Access,
-    /// Requests that run at once, at least 1.
+    /// Requests that run at once, of all models together; at least 1.
     pub slots: usize,
-    /// Tokens that all that run may hold together; `None`: what fits into memory.
+    /// Tokens that all that run on one model may hold together; `None`: the models share what fits into memory.
     pub kv_tokens: Option<usize>,
     /// Requests that may wait.
     pub queue: usize,
@@ -174,32 +183,6 @@ pub enum Access {
     Granted(Vec<GrantKey>),
 }
 
-/// The model to serve, as the settings name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModelChoice {
-    /// The built-in random model.
-    Tiny {
-        /// Where the settings say to keep it.
-        state: Option<PathBuf>,
-    },
-    /// A directory in Hugging Face's layout, or a GGUF file.
-    Local {
-        /// The name that requests call it by.
-        name: String,
-        /// Where it is.
-        path: PathBuf,
-        /// What its matrices are turned into; a GGUF file's stay as they are.
-        precision: Option<Precision>,
-    },
-    /// Made-up weights in a well-known shape.
-    Random {
-        /// The shape's name, which requests call the model by.
-        name: String,
-        /// In what numbers.
-        precision: Precision,
-    },
-}
-
 /// Every mistake in the settings.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors(pub Vec<String>);
@@ -224,7 +207,7 @@ const MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl ServeArgs {
     /// Checks everything, and tells every mistake that there is.
-    pub fn check(self) -> Result<(Config, ModelChoice), ConfigErrors> {
+    pub fn check(self) -> Result<(Config, Models), ConfigErrors> {
         let mut mistakes = Vec::new();
         let bind = match self.bind.to_socket_addrs().map(|mut found| found.next()) {
             Ok(Some(address)) => Some(address),
@@ -234,7 +217,7 @@ impl ServeArgs {
             }
         };
         let access = self.access(bind, &mut mistakes);
-        let model = self.model_choice(&mut mistakes);
+        let models = self.models(&mut mistakes);
         let mut number = |name: &str, value: u64, least: u64, most: u64| {
             if !(least..=most).contains(&value) {
                 mistakes.push(format!("--{name} {value}: must be from {least} to {most}"));
@@ -252,7 +235,7 @@ impl ServeArgs {
         number("stall-timeout-ms", self.stall_timeout_ms, 1, MAX_MS);
         // The idle engine beats ten times a second.
         number("heartbeat-timeout-ms", self.heartbeat_timeout_ms, 250, MAX_MS);
-        let (Some(bind), Some(access), Some(model), true) = (bind, access, model, mistakes.is_empty()) else {
+        let (Some(bind), Some(access), Some(models), true) = (bind, access, models, mistakes.is_empty()) else {
             return Err(ConfigErrors(mistakes));
         };
         let config = Config {
@@ -269,7 +252,7 @@ impl ServeArgs {
             heartbeat_timeout: Duration::from_millis(self.heartbeat_timeout_ms),
             bounds: ChatBounds { default_max_tokens: self.default_max_tokens, max_max_tokens: self.max_tokens },
         };
-        Ok((config, model))
+        Ok((config, models))
     }
 
     fn access(&self, bind: Option<SocketAddr>, mistakes: &mut Vec<String>) -> Option<Access> {
@@ -307,55 +290,13 @@ impl ServeArgs {
             (false, false) => Some(Access::Granted(keys)),
         }
     }
-
-    fn precision(&self, mistakes: &mut Vec<String>) -> Option<Precision> {
-        match self.dtype.as_deref() {
-            None => None,
-            Some("f32") => Some(Precision::F32),
-            Some("q8_0") => Some(Precision::Q8_0),
-            Some("q4k") => Some(Precision::Q4K),
-            #[cfg(feature = "cuda")]
-            Some("bf16") => Some(Precision::Bf16),
-            #[cfg(feature = "cuda")]
-            Some("f16") => Some(Precision::F16),
-            Some(other) => {
-                mistakes.push(format!("--dtype {other}: must be f32, q8_0 or q4k (or bf16 or f16 on CUDA)"));
-                None
-            }
-        }
-    }
-
-    fn model_choice(&self, mistakes: &mut Vec<String>) -> Option<ModelChoice> {
-        let precision = self.precision(mistakes);
-        if let Some(name) = &self.random {
-            if self.model.is_some() {
-                mistakes.push("--random and --model exclude each other".into());
-            }
-            if !NAMES.contains(&name.as_str()) {
-                mistakes.push(format!("--random {name}: must be one of {}", NAMES.join(", ")));
-            }
-            let precision = precision.unwrap_or(Precision::Q8_0);
-            return Some(ModelChoice::Random { name: name.clone(), precision });
-        }
-        let Some(text) = &self.model else { return Some(ModelChoice::Tiny { state: self.state.clone() }) };
-        match text.split_once('=') {
-            Some((name, path)) if !name.is_empty() && !path.is_empty() => {
-                Some(ModelChoice::Local { name: name.to_owned(), path: path.into(), precision })
-            }
-            _ if text == "tiny" => Some(ModelChoice::Tiny { state: self.state.clone() }),
-            _ => {
-                mistakes.push(format!("--model {text}: must be NAME=PATH, or tiny"));
-                None
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(arguments: &[&str]) -> Result<(Config, ModelChoice), Vec<String>> {
+    pub(super) fn check(arguments: &[&str]) -> Result<(Config, Models), Vec<String>> {
         let cli = Cli::try_parse_from(["sluice-origin", "serve"].iter().chain(arguments)).unwrap();
         match cli.command {
             Command::Serve(arguments) => arguments.check().map_err(|errors| errors.0),
@@ -385,22 +326,5 @@ mod tests {
         assert!(check(&["--grant-key", &keys.join(",")]).unwrap_err()[0].contains("at most two"));
         assert!(check(&["--open", "--grant-key", &keys[0]]).unwrap_err()[0].contains("exclude"));
         assert!(check(&["--grant-key", &keys[0], "--grant-key", &keys[0]]).unwrap_err()[0].contains("two keys"));
-    }
-
-    #[test]
-    fn a_model_is_named() {
-        let (_, model) = check(&["--open", "--model", "qwen=/models/q"]).unwrap();
-        let local = |precision| ModelChoice::Local { name: "qwen".into(), path: "/models/q".into(), precision };
-        assert_eq!(model, local(None));
-        let (_, model) = check(&["--open", "--model", "qwen=/models/q", "--dtype", "q4k"]).unwrap();
-        assert_eq!(model, local(Some(Precision::Q4K)));
-        let (_, model) = check(&["--open", "--random", "Qwen3-0.6B"]).unwrap();
-        assert_eq!(model, ModelChoice::Random { name: "Qwen3-0.6B".into(), precision: Precision::Q8_0 });
-        let mistakes = check(&["--open", "--random", "x", "--model", "a=b", "--dtype", "q5", "--kv-tokens", "0"]);
-        let mistakes = mistakes.unwrap_err();
-        for word in ["--random x: must be one of Qwen1.5-0.5B", "exclude each other", "--dtype q5", "--kv-tokens 0"] {
-            assert!(mistakes.iter().any(|mistake| mistake.contains(word)), "{word}: {mistakes:?}");
-        }
-        assert_eq!(check(&["--open"]).unwrap().1, ModelChoice::Tiny { state: None });
     }
 }

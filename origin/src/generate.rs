@@ -113,7 +113,7 @@ impl Answering {
                     let spelt = logprobs.map(|logprobs| spell(&self.loaded, token, &logprobs));
                     self.logprobs.extend(spelt);
                     if self.received == 1 && self.place.0 {
-                        self.metrics.first_token_after(self.arrived.elapsed());
+                        self.metrics.first_token_after(&self.loaded.name, self.arrived.elapsed());
                     }
                     let (sections, over) = self.text.push(token);
                     let delta = self.delta(sections);
@@ -199,7 +199,7 @@ impl Answering {
     fn report(&self, cause: &Cause, tokens: u64) {
         // An answer that is complete and not the last is not the end of its request.
         if self.place.1 || !matches!(cause, Cause::Stop | Cause::Length) {
-            self.metrics.ended(cause, self.arrived.elapsed());
+            self.metrics.ended(&self.loaded.name, cause, self.arrived.elapsed());
         }
         let ms = u64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
         let prompt_tokens = self.prompt_tokens;

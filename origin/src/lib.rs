@@ -11,6 +11,8 @@
 
 // start
 pub mod config;
+pub mod hub;
+pub mod load;
 mod origin;
 // request
 mod body;

@@ -4,20 +4,16 @@
 
 use clap::Parser;
 use serde_json::json;
-use sluice_origin::config::{Cli, Command, Config, ModelChoice, ServeArgs};
-use sluice_origin::engine::load::LoadError;
-use sluice_origin::engine::qwen::{Qwen, named};
+use sluice_origin::config::{Cli, Command, Config, Models, ServeArgs};
 use sluice_origin::engine::tiny;
-use sluice_origin::{Backend, Origin, Text, generate_key};
-use std::path::Path;
+use sluice_origin::load::load;
+use sluice_origin::{Origin, generate_key};
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// The settings are wrong (sysexits.h).
 const USAGE: u8 = 64;
-/// Of made-up weights: the same in every run.
-const SEED: u64 = 7;
 /// Something else failed.
 const FAILURE: u8 = 1;
 /// A second signal came before the origin was drained.
@@ -45,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: ServeArgs) -> ExitCode {
-    let (config, model) = match arguments.check() {
+    let (config, models) = match arguments.check() {
         Ok(checked) => checked,
         Err(mistakes) => {
             eprintln!("sluice-origin: {mistakes}");
@@ -59,7 +55,7 @@ fn serve(arguments: ServeArgs) -> ExitCode {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(4).enable_all().build();
     match runtime {
         Ok(runtime) => {
-            let code = runtime.block_on(run(config, model));
+            let code = runtime.block_on(run(config, models));
             // A step or a load that still runs is not waited for.
             runtime.shutdown_background();
             code
@@ -68,7 +64,7 @@ fn serve(arguments: ServeArgs) -> ExitCode {
     }
 }
 
-async fn run(config: Config, choice: ModelChoice) -> ExitCode {
+async fn run(config: Config, models: Models) -> ExitCode {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return report(Err(error)),
@@ -79,14 +75,14 @@ async fn run(config: Config, choice: ModelChoice) -> ExitCode {
         Err(error) => return report(Err(format!("cannot listen on {bind}: {error}"))),
     };
     // As many sequences are remembered as may run.
-    let loading = tokio::task::spawn_blocking(move || load(choice, 2 * slots));
-    let backend = tokio::select! {
+    let loading = tokio::task::spawn_blocking(move || load(models, 2 * slots));
+    let backends = tokio::select! {
         loaded = loading => loaded,
         () = signals.next() => return ExitCode::SUCCESS,
     };
-    match backend {
-        Ok(Ok(backend)) => {
-            if let Err(error) = origin.serve(backend) {
+    match backends {
+        Ok(Ok(backends)) => {
+            if let Err(error) = origin.serve(backends) {
                 return report(Err(error));
             }
         }
@@ -98,26 +94,6 @@ async fn run(config: Config, choice: ModelChoice) -> ExitCode {
     tokio::select! {
         () = origin.drain() => ExitCode::SUCCESS,
         () = signals.next() => INTERRUPTED.into(),
-    }
-}
-
-fn load(choice: ModelChoice, slots: usize) -> Result<Backend, LoadError> {
-    let from = |name: String, path: &Path, precision| {
-        let text = Text::load(path)?;
-        Ok(Backend { name, model: Box::new(Qwen::load(path, slots, precision)?), text })
-    };
-    match choice {
-        ModelChoice::Local { name, path, precision } => from(name, &path, precision),
-        ModelChoice::Random { name, precision } => {
-            let shape = named(&name).ok_or_else(|| LoadError::unknown_shape(&name))?;
-            let text = Text::stand_in(shape.vocab)?;
-            Ok(Backend { name, model: Box::new(Qwen::random(shape, slots, precision, SEED)?), text })
-        }
-        ModelChoice::Tiny { state } => {
-            let directory = tiny::default_directory(state.as_deref()).ok_or_else(LoadError::no_home)?;
-            tiny::ensure(&directory)?;
-            from("tiny".into(), &directory, None)
-        }
     }
 }
 

@@ -12,6 +12,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 type Labels = [(&'static str, &'static str); 1];
+/// Whose it is, by vLLM's name of the label.
+type ModelLabels = [(&'static str, String); 1];
+type EndedLabels = [(&'static str, String); 2];
+type Histograms = Family<ModelLabels, Histogram, fn() -> Histogram>;
 
 /// All of an origin's measures.
 pub(crate) struct Metrics {
@@ -19,13 +23,13 @@ pub(crate) struct Metrics {
     running: Gauge,
     waiting: Gauge,
     slots: Gauge,
-    ended: Family<Labels, Counter>,
+    ended: Family<EndedLabels, Counter>,
     refusals: Family<Labels, Counter>,
-    prompt_tokens: Counter,
-    generation_tokens: Counter,
-    queue_time: Histogram,
-    first_token: Histogram,
-    duration: Histogram,
+    prompt_tokens: Family<ModelLabels, Counter>,
+    generation_tokens: Family<ModelLabels, Counter>,
+    queue_time: Histograms,
+    first_token: Histograms,
+    duration: Histograms,
 }
 
 /// The type of the text that [`Metrics::encode`] returns.
@@ -43,11 +47,11 @@ impl Metrics {
             slots: Gauge::default(),
             ended: Family::default(),
             refusals: Family::default(),
-            prompt_tokens: Counter::default(),
-            generation_tokens: Counter::default(),
-            queue_time: Histogram::new(SECONDS),
-            first_token: Histogram::new(SECONDS),
-            duration: Histogram::new(SECONDS),
+            prompt_tokens: Family::default(),
+            generation_tokens: Family::default(),
+            queue_time: histograms(),
+            first_token: histograms(),
+            duration: histograms(),
         };
         metrics.registered()
     }
@@ -75,15 +79,15 @@ impl Metrics {
         self.refusals.get_or_create(&[("code", code)]).inc();
     }
 
-    pub(crate) fn slot_after(&self, waited: Duration) {
-        self.queue_time.observe(waited.as_secs_f64());
+    pub(crate) fn slot_after(&self, model: &str, waited: Duration) {
+        self.queue_time.get_or_create(&of(model)).observe(waited.as_secs_f64());
     }
 
-    pub(crate) fn first_token_after(&self, waited: Duration) {
-        self.first_token.observe(waited.as_secs_f64());
+    pub(crate) fn first_token_after(&self, model: &str, waited: Duration) {
+        self.first_token.get_or_create(&of(model)).observe(waited.as_secs_f64());
     }
 
-    pub(crate) fn ended(&self, cause: &Cause, after: Duration) {
+    pub(crate) fn ended(&self, model: &str, cause: &Cause, after: Duration) {
         let outcome = match cause {
             Cause::Stop => "stop",
             Cause::Length => "length",
@@ -95,21 +99,35 @@ impl Metrics {
             Cause::DeadEnd => "dead_end",
             Cause::Failed(_) => "failed",
         };
-        self.ended.get_or_create(&[("outcome", outcome)]).inc();
-        self.duration.observe(after.as_secs_f64());
+        let model = of(model);
+        self.duration.get_or_create(&model).observe(after.as_secs_f64());
+        let [model] = model;
+        self.ended.get_or_create(&[model, ("outcome", outcome.to_owned())]).inc();
     }
 
-    /// Everything, at this moment.
-    pub(crate) fn encode(&self, capacity: Capacity, engine: Option<&Engine>) -> String {
+    /// Everything, at this moment; with the engines of the models by their names.
+    pub(crate) fn encode<'a>(
+        &self,
+        capacity: Capacity,
+        engines: impl Iterator<Item = (&'a str, &'a Engine)>,
+    ) -> String {
         self.running.set(i64::from(capacity.slots.saturating_sub(capacity.free)));
         self.waiting.set(capacity.queued.into());
         self.slots.set(capacity.slots.into());
-        if let Some(engine) = engine {
-            self.prompt_tokens.inner().store(engine.prompted(), Ordering::Relaxed);
-            self.generation_tokens.inner().store(engine.generated(), Ordering::Relaxed);
+        for (model, engine) in engines {
+            self.prompt_tokens.get_or_create(&of(model)).inner().store(engine.prompted(), Ordering::Relaxed);
+            self.generation_tokens.get_or_create(&of(model)).inner().store(engine.generated(), Ordering::Relaxed);
         }
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a String does not fail");
         text
     }
+}
+
+fn of(model: &str) -> ModelLabels {
+    [("model_name", model.to_owned())]
+}
+
+fn histograms() -> Histograms {
+    Family::new_with_constructor(|| Histogram::new(SECONDS))
 }

@@ -6,6 +6,7 @@ use crate::engine::model::Model;
 use crate::engine::{Engine, EngineOptions};
 use crate::grant::Verifier;
 use crate::live::Live;
+use crate::memory;
 use crate::metrics::Metrics;
 use crate::queue::{Queue, draining};
 use crate::request::router;
@@ -26,7 +27,7 @@ use tokio::task::{JoinHandle, JoinSet};
 /// An origin that starts.
 pub struct Origin;
 
-/// What an origin serves: a name, the model, and its text side.
+/// A model to be served: a name, what computes, and its text side.
 pub struct Backend {
     /// The name that requests call the model by.
     pub name: String,
@@ -34,6 +35,12 @@ pub struct Backend {
     pub model: Box<dyn Model>,
     /// Between text and tokens.
     pub text: Text,
+}
+
+impl From<Backend> for Vec<Backend> {
+    fn from(backend: Backend) -> Self {
+        vec![backend]
+    }
 }
 
 /// An origin that listens. Dropping it closes the listener and all connections at once.
@@ -52,11 +59,14 @@ pub(crate) struct Shared {
     pub(crate) verifier: Option<Verifier>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) live: Arc<Live>,
-    loaded: OnceLock<Arc<Loaded>>,
+    models: OnceLock<Models>,
     draining: AtomicBool,
 }
 
-/// A model that is being served.
+/// The models that are being served, in the order of the settings. No two have one name.
+pub(crate) struct Models(Vec<Arc<Loaded>>);
+
+/// A model that is being served, with an engine of its own.
 pub(crate) struct Loaded {
     pub(crate) name: String,
     pub(crate) text: Text,
@@ -92,7 +102,7 @@ impl Origin {
             },
             metrics: Arc::new(Metrics::new()),
             live: Arc::default(),
-            loaded: OnceLock::new(),
+            models: OnceLock::new(),
             draining: AtomicBool::new(false),
             config,
         });
@@ -101,10 +111,10 @@ impl Origin {
         Ok(RunningOrigin { address, shared, closing, listener })
     }
 
-    /// Listens and serves.
-    pub async fn start(config: Config, backend: Backend) -> std::io::Result<RunningOrigin> {
+    /// Listens and serves one model or several.
+    pub async fn start(config: Config, backends: impl Into<Vec<Backend>>) -> std::io::Result<RunningOrigin> {
         let running = Self::bind(config).await?;
-        running.serve(backend)?;
+        running.serve(backends)?;
         Ok(running)
     }
 }
@@ -120,20 +130,28 @@ impl RunningOrigin {
         format!("http://{}", self.address)
     }
 
-    /// Starts the engine's thread and serves this model from now on. Fails if the thread cannot be started, or if a
-    /// model is being served already.
-    pub fn serve(&self, backend: Backend) -> std::io::Result<()> {
-        let config = &self.shared.config;
-        let kv_tokens = config.kv_tokens.unwrap_or_else(|| backend.model.most_tokens());
-        let options = EngineOptions { runs: config.slots, kv_tokens, stall: config.stall_timeout };
-        // A request that all the memory cannot hold is refused before it waits.
-        let context = backend.model.context_length().min(kv_tokens);
-        let vocab = backend.model.vocab_size();
-        let engine = Engine::start(backend.model, backend.text.ends().to_vec(), options)?;
-        let since = crate::now_millis() / 1000;
-        let grammars = Grammars::new(vocab);
-        let loaded = Loaded { name: backend.name, text: backend.text, engine, context, vocab, grammars, since };
-        self.shared.loaded.set(Arc::new(loaded)).map_err(|_| std::io::Error::other("a model is being served already"))
+    /// Starts an engine for each of these models and serves them from now on; they are listed in this order. Their slots
+    /// share what memory is free, unless the settings say how many tokens each may hold.
+    ///
+    /// Fails if a thread cannot be started, if there is no model or two have one name, or if models are being served
+    /// already.
+    pub fn serve(&self, backends: impl Into<Vec<Backend>>) -> std::io::Result<()> {
+        let (backends, config) = (backends.into(), &self.shared.config);
+        let kv_tokens = match config.kv_tokens {
+            Some(tokens) => vec![tokens; backends.len()],
+            None => memory::kv_tokens(backends.iter().map(|backend| &*backend.model)),
+        };
+        let mut models = Models(Vec::new());
+        for (backend, kv_tokens) in backends.into_iter().zip(kv_tokens) {
+            if models.find(&backend.name).is_some() {
+                return Err(std::io::Error::other(format!("two models are named {}", backend.name)));
+            }
+            models.0.push(Arc::new(Loaded::start(backend, kv_tokens, config)?));
+        }
+        if models.0.is_empty() {
+            return Err(std::io::Error::other("there is no model to serve"));
+        }
+        self.shared.models.set(models).map_err(|_| std::io::Error::other("models are being served already"))
     }
 
     /// Refuses new requests, lets those that run and wait finish for as long as the settings say, ends the rest with an
@@ -145,7 +163,7 @@ impl RunningOrigin {
         if tokio::time::timeout_at(end.into(), self.shared.queue.idle()).await.is_err() {
             tracing::warn!("the time to drain is over; what is left is cut off");
             self.shared.queue.close();
-            if let Some(loaded) = self.shared.loaded() {
+            for loaded in self.shared.models().into_iter().flat_map(Models::iter) {
                 loaded.engine.end_all();
             }
             // An engine that hangs is not waited for.
@@ -165,17 +183,52 @@ impl Drop for RunningOrigin {
 }
 
 impl Shared {
-    /// The model, once it is loaded.
-    pub(crate) fn loaded(&self) -> Option<&Arc<Loaded>> {
-        self.loaded.get()
+    /// The models, once all of them are loaded.
+    pub(crate) fn models(&self) -> Option<&Models> {
+        self.models.get()
     }
 
-    /// The model, if requests are served now.
-    pub(crate) fn serving(&self) -> Result<&Arc<Loaded>, Refusal> {
+    /// The models, if requests are served now.
+    pub(crate) fn serving(&self) -> Result<&Models, Refusal> {
         if self.draining.load(Ordering::Relaxed) {
             return Err(draining());
         }
-        self.loaded().ok_or_else(|| Refusal::new(Reason::ModelLoading, "The model is not loaded yet."))
+        self.models().ok_or_else(|| Refusal::new(Reason::ModelLoading, "The model is not loaded yet."))
+    }
+}
+
+impl Models {
+    /// The model of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Arc<Loaded>> {
+        self.iter().find(|loaded| loaded.name == name)
+    }
+
+    /// All of them, in the order of the settings.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Loaded>> {
+        self.0.iter()
+    }
+
+    /// Those whose engine was not seen between two steps for this long, for the log.
+    pub(crate) fn hung(&self, limit: Duration) -> Option<String> {
+        let old = |loaded: &Arc<Loaded>| {
+            let age = loaded.engine.beat_age();
+            (age > limit).then(|| format!("{}: the last beat was {} ms ago", loaded.name, age.as_millis()))
+        };
+        let hung: Vec<String> = self.iter().filter_map(old).collect();
+        (!hung.is_empty()).then(|| hung.join("; "))
+    }
+}
+
+impl Loaded {
+    fn start(backend: Backend, kv_tokens: usize, config: &Config) -> std::io::Result<Self> {
+        let Backend { name, model, text } = backend;
+        let options = EngineOptions { runs: config.slots, kv_tokens, stall: config.stall_timeout };
+        // A request that all the memory cannot hold is refused before it waits.
+        let context = model.context_length().min(kv_tokens);
+        let vocab = model.vocab_size();
+        let engine = Engine::start(model, text.ends().to_vec(), options)?;
+        let (grammars, since) = (Grammars::new(vocab), crate::now_millis() / 1000);
+        Ok(Self { name, text, engine, context, vocab, grammars, since })
     }
 }
 
@@ -236,4 +289,47 @@ async fn connection(stream: TcpStream, router: Router, mut closing: watch::Recei
 /// Waits until the origin closes, or is gone.
 async fn closed(closing: &mut watch::Receiver<bool>) {
     let _ = closing.wait_for(|closed| *closed).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Job;
+    use crate::engine::job_state::JobState;
+    use crate::scripted::Script;
+    use sluice_protocol::chat::Sampling;
+
+    #[test]
+    fn a_hung_engine_is_named_and_no_other() {
+        let scripts = [Script::new(1), Script::new(1)];
+        let named = scripts.iter().zip(["fine", "stuck"]);
+        let start = |(script, name): (&Script, &str)| {
+            let backend = Backend { name: name.into(), ..script.backend() };
+            Arc::new(Loaded::start(backend, 100, &Config::local()).unwrap())
+        };
+        let models = Models(named.map(start).collect());
+        let job = Job {
+            account: String::new(),
+            prompt: vec![1],
+            max_tokens: 1,
+            sampling: Sampling::default(),
+            seed: 1,
+            constraint: None,
+            logprobs: None,
+            deadline: None,
+            state: Arc::new(JobState::new()),
+            guard: Box::new(()),
+        };
+        let _generation = models.find("stuck").unwrap().engine.submit(job);
+        // An idle engine beats ten times a second.
+        let limit = Duration::from_millis(500);
+        let begun = Instant::now();
+        let said = loop {
+            match models.hung(limit) {
+                Some(said) => break said,
+                None => assert!(begun.elapsed() < Duration::from_secs(30), "it never hung"),
+            }
+        };
+        assert!(said.starts_with("stuck: the last beat was ") && !said.contains("fine"), "{said}");
+    }
 }

@@ -9,7 +9,7 @@ use crate::generate::Answering;
 use crate::grant;
 use crate::live::{LiveRequest, cancelled};
 use crate::metrics;
-use crate::origin::{Loaded, Shared};
+use crate::origin::{Loaded, Models, Shared};
 use crate::queue::{Permit, Place};
 use crate::respond::{RefusalCode, events, json, refuse, stamp, typed};
 use crate::stream::{self, Form, Head, Source, Waiting};
@@ -86,13 +86,12 @@ async fn health() -> Response {
 
 /// Requests would be served now.
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    let age = match shared.serving() {
-        Ok(loaded) => loaded.engine.beat_age(),
+    let models = match shared.serving() {
+        Ok(models) => models,
         Err(refusal) => return refuse(&refusal),
     };
-    if age > shared.config.heartbeat_timeout {
-        let hung = Refusal::new(Reason::OriginSilent, "The engine does not move.");
-        return refuse(&hung.with_detail(format!("the last beat was {} ms ago", age.as_millis())));
+    if let Some(hung) = models.hung(shared.config.heartbeat_timeout) {
+        return refuse(&Refusal::new(Reason::OriginSilent, "An engine does not move.").with_detail(hung));
     }
     json(&serde_json::json!({"status": "ready"}))
 }
@@ -102,8 +101,9 @@ async fn capacity(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn measures(State(shared): State<Arc<Shared>>) -> Response {
-    let engine = shared.loaded().map(|loaded| &loaded.engine);
-    let text = shared.metrics.encode(shared.queue.capacity(), engine);
+    let models = shared.models().into_iter().flat_map(Models::iter);
+    let engines = models.map(|loaded| (loaded.name.as_str(), &loaded.engine));
+    let text = shared.metrics.encode(shared.queue.capacity(), engines);
     typed(text, HeaderValue::from_static(metrics::CONTENT_TYPE))
 }
 
@@ -151,7 +151,7 @@ struct Caller {
 /// One call on its way: what a step needs to know.
 struct Call<'a> {
     shared: &'a Arc<Shared>,
-    loaded: &'a Arc<Loaded>,
+    models: &'a Models,
     parts: &'a Parts,
     caller: &'a Caller,
 }
@@ -164,11 +164,11 @@ where
     let span = info_span!("request", id = tracing::field::Empty);
     let mut id = None;
     let outcome = async {
-        let loaded = shared.serving()?;
+        let models = shared.serving()?;
         let caller = caller(shared, &parts.headers)?;
         id = Some(caller.id);
         Span::current().record("id", tracing::field::display(caller.id));
-        step(Call { shared, loaded, parts, caller: &caller }, &mut body).await
+        step(Call { shared, models, parts, caller: &caller }, &mut body).await
     }
     .instrument(span.clone())
     .await;
@@ -218,18 +218,18 @@ async fn list_models(call: Call<'_>, body: &mut Body) -> Result<Response, Refusa
     call.caller.claim(call.shared)?;
     let body = read(body, &call.shared.config).await?;
     call.caller.check_body(&body)?;
-    let entry = ModelEntry {
-        id: call.loaded.name.clone(),
+    let entry = |loaded: &Arc<Loaded>| ModelEntry {
+        id: loaded.name.clone(),
         object: "model".into(),
-        created: call.loaded.since,
+        created: loaded.since,
         owned_by: "sluice".into(),
-        context_length: call.loaded.context as u64,
+        context_length: loaded.context as u64,
     };
-    Ok(json(&ModelList { object: "list".into(), data: vec![entry] }))
+    Ok(json(&ModelList { object: "list".into(), data: call.models.iter().map(entry).collect() }))
 }
 
 async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
-    let Call { shared, loaded, parts, caller } = call;
+    let Call { shared, parts, caller, .. } = call;
     check_head(&parts.headers, shared.config.max_body)?;
     // A place before the first byte of the body: whoever is refused has cost nothing.
     let priority = caller.claims.as_ref().map_or(0, |claims| claims.pri);
@@ -239,7 +239,8 @@ async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<R
     let (live, state) = shared.live.enter(caller.id, caller.account());
     let body = read(body, &shared.config).await?;
     caller.check_body(&body)?;
-    let wanted = understand(shared, loaded, endpoint, body).await?;
+    let wanted = understand(shared, endpoint, body).await?;
+    let loaded = Arc::clone(&wanted.loaded);
     // Before any wait: an edge that has to reserve again does so at once, and the place is free for it.
     let ceilings = Ceilings::of(caller.claims.as_ref());
     let max_tokens = allowance(wanted.asked, wanted.prompt.tokens.len(), loaded.context, ceilings)?;
@@ -259,7 +260,7 @@ async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<R
     let position = place.position();
     // The body has been read, so hyper notices a client that leaves from here on.
     let mut ready = Box::pin(turn(place, Arc::clone(&state)).instrument(info_span!("queue")));
-    let begin = begin((shared, loaded), caller, wanted, max_tokens, (live, state), span.clone());
+    let begin = begin(shared, caller, wanted, max_tokens, (live, state), span.clone());
     let refused = in_stream(shared, span.clone());
     let stall = shared.config.stall_timeout;
     let permit = if stream {
@@ -295,18 +296,19 @@ async fn turn(place: Place, state: Arc<JobState>) -> Result<Permit, Refusal> {
 
 /// What is done as soon as there is a slot.
 fn begin(
-    (shared, loaded): (&Arc<Shared>, &Arc<Loaded>),
+    shared: &Arc<Shared>,
     caller: &Caller,
     wanted: Wanted,
     max_tokens: u32,
     (live, state): (LiveRequest, Arc<JobState>),
     span: Span,
 ) -> impl FnOnce(Permit) -> Answers + Send + 'static {
-    let (loaded, metrics, account) = (Arc::clone(loaded), Arc::clone(&shared.metrics), caller.account().to_owned());
+    let (loaded, metrics, account) =
+        (Arc::clone(&wanted.loaded), Arc::clone(&shared.metrics), caller.account().to_owned());
     let (arrived, deadline) = (caller.arrived, caller.deadline);
     let seed = wanted.sampling.seed.unwrap_or_else(crate::random_u64);
     move |permit| {
-        metrics.slot_after(arrived.elapsed());
+        metrics.slot_after(&loaded.name, arrived.elapsed());
         let answers = wanted.asked.answers;
         Answers::new(answers, permit, live, move |turn: Turn| {
             let generation = loaded.engine.submit(engine::Job {
@@ -347,15 +349,10 @@ fn in_stream(shared: &Arc<Shared>, span: Span) -> impl Fn(&Refusal) + Send + 'st
     }
 }
 
-/// Parses, tokenises and compiles, away from the threads that serve connections.
-async fn understand(
-    shared: &Arc<Shared>,
-    loaded: &Arc<Loaded>,
-    endpoint: Endpoint,
-    body: Bytes,
-) -> Result<Wanted, Refusal> {
-    let (bounds, loaded) = (shared.config.bounds, Arc::clone(loaded));
-    let work = move || Wanted::read(endpoint, &body, bounds, &loaded, now_millis());
+/// Parses, finds the model, tokenises and compiles, away from the threads that serve connections.
+async fn understand(shared: &Arc<Shared>, endpoint: Endpoint, body: Bytes) -> Result<Wanted, Refusal> {
+    let shared = Arc::clone(shared);
+    let work = move || Wanted::read(endpoint, &body, shared.config.bounds, shared.models(), now_millis());
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
         Err(Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("tokenising panicked"))
     })

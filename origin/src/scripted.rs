@@ -266,8 +266,8 @@ impl Model for ScriptedModel {
         self.slots
     }
 
-    fn most_tokens(&self) -> usize {
-        self.context.saturating_mul(self.slots)
+    fn token_bytes(&self) -> usize {
+        0
     }
 
     fn begin(&mut self, _slot: usize, _tokens: usize) -> Result<(), ModelError> {

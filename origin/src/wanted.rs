@@ -2,7 +2,7 @@
 
 use crate::allowance::Asked;
 use crate::engine::grammar::Constraint;
-use crate::origin::Loaded;
+use crate::origin::{Loaded, Models};
 use crate::stream::Form;
 use crate::text::Prompt;
 use crate::text::sections::Calls;
@@ -11,9 +11,12 @@ use sluice_protocol::chat::{ChatBounds, ChatRequest, Sampling};
 use sluice_protocol::completion::{self, CompletionRequest};
 use sluice_protocol::plan::Endpoint;
 use sluice_protocol::refusal::{Reason, Refusal};
+use std::sync::Arc;
 
 /// What is to be generated, and how it is told.
 pub(crate) struct Wanted {
+    /// The model that answers.
+    pub(crate) loaded: Arc<Loaded>,
     /// In tokens.
     pub(crate) prompt: Prompt,
     /// How many answers, and how long.
@@ -43,17 +46,17 @@ impl Wanted {
         endpoint: Endpoint,
         body: &[u8],
         bounds: ChatBounds,
-        loaded: &Loaded,
+        models: Option<&Models>,
         now: Millis,
     ) -> Result<Self, Refusal> {
         match endpoint {
-            Endpoint::Chat => Self::chat(ChatRequest::parse(body, bounds)?, loaded, now),
-            Endpoint::Completions => Self::text(CompletionRequest::parse(body, bounds)?, loaded),
+            Endpoint::Chat => Self::chat(ChatRequest::parse(body, bounds)?, models, now),
+            Endpoint::Completions => Self::text(CompletionRequest::parse(body, bounds)?, models),
         }
     }
 
-    fn chat(request: ChatRequest, loaded: &Loaded, now: Millis) -> Result<Self, Refusal> {
-        check(&request.model, &request.sampling, loaded)?;
+    fn chat(request: ChatRequest, models: Option<&Models>, now: Millis) -> Result<Self, Refusal> {
+        let loaded = find(&request.model, &request.sampling, models)?;
         let prompt = loaded.text.prompt(&request, now)?;
         Ok(Self {
             constraint: loaded.grammars.constraint(&loaded.text, &request, &prompt.tokens)?,
@@ -69,11 +72,12 @@ impl Wanted {
             stream: request.stream,
             include_usage: request.include_usage,
             form: Form::Chat,
+            loaded,
         })
     }
 
-    fn text(request: CompletionRequest, loaded: &Loaded) -> Result<Self, Refusal> {
-        check(&request.model, &request.sampling, loaded)?;
+    fn text(request: CompletionRequest, models: Option<&Models>) -> Result<Self, Refusal> {
+        let loaded = find(&request.model, &request.sampling, models)?;
         let prompt = loaded.text.bare_prompt(&request.prompt, loaded.vocab)?;
         Ok(Self {
             asked: Asked::of_text(&request),
@@ -91,17 +95,18 @@ impl Wanted {
                 }),
             },
             prompt,
+            loaded,
         })
     }
 }
 
-fn check(model: &str, sampling: &Sampling, loaded: &Loaded) -> Result<(), Refusal> {
-    if model != loaded.name {
+fn find(model: &str, sampling: &Sampling, models: Option<&Models>) -> Result<Arc<Loaded>, Refusal> {
+    let Some(loaded) = models.and_then(|models| models.find(model)).cloned() else {
         let message = "There is no such model; GET /v1/models lists them.";
         return Err(Refusal::new(Reason::ModelNotFound, message).with_param("model"));
-    }
+    };
     match sampling.logit_bias.keys().find(|id| **id as usize >= loaded.vocab) {
-        None => Ok(()),
+        None => Ok(loaded),
         Some(id) => {
             let message = format!("`logit_bias` names the token {id}; this model has {}.", loaded.vocab);
             Err(Refusal::new(Reason::InvalidRequest, message).with_param("logit_bias"))

@@ -11,8 +11,8 @@ pub trait Model: Send {
     /// How many logits a sampling row has.
     fn vocab_size(&self) -> usize;
 
-    /// How many tokens all slots together can hold in the memory that is free now: what is not decided otherwise.
-    fn most_tokens(&self) -> usize;
+    /// Bytes of memory that a slot takes for each token that it holds; 0 if none to speak of.
+    fn token_bytes(&self) -> usize;
 
     /// How many sequences there is room for, those that are only remembered included. Slots are numbered from 0.
     fn slots(&self) -> usize;

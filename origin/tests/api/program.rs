@@ -7,7 +7,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-fn program(arguments: &[&str]) -> Command {
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice-origin"));
     command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.kill_on_drop(true);
@@ -130,7 +130,7 @@ async fn start(state: &Path) -> (Child, String) {
 }
 
 /// Starts it and reads its one line.
-async fn listening(mut command: Command) -> (Child, String) {
+pub(crate) async fn listening(mut command: Command) -> (Child, String) {
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = tokio::time::timeout(BOUND, lines.next_line()).await.unwrap().unwrap().unwrap();
@@ -139,7 +139,7 @@ async fn listening(mut command: Command) -> (Child, String) {
     (child, line["url"].as_str().unwrap().to_owned())
 }
 
-async fn signal(child: &Child, name: &str) {
+pub(crate) async fn signal(child: &Child, name: &str) {
     let id = child.id().unwrap().to_string();
     assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().await.unwrap().success());
 }

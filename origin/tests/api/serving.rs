@@ -201,10 +201,10 @@ async fn the_routes_around_are_there_and_wait_for_nobody() {
     let metrics = harness.get("/metrics").send().await.unwrap().text().await.unwrap();
     for line in [
         "sluice_num_slots 2",
-        "sluice_requests_total{outcome=\"stop\"} 1",
+        "sluice_requests_total{model_name=\"scripted\",outcome=\"stop\"} 1",
         "sluice_refusals_total{code=\"not_found\"} 1",
-        "sluice_generation_tokens_total 3",
-        "sluice_time_to_first_token_seconds_count 1",
+        "sluice_generation_tokens_total{model_name=\"scripted\"} 3",
+        "sluice_time_to_first_token_seconds_count{model_name=\"scripted\"} 1",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

@@ -17,14 +17,15 @@ Builds and starts both gates on this machine, issues a key, says how to call the
   --origin-port N     the origin's port (default 8788, 0 = any that is free)
   --state DIR         secrets, the issued key, the edge's storage and logs (default .sluice)
   --plans FILE        plan table as JSON instead of the built-in one
-  --model NAME=PATH   serve this model instead of the embedded one; PATH is a directory in Hugging Face's layout or a GGUF file
+  --model MODEL       serve this model instead of the built-in one, or with it: NAME=PATH, Owner/Name of the hub, or tiny, as
+                      `sluice-origin serve --help` says; several if given several times, the first is the one that is asked
   --slots N           requests the origin runs at once
   --queue N           requests the origin lets wait
 ";
 
 const EDGE_PORT: u16 = 8787;
 const ORIGIN_PORT: u16 = 8788;
-/// The model that is compiled into the origin.
+/// The model that the origin makes by itself.
 const EMBEDDED_MODEL: &str = "tiny";
 
 /// Parsed and checked.
@@ -41,8 +42,8 @@ pub(super) struct Options {
     pub(super) state: PathBuf,
     /// The plan table's text, known to be JSON.
     pub(super) plans: Option<String>,
-    /// `NAME=PATH`.
-    pub(super) model: Option<String>,
+    /// Passed on to the origin, with absolute paths; none for its own default.
+    pub(super) models: Vec<String>,
     /// Passed on to the origin, which has its own default.
     pub(super) slots: Option<u32>,
     /// Passed on to the origin, which has its own default.
@@ -52,8 +53,12 @@ pub(super) struct Options {
 impl Options {
     /// The name to ask for in a request.
     pub(super) fn model_name(&self) -> &str {
-        let named = self.model.as_deref().and_then(|model| model.split_once('='));
-        named.map_or(EMBEDDED_MODEL, |(name, _)| name)
+        let Some(first) = self.models.first() else { return EMBEDDED_MODEL };
+        match first.split_once('=') {
+            Some((name, _)) => name,
+            // Owner/Name, and what may stand around it.
+            None => first.strip_prefix("hf:").unwrap_or(first).split(['@', ':']).next().unwrap_or_default(),
+        }
     }
 
     /// Reads the command line. `None` if it only asks for help.
@@ -65,7 +70,7 @@ impl Options {
             origin_port: ORIGIN_PORT,
             state: root.join(".sluice"),
             plans: None,
-            model: None,
+            models: Vec::new(),
             slots: None,
             queue: None,
         };
@@ -77,7 +82,7 @@ impl Options {
                 Arg::Long("origin-port") => options.origin_port = args.value()?.parse()?,
                 Arg::Long("state") => options.state = absolute(args.value()?)?,
                 Arg::Long("plans") => options.plans = Some(read_plans(&absolute(args.value()?)?)?),
-                Arg::Long("model") => options.model = Some(check_model(&args.value()?.string()?)?),
+                Arg::Long("model") => options.models.push(check_model(&args.value()?.string()?)?),
                 Arg::Long("slots") => options.slots = Some(args.value()?.parse()?),
                 Arg::Long("queue") => options.queue = Some(args.value()?.parse()?),
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
@@ -104,12 +109,15 @@ fn read_plans(path: &Path) -> Result<String> {
     Ok(plans.to_string())
 }
 
+/// Refuses what cannot be a model; the origin says the rest.
 fn check_model(model: &str) -> Result<String> {
     match model.split_once('=') {
-        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
-            Ok(format!("{name}={}", absolute(path)?.display()))
-        }
-        _ => bail!("--model wants NAME=PATH, for instance --model qwen=models/qwen3-0.6b"),
+        Some((name, place)) if !name.is_empty() && !place.is_empty() => match place.starts_with("hf:") {
+            true => Ok(model.to_owned()),
+            false => Ok(format!("{name}={}", absolute(place)?.display())),
+        },
+        None if model == EMBEDDED_MODEL || model.contains('/') => Ok(model.to_owned()),
+        _ => bail!("--model wants NAME=PATH, for instance qwen=models/qwen3-0.6b, or Owner/Name of the hub, or tiny"),
     }
 }
 
@@ -133,10 +141,23 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_a_name_and_a_path() {
-        assert_eq!(parse(&["--model", "qwen=/m"]).unwrap().unwrap().model_name(), "qwen");
-        assert!(parse(&["--model", "qwen"]).is_err());
-        assert!(parse(&["--model", "=x"]).is_err());
+    fn models_are_passed_on_and_the_first_is_asked() {
+        for (text, name) in [
+            ("qwen=/m", "qwen"),
+            ("q=hf:Qwen/Qwen3-0.6B@v1", "q"),
+            ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-0.6B"),
+            ("hf:Qwen/Q-GGUF@main:q.gguf", "Qwen/Q-GGUF"),
+            ("tiny", "tiny"),
+        ] {
+            let options = parse(&["--model", text, "--model", "b=/b"]).unwrap().unwrap();
+            assert_eq!(options.model_name(), name);
+            assert_eq!(options.models, [text, "b=/b"]);
+        }
+        let here = parse(&["--model", "a=b"]).unwrap().unwrap().models;
+        assert!(here[0].starts_with("a=/") && here[0].ends_with("/b"), "{here:?}");
+        for wrong in ["qwen", "=x", "x="] {
+            assert!(parse(&["--model", wrong]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// A large model takes a while to load.
+/// A large model takes a while to load; what is fetched takes longer, and says so in the log.
 const ORIGIN_READY: Duration = Duration::from_secs(600);
 /// wrangler bundles the Worker and starts workerd.
 const EDGE_READY: Duration = Duration::from_secs(90);
@@ -69,14 +69,12 @@ impl Stack {
         for (flag, number) in numbers.into_iter().filter_map(|(flag, number)| Some((flag, number?))) {
             serve.args([flag, &number.to_string()]);
         }
-        match &options.model {
-            Some(model) => {
-                serve.args(["--model", model]);
-            }
+        for model in &options.models {
+            serve.args(["--model", model]);
+        }
+        if options.models.is_empty() {
             // So small a model is several times as fast on one thread: the others would only wait for each other.
-            None => {
-                serve.envs([("CANDLE_NUM_THREADS", "1"), ("RAYON_NUM_THREADS", "1")]);
-            }
+            serve.envs([("CANDLE_NUM_THREADS", "1"), ("RAYON_NUM_THREADS", "1")]);
         }
         let announced = state.path("log/origin.out");
         self.start("origin", serve, &state.path("log/origin.log"), Some(&announced), ORIGIN_GRACE)?;
@@ -177,9 +175,9 @@ impl Stack {
         Ok(())
     }
 
-    /// Asks `ready` until it has an answer, while every gate lives and for at most `limit`.
+    /// Asks `ready` until it has an answer, while every gate lives and says something at least once in `limit`.
     fn wait<T>(&mut self, step: &mut Step, limit: Duration, mut ready: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-        let begun = Instant::now();
+        let (mut heard, mut length) = (Instant::now(), 0);
         loop {
             if interrupted() {
                 return Err(Interrupted.into());
@@ -188,12 +186,16 @@ impl Stack {
             if let Some(answer) = ready()? {
                 return Ok(answer);
             }
-            if begun.elapsed() > limit {
-                let gate = self.gates.last().expect("wait is called after a start");
+            let gate = self.gates.last().expect("wait is called after a start");
+            let said = fs::metadata(gate.running.log()).map_or(0, |log| log.len());
+            if said != length {
+                (heard, length) = (Instant::now(), said);
+            }
+            if heard.elapsed() > limit {
                 let said = fs::read_to_string(gate.running.log()).unwrap_or_default();
                 bail!("the {} was not ready in time:\n{}", gate.running.name(), process::tail(&said));
             }
-            step.tick(|| "starting".to_owned());
+            step.tick(|| last_line(&fs::read_to_string(gate.running.log()).unwrap_or_default()));
             thread::sleep(POLL);
         }
     }
@@ -211,6 +213,18 @@ fn finish(step: Step, url: Result<String>) -> Result<String> {
         Err(_) => step.failed(),
     };
     url
+}
+
+/// What a gate said last, without colours: what a person waits for.
+fn last_line(log: &str) -> String {
+    let line = log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("starting");
+    let mut plain = String::new();
+    let mut rest = line;
+    while let Some((before, code)) = rest.split_once('\x1b') {
+        plain.push_str(before);
+        rest = code.split_once('m').map_or("", |(_, after)| after);
+    }
+    plain + rest
 }
 
 /// The address in the line that the origin prints once it listens.
@@ -242,6 +256,12 @@ mod tests {
         assert_eq!(listening(half), None);
         let whole = "loading\n{\"event\":\"other\"}\n{\"event\":\"listening\",\"url\":\"http://127.0.0.1:5\"}\n";
         assert_eq!(listening(whole).as_deref(), Some("http://127.0.0.1:5"));
+    }
+
+    #[test]
+    fn the_last_line_is_shown_without_colours() {
+        assert_eq!(last_line(""), "starting");
+        assert_eq!(last_line("one\n\x1b[2mtwo\x1b[0m \x1b[32m INFO\x1b[0m three\n\n"), "two  INFO three");
     }
 
     #[test]

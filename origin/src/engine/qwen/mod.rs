@@ -31,6 +31,7 @@ use store::Heads;
 use weights::{Name, Part, Precision, Random, Source};
 
 pub use export::export;
+pub(crate) use gguf::parts as gguf_parts;
 pub use named::{NAMES, named};
 
 /// A Qwen2 or Qwen3 network with its slots.
@@ -211,12 +212,8 @@ impl Model for Qwen {
         self.memories.len()
     }
 
-    /// Every slot's whole context, or what half of the free memory holds: the rest is for prompts, logits and the kernel.
-    fn most_tokens(&self) -> usize {
-        let wanted = self.shape.context.saturating_mul(self.memories.len());
-        let bytes = self.shape.kv_bytes(self.dtype.size_in_bytes()) as u64;
-        let held = crate::memory::available().map(|free| free / 2 / bytes);
-        held.and_then(|held| usize::try_from(held).ok()).map_or(wanted, |held| wanted.min(held.max(1)))
+    fn token_bytes(&self) -> usize {
+        self.shape.kv_bytes(self.dtype.size_in_bytes())
     }
 
     fn begin(&mut self, slot: usize, tokens: usize) -> std::result::Result<(), ModelError> {

@@ -47,8 +47,8 @@ impl Model for Wild {
         VOCAB
     }
 
-    fn most_tokens(&self) -> usize {
-        CONTEXT * self.sequences.len()
+    fn token_bytes(&self) -> usize {
+        0
     }
 
     fn slots(&self) -> usize {

@@ -1,0 +1,118 @@
+//! From the names in the settings to models in memory: what the hub has is fetched, then one is loaded after another.
+//!
+//! One after another, so that each sees how much memory those before it have left.
+
+use crate::config::models::is_gguf;
+use crate::config::{ModelChoice, Models};
+use crate::engine::load::LoadError;
+use crate::engine::qwen::weights::Precision;
+use crate::engine::qwen::{Qwen, named};
+use crate::engine::tiny;
+use crate::hub::{self, HubModel};
+use crate::origin::Backend;
+use crate::text::Text;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Models that cannot be served: for each of them why.
+#[derive(Debug, thiserror::Error)]
+pub struct LoadErrors(pub Vec<String>);
+
+impl fmt::Display for LoadErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+/// Of made-up weights: the same in every run.
+const SEED: u64 = 7;
+
+/// Loads all models, each with room for this many sequences, in the order of the settings. Blocks for as long as that
+/// takes. Fails with the first that cannot be fetched or loaded; what is not where the settings say is told of all of them,
+/// before anything is fetched.
+pub fn load(models: Models, slots: usize) -> Result<Vec<Backend>, LoadErrors> {
+    let missing: Vec<String> = models.choices.iter().filter_map(missing).collect();
+    if !missing.is_empty() {
+        return Err(LoadErrors(missing));
+    }
+    let count = models.choices.len();
+    let Models { choices, hub } = models;
+    let mut backends: Vec<Backend> = Vec::with_capacity(count);
+    for (index, choice) in choices.into_iter().enumerate() {
+        let (name, begun) = (choice.name().to_owned(), Instant::now());
+        let fail = |why: String| {
+            let before: Vec<&str> = backends.iter().map(|backend| backend.name.as_str()).collect();
+            let beside =
+                if before.is_empty() { String::new() } else { format!(" (loaded before it: {})", before.join(", ")) };
+            LoadErrors(vec![format!("{name}: {why}{beside}")])
+        };
+        let ready = match choice {
+            ModelChoice::Hub { name, model, precision } => {
+                tracing::info!("{name}: looking for {model} ({} of {count})", index + 1);
+                let settings = hub.as_ref().ok_or_else(|| fail("the settings do not say where the hub is".into()))?;
+                let path = hub::fetch(settings, &model).map_err(|error| fail(error.to_string()))?;
+                ModelChoice::Local { name, path, precision }
+            }
+            other => other,
+        };
+        tracing::info!("{name}: loading ({} of {count})", index + 1);
+        let backend = load_one(ready, slots).map_err(|error| fail(error.to_string()))?;
+        tracing::info!("{name}: loaded in {:.1} s", begun.elapsed().as_secs_f64());
+        backends.push(backend);
+    }
+    Ok(backends)
+}
+
+fn load_one(choice: ModelChoice, slots: usize) -> Result<Backend, LoadError> {
+    let from = |name: String, path: &Path, precision: Option<Precision>| {
+        let text = Text::load(path)?;
+        Ok(Backend { name, model: Box::new(Qwen::load(path, slots, precision)?), text })
+    };
+    match choice {
+        ModelChoice::Local { name, path, precision } => from(name, &path, precision),
+        ModelChoice::Hub { model, .. } => Err(LoadError::new(model.to_string(), "it has not been fetched")),
+        ModelChoice::Random { name, precision } => {
+            let shape = named(&name).ok_or_else(|| LoadError::unknown_shape(&name))?;
+            let text = Text::stand_in(shape.vocab)?;
+            Ok(Backend { name, model: Box::new(Qwen::random(shape, slots, precision, SEED)?), text })
+        }
+        ModelChoice::Tiny { state } => {
+            let directory = tiny::default_directory(state.as_deref()).ok_or_else(LoadError::no_home)?;
+            tiny::ensure(&directory)?;
+            from("tiny".into(), &directory, None)
+        }
+    }
+}
+
+/// What a model on this machine lacks, and what to do about it.
+fn missing(choice: &ModelChoice) -> Option<String> {
+    let ModelChoice::Local { name, path, .. } = choice else { return None };
+    let why = match (path.is_file(), path.is_dir()) {
+        (true, _) if is_gguf(path) => return None,
+        (true, _) => "is neither a directory nor a .gguf file".to_owned(),
+        (_, false) => match path.to_str().map(str::parse::<HubModel>) {
+            Some(Ok(model)) => format!("is not there; for the hub's model write {name}=hf:{model}"),
+            _ => "is not there".to_owned(),
+        },
+        (_, true) => lacking(path)?,
+    };
+    Some(format!("{name}: {} {why}", path.display()))
+}
+
+/// What a directory lacks of Hugging Face's layout.
+fn lacking(directory: &Path) -> Option<String> {
+    let named = ["config.json", "tokenizer.json"].into_iter().filter(|file| !directory.join(file).is_file());
+    let mut lacking: Vec<&str> = named.collect();
+    let files: Vec<PathBuf> =
+        std::fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    if !files.iter().any(|file| file.extension().is_some_and(|extension| extension == "safetensors")) {
+        lacking.push("*.safetensors");
+    }
+    if lacking.is_empty() {
+        return None;
+    }
+    let gguf = files.iter().find(|file| is_gguf(file));
+    let hint = gguf.map(|file| format!("; to serve its GGUF file name that: {}", file.display())).unwrap_or_default();
+    Some(format!("is not a model in Hugging Face's layout: it has no {}{hint}", lacking.join(", no ")))
+}

@@ -1,0 +1,324 @@
+//! Several models in one origin: each answers as it does alone, and what they share is shared.
+
+use crate::fake_hub::{FakeHub, REPOSITORY};
+use crate::harness::{
+    BOUND, Harness, chat, client, json_of, parts, payloads, text_of, text_of_stream, until, until_then,
+};
+use crate::program::{listening, program, signal};
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+use sluice_origin::config::Config;
+use sluice_origin::engine::qwen::Qwen;
+use sluice_origin::engine::qwen::shape::Shape;
+use sluice_origin::engine::qwen::weights::Precision;
+use sluice_origin::engine::tiny;
+use sluice_origin::scripted::{Say, Script};
+use sluice_origin::{Backend, Origin, RunningOrigin, Text};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// Two networks of different shapes with one tokenizer.
+fn backend(name: &str, directory: &Path) -> Backend {
+    let path = directory.join("tiny");
+    tiny::ensure(&path).unwrap();
+    let mut config: Value = serde_json::from_slice(&std::fs::read(path.join("config.json")).unwrap()).unwrap();
+    let model = match name {
+        "first" => Qwen::load(&path, 8, None).unwrap(),
+        _ => {
+            config["num_hidden_layers"] = json!(3);
+            config["max_position_embeddings"] = json!(1_000);
+            let shape = Shape::parse(config.to_string().as_bytes()).unwrap();
+            Qwen::random(shape, 8, Precision::Q8_0, 11).unwrap()
+        }
+    };
+    Backend { name: name.into(), model: Box::new(model), text: Text::load(&path).unwrap() }
+}
+
+async fn serve(names: &[&str], directory: &Path) -> RunningOrigin {
+    let backends: Vec<Backend> = names.iter().map(|name| backend(name, directory)).collect();
+    Origin::start(Config::local(), backends).await.unwrap()
+}
+
+fn post(url: &str, body: &Value) -> RequestBuilder {
+    let request = client().post(format!("{url}/v1/chat/completions")).header("content-type", "application/json");
+    request.body(body.to_string())
+}
+
+fn question(model: &str, seed: u32, stream: bool) -> Value {
+    let content = format!("question {seed}");
+    json!({
+        "model": model, "messages": [{"role": "user", "content": content}], "seed": seed, "max_tokens": 30, "stream": stream,
+    })
+}
+
+/// What each of these questions is answered, all asked at once, every other as a stream.
+async fn answers(url: &str, models: &[&str]) -> Vec<String> {
+    let mut asked = Vec::new();
+    for model in models {
+        for seed in 0..3 {
+            let (stream, request) = (seed == 1, post(url, &question(model, seed, seed == 1)));
+            asked.push(tokio::spawn(async move {
+                let response = request.send().await.unwrap();
+                match stream {
+                    true => text_of_stream(&payloads(response).await),
+                    false => text_of(&parts(response).await.1).to_owned(),
+                }
+            }));
+        }
+    }
+    let mut found = Vec::new();
+    for answer in asked {
+        found.push(answer.await.unwrap());
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_answers_as_it_does_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut alone = Vec::new();
+    for name in ["first", "second"] {
+        let origin = serve(&[name], directory.path()).await;
+        alone.extend(answers(&origin.url(), &[name]).await);
+    }
+    assert_ne!(alone[..3], alone[3..], "the models differ");
+    let both = serve(&["first", "second"], directory.path()).await;
+    for _ in 0..3 {
+        assert_eq!(answers(&both.url(), &["first", "second"]).await, alone);
+    }
+    let metrics = client().get(format!("{}/metrics", both.url())).send().await.unwrap().text().await.unwrap();
+    for name in ["first", "second"] {
+        let line = format!("sluice_e2e_request_latency_seconds_count{{model_name=\"{name}\"}} 9");
+        assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn all_are_listed_in_order_and_no_other_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let origin = serve(&["second", "first"], directory.path()).await;
+    let (_, list) = parts(client().get(format!("{}/v1/models", origin.url())).send().await.unwrap()).await;
+    let found: Vec<(&str, u64)> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|model| (model["id"].as_str().unwrap(), model["context_length"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(found, [("second", 1_000), ("first", 4_096)]);
+    for name in ["third", "First", "first ", "scripted"] {
+        let (status, body) = parts(post(&origin.url(), &question(name, 1, false)).send().await.unwrap()).await;
+        assert_eq!((status, body["error"]["code"].as_str()), (404, Some("model_not_found")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_of_tokens_is_each_models() {
+    let directory = tempfile::tempdir().unwrap();
+    let backends = ["first", "second"].map(|name| backend(name, directory.path()));
+    let config = Config { kv_tokens: Some(300), ..Config::local() };
+    let origin = Origin::start(config, Vec::from(backends)).await.unwrap();
+    let (_, list) = parts(client().get(format!("{}/v1/models", origin.url())).send().await.unwrap()).await;
+    assert!((0..2).all(|index| list["data"][index]["context_length"] == 300), "{list}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_apart_is_not_served() {
+    let origin = Origin::bind(Config::local()).await.unwrap();
+    let scripts = [Script::new(1), Script::new(1)];
+    assert!(origin.serve(Vec::new()).is_err());
+    let twice = origin.serve(scripts.iter().map(Script::backend).collect::<Vec<_>>());
+    assert!(twice.unwrap_err().to_string().contains("two models are named scripted"));
+    assert_eq!(client().get(format!("{}/ready", origin.url())).send().await.unwrap().status(), 503);
+}
+
+/// An origin of two scripted models; the harness holds the first.
+async fn scripted(config: Config) -> (Harness, Script) {
+    let (first, second) = (Script::new(config.slots), Script::new(config.slots));
+    let backends = vec![first.backend(), Backend { name: "other".into(), ..second.backend() }];
+    let origin = Origin::start(config, backends).await.unwrap();
+    (Harness { url: origin.url(), origin: Some(origin), script: first, client: client() }, second)
+}
+
+fn other() -> Value {
+    let mut body = chat("hi");
+    body["model"] = json!("other");
+    body
+}
+
+#[tokio::test]
+async fn one_that_hangs_makes_the_origin_unready_and_the_others_answer_on() {
+    let config = Config { slots: 2, heartbeat_timeout: Duration::from_millis(300), ..Config::local() };
+    for first_hangs in [true, false] {
+        let (harness, second) = scripted(config.clone()).await;
+        harness.until_status("/ready", 200).await;
+        let (hangs, answers) = if first_hangs { (&harness.script, &second) } else { (&second, &harness.script) };
+        let (asked, fine) = if first_hangs { (chat("hi"), other()) } else { (other(), chat("hi")) };
+        answers.allow_all();
+        let hung = harness.start(&asked);
+        harness.until_status("/ready", 504).await;
+        assert_eq!(harness.start(&fine).await.unwrap().0, 200);
+        assert_eq!(harness.status("/v1/models").await, 200);
+        hangs.allow_all();
+        assert_eq!(hung.await.unwrap().0, 200);
+        harness.until_status("/ready", 200).await;
+    }
+}
+
+#[tokio::test]
+async fn slots_are_all_models_together() {
+    let (harness, second) = scripted(Config { slots: 2, queue: 1, ..Config::local() }).await;
+    let running = [harness.start(&chat("a")), harness.start(&other())];
+    harness.until_places(0, 0).await;
+    let waiting = harness.start(&other());
+    harness.until_places(0, 1).await;
+    assert_eq!(harness.start(&chat("late")).await.unwrap().0, 503);
+    // A slot that one model gives back is another's.
+    harness.script.allow_all();
+    harness.until_places(0, 0).await;
+    until("the other model has both", || {
+        second.allow(1);
+        second.widest_step() == 2
+    })
+    .await;
+    second.allow_all();
+    for answer in running.into_iter().chain([waiting]) {
+        assert_eq!(answer.await.unwrap().0, 200);
+    }
+}
+
+#[tokio::test]
+async fn draining_ends_the_answers_of_all() {
+    let config = Config { slots: 2, drain_timeout: Duration::from_millis(100), ..Config::local() };
+    let (mut harness, second) = scripted(config).await;
+    let mut streams = Vec::new();
+    for (script, mut body) in [(&harness.script, chat("hi")), (&second, other())] {
+        script.say(Say::endless("x"));
+        body["stream"] = json!(true);
+        body["max_tokens"] = json!(4_000);
+        let request = harness.post(&body);
+        streams.push(tokio::spawn(async move { payloads(request.send().await.unwrap()).await }));
+    }
+    until("both answer", || {
+        let scripts = [&harness.script, &second];
+        scripts.iter().for_each(|script| {
+            if script.is_blocked() && script.generated() < 3 {
+                script.allow(1);
+            }
+        });
+        scripts.iter().all(|script| script.generated() == 3)
+    })
+    .await;
+    // One step each, that they may see it: an engine ends between two.
+    let drained = tokio::spawn(harness.origin.take().unwrap().drain());
+    let end = until_then("both are over", async || {
+        [&harness.script, &second].iter().for_each(|script| {
+            if script.is_blocked() {
+                script.allow(1)
+            }
+        });
+        drained.is_finished()
+    });
+    end.await;
+    for stream in streams {
+        let all = stream.await.unwrap();
+        assert_eq!(json_of(all.last().unwrap())["error"]["code"], "draining", "{all:?}");
+    }
+}
+
+/// The program with two models of the hub's and the built-in one, all of the same weights.
+#[tokio::test]
+async fn models_of_the_hub_are_served_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = directory.path().join("tiny");
+    tiny::ensure(&model).unwrap();
+    let files =
+        ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "model.safetensors"];
+    let files = files.map(|file| (file, std::fs::read(model.join(file)).unwrap()));
+    let hub = FakeHub::start(&files);
+    hub.hold(true);
+    hub.require("hf_mine");
+    let bind = format!("127.0.0.1:{}", free_port());
+    let models = format!("tiny,{REPOSITORY},small=hf:{REPOSITORY}@main");
+    let start = || {
+        let mut command = program(&["serve", "--open", "--bind", &bind, "--model", &models, "--state"]);
+        command.arg(directory.path()).env("HF_HOME", directory.path().join("hf")).env("HF_ENDPOINT", &hub.url);
+        command.env("HF_TOKEN", "hf_mine");
+        command
+    };
+    let mut command = start();
+    let log = directory.path().join("log");
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let starting = tokio::spawn(listening(command));
+    // It listens while the hub is slow, and says what it waits for.
+    let url = format!("http://{bind}");
+    until_then("it listens", async || client().get(format!("{url}/health")).send().await.is_ok()).await;
+    until("it fetches", || hub.asked().iter().any(|asked| asked.store)).await;
+    let (status, body) = parts(client().get(format!("{url}/ready")).send().await.unwrap()).await;
+    assert_eq!((status, body["error"]["code"].as_str()), (503, Some("model_loading")));
+    until("a line tells of it", || {
+        std::fs::read_to_string(&log).unwrap().contains(&format!("looking for {REPOSITORY} (2 of 3)"))
+    })
+    .await;
+    hub.hold(false);
+    let (mut child, _) = tokio::time::timeout(BOUND, starting).await.unwrap().unwrap();
+    let (_, list) = parts(client().get(format!("{url}/v1/models")).send().await.unwrap()).await;
+    let names: Vec<&str> = (0..3).map(|index| list["data"][index]["id"].as_str().unwrap()).collect();
+    assert_eq!(names, ["tiny", REPOSITORY, "small"]);
+    let found = answers(&url, &names).await;
+    assert_eq!((&found[..3], &found[..3]), (&found[3..6], &found[6..]));
+    signal(&child, "TERM").await;
+    assert!(tokio::time::timeout(BOUND, child.wait()).await.unwrap().unwrap().success());
+    assert!(!std::fs::read_to_string(&log).unwrap().contains("hf_mine"), "the token was logged");
+    // The hub is gone: what is there is served.
+    let mut command = start();
+    command.env("HF_ENDPOINT", "http://127.0.0.1:1").stderr(Stdio::null());
+    let (_child, url) = listening(command).await;
+    assert_eq!(answers(&url, &["small"]).await, found[..3]);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_of_all_models_before_one_is_fetched() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = FakeHub::start(&[]);
+    std::fs::write(directory.path().join("q.gguf"), "").unwrap();
+    std::fs::write(directory.path().join("tokenizer.json"), "{}").unwrap();
+    std::fs::write(directory.path().join("weights.bin"), "").unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let models = [
+        format!("a={}", path("")),
+        format!("b={}", path("none")),
+        "c=Qwen/Qwen3-0.6B".into(),
+        format!("d={}", path("weights.bin")),
+        "e=hf:Owner/Small-1.0".into(),
+    ];
+    let mut command = program(&["serve", "--open", "--bind", "127.0.0.1:0", "--model", &models.join(",")]);
+    command.env("HF_ENDPOINT", &hub.url).env("HF_HOME", directory.path()).current_dir(directory.path());
+    let output = command.output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    for expected in [
+        "it has no config.json, no *.safetensors; to serve its GGUF file name that:",
+        "none is not there",
+        "Qwen/Qwen3-0.6B is not there; for the hub's model write c=hf:Qwen/Qwen3-0.6B",
+        "weights.bin is neither a directory nor a .gguf file",
+    ] {
+        assert!(said.contains(expected), "{expected} is not in\n{said}");
+    }
+    assert!(hub.asked().is_empty());
+    // The hub's own refusal, and what stands before it.
+    let mut command =
+        program(&["serve", "--open", "--bind", "127.0.0.1:0", "--model", "tiny,o/n", "--state", &path("state")]);
+    command.env("HF_ENDPOINT", &hub.url).env("HF_HOME", directory.path());
+    let output = command.output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("o/n: ") && said.contains("has no model o/n") && said.contains("(loaded before it: tiny)"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
