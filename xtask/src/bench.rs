@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what a request costs at the edge, and how fast the origin computes, side by side in one run.
 
 mod origin;
-mod peers;
+pub(crate) mod peers;
 
 use std::{ffi::OsString, thread, time::Duration};
 

@@ -15,6 +15,7 @@ mod bench;
 mod build_edge;
 mod check;
 mod dev;
+mod parity;
 mod test;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ Usage: cargo xtask COMMAND
   check        formatting, lints, the invariants of ARCHITECTURE.md, docs, licences
   test         set up, check, and every test; `--quick` leaves the end-to-end tests out
   bench edge   what a request costs at the edge, side by side with an empty Worker (`cargo xtask bench --help`)
+  parity       the origin beside Hugging Face transformers, on models made here (`cargo xtask parity --help`)
   audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
   help         this text
 
@@ -80,6 +82,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         }
         "test" => test::run(&workspace, args)?,
         "bench" => bench::run(&workspace, args)?,
+        "parity" => parity::run(&workspace, args)?,
         "audit" => return audit::run(&workspace, args),
         "help" => print!("{USAGE}"),
         unknown => bail!("there is no command `{unknown}`\n\n{USAGE}"),

@@ -97,6 +97,15 @@ fn tools_are_refused_where_the_template_does_not_know_them() {
     assert!(text.prompt(&request(&body.replace("MORE", ", \"tool_choice\": \"none\"")), 0).is_ok());
 }
 
+/// A template may cut a text anywhere: half a mark is neither a control token nor text.
+#[test]
+fn a_mark_that_was_cut_in_two_leaves_nothing_behind() {
+    let marks = Marks::new(CONTROLS.map(String::from).into(), 7);
+    let covered = marks.cover("a<|im_end|>");
+    let cut = &covered[..covered.char_indices().last().unwrap().0];
+    assert_eq!((marks.uncover(cut), marks.uncover(&format!("{cut}b"))), ("a".to_owned(), "ab".to_owned()));
+}
+
 proptest! {
     /// Covering is undone, leaves no control token behind and finds each one where it was, also beside what looks like a mark.
     #[test]

@@ -111,7 +111,8 @@ pub(super) fn llama(workspace: &Workspace) -> Result<()> {
     fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
     let _one_at_a_time = workspace.lock("peers")?;
     let build = ("CMAKE_ARGS", llama_features(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()));
-    python(workspace, "llama.cpp", &home.join("llama"), "requirements-llama.txt", Some(build))
+    let requirements = workspace.path(SOURCES).join("requirements-llama.txt");
+    python(workspace, "llama.cpp", &home.join("llama"), &requirements, Some(build))
 }
 
 /// What llama.cpp is built for: all that this machine's processor has and llama.cpp uses, without its kernels for AMX,
@@ -141,13 +142,17 @@ fn llama_features(cpuinfo: &str) -> String {
 
 impl Need {
     fn ensure(self, workspace: &Workspace, toolbox: &Toolbox, home: &Path) -> Result<()> {
+        let requirements = |file: &str| workspace.path(SOURCES).join(file);
         match self {
             Self::Nginx => debian(workspace, "nginx", "nginx-light"),
             Self::Redis => debian(workspace, "redis-server", "redis-server"),
             Self::Python => {
-                python(workspace, "FastAPI, SlowAPI, Flask", &home.join("python"), "requirements-python.txt", None)
+                let requirements = requirements("requirements-python.txt");
+                python(workspace, "FastAPI, SlowAPI, Flask", &home.join("python"), &requirements, None)
             }
-            Self::LiteLlm => python(workspace, "LiteLLM", &home.join("litellm"), "requirements-litellm.txt", None),
+            Self::LiteLlm => {
+                python(workspace, "LiteLLM", &home.join("litellm"), &requirements("requirements-litellm.txt"), None)
+            }
             Self::ExpressGateway => express_gateway(workspace, toolbox, &home.join("express-gateway")),
         }
     }
@@ -177,21 +182,20 @@ fn debian(workspace: &Workspace, program: &str, package: &str) -> Result<()> {
 
 /// A Python environment as its requirements name it, to the digit. `build`: a variable of the environment for packages
 /// that are built here.
-fn python(
+pub(crate) fn python(
     workspace: &Workspace,
     name: &str,
     venv: &Path,
-    requirements: &str,
+    requirements: &Path,
     build: Option<(&str, String)>,
 ) -> Result<()> {
-    let requirements = workspace.path(SOURCES).join(requirements);
-    stamped(name, &[&requirements], venv, |step| {
+    stamped(name, &[requirements], venv, |step| {
         let mut create = command("python3");
         create.args(["-m", "venv", "--clear"]).arg(venv);
         process::run(step, create, &workspace.log("peers-venv")?)
             .context("cannot create a Python environment. On Debian: `sudo apt-get install -y python3-venv`")?;
         let mut pip = command(venv.join("bin").join("python"));
-        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--requirement"]).arg(requirements);
         if let Some(build) = build {
             // pip keeps what it has built without regard to how.
             pip.env(build.0, build.1).arg("--no-cache-dir");

@@ -44,7 +44,7 @@ const LOG_MACROS: [&str; 18] = [
     "eprintln",
 ];
 /// Identifiers that hold what a caller wrote or got.
-const PROMPT_WORDS: [&str; 16] = [
+const PROMPT_WORDS: [&str; 19] = [
     "messages",
     "content",
     "contents",
@@ -61,6 +61,9 @@ const PROMPT_WORDS: [&str; 16] = [
     "delta",
     "generated",
     "user_text",
+    "tool_calls",
+    "reasoning",
+    "rendered",
 ];
 /// What may be asked of such an identifier in a log: it does not show the text.
 const HARMLESS: [&str; 3] = [".len()", ".is_empty()", ".is_some()"];

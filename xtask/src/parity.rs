@@ -1,0 +1,115 @@
+//! `cargo xtask parity`: the origin beside Hugging Face transformers, on models and prompts that transformers makes here.
+//!
+//! Not a part of `cargo xtask test`: it brings in torch. What CI compares is committed: a float64 oracle's logits
+//! (`origin/tests/oracle/forward.json`) and transformers' prompts (`templates.json`), which this makes again.
+
+use std::{fs, process::Command};
+
+use anyhow::{Context, Result, bail};
+use lexopt::{Arg, Parser};
+
+use crate::{
+    bench::peers,
+    process::{self, command},
+    progress::{self, Step},
+    workspace::Workspace,
+};
+
+const USAGE: &str = "\
+Usage: cargo xtask parity
+
+Installs transformers and torch (some 3 GB, into target/parity), has transformers make a tiny model of every variant and
+compute with it, and compares the origin's engine: logits in F32 within 1e-4 at positions up to 2,399, 64 greedy tokens
+from two prompts, in Q8_0 a cosine above 0.999. Then renders the committed conversations again and compares the prompts
+that CI tests with, byte for byte. Exits with 1 if anything misses.
+";
+
+const ORACLES: &str = "origin/tests/oracle";
+
+/// Sets up what is missing, computes, compares.
+pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
+    match args.next()? {
+        None => {}
+        Some(Arg::Long("help") | Arg::Short('h')) => {
+            print!("{USAGE}");
+            return Ok(());
+        }
+        Some(other) => return Err(other.unexpected().into()),
+    }
+    progress::heading("parity");
+    let home = workspace.target().join("parity");
+    fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
+    let _one_at_a_time = workspace.lock("parity")?;
+    let oracles = workspace.path(ORACLES);
+    let venv = home.join("venv");
+    peers::python(workspace, "transformers", &venv, &oracles.join("requirements.txt"), None)?;
+    let python = |script: &str| {
+        let mut python = command(venv.join("bin").join("python"));
+        python.arg(oracles.join(script)).env("TRANSFORMERS_VERBOSITY", "error");
+        python
+    };
+    let models = home.join("models");
+    if models.exists() {
+        fs::remove_dir_all(&models).with_context(|| format!("cannot remove {}", models.display()))?;
+    }
+    let mut make = python("hf.py");
+    make.arg(&models);
+    step(workspace, "models", make)?;
+    let prompts = step(workspace, "prompts", python("templates.py"))?;
+    let mut engine = command("cargo");
+    engine.args(["run", "-q", "-p", "sluice-origin", "--example", "parity", "--"]).arg(&models);
+    engine.current_dir(workspace.root());
+    print!("{}", step(workspace, "engine", engine)?);
+    compare_prompts(&workspace.read(&format!("{ORACLES}/templates.json"))?, &prompts)
+}
+
+fn step(workspace: &Workspace, name: &str, program: Command) -> Result<String> {
+    let mut step = Step::begin(name);
+    match process::run(&mut step, program, &workspace.log(&format!("parity-{name}"))?) {
+        Ok(printed) => {
+            step.done("done");
+            Ok(printed)
+        }
+        Err(error) => {
+            step.failed();
+            Err(error)
+        }
+    }
+}
+
+/// Says how many prompts are the committed ones, and refuses if one is not.
+fn compare_prompts(committed: &str, made: &str) -> Result<()> {
+    let read = |text: &str| -> Result<serde_json::Value> { serde_json::from_str(text).context("prompts are not JSON") };
+    let (committed, made) = (read(committed)?, read(made)?);
+    let generations = made["rendered"].as_object().context("no prompts were made")?;
+    for (generation, prompts) in generations {
+        let prompts = prompts.as_object().context("no prompts were made")?;
+        let same = prompts.iter().filter(|(name, text)| committed["rendered"][generation][*name] == **text).count();
+        println!("{generation:<18}{same} of {} prompts are the committed ones", prompts.len());
+    }
+    if committed != made {
+        bail!("transformers renders other prompts than those that are committed; see {ORACLES}/templates.py");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_prompt_is_a_miss() {
+        let prompts = |text: &str| format!(r#"{{"rendered": {{"qwen3": {{"a": "x", "b": "{text}"}}}}}}"#);
+        assert!(compare_prompts(&prompts("y"), &prompts("y")).is_ok());
+        assert!(compare_prompts(&prompts("y"), &prompts("z")).is_err());
+        assert!(compare_prompts(&prompts("y"), "{}").is_err());
+    }
+
+    #[test]
+    fn every_requirement_has_an_exact_version() {
+        let text = Workspace::locate().read(&format!("{ORACLES}/requirements.txt")).unwrap();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            assert!(line.contains("=="), "{line}");
+        }
+    }
+}
