@@ -277,7 +277,7 @@ async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<R
     };
     let answers = begin(permit);
     if stream {
-        return Ok(events(stream::body(head, Source::Answers(answers), include_usage, stall, refused)));
+        return Ok(events(stream::body(head, Source::Answers(Box::new(answers)), include_usage, stall, refused)));
     }
     whole(head, answers, tells).instrument(span).await
 }

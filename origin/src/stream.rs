@@ -49,7 +49,7 @@ pub(crate) struct Head {
 /// Where a stream's answers come from.
 pub(crate) enum Source {
     /// They have a slot.
-    Answers(Answers),
+    Answers(Box<Answers>),
     /// They wait for one.
     Queue(Waiting),
 }
@@ -196,7 +196,7 @@ impl<F: Fn(&Refusal)> State<F> {
     fn turn(&mut self, turn: Result<Permit, Refusal>) -> Option<Bytes> {
         match (turn, self.source.take()) {
             (Ok(permit), Some(Source::Queue(waiting))) => {
-                self.source = Some(Source::Answers((waiting.begin)(permit)));
+                self.source = Some(Source::Answers(Box::new((waiting.begin)(permit))));
                 self.phase = Phase::Role(0);
                 None
             }

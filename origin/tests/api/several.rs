@@ -41,7 +41,10 @@ async fn answers_come_in_order_and_the_prompt_counts_once() {
     assert_eq!(harness.script.widest_step(), 1);
     // One request.
     let metrics = harness.get("/metrics").send().await.unwrap().text().await.unwrap();
-    for line in ["sluice_requests_total{outcome=\"stop\"} 1", "sluice_time_to_first_token_seconds_count 1"] {
+    for line in [
+        "sluice_requests_total{model_name=\"scripted\",outcome=\"stop\"} 1",
+        "sluice_time_to_first_token_seconds_count{model_name=\"scripted\"} 1",
+    ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
     harness.until_places(4, 0).await;
