@@ -131,7 +131,10 @@ async fn relay_stream(
     let pipe = body.pipe_to_with_options(&through.writable(), &options);
     let _ = answer.send(Ok(respond::respond_with(status, headers, &through.readable())?));
 
-    if let Err(error) = Settled::of(&pipe).await {
+    let ended = Settled::of(&pipe).await;
+    // Before the caller is told of a failure: what it is told passes the transform too.
+    let outcome = state.borrow().outcome();
+    if let Err(error) = ended {
         worker::console_warn!("a stream was not relayed to its end: {error:?}");
         // The event that had only begun is dropped, or the error would become a part of it.
         state.borrow_mut().events.take_rest();
@@ -145,7 +148,7 @@ async fn relay_stream(
             drop((transform, flush));
         });
     }
-    Ok(state.borrow().outcome())
+    Ok(outcome)
 }
 
 /// A stream on its way: what has begun and not ended, and what was seen in it.

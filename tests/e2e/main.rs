@@ -29,6 +29,7 @@ mod plans;
 
 mod principals;
 
+mod completions;
 mod failure;
 
 mod unreachable;

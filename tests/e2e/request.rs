@@ -45,7 +45,7 @@ fn every_bad_body_has_its_refusal_and_burns_no_quota() {
             "an unknown role",
             r#"{"model":"tiny","messages":[{"role":"king","content":"x"}]}"#.into(),
             Reason::InvalidRequest,
-            None,
+            Some("messages"),
         ),
         (
             "a picture",
