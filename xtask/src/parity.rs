@@ -11,7 +11,7 @@ use lexopt::{Arg, Parser};
 use crate::{
     bench::peers,
     process::{self, command},
-    progress::{self, Step},
+    progress,
     workspace::Workspace,
 };
 
@@ -64,17 +64,7 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
 }
 
 fn step(workspace: &Workspace, name: &str, program: Command) -> Result<String> {
-    let mut step = Step::begin(name);
-    match process::run(&mut step, program, &workspace.log(&format!("parity-{name}"))?) {
-        Ok(printed) => {
-            step.done("done");
-            Ok(printed)
-        }
-        Err(error) => {
-            step.failed();
-            Err(error)
-        }
-    }
+    process::run_as_step(name, program, &workspace.log(&format!("parity-{name}"))?)
 }
 
 /// Says how many prompts are the committed ones, and refuses if one is not.

@@ -172,6 +172,21 @@ impl Drop for Running {
     }
 }
 
+/// [`run`] as a step of its own, which says how it ended.
+pub(crate) fn run_as_step(label: &str, program: Command, log: &Path) -> Result<String> {
+    let mut step = Step::begin(label);
+    match run(&mut step, program, log) {
+        Ok(printed) => {
+            step.done("done");
+            Ok(printed)
+        }
+        Err(error) => {
+            step.failed();
+            Err(error)
+        }
+    }
+}
+
 /// Runs `command` to its end, ticking `step`; returns what it printed. Its output stays in `log`, and the end of it is
 /// part of the error if it fails.
 pub(crate) fn run(step: &mut Step, command: Command, log: &Path) -> Result<String> {

@@ -8,7 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::peers;
 use crate::{
     process::{self, command},
-    progress::{self, Step},
+    progress,
     workspace::Workspace,
 };
 
@@ -106,17 +106,7 @@ fn peer(workspace: &Workspace, options: &Options, file: &Path, label: &str) -> R
 }
 
 fn measured(workspace: &Workspace, label: &str, program: std::process::Command) -> Result<String> {
-    let mut step = Step::begin(label);
-    match process::run(&mut step, program, &workspace.log("bench-origin")?) {
-        Ok(printed) => {
-            step.done("done");
-            Ok(printed)
-        }
-        Err(error) => {
-            step.failed();
-            Err(error)
-        }
-    }
+    process::run_as_step(label, program, &workspace.log("bench-origin")?)
 }
 
 /// Adds a run's figures: its lines that are JSON.
