@@ -90,6 +90,18 @@ impl Logits {
         &mut self.values[start..]
     }
 
+    /// The logits of several rows, to be filled in; `rows` are their indices in the step, each once.
+    ///
+    /// Panics as [`Self::row_mut`] does.
+    pub fn rows_mut(&mut self, rows: &[usize]) -> Vec<&mut [f32]> {
+        let start = self.values.len();
+        self.values.resize(start + rows.len() * self.vocab, 0.0);
+        for (number, row) in rows.iter().enumerate() {
+            self.rows[*row] = Outcome::At(start + number * self.vocab);
+        }
+        self.values[start..].chunks_exact_mut(self.vocab.max(1)).collect()
+    }
+
     /// Says that this row alone failed; the others of the step are good. The text is for the log and holds no prompt.
     ///
     /// Panics if the step has no such row; the engine treats that as a failed step.

@@ -1,26 +1,67 @@
-//! SwiGLU (Shazeer 2020, arXiv 2002.05202) on the CPU, and the exponential that it shares with attention's softmax.
+//! What stands between the matrices on the CPU, row by row: RMSNorm, rotation, SwiGLU; and the exponential that SwiGLU
+//! shares with attention's softmax.
 
-use candle_core::utils::barrier_pool;
-use pulp::{Simd, WithSimd};
-use std::sync::{Mutex, PoisonError};
+use pulp::{Arch, Simd, WithSimd};
 
-/// `silu(gate) * up`, number by number. Panics if the lengths differ.
-pub(crate) fn swiglu(gate: &[f32], up: &[f32]) -> Vec<f32> {
-    assert_eq!(gate.len(), up.len(), "gate and up come from one layer");
-    const PART: usize = 4_096;
-    let mut output = vec![0.0; gate.len()];
-    let parts: Vec<Mutex<&mut [f32]>> = output.chunks_mut(PART).map(Mutex::new).collect();
-    let arch = pulp::Arch::new();
-    barrier_pool().execute_chunked(parts.len(), |range| {
-        for index in range {
-            let mut part = parts[index].lock().unwrap_or_else(PoisonError::into_inner);
-            let start = index * PART;
-            let (gate, up) = (&gate[start..start + part.len()], &up[start..start + part.len()]);
-            arch.dispatch(SwiGlu { gate, up, output: &mut part });
+/// Writes one row, normed by the root of its mean square and `weights` (Zhang and Sennrich 2019, arXiv 1910.07467).
+pub(crate) fn normed(row: &[f32], weights: &[f32], eps: f32, output: &mut [f32]) {
+    output.copy_from_slice(row);
+    Arch::new().dispatch(Norm { row: output, weights, eps });
+}
+
+/// Norms each head of one row by these weights, if there are any, and turns it by these angles (half as many as a head
+/// has numbers), halves rotated.
+pub(crate) fn turned(row: &mut [f32], weights: Option<&[f32]>, eps: f32, (cosines, sines): (&[f32], &[f32])) {
+    Arch::new().dispatch(Turn { row, weights, eps, cosines, sines });
+}
+
+/// Writes `silu(gate) * up`, number by number (SwiGLU, Shazeer 2020, arXiv 2002.05202).
+pub(crate) fn swiglu(gate: &[f32], up: &[f32], output: &mut [f32]) {
+    Arch::new().dispatch(SwiGlu { gate, up, output });
+}
+
+struct Norm<'a> {
+    row: &'a mut [f32],
+    weights: &'a [f32],
+    eps: f32,
+}
+
+impl WithSimd for Norm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        norm(self.row, self.weights, self.eps);
+    }
+}
+
+struct Turn<'a> {
+    row: &'a mut [f32],
+    weights: Option<&'a [f32]>,
+    eps: f32,
+    cosines: &'a [f32],
+    sines: &'a [f32],
+}
+
+impl WithSimd for Turn<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let pairs = self.cosines.len();
+        for head in self.row.chunks_exact_mut(2 * pairs) {
+            if let Some(weights) = self.weights {
+                norm(head, weights, self.eps);
+            }
+            let (first, second) = head.split_at_mut(pairs);
+            let angles = self.cosines.iter().zip(self.sines);
+            for ((first, second), (cosine, sine)) in first.iter_mut().zip(second).zip(angles) {
+                let (real, imaginary) = (*first, *second);
+                *first = real * cosine - imaginary * sine;
+                *second = real * sine + imaginary * cosine;
+            }
         }
-    });
-    drop(parts);
-    output
+    }
 }
 
 struct SwiGlu<'a> {
@@ -37,6 +78,28 @@ impl WithSimd for SwiGlu<'_> {
         for ((output, gate), up) in self.output.iter_mut().zip(self.gate).zip(self.up) {
             *output = gate / (1.0 + exp(-gate)) * up;
         }
+    }
+}
+
+/// Sums side by side: a row's bits do not depend on the vector unit.
+const LANES: usize = 16;
+
+#[inline(always)]
+fn norm(row: &mut [f32], weights: &[f32], eps: f32) {
+    let mut sums = [0.0f32; LANES];
+    let mut chunks = row.chunks_exact(LANES);
+    for chunk in chunks.by_ref() {
+        for lane in 0..LANES {
+            sums[lane] += chunk[lane] * chunk[lane];
+        }
+    }
+    let mut total = 0.0;
+    for sum in sums.into_iter().chain(chunks.remainder().iter().map(|number| number * number)) {
+        total += sum;
+    }
+    let factor = 1.0 / (total / row.len() as f32 + eps).sqrt();
+    for (number, weight) in row.iter_mut().zip(weights) {
+        *number *= factor * weight;
     }
 }
 
@@ -92,9 +155,42 @@ mod tests {
     #[test]
     fn swiglu_is_the_formula() {
         let (gate, up) = (random(1, 9_000), random(2, 9_000));
-        for ((found, gate), up) in swiglu(&gate, &up).iter().zip(&gate).zip(&up) {
+        let mut output = vec![0.0; 9_000];
+        swiglu(&gate, &up, &mut output);
+        for ((found, gate), up) in output.iter().zip(&gate).zip(&up) {
             let (gate, up) = (f64::from(*gate), f64::from(*up));
             assert!((f64::from(*found) - gate / (1.0 + (-gate).exp()) * up).abs() < 1e-6);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_norm_and_a_turn_are_the_formulas(seed in any::<u64>(), pairs in 1usize..40, with in any::<bool>()) {
+            let (row, weights) = (random(seed, 3 * 2 * pairs), random(seed ^ 1, 2 * pairs));
+            let (cosines, sines) = (random(seed ^ 2, pairs), random(seed ^ 3, pairs));
+            let mut found = row.clone();
+            turned(&mut found, with.then_some(&weights), 1e-6, (&cosines, &sines));
+            for (found, head) in found.chunks(2 * pairs).zip(row.chunks(2 * pairs)) {
+                let mean = head.iter().map(|n| f64::from(*n) * f64::from(*n)).sum::<f64>() / (2 * pairs) as f64;
+                let at = |number: usize| match with {
+                    true => f64::from(head[number]) / (mean + 1e-6).sqrt() * f64::from(weights[number]),
+                    false => f64::from(head[number]),
+                };
+                for pair in 0..pairs {
+                    let (cosine, sine) = (f64::from(cosines[pair]), f64::from(sines[pair]));
+                    let (real, imaginary) = (at(pair), at(pair + pairs));
+                    prop_assert!((f64::from(found[pair]) - (real * cosine - imaginary * sine)).abs() < 1e-5);
+                    prop_assert!((f64::from(found[pair + pairs]) - (real * sine + imaginary * cosine)).abs() < 1e-5);
+                }
+            }
+            let weights = random(seed ^ 4, row.len());
+            let mut found = vec![0.0; row.len()];
+            normed(&row, &weights, 0.5, &mut found);
+            let mean = row.iter().map(|n| f64::from(*n) * f64::from(*n)).sum::<f64>() / row.len() as f64;
+            for ((found, number), weight) in found.iter().zip(&row).zip(&weights) {
+                let expected = f64::from(*number) / (mean + 0.5).sqrt() * f64::from(*weight);
+                prop_assert!((f64::from(*found) - expected).abs() < 1e-5);
+            }
         }
     }
 }

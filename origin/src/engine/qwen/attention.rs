@@ -5,6 +5,7 @@
 //! `[key heads, capacity, width]`.
 
 use super::cpu;
+use super::product::in_parallel;
 use super::store::{Heads, Store};
 use candle_core::{CpuStorage, D, DType, Device, Result, Storage, Tensor};
 use std::ops::Range;
@@ -22,6 +23,15 @@ pub(crate) struct Memory {
 enum Layer {
     Cpu(Store),
     Device(Tensor, Tensor),
+}
+
+/// How a model computes, and so what its slots remember.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind<'a> {
+    /// On slices, on the CPU.
+    Slices,
+    /// On tensors of this type, on any device.
+    Tensors(DType, &'a Device),
 }
 
 /// One slot's rows in a step.
@@ -43,18 +53,14 @@ pub(crate) struct Projected {
 
 impl Memory {
     /// Takes memory for this many positions.
-    pub(crate) fn reserve(
-        &mut self,
-        layers: usize,
-        heads: Heads,
-        capacity: usize,
-        (dtype, device): (DType, &Device),
-    ) -> Result<()> {
+    pub(crate) fn reserve(&mut self, layers: usize, heads: Heads, capacity: usize, kind: Kind<'_>) -> Result<()> {
         self.release();
         let shape = (heads.key, capacity, heads.width);
-        let layer = || match device.is_cpu() {
-            true => Ok(Layer::Cpu(Store::new(heads, capacity))),
-            false => Ok(Layer::Device(Tensor::zeros(shape, dtype, device)?, Tensor::zeros(shape, dtype, device)?)),
+        let layer = || match kind {
+            Kind::Slices => Ok(Layer::Cpu(Store::new(heads, capacity))),
+            Kind::Tensors(dtype, device) => {
+                Ok(Layer::Device(Tensor::zeros(shape, dtype, device)?, Tensor::zeros(shape, dtype, device)?))
+            }
         };
         let layers = (0..layers).map(|_| layer()).collect::<Result<_>>()?;
         *self = Self { layers, capacity, len: 0 };
@@ -99,7 +105,42 @@ impl Memory {
     }
 }
 
-/// Remembers the rows of a step and lets them attend: to `[rows, query heads * width]`.
+/// On the CPU: remembers the rows of a step, `keys` and `values` `[rows, key heads, width]`, and lets them attend:
+/// `queries` and `output` are `[rows, query heads, width]`.
+pub(crate) fn attend_on_cpu(
+    memories: &mut [Memory],
+    (layer, spans): (usize, &[Span]),
+    heads: Heads,
+    [queries, keys, values]: [&[f32]; 3],
+    output: &mut [f32],
+) -> Result<()> {
+    let line = heads.key * heads.width;
+    let mut parts = Vec::with_capacity(spans.len() * heads.key);
+    for (slot, memory) in memories.iter_mut().enumerate() {
+        let Some(span) = spans.iter().find(|span| span.slot == slot) else { continue };
+        let Layer::Cpu(store) = &mut memory.layers[layer] else {
+            candle_core::bail!("a slot lies on the device that computes");
+        };
+        parts.extend(store.heads_mut(heads).enumerate().map(|(head, part)| (span, head, part)));
+    }
+    in_parallel(parts, |_, (span, head, mut part)| {
+        for (number, row) in span.rows.clone().enumerate() {
+            let at = row * line + head * heads.width;
+            part.write(span.position + number, &keys[at..][..heads.width], &values[at..][..heads.width]);
+        }
+    });
+    let mut sequences = Vec::with_capacity(spans.len());
+    for span in spans {
+        let Layer::Cpu(store) = &memories[span.slot].layers[layer] else {
+            candle_core::bail!("a slot lies on the device that computes");
+        };
+        sequences.push(cpu::Sequence { rows: span.rows.clone(), position: span.position, store });
+    }
+    cpu::attention(queries, &sequences, heads, output);
+    Ok(())
+}
+
+/// On any device: remembers the rows of a step and lets them attend, to `[rows, query heads * width]`.
 pub(crate) fn attend(
     memories: &mut [Memory],
     layer: usize,
@@ -108,9 +149,6 @@ pub(crate) fn attend(
     projected: &Projected,
 ) -> Result<Tensor> {
     let Projected { queries, keys, values } = projected;
-    if queries.device().is_cpu() {
-        return on_cpu(memories, (layer, spans), heads, projected);
-    }
     let mut outputs = Vec::with_capacity(spans.len());
     for span in spans {
         let Layer::Device(old_keys, old_values) = &memories[span.slot].layers[layer] else {
@@ -124,38 +162,6 @@ pub(crate) fn attend(
         outputs.push(by_matmul(span, heads, (&rows(queries)?, &keys, &values))?);
     }
     Tensor::cat(&outputs, 0)
-}
-
-fn on_cpu(
-    memories: &mut [Memory],
-    (layer, spans): (usize, &[Span]),
-    heads: Heads,
-    Projected { queries, keys, values }: &Projected,
-) -> Result<Tensor> {
-    let rows = queries.dim(0)?;
-    let guards = [queries, keys, values].map(|tensor| (tensor.storage_and_layout(), tensor.elem_count()));
-    let [queries, keys, values] = [0, 1, 2].map(|number| {
-        let ((storage, layout), count) = &guards[number];
-        slice(storage).map(|numbers| &numbers[layout.start_offset()..][..*count])
-    });
-    let (queries, keys, values) = (queries?, keys?, values?);
-    let width = heads.key * heads.width;
-    for span in spans {
-        let Layer::Cpu(store) = &mut memories[span.slot].layers[layer] else {
-            candle_core::bail!("a slot lies on the device that computes");
-        };
-        let rows = span.rows.start * width..span.rows.end * width;
-        store.write(heads, span.position, &keys[rows.clone()], &values[rows]);
-    }
-    let mut sequences = Vec::with_capacity(spans.len());
-    for span in spans {
-        let Layer::Cpu(store) = &memories[span.slot].layers[layer] else {
-            candle_core::bail!("a slot lies on the device that computes");
-        };
-        sequences.push(cpu::Sequence { rows: span.rows.clone(), position: span.position, store });
-    }
-    let output = cpu::attention(queries, &sequences, heads);
-    Tensor::from_vec(output, (rows, heads.query * heads.width), &Device::Cpu)
 }
 
 /// The numbers of a CPU tensor's storage.

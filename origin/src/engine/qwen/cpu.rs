@@ -29,9 +29,8 @@ pub(crate) struct Sequence<'a> {
 ///
 /// Each row sees the keys up to its own position, scaled by `1 / sqrt(width)`. Panics if a slice is shorter than its
 /// shape says.
-pub(crate) fn attention(queries: &[f32], sequences: &[Sequence<'_>], heads: Heads) -> Vec<f32> {
+pub(crate) fn attention(queries: &[f32], sequences: &[Sequence<'_>], heads: Heads, output: &mut [f32]) {
     let group = heads.query / heads.key;
-    let mut output = vec![0.0; queries.len()];
     // The queries that share a key head lie side by side: one part of the output each.
     let parts: Vec<Mutex<&mut [f32]>> = output.chunks_mut(group * heads.width).map(Mutex::new).collect();
     let units: Vec<Unit<'_>> = sequences.iter().flat_map(|sequence| units(sequence, heads)).collect();
@@ -48,8 +47,6 @@ pub(crate) fn attention(queries: &[f32], sequences: &[Sequence<'_>], heads: Head
             }
         }
     });
-    drop(parts);
-    output
 }
 
 /// Some rows of one sequence at one key head.
@@ -305,12 +302,17 @@ mod tests {
             let queries = random(seed ^ 4, (rows + 1) * query * width);
             let first = Sequence { rows: 0..rows, position, store: &stores[0] };
             let second = Sequence { rows: rows..rows + 1, position: other, store: &stores[1] };
-            let together = attention(&queries, &[first.clone(), second], HEADS);
+            let attention = |queries: &[f32], sequences: &[Sequence<'_>]| {
+                let mut output = vec![0.0; queries.len()];
+                attention(queries, sequences, HEADS, &mut output);
+                output
+            };
+            let together = attention(&queries, &[first.clone(), second]);
             let line = query * width;
             for row in 0..rows {
                 let queries = &queries[row * line..(row + 1) * line];
                 let alone = Sequence { rows: 0..1, position: position + row, ..first.clone() };
-                prop_assert_eq!(&attention(queries, &[alone], HEADS), &together[row * line..(row + 1) * line]);
+                prop_assert_eq!(&attention(queries, &[alone]), &together[row * line..(row + 1) * line]);
                 for head in 0..query {
                     let seen = position + row + 1;
                     let expected = plain(&queries[head * width..][..width], &keys, &values, head / (query / key), seen);

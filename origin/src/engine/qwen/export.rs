@@ -26,10 +26,10 @@ pub fn export(shape: &Shape, dtype: GgmlDType, seed: u64, path: &Path) -> Result
                 let dense = source.matrix(name, size, Precision::F32, &Device::Cpu).map_err(fault)?;
                 // The embedding, which is the head too, is the most sensitive to rounding.
                 let dtype = if matches!(name, Name::Embedding | Name::Head) { GgmlDType::Q8_0 } else { dtype };
-                match dense {
-                    Matrix::Dense(dense) => Arc::new(QTensor::quantize(&dense, dtype)?),
-                    Matrix::Quantised(blocks) => blocks,
-                }
+                let Matrix::Dense(dense) = dense else {
+                    return Err(Error::msg("made-up weights are dense until they are quantised"));
+                };
+                Arc::new(QTensor::quantize(&dense, dtype)?)
             }
         };
         tensors.push((name.gguf(), tensor));

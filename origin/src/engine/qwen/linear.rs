@@ -1,8 +1,11 @@
 //! Matrices of weights, dense or quantised, and what is multiplied by them.
 //!
-//! Results for one row do not depend on the other rows where the kernels allow it: candle's quantised kernels compute
-//! each row by itself (Q8_0 and Q4K with the same kernel for any number of rows).
+//! Q8_0 and Q4K are packed for kernels of ours where the processor has what they need; other types, and other processors,
+//! are candle's. Results for one row do not depend on the other rows where the kernels allow it: ours and candle's
+//! quantised ones compute each row by itself (Q8_0 and Q4K with the same kernel for any number of rows).
 
+use super::packed::Packed;
+use super::product::{self, Fill, Target, numbers};
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{DType, Device, Module, Result, Tensor};
 use std::sync::Arc;
@@ -12,8 +15,10 @@ use std::sync::Arc;
 pub(crate) enum Matrix {
     /// Numbers of the model's own type.
     Dense(Tensor),
-    /// Blocks of a GGUF type.
+    /// Blocks of a GGUF type, multiplied by candle.
     Quantised(Arc<QTensor>),
+    /// Blocks of Q8_0 or Q4K, multiplied by us.
+    Packed(Arc<Packed>),
 }
 
 impl Matrix {
@@ -22,7 +27,7 @@ impl Matrix {
         let width = dense.dim(1)?;
         let fitting = [wanted, GgmlDType::Q8_0].into_iter().find(|dtype| width.is_multiple_of(dtype.block_size()));
         Ok(match fitting {
-            Some(dtype) => Self::Quantised(Arc::new(QTensor::quantize(dense, dtype)?)),
+            Some(dtype) => Self::of_blocks(QTensor::quantize(dense, dtype)?)?,
             None => Self::Dense(dense.clone()),
         })
     }
@@ -31,8 +36,15 @@ impl Matrix {
     pub(crate) fn from_gguf(tensor: QTensor) -> Result<Self> {
         match tensor.dtype() {
             GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => Ok(Self::Dense(tensor.dequantize(&tensor.device())?)),
-            _ => Ok(Self::Quantised(Arc::new(tensor))),
+            _ => Self::of_blocks(tensor),
         }
+    }
+
+    fn of_blocks(tensor: QTensor) -> Result<Self> {
+        Ok(match Packed::new(&tensor)? {
+            Some(packed) => Self::Packed(Arc::new(packed)),
+            None => Self::Quantised(Arc::new(tensor)),
+        })
     }
 
     /// `[rows, in]` to `[rows, out]`.
@@ -40,6 +52,14 @@ impl Matrix {
         match self {
             Self::Dense(weights) => input.matmul(&weights.t()?),
             Self::Quantised(weights) => QMatMul::QTensor(Arc::clone(weights)).forward(input),
+            Self::Packed(weights) => {
+                let input = input.contiguous()?;
+                if input.dim(1)? != weights.width() {
+                    candle_core::bail!("rows of {} numbers for a matrix of {}", input.dim(1)?, weights.width());
+                }
+                let output = weights.forward(&numbers(&input)?);
+                Tensor::from_vec(output, (input.dim(0)?, weights.height()), &Device::Cpu)
+            }
         }
     }
 
@@ -48,6 +68,31 @@ impl Matrix {
         match self {
             Self::Dense(weights) => weights.index_select(ids, 0)?.to_dtype(dtype),
             Self::Quantised(weights) => weights.embedding(ids)?.to_dtype(dtype),
+            Self::Packed(weights) => {
+                let ids = ids.to_vec1::<u32>()?;
+                let mut numbers = Vec::with_capacity(ids.len() * weights.width());
+                for id in &ids {
+                    // An id beyond the matrix is refused before it comes here.
+                    weights.row(*id as usize, &mut numbers);
+                }
+                Tensor::from_vec(numbers, (ids.len(), weights.width()), &Device::Cpu)?.to_dtype(dtype)
+            }
+        }
+    }
+
+    /// The weights, if they are packed.
+    pub(crate) fn packed(&self) -> Option<&Packed> {
+        match self {
+            Self::Packed(weights) => Some(weights),
+            Self::Dense(_) | Self::Quantised(_) => None,
+        }
+    }
+
+    /// The weights, if they are candle's to multiply.
+    pub(crate) fn quantised(&self) -> Option<&QTensor> {
+        match self {
+            Self::Quantised(weights) => Some(weights),
+            Self::Dense(_) | Self::Packed(_) => None,
         }
     }
 
@@ -55,6 +100,16 @@ impl Matrix {
         match self {
             Self::Dense(weights) => weights.dim(0),
             Self::Quantised(weights) => Ok(weights.shape().dims2()?.0),
+            Self::Packed(weights) => Ok(weights.height()),
+        }
+    }
+
+    /// Numbers of a row that it multiplies.
+    pub(crate) fn width(&self) -> Result<usize> {
+        match self {
+            Self::Dense(weights) => weights.dim(1),
+            Self::Quantised(weights) => Ok(weights.shape().dims2()?.1),
+            Self::Packed(weights) => Ok(weights.width()),
         }
     }
 
@@ -63,6 +118,7 @@ impl Matrix {
         match self {
             Self::Dense(weights) => weights.elem_count() * weights.dtype().size_in_bytes(),
             Self::Quantised(weights) => weights.storage_size_in_bytes(),
+            Self::Packed(weights) => weights.bytes(),
         }
     }
 }
@@ -84,8 +140,8 @@ impl Linear {
 
 /// Several projections of the same input: q, k and v; gate and up.
 ///
-/// Dense ones are kept as one matrix and multiplied at once. Quantised ones stay apart, and share the quantised input and
-/// one parallel region where candle has a kernel for it.
+/// Dense ones are kept as one matrix and multiplied at once. Quantised ones stay apart; on the CPU they share the rounded
+/// input and one parallel region, if they are packed or candle has a kernel for it.
 #[derive(Clone, Debug)]
 pub(crate) enum Joined {
     /// One matrix, the heights of its parts, and their biases one after another.
@@ -104,7 +160,7 @@ impl Joined {
             .iter()
             .map(|part| match &part.matrix {
                 Matrix::Dense(weights) => Some(weights),
-                Matrix::Quantised(_) => None,
+                Matrix::Quantised(_) | Matrix::Packed(_) => None,
             })
             .collect();
         let biases: Vec<&Tensor> = parts.iter().filter_map(|part| part.bias.as_ref()).collect();
@@ -135,27 +191,23 @@ impl Joined {
                 };
                 heights.iter().map(part).collect()
             }
-            Self::Separate(parts) => {
-                let quantised: Option<Vec<&QTensor>> = parts
-                    .iter()
-                    .map(|part| match &part.matrix {
-                        Matrix::Quantised(weights) => Some(weights.as_ref()),
-                        Matrix::Dense(_) => None,
-                    })
-                    .collect();
-                let fused = match quantised {
-                    Some(weights) => QTensor::gemv_fused_shared_lhs(&weights, input)?,
-                    None => None,
-                };
-                match fused {
-                    Some(outputs) => outputs
-                        .into_iter()
-                        .zip(parts)
-                        .map(|(output, part)| biased(output, part.bias.as_ref()))
-                        .collect(),
-                    None => parts.iter().map(|part| part.forward(input)).collect(),
+            Self::Separate(parts) => parts.iter().map(|part| part.forward(input)).collect(),
+        }
+    }
+
+    /// As [`product::multiply`], each part into its own target.
+    pub(crate) fn on_cpu(&self, shape: (usize, usize), fill: &Fill<'_>, targets: Vec<Target<'_>>) -> Result<()> {
+        match self {
+            Self::Stacked { stack, heights } => {
+                let all = stack.forward(&product::tensor(shape, fill)?)?;
+                let mut start = 0;
+                for (height, target) in heights.iter().zip(targets) {
+                    product::write(&all, start, None, target)?;
+                    start += height;
                 }
+                Ok(())
             }
+            Self::Separate(parts) => product::multiply(&parts.iter().collect::<Vec<_>>(), shape, fill, targets),
         }
     }
 

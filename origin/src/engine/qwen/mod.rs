@@ -9,8 +9,13 @@ mod attention;
 mod cpu;
 mod export;
 mod gguf;
+mod layer;
 mod linear;
 mod named;
+#[cfg_attr(not(target_arch = "x86_64"), path = "unpacked.rs")]
+mod packed;
+mod pass;
+mod product;
 mod rope;
 mod safetensors;
 pub mod shape;
@@ -19,16 +24,19 @@ pub mod weights;
 
 use super::load::LoadError;
 use super::model::{Logits, Model, ModelError, Row};
-use attention::{Memory, Projected, Span, attend};
+use attention::{Kind, Memory, Span};
 use candle_core::{DType, Device, Result, Tensor};
 use gguf::Gguf;
-use linear::{Joined, Linear, Matrix, activation_dtype};
+use layer::Layer;
+use linear::{Linear, Matrix, activation_dtype};
+use pass::{Buffers, Pass};
+use product::{Target, multiply, numbers};
 use rope::Frequencies;
 use safetensors::Safetensors;
-use shape::{Family, Shape};
+use shape::Shape;
 use std::path::Path;
 use store::Heads;
-use weights::{Name, Part, Precision, Random, Source};
+use weights::{Name, Precision, Random, Source};
 
 pub use export::export;
 pub(crate) use gguf::parts as gguf_parts;
@@ -37,27 +45,21 @@ pub use named::{NAMES, named};
 /// A Qwen2 or Qwen3 network with its slots.
 pub struct Qwen {
     shape: Shape,
-    embedding: Matrix,
+    /// Without a bias, as is the head.
+    embedding: Linear,
     layers: Vec<Layer>,
     norm: Tensor,
-    /// The embedding, in a tied model.
-    head: Option<Matrix>,
+    /// None in a tied model.
+    head: Option<Linear>,
     frequencies: Frequencies,
     heads: Heads,
     memories: Vec<Memory>,
     device: Device,
     /// Of activations, and of what slots remember.
     dtype: DType,
-}
-
-struct Layer {
-    input_norm: Tensor,
-    projections: Joined,
-    head_norms: Option<(Tensor, Tensor)>,
-    output: Linear,
-    post_norm: Tensor,
-    gate_up: Joined,
-    down: Linear,
+    /// Whether it computes on tensors, as it does elsewhere than on the CPU.
+    on_tensors: bool,
+    buffers: Buffers,
 }
 
 impl Qwen {
@@ -93,11 +95,8 @@ impl Qwen {
 
     /// Bytes of the weights as they are kept.
     pub fn weight_bytes(&self) -> usize {
-        let layer = |layer: &Layer| {
-            layer.projections.bytes() + layer.output.matrix.bytes() + layer.gate_up.bytes() + layer.down.matrix.bytes()
-        };
-        let head = self.head.as_ref().map_or(0, Matrix::bytes);
-        self.embedding.bytes() + head + self.layers.iter().map(layer).sum::<usize>()
+        let head = self.head.as_ref().map_or(0, |head| head.matrix.bytes());
+        self.embedding.matrix.bytes() + head + self.layers.iter().map(Layer::bytes).sum::<usize>()
     }
 
     fn build(
@@ -129,58 +128,80 @@ impl Qwen {
         let norm = source.vector(Name::Norm, shape.hidden, dtype, &device)?;
         let frequencies = Frequencies::new(shape.rope, shape.head_dim);
         let memories = (0..slots).map(|_| Memory::default()).collect();
-        Ok(Self { embedding, layers, norm, head, frequencies, heads, memories, device, dtype, shape })
+        let (embedding, head) = (plain(embedding), head.map(plain));
+        let on_tensors = !device.is_cpu();
+        let buffers = Buffers::default();
+        Ok(Self {
+            embedding,
+            layers,
+            norm,
+            head,
+            frequencies,
+            heads,
+            memories,
+            device,
+            dtype,
+            on_tensors,
+            buffers,
+            shape,
+        })
     }
 
-    /// Runs the rows through all layers and remembers them. What comes out of the last one, of the sampling rows alone:
-    /// `[sampling rows, hidden]`, or nothing if none samples.
-    fn hidden(&mut self, rows: &[Row<'_>]) -> Result<Option<Tensor>> {
-        let mut ids = Vec::new();
-        let mut positions = Vec::new();
-        let mut spans = Vec::with_capacity(rows.len());
-        let mut sampling = Vec::new();
-        for row in rows {
-            let start = ids.len();
-            ids.extend_from_slice(row.tokens);
-            positions.extend(row.position..row.position + row.tokens.len());
-            spans.push(Span { slot: row.slot, rows: start..ids.len(), position: row.position });
-            if row.sample {
-                sampling.push(ids.len() as u32 - 1);
-            }
-        }
-        let count = ids.len();
-        let (angles, eps) = (self.angles(&positions)?, self.eps());
-        let mut hidden = self.embedding.rows(&Tensor::from_vec(ids, count, &self.device)?, self.dtype)?;
+    /// How it computes: on slices on the CPU, on tensors elsewhere.
+    fn kind(&self) -> Kind<'_> {
+        if self.on_tensors { Kind::Tensors(self.dtype, &self.device) } else { Kind::Slices }
+    }
+
+    /// Runs the rows through all layers and remembers them, on tensors. Logits of the sampling rows, `[rows, vocab]` in
+    /// F32; nothing if none samples.
+    fn by_tensors(&mut self, step: &Step) -> Result<Option<Tensor>> {
+        let count = step.ids.len();
+        let tensor = |numbers: Vec<f32>| {
+            // Every row is a batch of its own, so that they are computed side by side.
+            Tensor::from_vec(numbers, (count, 1, self.heads.width / 2), &self.device)?.to_dtype(self.dtype)
+        };
+        let (cosines, sines) = self.frequencies.angles(&step.positions);
+        let angles = (tensor(cosines)?, tensor(sines)?);
+        let mut hidden = self.embedding.matrix.rows(&Tensor::new(step.ids.as_slice(), &self.device)?, self.dtype)?;
         for (number, layer) in self.layers.iter().enumerate() {
-            hidden = layer.forward(hidden, (number, &angles, &spans), &mut self.memories, self.heads, eps)?;
+            let place = (number, &angles, &step.spans[..]);
+            hidden = layer.forward(hidden, place, &mut self.memories, self.heads, self.shape.norm_eps as f32)?;
         }
-        for span in &spans {
-            self.memories[span.slot].advance(span.rows.len());
-        }
-        if sampling.is_empty() {
+        if step.sampling.is_empty() {
             return Ok(None);
         }
-        hidden.index_select(&Tensor::new(sampling.as_slice(), &self.device)?, 0).map(Some)
+        let last: Vec<u32> = step.sampling.iter().map(|row| *row as u32).collect();
+        let hidden = hidden.index_select(&Tensor::new(last, &self.device)?, 0)?;
+        let normed = candle_nn::ops::rms_norm(&hidden, &self.norm, self.shape.norm_eps as f32)?;
+        self.head().matrix.forward(&normed)?.to_dtype(DType::F32).map(Some)
     }
 
-    /// `[rows, hidden]` to `[rows, vocab]`, in F32.
-    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let normed = candle_nn::ops::rms_norm(hidden, &self.norm, self.eps())?;
-        self.head.as_ref().unwrap_or(&self.embedding).forward(&normed)?.to_dtype(DType::F32)
-    }
-
-    fn eps(&self) -> f32 {
-        self.shape.norm_eps as f32
-    }
-
-    /// Cosines and sines, each `[rows, 1, head_dim / 2]`: every row is a batch of its own, so that they are computed side
-    /// by side.
-    fn angles(&self, positions: &[usize]) -> Result<(Tensor, Tensor)> {
-        let (cosines, sines) = self.frequencies.angles(positions);
-        let tensor = |numbers: Vec<f32>| {
-            Tensor::from_vec(numbers, (positions.len(), 1, self.heads.width / 2), &self.device)?.to_dtype(self.dtype)
+    /// The same on slices, into one line of logits per sampling row.
+    fn by_slices(&mut self, step: &Step, logits: Vec<&mut [f32]>) -> Result<()> {
+        let (cosines, sines) = self.frequencies.angles(&step.positions);
+        let ids = Tensor::new(step.ids.as_slice(), &self.device)?;
+        let mut hidden = self.embedding.matrix.rows(&ids, self.dtype)?.flatten_all()?.to_vec1::<f32>()?;
+        let eps = self.shape.norm_eps as f32;
+        let (spans, heads) = (&step.spans[..], self.heads);
+        let pass = Pass { rows: step.ids.len(), spans, heads, angles: (&cosines, &sines), eps };
+        for (number, layer) in self.layers.iter().enumerate() {
+            layer.pass(number, &mut hidden, &pass, &mut self.memories, &mut self.buffers)?;
+        }
+        if step.sampling.is_empty() {
+            return Ok(());
+        }
+        let width = self.shape.hidden;
+        let norm = numbers(&self.norm)?;
+        let fill = |row: usize, line: &mut [f32]| {
+            activation::normed(&hidden[step.sampling[row] * width..][..width], &norm, eps, line);
         };
-        Ok((tensor(cosines)?, tensor(sines)?))
+        let target = Target { rows: logits, add: false };
+        multiply(&[self.head()], (step.sampling.len(), width), &fill, vec![target])
+    }
+
+    /// The embedding, in a tied model.
+    fn head(&self) -> &Linear {
+        self.head.as_ref().unwrap_or(&self.embedding)
     }
 
     /// Whether this row may follow what its slot remembers.
@@ -217,9 +238,10 @@ impl Model for Qwen {
     }
 
     fn begin(&mut self, slot: usize, tokens: usize) -> std::result::Result<(), ModelError> {
-        self.memories[slot]
-            .reserve(self.shape.layers, self.heads, tokens, (self.dtype, &self.device))
-            .map_err(|error| ModelError(error.to_string()))
+        let mut memory = std::mem::take(&mut self.memories[slot]);
+        let reserved = memory.reserve(self.shape.layers, self.heads, tokens, self.kind());
+        self.memories[slot] = memory;
+        reserved.map_err(|error| ModelError(error.to_string()))
     }
 
     fn copy_prefix(&mut self, from: usize, to: usize, tokens: usize) -> std::result::Result<(), ModelError> {
@@ -249,14 +271,22 @@ impl Model for Qwen {
         if good.is_empty() {
             return Ok(());
         }
+        let step = Step::new(&good);
+        let sampling: Vec<usize> =
+            good.iter().zip(numbers).filter(|(row, _)| row.sample).map(|(_, number)| number).collect();
         let fault = |error: candle_core::Error| ModelError(error.to_string());
-        let Some(hidden) = self.hidden(&good).map_err(fault)? else {
-            return Ok(());
-        };
-        let output = self.logits(&hidden).and_then(|output| output.flatten_all()?.to_vec1::<f32>()).map_err(fault)?;
-        let sampling = good.iter().zip(numbers).filter(|(row, _)| row.sample);
-        for ((_, number), values) in sampling.zip(output.chunks(self.shape.vocab)) {
-            logits.row_mut(number).copy_from_slice(values);
+        if self.on_tensors {
+            if let Some(output) = self.by_tensors(&step).map_err(fault)? {
+                let output = output.flatten_all().and_then(|output| output.to_vec1::<f32>()).map_err(fault)?;
+                for (lines, values) in logits.rows_mut(&sampling).into_iter().zip(output.chunks(self.shape.vocab)) {
+                    lines.copy_from_slice(values);
+                }
+            }
+        } else {
+            self.by_slices(&step, logits.rows_mut(&sampling)).map_err(fault)?;
+        }
+        for span in &step.spans {
+            self.memories[span.slot].advance(span.rows.len());
         }
         Ok(())
     }
@@ -266,115 +296,33 @@ impl Model for Qwen {
     }
 }
 
-impl Layer {
-    fn load(
-        source: &mut Source,
-        shape: &Shape,
-        number: usize,
-        precision: Precision,
-        (dtype, device): (DType, &Device),
-    ) -> std::result::Result<Self, LoadError> {
-        let (query, key) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-        let (bias, output_bias) = match shape.family {
-            Family::Qwen2 => (true, false),
-            Family::Qwen3 { bias } => (bias, bias),
-        };
-        let mut linear = |part, size: [usize; 2], bias: Option<Part>| -> std::result::Result<Linear, LoadError> {
-            let matrix = source.matrix(Name::Layer(number, part), size, precision, device)?;
-            let bias = match bias {
-                Some(part) => Some(source.vector(Name::Layer(number, part), size[0], dtype, device)?),
-                None => None,
-            };
-            Ok(Linear { matrix, bias })
-        };
-        let given = |part| bias.then_some(part);
-        let projections = vec![
-            linear(Part::Query, [query, shape.hidden], given(Part::QueryBias))?,
-            linear(Part::Key, [key, shape.hidden], given(Part::KeyBias))?,
-            linear(Part::Value, [key, shape.hidden], given(Part::ValueBias))?,
-        ];
-        let output = linear(Part::Output, [shape.hidden, query], output_bias.then_some(Part::OutputBias))?;
-        let gate_up = vec![
-            linear(Part::Gate, [shape.intermediate, shape.hidden], None)?,
-            linear(Part::Up, [shape.intermediate, shape.hidden], None)?,
-        ];
-        let down = linear(Part::Down, [shape.hidden, shape.intermediate], None)?;
-        let mut norm = |part, len| source.vector(Name::Layer(number, part), len, dtype, device);
-        let head_norms = match shape.family {
-            Family::Qwen2 => None,
-            Family::Qwen3 { .. } => {
-                Some((norm(Part::QueryNorm, shape.head_dim)?, norm(Part::KeyNorm, shape.head_dim)?))
+fn plain(matrix: Matrix) -> Linear {
+    Linear { matrix, bias: None }
+}
+
+/// The rows of a step, laid one after another.
+struct Step {
+    ids: Vec<u32>,
+    positions: Vec<usize>,
+    spans: Vec<Span>,
+    /// The rows whose logits are wanted.
+    sampling: Vec<usize>,
+}
+
+impl Step {
+    fn new(rows: &[Row<'_>]) -> Self {
+        let mut step = Self { ids: Vec::new(), positions: Vec::new(), spans: Vec::new(), sampling: Vec::new() };
+        for row in rows {
+            let start = step.ids.len();
+            step.ids.extend_from_slice(row.tokens);
+            step.positions.extend(row.position..row.position + row.tokens.len());
+            step.spans.push(Span { slot: row.slot, rows: start..step.ids.len(), position: row.position });
+            if row.sample {
+                step.sampling.push(step.ids.len() - 1);
             }
-        };
-        let (input_norm, post_norm) = (norm(Part::InputNorm, shape.hidden)?, norm(Part::PostNorm, shape.hidden)?);
-        let joined = |parts| Joined::new(parts).map_err(|error| LoadError::new(format!("layer {number}"), &error));
-        Ok(Self {
-            input_norm,
-            projections: joined(projections)?,
-            head_norms,
-            output,
-            post_norm,
-            gate_up: joined(gate_up)?,
-            down,
-        })
+        }
+        step
     }
-
-    /// `[rows, hidden]` to `[rows, hidden]`; writes the rows' keys and values.
-    fn forward(
-        &self,
-        input: Tensor,
-        (number, angles, spans): (usize, &(Tensor, Tensor), &[Span]),
-        memories: &mut [Memory],
-        heads: Heads,
-        eps: f32,
-    ) -> Result<Tensor> {
-        let rows = input.dim(0)?;
-        let normed = candle_nn::ops::rms_norm(&input, &self.input_norm, eps)?;
-        let [queries, keys, values] = three(self.projections.forward(&normed)?)?;
-        let (cosines, sines) = angles;
-        let turned = |tensor: Tensor, count: usize, norm: Option<&Tensor>| -> Result<Tensor> {
-            let tensor = tensor.reshape((rows, 1, count, heads.width))?;
-            let tensor = match norm {
-                Some(norm) => candle_nn::ops::rms_norm(&tensor, norm, eps)?,
-                None => tensor,
-            };
-            candle_nn::rotary_emb::rope_thd(&tensor, cosines, sines)?.reshape((rows, count, heads.width))
-        };
-        let (query_norm, key_norm) = match &self.head_norms {
-            Some((query, key)) => (Some(query), Some(key)),
-            None => (None, None),
-        };
-        let queries = turned(queries, heads.query, query_norm)?;
-        let keys = turned(keys, heads.key, key_norm)?;
-        let values = values.reshape((rows, heads.key, heads.width))?;
-        let seen = attend(memories, number, spans, heads, &Projected { queries, keys, values })?;
-        let middle = (input + self.output.forward(&seen)?)?;
-        let normed = candle_nn::ops::rms_norm(&middle, &self.post_norm, eps)?;
-        let [gate, up] = two(self.gate_up.forward(&normed)?)?;
-        middle + self.down.forward(&swiglu(&gate, &up)?)?
-    }
-}
-
-fn three(parts: Vec<Tensor>) -> Result<[Tensor; 3]> {
-    parts.try_into().map_err(|parts: Vec<_>| candle_core::Error::msg(format!("{} projections", parts.len())))
-}
-
-fn two(parts: Vec<Tensor>) -> Result<[Tensor; 2]> {
-    parts.try_into().map_err(|parts: Vec<_>| candle_core::Error::msg(format!("{} projections", parts.len())))
-}
-
-/// `silu(gate) * up`, both `[rows, intermediate]` and contiguous.
-fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    if !gate.device().is_cpu() {
-        return gate.silu()? * up;
-    }
-    let ((gates, gate_layout), (ups, up_layout)) = (gate.storage_and_layout(), up.storage_and_layout());
-    let count = gate.elem_count();
-    let output = activation::swiglu(
-        &attention::slice(&gates)?[gate_layout.start_offset()..][..count],
-        &attention::slice(&ups)?[up_layout.start_offset()..][..count],
-    );
-    Tensor::from_vec(output, gate.dims(), gate.device())
 }
 
 /// The device to compute on: the first CUDA device if this program was built for CUDA, or else the CPU.
@@ -399,3 +347,6 @@ fn fits(shape: &Shape, precision: Precision, place: &Path) -> std::result::Resul
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,20 +36,21 @@ impl Store {
     }
 
     /// Remembers rows from this position on. `keys` and `values` are `[rows, key heads, width]`; they fit.
+    #[cfg(test)]
     pub(crate) fn write(&mut self, heads: Heads, position: usize, keys: &[f32], values: &[f32]) {
         let Heads { key: count, width, .. } = heads;
-        let size = self.capacity * width;
-        for (row, (keys, values)) in keys.chunks(count * width).zip(values.chunks(count * width)).enumerate() {
-            let position = position + row;
-            let (tile, at) = (position / TILE, position % TILE);
-            for (head, (key, value)) in keys.chunks(width).zip(values.chunks(width)).enumerate() {
-                let columns = &mut self.keys[head * size + tile * TILE * width..][..TILE * width];
-                for (number, line) in key.iter().zip(columns.chunks_mut(TILE)) {
-                    line[at] = *number;
-                }
-                self.values[head * size + position * width..][..width].copy_from_slice(value);
+        for (head, mut part) in self.heads_mut(heads).enumerate() {
+            for (row, (keys, values)) in keys.chunks(count * width).zip(values.chunks(count * width)).enumerate() {
+                part.write(position + row, &keys[head * width..][..width], &values[head * width..][..width]);
             }
         }
+    }
+
+    /// What it remembers for each of its key heads.
+    pub(crate) fn heads_mut(&mut self, heads: Heads) -> impl Iterator<Item = HeadMut<'_>> {
+        let size = self.capacity * heads.width;
+        let parts = self.keys.chunks_exact_mut(size).zip(self.values.chunks_exact_mut(size));
+        parts.map(|(keys, values)| HeadMut { keys, values })
     }
 
     /// Remembers another store's first positions. Whatever lies behind them in the last tile comes along, and is
@@ -61,5 +62,24 @@ impl Store {
             self.keys[to..][..positions].copy_from_slice(&from.keys[at..][..positions]);
             self.values[to..][..positions].copy_from_slice(&from.values[at..][..positions]);
         }
+    }
+}
+
+/// One key head's part of a [`Store`].
+pub(crate) struct HeadMut<'a> {
+    keys: &'a mut [f32],
+    values: &'a mut [f32],
+}
+
+impl HeadMut<'_> {
+    /// Remembers one row at this position, for which there is room.
+    pub(crate) fn write(&mut self, position: usize, key: &[f32], value: &[f32]) {
+        let width = key.len();
+        let (tile, at) = (position / TILE, position % TILE);
+        let columns = &mut self.keys[tile * TILE * width..][..TILE * width];
+        for (number, line) in key.iter().zip(columns.chunks_exact_mut(TILE)) {
+            line[at] = *number;
+        }
+        self.values[position * width..][..width].copy_from_slice(value);
     }
 }

@@ -5,6 +5,7 @@
 
 use super::gguf::Gguf;
 use super::linear::Matrix;
+use super::packed;
 use super::safetensors::Safetensors;
 use super::shape::Shape;
 use crate::engine::load::LoadError;
@@ -245,12 +246,17 @@ impl Random {
 
 /// Bytes that a model's matrices take in this precision: what has to fit into memory.
 pub(crate) fn estimate(shape: &Shape, precision: Precision) -> usize {
-    // Bits per number, with what the CPU's kernels keep beside the blocks (two copies: Q4K 4.5 + 6, Q8_0 8.5 + 8.5).
-    let bits = match precision {
-        Precision::F32 => 32,
-        Precision::Q8_0 => 17,
-        Precision::Q4K => 11,
-        Precision::Bf16 | Precision::F16 => 16,
+    // Bits per number. Where nothing is packed, candle's kernels keep a second copy beside the blocks.
+    let bits = match (precision, packed::supported()) {
+        (Precision::F32, _) => 32.0,
+        (Precision::Q8_0, true) => 8.5,
+        (Precision::Q4K, true) => 4.625,
+        (Precision::Q8_0, false) => 17.0,
+        (Precision::Q4K, false) => 10.5,
+        (Precision::Bf16 | Precision::F16, _) => 16.0,
     };
-    shape.parameters() / 8 * bits
+    // Embedding and head stay in 8 bits beside layers in 4.
+    let ends = if shape.tied { 1 } else { 2 } * shape.vocab * shape.hidden;
+    let more = if precision == Precision::Q4K { 4.0 * ends as f64 } else { 0.0 };
+    ((shape.parameters() as f64 * bits + more) / 8.0) as usize
 }

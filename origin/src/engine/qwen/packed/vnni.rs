@@ -1,0 +1,332 @@
+//! The products, with AVX-512 and its instruction for dot products of bytes (`vpdpbusd`, "VNNI").
+//!
+//! The one place of the origin with `unsafe`: a function that is compiled for instructions which not every processor has
+//! may only be called once they have been found, and threads write disjoint parts of one output.
+#![allow(unsafe_code)]
+
+use super::super::product::{Fill, in_parallel};
+use super::{BLOCK, Eight, Four, Line, Product, STRIP, SUPER, Strips, TILE};
+use candle_core::utils::barrier_pool;
+use std::arch::x86_64::*;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// How far ahead of what is multiplied weights are fetched, in bytes: of 4, 16 and 32 KiB the quickest, and a third
+/// quicker than none.
+const AHEAD: usize = 4_096;
+
+/// Whether this processor multiplies what is packed.
+pub(crate) fn supported() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vnni")
+        && is_x86_feature_detected!("f16c")
+}
+
+/// Multiplies as many rows as `fill` writes (a row's number, and where it goes) by each of these matrices of one width.
+/// Panics if widths or rows differ.
+pub(crate) fn multiply(products: Vec<Product<'_>>, rows: usize, fill: &Fill<'_>) {
+    let Some(width) = products.first().map(|product| product.matrix.width) else { return };
+    assert!(supported() && products.iter().all(|product| product.matrix.width == width));
+    let input = Input::new(rows, width, fill);
+    let products: Vec<(&Strips, Output<'_>)> =
+        products.into_iter().map(|product| (&product.matrix.strips, Output::new(product, rows))).collect();
+    // The strips of all matrices in a row, cut by the pool.
+    let strips: usize = products.iter().map(|(_, output)| output.height.div_ceil(STRIP)).sum();
+    barrier_pool().execute_chunked(strips, |range| {
+        let mut first = 0;
+        for (strips, output) in &products {
+            let count = output.height.div_ceil(STRIP);
+            let part = range.start.clamp(first, first + count) - first..range.end.clamp(first, first + count) - first;
+            first += count;
+            // SAFETY: `supported()` holds, as asserted above; the pool gives each strip to one thread.
+            unsafe {
+                match strips {
+                    Strips::Eight(eight) => strips_of_eight(eight, part, &input, output),
+                    Strips::Four(four) => strips_of_four(four, part, &input, output),
+                }
+            }
+        }
+    });
+}
+
+/// Rows in 8 bits, in tiles of up to [`TILE`] rows: block by block, and of each block row by row.
+struct Input {
+    /// Of one row.
+    blocks: usize,
+    numbers: Vec<Rounded>,
+    tiles: Vec<Range<usize>>,
+}
+
+/// Thirty-two numbers of one row.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Rounded {
+    /// Four numbers each, as their bytes lie.
+    numbers: [i32; BLOCK / 4],
+    /// Minus 128 times their sum: what takes away what was added to the weights.
+    offset: i32,
+    scale: f32,
+    /// Their sum, times the scale.
+    sum: f32,
+}
+
+impl Input {
+    fn new(rows: usize, width: usize, fill: &Fill<'_>) -> Self {
+        let blocks = width / BLOCK;
+        // Tiles of about one size: of 9 rows two of 5 and 4.
+        let count = rows.div_ceil(TILE);
+        let tiles: Vec<Range<usize>> = (0..count).map(|tile| tile * rows / count..(tile + 1) * rows / count).collect();
+        let mut numbers = vec![Rounded::default(); rows * blocks];
+        let mut rest = &mut numbers[..];
+        let parts = tiles.iter().map(|tile| {
+            let part;
+            (part, rest) = std::mem::take(&mut rest).split_at_mut(tile.len() * blocks);
+            part
+        });
+        in_parallel(parts.collect(), |number, part: &mut [Rounded]| {
+            let tile = tiles[number].clone();
+            let mut line = vec![0.0; width];
+            for (row, number) in tile.clone().enumerate() {
+                fill(number, &mut line);
+                // SAFETY: the caller has asserted `supported()`.
+                unsafe { round(&line, part, row, tile.len()) };
+            }
+        });
+        Self { blocks, numbers, tiles }
+    }
+}
+
+/// Rows of `height` numbers, of which each thread writes columns of its own.
+struct Output<'a> {
+    rows: Vec<*mut f32>,
+    height: usize,
+    bias: Option<&'a [f32]>,
+    add: bool,
+    /// The rows are borrowed for as long as this lives.
+    borrowed: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: threads write disjoint columns, as `write` demands, and nobody reads.
+unsafe impl Sync for Output<'_> {}
+
+impl<'a> Output<'a> {
+    fn new(Product { matrix, bias, into }: Product<'a>, rows: usize) -> Self {
+        let height = matrix.height;
+        assert!(into.rows.len() == rows && into.rows.iter().all(|row| row.len() == height));
+        assert!(bias.is_none_or(|bias| bias.len() == height));
+        let add = into.add;
+        let rows = into.rows.into_iter().map(<[f32]>::as_mut_ptr).collect();
+        Self { rows, height, bias, add, borrowed: PhantomData }
+    }
+
+    /// # Safety
+    /// Nobody else writes or reads this strip meanwhile.
+    unsafe fn write(&self, row: usize, strip: usize, mut lanes: [f32; STRIP]) {
+        let start = strip * STRIP;
+        let count = STRIP.min(self.height - start);
+        if let Some(bias) = self.bias {
+            lanes.iter_mut().zip(&bias[start..start + count]).for_each(|(lane, bias)| *lane += bias);
+        }
+        // SAFETY: within the row, which has `height` numbers, and borrowed for as long as `self` lives.
+        let target = unsafe { std::slice::from_raw_parts_mut(self.rows[row].add(start), count) };
+        if self.add {
+            target.iter_mut().zip(lanes).for_each(|(target, lane)| *target += lane);
+        } else {
+            target.copy_from_slice(&lanes[..count]);
+        }
+    }
+}
+
+/// Rounds one row of a tile: the largest number of a block becomes 127 or -127. What is not a number makes the block's
+/// scale none, and so every result of this row.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn round(input: &[f32], blocks: &mut [Rounded], row: usize, rows: usize) {
+    let absolute = _mm512_set1_epi32(i32::MAX);
+    for (block, input) in input.as_chunks::<BLOCK>().0.iter().enumerate() {
+        let [low, high] = halves(input);
+        // The order of numbers without a sign is that of their bits; infinity and what is no number come last.
+        let bits = |half| _mm512_and_si512(_mm512_castps_si512(half), absolute);
+        let most = f32::from_bits(_mm512_reduce_max_epu32(_mm512_max_epu32(bits(low), bits(high))));
+        let factor = _mm512_set1_ps(if most == 0.0 { 0.0 } else { 127.0 / most });
+        let whole = |half| _mm512_cvtps_epi32(_mm512_mul_ps(half, factor));
+        let (low, high) = (whole(low), whole(high));
+        let sum = _mm512_reduce_add_epi32(_mm512_add_epi32(low, high));
+        let bytes: [[i32; BLOCK / 8]; 2] = [low, high].map(|half| {
+            // SAFETY: both are sixteen bytes of which any are valid.
+            unsafe { std::mem::transmute::<__m128i, [i32; BLOCK / 8]>(_mm512_cvtepi32_epi8(half)) }
+        });
+        let [[a, b, c, d], [e, f, g, h]] = bytes;
+        let scale = most / 127.0;
+        blocks[block * rows + row] = Rounded {
+            numbers: [a, b, c, d, e, f, g, h],
+            offset: sum.wrapping_mul(-128),
+            scale,
+            sum: scale * sum as f32,
+        };
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn halves(numbers: &[f32; BLOCK]) -> [__m512; 2] {
+    // SAFETY: both are 128 bytes of which any are valid.
+    unsafe { std::mem::transmute::<[f32; BLOCK], [__m512; 2]>(*numbers) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+fn strips_of_eight(eight: &Eight, strips: Range<usize>, input: &Input, output: &Output<'_>) {
+    for strip in strips {
+        let blocks = strip * input.blocks..(strip + 1) * input.blocks;
+        let (numbers, scales) = (&eight.numbers[blocks.clone()], &eight.scales[blocks]);
+        for (number, tile) in input.tiles.iter().enumerate() {
+            let rows = &input.numbers[tile.start * input.blocks..tile.end * input.blocks];
+            macro_rules! of {
+                ($($rows:literal)*) => {
+                    match (tile.len(), number) {
+                        $(($rows, 0) => write(tile_of_eight::<$rows, true>(numbers, scales, rows), tile, strip, output),
+                        ($rows, _) => write(tile_of_eight::<$rows, false>(numbers, scales, rows), tile, strip, output),)*
+                        (rows, _) => unreachable!("a tile of {rows} rows"),
+                    }
+                };
+            }
+            of!(1 2 3 4 5 6 7 8);
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+fn strips_of_four(four: &[Four], strips: Range<usize>, input: &Input, output: &Output<'_>) {
+    let supers = input.blocks / SUPER;
+    for strip in strips {
+        let blocks = &four[strip * supers..][..supers];
+        for (number, tile) in input.tiles.iter().enumerate() {
+            let rows = &input.numbers[tile.start * input.blocks..tile.end * input.blocks];
+            macro_rules! of {
+                ($($rows:literal)*) => {
+                    match (tile.len(), number) {
+                        $(($rows, 0) => write(tile_of_four::<$rows, true>(blocks, rows), tile, strip, output),
+                        ($rows, _) => write(tile_of_four::<$rows, false>(blocks, rows), tile, strip, output),)*
+                        (rows, _) => unreachable!("a tile of {rows} rows"),
+                    }
+                };
+            }
+            of!(1 2 3 4 5 6 7 8);
+        }
+    }
+}
+
+fn write<const ROWS: usize>(sums: [[f32; STRIP]; ROWS], tile: &Range<usize>, strip: usize, output: &Output<'_>) {
+    for (row, lanes) in tile.clone().zip(sums) {
+        // SAFETY: this strip is this thread's alone.
+        unsafe { output.write(row, strip, lanes) };
+    }
+}
+
+/// A strip of Q8_0 times the rows of a tile. `FETCH` asks for what comes next: the first tile does, for all.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn tile_of_eight<const ROWS: usize, const FETCH: bool>(
+    numbers: &[[Line; BLOCK / 4]],
+    scales: &[[u16; STRIP]],
+    rows: &[Rounded],
+) -> [[f32; STRIP]; ROWS] {
+    let mut sums = [_mm512_setzero_ps(); ROWS];
+    for ((lines, scales), rows) in numbers.iter().zip(scales).zip(rows.as_chunks::<ROWS>().0) {
+        if FETCH {
+            lines.iter().for_each(|line| fetch(line, AHEAD));
+            fetch(scales, AHEAD / STRIP);
+        }
+        let lines: [__m512i; BLOCK / 4] = std::array::from_fn(|line| load(&lines[line]));
+        let scales = f16s(scales);
+        for row in 0..ROWS {
+            let products = dot(&lines, &rows[row], rows[row].offset);
+            let scale = _mm512_mul_ps(scales, _mm512_set1_ps(rows[row].scale));
+            sums[row] = _mm512_fmadd_ps(products, scale, sums[row]);
+        }
+    }
+    sums.map(|lanes| store(lanes))
+}
+
+/// A strip of Q4K times the rows of a tile.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn tile_of_four<const ROWS: usize, const FETCH: bool>(blocks: &[Four], rows: &[Rounded]) -> [[f32; STRIP]; ROWS] {
+    let mut sums = [_mm512_setzero_ps(); ROWS];
+    let low = _mm512_set1_epi8(15);
+    for (block, rows) in blocks.iter().zip(rows.as_chunks::<ROWS>().0.as_chunks::<SUPER>().0) {
+        let (scale, least) = (f16s(&block.scale), f16s(&block.least));
+        if FETCH {
+            fetch(&block.scale, AHEAD);
+            block.scales.as_chunks::<4>().0.iter().for_each(|line| fetch(line, AHEAD));
+            block.leasts.as_chunks::<4>().0.iter().for_each(|line| fetch(line, AHEAD));
+        }
+        for (part, rows) in rows.iter().enumerate() {
+            if FETCH {
+                block.numbers[part].iter().for_each(|line| fetch(line, AHEAD));
+            }
+            let bytes: [__m512i; BLOCK / 8] = std::array::from_fn(|line| load(&block.numbers[part][line]));
+            let lines: [__m512i; BLOCK / 4] = std::array::from_fn(|line| match line {
+                0..4 => _mm512_and_si512(bytes[line], low),
+                _ => _mm512_and_si512(_mm512_srli_epi16::<4>(bytes[line - 4]), low),
+            });
+            let scale = _mm512_mul_ps(scale, bytes_to_floats(&block.scales[part]));
+            let least = _mm512_mul_ps(least, bytes_to_floats(&block.leasts[part]));
+            for row in 0..ROWS {
+                let rounded = &rows[row];
+                let scale = _mm512_mul_ps(scale, _mm512_set1_ps(rounded.scale));
+                let sum = _mm512_fnmadd_ps(least, _mm512_set1_ps(rounded.sum), sums[row]);
+                sums[row] = _mm512_fmadd_ps(dot(&lines, rounded, 0), scale, sum);
+            }
+        }
+    }
+    sums.map(|lanes| store(lanes))
+}
+
+/// Thirty-two columns of sixteen rows of weights times as many numbers of an input, exact, from `start` on.
+#[target_feature(enable = "avx512f,avx512vnni")]
+#[inline]
+fn dot(lines: &[__m512i; BLOCK / 4], input: &Rounded, start: i32) -> __m512 {
+    let mut sum = _mm512_set1_epi32(start);
+    for (line, numbers) in lines.iter().zip(input.numbers) {
+        sum = _mm512_dpbusd_epi32(sum, *line, _mm512_set1_epi32(numbers));
+    }
+    _mm512_cvtepi32_ps(sum)
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn load(line: &Line) -> __m512i {
+    // SAFETY: both are 64 bytes of which any are valid.
+    unsafe { std::mem::transmute::<[u8; 64], __m512i>(line.0) }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn store(lanes: __m512) -> [f32; STRIP] {
+    // SAFETY: both are 64 bytes of which any are valid.
+    unsafe { std::mem::transmute::<__m512, [f32; STRIP]>(lanes) }
+}
+
+#[target_feature(enable = "avx512f,f16c")]
+#[inline]
+fn f16s(numbers: &[u16; STRIP]) -> __m512 {
+    // SAFETY: both are 32 bytes of which any are valid.
+    _mm512_cvtph_ps(unsafe { std::mem::transmute::<[u16; STRIP], __m256i>(*numbers) })
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn bytes_to_floats(bytes: &[u8; STRIP]) -> __m512 {
+    // SAFETY: both are 16 bytes of which any are valid.
+    let bytes = unsafe { std::mem::transmute::<[u8; STRIP], __m128i>(*bytes) };
+    _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
+}
+
+/// Asks the processor for the line so many bytes behind this one.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn fetch<T>(line: &T, ahead: usize) {
+    // A hint, which may point anywhere: the processor drops what it cannot fetch.
+    _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(line).cast::<i8>().wrapping_add(ahead));
+}
