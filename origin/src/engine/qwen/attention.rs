@@ -1,28 +1,31 @@
 //! What each slot remembers of its sequence, and attention over it.
 //!
 //! A slot takes memory for what its sequence may become, writes in place, and gives the memory back when the sequence is
-//! over. On the CPU a layer's memory is a [`Store`] of ours; elsewhere it is a pair of tensors,
+//! over. On the CPU that is one piece of memory ([`Stores`]); elsewhere each layer has a pair of tensors,
 //! `[key heads, capacity, width]`.
 
 use super::cpu;
 use super::product::in_parallel;
-use super::store::{Heads, Store};
+use super::store::{Heads, Stores};
 use candle_core::{CpuStorage, D, DType, Device, Result, Storage, Tensor};
 use std::ops::Range;
 
 /// The memory of one slot.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// One per layer; none as long as the slot is free.
-    layers: Vec<Layer>,
+    remembered: Remembered,
     capacity: usize,
     len: usize,
 }
 
-#[derive(Debug)]
-enum Layer {
-    Cpu(Store),
-    Device(Tensor, Tensor),
+#[derive(Debug, Default)]
+enum Remembered {
+    /// The slot is free.
+    #[default]
+    Nothing,
+    Slices(Stores),
+    /// One pair per layer.
+    Tensors(Vec<(Tensor, Tensor)>),
 }
 
 /// How a model computes, and so what its slots remember.
@@ -56,14 +59,15 @@ impl Memory {
     pub(crate) fn reserve(&mut self, layers: usize, heads: Heads, capacity: usize, kind: Kind<'_>) -> Result<()> {
         self.release();
         let shape = (heads.key, capacity, heads.width);
-        let layer = || match kind {
-            Kind::Slices => Ok(Layer::Cpu(Store::new(heads, capacity))),
+        let zeros = |dtype, device| Tensor::zeros(shape, dtype, device);
+        let remembered = match kind {
+            Kind::Slices => Remembered::Slices(Stores::new(layers, heads, capacity)),
             Kind::Tensors(dtype, device) => {
-                Ok(Layer::Device(Tensor::zeros(shape, dtype, device)?, Tensor::zeros(shape, dtype, device)?))
+                let layer = |_| Ok((zeros(dtype, device)?, zeros(dtype, device)?));
+                Remembered::Tensors((0..layers).map(layer).collect::<Result<_>>()?)
             }
         };
-        let layers = (0..layers).map(|_| layer()).collect::<Result<_>>()?;
-        *self = Self { layers, capacity, len: 0 };
+        *self = Self { remembered, capacity, len: 0 };
         Ok(())
     }
 
@@ -89,19 +93,26 @@ impl Memory {
 
     /// Remembers the first positions of another slot, and nothing else. They are copies: neither sees what the other
     /// does later. Both have room for them.
-    pub(crate) fn copy_prefix(&mut self, heads: Heads, from: &Self, len: usize) -> Result<()> {
-        for (layer, from) in self.layers.iter_mut().zip(&from.layers) {
-            match (layer, from) {
-                (Layer::Cpu(store), Layer::Cpu(from)) => store.copy_prefix(heads, from, len),
-                (Layer::Device(keys, values), Layer::Device(from_keys, from_values)) => {
+    pub(crate) fn copy_prefix(&mut self, from: &Self, len: usize) -> Result<()> {
+        match (&mut self.remembered, &from.remembered) {
+            (Remembered::Slices(stores), Remembered::Slices(from)) => stores.copy_prefix(from, len),
+            (Remembered::Tensors(layers), Remembered::Tensors(from)) => {
+                for ((keys, values), (from_keys, from_values)) in layers.iter().zip(from) {
                     keys.slice_set(&from_keys.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
                     values.slice_set(&from_values.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
                 }
-                _ => candle_core::bail!("two slots of one model lie on one device"),
             }
+            _ => candle_core::bail!("one of the slots is free"),
         }
         self.len = len;
         Ok(())
+    }
+
+    fn stores(&self) -> Result<&Stores> {
+        match &self.remembered {
+            Remembered::Slices(stores) => Ok(stores),
+            Remembered::Nothing | Remembered::Tensors(_) => candle_core::bail!("the slot remembers nothing in slices"),
+        }
     }
 }
 
@@ -118,10 +129,10 @@ pub(crate) fn attend_on_cpu(
     let mut parts = Vec::with_capacity(spans.len() * heads.key);
     for (slot, memory) in memories.iter_mut().enumerate() {
         let Some(span) = spans.iter().find(|span| span.slot == slot) else { continue };
-        let Layer::Cpu(store) = &mut memory.layers[layer] else {
-            candle_core::bail!("a slot lies on the device that computes");
+        let Remembered::Slices(stores) = &mut memory.remembered else {
+            candle_core::bail!("the slot {slot} remembers nothing in slices");
         };
-        parts.extend(store.heads_mut(heads).enumerate().map(|(head, part)| (span, head, part)));
+        parts.extend(stores.heads_mut(layer).enumerate().map(|(head, part)| (span, head, part)));
     }
     in_parallel(parts, |_, (span, head, mut part)| {
         for (number, row) in span.rows.clone().enumerate() {
@@ -131,9 +142,7 @@ pub(crate) fn attend_on_cpu(
     });
     let mut sequences = Vec::with_capacity(spans.len());
     for span in spans {
-        let Layer::Cpu(store) = &memories[span.slot].layers[layer] else {
-            candle_core::bail!("a slot lies on the device that computes");
-        };
+        let store = memories[span.slot].stores()?.layer(layer);
         sequences.push(cpu::Sequence { rows: span.rows.clone(), position: span.position, store });
     }
     cpu::attention(queries, &sequences, heads, output);
@@ -151,9 +160,10 @@ pub(crate) fn attend(
     let Projected { queries, keys, values } = projected;
     let mut outputs = Vec::with_capacity(spans.len());
     for span in spans {
-        let Layer::Device(old_keys, old_values) = &memories[span.slot].layers[layer] else {
-            candle_core::bail!("a slot lies on the device that computes");
+        let Remembered::Tensors(layers) = &memories[span.slot].remembered else {
+            candle_core::bail!("the slot {} remembers nothing in tensors", span.slot);
         };
+        let (old_keys, old_values) = &layers[layer];
         let rows = |tensor: &Tensor| tensor.narrow(0, span.rows.start, span.rows.len())?.transpose(0, 1)?.contiguous();
         old_keys.slice_set(&rows(keys)?, 1, span.position)?;
         old_values.slice_set(&rows(values)?, 1, span.position)?;

@@ -22,7 +22,7 @@ pub(crate) struct Sequence<'a> {
     /// The position of its first row.
     pub(crate) position: usize,
     /// Filled up to the position of its last row.
-    pub(crate) store: &'a Store,
+    pub(crate) store: Store<'a>,
 }
 
 /// Causal attention with grouped heads: `queries` and the answer are `[rows, query heads, width]`.
@@ -250,6 +250,7 @@ fn softmax(scores: &mut [f32], scale: f32) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::store::Stores;
     use super::*;
     use proptest::prelude::*;
 
@@ -258,6 +259,16 @@ mod tests {
     fn random(seed: u64, count: usize) -> Vec<f32> {
         let mut source = crate::engine::sampler::SplitMix64::new(seed);
         (0..count).map(|_| (source.uniform() * 4.0 - 2.0) as f32).collect()
+    }
+
+    /// `keys` and `values` are `[positions, key heads, width]`.
+    fn remember(stores: &mut Stores, keys: &[f32], values: &[f32]) {
+        let Heads { key: count, width, .. } = HEADS;
+        for (head, mut part) in stores.heads_mut(1).enumerate() {
+            for (position, (keys, values)) in keys.chunks(count * width).zip(values.chunks(count * width)).enumerate() {
+                part.write(position, &keys[head * width..][..width], &values[head * width..][..width]);
+            }
+        }
     }
 
     /// Attention as the formula says it, in F64, over `[positions, key heads, width]`.
@@ -295,13 +306,16 @@ mod tests {
             let Heads { query, key, width } = HEADS;
             let capacity = 170;
             let (keys, values) = (random(seed, capacity * key * width), random(seed ^ 1, capacity * key * width));
-            let mut stores = [Store::new(HEADS, capacity), Store::new(HEADS, capacity)];
-            stores[0].write(HEADS, 0, &keys[..100 * key * width], &values[..100 * key * width]);
-            stores[0].write(HEADS, 100, &keys[100 * key * width..], &values[100 * key * width..]);
-            stores[1].write(HEADS, 0, &values, &keys);
+            // Two layers, the second of which is looked at.
+            let mut stores = [Stores::new(2, HEADS, capacity), Stores::new(2, HEADS, capacity)];
+            remember(&mut stores[0], &keys, &values);
+            remember(&mut stores[1], &values, &keys);
+            // A sequence that begins as the first does has the same bits.
+            let mut copy = Stores::new(2, HEADS, capacity + TILE);
+            copy.copy_prefix(&stores[0], position + rows);
             let queries = random(seed ^ 4, (rows + 1) * query * width);
-            let first = Sequence { rows: 0..rows, position, store: &stores[0] };
-            let second = Sequence { rows: rows..rows + 1, position: other, store: &stores[1] };
+            let first = Sequence { rows: 0..rows, position, store: stores[0].layer(1) };
+            let second = Sequence { rows: rows..rows + 1, position: other, store: stores[1].layer(1) };
             let attention = |queries: &[f32], sequences: &[Sequence<'_>]| {
                 let mut output = vec![0.0; queries.len()];
                 attention(queries, sequences, HEADS, &mut output);
@@ -309,6 +323,8 @@ mod tests {
             };
             let together = attention(&queries, &[first.clone(), second]);
             let line = query * width;
+            let copied = Sequence { store: copy.layer(1), ..first.clone() };
+            prop_assert_eq!(&attention(&queries[..rows * line], &[copied]), &together[..rows * line]);
             for row in 0..rows {
                 let queries = &queries[row * line..(row + 1) * line];
                 let alone = Sequence { rows: 0..1, position: position + row, ..first.clone() };

@@ -248,9 +248,7 @@ impl Model for Qwen {
         let mut target = std::mem::take(&mut self.memories[to]);
         let copied = match from == to || tokens > self.memories[from].len() || tokens > target.capacity() {
             true => Err(ModelError(format!("slot {from} does not hold {tokens} positions for slot {to}"))),
-            false => target
-                .copy_prefix(self.heads, &self.memories[from], tokens)
-                .map_err(|error| ModelError(error.to_string())),
+            false => target.copy_prefix(&self.memories[from], tokens).map_err(|error| ModelError(error.to_string())),
         };
         self.memories[to] = target;
         copied

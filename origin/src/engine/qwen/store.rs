@@ -1,4 +1,4 @@
-//! One layer's keys and values of one sequence, on the CPU.
+//! The keys and values of one sequence, on the CPU.
 
 /// Positions whose keys lie together, and that are looked at together: a tile of keys and one of values fit the nearest
 /// cache.
@@ -19,53 +19,63 @@ pub(crate) struct Heads {
 ///
 /// Keys lie in tiles of 64 positions, transposed: `[key heads, tiles, width, 64]`, so that a query meets 64 keys by
 /// multiplying vectors and never adds up the parts of one. Values lie as they are: `[key heads, positions, width]`.
-#[derive(Debug)]
-pub(crate) struct Store {
-    pub(super) keys: Vec<f32>,
-    pub(super) values: Vec<f32>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Store<'a> {
+    pub(super) keys: &'a [f32],
+    pub(super) values: &'a [f32],
     /// Positions that there is room for; whole tiles.
     pub(super) capacity: usize,
 }
 
-impl Store {
+/// What all layers remember of one sequence: one piece of memory, which allocators give back to the system as soon as
+/// it is released, where many smaller ones would stay.
+#[derive(Debug)]
+pub(crate) struct Stores {
+    /// Layer by layer: keys, then values.
+    numbers: Vec<f32>,
+    heads: Heads,
+    capacity: usize,
+}
+
+impl Stores {
     /// Room for at least this many positions. The pages are the kernel's until they are written.
-    pub(crate) fn new(heads: Heads, positions: usize) -> Self {
+    pub(crate) fn new(layers: usize, heads: Heads, positions: usize) -> Self {
         let capacity = positions.next_multiple_of(TILE);
-        let size = heads.key * capacity * heads.width;
-        Self { keys: vec![0.0; size], values: vec![0.0; size], capacity }
+        Self { numbers: vec![0.0; layers * 2 * heads.key * capacity * heads.width], heads, capacity }
     }
 
-    /// Remembers rows from this position on. `keys` and `values` are `[rows, key heads, width]`; they fit.
-    #[cfg(test)]
-    pub(crate) fn write(&mut self, heads: Heads, position: usize, keys: &[f32], values: &[f32]) {
-        let Heads { key: count, width, .. } = heads;
-        for (head, mut part) in self.heads_mut(heads).enumerate() {
-            for (row, (keys, values)) in keys.chunks(count * width).zip(values.chunks(count * width)).enumerate() {
-                part.write(position + row, &keys[head * width..][..width], &values[head * width..][..width]);
-            }
-        }
+    /// What a layer remembers.
+    pub(crate) fn layer(&self, layer: usize) -> Store<'_> {
+        let size = self.size();
+        let (keys, values) = self.numbers[2 * layer * size..][..2 * size].split_at(size);
+        Store { keys, values, capacity: self.capacity }
     }
 
-    /// What it remembers for each of its key heads.
-    pub(crate) fn heads_mut(&mut self, heads: Heads) -> impl Iterator<Item = HeadMut<'_>> {
-        let size = self.capacity * heads.width;
-        let parts = self.keys.chunks_exact_mut(size).zip(self.values.chunks_exact_mut(size));
-        parts.map(|(keys, values)| HeadMut { keys, values })
+    /// What a layer remembers for each of its key heads.
+    pub(crate) fn heads_mut(&mut self, layer: usize) -> impl Iterator<Item = HeadMut<'_>> {
+        let (size, head) = (self.size(), self.capacity * self.heads.width);
+        let (keys, values) = self.numbers[2 * layer * size..][..2 * size].split_at_mut(size);
+        keys.chunks_exact_mut(head).zip(values.chunks_exact_mut(head)).map(|(keys, values)| HeadMut { keys, values })
     }
 
-    /// Remembers another store's first positions. Whatever lies behind them in the last tile comes along, and is
+    /// Remembers another sequence's first positions. Whatever lies behind them in the last tile comes along, and is
     /// overwritten before anybody looks at it.
-    pub(crate) fn copy_prefix(&mut self, heads: Heads, from: &Self, positions: usize) {
-        let positions = positions.next_multiple_of(TILE) * heads.width;
-        for head in 0..heads.key {
-            let (to, at) = (head * self.capacity * heads.width, head * from.capacity * heads.width);
-            self.keys[to..][..positions].copy_from_slice(&from.keys[at..][..positions]);
-            self.values[to..][..positions].copy_from_slice(&from.values[at..][..positions]);
+    pub(crate) fn copy_prefix(&mut self, from: &Self, positions: usize) {
+        let count = positions.next_multiple_of(TILE) * self.heads.width;
+        let (size, other) = (self.capacity * self.heads.width, from.capacity * from.heads.width);
+        // Both have as many layers and heads: of keys, then of values.
+        for (to, from) in self.numbers.chunks_exact_mut(size).zip(from.numbers.chunks_exact(other)) {
+            to[..count].copy_from_slice(&from[..count]);
         }
+    }
+
+    /// Numbers of a layer's keys, or of its values.
+    fn size(&self) -> usize {
+        self.heads.key * self.capacity * self.heads.width
     }
 }
 
-/// One key head's part of a [`Store`].
+/// One key head's part of a layer's memory.
 pub(crate) struct HeadMut<'a> {
     keys: &'a mut [f32],
     values: &'a mut [f32],
