@@ -1,8 +1,10 @@
 //! Settings: what was typed, checked into what may be served. All mistakes are told at once.
 
+mod access;
 pub(crate) mod models;
 
 use crate::grant::GrantKey;
+use crate::tls::TlsFiles;
 use clap::{Args, Parser, Subcommand};
 use sluice_protocol::chat::ChatBounds;
 use std::fmt;
@@ -64,6 +66,18 @@ pub struct ServeArgs {
     /// Serve without grants; loopback only, for local use
     #[arg(long)]
     pub open: bool,
+    /// Answer /metrics and /capacity without a grant, as /health and /ready are
+    #[arg(long, env = "SLUICE_OPEN_METRICS")]
+    pub open_metrics: bool,
+    /// PEM file of the listener's certificate and those that it was issued with; read again when it changes
+    #[arg(long, value_name = "FILE", env = "SLUICE_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of its private key
+    #[arg(long, value_name = "FILE", env = "SLUICE_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+    /// PEM file of the authorities that callers' certificates must come from; without it callers need none
+    #[arg(long, value_name = "FILE", env = "SLUICE_TLS_CLIENT_CA")]
+    pub tls_client_ca: Option<PathBuf>,
     /// NAME=PATH of a directory in Hugging Face's layout or a GGUF file; Owner/Name of the hub; or tiny, the built-in random
     /// model and the default. Several: again, or after a comma
     #[arg(long, value_name = "MODEL", env = "SLUICE_MODEL", value_delimiter = ',')]
@@ -132,6 +146,10 @@ pub struct Config {
     pub bind: SocketAddr,
     /// Who may call.
     pub access: Access,
+    /// Whether `/metrics` and `/capacity` are answered without a grant.
+    pub open_metrics: bool,
+    /// What the listener's TLS is read from; plain HTTP without it.
+    pub tls: Option<TlsFiles>,
     /// Requests that run at once, of all models together; at least 1.
     pub slots: usize,
     /// Tokens that all that run on one model may hold together; `None`: the models share what fits into memory.
@@ -160,6 +178,8 @@ impl Config {
         Self {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
             access: Access::Open,
+            open_metrics: false,
+            tls: None,
             slots: SLOTS,
             kv_tokens: None,
             queue: QUEUE,
@@ -217,6 +237,7 @@ impl ServeArgs {
             }
         };
         let access = self.access(bind, &mut mistakes);
+        let tls = self.tls(&mut mistakes);
         let models = self.models(&mut mistakes);
         let mut number = |name: &str, value: u64, least: u64, most: u64| {
             if !(least..=most).contains(&value) {
@@ -241,6 +262,8 @@ impl ServeArgs {
         let config = Config {
             bind,
             access,
+            open_metrics: self.open_metrics,
+            tls,
             slots: self.slots,
             kv_tokens: self.kv_tokens,
             queue: self.queue,
@@ -253,42 +276,6 @@ impl ServeArgs {
             bounds: ChatBounds { default_max_tokens: self.default_max_tokens, max_max_tokens: self.max_tokens },
         };
         Ok((config, models))
-    }
-
-    fn access(&self, bind: Option<SocketAddr>, mistakes: &mut Vec<String>) -> Option<Access> {
-        let texts: Vec<&String> = self.grant_keys.iter().filter(|text| !text.is_empty()).collect();
-        let mut keys: Vec<GrantKey> = Vec::new();
-        for text in &texts {
-            match text.parse::<GrantKey>() {
-                Ok(key) if keys.iter().any(|other| other.kid() == key.kid()) => {
-                    mistakes.push(format!("--grant-key: two keys are named {}", key.kid()));
-                }
-                Ok(key) => keys.push(key),
-                Err(why) => mistakes.push(format!("--grant-key: {why}")),
-            }
-        }
-        if texts.len() > 2 {
-            mistakes.push("--grant-key: at most two keys live at once".into());
-        }
-        match (self.open, texts.is_empty()) {
-            (false, true) => {
-                mistakes.push(
-                    "nobody may call: give --grant-key KID=PUBLIC (see `sluice-origin keygen`), or --open for local use"
-                        .into(),
-                );
-                None
-            }
-            (true, false) => {
-                mistakes.push("--open and --grant-key exclude each other".into());
-                None
-            }
-            (true, true) if bind.is_some_and(|bind| !bind.ip().is_loopback()) => {
-                mistakes.push(format!("--open serves anybody, so --bind must be loopback and not {}", self.bind));
-                None
-            }
-            (true, true) => Some(Access::Open),
-            (false, false) => Some(Access::Granted(keys)),
-        }
     }
 }
 
@@ -312,19 +299,5 @@ mod tests {
         for word in ["--bind", "--slots", "--model", "--max-body", "--grant-key"] {
             assert!(mistakes.iter().any(|mistake| mistake.contains(word)), "{word}: {mistakes:?}");
         }
-    }
-
-    #[test]
-    fn who_may_call_is_never_left_open() {
-        assert!(check(&[]).unwrap_err()[0].contains("--open"));
-        assert!(check(&["--open", "--bind", "0.0.0.0:0"]).unwrap_err()[0].contains("loopback"));
-        assert!(matches!(check(&["--open"]).unwrap().0.access, Access::Open));
-        let keys: Vec<String> = (0..3).map(|n| format!("k{n}={}", crate::grant::generate_key().1)).collect();
-        assert!(
-            matches!(check(&["--grant-key", &keys[..2].join(",")]).unwrap().0.access, Access::Granted(k) if k.len() == 2)
-        );
-        assert!(check(&["--grant-key", &keys.join(",")]).unwrap_err()[0].contains("at most two"));
-        assert!(check(&["--open", "--grant-key", &keys[0]]).unwrap_err()[0].contains("exclude"));
-        assert!(check(&["--grant-key", &keys[0], "--grant-key", &keys[0]]).unwrap_err()[0].contains("two keys"));
     }
 }

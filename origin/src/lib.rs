@@ -14,6 +14,7 @@ pub mod config;
 pub mod hub;
 pub mod load;
 mod origin;
+pub mod tls;
 // request
 mod body;
 mod request;

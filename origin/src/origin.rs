@@ -11,6 +11,7 @@ use crate::metrics::Metrics;
 use crate::queue::{Queue, draining};
 use crate::request::router;
 use crate::text::Text;
+use crate::tls::Tls;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -46,6 +48,7 @@ impl From<Backend> for Vec<Backend> {
 /// An origin that listens. Dropping it closes the listener and all connections at once.
 pub struct RunningOrigin {
     address: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Shared>,
     closing: watch::Sender<bool>,
     listener: JoinHandle<()>,
@@ -84,14 +87,18 @@ pub(crate) struct Loaded {
 const MAX_CONNECTIONS: usize = 768;
 /// How long a request's head may take to arrive, and a connection may lie idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long TLS may take to be agreed on.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an origin that ends waits for last bytes to be written.
 const FLUSH: Duration = Duration::from_secs(2);
 
 impl Origin {
     /// Listens. Until [`RunningOrigin::serve`] is called, requests are refused with `model_loading`.
     ///
-    /// Fails if the address cannot be bound.
+    /// Fails if the address cannot be bound, or the files of its TLS cannot be used.
     pub async fn bind(config: Config) -> std::io::Result<RunningOrigin> {
+        let tls = config.tls.clone().map(Tls::new).transpose().map_err(std::io::Error::other)?.map(Arc::new);
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind(config.bind).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -107,8 +114,8 @@ impl Origin {
             config,
         });
         let (closing, closed) = watch::channel(false);
-        let listener = tokio::spawn(accept(listener, router(Arc::clone(&shared)), closed));
-        Ok(RunningOrigin { address, shared, closing, listener })
+        let listener = tokio::spawn(accept((listener, tls), router(Arc::clone(&shared)), closed));
+        Ok(RunningOrigin { address, scheme, shared, closing, listener })
     }
 
     /// Listens and serves one model or several.
@@ -125,9 +132,9 @@ impl RunningOrigin {
         self.address
     }
 
-    /// `http://` and the address.
+    /// `http://`, or `https://` where it has a certificate, and the address.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Starts an engine for each of these models and serves them from now on; they are listed in this order. Their slots
@@ -233,7 +240,7 @@ impl Loaded {
 }
 
 /// Accepts connections until the origin closes, and then waits for those that are open to finish what they answer.
-async fn accept(listener: TcpListener, router: Router, mut closing: watch::Receiver<bool>) {
+async fn accept((listener, tls): (TcpListener, Option<Arc<Tls>>), router: Router, mut closing: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -248,7 +255,7 @@ async fn accept(listener: TcpListener, router: Router, mut closing: watch::Recei
             Some(_) = connections.join_next() => {}
             (accepted, seat) = seat => match accepted {
                 Ok((stream, _)) => {
-                    let connection = connection(stream, router.clone(), closing.clone());
+                    let connection = connection(stream, tls.clone(), router.clone(), closing.clone());
                     connections.spawn(async move {
                         connection.await;
                         drop(seat);
@@ -266,9 +273,22 @@ async fn accept(listener: TcpListener, router: Router, mut closing: watch::Recei
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(stream: TcpStream, router: Router, mut closing: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, tls: Option<Arc<Tls>>, router: Router, closing: watch::Receiver<bool>) {
     // Tokens are small and must not wait for each other.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return speak(stream, router, closing).await };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => speak(stream, router, closing).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection was not greeted"),
+        Err(_) => tracing::debug!("a connection took too long to be greeted"),
+    }
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    mut closing: watch::Receiver<bool>,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

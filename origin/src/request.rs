@@ -96,15 +96,31 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     json(&serde_json::json!({"status": "ready"}))
 }
 
-async fn capacity(State(shared): State<Arc<Shared>>) -> Response {
-    json(&shared.queue.capacity())
+async fn capacity(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    match observe(&shared, &headers) {
+        Ok(()) => json(&shared.queue.capacity()),
+        Err(refusal) => refuse(&refusal),
+    }
 }
 
-async fn measures(State(shared): State<Arc<Shared>>) -> Response {
+async fn measures(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    if let Err(refusal) = observe(&shared, &headers) {
+        return refuse(&refusal);
+    }
     let models = shared.models().into_iter().flat_map(Models::iter);
     let engines = models.map(|loaded| (loaded.name.as_str(), &loaded.engine));
     let text = shared.metrics.encode(shared.queue.capacity(), engines);
     typed(text, HeaderValue::from_static(metrics::CONTENT_TYPE))
+}
+
+/// Whether this caller may look at the origin: with a grant, or anybody if the settings say so.
+fn observe(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
+    if shared.config.open_metrics {
+        return Ok(());
+    }
+    let caller = caller(shared, headers)?;
+    caller.claim(shared)?;
+    caller.check_body(&[])
 }
 
 async fn models(State(shared): State<Arc<Shared>>, request: Request) -> Response {

@@ -110,6 +110,7 @@ fn scripted(settings: &OriginSettings) -> TestOrigin {
     let key = secrets::grant_public().parse().expect("a public key as `sluice-origin keygen` writes it");
     let config = Config {
         access: Access::Granted(vec![key]),
+        open_metrics: true,
         slots: settings.slots,
         queue: settings.queue,
         queue_timeout: settings.queue_timeout,
@@ -126,6 +127,8 @@ fn real(settings: &OriginSettings, directory: &Path) -> TestOrigin {
         "serve".to_owned(),
         "--bind=127.0.0.1:0".to_owned(),
         format!("--grant-key={}", secrets::grant_public()),
+        // Tests look at its capacity.
+        "--open-metrics".to_owned(),
         format!("--slots={}", settings.slots),
         format!("--queue={}", settings.queue),
         format!("--queue-timeout-ms={}", settings.queue_timeout.as_millis()),

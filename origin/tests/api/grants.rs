@@ -6,10 +6,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use sluice_origin::config::{Access, Config};
+use sluice_origin::scripted::Script;
 use sluice_protocol::grant::GrantClaims;
 
 async fn granted(edge: &Edge) -> Harness {
-    let harness = Harness::with(Config { slots: 1, queue: 0, access: edge.access(), ..Config::local() }).await;
+    let harness =
+        Harness::with(Config { slots: 1, queue: 0, access: edge.access(), open_metrics: true, ..Config::local() })
+            .await;
     harness.script.allow_all();
     harness
 }
@@ -130,5 +133,30 @@ async fn two_keys_live_at_once() {
         let body = chat("hi").to_string().into_bytes();
         let grant = edge.sign(&claims(&body));
         assert_eq!(harness.post_bytes(body).header("x-sluice-grant", grant).send().await.unwrap().status(), 200);
+    }
+}
+
+/// What tells how busy an origin is needs a grant too, unless the settings open it; what says that it lives does not.
+#[tokio::test]
+async fn looking_needs_a_grant_unless_the_settings_say_otherwise() {
+    let edge = Edge::new("k1");
+    for open_metrics in [false, true] {
+        let config = Config { access: edge.access(), open_metrics, ..Config::local() };
+        let script = Script::new(config.slots);
+        let backend = script.backend();
+        let harness = Harness::with_backend(config, script, backend).await;
+        for path in ["/metrics", "/capacity"] {
+            assert_eq!(harness.status(path).await, if open_metrics { 200 } else { 401 }, "{path}");
+            let grant = edge.sign(&claims(b""));
+            let ask =
+                async |grant: &str| harness.get(path).header("x-sluice-grant", grant).send().await.unwrap().status();
+            assert_eq!(ask(&grant).await, 200, "{path}");
+            // Used up, and for another body.
+            let (again, other) = (ask(&grant).await, ask(&edge.sign(&claims(b"x"))).await);
+            assert_eq!((again == 200, other == 200), (open_metrics, open_metrics), "{path}");
+        }
+        for path in ["/health", "/ready"] {
+            assert_eq!(harness.status(path).await, 200, "{path}");
+        }
     }
 }

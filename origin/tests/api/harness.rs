@@ -37,9 +37,10 @@ impl Harness {
         Self::with_script(config, script).await
     }
 
+    /// Its capacity may be looked at without a grant.
     pub(crate) async fn with_script(config: Config, script: Script) -> Self {
         let backend = script.backend();
-        Self::with_backend(config, script, backend).await
+        Self::with_backend(Config { open_metrics: true, ..config }, script, backend).await
     }
 
     /// `backend`: made of the script's, with another text side.

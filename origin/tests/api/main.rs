@@ -27,3 +27,4 @@ mod sampling;
 mod sections;
 mod serving;
 mod several;
+mod tls;

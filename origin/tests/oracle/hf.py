@@ -3,7 +3,8 @@
     python origin/tests/oracle/hf.py DIRECTORY
 
 Writes a directory for each variant: `config.json` and `model.safetensors` as transformers saves them, and `expected.json`,
-which `origin/examples/parity.rs` compares with: a prompt, the logits after some of its tokens, and greedy answers.
+which `origin/examples/parity.rs` compares with: a prompt, the logits after some of its tokens, also with everything rounded
+to 8 bits, and greedy answers.
 """
 
 import json
@@ -88,6 +89,28 @@ def expected(model):
     )
 
 
+def rounded(numbers, scale_type):
+    """Numbers as Q8_0 keeps them: 32 share a scale of this type, the largest of them is 127 times it."""
+    blocks = numbers.reshape(*numbers.shape[:-1], -1, 32)
+    scale = blocks.abs().amax(-1, keepdim=True) / 127
+    whole = torch.where(scale > 0, blocks / scale, 0).round()
+    return (whole * scale.to(scale_type).float()).reshape(numbers.shape)
+
+
+def in_8_bits(model, prompt):
+    """The logits when transformers computes with matrices in Q8_0 and rounds what they are multiplied by, as engines do
+    that multiply bytes: what an engine in Q8_0 has in common with this is right, whatever rounding itself costs."""
+    seen = set()
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, (torch.nn.Linear, torch.nn.Embedding)) and module.weight.data_ptr() not in seen:
+                seen.add(module.weight.data_ptr())
+                module.weight.copy_(rounded(module.weight, torch.float16))
+            if isinstance(module, torch.nn.Linear):
+                module.register_forward_pre_hook(lambda _, inputs: (rounded(inputs[0], torch.float32),))
+        return model(torch.tensor([prompt])).logits[0]
+
+
 def main():
     logging.disable_progress_bar()
     home = pathlib.Path(sys.argv[1])
@@ -95,7 +118,10 @@ def main():
         directory = home / name
         model = make(config_class, model_class, options)
         model.save_pretrained(directory)
-        (directory / "expected.json").write_text(json.dumps(expected(model)))
+        wanted = expected(model)
+        logits = in_8_bits(model, wanted["prompt"])
+        wanted["in_8_bits"] = {str(position): logits[position].tolist() for position in POSITIONS}
+        (directory / "expected.json").write_text(json.dumps(wanted))
         print(name, flush=True)
 
 
