@@ -144,8 +144,8 @@ async fn fetch(
     }
     let body = body.map_or(JsValue::UNDEFINED, |body| Uint8Array::from(body).into());
     let url = format!("{}{path}", config.origin_url);
-    let sent =
-        platform::send(&url, method, &headers.to_json(), &body).map_err(|error| internal(format!("{error:?}")))?;
+    let sent = platform::send_to_origin(&url, method, &headers.to_json(), &body)
+        .map_err(|error| internal(format!("{error:?}")))?;
     match deadline.limit(Settled::of(&sent)).await {
         Some(Ok(response)) => {
             let reply = Reply::new(response.unchecked_into());

@@ -1,3 +1,5 @@
+import { env } from "cloudflare:workers";
+
 // What takes several calls of the platform's, as one call out of WebAssembly: each has a price, and so has each object that
 // the platform shows to JavaScript. Plumbing only: what is asked for and what is made of it is decided in Rust.
 
@@ -26,9 +28,11 @@ export function respond(status, headers, body) {
   return new Response(body, { status, headers: JSON.parse(headers) });
 }
 
-// A request to somebody else; its headers are JSON.
-export function send(url, method, headers, body) {
-  return fetch(url, { method, headers: JSON.parse(headers), body, redirect: "manual" });
+// A request to the origin; its headers are JSON. The binding ORIGIN, where there is one, is the way to it: a private service
+// behind a tunnel, or a client certificate.
+export function send_to_origin(url, method, headers, body) {
+  const init = { method, headers: JSON.parse(headers), body, redirect: "manual" };
+  return env.ORIGIN ? env.ORIGIN.fetch(url, init) : fetch(url, init);
 }
 
 // A message to the Durable Object of this name: a string goes as a header, bytes as a body.

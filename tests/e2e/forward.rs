@@ -1,6 +1,6 @@
 //! forward: what reaches the origin, what comes back of it, and what an origin takes from anybody but its edge.
 
-use harness::caller::{Caller, PROMPT, bearer, hello};
+use harness::caller::{Caller, PROMPT, bearer, hello, hello_stream};
 use harness::raw::{exchange, request};
 use harness::raw_origin::{breaks_off_after, json, silent};
 use harness::wait::{SOON, until_true};
@@ -280,4 +280,21 @@ fn nobody_waits_for_a_silent_origin_beyond_the_lease() {
     let stack = Stack::new().lease("5s").raw_origin(silent()).start();
     let key = stack.key();
     stack.edge.chat(Some(&key.key), &hello(4)).refused(Reason::OriginSilent);
+}
+
+/// An origin that wants certificates, reached through the binding `ORIGIN`: with the edge's own it answers, whole and
+/// streamed; without one it greets nobody, and the caller is told that the fault is not its own.
+#[test]
+fn an_origin_that_wants_certificates_is_reached_through_a_binding() {
+    let stack = Stack::new().behind_tls(true).start();
+    stack.script().allow_all();
+    let key = stack.key();
+    let answer = stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    assert_eq!(answer.json()["usage"]["completion_tokens"], 3);
+    let streamed = stack.edge.chat(Some(&key.key), &hello_stream(4)).ok();
+    assert!(streamed.text().ends_with("data: [DONE]\n\n"), "{}", streamed.text());
+
+    let stack = Stack::new().behind_tls(false).start();
+    let key = stack.key();
+    stack.edge.chat(Some(&key.key), &hello(4)).refused(Reason::OriginFailed);
 }

@@ -16,7 +16,7 @@ pub struct Edge {
 }
 
 /// What stands beside the deployed Worker.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Beside {
     /// A second isolate of the same Worker, as another machine of Cloudflare's would be: its objects are the first one's.
     pub twin: bool,
@@ -24,6 +24,19 @@ pub struct Beside {
     pub shield: bool,
     /// Who decides what becomes of the messages to its objects: see [`crate::between`].
     pub between: Option<SocketAddr>,
+    /// The binding `ORIGIN`: another way to the origin than its address.
+    pub through: Option<Through>,
+}
+
+/// A way to an origin that speaks TLS: whom to trust, and what to show it. All PEM.
+#[derive(Clone, Debug)]
+pub struct Through {
+    /// Where the origin listens.
+    pub address: SocketAddr,
+    /// Who issued its certificate, which is for [`crate::tls::HOST`].
+    pub authority: String,
+    /// A certificate and its key.
+    pub identity: Option<(String, String)>,
 }
 
 /// The address that the shield of [`Beside`] refuses.
@@ -123,7 +136,7 @@ impl EdgeFiles {
             value.unwrap_or_else(|| panic!("wrangler.toml has no {name}")).to_owned()
         };
         let if_set = |is_set: bool, text: &'static str| if is_set { text } else { "" };
-        let Beside { twin, shield, between } = self.beside;
+        let Beside { twin, shield, between, ref through } = self.beside;
         let between_service = between.map(|address| {
             format!("    (name = \"between\", external = (address = {}, http = ())),\n", quoted(&address.to_string()))
         });
@@ -135,6 +148,7 @@ impl EdgeFiles {
                 .replace("@OBJECTS@", objects)
                 .replace("@GATE@", &class("Gate"))
                 .replace("@REGISTRY@", &class("Registry"))
+                .replace("@ORIGIN@", if_set(through.is_some(), ORIGIN_BINDING))
                 .replace("@SHIELD@", if_set(shield, SHIELD_BINDING))
                 .replace("@BETWEEN_MODULE@", if_set(between.is_some(), BETWEEN_MODULE))
                 .replace("@BETWEEN@", if_set(between.is_some(), BETWEEN_BINDING))
@@ -145,6 +159,7 @@ impl EdgeFiles {
             .replace("@TWIN_SERVICE@", if_set(twin, TWIN_SERVICE))
             .replace("@TWIN_SOCKET@", if_set(twin, TWIN_SOCKET))
             .replace("@BETWEEN_SERVICE@", &between_service.unwrap_or_default())
+            .replace("@ORIGIN_SERVICE@", &through.as_ref().map(origin_service).unwrap_or_default())
             .replace("@EXTENSIONS@", if_set(shield, SHIELD_EXTENSION))
             .replace("@SHIELD_SOURCE@", &quoted(&shield_source()));
         let twin_worker =
@@ -174,6 +189,18 @@ fn shield_source() -> String {
     )
 }
 
+fn origin_service(through: &Through) -> String {
+    let identity = through.identity.as_ref().map(|(certificate, key)| {
+        format!(", keypair = (privateKey = {}, certificateChain = {})", quoted(key), quoted(certificate))
+    });
+    let tls = format!("(trustedCertificates = [{}]{})", quoted(&through.authority), identity.unwrap_or_default());
+    format!(
+        "    (name = \"origin\", external = (address = {}, https = (tlsOptions = {tls}, certificateHost = {}))),\n",
+        quoted(&through.address.to_string()),
+        quoted(crate::tls::HOST)
+    )
+}
+
 /// Cap'n Proto's text literals are written like JSON's, as far as our values go.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
@@ -183,7 +210,7 @@ const CONFIG: &str = r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "edge", worker = .edge),
-@TWIN_SERVICE@@BETWEEN_SERVICE@    (name = "disk", disk = (path = @DISK@, writable = true)),
+@TWIN_SERVICE@@BETWEEN_SERVICE@@ORIGIN_SERVICE@    (name = "disk", disk = (path = @DISK@, writable = true)),
     (name = "internet", network = (allow = ["public", "private", "local"])),
   ],
   sockets = [
@@ -201,7 +228,7 @@ const WORKER: &str = r#"const @NAME@ :Workerd.Worker = (
 @OBJECTS@  bindings = [
     (name = "GATE", durableObjectNamespace = @GATE@),
     (name = "REGISTRY", durableObjectNamespace = @REGISTRY@),
-@SHIELD@@BETWEEN@@BINDINGS@  ],
+@SHIELD@@BETWEEN@@ORIGIN@@BINDINGS@  ],
 );
 "#;
 const OBJECTS: &str = r#"  durableObjectNamespaces = [
@@ -214,6 +241,7 @@ const TWIN_SERVICE: &str = "    (name = \"twin\", worker = .twin),\n";
 const TWIN_SOCKET: &str = "    (name = \"twin\", address = \"127.0.0.1:0\", http = (), service = \"twin\"),\n";
 const BETWEEN_MODULE: &str = "    (name = \"between.js\", esModule = embed \"between.js\"),\n";
 const BETWEEN_BINDING: &str = "    (name = \"BETWEEN\", service = \"between\"),\n";
+const ORIGIN_BINDING: &str = "    (name = \"ORIGIN\", service = \"origin\"),\n";
 const SHIELD_BINDING: &str = "    (name = \"FLOOD_SHIELD\", wrapped = (moduleName = \"test:shield\")),\n";
 const SHIELD_EXTENSION: &str = r#"  extensions = [
     (modules = [(name = "test:shield", internal = true, esModule = @SHIELD_SOURCE@)]),

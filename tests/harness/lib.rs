@@ -24,6 +24,7 @@ pub mod raw;
 pub mod raw_origin;
 pub mod secrets;
 pub mod stack;
+pub mod tls;
 pub mod tools;
 pub mod wait;
 

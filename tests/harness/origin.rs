@@ -6,6 +6,7 @@ use crate::raw_origin::{RawOrigin, Received, Reply};
 use crate::{secrets, tools};
 use sluice_origin::config::{Access, Config};
 use sluice_origin::scripted::Script;
+use sluice_origin::tls::TlsFiles;
 use sluice_origin::{Backend, Origin, RunningOrigin};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,8 @@ pub struct OriginSettings {
     pub queue: usize,
     /// How long they wait.
     pub queue_timeout: Duration,
+    /// What a scripted origin's TLS is read from.
+    pub tls: Option<TlsFiles>,
 }
 
 /// An origin that runs. Dropping it ends it.
@@ -114,6 +117,7 @@ fn scripted(settings: &OriginSettings) -> TestOrigin {
         slots: settings.slots,
         queue: settings.queue,
         queue_timeout: settings.queue_timeout,
+        tls: settings.tls.clone(),
         ..Config::local()
     };
     let backend = Backend { name: MODEL.into(), ..script.backend() };

@@ -2,11 +2,12 @@
 
 use crate::between::Between;
 use crate::caller::Caller;
-use crate::edge::{Beside, Edge, EdgeFiles};
+use crate::edge::{Beside, Edge, EdgeFiles, Through};
 use crate::origin::{OriginKind, OriginSettings, TestOrigin};
 use crate::raw::{self, RawConnection};
 use crate::raw_origin::{Received, Reply};
 use crate::secrets;
+use crate::tls::Certificates;
 use serde_json::{Map, Value, json};
 use sluice_origin::scripted::Script;
 use sluice_protocol::admin::CreatedKey;
@@ -29,6 +30,7 @@ pub struct Stack {
     between: bool,
     kind: OriginKind,
     origin: OriginSettings,
+    certificates: Option<(Certificates, bool)>,
     settings: Vec<(&'static str, Option<String>)>,
 }
 
@@ -62,7 +64,8 @@ impl Stack {
             beside: Beside::default(),
             between: false,
             kind: OriginKind::Scripted,
-            origin: OriginSettings { slots: 8, queue: 256, queue_timeout: Duration::from_secs(30) },
+            origin: OriginSettings { slots: 8, queue: 256, queue_timeout: Duration::from_secs(30), tls: None },
+            certificates: None,
             settings: Vec::new(),
         }
     }
@@ -147,6 +150,13 @@ impl Stack {
         self
     }
 
+    /// The origin speaks TLS to callers with a certificate; the edge reaches it through its binding `ORIGIN` and brings
+    /// its own, or none.
+    pub fn behind_tls(mut self, brings: bool) -> Self {
+        self.certificates = Some((Certificates::make(), brings));
+        self
+    }
+
     /// How long the origin may be silent before it answers.
     pub fn origin_timeout_ms(self, timeout: u64) -> Self {
         self.setting("ORIGIN_TIMEOUT_MS", timeout.to_string())
@@ -188,12 +198,18 @@ impl Stack {
     }
 
     /// Starts everything and waits until both gates listen.
-    pub fn start(self) -> RunningStack {
+    pub fn start(mut self) -> RunningStack {
         let directory = TempDir::with_prefix("sluice-e2e-").expect("the machine has a directory for temporary files");
+        self.origin.tls = self.certificates.as_ref().map(|(certificates, _)| certificates.write(directory.path()));
         let origin = TestOrigin::start(&self.kind, &self.origin, directory.path());
         let settings = self.edge_settings(origin.address());
         let between = self.between.then(Between::start);
-        let beside = Beside { between: between.as_ref().map(Between::address), ..self.beside };
+        let through = self.certificates.take().map(|(certificates, brings)| Through {
+            address: origin.address(),
+            authority: certificates.authority,
+            identity: brings.then_some(certificates.edge),
+        });
+        let beside = Beside { between: between.as_ref().map(Between::address), through, ..self.beside };
         let files = EdgeFiles::create_beside(directory.path(), &settings, beside);
         let gate = files.start();
         let edge = Caller::new(gate.address());
