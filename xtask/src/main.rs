@@ -14,6 +14,7 @@ mod audit;
 mod bench;
 mod build_edge;
 mod check;
+mod cuda;
 mod dev;
 mod parity;
 mod test;
@@ -36,6 +37,7 @@ Usage: cargo xtask COMMAND
   test         set up, check, and every test; `--quick` leaves the end-to-end tests out
   bench edge   what a request costs at the edge, side by side with an empty Worker (`cargo xtask bench --help`)
   parity       the origin beside Hugging Face transformers, on models made here (`cargo xtask parity --help`)
+  cuda         build the origin for CUDA, with or without a GPU at hand (`cargo xtask cuda --help`)
   audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
   help         this text
 
@@ -83,6 +85,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         "test" => test::run(&workspace, args)?,
         "bench" => bench::run(&workspace, args)?,
         "parity" => parity::run(&workspace, args)?,
+        "cuda" => cuda::run(&workspace, args)?,
         "audit" => return audit::run(&workspace, args),
         "help" => print!("{USAGE}"),
         unknown => bail!("there is no command `{unknown}`\n\n{USAGE}"),
