@@ -1,15 +1,22 @@
 //! Administration: `/admin/v1/`.
 
+mod access;
 mod accounts;
+mod audit;
 mod keys;
 mod table;
 
 use crate::config::Config;
 use crate::request::Incoming;
-use crate::{auth, plans, request};
+use crate::{plans, registry, request};
+use access::Admin;
+use sluice_protocol::access::AdminScope;
+use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
+use sluice_protocol::audit::{Action, Note};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
+use std::fmt::Display;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
@@ -29,6 +36,8 @@ pub struct AdminCall<'a> {
     pub plans: Rc<PlanTable>,
     /// Its id.
     pub id: RequestId,
+    /// Who sent it.
+    pub admin: Admin,
 }
 
 /// An answer, or what the platform says against it.
@@ -44,7 +53,7 @@ pub async fn serve(
     id: RequestId,
 ) -> Answered {
     // Who asks comes before what is asked: nobody learns our routes without a token.
-    let admin = auth::admin(&incoming.head, config)?;
+    let admin = access::admin(&incoming.head, env, config, id).await?;
     let method = incoming.head.method();
     let route = path.strip_prefix("/admin/v1/").unwrap_or_default();
     let (kind, name) = route.split_once('/').map_or((route, None), |(kind, name)| (kind, Some(name)));
@@ -53,14 +62,18 @@ pub async fn serve(
     let path_in_log = format!("/admin/v1/{}{shown}", if ROUTES.contains(&kind) { kind } else { "?" });
     worker::console_log!(
         "{{\"request\":\"{id}\",\"admin\":{:?},\"method\":\"{method}\",\"path\":{path_in_log:?}}}",
-        admin.name
+        admin.actor
     );
+    if !admin.scopes.allow(kind, method) {
+        let needed = AdminScope::needed(kind, method).name();
+        return Err(Refusal::new(Reason::NotAllowed, format!("This admin does not have the scope `{needed}`.")));
+    }
     // Whoever replaces the plans needs none: those in force may be what is wrong.
     let plans = match (kind, method) {
         ("plans", "PUT") => config.plans.clone(),
         _ => plans::current(env, config, context).await?,
     };
-    let call = AdminCall { incoming, query, env, config, plans, id };
+    let call = AdminCall { incoming, query, env, config, plans, id, admin };
     match (kind, name, method) {
         ("keys", None, "POST") => keys::create(&call).await,
         ("keys", None, "GET") => keys::list(&call).await,
@@ -75,6 +88,8 @@ pub async fn serve(
         ("plans", None, "GET") => table::view(&call).await,
         ("plans", None, "PUT") => table::put(&call).await,
         ("plans", None, _) => Err(refuse_method("GET, PUT")),
+        ("audit", None, "GET") => audit::list(&call).await,
+        ("audit", None, _) => Err(refuse_method("GET")),
         _ => Err(Refusal::new(Reason::NotFound, "There is no such admin route.")),
     }
 }
@@ -93,8 +108,18 @@ impl AdminCall<'_> {
         }
         Ok(body)
     }
+
+    /// What the audit log is to say of this request.
+    fn note(&self, action: Action, target: impl Display) -> Note {
+        Note::new(&*self.admin.actor, action, target, self.id).from_address(self.admin.address)
+    }
+
+    /// Asks the Registry for a change that the audit log tells of: both are kept, or neither.
+    async fn record(&self, note: Note, call: RegistryCall) -> Result<RegistryAnswer, Refusal> {
+        registry::ask(self.env, &RegistryCall::Noted { note, call: Box::new(call) }).await
+    }
 }
 
-const ROUTES: [&str; 3] = ["keys", "accounts", "plans"];
+const ROUTES: [&str; 4] = ["keys", "accounts", "plans", "audit"];
 /// Admin bodies are small.
 const MAX_BODY: u64 = 64 * 1024;

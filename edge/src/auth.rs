@@ -1,10 +1,9 @@
 //! auth: credentials and address -> a principal, or a refusal, before anything is read or stored.
 
-use crate::config::{AdminToken, Config};
+use crate::config::Config;
 use crate::platform::Head;
 use crate::{plans, shield};
 use core::net::IpAddr;
-use sha2::{Digest, Sha256};
 use sluice_protocol::gate_call::{Caller, refuse_key};
 use sluice_protocol::header;
 use sluice_protocol::key::{ApiKey, PREFIX};
@@ -12,7 +11,6 @@ use sluice_protocol::plan::PlanTable;
 use sluice_protocol::principal::{Account, Mark, subject};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::rc::Rc;
-use subtle::ConstantTimeEq;
 use worker::{Context, Env};
 
 /// Who calls: the account that its request counts for, and the key, token or address that calls for it.
@@ -106,19 +104,15 @@ pub fn address(head: &Head) -> Option<IpAddr> {
     head.get(header::CONNECTING_IP)?.trim().parse().ok()
 }
 
-/// The admin that calls.
-pub fn admin<'c>(head: &Head, config: &'c Config) -> Result<&'c AdminToken, Refusal> {
-    let refuse = || Refusal::new(Reason::InvalidAdminToken, "This route needs a valid admin token.");
-    let sent = find_credential(head.get(header::AUTHORIZATION), None).map_err(|_| refuse())?;
-    find_admin(sent.ok_or_else(refuse)?, &config.admin_tokens).ok_or_else(refuse)
-}
-
 fn missing() -> Refusal {
     Refusal::new(Reason::MissingKey, "No API key was sent. Send it as `Authorization: Bearer slc_...`.")
 }
 
 /// The one credential that was sent, if any.
-fn find_credential<'h>(authorization: Option<&'h str>, api_key: Option<&'h str>) -> Result<Option<&'h str>, Refusal> {
+pub fn find_credential<'h>(
+    authorization: Option<&'h str>,
+    api_key: Option<&'h str>,
+) -> Result<Option<&'h str>, Refusal> {
     let ambiguous = || Refusal::new(Reason::AmbiguousKey, "More than one credential was sent. Send one.");
     let bearer = match authorization {
         None => None,
@@ -134,12 +128,6 @@ fn find_credential<'h>(authorization: Option<&'h str>, api_key: Option<&'h str>)
         (_, Some(api_key)) if api_key.contains(',') => Err(ambiguous()),
         (one, other) => Ok(one.or(other)),
     }
-}
-
-/// Compares with every token, so that the time does not tell which one was nearly right.
-fn find_admin<'c>(text: &str, tokens: &'c [AdminToken]) -> Option<&'c AdminToken> {
-    let hash = Sha256::digest(text);
-    tokens.iter().fold(None, |found, token| if bool::from(token.hash.ct_eq(&hash)) { Some(token) } else { found })
 }
 
 #[cfg(test)]
@@ -159,14 +147,5 @@ mod tests {
         assert_eq!(reason(None, text("x, y")), Err(Reason::AmbiguousKey));
         assert_eq!(reason(text("Basic x"), None), Err(Reason::InvalidKey));
         assert_eq!(reason(None, None), Ok(None));
-    }
-
-    #[test]
-    fn an_admin_is_known_by_its_token_only() {
-        let hash = |text: &str| Sha256::digest(text).into();
-        let tokens =
-            [("a", "one"), ("b", "two")].map(|(name, token)| AdminToken { name: name.into(), hash: hash(token) });
-        assert_eq!(find_admin("two", &tokens).unwrap().name, "b");
-        assert!(find_admin("three", &tokens).is_none());
     }
 }

@@ -4,11 +4,13 @@ use crate::sign::GrantSigner;
 use crate::token::Issuers;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sluice_protocol::access::AdminScopes;
 use sluice_protocol::account::DEFAULT_MAX_TOKENS;
 use sluice_protocol::chat::ChatBounds;
 use sluice_protocol::id::parse_hex;
 use sluice_protocol::key::Peppers;
 use sluice_protocol::plan::PlanTable;
+use sluice_protocol::principal::is_name;
 use std::fmt;
 use std::rc::Rc;
 
@@ -43,7 +45,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "ADMIN_TOKENS",
         default: "",
-        meaning: "secret; `<name>:<SHA-256 of the token in hex>`, comma separated",
+        meaning: "secret; `<name>:<SHA-256 of the token in hex>` and, if it may not do everything, `:<scope>+<scope>`; comma separated",
     },
     Setting {
         name: "PLANS",
@@ -81,12 +83,14 @@ pub struct Config {
     pub chat: ChatBounds,
 }
 
-/// One admin token: a name for the log and the SHA-256 of the token. Does not print.
+/// One admin token: a name for the log, the SHA-256 of the token, and what its holder may do. Does not print.
 pub struct AdminToken {
     /// For people.
     pub name: String,
     /// SHA-256 of the token.
     pub hash: [u8; 32],
+    /// What its holder may do.
+    pub scopes: AdminScopes,
 }
 
 /// One wrong or missing setting.
@@ -204,13 +208,23 @@ fn parse_grant_keys(text: &str) -> Result<GrantSigner, String> {
 }
 
 fn parse_admin_tokens(text: &str) -> Result<Vec<AdminToken>, String> {
-    text.split(',')
-        .map(|entry| {
-            let (name, hash) = entry.trim().split_once(':').ok_or("must be `<name>:<SHA-256 in hex>`")?;
-            let hash = parse_hex(hash).ok_or("needs a SHA-256 of 64 lower-case hexadecimal digits")?;
-            Ok(AdminToken { name: name.to_owned(), hash })
-        })
-        .collect()
+    let mut tokens: Vec<AdminToken> = Vec::new();
+    for entry in text.split(',') {
+        let (name, rest) = entry.trim().split_once(':').ok_or("must be `<name>:<SHA-256 in hex>`")?;
+        let (hash, scopes) = rest.split_once(':').map_or((rest, None), |(hash, scopes)| (hash, Some(scopes)));
+        let hash = parse_hex(hash).ok_or("needs a SHA-256 of 64 lower-case hexadecimal digits")?;
+        if !is_name(name) || tokens.iter().any(|token| token.name == name) {
+            return Err("needs names of 1 to 32 of a-z, 0-9 and -, each there once".into());
+        }
+        let scopes = match scopes {
+            None => AdminScopes::all(),
+            Some(text) => {
+                AdminScopes::parse(text).ok_or("has scopes other than `read`, `keys` and `plans`, joined by +")?
+            }
+        };
+        tokens.push(AdminToken { name: name.to_owned(), hash, scopes });
+    }
+    Ok(tokens)
 }
 
 fn parse_plans(text: &str) -> Result<PlanTable, String> {
@@ -257,6 +271,34 @@ mod tests {
         assert_eq!(config.max_body.to_string(), default("MAX_BODY_BYTES"));
         assert_eq!(config.origin_timeout_ms.to_string(), default("ORIGIN_TIMEOUT_MS"));
         assert_eq!(config.origin_url, "http://127.0.0.1:1");
+    }
+
+    #[test]
+    fn admin_tokens_have_names_and_scopes() {
+        let hash = "cd".repeat(32);
+        let parse = |text: &str| {
+            let tokens = parse_admin_tokens(&text.replace('#', &hash))?;
+            Ok::<_, String>(tokens.iter().map(|token| format!("{} {}", token.name, token.scopes)).collect::<Vec<_>>())
+        };
+        assert_eq!(parse("ops:#").unwrap(), ["ops read+keys+plans"]);
+        assert_eq!(
+            parse("ops:#, board:#:read,ci:#:plans+keys").unwrap(),
+            ["ops read+keys+plans", "board read", "ci keys+plans"]
+        );
+        for bad in [
+            "ops",
+            "ops:ab",
+            ":#",
+            "Ops:#",
+            "a b:#",
+            "ops:#:",
+            "ops:#:write",
+            "ops:#:read+read",
+            "ops:#,ops:#",
+            "ops:#,",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

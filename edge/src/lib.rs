@@ -41,6 +41,7 @@ mod sign;
 mod relay;
 // administration
 mod admin;
+mod audit;
 mod registry;
 
 use config::{Config, Vars};

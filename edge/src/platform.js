@@ -54,6 +54,11 @@ export function put_row(sql, statement, id, value) {
   return [rowsRead, rowsWritten];
 }
 
+// Runs a function whose writes are kept all together, or not at all if it throws.
+export function transaction(storage, body) {
+  storage.transactionSync(body);
+}
+
 // Tells `settle` of a promise's end.
 export function watch(promise, slot, settle) {
   promise.then((value) => settle(slot, true, value), (error) => settle(slot, false, error));

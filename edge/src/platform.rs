@@ -34,6 +34,10 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn put_row(sql: &JsValue, statement: &str, id: f64, value: &JsValue) -> Result<Vec<f64>, JsValue>;
 
+    /// Runs a function in a transaction of this storage: an error of it takes back what was written.
+    #[wasm_bindgen(catch)]
+    pub fn transaction(storage: &JsValue, body: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<(), JsValue>;
+
     /// Calls this function when the promise settles: with this number, whether it was kept, and what it gives.
     pub fn watch(promise: &Promise, slot: usize, settle: &Closure<dyn Fn(usize, bool, JsValue)>);
     /// A promise that is kept after this many milliseconds.
@@ -121,6 +125,7 @@ const REQUEST: &[&str] = &[
     header::CONTENT_LENGTH,
     header::SESSION_ID,
     header::IF_MATCH,
+    header::ACCESS_ASSERTION,
 ];
 /// All that is looked at in an origin's response.
 const RESPONSE: &[&str] =

@@ -1,6 +1,7 @@
 //! The Registry: one Durable Object with the index of all keys and the plans in force. The keys' truth is at their Gates;
 //! the index is what an admin lists.
 
+use crate::audit::AuditLog;
 use crate::storage::{Rows, text};
 use crate::{config_of, hop};
 use sluice_protocol::admin::{KeyEntry, KeyList, PAGE, RegistryAnswer, RegistryCall};
@@ -8,6 +9,7 @@ use sluice_protocol::id::KeyId;
 use sluice_protocol::plan::{PlanTable, TableVersion};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
+use wasm_bindgen::JsValue;
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorageValue, State, durable_object};
 
 /// Asks the Registry one thing.
@@ -25,6 +27,7 @@ pub async fn ask(env: &Env, call: &RegistryCall) -> std::result::Result<Registry
 pub struct Registry {
     keys: Rows,
     plans: Rows,
+    audit: AuditLog,
     env: Env,
     /// The tables that were put lately, oldest first, once they have been read.
     tables: RefCell<Option<Vec<Table>>>,
@@ -42,7 +45,10 @@ impl DurableObject for Registry {
     fn new(state: State, env: Env) -> Self {
         let storage = state.storage();
         let (keys, plans) = (Rows::new(storage.sql(), "keys"), Rows::new(storage.sql(), "plans"));
-        Self { keys, plans, env, tables: RefCell::new(None) }
+        // An object without storage could not have been started with the tables above.
+        let raw = state._inner().storage().map(JsValue::from).unwrap_or_default();
+        let audit = AuditLog::new(storage.sql(), raw);
+        Self { keys, plans, audit, env, tables: RefCell::new(None) }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -79,8 +85,24 @@ impl Registry {
                 let table = self.tables()?.into_iter().find(|table| table.version == version);
                 RegistryAnswer::Plans(table.map(|table| table.json))
             }
+            RegistryCall::Noted { note, call } => {
+                self.audit.together(note, || self.answer(*call)).inspect_err(|_| self.forget())?
+            }
+            RegistryCall::Note(note) => {
+                self.audit.append(note)?;
+                RegistryAnswer::Done(true)
+            }
+            RegistryCall::LoginFailed { note, unnoted } => self.audit.login_failed(note, unnoted)?,
+            RegistryCall::Audit(after) => RegistryAnswer::Audit(self.audit.page(after)?),
             RegistryCall::PutPlans { json, replaces } => self.put_plans(json, replaces)?,
         })
+    }
+
+    /// Forgets what is remembered of the storage: what was written has been taken back.
+    fn forget(&self) {
+        self.keys.forget();
+        self.plans.forget();
+        self.tables.replace(None);
     }
 
     /// Puts a table in force that was checked at the edge, if nobody has put another one meanwhile and every key still has

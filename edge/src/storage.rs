@@ -71,6 +71,11 @@ impl Rows {
         Ok(())
     }
 
+    /// Forgets that the table exists: its making may have been taken back.
+    pub fn forget(&self) {
+        self.made.set(false);
+    }
+
     /// Runs any statement and counts its rows.
     pub fn exec(&self, sql: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Vec<SqlStorageValue>>> {
         let cursor = self.sql.exec(sql, values)?;

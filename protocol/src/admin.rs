@@ -3,6 +3,7 @@
 mod change;
 
 use crate::Millis;
+use crate::audit::{AuditPage, Note};
 use crate::gate::Totals;
 use crate::gate_call::{AccountDescription, KeyDescription, KeyRecord, StorageCounters};
 use crate::id::{AccountId, KeyId};
@@ -232,6 +233,24 @@ pub enum RegistryCall {
     },
     /// The plan table of this version, if it is in force or was a moment ago.
     PlansOf(TableVersion),
+    /// Does this, and writes the note if that changed anything: both are kept, or neither.
+    Noted {
+        /// What the log says of it.
+        note: Note,
+        /// What is done.
+        call: Box<Self>,
+    },
+    /// Writes a note of what is done elsewhere.
+    Note(Note),
+    /// Writes a failed admin login down, or counts it if there are too many.
+    LoginFailed {
+        /// What the log says of it.
+        note: Note,
+        /// How many before it an isolate has only counted.
+        unnoted: u64,
+    },
+    /// The page of the audit log after this number.
+    Audit(u64),
     /// Puts a plan table in force, if the one that is has this version (`None`: whichever it is).
     PutPlans {
         /// The table's text, checked.
@@ -250,6 +269,10 @@ pub enum RegistryAnswer {
     Page(KeyList),
     /// A plan table's text; `None` if none was ever put, or there is none of that version.
     Plans(Option<String>),
+    /// A page of the audit log.
+    Audit(AuditPage),
+    /// A failed login is counted; for how many milliseconds its address is not heard, if it has failed too often.
+    LoginFailed(Option<Millis>),
     /// The table that is asked for is the one that is known.
     Unchanged,
     /// The table in force is another one than the one to be replaced.

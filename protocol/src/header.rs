@@ -49,6 +49,8 @@ pub const ALLOW: &str = "allow";
 pub const AUTHORIZATION: &str = "authorization";
 /// Credentials, the other spelling in use: the bare key.
 pub const API_KEY: &str = "x-api-key";
+/// Who an admin is, as Cloudflare Access says: a signed token.
+pub const ACCESS_ASSERTION: &str = "cf-access-jwt-assertion";
 /// What a body is.
 pub const CONTENT_TYPE: &str = "content-type";
 /// How long a body says it is.

@@ -20,7 +20,10 @@ pub mod header;
 pub mod id;
 pub mod refusal;
 // auth
+pub mod access;
 pub mod admin;
+pub mod audit;
+pub mod failures;
 pub mod key;
 pub mod principal;
 // limit, settle

@@ -25,6 +25,8 @@ mod tokens;
 
 mod admin;
 
+mod audit_log;
+
 mod plans;
 
 mod principals;

@@ -68,9 +68,14 @@ impl Caller {
 
     /// An admin route, with the right token.
     pub fn admin(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.admin_as(ADMIN_TOKEN, method, path, body)
+    }
+
+    /// An admin route, with this token.
+    pub fn admin_as(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method's name");
         self.send(|http, base| {
-            let request = http.request(method, format!("{base}/admin/v1{path}")).bearer_auth(ADMIN_TOKEN);
+            let request = http.request(method, format!("{base}/admin/v1{path}")).bearer_auth(token);
             match body {
                 Some(body) => request.json(body),
                 None => request,

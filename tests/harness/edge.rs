@@ -116,6 +116,22 @@ impl EdgeFiles {
         fs::remove_dir_all(self.disk().join("gate")).expect("workerd makes it when it starts");
     }
 
+    /// Runs a statement on the Registry's database, while no workerd runs.
+    pub fn change_registry(&self, statement: &str) {
+        let files = fs::read_dir(self.disk().join("registry")).expect("the Registry was written to");
+        let mut databases = files.filter_map(|file| Some(file.ok()?.path())).filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.ends_with(".sqlite") && !name.starts_with("metadata")
+        });
+        let database = databases.next().expect("there is one Registry");
+        assert_eq!(databases.next(), None);
+        let script =
+            "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as database: database.execute(sys.argv[2])";
+        let mut python = std::process::Command::new(tools::python());
+        let status = python.args(["-c", script]).arg(database).arg(statement).status().expect("Python is set up");
+        assert!(status.success(), "{statement}");
+    }
+
     /// All that workerd and the Worker printed, every start of it.
     pub fn log(&self) -> PathBuf {
         self.directory.join("edge.log")

@@ -48,6 +48,17 @@ pub fn admin_tokens() -> String {
     format!("e2e:{}", hex(&Sha256::digest(ADMIN_TOKEN)))
 }
 
+/// `ADMIN_TOKENS` of three admins, each with the scope that it is named after: see [`scoped_token`].
+pub fn scoped_admin_tokens() -> String {
+    let one = |name: &str| format!("{name}:{}:{name}", hex(&Sha256::digest(scoped_token(name))));
+    ["read", "keys", "plans"].map(one).join(",")
+}
+
+/// The token of one of them.
+pub fn scoped_token(name: &str) -> String {
+    format!("e2e-{name}-token-93d0")
+}
+
 /// The origin's setting for grants: `KID=PUBLIC`.
 pub fn grant_public() -> String {
     format!("{KID}={GRANT_PUBLIC}")

@@ -313,6 +313,15 @@ impl RunningStack {
         self.files.lose_gates();
     }
 
+    /// Kills workerd, runs a statement on the Registry's own database, and starts it again: for what no request can do.
+    pub fn restart_edge_with_registry(&mut self, statement: &str) {
+        self.gate = None;
+        self.files.change_registry(statement);
+        let gate = self.files.start();
+        self.edge = Caller::new(gate.address());
+        self.gate = Some(gate);
+    }
+
     /// [`Self::restart_edge`] with another value of a variable, as a deploy brings it.
     pub fn restart_edge_with(&mut self, name: &'static str, value: impl Into<String>) {
         self.settings.retain(|(known, _)| *known != name);

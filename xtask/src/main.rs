@@ -11,6 +11,7 @@ mod setup;
 mod tools;
 // one per command
 mod audit;
+mod audit_log;
 mod bench;
 mod build_edge;
 mod check;
@@ -39,6 +40,7 @@ Usage: cargo xtask COMMAND
   parity       the origin beside Hugging Face transformers, on models made here (`cargo xtask parity --help`)
   cuda         build the origin for CUDA, with or without a GPU at hand (`cargo xtask cuda --help`)
   audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
+  audit-log    whether an export of the audit log is whole and unchanged (`cargo xtask audit-log --help`)
   help         this text
 
 Environment:
@@ -87,6 +89,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         "parity" => parity::run(&workspace, args)?,
         "cuda" => cuda::run(&workspace, args)?,
         "audit" => return audit::run(&workspace, args),
+        "audit-log" => audit_log::run(args)?,
         "help" => print!("{USAGE}"),
         unknown => bail!("there is no command `{unknown}`\n\n{USAGE}"),
     }

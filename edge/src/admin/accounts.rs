@@ -2,8 +2,9 @@
 //! as soon as somebody names it.
 
 use super::{AdminCall, Answered, MAX_BODY};
-use crate::{denial, limit, respond};
-use sluice_protocol::admin::AccountView;
+use crate::{denial, limit, registry, respond};
+use sluice_protocol::admin::{AccountView, RegistryCall};
+use sluice_protocol::audit::Action;
 use sluice_protocol::gate_call::{AccountChange, Answer, Call};
 use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -18,9 +19,17 @@ pub(super) async fn change(call: &AdminCall<'_>, account: &str) -> Answered {
     let account = parse(account)?;
     let body = call.body(MAX_BODY).await?;
     let change = AccountChange::parse(&body, &call.plans)?;
+    // Its Gate keeps it, and the log is kept elsewhere: what is ordered is written down first, and then whether it was refused.
+    let note = || call.note(Action::AccountChange, &account).with_members(&body);
+    registry::ask(call.env, &RegistryCall::Note(note())).await?;
     match limit::one(call.env, &call.plans, &account, Call::ChangeAccount(change)).await? {
         Answer::Done(_) => {}
-        other => return Err(limit::answer_refusal(&other)),
+        other => {
+            let refusal = limit::answer_refusal(&other);
+            let note = call.note(Action::AccountChange, &account).with("refused", refusal.reason.row().code);
+            registry::ask(call.env, &RegistryCall::Note(note)).await?;
+            return Err(refusal);
+        }
     }
     denial::forget(&account);
     describe(call, &account).await

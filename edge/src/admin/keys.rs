@@ -4,6 +4,7 @@ use super::{AdminCall, Answered, MAX_BODY};
 use crate::platform;
 use crate::{denial, limit, random, registry, respond};
 use sluice_protocol::admin::{CreateKey, CreatedKey, DeletedKey, KeyEntry, KeyView, RegistryAnswer, RegistryCall};
+use sluice_protocol::audit::Action;
 use sluice_protocol::gate_call::{Answer, Call, KeyChange, KeyDescription, KeyRecord};
 use sluice_protocol::id::{AccountId, KeyId};
 use sluice_protocol::key::ApiKey;
@@ -32,11 +33,13 @@ pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
         overrides: BTreeMap::new(),
         limits: Vec::new(),
     };
-    registry::ask(call.env, &RegistryCall::Put(KeyEntry::new(created.id, &record))).await?;
+    let note = call.note(Action::KeyCreate, created.id).with_members(&body).with("plan", &created.plan);
+    call.record(note, RegistryCall::Put(KeyEntry::new(created.id, &record))).await?;
     match one(call, account, Call::PutKey(Box::new(record))).await? {
         Answer::Done(_) => Ok(respond::json(201, &created, call.id)),
         other => {
-            registry::ask(call.env, &RegistryCall::Remove(created.id)).await?;
+            let note = call.note(Action::KeyDelete, created.id).with("because", "its account does not take it");
+            call.record(note, RegistryCall::Remove(created.id)).await?;
             Err(limit::answer_refusal(&other))
         }
     }
@@ -73,7 +76,8 @@ pub(super) async fn change(call: &AdminCall<'_>, key: &str) -> Answered {
     }
     denial::forget(&Account::of_key(id.account));
     let described = describe(call, id).await?;
-    registry::ask(call.env, &RegistryCall::Put(KeyEntry::new(id, &described.record))).await?;
+    let note = call.note(Action::KeyChange, id).with_members(&body);
+    call.record(note, RegistryCall::Put(KeyEntry::new(id, &described.record))).await?;
     Ok(respond::json(200, &KeyView::new(id, described), call.id))
 }
 
@@ -82,7 +86,8 @@ pub(super) async fn delete(call: &AdminCall<'_>, key: &str) -> Answered {
     let id = parse_id(key)?;
     let known = one(call, id.account, Call::DeleteKey { key: id.key }).await? == Answer::Done(true);
     denial::forget(&Account::of_key(id.account));
-    let listed = registry::ask(call.env, &RegistryCall::Remove(id)).await? == RegistryAnswer::Done(true);
+    let note = call.note(Action::KeyDelete, id);
+    let listed = call.record(note, RegistryCall::Remove(id)).await? == RegistryAnswer::Done(true);
     if known || listed {
         Ok(respond::json(200, &DeletedKey { id, deleted: true }, call.id))
     } else {

@@ -2,8 +2,9 @@
 
 use super::{AdminCall, Answered};
 use crate::respond::{self, HeaderList};
-use crate::{limit, plans, registry};
+use crate::{limit, plans};
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
+use sluice_protocol::audit::Action;
 use sluice_protocol::header;
 use sluice_protocol::id::parse_hex;
 use sluice_protocol::plan::{MAX_TABLE_BYTES, PlanTable, TableVersion};
@@ -39,7 +40,8 @@ pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
     if let Some(plan) = call.config.issuers.plans().find(|plan| table.get(plan).is_none()) {
         return Err(in_use(plan, "an issuer in JWT_ISSUERS"));
     }
-    match registry::ask(call.env, &RegistryCall::PutPlans { json, replaces }).await? {
+    let note = call.note(Action::PlansPut, table.version()).with("plans", table.names().collect::<Vec<_>>().join(","));
+    match call.record(note, RegistryCall::PutPlans { json, replaces }).await? {
         RegistryAnswer::Done(_) => {}
         RegistryAnswer::OtherPlans(_) => return Err(changed()),
         RegistryAnswer::PlanInUse { plan, key } => return Err(in_use(&plan, &key.to_string())),

@@ -8,6 +8,7 @@ use sluice_protocol::account::Account;
 use sluice_protocol::admin::{
     AccountView, CreatedKey, DeletedKey, KeyEntry, KeyList, KeyView, RegistryAnswer, RegistryCall,
 };
+use sluice_protocol::audit::{self, Action, AuditPage, Entry, Head, Note};
 use sluice_protocol::bucket::Refill;
 use sluice_protocol::capacity::Capacity;
 use sluice_protocol::chat::{
@@ -199,6 +200,33 @@ fn the_json_of_the_public_api() {
     json("capacity", &Capacity { slots: 4, free: 1, queued: 2, queue: 16, est_ms: Some(1_800) });
 }
 
+fn note() -> Note {
+    let note = Note::new("token:ops", Action::KeyCreate, key_id(), RequestId([7; 16]));
+    note.from_address("203.0.113.9".parse().ok()).with_members(br#"{"plan": "vip", "name": "laptop"}"#)
+}
+
+/// Three entries, the chain's first; a clock that goes back.
+fn audit_page() -> AuditPage {
+    let notes = [
+        note(),
+        Note::new("unknown", Action::LoginFailed, "", RequestId([8; 16])).from_address("2001:db8::1".parse().ok()),
+        Note::new("access:ann@example.com", Action::PlansPut, "0011223344556677", RequestId([9; 16]))
+            .with("plans", "a,\"ä"),
+    ];
+    let mut head = Head::default();
+    let data: Vec<_> = notes
+        .into_iter()
+        .zip([1_790_000_000_000, 1_790_000_001_000, 1_790_000_000_500])
+        .map(|(note, now)| {
+            let entry = Entry::after(head, note, now);
+            head = entry.head();
+            entry
+        })
+        .collect();
+    audit::verify(Head::default(), &data).unwrap();
+    AuditPage { data, next: Some(3) }
+}
+
 #[test]
 fn the_json_of_the_admin_api() {
     let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
@@ -222,6 +250,7 @@ fn the_json_of_the_admin_api() {
     let described =
         AccountDescription { settings, keys: vec![key_id().key], live_leases: 1, used: USED, storage: STORAGE };
     json("admin_account", &AccountView::new(&principal::Account::of_key(key_id().account), described));
+    json("admin_audit", &audit_page());
     json("admin_deleted_key", &DeletedKey { id: key_id(), deleted: true });
 }
 
@@ -390,6 +419,10 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::Plans { known: Some(TableVersion([9; 8])) },
             RegistryCall::PlansOf(TableVersion([9; 8])),
             RegistryCall::PutPlans { json: "{}".into(), replaces: None },
+            RegistryCall::Noted { note: note(), call: Box::new(RegistryCall::Remove(key_id())) },
+            RegistryCall::Note(note()),
+            RegistryCall::LoginFailed { note: note(), unnoted: 2 },
+            RegistryCall::Audit(100),
         ],
     );
     let page = KeyList { data: vec![entry()], next: None, storage: STORAGE };
@@ -398,6 +431,8 @@ fn the_messages_to_and_from_the_registry() {
         RegistryAnswer::Page(page),
         RegistryAnswer::Plans(Some("{}".into())),
         RegistryAnswer::Unchanged,
+        RegistryAnswer::Audit(audit_page()),
+        RegistryAnswer::LoginFailed(Some(60_000)),
         RegistryAnswer::OtherPlans(Some(TableVersion([9; 8]))),
         RegistryAnswer::PlanInUse { plan: "vip".into(), key: key_id() },
     ];

@@ -1,0 +1,158 @@
+//! The audit log at the Registry: rows that are added and never changed, each in one transaction with what it tells of.
+
+use crate::platform;
+use crate::storage::{Rows, text};
+use sluice_protocol::admin::RegistryAnswer;
+use sluice_protocol::audit::{Action, AuditPage, Entry, Head, Note, PAGE};
+use sluice_protocol::failures::Failures;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use wasm_bindgen::JsValue;
+use worker::{Result, SqlStorage, SqlStorageValue};
+
+/// The log.
+pub struct AuditLog {
+    rows: Rows,
+    /// The object's storage, for its transactions.
+    storage: JsValue,
+    end: RefCell<Option<End>>,
+    failures: RefCell<Failures>,
+}
+
+/// The end of the chain, and what was written last.
+#[derive(Clone, Default)]
+struct End {
+    head: Head,
+    /// A message may come twice; what it tells of is written once.
+    recent: VecDeque<(String, Action, String)>,
+}
+
+impl AuditLog {
+    /// The log in this storage; it need not exist.
+    pub fn new(sql: SqlStorage, storage: JsValue) -> Self {
+        let rows = Rows::new(sql, "audit");
+        Self { rows, storage, end: RefCell::default(), failures: RefCell::default() }
+    }
+
+    /// Does `act`, and writes the note if that changed anything. Both are kept, or neither; after an error, whatever is
+    /// remembered of the storage may be wrong.
+    pub fn together(&self, note: Note, act: impl FnOnce() -> Result<RegistryAnswer>) -> Result<RegistryAnswer> {
+        let mut work = Some((note, act));
+        let mut result = None;
+        let mut body = || -> std::result::Result<(), JsValue> {
+            let (note, act) = work.take().ok_or("a transaction's body runs once")?;
+            let done = act().and_then(|answer| {
+                if answer == RegistryAnswer::Done(true) {
+                    self.append(note)?;
+                }
+                Ok(answer)
+            });
+            let is_kept = done.is_ok();
+            result = Some(done);
+            // What is thrown here takes back everything that was written.
+            if is_kept { Ok(()) } else { Err("taken back".into()) }
+        };
+        let kept = platform::transaction(&self.storage, &mut body);
+        match (result, kept) {
+            (Some(Ok(answer)), Ok(())) => Ok(answer),
+            (Some(Err(error)), _) => self.forget_after(error),
+            (_, Err(error)) => self.forget_after(format!("a transaction failed: {error:?}").into()),
+            (None, Ok(())) => self.forget_after("a transaction's body did not run".into()),
+        }
+    }
+
+    /// Adds one entry to the chain.
+    pub fn append(&self, note: Note) -> Result<()> {
+        let mut end = self.end()?;
+        let what = (note.request.to_string(), note.action, note.target.clone());
+        if end.recent.contains(&what) {
+            return Ok(());
+        }
+        let entry = Entry::after(end.head, note, platform::now());
+        self.rows.make("(number INTEGER PRIMARY KEY, entry TEXT NOT NULL)")?;
+        let number = i64::try_from(entry.number).map_err(|_| "the log is full")?;
+        let values = vec![SqlStorageValue::Integer(number), text(serde_json::to_string(&entry)?)];
+        self.rows.exec("INSERT INTO audit (number, entry) VALUES (?, ?)", values)?;
+        // A witness outside of this storage: whoever keeps the Worker's log sees whether the chain was written anew.
+        worker::console_log!("{{\"audit\":{},\"hash\":\"{}\"}}", entry.number, entry.hash);
+        end.remember(&entry);
+        self.end.replace(Some(end));
+        Ok(())
+    }
+
+    /// The page of entries after this number.
+    pub fn page(&self, after: u64) -> Result<AuditPage> {
+        if !self.rows.exists()? {
+            return Ok(AuditPage { data: Vec::new(), next: None });
+        }
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let values = vec![SqlStorageValue::Integer(after), SqlStorageValue::Integer(PAGE as i64 + 1)];
+        let rows = self.rows.exec("SELECT entry FROM audit WHERE number > ? ORDER BY number LIMIT ?", values)?;
+        let mut data = rows.into_iter().map(entry_of).collect::<Result<Vec<_>>>()?;
+        let more = data.len() > PAGE;
+        data.truncate(PAGE);
+        let next = data.last().filter(|_| more).map(|entry| entry.number);
+        Ok(AuditPage { data, next })
+    }
+
+    /// Writes a failed login down, or only counts it; for how long its address is not to be heard.
+    pub fn login_failed(&self, note: Note, unnoted: u64) -> Result<RegistryAnswer> {
+        let (now, address) = (platform::now(), note.address);
+        let verdict = self.failures.borrow_mut().fail(address, now);
+        let wait = self.failures.borrow().wait(address, now);
+        match verdict.note.map(|before| before + unnoted) {
+            Some(0) => self.append(note)?,
+            Some(before) => self.append(note.with("not_noted_before", before))?,
+            None => {}
+        }
+        Ok(RegistryAnswer::LoginFailed(wait))
+    }
+
+    /// Forgets what is remembered of the storage: it may have been taken back.
+    pub fn forget(&self) {
+        self.end.replace(None);
+        self.rows.forget();
+    }
+
+    fn forget_after<T>(&self, error: worker::Error) -> Result<T> {
+        self.forget();
+        Err(error)
+    }
+
+    fn end(&self) -> Result<End> {
+        if let Some(end) = self.end.borrow().as_ref() {
+            return Ok(end.clone());
+        }
+        let mut end = End::default();
+        if self.rows.exists()? {
+            let values = vec![SqlStorageValue::Integer(RECENT as i64)];
+            let rows = self.rows.exec("SELECT entry FROM audit ORDER BY number DESC LIMIT ?", values)?;
+            for entry in rows.into_iter().rev() {
+                end.remember(&entry_of(entry)?);
+            }
+        }
+        self.end.replace(Some(end.clone()));
+        Ok(end)
+    }
+}
+
+impl End {
+    fn remember(&mut self, entry: &Entry) {
+        self.head = entry.head();
+        self.recent.push_back((entry.request.clone(), entry.action, entry.target.clone()));
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+    }
+}
+
+fn entry_of(row: Vec<SqlStorageValue>) -> Result<Entry> {
+    match row.into_iter().next() {
+        Some(SqlStorageValue::String(entry)) => Ok(serde_json::from_str(&entry)?),
+        _ => Err("a row is not of the form that we write".into()),
+    }
+}
+
+/// How many of the last entries are looked through for one that is there already. A message that comes twice comes within
+/// milliseconds.
+const RECENT: usize = 32;

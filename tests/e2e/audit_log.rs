@@ -1,0 +1,234 @@
+//! The audit log: what admins do is written down with what they do, in a chain, and nothing secret is in it.
+
+use harness::caller::{bearer, hello};
+use harness::raw::{exchange, request};
+use harness::wait::{SOON, until_true};
+use harness::{Answer, PLAN, RunningStack, Stack, secrets, tools};
+use serde_json::{Value, json};
+use sluice_protocol::audit::{Action, AuditPage, Entry, Head, verify};
+use sluice_protocol::failures::{MAX_FAILURES, MAX_NOTED, SPAN_MS};
+use sluice_protocol::refusal::Reason;
+use std::process::Command;
+
+/// All pages.
+fn log(stack: &RunningStack) -> Vec<Entry> {
+    let mut all = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = stack.edge.admin("GET", &format!("/audit?after={after}"), None).ok().json();
+        let page: AuditPage = serde_json::from_value(page).expect("a page of the log");
+        all.extend(page.data);
+        match page.next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    verify(Head::default(), &all).expect("a chain");
+    all
+}
+
+fn told(entries: &[Entry]) -> Vec<(Action, &str)> {
+    entries.iter().map(|entry| (entry.action, entry.target.as_str())).collect()
+}
+
+/// A request with this token from this address.
+fn from(stack: &RunningStack, address: &str, token: &str) -> Answer {
+    let headers = [bearer(token), format!("cf-connecting-ip: {address}")];
+    exchange(stack.edge_address(), &request("GET", "/admin/v1/keys", &headers, b"")).from_edge()
+}
+
+#[test]
+fn what_an_admin_does_is_written_down_with_it() {
+    let mut stack = Stack::new().start();
+    let key = stack.key();
+    let id = key.id.to_string();
+    let path = format!("/keys/{id}");
+    stack.edge.admin("PATCH", &path, Some(&json!({"disabled": true, "name": "hidden-name"}))).ok();
+    let changed =
+        stack.edge.admin("PATCH", &format!("/accounts/{}", key.account), Some(&json!({"disabled": true}))).ok();
+    let table = json!({"plans": {PLAN: {"limits": []}, "other": {"limits": []}}}).to_string();
+    stack.edge.put_plans(Some("*"), &table).ok();
+    stack.edge.revoke(key.id);
+    let entries = log(&stack);
+    let version =
+        stack.edge.admin("GET", "/plans", None).ok().header("etag").expect("a version").trim_matches('"').to_owned();
+    let expected = [
+        (Action::KeyCreate, id.as_str()),
+        (Action::KeyChange, &id),
+        (Action::AccountChange, &key.account),
+        (Action::PlansPut, &version),
+        (Action::KeyDelete, &id),
+    ];
+    assert_eq!(told(&entries), expected);
+    assert!(entries.iter().all(|entry| entry.actor == "token:e2e"), "{entries:?}");
+    assert_eq!(entries[1].details["disabled"], "true");
+    assert_eq!(entries[2].request, changed.request_id().expect("an id").to_string());
+    // Nothing that is for people, and nothing secret.
+    let text = serde_json::to_string(&entries).expect("JSON");
+    for hidden in [&key.key[4..], "hidden-name", secrets::ADMIN_TOKEN] {
+        assert!(!text.contains(hidden), "{hidden} is in {text}");
+    }
+    // What did nothing is not there, and looking is not written down.
+    stack.edge.admin("DELETE", &path, None).refused(Reason::KeyNotFound);
+    stack.edge.put_plans(Some("\"0011223344556677\""), &table).refused(Reason::PreconditionFailed);
+    stack.edge.admin("POST", "/keys", Some(&json!({"plan": "gold"}))).refused(Reason::InvalidRequest);
+    assert_eq!(log(&stack), entries);
+    // It outlives the process, and goes on where it was.
+    stack.restart_edge();
+    stack.key();
+    let after = log(&stack);
+    assert_eq!(after[..entries.len()], entries[..]);
+    assert_eq!(told(&after[entries.len()..]).len(), 1);
+    for (method, body) in [("POST", Some(&json!({}))), ("DELETE", None), ("PATCH", Some(&json!({})))] {
+        stack.edge.admin(method, "/audit", body).refused(Reason::MethodNotAllowed);
+    }
+    for bad in ["x", "-1", "1.5", "", "99999999999999999999999"] {
+        stack.edge.admin("GET", &format!("/audit?after={bad}"), None).refused(Reason::InvalidRequest);
+    }
+    stack.check_logs(&[&key.key]);
+}
+
+#[test]
+fn an_export_is_checked_by_the_tool_and_a_changed_one_is_found() {
+    let stack = Stack::new().start();
+    let keys: Vec<_> = (0..103).map(|_| stack.key()).collect();
+    let first = stack.edge.admin("GET", "/audit", None).ok();
+    let second = stack.edge.admin("GET", "/audit?after=100", None).ok();
+    assert_eq!((first.json()["next"].clone(), second.json().get("next")), (json!(100), None));
+    let directory = tempfile::TempDir::with_prefix("sluice-audit-log-").expect("a directory for temporary files");
+    let check = |text: &str, more: &[&str]| {
+        let file = directory.path().join("export.json");
+        std::fs::write(&file, text).expect("the directory is writable");
+        let mut tool = Command::new("cargo");
+        tool.args(["xtask", "audit-log", "verify"]).arg(&file).args(more).current_dir(tools::root());
+        let output = tool.output().expect("cargo is there: it runs this test");
+        (
+            output.status.success(),
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
+        )
+    };
+    let whole = format!("{}\n{}", first.text(), second.text());
+    let last = second.json()["data"][2]["hash"].as_str().expect("a hash").to_owned();
+    let (good, said) = check(&whole, &["--head", &last]);
+    assert!(good && said.contains("103 entries, 1 to 103"), "{said}");
+    let (good, said) = check(&whole.replace(&keys[50].id.to_string(), &keys[51].id.to_string()), &[]);
+    assert!(!good && said.contains("entry 51 has been changed"), "{said}");
+    let (good, said) = check(first.text(), &["--head", &last]);
+    assert!(!good && said.contains("what follows it is missing"), "{said}");
+}
+
+#[test]
+fn each_admin_does_what_its_scopes_allow_and_is_written_down_by_name() {
+    let stack = Stack::new().setting("ADMIN_TOKENS", secrets::scoped_admin_tokens()).start();
+    let ask =
+        |token: &str, method: &str, path: &str, body: Option<&Value>| stack.edge.admin_as(token, method, path, body);
+    let table = json!({"plans": {PLAN: {"limits": []}}});
+    let new = json!({"plan": PLAN});
+    for (name, allowed) in [("read", "rrr--"), ("keys", "r--k-"), ("plans", "-r--p")] {
+        let token = secrets::scoped_token(name);
+        let answers = [
+            ask(&token, "GET", "/keys", None),
+            ask(&token, "GET", "/plans", None),
+            ask(&token, "GET", "/audit", None),
+            ask(&token, "POST", "/keys", Some(&new)),
+            ask(&token, "PUT", "/plans", Some(&table)),
+        ];
+        for (answer, letter) in answers.into_iter().zip(allowed.chars()) {
+            match (letter, answer.status) {
+                ('-', _) => drop(answer.refused(Reason::NotAllowed)),
+                // Whoever may, is told what is missing.
+                ('p', _) => drop(answer.refused(Reason::PreconditionRequired)),
+                (_, status) => assert!(status < 300, "{name}: {}", answer.text()),
+            }
+        }
+    }
+    let entries: Vec<Entry> =
+        serde_json::from_value(ask(&secrets::scoped_token("read"), "GET", "/audit", None).ok().json()["data"].clone())
+            .expect("entries");
+    assert_eq!(entries.iter().map(|entry| entry.actor.as_str()).collect::<Vec<_>>(), ["token:keys"]);
+    let all: Vec<_> = ["read", "keys", "plans"].map(secrets::scoped_token).into();
+    stack.check_logs(&all.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn failed_logins_are_limited_by_address_and_written_down() {
+    let stack = Stack::new().with_twin().start();
+    let key = stack.key();
+    for number in 0..MAX_FAILURES {
+        // Also what looks like a key, and what is one: it is no admin's.
+        let wrong = if number == 0 { key.key.clone() } else { format!("wrong-{number}") };
+        from(&stack, "203.0.113.9", &wrong).refused(Reason::InvalidAdminToken);
+    }
+    let wait = from(&stack, "203.0.113.9", "wrong").refused(Reason::Flooding).retry_after_ms().expect("a wait");
+    assert!((1..=SPAN_MS).contains(&wait), "{wait}");
+    // Not even the right token is heard from there; elsewhere it is.
+    from(&stack, "203.0.113.9", secrets::ADMIN_TOKEN).refused(Reason::Flooding);
+    from(&stack, "203.0.113.10", secrets::ADMIN_TOKEN).ok();
+    // Another isolate learns it with the first failure there.
+    let headers = [bearer("wrong"), "cf-connecting-ip: 203.0.113.9".to_owned()];
+    let at_twin = || exchange(stack.twin_address(), &request("GET", "/admin/v1/keys", &headers, b"")).from_edge();
+    at_twin().refused(Reason::InvalidAdminToken);
+    at_twin().refused(Reason::Flooding);
+    // Without credentials nobody fails.
+    let nobody = exchange(stack.edge_address(), &request("GET", "/admin/v1/keys", &[], b"")).from_edge();
+    nobody.refused(Reason::InvalidAdminToken);
+
+    let failed: Vec<_> = log(&stack).into_iter().filter(|entry| entry.action == Action::LoginFailed).collect();
+    assert_eq!(failed.len(), MAX_FAILURES as usize + 1);
+    let address = "203.0.113.9".parse().ok();
+    assert!(failed.iter().all(|entry| entry.address == address && entry.actor == "unknown"), "{failed:?}");
+    let text = serde_json::to_string(&failed).expect("JSON");
+    assert!(!text.contains("wrong") && !text.contains(&key.key), "what was sent is not in the log: {text}");
+    stack.check_logs(&[&key.key]);
+}
+
+#[test]
+fn a_flood_of_failed_logins_fills_neither_the_log_nor_the_registry() {
+    let stack = Stack::new().start();
+    let before = stack.edge.list().storage;
+    for number in 0..400u32 {
+        from(&stack, &format!("198.51.{}.{}", number / 200, number % 200), "wrong").refused(Reason::InvalidAdminToken);
+    }
+    let after = stack.edge.list().storage;
+    assert_eq!(after.calls - before.calls, u64::from(MAX_NOTED) + 1, "the rest was only counted");
+    assert_eq!(log(&stack).len(), MAX_NOTED as usize);
+    // Nobody is shut out.
+    from(&stack, "198.51.0.1", secrets::ADMIN_TOKEN).ok();
+    let key = stack.key();
+    stack.script().allow_all();
+    stack.edge.chat(Some(&key.key), &hello(4)).ok();
+}
+
+#[test]
+fn what_cannot_be_written_down_is_not_done() {
+    let mut stack = Stack::new().start();
+    let key = stack.key();
+    let before = stack.edge.admin("GET", "/plans", None).ok();
+    // The next entry cannot be written: nobody knows what it follows.
+    stack.restart_edge_with_registry("UPDATE audit SET entry = 'x'");
+    stack.edge.admin("POST", "/keys", Some(&json!({"plan": PLAN}))).refused(Reason::GateUnavailable);
+    let table = json!({"plans": {PLAN: {"limits": []}, "other": {"limits": []}}}).to_string();
+    stack.edge.put_plans(Some("*"), &table).refused(Reason::GateUnavailable);
+    let listed: Vec<_> = stack.edge.list().data.into_iter().map(|entry| entry.id).collect();
+    assert_eq!(listed, [key.id], "the key was taken back");
+    assert_eq!(stack.edge.admin("GET", "/plans", None).ok().text(), before.text(), "and so was the table");
+}
+
+#[test]
+fn what_is_written_twice_is_written_once() {
+    use harness::between::{Fate, To};
+    use sluice_protocol::admin::RegistryCall;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let stack = Stack::new().with_between().start();
+    let lost = std::sync::Arc::new(AtomicU32::new(0));
+    let count = lost.clone();
+    stack.between().decide(move |message| {
+        let is_noted =
+            message.to == To::Registry && matches!(message.registry_call(), Some(RegistryCall::Noted { .. }));
+        if is_noted && count.fetch_add(1, Ordering::SeqCst) == 0 { Fate::LoseAnswer } else { Fate::Pass }
+    });
+    let key = stack.key();
+    assert!(lost.load(Ordering::SeqCst) >= 2, "the message was sent again");
+    assert_eq!(told(&log(&stack)), [(Action::KeyCreate, key.id.to_string().as_str())]);
+    until_true("logged outside of the object, too", SOON, || stack.edge_log().contains("{\"audit\":1,\"hash\":"));
+}
