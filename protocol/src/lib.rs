@@ -25,6 +25,7 @@ pub mod admin;
 pub mod audit;
 pub mod failures;
 pub mod key;
+pub mod permission;
 pub mod principal;
 // limit, settle
 pub mod account;

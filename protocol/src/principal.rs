@@ -4,6 +4,7 @@ use crate::id::{AccountId, KeyId, hex};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::fmt;
 
 /// The unit that owns limits, by the name of its Gate: `acct:<id>`, `jwt:<issuer>:<hash>` or `ip:<prefix>`.
@@ -92,15 +93,27 @@ impl Mark {
 }
 
 impl Network {
-    /// Reads an address or a range. `None` for anything else, also for more bits than an address has.
+    /// Reads an address or a range. `None` for anything else, also for more bits than an address has, or bits with a sign or
+    /// a zero before them. IPv4 written as IPv6 is IPv4, as long as the range holds nothing else.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
             None => (text.parse().ok()?, None),
-            Some((address, bits)) => (address.parse().ok()?, Some(bits.parse::<u8>().ok()?)),
+            Some((address, bits)) => {
+                let is_plain = bits == "0" || bits.starts_with(|digit: char| ('1'..='9').contains(&digit));
+                (address.parse().ok()?, Some(bits.parse::<u8>().ok().filter(|_| is_plain)?))
+            }
         };
         let most = if matches!(address, IpAddr::V4(_)) { 32 } else { 128 };
         let bits = bits.unwrap_or(most);
-        (bits <= most).then_some(Self { address, bits })
+        if bits > most {
+            return None;
+        }
+        match (address, canonical(address)) {
+            (IpAddr::V6(_), IpAddr::V4(address)) if bits >= 96 => {
+                Some(Self { address: IpAddr::V4(address), bits: bits - 96 })
+            }
+            _ => Some(Self { address, bits }),
+        }
     }
 
     /// Whether an address is in it. IPv4 addresses written as IPv6 are IPv4 addresses.
@@ -110,6 +123,26 @@ impl Network {
             (IpAddr::V6(own), IpAddr::V6(other)) => same_bits(own.to_bits(), other.to_bits(), self.bits),
             _ => false,
         }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let most = if self.address.is_ipv4() { 32 } else { 128 };
+        if self.bits == most { write!(f, "{}", self.address) } else { write!(f, "{}/{}", self.address, self.bits) }
+    }
+}
+
+impl Serialize for Network {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a range of addresses"))
     }
 }
 

@@ -221,7 +221,7 @@ pub(super) fn find<T: Copy>(known: &[(&str, T)], name: &str) -> Option<T> {
 }
 
 /// A model's name as OpenAI's clients send it, or the beginning of one and `*`.
-pub(super) fn pattern(text: &str) -> Option<Pattern> {
+pub(crate) fn pattern(text: &str) -> Option<Pattern> {
     let inner = text.strip_suffix('*').unwrap_or(text);
     let good = !text.is_empty() && text.len() <= 128 && !inner.contains('*') && !text.chars().any(char::is_control);
     good.then(|| Pattern(text.to_owned()))

@@ -14,6 +14,7 @@ mod golden;
 mod key;
 mod model;
 mod oracle;
+mod permission;
 mod plan;
 mod sse;
 mod state;
