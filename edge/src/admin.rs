@@ -1,9 +1,10 @@
 //! Administration: `/admin/v1/`.
 
-mod access;
+pub mod access;
 mod accounts;
 mod audit;
-mod keys;
+mod denials;
+pub mod keys;
 mod table;
 
 use crate::config::Config;
@@ -53,7 +54,7 @@ pub async fn serve(
     id: RequestId,
 ) -> Answered {
     // Who asks comes before what is asked: nobody learns our routes without a token.
-    let admin = access::admin(&incoming.head, env, config, id).await?;
+    let admin = access::admin(incoming, env, context, config, id).await?;
     let method = incoming.head.method();
     let route = path.strip_prefix("/admin/v1/").unwrap_or_default();
     let (kind, name) = route.split_once('/').map_or((route, None), |(kind, name)| (kind, Some(name)));
@@ -88,6 +89,11 @@ pub async fn serve(
         ("plans", None, "GET") => table::view(&call).await,
         ("plans", None, "PUT") => table::put(&call).await,
         ("plans", None, _) => Err(refuse_method("GET, PUT")),
+        ("denials", None, "POST") => denials::create(&call).await,
+        ("denials", None, "GET") => denials::list(&call).await,
+        ("denials", None, _) => Err(refuse_method("GET, POST")),
+        ("denials", Some(id), "DELETE") => denials::delete(&call, id).await,
+        ("denials", Some(_), _) => Err(refuse_method("DELETE")),
         ("audit", None, "GET") => audit::list(&call).await,
         ("audit", None, _) => Err(refuse_method("GET")),
         _ => Err(Refusal::new(Reason::NotFound, "There is no such admin route.")),
@@ -120,6 +126,6 @@ impl AdminCall<'_> {
     }
 }
 
-const ROUTES: [&str; 4] = ["keys", "accounts", "plans", "audit"];
+const ROUTES: [&str; 5] = ["keys", "accounts", "plans", "denials", "audit"];
 /// Admin bodies are small.
 const MAX_BODY: u64 = 64 * 1024;

@@ -2,11 +2,13 @@
 
 use crate::config::Config;
 use crate::platform::Head;
-use crate::{plans, shield};
+use crate::seen::Token;
+use crate::{plans, shield, token};
 use core::net::IpAddr;
 use sluice_protocol::gate_call::{Caller, refuse_key};
 use sluice_protocol::header;
 use sluice_protocol::key::{ApiKey, PREFIX};
+use sluice_protocol::permission::{Access, Denied, Permissions, Scope};
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::principal::{Account, Mark, subject};
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -23,6 +25,8 @@ pub struct Principal {
     pub key: Option<[u8; 4]>,
     /// From where, if the platform says.
     pub address: Option<IpAddr>,
+    /// What its credentials say that it may do. What a key may do, its Gate says.
+    pub permissions: Permissions,
 }
 
 /// Credentials that prove themselves without a lookup.
@@ -30,14 +34,7 @@ pub enum Credential {
     /// A key whose tag is good.
     Key(ApiKey),
     /// A token whose signature and claims are good.
-    Token {
-        /// The account that it is for.
-        account: Account,
-        /// Its subject.
-        subject: Mark,
-        /// Its issuer's plan.
-        plan: String,
-    },
+    Token(Rc<Token>),
     /// None were sent.
     None,
 }
@@ -46,6 +43,12 @@ impl Principal {
     /// What grants and logs call it.
     pub fn subject(&self) -> String {
         subject(&self.account, self.key)
+    }
+
+    /// Refuses what its credentials do not allow.
+    pub fn check(&self, scope: Option<Scope>, model: Option<&str>) -> Result<(), Refusal> {
+        let access = Access { scope, model, address: self.address };
+        self.permissions.check(&access).map_err(Denied::refusal)
     }
 }
 
@@ -57,21 +60,22 @@ pub async fn caller(
     config: &Config,
 ) -> Result<(Rc<PlanTable>, Principal), Refusal> {
     shield::pass(env, head).await?;
-    let credential = credential(head, config)?;
+    let credential = credential(head, env, context, config).await?;
     let table = plans::current(env, config, context).await?;
     let principal = principal(&credential, head, &table)?;
     Ok((table, principal))
 }
 
-/// What was sent, checked. Looks at `Authorization: Bearer` and `x-api-key` and nowhere else; touches nothing.
-pub fn credential(head: &Head, config: &Config) -> Result<Credential, Refusal> {
+/// What was sent, checked. Looks at `Authorization: Bearer` and `x-api-key` and nowhere else. What is not authentic touches no
+/// object.
+pub async fn credential(head: &Head, env: &Env, context: &Context, config: &Config) -> Result<Credential, Refusal> {
     let sent = find_credential(head.get(header::AUTHORIZATION), head.get(header::API_KEY))?;
     let Some(text) = sent else { return Ok(Credential::None) };
-    if text.starts_with(PREFIX) || config.issuers.is_empty() {
+    if text.starts_with(PREFIX) || (config.issuers.is_empty() && config.short_tokens.is_none()) {
         let key = ApiKey::parse(text, &config.peppers);
         return key.map(Credential::Key).map_err(|error| refuse_key().with_detail(error.to_string()));
     }
-    config.issuers.verify(text)
+    token::verify(text, env, context, config).await.map(Credential::Token)
 }
 
 /// Who calls. Whoever sends no credentials is an address, if the plans have one for those.
@@ -83,18 +87,30 @@ pub fn principal(credential: &Credential, head: &Head, table: &PlanTable) -> Res
             caller: Caller::Key { key: key.id.key, secret_hash: key.secret_hash() },
             key: Some(key.id.key),
             address,
+            permissions: Permissions::default(),
         },
-        Credential::Token { account, subject, plan } => Principal {
-            account: account.clone(),
-            caller: Caller::Known { subject: *subject, plan: plan.clone() },
-            key: None,
-            address,
+        Credential::Token(token) => match token.as_ref() {
+            Token::Issued(token) => Principal {
+                account: token.account.clone(),
+                caller: Caller::Known { subject: token.subject, plan: token.plan.clone() },
+                key: None,
+                address,
+                permissions: token.permissions.clone(),
+            },
+            Token::Short(token) => Principal {
+                account: token.account(),
+                caller: Caller::Short { key: token.key.key, mark: token.mark },
+                key: Some(token.key.key),
+                address,
+                permissions: token.permissions.clone(),
+            },
         },
         Credential::None => {
             let plan = table.anonymous.clone().ok_or_else(missing)?;
             // Without an address there is nobody to count for.
             let account = address.map(Account::of_address).ok_or_else(missing)?;
-            Principal { account, caller: Caller::Known { subject: Mark::default(), plan }, key: None, address }
+            let caller = Caller::Known { subject: Mark::default(), plan };
+            Principal { account, caller, key: None, address, permissions: Permissions::default() }
         }
     })
 }

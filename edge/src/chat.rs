@@ -33,7 +33,7 @@ pub async fn serve(
 ) -> Result<Response, Refusal> {
     let head = &incoming.head;
     shield::pass(&env, head).await?;
-    let credential = auth::credential(head, &config)?;
+    let credential = auth::credential(head, &env, &context, &config).await?;
     let table = plans::current(&env, &config, &context).await?;
     let principal = auth::principal(&credential, head, &table)?;
     if let Some(refusal) = denial::of(&principal) {
@@ -42,6 +42,7 @@ pub async fn serve(
     request::require_json(head)?;
     let body = request::body(incoming, config.max_body).await?;
     let wanted = Wanted::read(endpoint, &body, &config)?;
+    principal.check(Some(endpoint.into()), Some(&wanted.model))?;
     // A body may take its time, and the plans are to be those of now.
     let table = plans::current(&env, &config, &context).await?;
     let principal = auth::principal(&credential, head, &table)?;

@@ -1,9 +1,10 @@
 //! Settings: read once for an isolate, checked whole, all mistakes reported together.
 
-use crate::sign::GrantSigner;
-use crate::token::Issuers;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::admin::access::AccessAdmins;
+use crate::issuers::Issuers;
+use crate::leaks::Reporters;
+use crate::short::ShortTokens;
+use crate::sign::{GrantSigner, parse_seeds};
 use sluice_protocol::access::AdminScopes;
 use sluice_protocol::account::DEFAULT_MAX_TOKENS;
 use sluice_protocol::chat::ChatBounds;
@@ -48,11 +49,26 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "secret; `<name>:<SHA-256 of the token in hex>` and, if it may not do everything, `:<scope>+<scope>`; comma separated",
     },
     Setting {
+        name: "ADMIN_ACCESS",
+        default: "",
+        meaning: "admins by Cloudflare Access, as JSON: `team` (its URL), `audience`, and `admins` (scopes by e-mail)",
+    },
+    Setting {
         name: "PLANS",
         default: "built-in",
         meaning: "the plan table as JSON, until one is put at `/admin/v1/plans`",
     },
-    Setting { name: "JWT_ISSUERS", default: "[]", meaning: "who may issue tokens, as JSON; see below" },
+    Setting { name: "JWT_ISSUERS", default: "[]", meaning: "who may issue tokens, as JSON: see docs/tokens.md" },
+    Setting {
+        name: "TOKEN_KEYS",
+        default: "",
+        meaning: "secret; what short tokens are signed with, like `GRANT_KEYS` and never the same; without it there are none",
+    },
+    Setting {
+        name: "LEAK_REPORTS",
+        default: "",
+        meaning: "who may report leaked keys: `github`, or a URL with keys like GitHub's; without it nobody",
+    },
     Setting { name: "MAX_BODY_BYTES", default: "1048576", meaning: "the largest body that is read, in bytes" },
     Setting {
         name: "ORIGIN_TIMEOUT_MS",
@@ -71,10 +87,16 @@ pub struct Config {
     pub grants: GrantSigner,
     /// Who may administer.
     pub admin_tokens: Vec<AdminToken>,
+    /// Who else may, if Cloudflare Access vouches for them.
+    pub admin_access: Option<AccessAdmins>,
     /// What accounts may do, until an admin puts another table in force.
     pub plans: Rc<PlanTable>,
     /// Whose tokens are taken.
     pub issuers: Issuers,
+    /// What short tokens are signed with, if there are any.
+    pub short_tokens: Option<ShortTokens>,
+    /// Who may report leaked keys, if anybody.
+    pub reporters: Option<Reporters>,
     /// In bytes.
     pub max_body: u64,
     /// In milliseconds.
@@ -122,8 +144,11 @@ impl Config {
         let peppers = reader.required("KEY_PEPPERS", |text| Peppers::parse(text).map_err(Into::into));
         let grants = reader.required("GRANT_KEYS", parse_grant_keys);
         let admin_tokens = reader.required("ADMIN_TOKENS", parse_admin_tokens);
+        let admin_access = reader.or_default("ADMIN_ACCESS", AccessAdmins::parse);
         let plans = reader.or_default("PLANS", parse_plans);
         let issuers = reader.or_default("JWT_ISSUERS", Issuers::parse);
+        let short_tokens = reader.or_default("TOKEN_KEYS", ShortTokens::parse);
+        let reporters = reader.or_default("LEAK_REPORTS", Reporters::parse);
         let max_body = reader.or_default("MAX_BODY_BYTES", |text| parse_number(text, 1, 100 << 20));
         let timeout = reader.or_default("ORIGIN_TIMEOUT_MS", |text| parse_number(text, 1, 7_200_000));
         // Whatever is missing here has left a mistake there.
@@ -132,11 +157,26 @@ impl Config {
             Some(peppers),
             Some(grants),
             Some(admin_tokens),
+            Some(admin_access),
             Some(plans),
             Some(issuers),
+            Some(short_tokens),
+            Some(reporters),
             Some(max_body),
             Some(timeout),
-        ) = (origin_url, peppers, grants, admin_tokens, plans, issuers, max_body, timeout)
+        ) = (
+            origin_url,
+            peppers,
+            grants,
+            admin_tokens,
+            admin_access,
+            plans,
+            issuers,
+            short_tokens,
+            reporters,
+            max_body,
+            timeout,
+        )
         else {
             return Err(reader.mistakes);
         };
@@ -147,7 +187,20 @@ impl Config {
         }
         let plans = Rc::new(plans);
         let chat = CHAT_BOUNDS;
-        Ok(Self { origin_url, peppers, grants, admin_tokens, plans, issuers, max_body, origin_timeout_ms, chat })
+        Ok(Self {
+            origin_url,
+            peppers,
+            grants,
+            admin_tokens,
+            admin_access,
+            plans,
+            issuers,
+            short_tokens,
+            reporters,
+            max_body,
+            origin_timeout_ms,
+            chat,
+        })
     }
 }
 
@@ -194,17 +247,9 @@ fn parse_url(text: &str) -> Result<String, String> {
 
 /// Signs with the first; a second one is only there so that the two gates can be changed one after the other.
 fn parse_grant_keys(text: &str) -> Result<GrantSigner, String> {
-    let mut keys = Vec::new();
-    for entry in text.split(',') {
-        let (kid, seed) = entry.trim().split_once(':').ok_or("must be `<kid>:<base64url seed>`")?;
-        let seed = URL_SAFE_NO_PAD.decode(seed).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        let seed = seed.ok_or("needs a seed of 32 bytes in base64url without padding")?;
-        keys.push(GrantSigner::new(kid, &seed));
-    }
-    if keys.len() > 2 {
-        return Err("holds more than two keys".into());
-    }
-    Ok(keys.swap_remove(0))
+    let seeds = parse_seeds(text)?;
+    let (kid, seed) = seeds.first().ok_or("holds no key")?;
+    Ok(GrantSigner::new(kid, seed))
 }
 
 fn parse_admin_tokens(text: &str) -> Result<Vec<AdminToken>, String> {
@@ -247,6 +292,8 @@ fn parse_number(text: &str, min: u64, max: u64) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use std::collections::HashMap;
 
     impl Vars for HashMap<&str, String> {

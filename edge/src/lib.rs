@@ -20,7 +20,11 @@ mod chat;
 mod request;
 // auth
 mod auth;
+mod denials;
+mod issuers;
+mod seen;
 mod shield;
+mod short;
 mod token;
 // limit, settle
 mod denial;
@@ -42,6 +46,8 @@ mod relay;
 // administration
 mod admin;
 mod audit;
+mod denied;
+mod leaks;
 mod registry;
 
 use config::{Config, Vars};
@@ -105,6 +111,12 @@ async fn route(
         (_, "/v1/key") => Err(admin::refuse_method("GET")),
         ("GET", "/v1/models") => models::serve(&incoming, &env, &context, &config, id).await.map(Ok),
         (_, "/v1/models") => Err(admin::refuse_method("GET")),
+        ("POST", "/v1/auth/token") => short::issue(&incoming, &env, &context, &config, id).await,
+        (_, "/v1/auth/token") => Err(admin::refuse_method("POST")),
+        ("GET", "/.well-known/jwks.json") => short::document(&config, id),
+        (_, "/.well-known/jwks.json") => Err(admin::refuse_method("GET")),
+        ("POST", "/leaks/github") => leaks::serve(&incoming, &env, &context, &config, id).await,
+        (_, "/leaks/github") => Err(admin::refuse_method("POST")),
         (_, path) if path.starts_with("/admin/v1/") => {
             admin::serve(&incoming, (path, query), &env, &context, &config, id).await
         }

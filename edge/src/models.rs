@@ -9,6 +9,7 @@ use crate::respond::{self, HeaderList};
 use crate::{auth, limit};
 use sluice_protocol::Millis;
 use sluice_protocol::id::RequestId;
+use sluice_protocol::permission::Scope;
 use sluice_protocol::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
@@ -24,6 +25,7 @@ pub async fn serve(
     id: RequestId,
 ) -> Result<Response, Refusal> {
     let (table, principal) = auth::caller(&incoming.head, env, context, config).await?;
+    principal.check(Some(Scope::Models), None)?;
     let admission = limit::identify(env, &table, &principal).await?;
     let mut headers = HeaderList::answer(id, respond::JSON);
     for (name, value) in ratelimit::headers(&admission.standings, admission.now) {

@@ -125,7 +125,6 @@ const REQUEST: &[&str] = &[
     header::CONTENT_LENGTH,
     header::SESSION_ID,
     header::IF_MATCH,
-    header::ACCESS_ASSERTION,
 ];
 /// All that is looked at in an origin's response.
 const RESPONSE: &[&str] =

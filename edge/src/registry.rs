@@ -2,12 +2,14 @@
 //! the index is what an admin lists.
 
 use crate::audit::AuditLog;
+use crate::denied::DeniedRows;
 use crate::storage::{Rows, text};
 use crate::{config_of, hop};
 use sluice_protocol::admin::{KeyEntry, KeyList, PAGE, RegistryAnswer, RegistryCall};
 use sluice_protocol::id::KeyId;
 use sluice_protocol::plan::{PlanTable, TableVersion};
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::token::DenialList;
 use std::cell::RefCell;
 use wasm_bindgen::JsValue;
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorageValue, State, durable_object};
@@ -28,6 +30,7 @@ pub struct Registry {
     keys: Rows,
     plans: Rows,
     audit: AuditLog,
+    denied: DeniedRows,
     env: Env,
     /// The tables that were put lately, oldest first, once they have been read.
     tables: RefCell<Option<Vec<Table>>>,
@@ -48,7 +51,8 @@ impl DurableObject for Registry {
         // An object without storage could not have been started with the tables above.
         let raw = state._inner().storage().map(JsValue::from).unwrap_or_default();
         let audit = AuditLog::new(storage.sql(), raw);
-        Self { keys, plans, audit, env, tables: RefCell::new(None) }
+        let denied = DeniedRows::new(storage.sql());
+        Self { keys, plans, audit, denied, env, tables: RefCell::new(None) }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -93,6 +97,10 @@ impl Registry {
                 RegistryAnswer::Done(true)
             }
             RegistryCall::LoginFailed { note, unnoted } => self.audit.login_failed(note, unnoted)?,
+            RegistryCall::PutDenial(denial) => self.denied.put(denial)?,
+            RegistryCall::RemoveDenial(id) => self.denied.remove(id)?,
+            RegistryCall::ListDenials => RegistryAnswer::ListedDenials(DenialList { data: self.denied.list()? }),
+            RegistryCall::Denials { known } => self.denied.denials(known)?,
             RegistryCall::Audit(after) => RegistryAnswer::Audit(self.audit.page(after)?),
             RegistryCall::PutPlans { json, replaces } => self.put_plans(json, replaces)?,
         })
@@ -102,6 +110,7 @@ impl Registry {
     fn forget(&self) {
         self.keys.forget();
         self.plans.forget();
+        self.denied.forget();
         self.tables.replace(None);
     }
 

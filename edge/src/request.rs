@@ -6,7 +6,7 @@ use js_sys::{Reflect, Uint8Array};
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{ReadableStreamDefaultReader, Request};
+use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request};
 
 /// A caller's request.
 pub struct Incoming {
@@ -22,6 +22,11 @@ impl Incoming {
         let head = Head::of_request(&request);
         Self { request, head }
     }
+}
+
+/// A header that only few routes look at. Those that many do are in its head.
+pub fn header(incoming: &Incoming, name: &str) -> Option<String> {
+    incoming.request.headers().get(name).ok().flatten()
 }
 
 /// Refuses a body that is not declared to be JSON.
@@ -41,7 +46,7 @@ pub async fn body(Incoming { request, head }: &Incoming, max: u64) -> Result<Vec
         Some(length) if length > max => Err(too_large(max)),
         // HTTP holds the sender to the length that it declared.
         Some(_) => whole(request).await.map_err(|error| broke_off(&error)),
-        None => read_capped(request, max).await,
+        None => read_capped(request.body(), max).await,
     }
 }
 
@@ -50,8 +55,9 @@ async fn whole(request: &Request) -> Result<Vec<u8>, JsValue> {
     Ok(Uint8Array::new(&buffer).to_vec())
 }
 
-async fn read_capped(request: &Request, max: u64) -> Result<Vec<u8>, Refusal> {
-    let Some(stream) = request.body() else { return Ok(Vec::new()) };
+/// Reads a body whose length nobody has declared, at most `max` bytes of it. None is an empty one.
+pub async fn read_capped(body: Option<ReadableStream>, max: u64) -> Result<Vec<u8>, Refusal> {
+    let Some(stream) = body else { return Ok(Vec::new()) };
     let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
     let mut body = Vec::new();
     loop {

@@ -8,12 +8,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use js_sys::{Array, Uint8Array};
 use serde::Serialize;
-use sluice_protocol::grant::GrantClaims;
 use std::cell::RefCell;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{CryptoKey, SubtleCrypto, WorkerGlobalScope};
 
-/// Signs grants. Does not print.
+/// Signs grants, and short tokens with keys of their own. Does not print.
 pub struct GrantSigner {
     /// The JWS's header, encoded, and the full stop after it.
     header: String,
@@ -30,11 +29,11 @@ impl GrantSigner {
     }
 
     /// The compact JWS. The error is for the log.
-    pub async fn sign(&self, claims: &GrantClaims) -> Result<String, String> {
-        self.sign_with_platform(claims).await.map_err(|error| format!("signing a grant: {error:?}"))
+    pub async fn sign(&self, claims: &impl Serialize) -> Result<String, String> {
+        self.sign_with_platform(claims).await.map_err(|error| format!("signing: {error:?}"))
     }
 
-    async fn sign_with_platform(&self, claims: &GrantClaims) -> Result<String, JsValue> {
+    async fn sign_with_platform(&self, claims: &impl Serialize) -> Result<String, JsValue> {
         let mut grant = self.signing_input(claims);
         let key = self.key().await?;
         let signature = platform::sign(&key, &Uint8Array::from(grant.as_bytes()).into())?;
@@ -44,7 +43,7 @@ impl GrantSigner {
         Ok(grant)
     }
 
-    fn signing_input(&self, claims: &GrantClaims) -> String {
+    fn signing_input(&self, claims: &impl Serialize) -> String {
         self.header.clone() + &encode(claims)
     }
 
@@ -59,6 +58,21 @@ impl GrantSigner {
         self.key.replace(Some(key.clone()));
         Ok(key)
     }
+}
+
+/// Reads `<kid>:<base64url seed>[,<kid>:<...>]`, newest first, at most two.
+pub fn parse_seeds(text: &str) -> Result<Vec<(String, [u8; 32])>, String> {
+    let mut seeds = Vec::new();
+    for entry in text.split(',') {
+        let (kid, seed) = entry.trim().split_once(':').ok_or("must be `<kid>:<base64url seed>`")?;
+        let seed = URL_SAFE_NO_PAD.decode(seed).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let seed = seed.ok_or("needs a seed of 32 bytes in base64url without padding")?;
+        seeds.push((kid.to_owned(), seed));
+    }
+    if seeds.len() > 2 {
+        return Err("holds more than two keys".into());
+    }
+    Ok(seeds)
 }
 
 #[derive(Serialize)]
@@ -85,6 +99,7 @@ const PKCS8_ED25519: [u8; 16] =
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use sluice_protocol::grant::GrantClaims;
 
     /// That it is signed, and with the right key, is seen by an origin: its tests and ours verify each grant.
     #[test]

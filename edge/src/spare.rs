@@ -63,6 +63,8 @@ pub fn admit(table: &PlanTable, principal: &Principal, ask: &Ask, now: Millis) -
 fn plan<'t>(table: &'t PlanTable, principal: &Principal, now: Millis) -> Option<&'t Plan> {
     match &principal.caller {
         Caller::Known { plan, .. } => table.get(plan),
+        // Whether its key still lives, only its Gate knows.
+        Caller::Short { .. } => None,
         Caller::Key { secret_hash, .. } => KNOWN.with_borrow(|known| {
             let known = known.get(&subject(&principal.account, principal.key))?;
             let is_known = now.abs_diff(known.at) < KNOWN_MS && known.secret_hash.matches(secret_hash);
@@ -108,6 +110,7 @@ mod tests {
     use super::*;
     use sluice_protocol::id::AccountId;
     use sluice_protocol::key::{ApiKey, Peppers};
+    use sluice_protocol::permission::Permissions;
     use sluice_protocol::principal::Account;
 
     fn table() -> PlanTable {
@@ -119,7 +122,13 @@ mod tests {
         let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
         let secret_hash = ApiKey::mint(&peppers, AccountId([1; 8]), [secret; 20]).secret_hash();
         let account = Account::of_key(AccountId([1; 8]));
-        Principal { account, caller: Caller::Key { key: [2; 4], secret_hash }, key: Some([2; 4]), address: None }
+        Principal {
+            account,
+            caller: Caller::Key { key: [2; 4], secret_hash },
+            key: Some([2; 4]),
+            address: None,
+            permissions: Permissions::default(),
+        }
     }
 
     fn passes(secret: u8, now: Millis) -> bool {

@@ -270,6 +270,12 @@ fn known<'a>(
                 .ok_or(Answer::UnknownCaller)?;
             (Some(record), Mark::of_key(*key), &record.plan)
         }
+        Caller::Short { key, mark } => {
+            // The edge has made the mark itself and has checked its signature: nobody can try others.
+            let made = |record: &&KeyRecord| record.key == *key && record.secret_hash.mark() == *mark;
+            let record = keys.iter().find(made).ok_or(Answer::UnknownCaller)?;
+            (Some(record), Mark::of_key(*key), &record.plan)
+        }
         Caller::Known { subject, plan } => (None, *subject, plan),
     };
     if settings.disabled || record.is_some_and(|record| record.disabled) {

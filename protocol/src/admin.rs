@@ -11,6 +11,7 @@ use crate::key::ApiKey;
 use crate::plan::{DEFAULT_PLAN, PlanTable, TableVersion, limits_to_json};
 use crate::principal::Account;
 use crate::refusal::Refusal;
+use crate::token::{Denial, DenialId, DenialList};
 use change::{check_name, check_plan, invalid, read};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -251,6 +252,17 @@ pub enum RegistryCall {
     },
     /// The page of the audit log after this number.
     Audit(u64),
+    /// Adds a denial, or replaces it.
+    PutDenial(Denial),
+    /// Takes a denial off.
+    RemoveDenial(DenialId),
+    /// All denials, for people.
+    ListDenials,
+    /// All denials, unless the list is the one of this version.
+    Denials {
+        /// Which one is known already.
+        known: Option<TableVersion>,
+    },
     /// Puts a plan table in force, if the one that is has this version (`None`: whichever it is).
     PutPlans {
         /// The table's text, checked.
@@ -273,7 +285,18 @@ pub enum RegistryAnswer {
     Audit(AuditPage),
     /// A failed login is counted; for how many milliseconds its address is not heard, if it has failed too often.
     LoginFailed(Option<Millis>),
-    /// The table that is asked for is the one that is known.
+    /// There is no room for one more.
+    TooMany,
+    /// All denials, for people.
+    ListedDenials(DenialList),
+    /// All denials.
+    Denials {
+        /// What the list changes with.
+        version: TableVersion,
+        /// Their names, and when they end.
+        all: Vec<(DenialId, Option<Millis>)>,
+    },
+    /// The table, or the list, that is asked for is the one that is known.
     Unchanged,
     /// The table in force is another one than the one to be replaced.
     OtherPlans(Option<TableVersion>),

@@ -19,7 +19,7 @@ pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
 /// the caller is told to try again.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// What the edge sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +119,13 @@ pub enum Caller {
         key: [u8; 4],
         /// What the edge has seen of its secret.
         secret_hash: SecretHash,
+    },
+    /// The holder of a short token for a key.
+    Short {
+        /// Which of the account's keys.
+        key: [u8; 4],
+        /// Which secret of it the token was made with: see [`SecretHash::mark`].
+        mark: [u8; 8],
     },
     /// Somebody whom the edge knows by itself: the subject of a token, or an address.
     Known {

@@ -51,6 +51,10 @@ pub const AUTHORIZATION: &str = "authorization";
 pub const API_KEY: &str = "x-api-key";
 /// Who an admin is, as Cloudflare Access says: a signed token.
 pub const ACCESS_ASSERTION: &str = "cf-access-jwt-assertion";
+/// Which key a report of leaked keys is signed with, as GitHub names it.
+pub const SCANNER_KEY: &str = "github-public-key-identifier";
+/// That signature: base64 of ECDSA on P-256, in DER.
+pub const SCANNER_SIGNATURE: &str = "github-public-key-signature";
 /// What a body is.
 pub const CONTENT_TYPE: &str = "content-type";
 /// How long a body says it is.

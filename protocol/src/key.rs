@@ -117,6 +117,11 @@ impl fmt::Debug for ApiKey {
 }
 
 impl SecretHash {
+    /// The hash itself.
+    pub(crate) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Compares in constant time.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()

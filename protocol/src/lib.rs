@@ -25,8 +25,10 @@ pub mod admin;
 pub mod audit;
 pub mod failures;
 pub mod key;
+pub mod leak;
 pub mod permission;
 pub mod principal;
+pub mod token;
 // limit, settle
 pub mod account;
 pub mod ask;

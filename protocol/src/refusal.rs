@@ -23,6 +23,8 @@ pub enum Reason {
     AmbiguousKey,
     /// An admin route without a valid admin token.
     InvalidAdminToken,
+    /// A report of leaked keys without a valid signature.
+    InvalidSignature,
     /// The origin was called without a valid grant; `detail` says what was wrong.
     InvalidGrant,
     /// The account's plan does not allow this.
@@ -82,6 +84,8 @@ pub enum Reason {
     OriginSilent,
     /// The account's Gate could not be reached; nothing passes uncounted.
     GateUnavailable,
+    /// A token's issuer could not be asked for its keys.
+    IssuerUnavailable,
     /// The deployment's settings are wrong; the log names them.
     Misconfigured,
     /// A bug of ours.
@@ -117,6 +121,7 @@ impl Reason {
         Self::InvalidKey,
         Self::AmbiguousKey,
         Self::InvalidAdminToken,
+        Self::InvalidSignature,
         Self::InvalidGrant,
         Self::NotAllowed,
         Self::Disabled,
@@ -146,6 +151,7 @@ impl Reason {
         Self::OriginFailed,
         Self::OriginSilent,
         Self::GateUnavailable,
+        Self::IssuerUnavailable,
         Self::Misconfigured,
         Self::Internal,
     ];
@@ -161,6 +167,7 @@ impl Reason {
             Self::InvalidKey => row(401, "invalid_request_error", "invalid_api_key", No),
             Self::AmbiguousKey => row(400, "invalid_request_error", "ambiguous_credentials", No),
             Self::InvalidAdminToken => row(401, "invalid_request_error", "invalid_admin_token", No),
+            Self::InvalidSignature => row(401, "invalid_request_error", "invalid_signature", No),
             Self::InvalidGrant => row(401, "invalid_request_error", "invalid_grant", No),
             Self::NotAllowed => row(403, "permission_error", "not_allowed", No),
             Self::Disabled => row(403, "permission_error", "disabled", No),
@@ -190,6 +197,7 @@ impl Reason {
             Self::OriginFailed => row(502, "server_error", "origin_failed", Yes),
             Self::OriginSilent => row(504, "server_error", "origin_silent", Yes),
             Self::GateUnavailable => row(503, "server_error", "gate_unavailable", Yes),
+            Self::IssuerUnavailable => row(503, "server_error", "issuer_unavailable", Yes),
             Self::Misconfigured => row(500, "server_error", "misconfigured", No),
             Self::Internal => row(500, "server_error", "internal_error", Yes),
         }

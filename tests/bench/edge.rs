@@ -75,7 +75,7 @@ pub(crate) fn accounts(options: &Options, sluice: &Sluice) -> Value {
 }
 
 /// A table with a row for each; against the empty Worker if that is among them.
-fn print(scenarios: &[Scenario]) -> Value {
+pub(crate) fn print(scenarios: &[Scenario]) -> Value {
     let empty = scenarios.iter().find(|scenario| scenario.name == EMPTY).map(|empty| empty.median(Measured::rate));
     let mut head = vec!["", "requests/s", "p50 ms", "p99 ms", "CPU us/request"];
     head.extend(empty.map(|_| "of empty"));

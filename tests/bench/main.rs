@@ -21,6 +21,7 @@ mod requests;
 mod scenario;
 mod workers;
 // the tables
+mod callers;
 mod edge;
 mod peers;
 mod table;
@@ -49,6 +50,9 @@ fn run(options: &Options) {
     }
     if options.accounts {
         add("accounts", edge::accounts(options, &sluice));
+    }
+    if options.callers {
+        add("callers", callers::run(options, &sluice));
     }
     if let Some(selected) = &options.peers {
         add("peers", peers::run(options, selected, stub, &sluice, &empty));

@@ -18,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) sweep: bool,
     /// Whether to vary the number of accounts.
     pub(crate) accounts: bool,
+    /// Keys beside tokens.
+    pub(crate) callers: bool,
     /// What others use, if it is to be measured.
     pub(crate) peers: Option<Selected>,
 }
@@ -35,8 +37,16 @@ pub(crate) struct Selected {
 impl Options {
     /// Reads the command line; panics with what is wrong with it.
     pub(crate) fn read() -> Self {
-        let mut options =
-            Self { seconds: 4, rounds: 3, connections: 16, json: None, sweep: false, accounts: false, peers: None };
+        let mut options = Self {
+            seconds: 4,
+            rounds: 3,
+            connections: 16,
+            json: None,
+            sweep: false,
+            accounts: false,
+            callers: false,
+            peers: None,
+        };
         let (mut peers, mut home, mut missing) = (Vec::new(), None, Vec::new());
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
@@ -48,6 +58,7 @@ impl Options {
                 "--json" => options.json = Some(value().into()),
                 "--sweep" => options.sweep = true,
                 "--accounts" => options.accounts = true,
+                "--callers" => options.callers = true,
                 "--peers" => peers = value().split(',').map(peer).collect(),
                 "--peers-home" => home = Some(PathBuf::from(value())),
                 "--peer-missing" => {
@@ -56,7 +67,7 @@ impl Options {
                     missing.push((peer(name), why.to_owned()));
                 }
                 _ => panic!(
-                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --peers"
+                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --peers"
                 ),
             }
         }
@@ -70,7 +81,7 @@ impl Options {
 
     /// Whether nothing in particular was asked for.
     pub(crate) fn plain(&self) -> bool {
-        !self.sweep && !self.accounts && self.peers.is_none()
+        !self.sweep && !self.accounts && !self.callers && self.peers.is_none()
     }
 
     /// Length of one round.

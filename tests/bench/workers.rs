@@ -3,6 +3,7 @@
 use crate::{exactness, interrupt};
 use harness::caller::{self, Caller};
 use harness::edge::{Edge, EdgeFiles};
+use harness::issuers::{self, Issuer};
 use harness::secrets;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -50,6 +51,8 @@ impl Sluice {
             ("GRANT_KEYS", secrets::grant_keys()),
             ("ADMIN_TOKENS", secrets::admin_tokens()),
             ("PLANS", plans.to_string()),
+            ("TOKEN_KEYS", secrets::token_keys()),
+            ("JWT_ISSUERS", issuers::setting(&[(Issuer::Lab, "open"), (Issuer::Mill, "open")])),
         ];
         let directory = directory();
         let edge = EdgeFiles::create(directory.path(), &settings).start();
@@ -60,6 +63,14 @@ impl Sluice {
     /// A new key with an account of its own.
     pub(crate) fn key(&self, plan: &str) -> String {
         self.caller.issue_key(plan).key
+    }
+
+    /// A short token for this key, for two hours.
+    pub(crate) fn short_token(&self, key: &str) -> String {
+        let answer = self.caller.send(|http, base| {
+            http.post(format!("{base}/v1/auth/token")).bearer_auth(key).json(&json!({"ttl_s": 7_200}))
+        });
+        answer.ok().json()["access_token"].as_str().expect("a token").to_owned()
     }
 
     /// New keys, each with an account of its own; many are made at a time.

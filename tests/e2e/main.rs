@@ -31,6 +31,14 @@ mod plans;
 
 mod principals;
 
+mod issuers;
+
+mod short_tokens;
+
+mod leaks;
+
+mod secrecy;
+
 mod completions;
 mod failure;
 

@@ -220,7 +220,8 @@ fn subjects_of_tokens_are_accounts_of_their_issuer() {
         claims[member] = value;
         claims
     };
-    let mut bad = vec![Issuer::Lab.signed_with_public_key(&Issuer::Lab.claims("eve")), "x.y.z".into()];
+    let mut bad = Issuer::Lab.signed_with_public_key(&Issuer::Lab.claims("eve"));
+    bad.push("x.y.z".into());
     for (issuer, other) in [(Issuer::Corp, Issuer::Lab), (Issuer::Lab, Issuer::Corp)] {
         let now = jsonwebtoken::get_current_timestamp();
         bad.extend([

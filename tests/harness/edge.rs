@@ -132,6 +132,22 @@ impl EdgeFiles {
         assert!(status.success(), "{statement}");
     }
 
+    /// The Durable Objects' files, by their paths.
+    pub fn dumps(&self) -> Vec<(String, Vec<u8>)> {
+        let mut found = Vec::new();
+        let mut directories = vec![self.disk()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(directory).expect("it was there a moment ago").flatten() {
+                let path = entry.path();
+                match path.is_dir() {
+                    true => directories.push(path),
+                    false => found.push((path.display().to_string(), fs::read(&path).expect("a file can be read"))),
+                }
+            }
+        }
+        found
+    }
+
     /// All that workerd and the Worker printed, every start of it.
     pub fn log(&self) -> PathBuf {
         self.directory.join("edge.log")

@@ -19,6 +19,8 @@ const EPOCH: u8 = 7;
 const PEPPER: [u8; 32] = [0xa7; 32];
 const OTHER_PEPPER: [u8; 32] = [0x5c; 32];
 const GRANT_SEED: [u8; 32] = [0x3e; 32];
+const TOKEN_SEED: [u8; 32] = [0x64; 32];
+const TOKEN_KID: &str = "short";
 const OTHER_SEED: [u8; 32] = [0x91; 32];
 /// The Ed25519 public key of [`GRANT_SEED`], for origins.
 const GRANT_PUBLIC: &str = "-VxqXf8DH6x7GmpUtmEMrrg7Offopmvhb_X6pKUR7S0";
@@ -59,6 +61,30 @@ pub fn scoped_token(name: &str) -> String {
     format!("e2e-{name}-token-93d0")
 }
 
+/// The edge's setting `TOKEN_KEYS`.
+pub fn token_keys() -> String {
+    format!("{TOKEN_KID}:{}", URL_SAFE_NO_PAD.encode(TOKEN_SEED))
+}
+
+/// `TOKEN_KEYS` while the next key is being introduced.
+pub fn both_token_keys() -> String {
+    format!("next:{},{}", URL_SAFE_NO_PAD.encode(OTHER_SEED), token_keys())
+}
+
+/// `TOKEN_KEYS` after that.
+pub fn next_token_keys() -> String {
+    format!("next:{}", URL_SAFE_NO_PAD.encode(OTHER_SEED))
+}
+
+/// Signs any claims like a short token: with the right key, or with another one under its name.
+pub fn sign_short(claims: &serde_json::Value, is_right: bool) -> String {
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some(TOKEN_KID.to_owned());
+    let seed = if is_right { TOKEN_SEED } else { OTHER_SEED };
+    let key = EncodingKey::from_ed_der(&[PKCS8_ED25519.as_slice(), &seed].concat());
+    jsonwebtoken::encode(&header, claims, &key).expect("claims are JSON and the key is a key")
+}
+
 /// The origin's setting for grants: `KID=PUBLIC`.
 pub fn grant_public() -> String {
     format!("{KID}={GRANT_PUBLIC}")
@@ -66,7 +92,8 @@ pub fn grant_public() -> String {
 
 /// Every form in which a secret of the deployment could be printed.
 pub fn all() -> Vec<String> {
-    let bytes = [PEPPER, GRANT_SEED].into_iter().flat_map(|secret| [hex(&secret), URL_SAFE_NO_PAD.encode(secret)]);
+    let bytes =
+        [PEPPER, GRANT_SEED, TOKEN_SEED].into_iter().flat_map(|secret| [hex(&secret), URL_SAFE_NO_PAD.encode(secret)]);
     bytes.chain([ADMIN_TOKEN.to_owned()]).collect()
 }
 

@@ -340,6 +340,16 @@ impl RunningStack {
         self.origin.log().map(|log| std::fs::read_to_string(log).expect("the origin's log is there since its start"))
     }
 
+    /// Every file that outlives the edge's process, and what the edge was built from: for a search in them. Nothing runs meanwhile.
+    pub fn dumps(&mut self) -> Vec<(String, Vec<u8>)> {
+        self.gate = None;
+        let dumps = self.files.dumps();
+        let gate = self.files.start();
+        self.edge = Caller::new(gate.address());
+        self.gate = Some(gate);
+        dumps
+    }
+
     /// Checks that nothing secret is in any log: none of the deployment's secrets, none of these keys, no prompt, and no
     /// signed token (the JSON of whose header begins with these letters in base64).
     pub fn check_logs(&self, keys: &[&str]) {

@@ -1,11 +1,15 @@
-//! Who administers: the holder of an admin token. Who fails too often is not heard for a while, and failures are
-//! written down.
+//! Who administers: the holder of an admin token, or somebody for whom Cloudflare Access vouches. Who fails too often is not
+//! heard for a while, and failures are written down.
 
 use crate::auth::{address, find_credential};
 use crate::config::{AdminToken, Config};
-use crate::platform::{self, Head};
+use crate::issuers::Issuer;
+use crate::platform;
 use crate::registry;
+use crate::request::{Incoming, header as header_of};
 use core::net::IpAddr;
+use serde::Deserialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use sluice_protocol::access::AdminScopes;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
@@ -14,13 +18,15 @@ use sluice_protocol::failures::Failures;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::token::{IssuerSettings, Unverified};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use subtle::ConstantTimeEq;
-use worker::Env;
+use worker::{Context, Env};
 
 /// An admin that has proved who it is.
 pub struct Admin {
-    /// What the log and the audit log call it: `token:<name>`.
+    /// What the log and the audit log call it: `token:<name>` or `access:<e-mail>`.
     pub actor: String,
     /// What it may do.
     pub scopes: AdminScopes,
@@ -28,17 +34,88 @@ pub struct Admin {
     pub address: Option<IpAddr>,
 }
 
+/// Admins for whom Cloudflare Access vouches: with a signed token in a header of its own.
+pub struct AccessAdmins {
+    team: Issuer,
+    by_email: BTreeMap<String, AdminScopes>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAccess {
+    team: String,
+    audience: String,
+    admins: BTreeMap<String, String>,
+}
+
+impl AccessAdmins {
+    /// Reads the setting `ADMIN_ACCESS`. Nothing, if it is empty.
+    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let raw: RawAccess = serde_json::from_str(text).map_err(|error| {
+            format!("is not of the form that is documented (line {}, column {})", error.line(), error.column())
+        })?;
+        let team = raw.team.trim_end_matches('/');
+        // An application's token lives for a month at most.
+        let issuer = json!([{
+            "name": "access", "issuer": team, "audience": raw.audience, "algorithm": "RS256", "plan": "none",
+            "jwks_url": format!("{team}/cdn-cgi/access/certs"), "account_claim": "email", "max_lifetime_s": 31 * 24 * 60 * 60,
+        }]);
+        let mut issuers = IssuerSettings::parse_all(&issuer.to_string())?;
+        let team = Issuer::new(issuers.pop().ok_or("names no team")?);
+        let mut by_email = BTreeMap::new();
+        for (email, scopes) in raw.admins {
+            let scopes =
+                AdminScopes::parse(&scopes).ok_or("has scopes other than `read`, `keys` and `plans`, joined by +")?;
+            if !email.contains('@') || email.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
+                return Err("names an admin by something else than an e-mail address".into());
+            }
+            by_email.insert(email.to_lowercase(), scopes);
+        }
+        if by_email.is_empty() { Err("names no admin".into()) } else { Ok(Some(Self { team, by_email })) }
+    }
+
+    /// The admin of this token, if it is one.
+    async fn admin(&self, token: &str, context: &Context) -> Option<(String, AdminScopes)> {
+        let token = Unverified::parse(token).ok()?;
+        self.team.check(&token, context).await.ok()?;
+        let email = token.claims().get("email")?.as_str()?.to_lowercase();
+        let scopes = *self.by_email.get(&email)?;
+        Some((format!("access:{email}"), scopes))
+    }
+}
+
 /// The admin that calls. Whoever sends no credentials is refused and nothing more; wrong ones are counted and written down.
-pub async fn admin(head: &Head, env: &Env, config: &Config, id: RequestId) -> Result<Admin, Refusal> {
+pub async fn admin(
+    incoming: &Incoming,
+    env: &Env,
+    context: &Context,
+    config: &Config,
+    id: RequestId,
+) -> Result<Admin, Refusal> {
+    let head = &incoming.head;
     let address = address(head);
     if let Some(wait) = FAILURES.with_borrow(|failures| failures.wait(address, platform::now())) {
         // Also with a good token: an answer would tell whoever guesses that it is one.
         return Err(not_heard(wait));
     }
-    let Some(sent) = find_credential(head.get(header::AUTHORIZATION), None).transpose() else { return Err(refuse()) };
-    let found = sent.ok().and_then(|token| find_admin(token, &config.admin_tokens));
+    let assertion = config.admin_access.as_ref().and_then(|_| header_of(incoming, header::ACCESS_ASSERTION));
+    // A token goes first: Access puts its own on every request of a browser that it has let in.
+    let found = match (find_credential(head.get(header::AUTHORIZATION), None), assertion.as_deref()) {
+        (Ok(Some(token)), _) => {
+            find_admin(token, &config.admin_tokens).map(|token| (format!("token:{}", token.name), token.scopes))
+        }
+        (Ok(None), Some(assertion)) => match &config.admin_access {
+            Some(access) => access.admin(assertion, context).await,
+            None => return Err(refuse()),
+        },
+        (Ok(None), None) => return Err(refuse()),
+        (Err(_), _) => None,
+    };
     match found {
-        Some(token) => Ok(Admin { actor: format!("token:{}", token.name), scopes: token.scopes, address }),
+        Some((actor, scopes)) => Ok(Admin { actor, scopes, address }),
         None => Err(failed(env, address, id).await),
     }
 }
@@ -82,6 +159,25 @@ thread_local! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_comes_through_access_is_named_in_full() {
+        let parse = |text: &str| AccessAdmins::parse(text).map(|found| found.map(|access| access.by_email));
+        assert!(parse("").unwrap().is_none());
+        let good = r#"{"team": "https://t.cloudflareaccess.com/", "audience": "a", "admins": {"Ann@Example.com": "read+keys"}}"#;
+        assert_eq!(parse(good).unwrap().unwrap().keys().collect::<Vec<_>>(), ["ann@example.com"]);
+        let bad = [
+            ("https://", "http://"),
+            ("\"audience\": \"a\"", "\"audience\": \"\""),
+            ("read+keys", "write"),
+            ("Ann@Example.com", "*"),
+            ("\"Ann@Example.com\": \"read+keys\"", ""),
+            ("team", "teem"),
+        ];
+        for (from, to) in bad {
+            assert!(parse(&good.replace(from, to)).is_err(), "{to}");
+        }
+    }
 
     #[test]
     fn an_admin_is_known_by_its_token_only() {

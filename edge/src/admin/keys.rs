@@ -4,13 +4,15 @@ use super::{AdminCall, Answered, MAX_BODY};
 use crate::platform;
 use crate::{denial, limit, random, registry, respond};
 use sluice_protocol::admin::{CreateKey, CreatedKey, DeletedKey, KeyEntry, KeyView, RegistryAnswer, RegistryCall};
-use sluice_protocol::audit::Action;
+use sluice_protocol::audit::{Action, Note};
 use sluice_protocol::gate_call::{Answer, Call, KeyChange, KeyDescription, KeyRecord};
 use sluice_protocol::id::{AccountId, KeyId};
 use sluice_protocol::key::ApiKey;
+use sluice_protocol::plan::PlanTable;
 use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::collections::BTreeMap;
+use worker::Env;
 
 /// Makes a key. Its Gate is asked to take it only once the Registry knows it: if that fails, a listed key exists that
 /// nobody holds, and not a live key that nobody can find.
@@ -60,7 +62,7 @@ pub(super) async fn list(call: &AdminCall<'_>) -> Answered {
 
 pub(super) async fn view(call: &AdminCall<'_>, key: &str) -> Answered {
     let id = parse_id(key)?;
-    let described = describe(call, id).await?;
+    let described = describe(call.env, &call.plans, id).await?;
     Ok(respond::json(200, &KeyView::new(id, described), call.id))
 }
 
@@ -69,16 +71,35 @@ pub(super) async fn change(call: &AdminCall<'_>, key: &str) -> Answered {
     let id = parse_id(key)?;
     let body = call.body(MAX_BODY).await?;
     let change = KeyChange::parse(&body, &call.plans)?;
-    match one(call, id.account, Call::ChangeKey { key: id.key, change: Box::new(change) }).await? {
+    let note = call.note(Action::KeyChange, id).with_members(&body);
+    let described = apply(call.env, &call.plans, id, change, note).await?;
+    Ok(respond::json(200, &KeyView::new(id, described), call.id))
+}
+
+/// Disables a key for whoever is not an admin; the note says who that is, and why.
+pub async fn disable(env: &Env, plans: &PlanTable, id: KeyId, note: Note) -> Result<(), Refusal> {
+    let change = KeyChange { disabled: Some(true), ..KeyChange::default() };
+    apply(env, plans, id, change, note).await.map(drop)
+}
+
+async fn apply(
+    env: &Env,
+    plans: &PlanTable,
+    id: KeyId,
+    change: KeyChange,
+    note: Note,
+) -> Result<KeyDescription, Refusal> {
+    let account = Account::of_key(id.account);
+    match limit::one(env, plans, &account, Call::ChangeKey { key: id.key, change: Box::new(change) }).await? {
         Answer::Done(true) => {}
         Answer::Done(false) => return Err(no_such_key()),
         other => return Err(limit::answer_refusal(&other)),
     }
-    denial::forget(&Account::of_key(id.account));
-    let described = describe(call, id).await?;
-    let note = call.note(Action::KeyChange, id).with_members(&body);
-    call.record(note, RegistryCall::Put(KeyEntry::new(id, &described.record))).await?;
-    Ok(respond::json(200, &KeyView::new(id, described), call.id))
+    denial::forget(&account);
+    let described = describe(env, plans, id).await?;
+    let call = Box::new(RegistryCall::Put(KeyEntry::new(id, &described.record)));
+    registry::ask(env, &RegistryCall::Noted { note, call }).await?;
+    Ok(described)
 }
 
 /// Ends a key. Its Gate first: from then on the key is refused, whatever happens to the index.
@@ -104,8 +125,8 @@ pub(super) fn shown(kind: &str, name: &str) -> String {
     }
 }
 
-async fn describe(call: &AdminCall<'_>, id: KeyId) -> Result<KeyDescription, Refusal> {
-    match one(call, id.account, Call::DescribeKey { key: id.key }).await? {
+async fn describe(env: &Env, plans: &PlanTable, id: KeyId) -> Result<KeyDescription, Refusal> {
+    match limit::one(env, plans, &Account::of_key(id.account), Call::DescribeKey { key: id.key }).await? {
         Answer::Key(Some(found)) => Ok(*found),
         Answer::Key(None) => Err(no_such_key()),
         other => Err(limit::answer_refusal(&other)),

@@ -1,6 +1,7 @@
 //! `/admin/v1/plans`: the plan table. It is replaced as a whole, checked as a whole, and holds everywhere within seconds.
 
 use super::{AdminCall, Answered};
+use crate::issuers::missing_plan;
 use crate::respond::{self, HeaderList};
 use crate::{limit, plans};
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
@@ -37,7 +38,7 @@ pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
         let message = format!("The table has mistakes, and the old one stays: {}{more}", all.join("; "));
         Refusal::new(Reason::InvalidRequest, message)
     })?;
-    if let Some(plan) = call.config.issuers.plans().find(|plan| table.get(plan).is_none()) {
+    if let Some(plan) = missing_plan(call.config, |plan| table.get(plan).is_some()) {
         return Err(in_use(plan, "an issuer in JWT_ISSUERS"));
     }
     let note = call.note(Action::PlansPut, table.version()).with("plans", table.names().collect::<Vec<_>>().join(","));

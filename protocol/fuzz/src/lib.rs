@@ -11,6 +11,7 @@ pub mod messages;
 pub mod plan;
 pub mod sse;
 pub mod state;
+pub mod token;
 
 /// A door under test.
 #[derive(Clone, Copy)]
@@ -24,8 +25,9 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "key", run: key::run, seeds: key::seeds },
+    Target { name: "token", run: token::run, seeds: token::seeds },
     Target { name: "plan", run: plan::run, seeds: plan::seeds },
     Target { name: "state", run: state::run, seeds: state::seeds },
     Target { name: "messages", run: messages::run, seeds: messages::seeds },

@@ -25,13 +25,16 @@ use sluice_protocol::gate_call::{
 use sluice_protocol::grant::{GrantClaims, body_hash};
 use sluice_protocol::id::{AccountId, KeyId, RequestId, hex};
 use sluice_protocol::key::{ApiKey, Peppers, SecretHash};
+use sluice_protocol::leak::LeakReport;
 use sluice_protocol::own::OwnKey;
+use sluice_protocol::permission::{Permissions, Scope, parse_models};
 use sluice_protocol::plan::{Endpoint, Limit, LimitKind, Per, TableVersion, Unit};
 use sluice_protocol::principal::{self, Mark};
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::report::{RequestReport, RequestStatus};
 use sluice_protocol::standing::{Standing, StandingKind};
 use sluice_protocol::state;
+use sluice_protocol::token::{CreateDenial, Denial, DenialList, ShortClaims, TokenAnswer};
 use std::fmt::Debug;
 use std::path::PathBuf;
 
@@ -205,6 +208,10 @@ fn note() -> Note {
     note.from_address("203.0.113.9".parse().ok()).with_members(br#"{"plan": "vip", "name": "laptop"}"#)
 }
 
+fn denial() -> Denial {
+    CreateDenial::parse(br#"{"issuer": "corp", "jti": "7", "ttl_s": 60}"#).unwrap().at(1_790_000_000_000)
+}
+
 /// Three entries, the chain's first; a clock that goes back.
 fn audit_page() -> AuditPage {
     let notes = [
@@ -251,6 +258,7 @@ fn the_json_of_the_admin_api() {
         AccountDescription { settings, keys: vec![key_id().key], live_leases: 1, used: USED, storage: STORAGE };
     json("admin_account", &AccountView::new(&principal::Account::of_key(key_id().account), described));
     json("admin_audit", &audit_page());
+    json("admin_denials", &DenialList { data: vec![denial()] });
     json("admin_deleted_key", &DeletedKey { id: key_id(), deleted: true });
 }
 
@@ -271,6 +279,34 @@ fn the_claims_of_a_grant() {
             bh: body_hash(b"{}"),
         },
     );
+}
+
+#[test]
+fn what_a_short_token_says_and_how_it_is_handed_out() {
+    let permissions = Permissions {
+        scopes: [Scope::Chat, Scope::Tokens].into_iter().collect(),
+        models: Some(parse_models(["tiny", "big-*"]).unwrap()),
+        addresses: Vec::new(),
+    };
+    let claims = ShortClaims::new(key_id(), [0xc3; 8], &permissions, 900, [7; 16], 1_790_000_000_500);
+    json("short_claims", &claims);
+    let answer = TokenAnswer {
+        access_token: "eyJ...".into(),
+        token_type: "Bearer".into(),
+        expires_in: 900,
+        scope: claims.scope,
+    };
+    let text = serde_json::to_string_pretty(&answer).unwrap();
+    assert!(serde_json::from_str::<TokenAnswer>(&text).unwrap() == answer);
+    golden("short_token.json", &format!("{text}\n"));
+}
+
+#[test]
+fn what_a_scanner_reports_and_learns() {
+    let message =
+        r#"[{"token": "slc_x", "type": "sluice_api_key", "url": "https://example.com/commit/1", "source": "content"}]"#;
+    let reports = LeakReport::parse_all(message.as_bytes()).unwrap();
+    json("leak_feedback", &vec![reports[0].feedback(true), reports[0].feedback(false)]);
 }
 
 /// Messages between versions: a change here needs a new version byte.
@@ -302,6 +338,7 @@ fn the_messages_to_and_from_a_gate() {
     let calls = vec![
         Call::Admit(Box::new(ask)),
         Call::Identify { caller: anonymous },
+        Call::Identify { caller: Caller::Short { key: [0xb2; 4], mark: secret_hash.mark() } },
         Call::DescribeCaller { caller },
         Call::Settle { request, outcome: Outcome::Served(Some(Usage::new(12, 3))) },
         Call::Settle { request, outcome: Outcome::NotServed },
@@ -368,7 +405,7 @@ fn the_messages_to_and_from_a_gate() {
     ];
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
-    golden("gate_messages.v2.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
+    golden("gate_messages.v3.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
 }
 
 /// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.
@@ -405,7 +442,7 @@ fn the_rows_of_a_gate() {
     let keys = vec![record(minted.secret_hash())];
     let packed_keys = gate_call::encode_keys(&settings, &keys);
     assert_eq!(gate_call::decode_keys(&packed_keys).unwrap(), (settings, keys));
-    golden("gate_rows.v2.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_keys)));
+    golden("gate_rows.v3.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_keys)));
 }
 
 #[test]
@@ -423,6 +460,10 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::Note(note()),
             RegistryCall::LoginFailed { note: note(), unnoted: 2 },
             RegistryCall::Audit(100),
+            RegistryCall::PutDenial(denial()),
+            RegistryCall::RemoveDenial(denial().id),
+            RegistryCall::ListDenials,
+            RegistryCall::Denials { known: Some(TableVersion([9; 8])) },
         ],
     );
     let page = KeyList { data: vec![entry()], next: None, storage: STORAGE };
@@ -433,6 +474,9 @@ fn the_messages_to_and_from_the_registry() {
         RegistryAnswer::Unchanged,
         RegistryAnswer::Audit(audit_page()),
         RegistryAnswer::LoginFailed(Some(60_000)),
+        RegistryAnswer::TooMany,
+        RegistryAnswer::ListedDenials(DenialList { data: vec![denial()] }),
+        RegistryAnswer::Denials { version: TableVersion([9; 8]), all: vec![(denial().id, denial().until)] },
         RegistryAnswer::OtherPlans(Some(TableVersion([9; 8]))),
         RegistryAnswer::PlanInUse { plan: "vip".into(), key: key_id() },
     ];

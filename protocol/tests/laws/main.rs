@@ -22,4 +22,6 @@ mod state;
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod targets;
+mod timing;
+mod token;
 mod window;

@@ -1,0 +1,50 @@
+//! `/admin/v1/denials`: tokens and subjects that are refused although their issuer vouches for them.
+
+use super::{AdminCall, Answered, MAX_BODY};
+use crate::{denials, limit, platform, registry, respond};
+use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
+use sluice_protocol::audit::Action;
+use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::token::{CreateDenial, DenialId, DenialKind, MAX_DENIALS, SHORT_ISSUER};
+
+pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
+    let body = call.body(MAX_BODY).await?;
+    let asked = CreateDenial::parse(&body)?;
+    if asked.issuer != SHORT_ISSUER && !call.config.issuers.has(&asked.issuer) {
+        let message = "There is no issuer of this name in JWT_ISSUERS.";
+        return Err(Refusal::new(Reason::InvalidRequest, message).with_param("issuer"));
+    }
+    let denial = asked.at(platform::now());
+    let kind = if denial.kind == DenialKind::Jti { "jti" } else { "sub" };
+    // The value may be somebody's address: the list has it, and the log has its name.
+    let note = call.note(Action::DenialCreate, denial.id).with("issuer", &denial.issuer).with("kind", kind);
+    match call.record(note, RegistryCall::PutDenial(denial.clone())).await? {
+        RegistryAnswer::Done(_) => {}
+        RegistryAnswer::TooMany => {
+            let message = format!("There are {MAX_DENIALS} denials already. Take some off, or disable accounts.");
+            return Err(Refusal::new(Reason::InvalidRequest, message));
+        }
+        _ => return Err(limit::unavailable("the Registry gave another answer than to a denial")),
+    }
+    denials::refresh(call.env).await?;
+    Ok(respond::json(201, &denial, call.id))
+}
+
+pub(super) async fn list(call: &AdminCall<'_>) -> Answered {
+    match registry::ask(call.env, &RegistryCall::ListDenials).await? {
+        RegistryAnswer::ListedDenials(list) => Ok(respond::json(200, &list, call.id)),
+        _ => Err(limit::unavailable("the Registry gave another answer than a list of denials")),
+    }
+}
+
+pub(super) async fn delete(call: &AdminCall<'_>, id: &str) -> Answered {
+    let missing =
+        || Refusal::new(Reason::KeyNotFound, "There is no denial of this id. GET /admin/v1/denials lists them.");
+    let id = DenialId::parse(id).ok_or_else(missing)?;
+    match call.record(call.note(Action::DenialDelete, id), RegistryCall::RemoveDenial(id)).await? {
+        RegistryAnswer::Done(true) => {}
+        _ => return Err(missing()),
+    }
+    denials::refresh(call.env).await?;
+    Ok(respond::json(200, &serde_json::json!({"id": id, "deleted": true}), call.id))
+}

@@ -1,0 +1,122 @@
+//! Tokens that this isolate has checked a moment ago: a signature costs more to check than all the rest of a token.
+//!
+//! What is kept is what a token says, by the SHA-256 of its text. It holds no longer than the token, and its subject is looked up on
+//! the list of denials each time.
+
+use sha2::{Digest, Sha256};
+use sluice_protocol::Millis;
+use sluice_protocol::token::{Checked, CheckedShort, DenialId};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// What a good token says.
+pub enum Token {
+    /// One of an issuer that the operator names.
+    Issued(Checked),
+    /// One of our own.
+    Short(CheckedShort),
+}
+
+impl Token {
+    /// Until when it holds.
+    pub const fn until(&self) -> Millis {
+        match self {
+            Self::Issued(token) => token.until,
+            Self::Short(token) => token.until,
+        }
+    }
+
+    /// What would be on the list of denials.
+    pub const fn denials(&self) -> &[Option<DenialId>; 2] {
+        match self {
+            Self::Issued(token) => &token.denials,
+            Self::Short(token) => &token.denials,
+        }
+    }
+}
+
+/// Names a token's text.
+pub fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
+}
+
+/// What this token says, if it was checked here and still holds.
+pub fn get(digest: &[u8; 32], now: Millis) -> Option<Rc<Token>> {
+    let found = SEEN.with_borrow(|seen| seen.young.get(digest).or_else(|| seen.old.get(digest)).cloned());
+    found.filter(|token| now < token.until())
+}
+
+/// Remembers a good token.
+pub fn put(digest: [u8; 32], token: Rc<Token>) {
+    SEEN.with_borrow_mut(|seen| seen.put(digest, token));
+}
+
+/// Forgets all of them: some may no longer be good.
+pub fn forget_all() {
+    SEEN.with_borrow_mut(|seen| *seen = Seen::default());
+}
+
+/// The last ones, and those before them: a token that nobody uses is gone after two turns.
+#[derive(Default)]
+struct Seen {
+    young: HashMap<[u8; 32], Rc<Token>>,
+    old: HashMap<[u8; 32], Rc<Token>>,
+}
+
+impl Seen {
+    fn put(&mut self, digest: [u8; 32], token: Rc<Token>) {
+        if self.young.len() >= MAX_SEEN {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(digest, token);
+    }
+}
+
+thread_local! {
+    static SEEN: RefCell<Seen> = RefCell::default();
+}
+
+/// Some hundreds of bytes each, twice so many at most.
+const MAX_SEEN: usize = 2_048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_protocol::permission::Permissions;
+    use sluice_protocol::principal::{Account, Mark};
+
+    fn token(until: Millis) -> Rc<Token> {
+        let account = Account::of_token("corp", "ann");
+        let (permissions, denials) = (Permissions::default(), [None, None]);
+        Rc::new(Token::Issued(Checked {
+            account,
+            subject: Mark::of("ann"),
+            plan: "p".into(),
+            permissions,
+            until,
+            denials,
+        }))
+    }
+
+    #[test]
+    fn a_token_is_remembered_for_as_long_as_it_holds() {
+        put(digest("a"), token(1_000));
+        assert!(get(&digest("a"), 999).is_some());
+        assert!(get(&digest("a"), 1_000).is_none());
+        assert!(get(&digest("b"), 0).is_none());
+        forget_all();
+        assert!(get(&digest("a"), 0).is_none());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_last_ones_are_there() {
+        let mut seen = Seen::default();
+        for number in 0..10 * MAX_SEEN {
+            seen.put(digest(&number.to_string()), token(1));
+        }
+        assert!(seen.young.len() + seen.old.len() <= 2 * MAX_SEEN);
+        let last = digest(&(9 * MAX_SEEN).to_string());
+        assert!(seen.young.contains_key(&last) || seen.old.contains_key(&last));
+    }
+}
