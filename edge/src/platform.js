@@ -28,11 +28,16 @@ export function respond(status, headers, body) {
   return new Response(body, { status, headers: JSON.parse(headers) });
 }
 
-// A request to the origin; its headers are JSON. The binding ORIGIN, where there is one, is the way to it: a private service
+// A request to somebody else; its headers are JSON.
+export function send(url, method, headers, body) {
+  return fetch(url, { method, headers: JSON.parse(headers), body, redirect: "manual" });
+}
+
+// The same to the origin. The binding ORIGIN, where there is one, is the way to it: a private service
 // behind a tunnel, or a client certificate.
 export function send_to_origin(url, method, headers, body) {
-  const init = { method, headers: JSON.parse(headers), body, redirect: "manual" };
-  return env.ORIGIN ? env.ORIGIN.fetch(url, init) : fetch(url, init);
+  if (!env.ORIGIN) return send(url, method, headers, body);
+  return env.ORIGIN.fetch(url, { method, headers: JSON.parse(headers), body, redirect: "manual" });
 }
 
 // A message to the Durable Object of this name: a string goes as a header, bytes as a body.

@@ -21,6 +21,9 @@ extern "C" {
 
     /// A request to another server, which is not followed elsewhere. Its headers are a JSON object.
     #[wasm_bindgen(catch)]
+    pub fn send(url: &str, method: &str, headers: &str, body: &JsValue) -> Result<Promise, JsValue>;
+    /// The same to the origin, through its binding if it has one.
+    #[wasm_bindgen(catch)]
     pub fn send_to_origin(url: &str, method: &str, headers: &str, body: &JsValue) -> Result<Promise, JsValue>;
 
     /// A message to the object of this name: a string or bytes, and so is what the promise gives.
