@@ -1,9 +1,9 @@
 //! How fast the engine computes, alone: prefill, decode with 1, 4, 8 and 16 rows, and decode at 2,048 positions; how fast
-//! this machine reads memory; candle-transformers on the same file, as far as it goes (one sequence, no batch). Then the
-//! whole origin over HTTP, with 8 and 16 clients.
+//! this machine reads memory. With `--beside` also candle-transformers on the same file, as far as it goes (one sequence,
+//! no batch), and the whole origin over HTTP, with 8 and 16 clients.
 //!
 //! `cargo xtask bench origin` runs it beside llama.cpp on the same GGUF. By hand:
-//! `cargo bench -p sluice-origin --bench engine -- --gguf FILE [--write SHAPE,q8_0|q4k|q4_0] [--rounds N]`. One JSON line per figure.
+//! `cargo bench -p sluice-origin --bench engine -- --gguf FILE [--write SHAPE,q8_0|q4k|q4_0] [--rounds N] [--beside]`. One JSON line per figure.
 
 use candle_core::quantized::{GgmlDType, gguf_file};
 use candle_core::{Device, Tensor};
@@ -18,6 +18,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 const SLOTS: usize = 16;
+/// Of an answer that is served.
+const TOKENS: usize = 64;
+/// Of a prompt that is served: what the stand-in tokenizer makes of it.
+const PROMPT: usize = 24;
 
 fn main() {
     let options = Options::read();
@@ -45,8 +49,15 @@ fn main() {
     let seconds = median(options.rounds, || decode(&mut model, 1, 2_048));
     report("decode 1 at 2048", "tok/s", 1.0 / seconds);
     report("memory", "bytes", resident());
-    drop(model);
     report("bandwidth", "bytes/s", bandwidth());
+    if !options.beside {
+        return;
+    }
+    for clients in [8, 16] {
+        let seconds = median(options.rounds.max(3), || alone(&mut model, clients));
+        report(&format!("alone {clients}"), "tok/s", (clients * TOKENS) as f64 / seconds);
+    }
+    drop(model);
     candle(&options);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime of two threads").block_on(async {
@@ -138,6 +149,35 @@ fn sum(words: &[u64]) -> u64 {
     sums.into_iter().fold(0, u64::wrapping_add)
 }
 
+/// Seconds for what [`served`] asks of the engine, without anything around it: as many prompts as clients in one step,
+/// then their answers side by side, each token the likeliest.
+fn alone(model: &mut Qwen, clients: usize) -> f64 {
+    let ids: Vec<u32> = (0..PROMPT as u32).map(|id| id * 31 % 1_000).collect();
+    for slot in 0..clients {
+        model.begin(slot, PROMPT + TOKENS).expect("there is memory for the sequences");
+    }
+    let mut logits = Logits::default();
+    let start = Instant::now();
+    let mut last: Vec<u32> = Vec::new();
+    for number in 0..TOKENS {
+        let position = if number == 0 { 0 } else { PROMPT + number - 1 };
+        let tokens = |slot: usize| if number == 0 { &ids[..] } else { &last[slot..=slot] };
+        let row = |slot| Row { slot, position, tokens: tokens(slot), sample: true };
+        let rows: Vec<Row<'_>> = (0..clients).map(row).collect();
+        logits.reset(clients, model.vocab_size());
+        model.step(&rows, &mut logits).expect("the model computes");
+        let best = |slot| {
+            let row = logits.row(slot).expect("no row fails").expect("every row samples");
+            let better = |best: (u32, f32), (id, logit): (u32, &f32)| if *logit > best.1 { (id, *logit) } else { best };
+            (0..).zip(row).fold((0, f32::NEG_INFINITY), better).0
+        };
+        last = (0..clients).map(best).collect();
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    (0..clients).for_each(|slot| model.release(slot));
+    seconds
+}
+
 struct Served {
     rate: f64,
     /// The median and the 99th percentile of the time to the first token, in ms.
@@ -147,19 +187,19 @@ struct Served {
 /// The whole origin over HTTP: this many clients, each with three streamed answers of 64 tokens, one after another.
 async fn served(gguf: &Path, clients: usize) -> Served {
     const ANSWERS: usize = 3;
-    const TOKENS: usize = 64;
     let model = Qwen::load(gguf, clients, None).expect("the file that --write made");
     let text = Text::stand_in(model.vocab_size()).expect("the stand-in tokenizer is whole");
     let backend = Backend { name: "m".into(), model: Box::new(model), text };
     let origin = Origin::start(Config { slots: clients, ..Config::local() }, backend).await.expect("a free port");
     let url = format!("{}/v1/chat/completions", origin.url());
+    let target = url.clone();
     let ask = move |number: usize| {
         let client = reqwest::Client::new();
-        let url = url.clone();
+        let url = target.clone();
         async move {
             let body = json!({
                 "model": "m", "stream": true, "max_tokens": TOKENS, "temperature": 0,
-                "messages": [{"role": "user", "content": format!("{number}")}],
+                "messages": [{"role": "user", "content": format!("{number:02}")}],
             });
             let start = Instant::now();
             let request = client.post(url).header("content-type", "application/json").body(body.to_string());
@@ -176,8 +216,12 @@ async fn served(gguf: &Path, clients: usize) -> Served {
             first.expect("an answer has tokens")
         }
     };
-    // The first pass touches memory for the first time.
-    ask(999).await;
+    // The first pass touches memory for the first time; and the engine alone was given prompts of this length.
+    let body = json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "99"}]});
+    let request = reqwest::Client::new().post(&url).header("content-type", "application/json").body(body.to_string());
+    let whole = request.send().await.expect("the origin answers").text().await.expect("the answer is whole");
+    let whole: serde_json::Value = serde_json::from_str(&whole).expect("an answer is JSON");
+    assert_eq!(whole["usage"]["prompt_tokens"], PROMPT, "the prompt's length");
     let start = Instant::now();
     let callers = (0..clients).map(|client| {
         let ask = ask.clone();
@@ -203,11 +247,13 @@ struct Options {
     gguf: PathBuf,
     write: Option<(Shape, GgmlDType)>,
     rounds: usize,
+    /// Whether candle-transformers and the origin over HTTP are measured, too.
+    beside: bool,
 }
 
 impl Options {
     fn read() -> Self {
-        let mut options = Self { gguf: PathBuf::new(), write: None, rounds: 3 };
+        let mut options = Self { gguf: PathBuf::new(), write: None, rounds: 3, beside: false };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} needs a value"));
@@ -226,6 +272,7 @@ impl Options {
                     };
                     options.write = Some((named(name).expect("a known shape"), dtype));
                 }
+                "--beside" => options.beside = true,
                 // What cargo itself adds.
                 "--bench" => {}
                 other => panic!("unknown argument {other}"),

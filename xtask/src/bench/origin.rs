@@ -17,8 +17,8 @@ Usage: cargo xtask bench origin [--shape NAME] [--rounds N] [--threads N]
 
 Measures the origin's engine and llama.cpp (built for this machine, into target/peers) on GGUF files of the same made-up
 weights: prompts of 128 and 1,024 tokens, answers of 1, 4, 8 and 16 sequences at once, and at 2,048 positions; then
-candle-transformers, the origin over HTTP, and its gate under ten times the load that fits. Compare the ratios, not the
-figures. The files take some 1.5 GB under target/bench.
+candle-transformers and the origin over HTTP, once; and its gate under ten times the load that fits. Compare the ratios, not
+the figures. The files take some 1.5 GB under target/bench.
 
   --shape    the model's shape (Qwen3-0.6B)
   --rounds   rounds of which the median counts; they alternate (3)
@@ -64,8 +64,9 @@ pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
         let mut llama: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for round in 1..=options.rounds {
             let label = format!("{name}, round {round}");
-            let printed = engine(workspace, &options, &file(ours), &format!("{label}: Sluice"), &["--rounds", "1"])?;
-            collect(&printed, &mut sluice)?;
+            // What stands beside is measured once: it is slow, and only told.
+            let beside = if round == options.rounds { &["--rounds", "1", "--beside"][..] } else { &["--rounds", "1"] };
+            collect(&engine(workspace, &options, &file(ours), &format!("{label}: Sluice"), beside)?, &mut sluice)?;
             collect(&peer(workspace, &options, &file(theirs), &format!("{label}: llama.cpp"))?, &mut llama)?;
         }
         print!("{}", table(name, (ours, theirs), &mut sluice, &mut llama));
@@ -196,8 +197,11 @@ fn served(sluice: &mut BTreeMap<String, Vec<f64>>) -> String {
     for clients in [8, 16] {
         let mut figure = |what: &str| median(sluice.get_mut(&format!("served {clients}{what}")));
         let (rate, half, most) = (figure(""), figure(", first token, median"), figure(", first token, p99"));
+        let alone = median(sluice.get_mut(&format!("alone {clients}")));
         text += &format!(
-            "over HTTP, {clients} clients: {rate:.1} tok/s, first token after {half:.0} ms (median), {most:.0} ms (p99)\n"
+            "over HTTP, {clients} clients: {rate:.1} tok/s, {:.1} % of the engine alone ({alone:.1}); first token after {half:.0} \
+             ms (median), {most:.0} ms (p99)\n",
+            100.0 * rate / alone
         );
     }
     text
