@@ -33,6 +33,12 @@ mod principals;
 
 mod issuers;
 
+mod rfc8725;
+
+mod denials;
+
+mod access;
+
 mod short_tokens;
 
 mod leaks;

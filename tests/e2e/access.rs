@@ -1,0 +1,61 @@
+//! Admins for whom Cloudflare Access vouches.
+
+use crate::issuers::now;
+use harness::Stack;
+use harness::issuers::{Issuer, KID, KeyServer};
+use serde_json::{Value, json};
+use sluice_protocol::refusal::Reason;
+
+#[test]
+fn admins_come_through_cloudflare_access_by_their_address() {
+    let server = KeyServer::start(&[Issuer::Mill.jwk(Some(KID))]);
+    let setting = json!({"team": server.url(), "audience": "admin-app", "admins": {"Ann@Example.com": "read", "bob@example.com": "keys"}});
+    let stack = Stack::new().setting("ADMIN_ACCESS", setting.to_string()).start();
+    let assertion = |email: Value, change: Value| {
+        let mut claims = json!({"iss": server.url(), "aud": ["admin-app"], "sub": "uuid", "email": email, "exp": now() + 3_600, "iat": now()});
+        claims.as_object_mut().expect("an object").extend(change.as_object().expect("members").clone());
+        Issuer::Mill.sign_under(&json!({"alg": "RS256", "kid": KID}), &claims)
+    };
+    let ask = |method: &str, path: &str, assertion: &str| {
+        let method = reqwest_method(method);
+        stack.edge.send(|http, base| {
+            http.request(method, format!("{base}/admin/v1{path}")).header("cf-access-jwt-assertion", assertion)
+        })
+    };
+    ask("GET", "/keys", &assertion(json!("ann@example.com"), json!({}))).ok();
+    assert_eq!(server.received()[0].line, "GET /cdn-cgi/access/certs HTTP/1.1");
+    ask("POST", "/keys", &assertion(json!("ANN@example.com"), json!({}))).refused(Reason::NotAllowed);
+    let denied = ask("DELETE", "/keys/key_000000000000000000000000", &assertion(json!("bob@example.com"), json!({})));
+    denied.refused(Reason::KeyNotFound);
+    let good = assertion(json!("ann@example.com"), json!({}));
+    for (what, bad) in [
+        ("nobody's address", assertion(json!("eve@example.com"), json!({}))),
+        ("no address", assertion(json!(null), json!({}))),
+        ("another application", assertion(json!("ann@example.com"), json!({"aud": ["other"]}))),
+        ("another team", assertion(json!("ann@example.com"), json!({"iss": "https://other.cloudflareaccess.com"}))),
+        ("expired", assertion(json!("ann@example.com"), json!({"exp": now() - 60}))),
+        ("cut short", good[..good.len() - 8].to_owned()),
+        ("an admin token", harness::secrets::ADMIN_TOKEN.to_owned()),
+    ] {
+        let answer = ask("GET", "/keys", &bad);
+        assert_eq!(answer.status, 401, "{what}: {}", answer.text());
+        answer.refused(Reason::InvalidAdminToken);
+    }
+    let log = stack.edge.admin("GET", "/audit", None).ok().json();
+    let failed =
+        log["data"].as_array().expect("entries").iter().filter(|entry| entry["action"] == "admin.login_failed").count();
+    assert_eq!(failed, 7);
+    // Who has both is the holder of the token.
+    stack
+        .edge
+        .send(|http, base| {
+            let request = http.get(format!("{base}/admin/v1/keys")).bearer_auth("wrong");
+            request.header("cf-access-jwt-assertion", good.as_str())
+        })
+        .refused(Reason::InvalidAdminToken);
+    stack.check_logs(&[&good]);
+}
+
+fn reqwest_method(name: &str) -> reqwest::Method {
+    reqwest::Method::from_bytes(name.as_bytes()).expect("a method's name")
+}
