@@ -16,6 +16,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use lexopt::Parser;
 use serde_json::{Value, json};
 
+pub(crate) use self::state::{random, write_private};
 use self::{
     http::Reply,
     options::{Options, USAGE},

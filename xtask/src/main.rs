@@ -18,6 +18,7 @@ mod check;
 mod cuda;
 mod dev;
 mod parity;
+mod secrets;
 mod test;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ Usage: cargo xtask COMMAND
   bench edge   what a request costs at the edge, side by side with an empty Worker (`cargo xtask bench --help`)
   parity       the origin beside Hugging Face transformers, on models made here (`cargo xtask parity --help`)
   cuda         build the origin for CUDA, with or without a GPU at hand (`cargo xtask cuda --help`)
+  secrets      a deployment's secrets: make them, replace them, hand them over (`cargo xtask secrets --help`)
   audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
   audit-log    whether an export of the audit log is whole and unchanged (`cargo xtask audit-log --help`)
   help         this text
@@ -88,6 +90,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         "bench" => bench::run(&workspace, args)?,
         "parity" => parity::run(&workspace, args)?,
         "cuda" => cuda::run(&workspace, args)?,
+        "secrets" => secrets::run(&workspace, args)?,
         "audit" => return audit::run(&workspace, args),
         "audit-log" => audit_log::run(args)?,
         "help" => print!("{USAGE}"),

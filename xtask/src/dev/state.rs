@@ -136,7 +136,7 @@ impl Secrets {
 }
 
 /// 256 bits from the system.
-fn random() -> Result<[u8; 32]> {
+pub(crate) fn random() -> Result<[u8; 32]> {
     let mut bytes = [0; 32];
     let read = File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes));
     read.context("cannot read /dev/urandom")?;
@@ -144,7 +144,7 @@ fn random() -> Result<[u8; 32]> {
 }
 
 /// Replaces the file in one step, readable by its owner alone from the first byte on.
-fn write_private(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
     let fresh = path.with_extension("new");
     let write = || -> std::io::Result<()> {
         let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;

@@ -36,6 +36,11 @@ impl Node {
         prepend_path(command, &[&self.modules.join("node/bin"), &self.modules.join(".bin")])
     }
 
+    /// Node itself, of the version in package.json.
+    pub(crate) fn binary(&self) -> PathBuf {
+        self.modules.join("node/bin/node")
+    }
+
     /// Where a program of node_modules/.bin is.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.modules.join(".bin").join(name)

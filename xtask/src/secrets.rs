@@ -1,0 +1,274 @@
+//! `cargo xtask secrets`: makes a deployment's secrets, and replaces them one after the other without a gap.
+//!
+//! They are kept in files that only their owner can read; what is printed is how to hand them over, and never a secret.
+
+use std::{
+    fs::{self, DirBuilder, Permissions},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use lexopt::{Arg, Parser, ValueExt};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    dev::{random, write_private},
+    process::{capture, command},
+    setup,
+    tools::hex,
+    workspace::Workspace,
+};
+
+const USAGE: &str = "\
+Usage: cargo xtask secrets [--dir DIR] [--rotate WHAT | --retire WHAT]
+
+Makes all secrets of a deployment, in files of DIR, and prints the commands that hand them to Cloudflare and to the origin.
+Secrets that are there already stay as they are.
+
+  --dir DIR      where they are kept (.sluice/secrets)
+  --rotate WHAT  a new one beside the one that is there: `peppers`, `grants` or `admin`
+  --retire WHAT  only the newest is left: `peppers` or `grants`
+
+docs/keys.md says in which order, and what to wait for in between.
+";
+
+/// What is made and replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Peppers,
+    Grants,
+    Admin,
+}
+
+/// A deployment's secrets, as the files hold them. Not printed: no `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Secrets {
+    /// Epochs and peppers, newest first.
+    peppers: Vec<(u8, String)>,
+    /// Names, seeds and public keys of grant keys, newest first.
+    grants: Vec<(String, String, String)>,
+    /// The admin's token.
+    admin: String,
+}
+
+/// Makes what is missing, replaces what is to be replaced, and says what to do with it.
+pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
+    let (mut dir, mut rotate, mut retire) = (workspace.path(".sluice/secrets"), None, None);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("dir") => dir = PathBuf::from(args.value()?),
+            Arg::Long("rotate") => rotate = Some(what(&args.value()?.string()?)?),
+            Arg::Long("retire") => retire = Some(what(&args.value()?.string()?)?),
+            Arg::Long("help") | Arg::Short('h') => {
+                print!("{USAGE}");
+                return Ok(());
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    ensure!(rotate.is_none() || retire.is_none(), "one thing at a time: --rotate or --retire\n\n{USAGE}");
+    private_directory(&dir)?;
+    let mut secrets = read(&dir)?;
+    let is_new = secrets == Secrets::default();
+    ensure!(!is_new || rotate.is_none() && retire.is_none(), "{} holds no secrets yet: make them first", dir.display());
+    let node = setup::run(workspace)?.node.binary();
+    let pair = || key_pair(&node);
+    if is_new {
+        secrets = Secrets { peppers: vec![(1, hex(&random()?))], grants: Vec::new(), admin: token()? };
+        secrets.add_grant(pair()?);
+    }
+    match rotate {
+        Some(What::Peppers) => secrets.add_pepper(hex(&random()?)),
+        Some(What::Grants) => secrets.add_grant(pair()?),
+        Some(What::Admin) => secrets.admin = token()?,
+        None => {}
+    }
+    match retire {
+        Some(What::Peppers) => secrets.peppers.truncate(1),
+        Some(What::Grants) => secrets.grants.truncate(1),
+        Some(What::Admin) => bail!("an admin's token has no second one: rotate it"),
+        None => {}
+    }
+    write(&dir, &secrets)?;
+    print!("{}", told(&dir, &secrets, rotate.or(retire)));
+    Ok(())
+}
+
+impl Secrets {
+    /// The epochs before the newest two are retired with this.
+    fn add_pepper(&mut self, pepper: String) {
+        let newest = self.peppers.first().map_or(0, |(epoch, _)| *epoch);
+        self.peppers.insert(0, (newest.wrapping_add(1), pepper));
+        self.peppers.truncate(2);
+    }
+
+    fn add_grant(&mut self, (seed, public): (String, String)) {
+        let number = |(kid, ..): &(String, String, String)| kid.trim_start_matches('k').parse::<u32>().unwrap_or(0);
+        let newest = self.grants.iter().map(number).max().unwrap_or(0);
+        self.grants.insert(0, (format!("k{}", newest + 1), seed, public));
+        self.grants.truncate(2);
+    }
+
+    /// What each file holds: the secrets by the names of their settings, the public halves, and the token itself.
+    fn files(&self) -> [(&'static str, String); 5] {
+        let join = |parts: Vec<String>| parts.join(",");
+        [
+            (PEPPERS, join(self.peppers.iter().map(|(epoch, pepper)| format!("{epoch}:{pepper}")).collect())),
+            (GRANTS, join(self.grants.iter().map(|(kid, seed, _)| format!("{kid}:{seed}")).collect())),
+            (PUBLIC, join(self.grants.iter().map(|(kid, _, public)| format!("{kid}={public}")).collect())),
+            (ADMIN, format!("ops:{}", hex(&Sha256::digest(&self.admin)))),
+            (TOKEN, self.admin.clone()),
+        ]
+    }
+}
+
+fn what(word: &str) -> Result<What> {
+    Ok(match word {
+        "peppers" => What::Peppers,
+        "grants" => What::Grants,
+        "admin" => What::Admin,
+        _ => bail!("there are `peppers`, `grants` and `admin`\n\n{USAGE}"),
+    })
+}
+
+fn token() -> Result<String> {
+    Ok(format!("sla_{}", URL_SAFE_NO_PAD.encode(random()?)))
+}
+
+/// An Ed25519 seed and its public key, both in base64url.
+fn key_pair(node: &Path) -> Result<(String, String)> {
+    const SCRIPT: &str = "const { privateKey } = require('crypto').generateKeyPairSync('ed25519'); \
+                          console.log(JSON.stringify(privateKey.export({ format: 'jwk' })))";
+    let mut node = command(node);
+    node.args(["-e", SCRIPT]);
+    let jwk: Value = serde_json::from_str(&capture(node)?).context("node did not print a key")?;
+    let part = |name: &str| jwk[name].as_str().map(str::to_owned).with_context(|| format!("a key without `{name}`"));
+    Ok((part("d")?, part("x")?))
+}
+
+fn private_directory(dir: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .and_then(|()| fs::set_permissions(dir, Permissions::from_mode(0o700)))
+        .with_context(|| format!("cannot create {}", dir.display()))
+}
+
+/// What the files hold; nothing, if none is there. Half of them is an error: a secret that was lost is not to be replaced
+/// by the way.
+fn read(dir: &Path) -> Result<Secrets> {
+    let names = [PEPPERS, GRANTS, PUBLIC, TOKEN];
+    let found = names.map(|name| fs::read_to_string(dir.join(name)).ok());
+    let [Some(peppers), Some(grants), Some(public), Some(admin)] = found else {
+        let there: Vec<_> = names.into_iter().filter(|name| dir.join(name).exists()).collect();
+        ensure!(there.is_empty(), "{} holds only {}: put the others back", dir.display(), there.join(", "));
+        return Ok(Secrets::default());
+    };
+    let damaged = |name: &str| format!("{} is damaged", dir.join(name).display());
+    let pepper = |entry: &str| {
+        let (epoch, pepper) = entry.trim().split_once(':')?;
+        Some((epoch.parse().ok()?, pepper.to_owned()))
+    };
+    let peppers = peppers.split(',').map(pepper).collect::<Option<Vec<_>>>().with_context(|| damaged(PEPPERS))?;
+    let grant = |(private, public): (&str, &str)| {
+        let ((kid, seed), (same, public)) = (private.trim().split_once(':')?, public.trim().split_once('=')?);
+        (kid == same).then(|| (kid.to_owned(), seed.to_owned(), public.to_owned()))
+    };
+    let grants = grants.split(',').zip(public.split(',')).map(grant).collect::<Option<Vec<_>>>();
+    let grants = grants.with_context(|| damaged(GRANTS))?;
+    Ok(Secrets { peppers, grants, admin: admin.trim().to_owned() })
+}
+
+fn write(dir: &Path, secrets: &Secrets) -> Result<()> {
+    secrets.files().iter().try_for_each(|(name, text)| write_private(&dir.join(name), text))
+}
+
+/// What is to be done with them. Public halves are shown, secrets never are.
+fn told(dir: &Path, secrets: &Secrets, only: Option<What>) -> String {
+    let dir = dir.display();
+    let put = |name: &str| format!("wrangler secret put {name} < {dir}/{name}\n");
+    let public = secrets.files()[2].1.clone();
+    let origin = format!("sluice-origin serve --grant-key {public} ...\n");
+    let is = |what| only.is_none_or(|only| only == what);
+    let mut text = format!("The secrets are in {dir}. Hand them over, in this order:\n\n");
+    if is(What::Grants) {
+        text += "# The origin first: it must know a key before anything is signed with it.\n";
+        text += &origin;
+        text += &put(GRANTS);
+    }
+    if is(What::Peppers) {
+        text += &put(PEPPERS);
+    }
+    if is(What::Admin) {
+        text += &put(ADMIN);
+        text += &format!("# The token itself, for whoever administers: $(cat {dir}/{TOKEN})\n");
+    }
+    text
+}
+
+const PEPPERS: &str = "KEY_PEPPERS";
+const GRANTS: &str = "GRANT_KEYS";
+const ADMIN: &str = "ADMIN_TOKENS";
+const PUBLIC: &str = "grant-public";
+const TOKEN: &str = "admin-token";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made() -> Secrets {
+        let mut secrets = Secrets { peppers: vec![(1, "aa".repeat(32))], grants: Vec::new(), admin: "sla_x".into() };
+        secrets.add_grant(("seed1".into(), "public1".into()));
+        secrets
+    }
+
+    #[test]
+    fn what_is_written_reads_back_and_is_its_owners_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("secrets");
+        private_directory(&dir).unwrap();
+        assert!(read(&dir).unwrap() == Secrets::default());
+        let mut secrets = made();
+        for step in 0..4 {
+            write(&dir, &secrets).unwrap();
+            assert!(read(&dir).unwrap() == secrets, "step {step}");
+            secrets.add_pepper("bb".repeat(32));
+            secrets.add_grant((format!("seed{step}"), format!("public{step}")));
+        }
+        for (name, _) in secrets.files() {
+            let mode = fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{name}");
+        }
+        fs::remove_file(dir.join(GRANTS)).unwrap();
+        assert!(read(&dir).is_err(), "half of them is not none of them");
+    }
+
+    #[test]
+    fn the_newest_comes_first_and_two_live() {
+        let mut secrets = made();
+        secrets.add_pepper("bb".into());
+        secrets.add_pepper("cc".into());
+        secrets.add_grant(("seed2".into(), "public2".into()));
+        secrets.add_grant(("seed3".into(), "public3".into()));
+        let [(_, peppers), (_, grants), (_, public), ..] = secrets.files();
+        assert_eq!(peppers, "3:cc,2:bb");
+        assert_eq!(grants, "k3:seed3,k2:seed2");
+        assert_eq!(public, "k3=public3,k2=public2");
+    }
+
+    #[test]
+    fn what_is_printed_holds_no_secret() {
+        let secrets = made();
+        let text = told(Path::new("/x"), &secrets, None);
+        assert!(text.contains("wrangler secret put KEY_PEPPERS < /x/KEY_PEPPERS") && text.contains("k1=public1"));
+        for hidden in ["aa".repeat(32).as_str(), "seed1", "sla_x"] {
+            assert!(!text.contains(hidden));
+        }
+        let only = told(Path::new("/x"), &secrets, Some(What::Peppers));
+        assert!(only.contains(PEPPERS) && !only.contains(GRANTS));
+    }
+}
