@@ -24,6 +24,7 @@ mod workers;
 mod callers;
 mod edge;
 mod peers;
+mod registry;
 mod table;
 
 use options::Options;
@@ -53,6 +54,9 @@ fn run(options: &Options) {
     }
     if options.callers {
         add("callers", callers::run(options, &sluice));
+    }
+    if options.registry {
+        add("registry", registry::run(options, stub));
     }
     if let Some(selected) = &options.peers {
         add("peers", peers::run(options, selected, stub, &sluice, &empty));

@@ -20,6 +20,10 @@ pub(crate) struct Options {
     pub(crate) accounts: bool,
     /// Keys beside tokens.
     pub(crate) callers: bool,
+    /// Whether to look at the registry, empty and full.
+    pub(crate) registry: bool,
+    /// How many keys fill it.
+    pub(crate) keys: usize,
     /// What others use, if it is to be measured.
     pub(crate) peers: Option<Selected>,
 }
@@ -45,6 +49,8 @@ impl Options {
             sweep: false,
             accounts: false,
             callers: false,
+            registry: false,
+            keys: 100_000,
             peers: None,
         };
         let (mut peers, mut home, mut missing) = (Vec::new(), None, Vec::new());
@@ -59,6 +65,8 @@ impl Options {
                 "--sweep" => options.sweep = true,
                 "--accounts" => options.accounts = true,
                 "--callers" => options.callers = true,
+                "--registry" => options.registry = true,
+                "--keys" => options.keys = 1_000 * number(&name, &value()) as usize,
                 "--peers" => peers = value().split(',').map(peer).collect(),
                 "--peers-home" => home = Some(PathBuf::from(value())),
                 "--peer-missing" => {
@@ -67,7 +75,7 @@ impl Options {
                     missing.push((peer(name), why.to_owned()));
                 }
                 _ => panic!(
-                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --peers"
+                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --registry, --keys, --peers"
                 ),
             }
         }
@@ -81,7 +89,7 @@ impl Options {
 
     /// Whether nothing in particular was asked for.
     pub(crate) fn plain(&self) -> bool {
-        !self.sweep && !self.accounts && !self.callers && self.peers.is_none()
+        !self.sweep && !self.accounts && !self.callers && !self.registry && self.peers.is_none()
     }
 
     /// Length of one round.

@@ -18,13 +18,15 @@ use crate::{
 };
 
 const USAGE: &str = "\
-Usage: cargo xtask bench edge [--sweep] [--accounts] [--callers] [--peers [NAME,...]] [--seconds N] [--rounds N] [--connections N] [--json FILE]
+Usage: cargo xtask bench edge [--sweep] [--accounts] [--callers] [--registry] [--peers [NAME,...]] [--seconds N] [--rounds N] [--connections N] [--json FILE]
 
 Measures the full walk, the refusals and an empty Worker on workerd, in one run: compare the ratios, not the figures.
 
   --sweep        instead: 1, 16 and 128 connections, on one account and on 200
   --accounts     instead: 1, 10, 100, 1,000 and 10,000 accounts
   --callers      instead: API keys beside tokens of issuers (EdDSA, RS256), seen before and never seen, and short tokens
+  --registry     instead: an admin's calls and a key's first use with an empty registry and with 100,000 keys
+  --keys         thousands of keys for --registry (100)
   --peers        instead: Sluice beside what others put in front of a model, installed into target/peers and started in
                  turn before the same origin; all of them, or those named:
                  nginx, slowapi, slowapi-mw, flask, flask-mw, express-gateway, litellm
