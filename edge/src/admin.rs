@@ -3,6 +3,7 @@
 pub mod access;
 mod accounts;
 mod audit;
+mod commands;
 mod denials;
 pub mod keys;
 mod table;
@@ -12,8 +13,9 @@ use crate::request::Incoming;
 use crate::{plans, registry, request};
 use access::Admin;
 use sluice_protocol::access::AdminScope;
-use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
+use sluice_protocol::admin::{RegistryAnswer, RegistryCall, version_of_etag};
 use sluice_protocol::audit::{Action, Note};
+use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -27,6 +29,8 @@ use worker::{Context, Env};
 pub struct AdminCall<'a> {
     /// The request.
     pub incoming: &'a Incoming,
+    /// Its path.
+    pub path: &'a str,
     /// What follows the question mark.
     pub query: &'a str,
     /// The environment.
@@ -57,10 +61,16 @@ pub async fn serve(
     let admin = access::admin(incoming, env, context, config, id).await?;
     let method = incoming.head.method();
     let route = path.strip_prefix("/admin/v1/").unwrap_or_default();
-    let (kind, name) = route.split_once('/').map_or((route, None), |(kind, name)| (kind, Some(name)));
+    let (kind, rest) = route.split_once('/').map_or((route, None), |(kind, rest)| (kind, Some(rest)));
+    // The last part is a verb if it is one; an account's name may have a slash in it.
+    let (name, verb) = match rest.and_then(|rest| rest.rsplit_once('/')) {
+        Some((name, verb)) if VERBS.contains(&verb) => (Some(name), Some(verb)),
+        _ => (rest, None),
+    };
     // Never the path itself: somebody will paste a key where its id belongs.
     let shown = name.map_or_else(String::new, |name| format!("/{}", keys::shown(kind, name)));
-    let path_in_log = format!("/admin/v1/{}{shown}", if ROUTES.contains(&kind) { kind } else { "?" });
+    let shown_verb = verb.map_or_else(String::new, |verb| format!("/{verb}"));
+    let path_in_log = format!("/admin/v1/{}{shown}{shown_verb}", if ROUTES.contains(&kind) { kind } else { "?" });
     worker::console_log!(
         "{{\"request\":\"{id}\",\"admin\":{:?},\"method\":\"{method}\",\"path\":{path_in_log:?}}}",
         admin.actor
@@ -74,28 +84,42 @@ pub async fn serve(
         ("plans", "PUT") => config.plans.clone(),
         _ => plans::current(env, config, context).await?,
     };
-    let call = AdminCall { incoming, query, env, config, plans, id, admin };
-    match (kind, name, method) {
-        ("keys", None, "POST") => keys::create(&call).await,
-        ("keys", None, "GET") => keys::list(&call).await,
-        ("keys", None, _) => Err(refuse_method("GET, POST")),
-        ("keys", Some(key), "GET") => keys::view(&call, key).await,
-        ("keys", Some(key), "PATCH") => keys::change(&call, key).await,
-        ("keys", Some(key), "DELETE") => keys::delete(&call, key).await,
-        ("keys", Some(_), _) => Err(refuse_method("GET, PATCH, DELETE")),
-        ("accounts", Some(account), "GET") => accounts::view(&call, account).await,
-        ("accounts", Some(account), "PATCH") => accounts::change(&call, account).await,
-        ("accounts", Some(_), _) => Err(refuse_method("GET, PATCH")),
-        ("plans", None, "GET") => table::view(&call).await,
-        ("plans", None, "PUT") => table::put(&call).await,
-        ("plans", None, _) => Err(refuse_method("GET, PUT")),
-        ("denials", None, "POST") => denials::create(&call).await,
-        ("denials", None, "GET") => denials::list(&call).await,
-        ("denials", None, _) => Err(refuse_method("GET, POST")),
-        ("denials", Some(id), "DELETE") => denials::delete(&call, id).await,
-        ("denials", Some(_), _) => Err(refuse_method("DELETE")),
-        ("audit", None, "GET") => audit::list(&call).await,
-        ("audit", None, _) => Err(refuse_method("GET")),
+    let call = AdminCall { incoming, path, query, env, config, plans, id, admin };
+    match (kind, name, verb, method) {
+        ("keys", None, None, "POST") => keys::create(&call).await,
+        ("keys", None, None, "GET") => keys::list(&call).await,
+        ("keys", None, None, _) => Err(refuse_method("GET, POST")),
+        ("keys", Some("bulk"), None, "POST") => keys::create_many(&call).await,
+        ("keys", Some("bulk"), None, _) => Err(refuse_method("POST")),
+        ("keys", Some(key), None, "GET") => keys::view(&call, key).await,
+        ("keys", Some(key), None, "PATCH") => keys::change(&call, key).await,
+        ("keys", Some(key), None, "DELETE") => keys::delete(&call, key).await,
+        ("keys", Some(_), None, _) => Err(refuse_method("GET, PATCH, DELETE")),
+        ("keys", Some(key), Some("rotate"), "POST") => keys::rotate(&call, key).await,
+        ("keys", Some(key), Some(verb), "POST") => keys::set_disabled(&call, key, verb == "disable").await,
+        ("accounts", None, None, "POST") => accounts::create(&call).await,
+        ("accounts", None, None, "GET") => accounts::list(&call).await,
+        ("accounts", None, None, _) => Err(refuse_method("GET, POST")),
+        ("accounts", Some(account), None, "GET") => accounts::view(&call, account).await,
+        ("accounts", Some(account), None, "PATCH") => accounts::change(&call, account).await,
+        ("accounts", Some(account), None, "DELETE") => accounts::delete(&call, account).await,
+        ("accounts", Some(_), None, _) => Err(refuse_method("GET, PATCH, DELETE")),
+        ("accounts", Some(account), Some(verb @ ("disable" | "enable")), "POST") => {
+            accounts::set_disabled(&call, account, verb == "disable").await
+        }
+        ("keys", Some(_), Some(_), _) | ("accounts", Some(_), Some("disable" | "enable"), _) => {
+            Err(refuse_method("POST"))
+        }
+        ("plans", None, None, "GET") => table::view(&call).await,
+        ("plans", None, None, "PUT") => table::put(&call).await,
+        ("plans", None, None, _) => Err(refuse_method("GET, PUT")),
+        ("denials", None, None, "POST") => denials::create(&call).await,
+        ("denials", None, None, "GET") => denials::list(&call).await,
+        ("denials", None, None, _) => Err(refuse_method("GET, POST")),
+        ("denials", Some(id), None, "DELETE") => denials::delete(&call, id).await,
+        ("denials", Some(_), None, _) => Err(refuse_method("DELETE")),
+        ("audit", None, None, "GET") => audit::list(&call).await,
+        ("audit", None, None, _) => Err(refuse_method("GET")),
         _ => Err(Refusal::new(Reason::NotFound, "There is no such admin route.")),
     }
 }
@@ -124,8 +148,24 @@ impl AdminCall<'_> {
     async fn record(&self, note: Note, call: RegistryCall) -> Result<RegistryAnswer, Refusal> {
         registry::ask(self.env, &RegistryCall::Noted { note, call: Box::new(call) }).await
     }
+
+    /// Refuses a body where none is read. `{}` says nothing, and some clients cannot send less.
+    async fn no_body(&self) -> Result<Vec<u8>, Refusal> {
+        match self.body(MAX_BODY).await? {
+            body if body.is_empty() || body.trim_ascii() == b"{}" => Ok(body),
+            _ => Err(Refusal::new(Reason::InvalidRequest, "This route reads no body. Send none, or `{}`.")),
+        }
+    }
 }
 
+/// The version of the key or account that the admin means to change.
+fn expected(call: &AdminCall<'_>) -> Result<Option<u32>, Refusal> {
+    version_of_etag(call.incoming.head.get(header::IF_MATCH))
+}
+
+const VERBS: [&str; 3] = ["rotate", "disable", "enable"];
 const ROUTES: [&str; 5] = ["keys", "accounts", "plans", "denials", "audit"];
 /// Admin bodies are small.
 const MAX_BODY: u64 = 64 * 1024;
+/// A hundred of them, of a usual size.
+const MAX_BULK_BODY: u64 = 256 * 1024;

@@ -24,7 +24,14 @@ pub struct AuditLog {
 struct End {
     head: Head,
     /// A message may come twice; what it tells of is written once.
-    recent: VecDeque<(String, Action, String)>,
+    recent: VecDeque<What>,
+}
+
+/// What an entry is known by: its request, what was done, to what, and whether it tells of a refusal.
+type What = (String, Action, String, bool);
+
+fn what(request: &str, action: Action, target: &str, is_refused: bool) -> What {
+    (request.to_owned(), action, target.to_owned(), is_refused)
 }
 
 impl AuditLog {
@@ -37,16 +44,23 @@ impl AuditLog {
     /// Does `act`, and writes the note if that changed anything. Both are kept, or neither; after an error, whatever is
     /// remembered of the storage may be wrong.
     pub fn together(&self, note: Note, act: impl FnOnce() -> Result<RegistryAnswer>) -> Result<RegistryAnswer> {
-        let mut work = Some((note, act));
+        self.all_or_nothing(|| {
+            let answer = act()?;
+            if answer == RegistryAnswer::Done(true) {
+                self.append(note)?;
+            }
+            Ok(answer)
+        })
+    }
+
+    /// Does `act` in a transaction: all that it writes is kept, or nothing. After an error, whatever is remembered of the
+    /// storage may be wrong.
+    pub fn all_or_nothing(&self, act: impl FnOnce() -> Result<RegistryAnswer>) -> Result<RegistryAnswer> {
+        let mut work = Some(act);
         let mut result = None;
         let mut body = || -> std::result::Result<(), JsValue> {
-            let (note, act) = work.take().ok_or("a transaction's body runs once")?;
-            let done = act().and_then(|answer| {
-                if answer == RegistryAnswer::Done(true) {
-                    self.append(note)?;
-                }
-                Ok(answer)
-            });
+            let act = work.take().ok_or("a transaction's body runs once")?;
+            let done = act();
             let is_kept = done.is_ok();
             result = Some(done);
             // What is thrown here takes back everything that was written.
@@ -64,7 +78,7 @@ impl AuditLog {
     /// Adds one entry to the chain.
     pub fn append(&self, note: Note) -> Result<()> {
         let mut end = self.end()?;
-        let what = (note.request.to_string(), note.action, note.target.clone());
+        let what = what(&note.request.to_string(), note.action, &note.target, note.details.contains_key(REFUSED));
         if end.recent.contains(&what) {
             return Ok(());
         }
@@ -139,7 +153,8 @@ impl AuditLog {
 impl End {
     fn remember(&mut self, entry: &Entry) {
         self.head = entry.head();
-        self.recent.push_back((entry.request.clone(), entry.action, entry.target.clone()));
+        let is_refused = entry.details.contains_key(REFUSED);
+        self.recent.push_back(what(&entry.request, entry.action, &entry.target, is_refused));
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
@@ -153,6 +168,8 @@ fn entry_of(row: Vec<SqlStorageValue>) -> Result<Entry> {
     }
 }
 
+/// The detail with the reason of a Gate that did not do what was ordered.
+pub const REFUSED: &str = "refused";
 /// How many of the last entries are looked through for one that is there already. A message that comes twice comes within
 /// milliseconds.
 const RECENT: usize = 32;

@@ -58,7 +58,7 @@ pub async fn serve(
         max_tokens: wanted.max_tokens,
         thinking: wanted.thinking,
         pressure: forward::pressure(),
-        address: principal.address.filter(|_| table.exempts_addresses()),
+        address: principal.address,
         model: wanted.model,
     };
 

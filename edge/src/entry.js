@@ -51,6 +51,11 @@ function objectOf(Class) {
       });
     }
 
+    // The Registry's alone.
+    alarm() {
+      return this.#call((made) => made.alarm());
+    }
+
     #call(call) {
       mend();
       try {

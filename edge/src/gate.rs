@@ -94,8 +94,8 @@ impl Gate {
                 (answers, changed)
             }
         };
-        if changed.keys {
-            self.rows.put(KEYS_ROW, &gate_call::encode_keys(&account.settings, &account.keys))?;
+        if changed.kept {
+            self.rows.put(KEYS_ROW, &gate_call::encode_kept(&account.kept))?;
         }
         if changed.state {
             self.rows.put(STATE_ROW, &state::encode(&account.state))?;
@@ -109,8 +109,7 @@ impl Gate {
             match id {
                 STATE_ROW => account.state = state::decode(&value).map_err(|error| error.to_string())?,
                 KEYS_ROW => {
-                    let kept = gate_call::decode_keys(&value).map_err(|error| error.to_string())?;
-                    (account.settings, account.keys) = kept;
+                    account.kept = gate_call::decode_kept(&value).map_err(|error| error.to_string())?;
                 }
                 _ => return Err(format!("a row {id} that no version of ours writes").into()),
             }
@@ -120,7 +119,11 @@ impl Gate {
 }
 
 const fn ends_something(call: &Call) -> bool {
-    matches!(call, Call::Settle { .. } | Call::DeleteKey { .. })
+    match call {
+        Call::Settle { .. } => true,
+        Call::Do(command) => command.action.ends_something(),
+        _ => false,
+    }
 }
 
 const STATE_ROW: i64 = 0;

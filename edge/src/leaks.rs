@@ -78,7 +78,7 @@ pub async fn serve(
     let mut feedback = Vec::new();
     for report in &reports {
         let is_key = match ApiKey::parse(&report.token, &config.peppers) {
-            Ok(key) => disable(env, &table, &key, id).await?,
+            Ok(key) => disable(env, config, &table, &key, id).await?,
             // It matched the pattern, and is none of ours.
             Err(_) => false,
         };
@@ -88,17 +88,23 @@ pub async fn serve(
 }
 
 /// Disables a key whose secret has leaked. Whether there is such a key.
-async fn disable(env: &Env, table: &PlanTable, key: &ApiKey, request: RequestId) -> Result<bool, Refusal> {
+async fn disable(
+    env: &Env,
+    config: &Config,
+    table: &PlanTable,
+    key: &ApiKey,
+    request: RequestId,
+) -> Result<bool, Refusal> {
     let account = Account::of_key(key.id.account);
     let caller = Caller::Key { key: key.id.key, secret_hash: key.secret_hash() };
-    match limit::one(env, table, &account, Call::Identify { caller }).await? {
+    match limit::one(env, table, &account, Call::Identify { caller, scope: None, address: None }).await? {
         Answer::UnknownCaller => return Ok(false),
         // Reports come again.
         Answer::Disabled => return Ok(true),
         _ => {}
     }
     let note = Note::new("leaks", Action::KeyLeaked, key.id, request).with("disabled", true);
-    keys::disable(env, table, key.id, note).await?;
+    keys::disable(env, config, key.id, note).await?;
     Ok(true)
 }
 

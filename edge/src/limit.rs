@@ -9,6 +9,7 @@ use sluice_protocol::Millis;
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::gate_call::{Admission, Answer, Ask, Call, CallerDescription};
 use sluice_protocol::id::RequestId;
+use sluice_protocol::permission::Scope;
 use sluice_protocol::plan::{PlanTable, Unit};
 use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -47,9 +48,14 @@ pub async fn admit_again(
     decide(answer, table, principal, &ask, asked_at)
 }
 
-/// Authenticates the caller; counts nothing.
-pub async fn identify(env: &Env, table: &PlanTable, principal: &Principal) -> Result<Admission, Refusal> {
-    let call = Call::Identify { caller: principal.caller.clone() };
+/// Authenticates the caller, for a route of this kind; counts nothing.
+pub async fn identify(
+    env: &Env,
+    table: &PlanTable,
+    principal: &Principal,
+    scope: Option<Scope>,
+) -> Result<Admission, Refusal> {
+    let call = Call::Identify { caller: principal.caller.clone(), scope, address: principal.address };
     match one(env, table, &principal.account, call).await? {
         Answer::Identified(admission) => Ok(*admission),
         other => Err(answer_refusal(&other)),
@@ -58,7 +64,7 @@ pub async fn identify(env: &Env, table: &PlanTable, principal: &Principal) -> Re
 
 /// How the caller's limits stand; counts nothing.
 pub async fn describe(env: &Env, table: &PlanTable, principal: &Principal) -> Result<CallerDescription, Refusal> {
-    let call = Call::DescribeCaller { caller: principal.caller.clone() };
+    let call = Call::DescribeCaller { caller: principal.caller.clone(), address: principal.address };
     match one(env, table, &principal.account, call).await? {
         Answer::Caller(described) => Ok(*described),
         other => Err(answer_refusal(&other)),
@@ -122,7 +128,7 @@ fn decide(
                     "{{\"request\":\"{request}\",\"plan\":\"{plan}\",\"would_have_refused\":\"{limit}\"}}"
                 );
             }
-            spare::remember(table, principal, &admission.plan, now());
+            spare::remember(table, principal, &admission, now());
             Ok(Let::ByGate(admission))
         }
         Ok(Answer::Limited { refused, standings, now: decided_at }) => {

@@ -10,8 +10,10 @@ use crate::{auth, limit};
 use sluice_protocol::Millis;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::permission::Scope;
+use sluice_protocol::plan::Pattern;
 use sluice_protocol::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use web_sys::Response;
 use worker::{Context, Env};
@@ -26,7 +28,8 @@ pub async fn serve(
 ) -> Result<Response, Refusal> {
     let (table, principal) = auth::caller(&incoming.head, env, context, config).await?;
     principal.check(Some(Scope::Models), None)?;
-    let admission = limit::identify(env, &table, &principal).await?;
+    let admission = limit::identify(env, &table, &principal, Some(Scope::Models)).await?;
+    let models = admission.models.clone();
     let mut headers = HeaderList::answer(id, respond::JSON);
     for (name, value) in ratelimit::headers(&admission.standings, admission.now) {
         headers.set(name, value);
@@ -42,7 +45,23 @@ pub async fn serve(
             list
         }
     };
+    let list = only(&list, &models).map_err(|error| limit::unavailable(&error.to_string()))?;
     respond::respond(200, &headers, &list).map_err(|error| limit::unavailable(&format!("{error:?}")))
+}
+
+/// The list without what the caller may not use: a model must be on each of its lists.
+fn only<'l>(list: &'l str, models: &[Vec<Pattern>]) -> Result<Cow<'l, str>, serde_json::Error> {
+    if models.is_empty() {
+        return Ok(list.into());
+    }
+    let mut all: serde_json::Value = serde_json::from_str(list)?;
+    if let Some(data) = all.get_mut("data").and_then(|data| data.as_array_mut()) {
+        data.retain(|model| {
+            let name = model["id"].as_str().unwrap_or_default();
+            models.iter().all(|patterns| patterns.iter().any(|pattern| pattern.matches(name)))
+        });
+    }
+    Ok(all.to_string().into())
 }
 
 thread_local! {

@@ -128,6 +128,7 @@ const REQUEST: &[&str] = &[
     header::CONTENT_LENGTH,
     header::SESSION_ID,
     header::IF_MATCH,
+    header::IDEMPOTENCY_KEY,
 ];
 /// All that is looked at in an origin's response.
 const RESPONSE: &[&str] =

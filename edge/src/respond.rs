@@ -55,6 +55,13 @@ pub fn json(status: u16, value: &impl Serialize, request: RequestId) -> Result<R
     respond(status, &HeaderList::answer(request, JSON), &to_json(value))
 }
 
+/// A value of this version as JSON: the version goes as `etag`.
+pub fn json_of_version(value: &impl Serialize, version: u32, request: RequestId) -> Result<Response, JsValue> {
+    let mut headers = HeaderList::answer(request, JSON);
+    headers.set(header::ETAG, format!("\"{version}\""));
+    respond(200, &headers, &to_json(value))
+}
+
 /// An answer with a whole body.
 pub fn respond(status: u16, headers: &HeaderList, body: &str) -> Result<Response, JsValue> {
     platform::respond_text(status, &headers.to_json(), body)

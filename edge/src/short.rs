@@ -79,7 +79,7 @@ pub async fn issue(
     // What the key itself may not do, its Gate refuses when the token is used.
     let permissions = asked.permissions(&principal.permissions).map_err(|denied| denied.refusal())?;
     // Whether the key lives: its Gate knows.
-    limit::identify(env, &table, &principal).await?;
+    limit::identify(env, &table, &principal, None).await?;
     let claims = ShortClaims::new(key, mark, &permissions, asked.ttl_s, random(), platform::now());
     let access_token = keys.signer.sign(&claims).await.map_err(|error| {
         Refusal::new(Reason::Internal, "The token could not be signed. Try again.").with_detail(error)

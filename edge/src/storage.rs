@@ -76,6 +76,16 @@ impl Rows {
         self.made.set(false);
     }
 
+    /// Whether the table is known to be there, because it was made or found by this instance.
+    pub fn is_made(&self) -> bool {
+        self.made.get()
+    }
+
+    /// Runs a statement that makes something, and counts nothing.
+    pub fn run(&self, sql: &str) -> Result<()> {
+        self.sql.exec(sql, None).map(drop)
+    }
+
     /// Runs any statement and counts its rows.
     pub fn exec(&self, sql: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Vec<SqlStorageValue>>> {
         let cursor = self.sql.exec(sql, values)?;
@@ -106,6 +116,11 @@ impl Rows {
         change(&mut counters);
         self.counters.set(counters);
     }
+}
+
+/// A whole number as a value.
+pub fn integer(value: i64) -> SqlStorageValue {
+    SqlStorageValue::Integer(value)
 }
 
 /// A text value.

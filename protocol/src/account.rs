@@ -2,28 +2,27 @@
 //! only loads, stores and carries.
 
 mod change;
+mod command;
 mod rules;
 
 use crate::Millis;
 use crate::ask::Facts;
 use crate::gate::{Admitted, Decision, GateState, Passes, Refused};
 use crate::gate_call::{
-    AccountChange, AccountDescription, Admission, Answer, Ask, Call, Caller, CallerDescription, Forbidden, KeyChange,
-    KeyDescription, KeyRecord, Settings, StorageCounters,
+    AccountDescription, Admission, Answer, Ask, Bounds, Call, Caller, CallerDescription, Forbidden, Kept,
+    KeyDescription, KeyRecord, StorageCounters,
 };
-use crate::plan::{Allowance, Plan, PlanTable};
+use crate::permission::{Access, Permissions, Scope};
+use crate::plan::{Allowance, Pattern, Plan, PlanTable};
 use crate::principal::Mark;
 use crate::standing::For;
 use rules::{facts, rules};
-use std::collections::BTreeMap;
 
 /// Everything a Gate keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
-    /// What an admin has set for the account itself.
-    pub settings: Settings,
-    /// Its keys.
-    pub keys: Vec<KeyRecord>,
+    /// What an admin has set for it, and its keys.
+    pub kept: Kept,
     /// What it did.
     pub state: GateState,
 }
@@ -31,8 +30,8 @@ pub struct Account {
 /// What must be stored before an answer may leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changed {
-    /// [`Account::keys`] or [`Account::settings`].
-    pub keys: bool,
+    /// [`Account::kept`].
+    pub kept: bool,
     /// [`Account::state`].
     pub state: bool,
 }
@@ -58,6 +57,8 @@ struct Known<'a> {
     plan: &'a Plan,
     record: Option<&'a KeyRecord>,
     mark: Mark,
+    /// When what was sent is no longer good.
+    until: Millis,
 }
 
 impl Account {
@@ -66,7 +67,7 @@ impl Account {
         let mut changed = Changed::default();
         let answer = |call: &Call| {
             let (answer, by_this) = self.answer(call, setting, now);
-            changed.keys |= by_this.keys;
+            changed.kept |= by_this.kept;
             changed.state |= by_this.state;
             answer
         };
@@ -77,7 +78,6 @@ impl Account {
     /// Does one call at `now`. What it changed is in the second part of the result.
     pub fn answer(&mut self, call: &Call, setting: Setting<'_>, now: Millis) -> (Answer, Changed) {
         let state_changed = |state| Changed { state, ..Changed::default() };
-        let keys_changed = |keys| Changed { keys, ..Changed::default() };
         match call {
             Call::Admit(ask) => {
                 let before = self.state.lease_of(ask.request);
@@ -85,44 +85,30 @@ impl Account {
                 let admitted = matches!(answer, Answer::Admitted(_));
                 (answer, state_changed(admitted && !before))
             }
-            Call::Identify { caller } => (self.identify(caller, setting, now), Changed::default()),
-            Call::DescribeCaller { caller } => (self.describe_caller(caller, setting, now), Changed::default()),
+            Call::Identify { caller, scope, address } => {
+                let access = Access { scope: *scope, model: None, address: *address };
+                (self.identify(caller, &access, setting, now), Changed::default())
+            }
+            Call::DescribeCaller { caller, address } => {
+                let access = Access { address: *address, ..Access::default() };
+                (self.describe_caller(caller, &access, setting, now), Changed::default())
+            }
             Call::Settle { request, outcome } => {
                 let changed = self.state.settle(*request, *outcome, now);
                 (Answer::Done(changed), state_changed(changed))
             }
-            Call::PutKey(record) => {
-                let known = self.keys.iter().any(|other| other.key == record.key);
-                if !known && self.keys.len() >= MAX_KEYS {
-                    let answer = Answer::Unusable(format!("An account holds at most {MAX_KEYS} keys."));
-                    return (answer, Changed::default());
-                }
-                self.keys.retain(|other| other.key != record.key);
-                self.keys.push(record.as_ref().clone());
-                (Answer::Done(true), keys_changed(true))
-            }
-            Call::ChangeKey { key, change } => match self.change_key(*key, change, setting.table) {
-                Ok(changed) => (Answer::Done(changed), keys_changed(changed)),
-                Err(answer) => (answer, Changed::default()),
-            },
-            Call::DeleteKey { key } => {
-                let before = self.keys.len();
-                self.keys.retain(|record| record.key != *key);
-                let changed = self.keys.len() != before;
-                (Answer::Done(changed), keys_changed(changed))
-            }
+            Call::Do(command) => self.command(command, setting, now),
             Call::DescribeKey { key } => (self.describe_key(*key, setting, now), Changed::default()),
-            Call::ChangeAccount(change) => match self.change_settings(change, setting.table) {
-                Ok(changed) => (Answer::Done(changed), keys_changed(changed)),
-                Err(answer) => (answer, Changed::default()),
-            },
-            Call::DescribeAccount => (self.describe_account(setting, now), Changed::default()),
+            Call::DescribeAccount => {
+                (Answer::Account(Box::new(self.describe_account(setting, now))), Changed::default())
+            }
         }
     }
 
     fn admit(&mut self, ask: &Ask, setting: Setting<'_>, now: Millis) -> Answer {
-        let Self { settings, keys, state } = self;
-        let known = match known(settings, keys, &ask.caller, setting.table) {
+        let Self { kept, state } = self;
+        let access = Access { scope: Some(Scope::from(ask.endpoint)), model: Some(&ask.model), address: ask.address };
+        let known = match known(kept, &ask.caller, &access, setting.table, state.clamp(now)) {
             Ok(known) => known,
             Err(answer) => return answer,
         };
@@ -131,12 +117,18 @@ impl Account {
             return Answer::NotAllowed(forbidden);
         }
         let facts = facts(ask, &known, setting.table);
-        let rules = rules(settings, &known, setting, ask.address);
+        let rules = rules(&kept.settings, &known, setting, ask.address);
+        let is_new = !state.lease_of(ask.request);
         match state.admit(&rules, known.plan.lease_ms, &facts, now) {
-            Decision::Admit(admitted) => Answer::Admitted(Box::new(Admission {
-                standings: state.standings(&rules, For::Request(&facts), now),
-                ..admission(&known, &facts, admitted, state.clamp(now))
-            })),
+            Decision::Admit(admitted) => {
+                if is_new && known.record.is_some() {
+                    state.watch_usage(known.mark);
+                }
+                Answer::Admitted(Box::new(Admission {
+                    standings: state.standings(&rules, For::Request(&facts), now),
+                    ..admission(&known, &facts, admitted, state.clamp(now))
+                }))
+            }
             Decision::Refuse(refused) => Answer::Limited {
                 refused,
                 standings: state.standings(&rules, For::Request(&facts), now),
@@ -146,12 +138,12 @@ impl Account {
         }
     }
 
-    fn identify(&self, caller: &Caller, setting: Setting<'_>, now: Millis) -> Answer {
-        let known = match known(&self.settings, &self.keys, caller, setting.table) {
+    fn identify(&self, caller: &Caller, access: &Access<'_>, setting: Setting<'_>, now: Millis) -> Answer {
+        let known = match known(&self.kept, caller, access, setting.table, self.state.clamp(now)) {
             Ok(known) => known,
             Err(answer) => return answer,
         };
-        let rules = rules(&self.settings, &known, setting, None);
+        let rules = rules(&self.kept.settings, &known, setting, None);
         let now = self.state.clamp(now);
         Answer::Identified(Box::new(Admission {
             plan: known.plan.name.clone(),
@@ -162,16 +154,18 @@ impl Account {
             max_prompt_tokens: 0,
             standings: self.state.standings(&rules, For::Caller(known.mark), now),
             shadowed: Vec::new(),
+            bounds: bounds(&known),
+            models: models(&known),
             now,
         }))
     }
 
-    fn describe_caller(&self, caller: &Caller, setting: Setting<'_>, now: Millis) -> Answer {
-        let known = match known(&self.settings, &self.keys, caller, setting.table) {
+    fn describe_caller(&self, caller: &Caller, access: &Access<'_>, setting: Setting<'_>, now: Millis) -> Answer {
+        let known = match known(&self.kept, caller, access, setting.table, self.state.clamp(now)) {
             Ok(known) => known,
             Err(answer) => return answer,
         };
-        let rules = rules(&self.settings, &known, setting, None);
+        let rules = rules(&self.kept.settings, &known, setting, None);
         let now = self.state.clamp(now);
         // The smallest request that there is: one token in, one token out.
         let smallest = Ask::smallest(caller.clone());
@@ -188,67 +182,29 @@ impl Account {
     }
 
     fn describe_key(&self, key: [u8; 4], setting: Setting<'_>, now: Millis) -> Answer {
-        let record = self.keys.iter().find(|record| record.key == key);
-        Answer::Key(record.map(|record| {
-            Box::new(KeyDescription {
-                record: record.clone(),
-                live_leases: self.live_leases(now),
-                used: self.state.totals(),
-                storage: setting.storage,
-            })
-        }))
+        Answer::Key(self.key(key, setting, now).map(Box::new))
     }
 
-    fn describe_account(&self, setting: Setting<'_>, now: Millis) -> Answer {
-        Answer::Account(Box::new(AccountDescription {
-            settings: self.settings.clone(),
-            keys: self.keys.iter().map(|record| record.key).collect(),
+    fn key(&self, key: [u8; 4], setting: Setting<'_>, now: Millis) -> Option<KeyDescription> {
+        let record = self.kept.keys.iter().find(|record| record.key == key)?;
+        Some(KeyDescription {
+            record: record.clone(),
+            live_leases: self.live_leases(now),
+            used: self.state.totals(),
+            used_by_key: self.state.usage(Mark::of_key(key)),
+            storage: setting.storage,
+        })
+    }
+
+    fn describe_account(&self, setting: Setting<'_>, now: Millis) -> AccountDescription {
+        let usage = |record: &KeyRecord| (record.key, self.state.usage(Mark::of_key(record.key)));
+        AccountDescription {
+            settings: self.kept.settings.clone(),
+            keys: self.kept.keys.iter().map(usage).collect(),
             live_leases: self.live_leases(now),
             used: self.state.totals(),
             storage: setting.storage,
-        }))
-    }
-
-    fn change_key(&mut self, key: [u8; 4], change: &KeyChange, table: &PlanTable) -> Result<bool, Answer> {
-        let Some(place) = self.keys.iter().position(|record| record.key == key) else { return Ok(false) };
-        let mut record = self.keys[place].clone();
-        change.apply(&mut record);
-        if change.plan.is_none() && change.overrides.is_none() && change.limits.is_none() {
-            // Whatever else is wrong by now: a key can always be named, disabled and enabled.
-            self.keys[place] = record;
-            return Ok(true);
         }
-        let plan = table.get(self.settings.plan.as_ref().unwrap_or(&record.plan));
-        let plan = plan.ok_or_else(|| Answer::UnknownPlan(record.plan.clone()))?;
-        let own = || record.limits.iter().map(|limit| limit.name.as_str());
-        let of_plan = || plan.limits.iter().map(|limit| limit.name.as_str());
-        if let Some(twice) = own().find(|name| of_plan().any(|other| other == *name)) {
-            return Err(Answer::Unusable(format!("The plan `{}` has a limit `{twice}` already.", plan.name)));
-        }
-        if let Some(name) = record.overrides.keys().find(|name| !of_plan().chain(own()).any(|known| known == *name)) {
-            return Err(Answer::Unusable(format!("There is no limit `{name}` in the plan `{}`.", plan.name)));
-        }
-        self.keys[place] = record;
-        Ok(true)
-    }
-
-    fn change_settings(&mut self, change: &AccountChange, table: &PlanTable) -> Result<bool, Answer> {
-        let mut settings = self.settings.clone();
-        change.apply(&mut settings);
-        if let Some(plan) = change.plan.iter().flatten().find(|plan| table.get(plan).is_none()) {
-            return Err(Answer::UnknownPlan(plan.clone()));
-        }
-        // Whoever calls for an account may have any plan; a name that no plan knows is a slip of the pen.
-        let of_plans = || table.names().filter_map(|plan| table.get(plan)).flat_map(|plan| &plan.limits);
-        let of_keys = || self.keys.iter().flat_map(|record| &record.limits);
-        let is_known = |name: &str| of_plans().chain(of_keys()).any(|limit| limit.name == name);
-        if let Some(name) = change.overrides.iter().flat_map(BTreeMap::keys).find(|name| !is_known(name)) {
-            let message = format!("There is no limit `{name}` in any plan, nor of a key of this account.");
-            return Err(Answer::Unusable(message));
-        }
-        let changed = self.settings != settings;
-        self.settings = settings;
-        Ok(changed)
     }
 
     fn live_leases(&self, now: Millis) -> u32 {
@@ -257,34 +213,54 @@ impl Account {
 }
 
 fn known<'a>(
-    settings: &'a Settings,
-    keys: &'a [KeyRecord],
+    kept: &'a Kept,
     caller: &'a Caller,
+    access: &Access<'_>,
     table: &'a PlanTable,
+    now: Millis,
 ) -> Result<Known<'a>, Answer> {
-    let (record, mark, plan) = match caller {
+    let settings = &kept.settings;
+    let (record, mark, plan, until) = match caller {
         Caller::Key { key, secret_hash } => {
-            let record = keys
-                .iter()
-                .find(|record| record.key == *key && record.secret_hash.matches(secret_hash))
-                .ok_or(Answer::UnknownCaller)?;
-            (Some(record), Mark::of_key(*key), &record.plan)
+            let record = kept.keys.iter().find(|record| record.key == *key && record.knows(secret_hash));
+            let record = record.ok_or(Answer::UnknownCaller)?;
+            let until = record.good_until(secret_hash, now).ok_or(Answer::Expired)?;
+            (Some(record), Mark::of_key(*key), &record.plan, until)
         }
         Caller::Short { key, mark } => {
             // The edge has made the mark itself and has checked its signature: nobody can try others.
-            let made = |record: &&KeyRecord| record.key == *key && record.secret_hash.mark() == *mark;
-            let record = keys.iter().find(made).ok_or(Answer::UnknownCaller)?;
-            (Some(record), Mark::of_key(*key), &record.plan)
+            let made = |record: &&KeyRecord| record.key == *key && record.marked(mark).is_some();
+            let record = kept.keys.iter().find(made).ok_or(Answer::UnknownCaller)?;
+            let secret_hash = record.marked(mark).ok_or(Answer::UnknownCaller)?;
+            let until = record.good_until(secret_hash, now).ok_or(Answer::Expired)?;
+            (Some(record), Mark::of_key(*key), &record.plan, until)
         }
-        Caller::Known { subject, plan } => (None, *subject, plan),
+        Caller::Known { subject, plan } => (None, *subject, plan, Millis::MAX),
     };
     if settings.disabled || record.is_some_and(|record| record.disabled) {
         return Err(Answer::Disabled);
     }
+    if let Some(record) = record {
+        record.permissions.check(access).map_err(Answer::Denied)?;
+    }
     // What an admin set for the account goes before what its key or its issuer names.
     let plan = settings.plan.as_ref().unwrap_or(plan);
     let plan = table.get(plan).ok_or_else(|| Answer::UnknownPlan(plan.clone()))?;
-    Ok(Known { plan, record, mark })
+    Ok(Known { plan, record, mark, until })
+}
+
+/// What bounds the key besides its plan, if anything does.
+fn bounds(known: &Known<'_>) -> Option<Box<Bounds>> {
+    let permissions = known.record.map(|record| &record.permissions).filter(|all| !all.is_unbounded());
+    let is_bounded = permissions.is_some() || known.until != Millis::MAX;
+    let permissions = permissions.cloned().unwrap_or_else(Permissions::default);
+    is_bounded.then(|| Box::new(Bounds { permissions, until: known.until }))
+}
+
+/// The lists of models of its plan and of its key, as far as there are any: a model must be on each.
+fn models(known: &Known<'_>) -> Vec<Vec<Pattern>> {
+    let of_key = known.record.and_then(|record| record.permissions.models.clone());
+    known.plan.allowance.models.clone().into_iter().chain(of_key).collect()
 }
 
 /// What of a request its plan does not allow, if anything.
@@ -318,6 +294,8 @@ fn admission(known: &Known<'_>, facts: &Facts, admitted: Admitted, now: Millis) 
         max_prompt_tokens: allowance.max_input_tokens.unwrap_or(0),
         standings: Vec::new(),
         shadowed,
+        bounds: bounds(known),
+        models: Vec::new(),
         now,
     }
 }

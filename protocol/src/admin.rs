@@ -1,58 +1,28 @@
 //! The JSON of `/admin/v1/`. Unknown members are refused, so that a misspelt one is not silently without effect.
 
 mod change;
+mod create;
+mod filter;
+mod registry;
+mod text;
 
 use crate::Millis;
-use crate::audit::{AuditPage, Note};
 use crate::gate::Totals;
-use crate::gate_call::{AccountDescription, KeyDescription, KeyRecord, StorageCounters};
-use crate::id::{AccountId, KeyId};
+use crate::gate_call::{AccountDescription, KeyDescription, KeyRecord, Settings, StorageCounters};
+use crate::id::KeyId;
 use crate::key::ApiKey;
-use crate::plan::{DEFAULT_PLAN, PlanTable, TableVersion, limits_to_json};
-use crate::principal::Account;
-use crate::refusal::Refusal;
-use crate::token::{Denial, DenialId, DenialList};
-use change::{check_name, check_plan, invalid, read};
+use crate::permission::Scopes;
+use crate::plan::{Pattern, limits_to_json};
+use crate::principal::{Account, Network};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// `POST /admin/v1/keys`, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateKey {
-    /// For people; at most 128 bytes, may be empty.
-    pub name: String,
-    /// A plan that exists.
-    pub plan: String,
-    /// The account that the key joins; absent for one of its own.
-    pub account: Option<AccountId>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCreateKey {
-    #[serde(default)]
-    name: String,
-    plan: Option<String>,
-    account: Option<String>,
-}
-
-impl CreateKey {
-    /// Reads the body; an empty one asks for a key with all defaults.
-    pub fn parse(body: &[u8], plans: &PlanTable) -> Result<Self, Refusal> {
-        let raw: RawCreateKey = read(body, "a request for a key")?;
-        let name = check_name(raw.name)?;
-        let plan = check_plan(raw.plan.unwrap_or_else(|| DEFAULT_PLAN.into()), plans)?;
-        let account = match raw.account {
-            None => None,
-            Some(text) => Some(AccountId::parse(&text).ok_or_else(|| {
-                invalid("account", "`account` is 16 hexadecimal digits, as in the answer that made it.".into())
-            })?),
-        };
-        Ok(Self { name, plan, account })
-    }
-}
+pub use create::{CreateAccount, CreateKey, CreateKeys, MAX_BULK, MAX_OVERLAP_MS, RotateKey};
+pub use filter::{AccountFilter, AccountPage, KeyFilter, KeyPage, MAX_EXAMINED, PAGE, no_query};
+pub use registry::{Addressed, Executed, Once, Outcome, RegistryAnswer, RegistryCall, Told};
+pub use text::{idempotency_key, version_of_etag};
 
 /// The answer to `POST /admin/v1/keys`: the only time that the key itself is shown. Its `Debug` leaves the key out.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +39,9 @@ pub struct CreatedKey {
     pub plan: String,
     /// Milliseconds since the epoch.
     pub created_at: Millis,
+    /// As asked: milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Millis>,
 }
 
 impl fmt::Debug for CreatedKey {
@@ -78,16 +51,34 @@ impl fmt::Debug for CreatedKey {
 }
 
 impl CreatedKey {
-    /// Joins what was minted with what was asked.
-    pub fn new(minted: &ApiKey, asked: &CreateKey, created_at: Millis) -> Self {
+    /// Joins what was minted with what its Gate keeps.
+    pub fn new(minted: &ApiKey, entry: &KeyEntry) -> Self {
         Self {
             id: minted.id,
             account: minted.id.account.to_string(),
             key: minted.reveal(),
-            name: asked.name.clone(),
-            plan: asked.plan.clone(),
-            created_at,
+            name: entry.name.clone(),
+            plan: entry.plan.clone(),
+            created_at: entry.created_at,
+            expires_at: entry.expires_at,
         }
+    }
+}
+
+/// The answer to `POST /admin/v1/keys/{id}/rotate`: the only time that the new secret is shown. Its `Debug` leaves it out.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotatedKey {
+    /// `key_...`: as before.
+    pub id: KeyId,
+    /// `slc_...`: the new secret.
+    pub key: String,
+    /// Until when the old secret is good, milliseconds since the epoch.
+    pub old_until: Millis,
+}
+
+impl fmt::Debug for RotatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RotatedKey").field("id", &self.id).field("old_until", &self.old_until).finish_non_exhaustive()
     }
 }
 
@@ -104,6 +95,12 @@ pub struct KeyEntry {
     pub plan: String,
     /// Milliseconds since the epoch.
     pub created_at: Millis,
+    /// Whether it is refused for now.
+    #[serde(default)]
+    pub disabled: bool,
+    /// When it ends, milliseconds since the epoch; absent for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Millis>,
 }
 
 /// `GET /admin/v1/keys`.
@@ -111,7 +108,8 @@ pub struct KeyEntry {
 pub struct KeyList {
     /// In order of their ids.
     pub data: Vec<KeyEntry>,
-    /// Pass it as `after` to go on; absent on the last page.
+    /// Pass it as `after` to go on; absent on the last page. A page with a filter may hold few keys, or none, and still
+    /// have a next one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<KeyId>,
     /// What the Registry did since it was started.
@@ -124,16 +122,28 @@ pub struct KeyView {
     /// The key.
     #[serde(flatten)]
     pub key: KeyEntry,
-    /// Whether it is refused for now.
-    pub disabled: bool,
+    /// Counts its changes; the `etag` that `If-Match` takes.
+    pub version: u32,
     /// Other numbers for limits, by their names.
     pub overrides: BTreeMap<String, u32>,
     /// Limits of its own, as a plan has them.
     pub limits: Value,
+    /// Which routes it may call.
+    pub scopes: Scopes,
+    /// Which models it may use; null for all that its plan allows.
+    pub models: Option<Vec<Pattern>>,
+    /// From which addresses it may call; empty for all.
+    pub addresses: Vec<Network>,
+    /// What an admin keeps with it.
+    pub metadata: BTreeMap<String, String>,
+    /// Until when secrets before its newest are good, milliseconds since the epoch.
+    pub old_until: Vec<Millis>,
     /// Requests of its account that hold a lease now.
     pub live_leases: u32,
     /// What its account has used in all.
     pub used: Totals,
+    /// What of that the key has used.
+    pub used_by_key: Totals,
     /// What its Gate did since it was started.
     pub storage: StorageCounters,
 }
@@ -141,14 +151,22 @@ pub struct KeyView {
 impl KeyView {
     /// From what the key's Gate says.
     pub fn new(id: KeyId, described: KeyDescription) -> Self {
-        let KeyDescription { record, live_leases, used, storage } = described;
+        let KeyDescription { record, live_leases, used, used_by_key, storage } = described;
+        let key = KeyEntry::new(id, &record);
+        let permissions = record.permissions;
         Self {
-            disabled: record.disabled,
-            overrides: record.overrides.clone(),
+            key,
+            version: record.version,
+            overrides: record.overrides,
             limits: limits_to_json(&record.limits),
-            key: KeyEntry::new(id, &record),
+            scopes: permissions.scopes,
+            models: permissions.models,
+            addresses: permissions.addresses,
+            metadata: record.metadata,
+            old_until: record.retiring.iter().map(|retiring| retiring.until).collect(),
             live_leases,
             used,
+            used_by_key,
             storage,
         }
     }
@@ -163,19 +181,47 @@ impl KeyEntry {
             name: record.name.clone(),
             plan: record.plan.clone(),
             created_at: record.created_at,
+            disabled: record.disabled,
+            expires_at: record.expires_at,
         }
     }
+}
+
+/// One account in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountEntry {
+    /// 16 hexadecimal digits, `jwt:...` or `ip:...`.
+    pub account: String,
+    /// For people.
+    pub name: String,
+    /// Whose it is, for people.
+    pub owner: String,
+    /// The plan in place of those that its keys or its issuer name; null for none.
+    pub plan: Option<String>,
+    /// Whether all of it is refused for now.
+    pub disabled: bool,
+    /// Milliseconds since the epoch; null for one that nobody made.
+    pub created_at: Option<Millis>,
+}
+
+/// `GET /admin/v1/accounts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountList {
+    /// In order of their ids.
+    pub data: Vec<AccountEntry>,
+    /// Pass it as `after` to go on; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// `GET /admin/v1/accounts/{id}`: what its Gate knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountView {
-    /// 16 hexadecimal digits, `jwt:...` or `ip:...`.
-    pub account: String,
-    /// Whether all of it is refused for now.
-    pub disabled: bool,
-    /// The plan in place of those that its keys or its issuer name; null for none.
-    pub plan: Option<String>,
+    /// The account.
+    #[serde(flatten)]
+    pub entry: AccountEntry,
+    /// Counts its changes; the `etag` that `If-Match` takes.
+    pub version: u32,
     /// Other numbers for limits, by their names.
     pub overrides: BTreeMap<String, u32>,
     /// Its keys.
@@ -184,23 +230,39 @@ pub struct AccountView {
     pub live_leases: u32,
     /// What it has used in all.
     pub used: Totals,
+    /// What of that each of its keys has used.
+    pub used_by_key: BTreeMap<String, Totals>,
     /// What its Gate did since it was started.
     pub storage: StorageCounters,
+}
+
+impl AccountEntry {
+    /// What an index keeps of an account.
+    pub fn new(account: &Account, settings: &Settings) -> Self {
+        Self {
+            account: account.to_string(),
+            name: settings.name.clone(),
+            owner: settings.owner.clone(),
+            plan: settings.plan.clone(),
+            disabled: settings.disabled,
+            created_at: settings.created_at,
+        }
+    }
 }
 
 impl AccountView {
     /// From what the account's Gate says.
     pub fn new(account: &Account, described: AccountDescription) -> Self {
         let id = account.key_account();
-        let key_id = |key| id.map(|account| KeyId { account, key });
+        let keys = described.keys.iter().filter_map(|(key, used)| Some((KeyId { account: id?, key: *key }, *used)));
         Self {
-            account: account.to_string(),
-            disabled: described.settings.disabled,
-            plan: described.settings.plan,
+            entry: AccountEntry::new(account, &described.settings),
+            version: described.settings.version,
             overrides: described.settings.overrides,
-            keys: described.keys.into_iter().filter_map(key_id).collect(),
+            keys: keys.clone().map(|(key, _)| key).collect(),
             live_leases: described.live_leases,
             used: described.used,
+            used_by_key: keys.map(|(key, used)| (key.to_string(), used)).collect(),
             storage: described.storage,
         }
     }
@@ -215,96 +277,11 @@ pub struct DeletedKey {
     pub deleted: bool,
 }
 
-/// How many keys a page of the list holds.
-pub const PAGE: usize = 100;
-
-/// What the edge asks of the Registry: the index of all keys, and the plans. The keys' truth is at their Gates.
+/// `DELETE /admin/v1/accounts/{id}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RegistryCall {
-    /// Adds a key to the index, or replaces it.
-    Put(KeyEntry),
-    /// Removes a key from the index.
-    Remove(KeyId),
-    /// The page of keys whose ids come after this one.
-    List(Option<KeyId>),
-    /// The plan table, unless it is the one of this version.
-    Plans {
-        /// Which one is known already.
-        known: Option<TableVersion>,
-    },
-    /// The plan table of this version, if it is in force or was a moment ago.
-    PlansOf(TableVersion),
-    /// Does this, and writes the note if that changed anything: both are kept, or neither.
-    Noted {
-        /// What the log says of it.
-        note: Note,
-        /// What is done.
-        call: Box<Self>,
-    },
-    /// Writes a note of what is done elsewhere.
-    Note(Note),
-    /// Writes a failed admin login down, or counts it if there are too many.
-    LoginFailed {
-        /// What the log says of it.
-        note: Note,
-        /// How many before it an isolate has only counted.
-        unnoted: u64,
-    },
-    /// The page of the audit log after this number.
-    Audit(u64),
-    /// Adds a denial, or replaces it.
-    PutDenial(Denial),
-    /// Takes a denial off.
-    RemoveDenial(DenialId),
-    /// All denials, for people.
-    ListDenials,
-    /// All denials, unless the list is the one of this version.
-    Denials {
-        /// Which one is known already.
-        known: Option<TableVersion>,
-    },
-    /// Puts a plan table in force, if the one that is has this version (`None`: whichever it is).
-    PutPlans {
-        /// The table's text, checked.
-        json: String,
-        /// What it replaces.
-        replaces: Option<TableVersion>,
-    },
-}
-
-/// What the Registry says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RegistryAnswer {
-    /// Done, and whether anything changed.
-    Done(bool),
-    /// A page.
-    Page(KeyList),
-    /// A plan table's text; `None` if none was ever put, or there is none of that version.
-    Plans(Option<String>),
-    /// A page of the audit log.
-    Audit(AuditPage),
-    /// A failed login is counted; for how many milliseconds its address is not heard, if it has failed too often.
-    LoginFailed(Option<Millis>),
-    /// There is no room for one more.
-    TooMany,
-    /// All denials, for people.
-    ListedDenials(DenialList),
-    /// All denials.
-    Denials {
-        /// What the list changes with.
-        version: TableVersion,
-        /// Their names, and when they end.
-        all: Vec<(DenialId, Option<Millis>)>,
-    },
-    /// The table, or the list, that is asked for is the one that is known.
-    Unchanged,
-    /// The table in force is another one than the one to be replaced.
-    OtherPlans(Option<TableVersion>),
-    /// Keys name plans that the new table does not have: such a plan, and one of the keys.
-    PlanInUse {
-        /// The plan.
-        plan: String,
-        /// A key that names it.
-        key: KeyId,
-    },
+pub struct DeletedAccount {
+    /// The account.
+    pub account: String,
+    /// Always true; an account that was not there is refused with 404.
+    pub deleted: bool,
 }

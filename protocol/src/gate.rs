@@ -14,6 +14,7 @@ use crate::count::{self, Counts};
 use crate::id::RequestId;
 use crate::lease::{Among, Counted, Lease, Leases, Metered};
 use crate::plan::{LimitKind, Per, Unit, When};
+use crate::principal::Mark;
 use crate::window::Fit;
 use passes::{kind_now, passes};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,8 @@ pub struct GateState {
     pub(crate) totals: Totals,
     /// How many requests each watched limit would have refused.
     pub(crate) shadowed: BTreeMap<String, u64>,
+    /// What of the totals each key has used, of those that are watched.
+    pub(crate) usage: BTreeMap<Mark, Totals>,
 }
 
 /// The answer to an ask.
@@ -184,7 +187,7 @@ impl GateState {
         if !evaluation.refused.is_empty() {
             return Decision::Refuse(evaluation.refused);
         }
-        Decision::Admit(self.commit(evaluation, rules, lease_ms, facts.request, now))
+        Decision::Admit(self.commit(evaluation, rules, lease_ms, facts, now))
     }
 
     /// Which rules refuse this request at `now`, and until when. Empty if it would pass.
@@ -214,6 +217,9 @@ impl GateState {
             }
             if let Outcome::Served(usage) = outcome {
                 self.totals.add(usage, lease.metered);
+                if let Some(totals) = self.usage.get_mut(&lease.key) {
+                    totals.add(usage, lease.metered);
+                }
             }
         }
         self.closed.push_back((now, mark(request)));
@@ -224,6 +230,21 @@ impl GateState {
     /// What was used in all.
     pub const fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// What a key has used since it is watched.
+    pub fn usage(&self, key: Mark) -> Totals {
+        self.usage.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Adds up from now on what this key uses. Nothing that must be stored at once: it comes with the next lease.
+    pub fn watch_usage(&mut self, key: Mark) {
+        self.usage.entry(key).or_default();
+    }
+
+    /// Forgets what a key has used. Returns whether there was anything to forget.
+    pub fn forget_usage(&mut self, key: Mark) -> bool {
+        self.usage.remove(&key).is_some()
     }
 
     /// How many requests this watched limit would have refused.
@@ -315,7 +336,7 @@ impl GateState {
         evaluation: Evaluation,
         rules: &[Rule<'_>],
         lease_ms: u64,
-        request: RequestId,
+        facts: &Facts,
         now: Millis,
     ) -> Admitted {
         self.tidy(now);
@@ -332,7 +353,7 @@ impl GateState {
             *count = count.saturating_add(1);
         }
         let deadline = now.saturating_add(lease_ms);
-        self.leases.grant(Lease { request, at: now, deadline, metered, counted });
+        self.leases.grant(Lease { request: facts.request, key: facts.key, at: now, deadline, metered, counted });
         Admitted { deadline, metered: metered.and_then(Metered::granted), shadowed }
     }
 

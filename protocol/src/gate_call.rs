@@ -2,19 +2,24 @@
 //!
 //! A message is a version byte and postcard. One message holds several calls; each is decided on its own, in order.
 
+mod change;
+mod kept;
 mod refuse;
 
 use crate::Millis;
+use crate::command::{Command, Effect};
 use crate::gate::{Outcome, Refused, Totals};
-use crate::id::{AccountId, KeyId, RequestId};
+use crate::id::RequestId;
 use crate::key::SecretHash;
-use crate::plan::{Endpoint, Limit, TableVersion};
+use crate::permission::{Denied, Permissions, Scope};
+use crate::plan::{Endpoint, Pattern, TableVersion};
 use crate::principal::Mark;
 use crate::standing::Standing;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
+pub use change::{AccountChange, KeyChange};
+pub use kept::{Kept, KeyRecord, MAX_KEPT_BYTES, MAX_RETIRING, Retiring, Settings, decode_kept, encode_kept};
 pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
@@ -41,11 +46,17 @@ pub enum Call {
     Identify {
         /// Who.
         caller: Caller,
+        /// For which kind of route.
+        scope: Option<Scope>,
+        /// From where, if the platform told.
+        address: Option<IpAddr>,
     },
     /// Authenticate, and say how the caller stands; nothing is counted.
     DescribeCaller {
         /// Who.
         caller: Caller,
+        /// From where, if the platform told.
+        address: Option<IpAddr>,
     },
     /// End a lease.
     Settle {
@@ -54,27 +65,13 @@ pub enum Call {
         /// How it ended.
         outcome: Outcome,
     },
-    /// Add a key, or replace it.
-    PutKey(Box<KeyRecord>),
-    /// Change what is kept about a key.
-    ChangeKey {
-        /// Which of the account's keys.
-        key: [u8; 4],
-        /// What.
-        change: Box<KeyChange>,
-    },
-    /// Remove a key.
-    DeleteKey {
-        /// Which of the account's keys.
-        key: [u8; 4],
-    },
+    /// Do what an admin wants, unless it was done before.
+    Do(Box<Command>),
     /// Say what is kept about a key.
     DescribeKey {
         /// Which of the account's keys.
         key: [u8; 4],
     },
-    /// Change what an admin has set for the account itself.
-    ChangeAccount(AccountChange),
     /// Say what is kept about the account.
     DescribeAccount,
 }
@@ -106,7 +103,7 @@ pub struct Ask {
     pub thinking: bool,
     /// How many percent of the origin's places are in use, as far as the edge knows.
     pub pressure: u8,
-    /// From where it came; only told if the table exempts addresses.
+    /// From where it came, if the platform told.
     pub address: Option<IpAddr>,
 }
 
@@ -136,64 +133,6 @@ pub enum Caller {
     },
 }
 
-/// What a Gate keeps of a key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyRecord {
-    /// Which of the account's keys.
-    pub key: [u8; 4],
-    /// SHA-256 of the secret.
-    pub secret_hash: SecretHash,
-    /// For people.
-    pub name: String,
-    /// The plan's name.
-    pub plan: String,
-    /// When it was made, milliseconds since the epoch.
-    pub created_at: Millis,
-    /// Whether it is refused for now.
-    pub disabled: bool,
-    /// Other numbers for limits, by their names.
-    pub overrides: BTreeMap<String, u32>,
-    /// Limits of its own, besides the plan's.
-    pub limits: Vec<Limit>,
-}
-
-/// What is to change about a key. Absent stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyChange {
-    /// For people.
-    pub name: Option<String>,
-    /// The plan's name.
-    pub plan: Option<String>,
-    /// Whether it is refused.
-    pub disabled: Option<bool>,
-    /// All other numbers for limits.
-    pub overrides: Option<BTreeMap<String, u32>>,
-    /// All limits of its own.
-    pub limits: Option<Vec<Limit>>,
-}
-
-/// What an admin has set for an account itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Whether all of it is refused for now.
-    pub disabled: bool,
-    /// A plan in place of those that its keys or its issuer name.
-    pub plan: Option<String>,
-    /// Other numbers for limits, by their names. A key's own go before them.
-    pub overrides: BTreeMap<String, u32>,
-}
-
-/// What is to change about an account's settings. Absent stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountChange {
-    /// Whether all of it is refused.
-    pub disabled: Option<bool>,
-    /// A plan in place of those that its keys or its issuer name; `Some(None)` takes that back.
-    pub plan: Option<Option<String>>,
-    /// All other numbers for limits.
-    pub overrides: Option<BTreeMap<String, u32>>,
-}
-
 /// What a Gate says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
@@ -205,6 +144,10 @@ pub enum Answer {
     UnknownCaller,
     /// The key or its account is disabled.
     Disabled,
+    /// The key has ended, or the secret that was sent has.
+    Expired,
+    /// The key may not do that.
+    Denied(Denied),
     /// The plan does not allow what is asked for.
     NotAllowed(Forbidden),
     /// Limits refused; each with the time at which it would pass, and the time it was decided at.
@@ -222,10 +165,16 @@ pub enum Answer {
     UnknownTable,
     /// An admin's change cannot be made; why.
     Unusable(String),
+    /// There is no such key or account to change.
+    NotFound,
+    /// What was to be changed is of another version by now.
+    OtherVersion,
     /// The request was settled before.
     Closed,
     /// Done, and whether anything changed.
     Done(bool),
+    /// What an admin wanted is done.
+    Did(Effect),
     /// What is kept about a key, if it is known.
     Key(Option<Box<KeyDescription>>),
     /// What is kept about an account.
@@ -264,8 +213,21 @@ pub struct Admission {
     pub standings: Vec<Standing>,
     /// Watched limits that would have refused it.
     pub shadowed: Vec<String>,
+    /// What bounds the key besides its plan, if anything does: for whoever must decide without this Gate.
+    pub bounds: Option<Box<Bounds>>,
+    /// The models that may be used, where it is not all that are served.
+    pub models: Vec<Vec<Pattern>>,
     /// When it was decided.
     pub now: Millis,
+}
+
+/// What bounds a key besides its plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// What it may be used for.
+    pub permissions: Permissions,
+    /// When the secret that was sent is no longer good, milliseconds since the epoch.
+    pub until: Millis,
 }
 
 /// What a caller sees of itself.
@@ -296,6 +258,8 @@ pub struct KeyDescription {
     pub live_leases: u32,
     /// What its account has used in all.
     pub used: Totals,
+    /// What of that the key has used.
+    pub used_by_key: Totals,
     /// What the object did since it was started.
     pub storage: StorageCounters,
 }
@@ -305,8 +269,8 @@ pub struct KeyDescription {
 pub struct AccountDescription {
     /// What is set for it.
     pub settings: Settings,
-    /// Its keys.
-    pub keys: Vec<[u8; 4]>,
+    /// Its keys, and what each has used.
+    pub keys: Vec<([u8; 4], Totals)>,
     /// Its leases that are live now.
     pub live_leases: u32,
     /// What it has used in all.
@@ -324,6 +288,13 @@ pub struct StorageCounters {
     pub rows_read: u64,
     /// Rows written.
     pub rows_written: u64,
+}
+
+impl AccountDescription {
+    /// Whether anybody has made this account, or set something for it.
+    pub fn is_made(&self) -> bool {
+        !self.keys.is_empty() || self.settings != Settings::default()
+    }
 }
 
 impl Ask {
@@ -372,30 +343,21 @@ pub fn decode_answers(bytes: &[u8]) -> Result<Vec<Answer>, MessageError> {
     decode(bytes)
 }
 
-/// Packs an account's settings and keys, for the row that keeps them.
-pub fn encode_keys(settings: &Settings, keys: &[KeyRecord]) -> Vec<u8> {
-    encode(&(settings, keys))
-}
-
-/// Unpacks an account's settings and keys. Never panics, whatever the bytes.
-pub fn decode_keys(bytes: &[u8]) -> Result<(Settings, Vec<KeyRecord>), MessageError> {
-    decode(bytes)
-}
-
 fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     postcard::to_extend(value, vec![VERSION]).expect("writing to a Vec does not fail")
 }
 
 fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
     match bytes.split_first() {
-        Some((&VERSION, packed)) => postcard::from_bytes(packed).map_err(|_| MessageError),
+        Some((&VERSION, packed)) => whole(packed),
         _ => Err(MessageError),
     }
 }
 
-impl KeyRecord {
-    /// The record's full id.
-    pub const fn id(&self, account: AccountId) -> KeyId {
-        KeyId { account, key: self.key }
+/// All of the bytes, or nothing.
+fn whole<T: serde::de::DeserializeOwned>(packed: &[u8]) -> Result<T, MessageError> {
+    match postcard::take_from_bytes(packed) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(MessageError),
     }
 }

@@ -37,10 +37,12 @@ pub const RESET_TOKENS: &str = "x-ratelimit-reset-tokens";
 pub const SESSION_ID: &str = "x-session-id";
 /// The caller's address, as Cloudflare tells it. Elsewhere whatever stands before the edge must set it.
 pub const CONNECTING_IP: &str = "cf-connecting-ip";
-/// The version of what is read or written, on `/admin/v1/plans`.
+/// The version of what is read or written, on `/admin/v1/`.
 pub const ETAG: &str = "etag";
 /// The version that is to be replaced.
 pub const IF_MATCH: &str = "if-match";
+/// By what a repeated request of an admin is known.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// RFC 6750's challenge, on every 401.
 pub const WWW_AUTHENTICATE: &str = "www-authenticate";
 /// The methods that a path has, on every 405.

@@ -41,6 +41,18 @@ struct Pepper {
     mac: Hmac<Sha256>,
 }
 
+/// What secrets are made from, together with the pepper: whoever has one of the two has nothing. It is kept for a while with a
+/// request that may be repeated, so that the repetition is given the same key, and no key is ever kept. Does not print.
+#[derive(Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Seed {
+    /// Fresh random bytes.
+    pub salt: [u8; 32],
+    /// The pepper's epoch.
+    pub epoch: u8,
+    /// When it was made, milliseconds since the epoch of time.
+    pub at: crate::Millis,
+}
+
 /// Why a text is not a key. Callers are not told which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -65,6 +77,31 @@ impl ApiKey {
             Self { id, epoch: pepper.epoch, secret: secret.try_into().expect("20 - 4 = 16"), tag: [0; TAG] };
         minted.tag = tag(pepper, &minted.signed());
         minted
+    }
+
+    /// Makes a key from a seed: the same one for the same seed, place, account and number. An account and a number that are not
+    /// given are made from the seed, too. `None` if the seed's pepper is not in force.
+    pub fn derive(
+        peppers: &Peppers,
+        seed: &Seed,
+        place: u32,
+        account: Option<AccountId>,
+        number: Option<[u8; 4]>,
+    ) -> Option<Self> {
+        let pepper = peppers.of(seed.epoch)?;
+        let mut mac = pepper.mac.clone();
+        // Nothing that a tag is made of is as long.
+        mac.update(b"sluice key from a seed");
+        mac.update(&seed.salt);
+        mac.update(&place.to_be_bytes());
+        let bytes: [u8; 32] = mac.finalize().into_bytes().into();
+        let account = account.unwrap_or_else(|| AccountId(bytes[..8].try_into().expect("8 bytes")));
+        let number = number.unwrap_or_else(|| bytes[8..12].try_into().expect("4 bytes"));
+        let secret = bytes[12..12 + SECRET].try_into().expect("12 + 16 bytes are less than 32");
+        let id = KeyId { account, key: number };
+        let mut made = Self { id, epoch: pepper.epoch, secret, tag: [0; TAG] };
+        made.tag = tag(pepper, &made.signed());
+        Some(made)
     }
 
     /// Reads a key and checks its tag in constant time. Touches nothing but its arguments.
@@ -128,6 +165,12 @@ impl SecretHash {
     }
 }
 
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seed").field("epoch", &self.epoch).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for SecretHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretHash(..)")
@@ -161,6 +204,11 @@ impl Peppers {
             return Err("at most two epochs live at once");
         }
         Ok(Self(peppers))
+    }
+
+    /// The epoch of new keys.
+    pub fn newest_epoch(&self) -> u8 {
+        self.newest().epoch
     }
 
     fn newest(&self) -> &Pepper {

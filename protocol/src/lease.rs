@@ -10,6 +10,7 @@ use crate::cost::{Rate, Work};
 use crate::count::{LogKind, Scope};
 use crate::id::RequestId;
 use crate::plan::Unit;
+use crate::principal::Mark;
 use serde::{Deserialize, Serialize};
 
 /// One admitted request.
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 pub struct Lease {
     /// The request.
     pub request: RequestId,
+    /// The key or the subject that sent it.
+    pub key: Mark,
     /// When it was admitted.
     pub at: Millis,
     /// When the lease ends by itself; at this time it no longer counts.

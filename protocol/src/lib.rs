@@ -23,6 +23,7 @@ pub mod refusal;
 pub mod access;
 pub mod admin;
 pub mod audit;
+pub mod command;
 pub mod failures;
 pub mod key;
 pub mod leak;

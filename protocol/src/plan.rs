@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use fields::parse_duration;
-pub(crate) use fields::pattern;
+pub(crate) use fields::{parse_unique, pattern};
 pub use reader::{MAX_TABLE_BYTES, limits_from_json};
 pub use writer::limits_to_json;
 

@@ -58,6 +58,8 @@ pub enum Reason {
     PreconditionFailed,
     /// A change does not say what it is to replace, on admin routes.
     PreconditionRequired,
+    /// An `Idempotency-Key` that another request had, on admin routes.
+    IdempotencyKeyReused,
     /// A window or a bucket is full: too much in a span of time.
     RateLimited,
     /// The request alone asks for more than a limit ever lets through.
@@ -138,6 +140,7 @@ impl Reason {
         Self::GrantTooSmall,
         Self::PreconditionFailed,
         Self::PreconditionRequired,
+        Self::IdempotencyKeyReused,
         Self::RateLimited,
         Self::NeverFits,
         Self::Flooding,
@@ -184,6 +187,7 @@ impl Reason {
             Self::GrantTooSmall => row(409, "invalid_request_error", "grant_too_small", No),
             Self::PreconditionFailed => row(412, "invalid_request_error", "precondition_failed", No),
             Self::PreconditionRequired => row(428, "invalid_request_error", "precondition_required", No),
+            Self::IdempotencyKeyReused => row(422, "invalid_request_error", "idempotency_key_reused", No),
             Self::RateLimited => row(429, "rate_limit_error", "rate_limit_exceeded", Yes),
             Self::NeverFits => row(429, "rate_limit_error", "request_exceeds_limit", No),
             Self::Flooding => row(429, "rate_limit_error", "too_many_requests", Yes),

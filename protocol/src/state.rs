@@ -8,11 +8,13 @@ use crate::gate::{ClosedMark, GateState, Totals};
 use crate::id::RequestId;
 use crate::lease::{Counted, Lease, Metered};
 use crate::plan::Unit;
+use crate::principal::Mark;
 use crate::window::{Entry, Window};
 use serde::{Deserialize, Serialize};
 
-/// The version this code writes. It reads this one and refuses others: a newer Gate's state is not to be guessed at.
-pub const VERSION: u8 = 2;
+/// The version this code writes. It reads this one and version 2, which did not tell keys apart, and refuses others: a newer
+/// Gate's state is not to be guessed at.
+pub const VERSION: u8 = 3;
 
 /// Why a row is not a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +38,14 @@ struct Packed {
     closed: Vec<(u64, ClosedMark)>,
     totals: Totals,
     shadowed: Vec<(String, u64)>,
+}
+
+/// What stands behind a [`Packed`] since version 3.
+#[derive(Default, Serialize, Deserialize)]
+struct PackedUsage {
+    /// Whose each lease is, in the leases' order.
+    leases: Vec<Mark>,
+    used: Vec<(Mark, Totals)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -143,16 +153,25 @@ pub fn encode(state: &GateState) -> Vec<u8> {
         totals: state.totals,
         shadowed: state.shadowed.iter().map(|(limit, count)| (limit.clone(), *count)).collect(),
     };
-    postcard::to_extend(&packed, vec![VERSION]).expect("writing to a Vec does not fail")
+    let usage = PackedUsage {
+        leases: state.leases.iter().map(|lease| lease.key).collect(),
+        used: state.usage.iter().map(|(key, totals)| (*key, *totals)).collect(),
+    };
+    postcard::to_extend(&(packed, usage), vec![VERSION]).expect("writing to a Vec does not fail")
 }
 
 /// Unpacks a state. Never panics, whatever the bytes.
 pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
     let (version, packed) = bytes.split_first().ok_or(StateError::Damaged)?;
-    if *version != VERSION {
-        return Err(StateError::Version(*version));
+    let (packed, mut usage): (Packed, PackedUsage) = match *version {
+        VERSION => postcard::from_bytes(packed).map_err(|_| StateError::Damaged)?,
+        2 => (postcard::from_bytes(packed).map_err(|_| StateError::Damaged)?, PackedUsage::default()),
+        other => return Err(StateError::Version(other)),
+    };
+    if *version == VERSION && usage.leases.len() != packed.leases.len() {
+        return Err(StateError::Damaged);
     }
-    let packed: Packed = postcard::from_bytes(packed).map_err(|_| StateError::Damaged)?;
+    usage.leases.resize(packed.leases.len(), Mark::default());
     let name = |place: u32| packed.names.get(place as usize).cloned().ok_or(StateError::Damaged);
     let mut counts = Counts::default();
     for window in packed.windows {
@@ -181,9 +200,10 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
             amount: one.amount,
         })
     };
-    let lease = |lease: PackedLease| {
+    let lease = |(lease, key): (PackedLease, Mark)| {
         Ok(Lease {
             request: lease.request,
+            key,
             at: lease.at,
             deadline: lease.at.saturating_add(lease.lasts),
             metered: lease.metered,
@@ -193,10 +213,11 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
     Ok(GateState {
         last_now: packed.last_now,
         counts,
-        leases: packed.leases.into_iter().map(lease).collect::<Result<_, _>>()?,
+        leases: packed.leases.into_iter().zip(usage.leases).map(lease).collect::<Result<_, _>>()?,
         closed: times(0, packed.closed).into(),
         totals: packed.totals,
         shadowed: packed.shadowed.into_iter().collect(),
+        usage: usage.used.into_iter().collect(),
     })
 }
 

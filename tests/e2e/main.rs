@@ -27,6 +27,18 @@ mod admin;
 
 mod audit_log;
 
+mod keys;
+
+mod accounts;
+
+mod once;
+
+mod outbox;
+
+mod permissions;
+
+mod epochs;
+
 mod plans;
 
 mod principals;

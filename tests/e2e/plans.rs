@@ -109,14 +109,18 @@ fn a_table_with_mistakes_changes_nothing_and_all_are_named() {
 fn a_plan_that_something_else_names_cannot_go_or_lets_nobody_through() {
     let plans = json!({"a": plan(1), "b": plan(1), "c": plan(1)});
     let issuers = issuers::setting(&[(Issuer::Corp, "b")]);
-    let stack = Stack::new().plans(table(&plans)).setting("JWT_ISSUERS", issuers).start();
+    let mut stack = Stack::new().plans(table(&plans)).setting("JWT_ISSUERS", issuers).start();
     let edge = &stack.edge;
     let key = edge.issue_key("a");
     let refused = edge.put_plans(Some("*"), &table(&json!({"a": plan(1)}))).refused(Reason::InvalidRequest);
     assert!(refused.text().contains("`b`") && refused.text().contains("JWT_ISSUERS"), "{}", refused.text());
-    // Accounts are not listed anywhere: one that was given a plan by name finds it gone.
     edge.admin("PATCH", &format!("/accounts/{}", key.account), Some(&json!({"plan": "c"}))).ok();
-    edge.put_plans(Some("*"), &table(&json!({"a": plan(1), "b": plan(1)}))).ok();
+    let without = table(&json!({"a": plan(1), "b": plan(1)}));
+    let refused = edge.put_plans(Some("*"), &without).refused(Reason::InvalidRequest);
+    assert!(refused.text().contains("`c`") && refused.text().contains("account"), "{}", refused.text());
+    // A deploy asks nobody: whose plan is gone all the same is refused.
+    stack.restart_edge_with("PLANS", without);
+    let edge = &stack.edge;
     edge.chat(Some(&key.key), &hello(4)).refused(Reason::Misconfigured);
     edge.get("/v1/key", Some(&key.key)).refused(Reason::Misconfigured);
     assert_eq!(stack.script().steps(), 0);

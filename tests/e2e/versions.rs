@@ -87,6 +87,8 @@ fn a_worker_refuses_what_a_gate_of_another_version_answers() {
         max_prompt_tokens: 0,
         standings: Vec::new(),
         shadowed: Vec::new(),
+        bounds: None,
+        models: Vec::new(),
         now: 0,
     };
     let admitted = Answer::Admitted(Box::new(admission));
@@ -141,10 +143,9 @@ fn a_row_of_a_newer_version_is_refused_and_left_as_it_is() {
             stack.edge.chat(Some(&key.key), &hello(4)).refused(Reason::GateUnavailable);
             stack.edge.get("/v1/key", Some(&key.key)).refused(Reason::GateUnavailable);
             let path = format!("/keys/{}", key.id);
-            for change in [json!({"disabled": true}), json!({"overrides": {"window-0": 9}})] {
+            for change in [json!({"name": "sooner"}), json!({"name": "later"})] {
                 stack.edge.admin("PATCH", &path, Some(&change)).refused(Reason::GateUnavailable);
             }
-            stack.edge.admin("DELETE", &path, None).refused(Reason::GateUnavailable);
             let joining = json!({"plan": PLAN, "account": key.account});
             stack.edge.admin("POST", "/keys", Some(&joining)).refused(Reason::GateUnavailable);
             stack.edge.admin("GET", &format!("/accounts/{}", key.account), None).refused(Reason::GateUnavailable);
@@ -162,6 +163,8 @@ fn a_row_of_a_newer_version_is_refused_and_left_as_it_is() {
             check_used(&stack, &key, 1);
             stack.edge.chat(Some(&key.key), &hello(4)).ok();
             stack.edge.chat(Some(&key.key), &hello(4)).refused(Reason::RateLimited);
+            // What admins wanted meanwhile was written down, and is done now.
+            until_true("it is done", 3 * SOON, || stack.edge.view(key.id).key.name == "later");
         }
     }
 }

@@ -65,6 +65,14 @@ impl Message {
         self.envelope().calls.iter().filter(|call| matches!(call, Call::Admit(_))).count()
     }
 
+    /// How many commands of admins it carries to a Gate.
+    pub fn commands(&self) -> usize {
+        if self.to != To::Gate {
+            return 0;
+        }
+        self.envelope().calls.iter().filter(|call| matches!(call, Call::Do(_))).count()
+    }
+
     /// What the Registry is asked, if it is for the Registry.
     pub fn registry_call(&self) -> Option<RegistryCall> {
         (self.to == To::Registry).then(|| serde_json::from_slice(&self.bytes).expect("a call of this version"))

@@ -84,6 +84,20 @@ impl Caller {
         .from_edge()
     }
 
+    /// [`Self::admin`] with more headers.
+    pub fn admin_with(&self, headers: &[(&str, &str)], method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method's name");
+        self.send(|http, base| {
+            let request = http.request(method, format!("{base}/admin/v1{path}")).bearer_auth(ADMIN_TOKEN);
+            let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+            match body {
+                Some(body) => request.json(body),
+                None => request,
+            }
+        })
+        .from_edge()
+    }
+
     /// Replaces the plan table; `replaces` is what `If-Match` says.
     pub fn put_plans(&self, replaces: Option<&str>, table: &str) -> Answer {
         self.send(|http, base| {

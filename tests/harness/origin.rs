@@ -110,9 +110,9 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 fn scripted(settings: &OriginSettings) -> TestOrigin {
     let script = Script::new(settings.slots);
-    let key = secrets::grant_public().parse().expect("a public key as `sluice-origin keygen` writes it");
+    let keys = secrets::grant_publics().map(|key| key.parse().expect("a key as `sluice-origin keygen` writes it"));
     let config = Config {
-        access: Access::Granted(vec![key]),
+        access: Access::Granted(keys.into()),
         open_metrics: true,
         slots: settings.slots,
         queue: settings.queue,
@@ -130,7 +130,7 @@ fn real(settings: &OriginSettings, directory: &Path) -> TestOrigin {
     let arguments = [
         "serve".to_owned(),
         "--bind=127.0.0.1:0".to_owned(),
-        format!("--grant-key={}", secrets::grant_public()),
+        format!("--grant-key={}", secrets::grant_publics().join(",")),
         // Tests look at its capacity.
         "--open-metrics".to_owned(),
         format!("--slots={}", settings.slots),

@@ -15,6 +15,9 @@ pub const ADMIN_TOKEN: &str = "e2e-admin-token-6f1b";
 /// The name of the key that grants are signed with.
 pub const KID: &str = "e2e";
 
+/// The name of the key that comes after it.
+pub const NEXT_KID: &str = "e2e-next";
+
 const EPOCH: u8 = 7;
 const PEPPER: [u8; 32] = [0xa7; 32];
 const OTHER_PEPPER: [u8; 32] = [0x5c; 32];
@@ -24,6 +27,9 @@ const TOKEN_KID: &str = "short";
 const OTHER_SEED: [u8; 32] = [0x91; 32];
 /// The Ed25519 public key of [`GRANT_SEED`], for origins.
 const GRANT_PUBLIC: &str = "-VxqXf8DH6x7GmpUtmEMrrg7Offopmvhb_X6pKUR7S0";
+
+/// The one of [`OTHER_SEED`].
+const OTHER_PUBLIC: &str = "jKYxRZB6Lmxfs9wHkcAYm4JS2j5BQ3BLOyyk5SbyXdE";
 
 /// The edge's setting `KEY_PEPPERS`.
 pub fn key_peppers() -> String {
@@ -85,9 +91,14 @@ pub fn sign_short(claims: &serde_json::Value, is_right: bool) -> String {
     jsonwebtoken::encode(&header, claims, &key).expect("claims are JSON and the key is a key")
 }
 
-/// The origin's setting for grants: `KID=PUBLIC`.
-pub fn grant_public() -> String {
-    format!("{KID}={GRANT_PUBLIC}")
+/// `GRANT_KEYS` while the next key is being introduced: it signs, and the one before is still there.
+pub fn both_grant_keys() -> String {
+    format!("{NEXT_KID}:{},{}", URL_SAFE_NO_PAD.encode(OTHER_SEED), grant_keys())
+}
+
+/// The origin's setting for grants: `KID=PUBLIC`, for each key that it is to know.
+pub fn grant_publics() -> [String; 2] {
+    [format!("{KID}={GRANT_PUBLIC}"), format!("{NEXT_KID}={OTHER_PUBLIC}")]
 }
 
 /// Every form in which a secret of the deployment could be printed.

@@ -1,45 +1,100 @@
-//! `/admin/v1/accounts`: what is set for an account itself, whoever calls for it. An account needs no making: it is there
-//! as soon as somebody names it.
+//! `/admin/v1/accounts`: what is set for an account itself, whoever calls for it. Subjects of tokens and addresses are
+//! accounts without being made; accounts of keys are made here, or with their first key.
 
-use super::{AdminCall, Answered, MAX_BODY};
-use crate::{denial, limit, registry, respond};
-use sluice_protocol::admin::{AccountView, RegistryCall};
-use sluice_protocol::audit::Action;
+use super::commands::{self, once};
+use super::{AdminCall, Answered, MAX_BODY, expected};
+use crate::{limit, random, registry, respond};
+use sluice_protocol::admin::{
+    AccountPage, AccountView, CreateAccount, DeletedAccount, Once, Outcome, RegistryAnswer, RegistryCall, no_query,
+};
+use sluice_protocol::audit::Action as Noted;
+use sluice_protocol::command::Action;
 use sluice_protocol::gate_call::{AccountChange, Answer, Call};
+use sluice_protocol::id::AccountId;
 use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{Reason, Refusal};
 
+/// Makes an account without keys.
+pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
+    no_query(call.query)?;
+    let body = call.body(MAX_BODY).await?;
+    let CreateAccount(change) = CreateAccount::parse(&body, &call.plans)?;
+    let account = Account::of_key(AccountId(random()));
+    let note = call.note(Noted::AccountCreate, &account).with_members(&body);
+    let outcome =
+        commands::one(call, &account, (Action::CreateAccount(change), note), None, once(call, &body)?).await?;
+    Ok(respond::json(201, &commands::account(outcome)?, call.id))
+}
+
+pub(super) async fn list(call: &AdminCall<'_>) -> Answered {
+    let page = AccountPage::parse(call.query)?;
+    match registry::ask(call.env, &RegistryCall::Accounts(page)).await? {
+        RegistryAnswer::Accounts(page) => Ok(respond::json(200, &page, call.id)),
+        _ => Err(limit::unavailable("the Registry gave another answer than a page")),
+    }
+}
+
 pub(super) async fn view(call: &AdminCall<'_>, account: &str) -> Answered {
+    no_query(call.query)?;
     let account = parse(account)?;
-    describe(call, &account).await
+    match limit::one(call.env, &call.plans, &account, Call::DescribeAccount).await? {
+        Answer::Account(described) if account.key_account().is_some() && !described.is_made() => Err(no_such_account()),
+        Answer::Account(described) => {
+            let view = AccountView::new(&account, *described);
+            Ok(respond::json_of_version(&view, view.version, call.id))
+        }
+        other => Err(limit::answer_refusal(&other)),
+    }
 }
 
 /// Changes what is set: it holds for the next request.
 pub(super) async fn change(call: &AdminCall<'_>, account: &str) -> Answered {
+    no_query(call.query)?;
     let account = parse(account)?;
     let body = call.body(MAX_BODY).await?;
     let change = AccountChange::parse(&body, &call.plans)?;
-    // Its Gate keeps it, and the log is kept elsewhere: what is ordered is written down first, and then whether it was refused.
-    let note = || call.note(Action::AccountChange, &account).with_members(&body);
-    registry::ask(call.env, &RegistryCall::Note(note())).await?;
-    match limit::one(call.env, &call.plans, &account, Call::ChangeAccount(change)).await? {
-        Answer::Done(_) => {}
-        other => {
-            let refusal = limit::answer_refusal(&other);
-            let note = call.note(Action::AccountChange, &account).with("refused", refusal.reason.row().code);
-            registry::ask(call.env, &RegistryCall::Note(note)).await?;
-            return Err(refusal);
-        }
-    }
-    denial::forget(&account);
-    describe(call, &account).await
+    apply(call, &account, (change, &body), None).await
 }
 
-async fn describe(call: &AdminCall<'_>, account: &Account) -> Answered {
-    match limit::one(call.env, &call.plans, account, Call::DescribeAccount).await? {
-        Answer::Account(described) => Ok(respond::json(200, &AccountView::new(account, *described), call.id)),
-        other => Err(limit::answer_refusal(&other)),
+/// `disable` and `enable`: a change that needs no body.
+pub(super) async fn set_disabled(call: &AdminCall<'_>, account: &str, disabled: bool) -> Answered {
+    no_query(call.query)?;
+    let account = parse(account)?;
+    let body = call.no_body().await?;
+    let change = AccountChange { disabled: Some(disabled), ..AccountChange::default() };
+    let shown = format!("{{\"disabled\":{disabled}}}");
+    apply(call, &account, (change, shown.as_bytes()), once(call, &body)?).await
+}
+
+/// Ends an account and all of its keys.
+pub(super) async fn delete(call: &AdminCall<'_>, account: &str) -> Answered {
+    no_query(call.query)?;
+    let account = parse(account)?;
+    if account.key_account().is_none() {
+        let message = "Subjects of tokens and addresses cannot be deleted: they come again. Disable it.";
+        return Err(Refusal::new(Reason::InvalidRequest, message));
     }
+    let what = (Action::DeleteAccount, call.note(Noted::AccountDelete, &account));
+    match commands::one(call, &account, what, expected(call)?, None).await? {
+        Outcome::Gone(true) => {
+            Ok(respond::json(200, &DeletedAccount { account: account.to_string(), deleted: true }, call.id))
+        }
+        Outcome::Gone(false) => Err(no_such_account()),
+        other => Err(commands::refusal(other)),
+    }
+}
+
+/// `body`: what of the change the audit log shows.
+async fn apply(
+    call: &AdminCall<'_>,
+    account: &Account,
+    (change, body): (AccountChange, &[u8]),
+    once: Option<Once>,
+) -> Answered {
+    let what = (Action::ChangeAccount(change), call.note(Noted::AccountChange, account).with_members(body));
+    let outcome = commands::one(call, account, what, expected(call)?, once).await?;
+    let view = commands::account(outcome)?;
+    Ok(respond::json_of_version(&view, view.version, call.id))
 }
 
 /// A colon may be written as `%3A`, which some clients do.
@@ -49,4 +104,8 @@ fn parse(text: &str) -> Result<Account, Refusal> {
         let message = "There is no such account: it is 16 hexadecimal digits, `jwt:<issuer>:<hash>` or `ip:<address>`.";
         Refusal::new(Reason::KeyNotFound, message)
     })
+}
+
+fn no_such_account() -> Refusal {
+    Refusal::new(Reason::KeyNotFound, "There is no such account. GET /admin/v1/accounts lists them.")
 }

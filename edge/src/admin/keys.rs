@@ -1,140 +1,203 @@
 //! `/admin/v1/keys`.
 
-use super::{AdminCall, Answered, MAX_BODY};
-use crate::platform;
-use crate::{denial, limit, random, registry, respond};
-use sluice_protocol::admin::{CreateKey, CreatedKey, DeletedKey, KeyEntry, KeyView, RegistryAnswer, RegistryCall};
-use sluice_protocol::audit::{Action, Note};
-use sluice_protocol::gate_call::{Answer, Call, KeyChange, KeyDescription, KeyRecord};
-use sluice_protocol::id::{AccountId, KeyId};
-use sluice_protocol::key::ApiKey;
-use sluice_protocol::plan::PlanTable;
+use super::commands::{self, command_id, once, seed};
+use super::{AdminCall, Answered, MAX_BODY, MAX_BULK_BODY, expected};
+use crate::config::Config;
+use crate::{limit, platform, random, registry, respond};
+use serde::Serialize;
+use sluice_protocol::admin::{
+    Addressed, CreateKey, CreateKeys, CreatedKey, DeletedKey, KeyPage, KeyView, Once, Outcome, RegistryAnswer,
+    RegistryCall, RotateKey, RotatedKey, no_query,
+};
+use sluice_protocol::audit::{Action as Noted, Note};
+use sluice_protocol::command::{Action, Command};
+use sluice_protocol::gate_call::{Answer, Call, KeyChange, KeyDescription};
+use sluice_protocol::id::KeyId;
+use sluice_protocol::key::{ApiKey, Seed};
 use sluice_protocol::principal::Account;
-use sluice_protocol::refusal::{Reason, Refusal};
-use std::collections::BTreeMap;
+use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use worker::Env;
 
-/// Makes a key. Its Gate is asked to take it only once the Registry knows it: if that fails, a listed key exists that
-/// nobody holds, and not a live key that nobody can find.
+/// Makes a key.
 pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
+    no_query(call.query)?;
     let body = call.body(MAX_BODY).await?;
-    let asked = CreateKey::parse(&body, &call.plans)?;
-    let account = match asked.account {
-        Some(account) => account,
-        None => AccountId(random()),
-    };
-    let minted = ApiKey::mint(&call.config.peppers, account, random());
-    let created = CreatedKey::new(&minted, &asked, platform::now());
-    let record = KeyRecord {
-        key: minted.id.key,
-        secret_hash: minted.secret_hash(),
-        name: created.name.clone(),
-        plan: created.plan.clone(),
-        created_at: created.created_at,
-        disabled: false,
-        overrides: BTreeMap::new(),
-        limits: Vec::new(),
-    };
-    let note = call.note(Action::KeyCreate, created.id).with_members(&body).with("plan", &created.plan);
-    call.record(note, RegistryCall::Put(KeyEntry::new(created.id, &record))).await?;
-    match one(call, account, Call::PutKey(Box::new(record))).await? {
-        Answer::Done(_) => Ok(respond::json(201, &created, call.id)),
-        other => {
-            let note = call.note(Action::KeyDelete, created.id).with("because", "its account does not take it");
-            call.record(note, RegistryCall::Remove(created.id)).await?;
-            Err(limit::answer_refusal(&other))
-        }
+    let asked = CreateKey::parse(&body, &call.plans, platform::now())?;
+    let mut made = make(call, &[asked], &body, once(call, &body)?).await?;
+    let created = made.pop().ok_or_else(|| limit::unavailable("the Registry told no outcome"))??;
+    Ok(respond::json(201, &created, call.id))
+}
+
+/// Makes several keys. Those that cannot be made are told in their places; if none can be made, the first one's why is told.
+pub(super) async fn create_many(call: &AdminCall<'_>) -> Answered {
+    no_query(call.query)?;
+    let body = call.body(MAX_BULK_BODY).await?;
+    let CreateKeys(asked) = CreateKeys::parse(&body, &call.plans, platform::now())?;
+    let made = make(call, &asked, b"", once(call, &body)?).await?;
+    if let (true, Some(Err(refusal))) = (made.iter().all(Result::is_err), made.first()) {
+        return Err(refusal.clone());
     }
+    let entry = |one: Result<CreatedKey, Refusal>| match one {
+        Ok(created) => Entry::Made(created),
+        Err(refusal) => Entry::Not(refusal.body()),
+    };
+    Ok(respond::json(201, &Entries { data: made.into_iter().map(entry).collect() }, call.id))
 }
 
 pub(super) async fn list(call: &AdminCall<'_>) -> Answered {
-    let after = match call.query.split('&').find_map(|pair| pair.strip_prefix("after=")) {
-        None => None,
-        Some(text) => Some(KeyId::parse(text).ok_or_else(|| {
-            Refusal::new(Reason::InvalidRequest, "`after` is the `next` of the page before.").with_param("after")
-        })?),
-    };
-    match registry::ask(call.env, &RegistryCall::List(after)).await? {
-        RegistryAnswer::Page(page) => Ok(respond::json(200, &page, call.id)),
+    let page = KeyPage::parse(call.query)?;
+    match registry::ask(call.env, &RegistryCall::Keys(page)).await? {
+        RegistryAnswer::Keys(page) => Ok(respond::json(200, &page, call.id)),
         _ => Err(limit::unavailable("the Registry gave another answer than a page")),
     }
 }
 
 pub(super) async fn view(call: &AdminCall<'_>, key: &str) -> Answered {
+    no_query(call.query)?;
     let id = parse_id(key)?;
-    let described = describe(call.env, &call.plans, id).await?;
-    Ok(respond::json(200, &KeyView::new(id, described), call.id))
+    let described = describe(call, id).await?;
+    let view = KeyView::new(id, described);
+    Ok(respond::json_of_version(&view, view.version, call.id))
 }
 
-/// Changes a key. Its Gate first: from then on the change holds.
+/// Changes a key: what is answered holds for its next request.
 pub(super) async fn change(call: &AdminCall<'_>, key: &str) -> Answered {
+    no_query(call.query)?;
     let id = parse_id(key)?;
     let body = call.body(MAX_BODY).await?;
-    let change = KeyChange::parse(&body, &call.plans)?;
-    let note = call.note(Action::KeyChange, id).with_members(&body);
-    let described = apply(call.env, &call.plans, id, change, note).await?;
-    Ok(respond::json(200, &KeyView::new(id, described), call.id))
+    let change = KeyChange::parse(&body, &call.plans, platform::now())?;
+    apply(call, id, (change, &body), None).await
 }
 
-/// Disables a key for whoever is not an admin; the note says who that is, and why.
-pub async fn disable(env: &Env, plans: &PlanTable, id: KeyId, note: Note) -> Result<(), Refusal> {
-    let change = KeyChange { disabled: Some(true), ..KeyChange::default() };
-    apply(env, plans, id, change, note).await.map(drop)
-}
-
-async fn apply(
-    env: &Env,
-    plans: &PlanTable,
-    id: KeyId,
-    change: KeyChange,
-    note: Note,
-) -> Result<KeyDescription, Refusal> {
-    let account = Account::of_key(id.account);
-    match limit::one(env, plans, &account, Call::ChangeKey { key: id.key, change: Box::new(change) }).await? {
-        Answer::Done(true) => {}
-        Answer::Done(false) => return Err(no_such_key()),
-        other => return Err(limit::answer_refusal(&other)),
-    }
-    denial::forget(&account);
-    let described = describe(env, plans, id).await?;
-    let call = Box::new(RegistryCall::Put(KeyEntry::new(id, &described.record)));
-    registry::ask(env, &RegistryCall::Noted { note, call }).await?;
-    Ok(described)
-}
-
-/// Ends a key. Its Gate first: from then on the key is refused, whatever happens to the index.
-pub(super) async fn delete(call: &AdminCall<'_>, key: &str) -> Answered {
+/// `disable` and `enable`: a change that needs no body.
+pub(super) async fn set_disabled(call: &AdminCall<'_>, key: &str, disabled: bool) -> Answered {
+    no_query(call.query)?;
     let id = parse_id(key)?;
-    let known = one(call, id.account, Call::DeleteKey { key: id.key }).await? == Answer::Done(true);
-    denial::forget(&Account::of_key(id.account));
-    let note = call.note(Action::KeyDelete, id);
-    let listed = call.record(note, RegistryCall::Remove(id)).await? == RegistryAnswer::Done(true);
-    if known || listed {
-        Ok(respond::json(200, &DeletedKey { id, deleted: true }, call.id))
-    } else {
-        Err(no_such_key())
+    let body = call.no_body().await?;
+    let change = KeyChange { disabled: Some(disabled), ..KeyChange::default() };
+    let shown = format!("{{\"disabled\":{disabled}}}");
+    apply(call, id, (change, shown.as_bytes()), once(call, &body)?).await
+}
+
+/// Disables a key for whoever is not an admin; the note says who that is, and why. It holds when this returns, or as soon as
+/// the key's Gate can be reached.
+pub async fn disable(env: &Env, config: &Config, id: KeyId, note: Note) -> Result<(), Refusal> {
+    let seed = Seed { salt: random(), epoch: config.peppers.newest_epoch(), at: platform::now() };
+    let change = Box::new(KeyChange { disabled: Some(true), ..KeyChange::default() });
+    let action = Action::ChangeKey { key: id.key, change };
+    let command = Command { id: command_id(), expects: None, at: seed.at, action };
+    let account = Account::of_key(id.account).name().to_owned();
+    let addressed = Addressed { account, joins: false, command, note };
+    let executed = commands::execute(env, vec![addressed], seed, None).await?;
+    executed.outcomes.into_iter().try_for_each(|outcome| commands::key(outcome).map(drop))
+}
+
+/// Gives a key another secret; the old one is good for a while yet.
+pub(super) async fn rotate(call: &AdminCall<'_>, key: &str) -> Answered {
+    no_query(call.query)?;
+    let id = parse_id(key)?;
+    let body = call.body(MAX_BODY).await?;
+    let RotateKey { overlap_ms } = RotateKey::parse(&body)?;
+    let (fresh, once) = (seed(call), once(call, &body)?);
+    let until = |seed: &Seed| seed.at.saturating_add(overlap_ms);
+    let secret_hash = mint(call, &fresh, id)?.secret_hash();
+    let action = Action::RotateKey { key: id.key, secret_hash, until: until(&fresh) };
+    let command = Command { id: command_id(), expects: expected(call)?, at: fresh.at, action };
+    let account = Account::of_key(id.account).name().to_owned();
+    let note = call.note(Noted::KeyRotate, id).with_members(&body);
+    let addressed = Addressed { account, joins: false, command, note };
+    let executed = commands::execute(call.env, vec![addressed], fresh, once).await?;
+    for outcome in executed.outcomes {
+        commands::key(outcome)?;
+    }
+    // Of a request that was sent before, the seed and so the secret are those of the first time.
+    let minted = mint(call, &executed.seed, id)?;
+    let rotated = RotatedKey { id, key: minted.reveal(), old_until: until(&executed.seed) };
+    Ok(respond::json(200, &rotated, call.id))
+}
+
+/// Ends a key: from the answer on it is refused.
+pub(super) async fn delete(call: &AdminCall<'_>, key: &str) -> Answered {
+    no_query(call.query)?;
+    let id = parse_id(key)?;
+    let account = Account::of_key(id.account);
+    let what = (Action::DeleteKey { key: id.key }, call.note(Noted::KeyDelete, id));
+    match commands::one(call, &account, what, expected(call)?, None).await? {
+        Outcome::Gone(true) => Ok(respond::json(200, &DeletedKey { id, deleted: true }, call.id)),
+        Outcome::Gone(false) => Err(no_such_key()),
+        other => Err(commands::refusal(other)),
     }
 }
 
 /// What of a path's last part may stand in the log.
 pub(super) fn shown(kind: &str, name: &str) -> String {
     match kind {
+        "keys" if name == "bulk" => name.to_owned(),
         "keys" => KeyId::parse(name).map_or_else(|| "?".into(), |key| key.to_string()),
         "accounts" => Account::parse(name).map_or_else(|| "?".into(), |account| account.to_string()),
         _ => "?".into(),
     }
 }
 
-async fn describe(env: &Env, plans: &PlanTable, id: KeyId) -> Result<KeyDescription, Refusal> {
-    match limit::one(env, plans, &Account::of_key(id.account), Call::DescribeKey { key: id.key }).await? {
+/// What is made in a bulk, in the order in which it was asked for.
+#[derive(Serialize)]
+struct Entries {
+    data: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Made(CreatedKey),
+    Not(ErrorBody),
+}
+
+async fn make(
+    call: &AdminCall<'_>,
+    asked: &[CreateKey],
+    body: &[u8],
+    once: Option<Once>,
+) -> Result<Vec<Result<CreatedKey, Refusal>>, Refusal> {
+    let fresh = seed(call);
+    let mint =
+        |seed: &Seed, place: u32, asked: &CreateKey| asked.mint(&call.config.peppers, seed, place).ok_or_else(retired);
+    let command = |(place, asked): (u32, &CreateKey)| {
+        let minted = mint(&fresh, place, asked)?;
+        let account = Account::of_key(minted.id.account).name().to_owned();
+        let command = asked.command(command_id(), &minted, fresh.at);
+        let note = call.note(Noted::KeyCreate, minted.id).with_members(body).with("plan", &asked.plan);
+        Ok(Addressed { account, joins: asked.account.is_some(), command, note })
+    };
+    let commands = (0..).zip(asked).map(command).collect::<Result<Vec<_>, Refusal>>()?;
+    let executed = commands::execute(call.env, commands, fresh, once).await?;
+    // Of a request that was sent before, the seed and so the keys are those of the first time.
+    let created = |((place, asked), outcome): ((u32, &CreateKey), Outcome)| {
+        let minted = mint(&executed.seed, place, asked)?;
+        commands::key(outcome).map(|view| CreatedKey::new(&minted, &view.key))
+    };
+    Ok((0..).zip(asked).zip(executed.outcomes).map(created).collect())
+}
+
+/// `body`: what of the change the audit log shows.
+async fn apply(call: &AdminCall<'_>, id: KeyId, (change, body): (KeyChange, &[u8]), once: Option<Once>) -> Answered {
+    let action = Action::ChangeKey { key: id.key, change: Box::new(change) };
+    let what = (action, call.note(Noted::KeyChange, id).with_members(body));
+    let outcome = commands::one(call, &Account::of_key(id.account), what, expected(call)?, once).await?;
+    let view = commands::key(outcome)?;
+    Ok(respond::json_of_version(&view, view.version, call.id))
+}
+
+fn mint(call: &AdminCall<'_>, seed: &Seed, id: KeyId) -> Result<ApiKey, Refusal> {
+    ApiKey::derive(&call.config.peppers, seed, 0, Some(id.account), Some(id.key)).ok_or_else(retired)
+}
+
+async fn describe(call: &AdminCall<'_>, id: KeyId) -> Result<KeyDescription, Refusal> {
+    let account = Account::of_key(id.account);
+    match limit::one(call.env, &call.plans, &account, Call::DescribeKey { key: id.key }).await? {
         Answer::Key(Some(found)) => Ok(*found),
         Answer::Key(None) => Err(no_such_key()),
         other => Err(limit::answer_refusal(&other)),
     }
-}
-
-async fn one(call: &AdminCall<'_>, account: AccountId, asked: Call) -> Result<Answer, Refusal> {
-    limit::one(call.env, &call.plans, &Account::of_key(account), asked).await
 }
 
 fn parse_id(text: &str) -> Result<KeyId, Refusal> {
@@ -143,4 +206,10 @@ fn parse_id(text: &str) -> Result<KeyId, Refusal> {
 
 fn no_such_key() -> Refusal {
     Refusal::new(Reason::KeyNotFound, "There is no key of this id. GET /admin/v1/keys lists them.")
+}
+
+fn retired() -> Refusal {
+    let message =
+        "This request was sent before, under a pepper that has been retired since: its key is not good any more.";
+    Refusal::new(Reason::IdempotencyKeyReused, message)
 }

@@ -45,7 +45,10 @@ pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
     match call.record(note, RegistryCall::PutPlans { json, replaces }).await? {
         RegistryAnswer::Done(_) => {}
         RegistryAnswer::OtherPlans(_) => return Err(changed()),
-        RegistryAnswer::PlanInUse { plan, key } => return Err(in_use(&plan, &key.to_string())),
+        RegistryAnswer::PlanInUse { plan, key } => {
+            let by = key.map_or_else(|| "an account or a key on its way".to_owned(), |key| key.to_string());
+            return Err(in_use(&plan, &by));
+        }
         _ => return Err(limit::unavailable("the Registry gave another answer than to a table")),
     }
     let table = plans::refresh(call.env, call.config).await?;

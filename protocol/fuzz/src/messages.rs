@@ -4,15 +4,17 @@ use super::{Input, part, state::START};
 use sluice_protocol::account::{Account, Setting};
 use sluice_protocol::bucket::Refill;
 use sluice_protocol::chat::Usage;
+use sluice_protocol::command::{Action, Command, CommandId};
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::gate_call::{
-    AccountChange, Answer, Ask, Call, Caller, Envelope, KeyChange, KeyRecord, Settings, StorageCounters,
-    decode_answers, decode_envelope, decode_keys, encode_answers, encode_envelope, encode_keys,
+    AccountChange, Answer, Ask, Call, Caller, Envelope, Kept, KeyChange, KeyRecord, Retiring, StorageCounters,
+    decode_answers, decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
 };
 use sluice_protocol::id::{AccountId, RequestId};
 use sluice_protocol::key::{ApiKey, Peppers, SecretHash};
-use sluice_protocol::plan::{Limit, LimitKind, PlanTable, Pressure, Unit};
-use sluice_protocol::principal::Mark;
+use sluice_protocol::permission::{Permissions, Scope, Scopes};
+use sluice_protocol::plan::{Limit, LimitKind, Pattern, PlanTable, Pressure, Unit};
+use sluice_protocol::principal::{Mark, Network};
 use sluice_protocol::schedule::{Schedule, ScheduleRule};
 use sluice_protocol::state;
 
@@ -24,14 +26,14 @@ pub fn run(bytes: &[u8]) {
         assert_eq!(decode_answers(&encode_answers(&answers)).as_ref(), Ok(&answers));
         answers.iter().for_each(said);
     }
-    let kept = decode_keys(keys);
-    if let Ok((settings, keys)) = &kept {
-        assert_eq!(decode_keys(&encode_keys(settings, keys)).as_ref(), Ok(&(settings.clone(), keys.clone())));
+    let kept = decode_kept(keys);
+    if let Ok(kept) = &kept {
+        assert_eq!(decode_kept(&encode_kept(kept)).as_ref(), Ok(kept));
     }
     let Ok(envelope) = decode_envelope(input.0) else { return };
     assert_eq!(decode_envelope(&encode_envelope(&envelope)).as_ref(), Ok(&envelope));
-    let (settings, keys) = kept.unwrap_or((Settings::default(), vec![record()]));
-    let mut account = Account { settings, keys, state: state::decode(row).unwrap_or_default() };
+    let kept = kept.unwrap_or_else(|_| Kept { keys: vec![record()], ..Kept::default() });
+    let mut account = Account { kept, state: state::decode(row).unwrap_or_default() };
     let table = PlanTable::built_in();
     let storage = StorageCounters::default();
     let setting = Setting { account: &envelope.account, table: &table, storage };
@@ -40,7 +42,7 @@ pub fn run(bytes: &[u8]) {
         let (answers, changed) = account.answer_all(&envelope.calls, setting, now);
         assert_eq!(answers.len(), envelope.calls.len());
         assert!(changed.state || account.state == before.state);
-        assert!(changed.keys || (&account.keys, &account.settings) == (&before.keys, &before.settings));
+        assert!(changed.kept || account.kept == before.kept);
         answers.iter().for_each(said);
         let row = state::encode(&account.state);
         assert_eq!(state::decode(&row).map(|state| state::encode(&state)), Ok(row));
@@ -60,15 +62,20 @@ fn secret() -> SecretHash {
 }
 
 fn record() -> KeyRecord {
+    let permissions = Permissions {
+        scopes: Scopes::parse(["chat", "models"]).expect("names of scopes"),
+        models: Some(vec![Pattern("m*".into())]),
+        addresses: vec![Network::parse("203.0.113.0/24").expect("a range")],
+    };
     KeyRecord {
-        key: [1; 4],
-        secret_hash: secret(),
         name: "k".into(),
-        plan: "registered".into(),
-        created_at: START,
-        disabled: false,
         overrides: [("minute".into(), 9)].into(),
         limits: own(),
+        permissions,
+        expires_at: Some(START + 500),
+        metadata: [("team".into(), "red".into())].into(),
+        retiring: vec![Retiring { secret_hash: secret(), until: START + 9 }],
+        ..KeyRecord::new([1; 4], secret(), "registered", START)
     }
 }
 
@@ -89,32 +96,46 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let caller = Caller::Key { key: [1; 4], secret_hash: secret() };
     let known = Caller::Known { subject: Mark([2; 8]), plan: "vip".into() };
     let request = RequestId([40; 16]);
+    let address = Some("203.0.113.9".parse().expect("an address"));
     let admit = |caller: &Caller| {
-        Call::Admit(Box::new(Ask { request, model: "m".into(), pressure: 70, ..Ask::smallest(caller.clone()) }))
+        let ask = Ask { request, model: "m".into(), pressure: 70, address, ..Ask::smallest(caller.clone()) };
+        Call::Admit(Box::new(ask))
     };
     let change = KeyChange { limits: Some(own()), overrides: Some([("own".into(), 3)].into()), ..KeyChange::default() };
     let settle = |outcome| Call::Settle { request, outcome };
+    let act = |id, action| Call::Do(Box::new(Command { id: CommandId([id; 8]), expects: None, at: START, action }));
+    let set = AccountChange { plan: Some(Some("vip".into())), ..AccountChange::default() };
     let groups = [
-        vec![admit(&caller), settle(Outcome::Served(Some(Usage::new(1, 2)))), Call::DescribeCaller { caller }],
-        vec![admit(&known), settle(Outcome::NotServed), Call::Identify { caller: known }, Call::DescribeAccount],
+        vec![admit(&caller), settle(Outcome::Served(Some(Usage::new(1, 2)))), Call::DescribeCaller { caller, address }],
         vec![
-            Call::PutKey(Box::new(record())),
-            Call::ChangeKey { key: [1; 4], change: Box::new(change) },
+            admit(&known),
+            settle(Outcome::NotServed),
+            Call::Identify { caller: known, scope: Some(Scope::Models), address: None },
+            Call::DescribeAccount,
+        ],
+        vec![
+            act(0, Action::CreateKey(Box::new(KeyRecord { key: [2; 4], ..record() }))),
+            act(1, Action::ChangeKey { key: [1; 4], change: Box::new(change) }),
+            act(2, Action::RotateKey { key: [1; 4], secret_hash: secret(), until: START + 70 }),
             Call::DescribeKey { key: [1; 4] },
-            Call::ChangeAccount(AccountChange { plan: Some(Some("vip".into())), ..AccountChange::default() }),
-            Call::DeleteKey { key: [1; 4] },
+            act(3, Action::ChangeAccount(set.clone())),
+            act(4, Action::DeleteKey { key: [1; 4] }),
+            act(4, Action::DeleteKey { key: [1; 4] }),
+            act(5, Action::DeleteAccount),
+            act(6, Action::CreateAccount(set)),
         ],
     ];
     let table = PlanTable::built_in();
     let before = [
         START.to_le_bytes().to_vec(),
-        part(&encode_keys(&Settings::default(), &[record()])),
+        part(&encode_kept(&Kept { keys: vec![record()], ..Kept::default() })),
         part(&super::state::row(2)),
     ]
     .concat();
     let mut seeds = Vec::new();
     for calls in groups {
-        let mut account = Account { keys: vec![record()], ..Account::default() };
+        let kept = Kept { keys: vec![record()], ..Kept::default() };
+        let mut account = Account { kept, ..Account::default() };
         let setting = Setting { account: "acct:0101010101010101", table: &table, storage: StorageCounters::default() };
         let (answers, _) = account.answer_all(&calls, setting, START);
         let envelope = Envelope { account: setting.account.into(), table: table.version(), calls };

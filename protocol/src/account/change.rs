@@ -1,12 +1,12 @@
 //! What an admin changes.
 
 use crate::gate_call::{AccountChange, KeyChange, KeyRecord, Settings};
-use crate::plan::{Limit, Per};
+use crate::plan::Per;
 
 impl KeyChange {
     /// Makes the change.
     pub(super) fn apply(&self, record: &mut KeyRecord) {
-        let Self { name, plan, disabled, overrides, limits } = self;
+        let Self { name, plan, disabled, overrides, limits, scopes, models, addresses, expires_at, metadata } = self;
         record.name = name.clone().unwrap_or_else(|| record.name.clone());
         record.plan = plan.clone().unwrap_or_else(|| record.plan.clone());
         record.disabled = disabled.unwrap_or(record.disabled);
@@ -14,9 +14,20 @@ impl KeyChange {
             record.overrides.clone_from(overrides);
         }
         if let Some(limits) = limits {
-            // A key's own limits are about that key, whatever they say.
-            let own = |limit: &Limit| Limit { per: own_per(limit.per), ..limit.clone() };
-            record.limits = limits.iter().map(own).collect();
+            record.limits.clone_from(limits);
+            own(record);
+        }
+        let permissions = &mut record.permissions;
+        permissions.scopes = scopes.unwrap_or(permissions.scopes);
+        if let Some(models) = models {
+            permissions.models.clone_from(models);
+        }
+        if let Some(addresses) = addresses {
+            permissions.addresses.clone_from(addresses);
+        }
+        record.expires_at = expires_at.unwrap_or(record.expires_at);
+        if let Some(metadata) = metadata {
+            record.metadata.clone_from(metadata);
         }
     }
 }
@@ -24,7 +35,9 @@ impl KeyChange {
 impl AccountChange {
     /// Makes the change.
     pub(super) fn apply(&self, settings: &mut Settings) {
-        let Self { disabled, plan, overrides } = self;
+        let Self { disabled, plan, overrides, name, owner } = self;
+        settings.name = name.clone().unwrap_or_else(|| settings.name.clone());
+        settings.owner = owner.clone().unwrap_or_else(|| settings.owner.clone());
         settings.disabled = disabled.unwrap_or(settings.disabled);
         if let Some(plan) = plan {
             settings.plan.clone_from(plan);
@@ -33,6 +46,11 @@ impl AccountChange {
             settings.overrides.clone_from(overrides);
         }
     }
+}
+
+/// A key's own limits are about that key, whatever they say.
+pub(super) fn own(record: &mut KeyRecord) {
+    record.limits.iter_mut().for_each(|limit| limit.per = own_per(limit.per));
 }
 
 const fn own_per(per: Per) -> Per {

@@ -11,13 +11,20 @@ impl Answer {
     /// The answer as the edge's caller sees it, if it is a no.
     pub fn refusal(&self) -> Option<Refusal> {
         Some(match self {
-            Self::Admitted(_) | Self::Identified(_) | Self::Done(_) => return None,
+            Self::Admitted(_) | Self::Identified(_) | Self::Done(_) | Self::Did(_) => return None,
             Self::Key(_) | Self::Caller(_) | Self::Account(_) => return None,
             Self::UnknownCaller => refuse_key().with_detail("the Gate has no such key, or its secret differs"),
             Self::Disabled => {
                 Refusal::new(Reason::Disabled, "This key or its account is disabled. Ask who gave it to you.")
             }
+            Self::Expired => refuse_key().with_detail("the key has expired, or its secret was rotated away"),
+            Self::Denied(denied) => denied.refusal(),
             Self::NotAllowed(forbidden) => forbidden.refusal(),
+            Self::NotFound => Refusal::new(Reason::KeyNotFound, "There is no key or account of this id."),
+            Self::OtherVersion => Refusal::new(
+                Reason::PreconditionFailed,
+                "It has changed meanwhile. GET it, and change what is there now.",
+            ),
             Self::UnknownPlan(plan) => {
                 Refusal::new(Reason::Misconfigured, "This key's plan does not exist. Tell whoever gave you the key.")
                     .with_detail(format!("a key names the plan `{plan}`, which the table does not have"))

@@ -151,7 +151,7 @@ pub fn parse_duration(text: &str) -> Option<u64> {
 }
 
 /// A JSON value in which no object has a member twice: of two limits, the one that is meant cannot be guessed.
-pub(super) fn parse_unique(json: &str) -> Result<Value, serde_json::Error> {
+pub(crate) fn parse_unique(json: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str::<Unique>(json).map(|unique| unique.0)
 }
 

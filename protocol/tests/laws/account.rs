@@ -1,21 +1,25 @@
 //! An account at its Gate: who is known, what an admin changes, and that a group of calls is decided as one by one.
 
+mod command;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice_protocol::account::{Account, Setting};
 use sluice_protocol::bucket::Refill;
 use sluice_protocol::chat::Usage;
+use sluice_protocol::command::{Action, Command, CommandId, Effect};
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::gate_call::{
-    AccountChange, Answer, Ask, Call, Caller, Envelope, Forbidden, KeyChange, KeyRecord, Settings, StorageCounters,
-    decode_answers, decode_envelope, decode_keys, encode_answers, encode_envelope, encode_keys,
+    AccountChange, Answer, Ask, Call, Caller, Envelope, Forbidden, Kept, KeyChange, KeyRecord, MAX_KEPT_BYTES,
+    StorageCounters, decode_answers, decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
 };
 use sluice_protocol::id::{AccountId, RequestId};
 use sluice_protocol::key::{ApiKey, Peppers, SecretHash};
-use sluice_protocol::plan::{Limit, LimitKind, PlanTable, Pressure, Unit};
+use sluice_protocol::permission::{Denied, Permissions, Scope, Scopes, parse_addresses, parse_models};
+use sluice_protocol::plan::{Endpoint, Limit, LimitKind, PlanTable, Pressure, Unit};
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::state;
-use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn secret(key: u8) -> SecretHash {
     let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
@@ -27,20 +31,34 @@ fn caller(key: u8) -> Caller {
 }
 
 fn record(key: u8, plan: &str) -> KeyRecord {
-    KeyRecord {
-        key: [key; 4],
-        secret_hash: secret(key),
-        name: "k".into(),
-        plan: plan.into(),
-        created_at: 1,
-        disabled: false,
-        overrides: BTreeMap::new(),
-        limits: Vec::new(),
-    }
+    KeyRecord { name: "k".into(), ..KeyRecord::new([key; 4], secret(key), plan, 1) }
 }
 
 fn account(plan: &str) -> Account {
-    Account { keys: vec![record(1, plan), record(2, plan)], ..Account::default() }
+    Account { kept: kept(vec![record(1, plan), record(2, plan)]), ..Account::default() }
+}
+
+fn kept(keys: Vec<KeyRecord>) -> Kept {
+    Kept { keys, ..Kept::default() }
+}
+
+/// A command that was never sent before.
+fn command(action: Action) -> Call {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let id = CommandId(NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    Call::Do(Box::new(Command { id, expects: None, at: 0, action }))
+}
+
+fn change_key(key: u8, change: KeyChange) -> Call {
+    command(Action::ChangeKey { key: [key; 4], change: Box::new(change) })
+}
+
+fn change_account(change: AccountChange) -> Call {
+    command(Action::ChangeAccount(change))
+}
+
+fn is_done(answer: &Answer) -> bool {
+    matches!(answer, Answer::Did(Effect::Key(_) | Effect::Account(_)))
 }
 
 fn ask(key: u8, id: u16) -> Ask {
@@ -96,11 +114,8 @@ fn call(step: &Step) -> Call {
             let outcome = if served { Outcome::Served(Some(Usage::new(1, 1))) } else { Outcome::NotServed };
             Call::Settle { request: ask(1, id).request, outcome }
         }
-        Step::Describe(key) => Call::DescribeCaller { caller: caller(key) },
-        Step::Disable(key, disabled) => Call::ChangeKey {
-            key: [key; 4],
-            change: Box::new(KeyChange { disabled: Some(disabled), ..KeyChange::default() }),
-        },
+        Step::Describe(key) => Call::DescribeCaller { caller: caller(key), address: None },
+        Step::Disable(key, disabled) => change_key(key, KeyChange { disabled: Some(disabled), ..KeyChange::default() }),
     }
 }
 
@@ -131,8 +146,8 @@ proptest! {
                 prop_assert!(changed.state || before == single.state, "what changed is told, and will be stored");
                 any_changed |= changed.state;
                 one_by_one.push(answer);
-                let (settings, keys) = decode_keys(&encode_keys(&single.settings, &single.keys)).unwrap();
-                single = Account { settings, keys, state: state::decode(&state::encode(&single.state)).unwrap() };
+                let kept = decode_kept(&encode_kept(&single.kept)).unwrap();
+                single = Account { kept, state: state::decode(&state::encode(&single.state)).unwrap() };
             }
             prop_assert_eq!(changed.state, any_changed);
             prop_assert_eq!(&decode_answers(&encode_answers(&answers)).unwrap(), &one_by_one);
@@ -157,10 +172,10 @@ fn overrides_of_a_key_go_before_those_of_its_account() {
     let table = table(WINDOW);
     let mut account = account("p");
     let change = AccountChange { overrides: Some([("w".into(), 5)].into()), ..AccountChange::default() };
-    account.answer(&Call::ChangeAccount(change), setting(&table), 0);
+    account.answer(&change_account(change), setting(&table), 0);
     assert_eq!(passes(&mut account, &table, 1, 0), 5);
     let change = KeyChange { overrides: Some([("w".into(), 7)].into()), ..KeyChange::default() };
-    account.answer(&Call::ChangeKey { key: [1; 4], change: Box::new(change) }, setting(&table), 0);
+    account.answer(&change_key(1, change), setting(&table), 0);
     assert_eq!(passes(&mut account, &table, 1, 100), 2, "the seven count the five");
     assert_eq!(passes(&mut account, &table, 2, 200), 0, "the other key still has the account's five");
 }
@@ -174,8 +189,8 @@ fn a_keys_own_limits_are_about_that_key() {
         &serde_json::json!([{"name": "own", "kind": "window", "limit": 2, "window": "1m"}]),
     );
     let change = KeyChange { limits: Some(limits.unwrap()), ..KeyChange::default() };
-    let changed = account.answer(&Call::ChangeKey { key: [1; 4], change: Box::new(change) }, setting(&table), 0);
-    assert_eq!(changed.0, Answer::Done(true));
+    let changed = account.answer(&change_key(1, change), setting(&table), 0);
+    assert!(is_done(&changed.0));
     assert_eq!(passes(&mut account, &table, 1, 0), 2);
     let call = Call::Admit(Box::new(ask(2, 900)));
     assert!(matches!(account.answer(&call, setting(&table), 1_000).0, Answer::Admitted(_)));
@@ -186,9 +201,9 @@ fn a_keys_own_limits_are_about_that_key() {
 fn limits_that_cannot_be_are_refused_with_their_message() {
     let with = |limit: Limit| {
         let record = KeyRecord { limits: vec![limit], ..record(1, "p") };
-        let calls = vec![Call::PutKey(Box::new(record.clone())), Call::Admit(Box::new(ask(1, 1)))];
+        let calls = vec![command(Action::CreateKey(Box::new(record.clone()))), Call::Admit(Box::new(ask(1, 1)))];
         let message = Envelope { account: "acct:0101010101010101".into(), table: table("").version(), calls };
-        (decode_envelope(&encode_envelope(&message)), decode_keys(&encode_keys(&Settings::default(), &[record])))
+        (decode_envelope(&encode_envelope(&message)), decode_kept(&encode_kept(&kept(vec![record]))))
     };
     let refill = |amount, every_ms| {
         let kind = LimitKind::Bucket { unit: Unit::Requests, capacity: 5, refill: Refill { amount, every_ms } };
@@ -209,7 +224,7 @@ fn limits_that_cannot_be_are_refused_with_their_message() {
 fn changes_that_name_nothing_are_refused() {
     let table = table(WINDOW);
     let mut account = account("p");
-    let change = |change: KeyChange| Call::ChangeKey { key: [1; 4], change: Box::new(change) };
+    let change = |change: KeyChange| change_key(1, change);
     let overrides = Some([("nothing".into(), 5)].into());
     let own = sluice_protocol::plan::limits_from_json(
         "limits",
@@ -222,42 +237,43 @@ fn changes_that_name_nothing_are_refused() {
         let before = account.clone();
         let (answer, changed) = account.answer(&bad, setting(&table), 0);
         assert_eq!(answer.refusal().unwrap().reason, Reason::InvalidRequest);
-        assert!(!changed.keys && account == before);
+        assert!(!changed.kept && account == before);
     }
-    let gone = Call::ChangeKey { key: [9; 4], change: Box::default() };
-    assert_eq!(account.answer(&gone, setting(&table), 0).0, Answer::Done(false));
+    let gone = change_key(9, KeyChange::default());
+    assert_eq!(account.answer(&gone, setting(&table), 0).0, Answer::NotFound);
 }
 
 #[test]
 fn numbers_of_an_account_are_for_limits_that_some_plan_or_key_has() {
     let table = table(WINDOW);
     let mut account = account("q");
-    account.keys[1].limits = vec![Limit::new("own", LimitKind::Parallel { limit: 1 })];
+    account.kept.keys[1].limits = vec![Limit::new("own", LimitKind::Parallel { limit: 1 })];
     let mut set = |names: &[&str], disabled| {
         let overrides = names.iter().map(|name| ((*name).to_owned(), 5)).collect();
         let change = AccountChange { overrides: Some(overrides), disabled, ..AccountChange::default() };
         let before = account.clone();
-        let (answer, changed) = account.answer(&Call::ChangeAccount(change), setting(&table), 0);
-        assert_eq!(changed.keys, account != before);
-        (answer, changed.keys)
+        let (answer, changed) = account.answer(&change_account(change), setting(&table), 0);
+        assert_eq!(changed.kept, account != before);
+        (answer, changed.kept)
     };
     // No key of the account has that plan, but a token's subject or a key to come may.
-    assert_eq!(set(&["w", "own"], None), (Answer::Done(true), true));
+    let (answer, changed) = set(&["w", "own"], None);
+    assert!(is_done(&answer) && changed);
     let (answer, changed) = set(&["w", "wx"], Some(true));
     let refusal = answer.refusal().unwrap();
     assert_eq!((refusal.reason, changed), (Reason::InvalidRequest, false), "all of the change or nothing");
     assert!(refusal.message.contains("`wx`"), "{}", refusal.message);
     // Numbers that were set stay, whatever becomes of the plans, and are in nobody's way.
-    account.settings.overrides = [("gone".into(), 5)].into();
+    account.kept.settings.overrides = [("gone".into(), 5)].into();
     let change = AccountChange { disabled: Some(true), ..AccountChange::default() };
-    assert_eq!(account.answer(&Call::ChangeAccount(change), setting(&table), 0).0, Answer::Done(true));
+    assert!(is_done(&account.answer(&change_account(change), setting(&table), 0).0));
 }
 
 #[test]
 fn who_is_disabled_is_refused_until_enabled() {
     let table = table(WINDOW);
     let mut account = account("p");
-    let set = |disabled| Call::ChangeAccount(AccountChange { disabled: Some(disabled), ..AccountChange::default() });
+    let set = |disabled| change_account(AccountChange { disabled: Some(disabled), ..AccountChange::default() });
     account.answer(&set(true), setting(&table), 0);
     let call = Call::Admit(Box::new(ask(1, 1)));
     assert_eq!(account.answer(&call, setting(&table), 0).0, Answer::Disabled);
@@ -274,7 +290,7 @@ fn a_plan_that_does_not_exist_refuses() {
     assert_eq!(refused, Answer::UnknownPlan("gone".into()));
     assert_eq!(refused.refusal().unwrap().reason, Reason::Misconfigured);
     let change = AccountChange { plan: Some(Some("gone".into())), ..AccountChange::default() };
-    assert_eq!(account.answer(&Call::ChangeAccount(change), setting(&table), 0).0, Answer::UnknownPlan("gone".into()));
+    assert_eq!(account.answer(&change_account(change), setting(&table), 0).0, Answer::UnknownPlan("gone".into()));
 }
 
 #[test]
@@ -331,12 +347,12 @@ fn a_plans_allowance_is_checked_before_anything_is_counted() {
 #[test]
 fn a_key_can_be_disabled_when_its_plan_has_changed_under_it() {
     let mut account = account("p");
-    account.keys[0].overrides = [("gone".into(), 5)].into();
-    account.keys[1].plan = "gone".into();
+    account.kept.keys[0].overrides = [("gone".into(), 5)].into();
+    account.kept.keys[1].plan = "gone".into();
     for key in [1, 2] {
         let change = KeyChange { disabled: Some(true), ..KeyChange::default() };
-        let call = Call::ChangeKey { key: [key; 4], change: Box::new(change) };
-        assert_eq!(account.answer(&call, setting(&table(WINDOW)), 0).0, Answer::Done(true));
+        let call = change_key(key, change);
+        assert!(is_done(&account.answer(&call, setting(&table(WINDOW)), 0).0));
     }
-    assert!(account.keys.iter().all(|record| record.disabled));
+    assert!(account.kept.keys.iter().all(|record| record.disabled));
 }

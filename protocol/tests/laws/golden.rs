@@ -6,9 +6,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_protocol::account::Account;
 use sluice_protocol::admin::{
-    AccountView, CreatedKey, DeletedKey, KeyEntry, KeyList, KeyView, RegistryAnswer, RegistryCall,
+    AccountEntry, AccountFilter, AccountList, AccountPage, AccountView, Addressed, CreatedKey, DeletedAccount,
+    DeletedKey, Executed, KeyEntry, KeyFilter, KeyList, KeyPage, KeyView, Once, Outcome as CommandOutcome,
+    RegistryAnswer, RegistryCall, RotatedKey, Told,
 };
-use sluice_protocol::audit::{self, Action, AuditPage, Entry, Head, Note};
+use sluice_protocol::audit::{self, AuditPage, Entry, Head, Note};
 use sluice_protocol::bucket::Refill;
 use sluice_protocol::capacity::Capacity;
 use sluice_protocol::chat::{
@@ -16,20 +18,21 @@ use sluice_protocol::chat::{
     FinishReason, FunctionCall, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, Timings, TokenLogprob, Usage,
     UsageReport,
 };
+use sluice_protocol::command::{Action, Command, CommandId, Effect};
 use sluice_protocol::completion::{Completion, TextChoice, TextLogprobs};
 use sluice_protocol::gate::{Outcome, Passes, Refused, RefusedKind, Totals};
 use sluice_protocol::gate_call::{
-    self, AccountChange, AccountDescription, Admission, Answer, Ask, Call, Caller, CallerDescription, Envelope,
-    Forbidden, KeyChange, KeyDescription, KeyRecord, Settings, StorageCounters,
+    self, AccountChange, AccountDescription, Admission, Answer, Ask, Bounds, Call, Caller, CallerDescription, Envelope,
+    Forbidden, Kept, KeyChange, KeyDescription, KeyRecord, Retiring, Settings, StorageCounters,
 };
 use sluice_protocol::grant::{GrantClaims, body_hash};
 use sluice_protocol::id::{AccountId, KeyId, RequestId, hex};
-use sluice_protocol::key::{ApiKey, Peppers, SecretHash};
+use sluice_protocol::key::{ApiKey, Peppers, SecretHash, Seed};
 use sluice_protocol::leak::LeakReport;
 use sluice_protocol::own::OwnKey;
-use sluice_protocol::permission::{Permissions, Scope, parse_models};
-use sluice_protocol::plan::{Endpoint, Limit, LimitKind, Per, TableVersion, Unit};
-use sluice_protocol::principal::{self, Mark};
+use sluice_protocol::permission::{Denied, Permissions, Scope, Scopes, parse_models};
+use sluice_protocol::plan::{Endpoint, Limit, LimitKind, Pattern, Per, TableVersion, Unit};
+use sluice_protocol::principal::{self, Mark, Network};
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::report::{RequestReport, RequestStatus};
 use sluice_protocol::standing::{Standing, StandingKind};
@@ -64,6 +67,8 @@ fn entry() -> KeyEntry {
         name: "laptop".into(),
         plan: "registered".into(),
         created_at: 1_790_000_000_000,
+        disabled: false,
+        expires_at: Some(1_800_000_000_000),
     }
 }
 
@@ -74,15 +79,72 @@ const USED: Totals = Totals { served: 5, prompt_tokens: 60, completion_tokens: 1
 fn record(secret_hash: SecretHash) -> KeyRecord {
     let own = LimitKind::Bucket { unit: Unit::Cost, capacity: 500, refill: Refill { amount: 2, every_ms: 1_500 } };
     KeyRecord {
-        key: [0xb2; 4],
-        secret_hash,
         name: "laptop".into(),
-        plan: "registered".into(),
-        created_at: 1_790_000_000_000,
         disabled: true,
         overrides: [("minute".into(), 90)].into(),
         limits: vec![Limit { per: Per::Key, ..Limit::new("own", own) }],
+        ..KeyRecord::new([0xb2; 4], secret_hash, "registered", 1_790_000_000_000)
     }
+}
+
+/// A key with everything that can be set.
+fn bound(secret_hash: SecretHash) -> KeyRecord {
+    KeyRecord {
+        permissions: permissions(),
+        expires_at: Some(1_800_000_000_000),
+        metadata: [("team".into(), "red".into())].into(),
+        retiring: vec![Retiring { secret_hash, until: 1_790_003_600_000 }],
+        version: 7,
+        ..record(secret_hash)
+    }
+}
+
+fn permissions() -> Permissions {
+    Permissions {
+        scopes: Scopes::parse(["chat", "models"]).unwrap(),
+        models: Some(vec![Pattern("qwen3".into()), Pattern("small-*".into())]),
+        addresses: vec![Network::parse("203.0.113.0/24").unwrap(), Network::parse("2001:db8::1").unwrap()],
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        plan: Some("vip".into()),
+        overrides: [("minute".into(), 600)].into(),
+        name: "red team".into(),
+        owner: "ann".into(),
+        created_at: Some(1_790_000_000_000),
+        version: 3,
+        disabled: false,
+    }
+}
+
+/// Every command.
+fn commands(secret_hash: SecretHash) -> Vec<Command> {
+    let set = AccountChange { plan: Some(None), name: Some("red team".into()), ..AccountChange::default() };
+    let change = KeyChange {
+        disabled: Some(false),
+        overrides: Some([("day".into(), 1)].into()),
+        models: Some(None),
+        ..KeyChange::default()
+    };
+    let key = [0xb2; 4];
+    let actions = [
+        Action::CreateAccount(set.clone()),
+        Action::ChangeAccount(set),
+        Action::DeleteAccount,
+        Action::CreateKey(Box::new(bound(secret_hash))),
+        Action::ChangeKey { key, change: Box::new(change) },
+        Action::RotateKey { key, secret_hash, until: 1_790_003_600_000 },
+        Action::DeleteKey { key },
+    ];
+    let command = |(id, action)| Command {
+        id: CommandId([id; 8]),
+        expects: (id == 4).then_some(7),
+        at: 1_790_000_000_000,
+        action,
+    };
+    (0..).zip(actions).map(command).collect()
 }
 
 fn standings() -> Vec<Standing> {
@@ -204,7 +266,7 @@ fn the_json_of_the_public_api() {
 }
 
 fn note() -> Note {
-    let note = Note::new("token:ops", Action::KeyCreate, key_id(), RequestId([7; 16]));
+    let note = Note::new("token:ops", audit::Action::KeyCreate, key_id(), RequestId([7; 16]));
     note.from_address("203.0.113.9".parse().ok()).with_members(br#"{"plan": "vip", "name": "laptop"}"#)
 }
 
@@ -216,8 +278,9 @@ fn denial() -> Denial {
 fn audit_page() -> AuditPage {
     let notes = [
         note(),
-        Note::new("unknown", Action::LoginFailed, "", RequestId([8; 16])).from_address("2001:db8::1".parse().ok()),
-        Note::new("access:ann@example.com", Action::PlansPut, "0011223344556677", RequestId([9; 16]))
+        Note::new("unknown", audit::Action::LoginFailed, "", RequestId([8; 16]))
+            .from_address("2001:db8::1".parse().ok()),
+        Note::new("access:ann@example.com", audit::Action::PlansPut, "0011223344556677", RequestId([9; 16]))
             .with("plans", "a,\"ä"),
     ];
     let mut head = Head::default();
@@ -247,16 +310,27 @@ fn the_json_of_the_admin_api() {
             name: "laptop".into(),
             plan: "registered".into(),
             created_at: 1_790_000_000_000,
+            expires_at: Some(1_800_000_000_000),
         },
     );
+    json("admin_rotated_key", &RotatedKey { id: minted.id, key: minted.reveal(), old_until: 1_790_003_600_000 });
     json("admin_key_list", &KeyList { data: vec![entry()], next: Some(key_id()), storage: STORAGE });
-    let record = record(minted.secret_hash());
-    let described = KeyDescription { record, live_leases: 1, used: USED, storage: STORAGE };
-    json("admin_key", &KeyView::new(key_id(), described));
-    let settings = Settings { disabled: false, plan: Some("vip".into()), overrides: [("minute".into(), 600)].into() };
+    let record = bound(minted.secret_hash());
     let described =
-        AccountDescription { settings, keys: vec![key_id().key], live_leases: 1, used: USED, storage: STORAGE };
-    json("admin_account", &AccountView::new(&principal::Account::of_key(key_id().account), described));
+        KeyDescription { record, live_leases: 1, used: USED, used_by_key: Totals::default(), storage: STORAGE };
+    json("admin_key", &KeyView::new(key_id(), described));
+    let described = AccountDescription {
+        settings: settings(),
+        keys: vec![(key_id().key, USED)],
+        live_leases: 1,
+        used: USED,
+        storage: STORAGE,
+    };
+    let account = principal::Account::of_key(key_id().account);
+    let entry = AccountEntry::new(&account, &described.settings);
+    json("admin_account_list", &AccountList { data: vec![entry], next: Some(account.to_string()) });
+    json("admin_account", &AccountView::new(&account, described));
+    json("admin_deleted_account", &DeletedAccount { account: account.to_string(), deleted: true });
     json("admin_audit", &audit_page());
     json("admin_denials", &DenialList { data: vec![denial()] });
     json("admin_deleted_key", &DeletedKey { id: key_id(), deleted: true });
@@ -333,22 +407,22 @@ fn the_messages_to_and_from_a_gate() {
         address: Some("2001:db8::1".parse().unwrap()),
     };
     let anonymous = Caller::Known { subject: Mark::default(), plan: "anonymous".into() };
-    let change =
-        KeyChange { disabled: Some(false), overrides: Some([("day".into(), 1)].into()), ..KeyChange::default() };
+    let address = Some("203.0.113.9".parse().unwrap());
     let calls = vec![
         Call::Admit(Box::new(ask)),
-        Call::Identify { caller: anonymous },
-        Call::Identify { caller: Caller::Short { key: [0xb2; 4], mark: secret_hash.mark() } },
-        Call::DescribeCaller { caller },
+        Call::Identify { caller: anonymous, scope: Some(Scope::Models), address },
+        Call::Identify {
+            caller: Caller::Short { key: [0xb2; 4], mark: secret_hash.mark() },
+            scope: None,
+            address: None,
+        },
+        Call::DescribeCaller { caller, address: None },
         Call::Settle { request, outcome: Outcome::Served(Some(Usage::new(12, 3))) },
         Call::Settle { request, outcome: Outcome::NotServed },
-        Call::PutKey(Box::new(record(secret_hash))),
-        Call::ChangeKey { key: [0xb2; 4], change: Box::new(change) },
-        Call::DeleteKey { key: [0xb2; 4] },
         Call::DescribeKey { key: [0xb2; 4] },
-        Call::ChangeAccount(AccountChange { plan: Some(None), ..AccountChange::default() }),
         Call::DescribeAccount,
     ];
+    let calls = calls.into_iter().chain(commands(secret_hash).into_iter().map(|one| Call::Do(Box::new(one)))).collect();
     let message = Envelope { account: "acct:a1a1a1a1a1a1a1a1".into(), table: TableVersion([9; 8]), calls };
     let packed = gate_call::encode_envelope(&message);
     assert_eq!(gate_call::decode_envelope(&packed).unwrap(), message);
@@ -363,6 +437,8 @@ fn the_messages_to_and_from_a_gate() {
         max_prompt_tokens: 8_000,
         standings: standings.clone(),
         shadowed: vec!["watched".into()],
+        bounds: Some(Box::new(Bounds { permissions: permissions(), until: 1_790_003_600_000 })),
+        models: vec![vec![Pattern("qwen*".into())]],
         now: 1_790_000_000_000,
     };
     let refused =
@@ -373,6 +449,8 @@ fn the_messages_to_and_from_a_gate() {
         Answer::Identified(Box::new(admission)),
         Answer::UnknownCaller,
         Answer::Disabled,
+        Answer::Expired,
+        Answer::Denied(Denied::Scope(Scope::Tokens)),
         Answer::NotAllowed(Forbidden::MaxTokens(4_096)),
         Answer::Limited {
             refused: vec![
@@ -386,17 +464,21 @@ fn the_messages_to_and_from_a_gate() {
         Answer::UnknownPlan("gone".into()),
         Answer::UnknownTable,
         Answer::Unusable("no".into()),
+        Answer::NotFound,
+        Answer::OtherVersion,
         Answer::Closed,
         Answer::Done(true),
+        Answer::Did(Effect::Gone(true)),
         Answer::Key(Some(Box::new(KeyDescription {
             record: record(secret_hash),
             live_leases: 1,
             used: Totals::default(),
+            used_by_key: Totals::default(),
             storage: STORAGE,
         }))),
         Answer::Account(Box::new(AccountDescription {
             settings: Settings::default(),
-            keys: vec![[0xb2; 4]],
+            keys: vec![([0xb2; 4], USED)],
             live_leases: 1,
             used: Totals::default(),
             storage: STORAGE,
@@ -438,26 +520,61 @@ fn the_rows_of_a_gate() {
 
     let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
     let minted = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]);
-    let settings = Settings { disabled: true, plan: Some("vip".into()), overrides: [("minute".into(), 600)].into() };
-    let keys = vec![record(minted.secret_hash())];
-    let packed_keys = gate_call::encode_keys(&settings, &keys);
-    assert_eq!(gate_call::decode_keys(&packed_keys).unwrap(), (settings, keys));
-    golden("gate_rows.v3.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_keys)));
+    let done = vec![CommandId([7; 8])];
+    let kept = Kept { settings: settings(), keys: vec![bound(minted.secret_hash())], done };
+    let packed_kept = gate_call::encode_kept(&kept);
+    assert_eq!(gate_call::decode_kept(&packed_kept).unwrap(), kept);
+    golden("gate_rows.v3.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_kept)));
+}
+
+/// Rows that lie on disks since version 2: they are read, and written anew as what they are now.
+#[test]
+fn the_rows_of_version_2() {
+    let rows = include_str!("../golden/gate_rows.v2.hex");
+    let bytes = |line: &str| -> Vec<u8> {
+        (0..line.len()).step_by(2).map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap()).collect()
+    };
+    let [state, keys] = rows.lines().map(bytes).collect::<Vec<_>>().try_into().unwrap();
+    let mut read = state::decode(&state).unwrap();
+    assert_eq!(state::decode(&state::encode(&read)).unwrap(), read);
+    let used = Totals { served: 1, prompt_tokens: 1, completion_tokens: 3, cost: 1 };
+    assert_eq!((read.live_leases(1_790_000_000_300), read.totals()), (1, used));
+    assert!(read.settle(RequestId([2; 16]), Outcome::Served(None), 1_790_000_000_400));
+    assert_eq!((read.live_leases(1_790_000_000_400), read.totals().served), (0, 2));
+
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    let secret_hash = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]).secret_hash();
+    let overrides = [("minute".into(), 600)].into();
+    let settings = Settings { disabled: true, plan: Some("vip".into()), overrides, ..Settings::default() };
+    let kept = Kept { settings, keys: vec![record(secret_hash)], done: Vec::new() };
+    assert_eq!(gate_call::decode_kept(&keys).unwrap(), kept);
 }
 
 #[test]
 fn the_messages_to_and_from_the_registry() {
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    let secret_hash = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]).secret_hash();
+    let addressed =
+        |command| Addressed { account: "acct:a1a1a1a1a1a1a1a1".into(), joins: false, command, note: note() };
+    let seed = Seed { salt: [5; 32], epoch: 1, at: 1_790_000_000_000 };
     json(
         "registry_calls",
         &vec![
-            RegistryCall::Put(entry()),
-            RegistryCall::Remove(key_id()),
-            RegistryCall::List(Some(key_id())),
+            RegistryCall::Execute {
+                commands: commands(secret_hash).into_iter().map(addressed).collect(),
+                seed,
+                once: Some(Once { name: [1; 32], request: [2; 32] }),
+            },
+            RegistryCall::Keys(KeyPage {
+                filter: KeyFilter { plan: Some("vip".into()), ..KeyFilter::default() },
+                after: Some(key_id()),
+                limit: 100,
+            }),
+            RegistryCall::Accounts(AccountPage { filter: AccountFilter::default(), after: None, limit: 100 }),
             RegistryCall::Plans { known: Some(TableVersion([9; 8])) },
             RegistryCall::PlansOf(TableVersion([9; 8])),
             RegistryCall::PutPlans { json: "{}".into(), replaces: None },
-            RegistryCall::Noted { note: note(), call: Box::new(RegistryCall::Remove(key_id())) },
-            RegistryCall::Note(note()),
+            RegistryCall::Noted { note: note(), call: Box::new(RegistryCall::RemoveDenial(denial().id)) },
             RegistryCall::LoginFailed { note: note(), unnoted: 2 },
             RegistryCall::Audit(100),
             RegistryCall::PutDenial(denial()),
@@ -466,19 +583,23 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::Denials { known: Some(TableVersion([9; 8])) },
         ],
     );
-    let page = KeyList { data: vec![entry()], next: None, storage: STORAGE };
+    let refused = Told::new(&Refusal::new(Reason::InvalidRequest, "No.").with_param("account"));
+    let outcomes = vec![CommandOutcome::Waits, CommandOutcome::Gone(true), CommandOutcome::Refused(refused)];
     let answers = vec![
         RegistryAnswer::Done(true),
-        RegistryAnswer::Page(page),
+        RegistryAnswer::Executed(Executed { seed, outcomes }),
+        RegistryAnswer::OtherRequest,
+        RegistryAnswer::TooMany,
+        RegistryAnswer::Keys(KeyList { data: vec![entry()], next: None, storage: STORAGE }),
+        RegistryAnswer::Accounts(AccountList { data: Vec::new(), next: None }),
         RegistryAnswer::Plans(Some("{}".into())),
         RegistryAnswer::Unchanged,
         RegistryAnswer::Audit(audit_page()),
         RegistryAnswer::LoginFailed(Some(60_000)),
-        RegistryAnswer::TooMany,
         RegistryAnswer::ListedDenials(DenialList { data: vec![denial()] }),
         RegistryAnswer::Denials { version: TableVersion([9; 8]), all: vec![(denial().id, denial().until)] },
         RegistryAnswer::OtherPlans(Some(TableVersion([9; 8]))),
-        RegistryAnswer::PlanInUse { plan: "vip".into(), key: key_id() },
+        RegistryAnswer::PlanInUse { plan: "vip".into(), key: Some(key_id()) },
     ];
     json("registry_answers", &answers);
 }
@@ -505,6 +626,12 @@ fn the_refusals_of_a_gate() {
         Answer::UnknownCaller,
         Answer::UnknownPlan("gone".into()),
         Answer::Disabled,
+        Answer::Expired,
+        Answer::Denied(Denied::Address),
+        Answer::Denied(Denied::Scope(Scope::Completions)),
+        Answer::Denied(Denied::Model),
+        Answer::NotFound,
+        Answer::OtherVersion,
         Answer::NotAllowed(Forbidden::Model),
         Answer::NotAllowed(Forbidden::InputBytes(1_000)),
         Answer::NotAllowed(Forbidden::MaxTokens(100)),

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod account;
+mod admin;
 mod chat;
 mod completion;
 mod format;

@@ -164,7 +164,7 @@ impl Walk {
         let call = self.call(step);
         let (answer, changed) = account.answer(&call, setting, now);
         place.memory = account.state;
-        assert!(!changed.keys);
+        assert!(!changed.kept);
         let changes = match step {
             Step::Ask(request) => {
                 let before = place.truth.clone();

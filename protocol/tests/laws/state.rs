@@ -8,8 +8,8 @@ use sluice_protocol::bucket::Refill;
 use sluice_protocol::cost::Work;
 use sluice_protocol::gate::{Decision, GateState, Outcome};
 use sluice_protocol::gate_call::{
-    self, Answer, Call, Envelope, KeyRecord, Settings, decode_answers, decode_envelope, decode_keys, encode_answers,
-    encode_envelope, encode_keys,
+    self, Answer, Call, Envelope, Kept, KeyRecord, decode_answers, decode_envelope, decode_kept, encode_answers,
+    encode_envelope, encode_kept,
 };
 use sluice_protocol::id::{AccountId, RequestId};
 use sluice_protocol::key::{ApiKey, Peppers};
@@ -78,16 +78,9 @@ fn other_versions_and_cut_states_are_refused() {
 #[test]
 fn messages_and_key_rows_of_other_versions_and_cut_ones_are_refused() {
     let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
-    let keys = vec![KeyRecord {
-        key: [1; 4],
-        secret_hash: ApiKey::mint(&peppers, AccountId([1; 8]), [2; 20]).secret_hash(),
-        name: "k".into(),
-        plan: "p".into(),
-        created_at: 1,
-        disabled: false,
-        overrides: [("w".into(), 5)].into(),
-        limits: Vec::new(),
-    }];
+    let secret = ApiKey::mint(&peppers, AccountId([1; 8]), [2; 20]).secret_hash();
+    let record = KeyRecord { overrides: [("w".into(), 5)].into(), ..KeyRecord::new([1; 4], secret, "p", 1) };
+    let kept = Kept { keys: vec![record], ..Kept::default() };
     let calls = vec![Call::Settle { request: RequestId([3; 16]), outcome: Outcome::NotServed }, Call::DescribeAccount];
     let envelope = Envelope { account: "acct:0101010101010101".into(), table: TableVersion([4; 8]), calls };
     let answers = [Answer::Done(true), Answer::UnknownPlan("p".into())];
@@ -95,7 +88,7 @@ fn messages_and_key_rows_of_other_versions_and_cut_ones_are_refused() {
     let reads: [(Vec<u8>, IsRead); 3] = [
         (encode_envelope(&envelope), |bytes| decode_envelope(bytes).is_ok()),
         (encode_answers(&answers), |bytes| decode_answers(bytes).is_ok()),
-        (encode_keys(&Settings::default(), &keys), |bytes| decode_keys(bytes).is_ok()),
+        (encode_kept(&kept), |bytes| decode_kept(bytes).is_ok()),
     ];
     for (bytes, is_read) in reads {
         for version in 0..=u8::MAX {
@@ -150,7 +143,7 @@ proptest! {
         if let Ok(state) = state::decode(&bytes) {
             prop_assert_eq!(state::decode(&state::encode(&state)), Ok(state));
         }
-        let _ = (decode_envelope(&bytes), decode_answers(&bytes), decode_keys(&bytes));
+        let _ = (decode_envelope(&bytes), decode_answers(&bytes), decode_kept(&bytes));
     }
 
     #[test]

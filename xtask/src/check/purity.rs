@@ -15,9 +15,10 @@ pub(super) const FIX: &str = "the protocol takes time, randomness and IO as argu
 /// The crate that is checked.
 pub(super) const CRATES: [&str; 1] = ["protocol"];
 /// All that the protocol may name itself: each of them computes and does nothing else, but for those that test and time it.
-const LISTED: [&str; 11] = [
+const LISTED: [&str; 12] = [
     "base64",
     "criterion",
+    "form_urlencoded",
     "hmac",
     "postcard",
     "proptest",

@@ -1,0 +1,114 @@
+//! Commands: through the Registry, which writes them down, to the Gates of their accounts.
+
+use super::AdminCall;
+use crate::{denial, limit, platform, random, registry};
+use sha2::{Digest, Sha256};
+use sluice_protocol::admin::{AccountView, KeyView};
+use sluice_protocol::admin::{Addressed, Executed, Once, Outcome, RegistryAnswer, RegistryCall, idempotency_key};
+use sluice_protocol::audit::Note;
+use sluice_protocol::command::{Action, Command, CommandId};
+use sluice_protocol::header;
+use sluice_protocol::key::Seed;
+use sluice_protocol::principal::Account;
+use sluice_protocol::refusal::{Reason, Refusal};
+use worker::Env;
+
+/// What secrets of this request are made from.
+pub(super) fn seed(call: &AdminCall<'_>) -> Seed {
+    Seed { salt: random(), epoch: call.config.peppers.newest_epoch(), at: platform::now() }
+}
+
+/// A name for a command.
+pub(super) fn command_id() -> CommandId {
+    CommandId(random())
+}
+
+/// The request's name and content, if it is to be done once.
+pub(super) fn once(call: &AdminCall<'_>, body: &[u8]) -> Result<Option<Once>, Refusal> {
+    let Some(key) = idempotency_key(call.incoming.head.get(header::IDEMPOTENCY_KEY))? else { return Ok(None) };
+    let digest = |parts: [&[u8]; 3]| {
+        // Lengths first: parts must not run into each other.
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        digest.finalize().into()
+    };
+    Ok(Some(Once {
+        name: digest([call.admin.actor.as_bytes(), key.as_bytes(), b""]),
+        request: digest([call.incoming.head.method().as_bytes(), call.path.as_bytes(), body]),
+    }))
+}
+
+/// Does all of them.
+pub(super) async fn execute(
+    env: &Env,
+    commands: Vec<Addressed>,
+    seed: Seed,
+    once: Option<Once>,
+) -> Result<Executed, Refusal> {
+    let count = commands.len();
+    let accounts: Vec<_> = commands.iter().filter_map(|one| Account::parse(&one.account)).collect();
+    let answer = registry::ask(env, &RegistryCall::Execute { commands, seed, once }).await;
+    // Also where the answer is lost: something may have changed, and the next request asks its Gate.
+    accounts.iter().for_each(denial::forget);
+    match answer? {
+        RegistryAnswer::Executed(executed) if executed.outcomes.len() == count => Ok(executed),
+        RegistryAnswer::OtherRequest => {
+            let message = "Another request was sent with this `Idempotency-Key`. Take a new one.";
+            Err(Refusal::new(Reason::IdempotencyKeyReused, message))
+        }
+        RegistryAnswer::TooMany => {
+            Err(limit::unavailable("too many commands wait for this account").with_retry_after_ms(WAIT_MS))
+        }
+        _ => Err(limit::unavailable("the Registry gave another answer than to commands")),
+    }
+}
+
+/// Does one thing to one account.
+pub(super) async fn one(
+    call: &AdminCall<'_>,
+    account: &Account,
+    (action, note): (Action, Note),
+    expects: Option<u32>,
+    once: Option<Once>,
+) -> Result<Outcome, Refusal> {
+    let seed = seed(call);
+    let command = Command { id: command_id(), expects, at: seed.at, action };
+    let addressed = Addressed { account: account.name().to_owned(), joins: false, command, note };
+    let executed = execute(call.env, vec![addressed], seed, once).await?;
+    executed.outcomes.into_iter().next().ok_or_else(|| limit::unavailable("the Registry told no outcome"))
+}
+
+/// The key that a command was about, or why there is none.
+pub(super) fn key(outcome: Outcome) -> Result<KeyView, Refusal> {
+    match outcome {
+        Outcome::Key(view) => Ok(*view),
+        other => Err(refusal(other)),
+    }
+}
+
+/// The account that a command was about, or why there is none.
+pub(super) fn account(outcome: Outcome) -> Result<AccountView, Refusal> {
+    match outcome {
+        Outcome::Account(view) => Ok(*view),
+        other => Err(refusal(other)),
+    }
+}
+
+/// Why an outcome is not the one that was hoped for.
+pub(super) fn refusal(outcome: Outcome) -> Refusal {
+    match outcome {
+        Outcome::Refused(told) => told.refusal(),
+        Outcome::Waits => {
+            let message = "The account's Gate cannot be reached. The change is written down and is made as soon as it can \
+                           be; it does not hold yet. Send the same request with the same `Idempotency-Key` to see.";
+            Refusal::new(Reason::GateUnavailable, message).with_retry_after_ms(WAIT_MS)
+        }
+        _ => limit::unavailable("the Registry told the outcome of another command"),
+    }
+}
+
+/// When what waits is tried again, in milliseconds.
+const WAIT_MS: u64 = 2_000;

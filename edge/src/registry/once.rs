@@ -1,0 +1,112 @@
+//! Requests with an `Idempotency-Key`: what they were, and what became of each of their commands. Kept for a day.
+
+use crate::storage::{Rows, integer, text};
+use sluice_protocol::Millis;
+use sluice_protocol::admin::{Once, Outcome};
+use sluice_protocol::id::hex;
+use sluice_protocol::key::Seed;
+use worker::{Result, SqlStorage, SqlStorageValue};
+
+/// The requests, and the outcomes of their commands.
+pub struct Requests {
+    requests: Rows,
+    outcomes: Rows,
+}
+
+/// A request that was sent before.
+pub struct Before {
+    /// SHA-256 of it, in hexadecimal.
+    pub request: String,
+    /// What its secrets were made from.
+    pub seed: Seed,
+}
+
+impl Requests {
+    /// What is stored.
+    pub fn new(sql: &impl Fn() -> SqlStorage) -> Self {
+        Self { requests: Rows::new(sql(), "requests"), outcomes: Rows::new(sql(), "outcomes") }
+    }
+
+    /// Forgets what is remembered of the storage.
+    pub fn forget(&self) {
+        self.requests.forget();
+        self.outcomes.forget();
+    }
+
+    /// The request of this name, if it was sent within a day.
+    pub fn find(&self, once: &Once, now: Millis) -> Result<Option<Before>> {
+        if !self.requests.exists()? {
+            return Ok(None);
+        }
+        let find = "SELECT request, seed FROM requests WHERE name = ? AND at > ?";
+        let since = integer(now.saturating_sub(KEPT_MS) as i64);
+        match self.requests.exec(find, vec![text(name(once)), since])?.pop().map(<[_; 2]>::try_from) {
+            None => Ok(None),
+            Some(Ok([SqlStorageValue::String(request), SqlStorageValue::String(seed)])) => {
+                Ok(Some(Before { request, seed: serde_json::from_str(&seed)? }))
+            }
+            Some(_) => Err("a row is not of the form that we write".into()),
+        }
+    }
+
+    /// Notes a request, and forgets some that are older than a day.
+    pub fn begin(&self, once: &Once, seed: &Seed, now: Millis) -> Result<()> {
+        if !self.requests.is_made() {
+            self.requests.make(
+                "(name TEXT PRIMARY KEY, request TEXT NOT NULL, seed TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID",
+            )?;
+            self.requests.run("CREATE INDEX IF NOT EXISTS requests_by_time ON requests (at)")?;
+        }
+        let old = "SELECT name FROM requests WHERE at <= ? ORDER BY at LIMIT ?";
+        let old = self.requests.exec(old, vec![integer(now.saturating_sub(KEPT_MS) as i64), integer(FORGET)])?;
+        for row in old {
+            if self.outcomes.exists()? {
+                self.outcomes.exec("DELETE FROM outcomes WHERE name = ?", row.clone())?;
+            }
+            self.requests.exec("DELETE FROM requests WHERE name = ?", row)?;
+        }
+        let values =
+            vec![text(name(once)), text(hex(&once.request)), text(serde_json::to_string(seed)?), integer(now as i64)];
+        let put = "INSERT OR REPLACE INTO requests (name, request, seed, at) VALUES (?, ?, ?, ?)";
+        self.requests.exec(put, values).map(drop)
+    }
+
+    /// Notes what became of a request's command.
+    pub fn end(&self, name: &str, place: i64, outcome: &Outcome) -> Result<()> {
+        self.outcomes.make(
+            "(name TEXT NOT NULL, place INTEGER NOT NULL, outcome TEXT NOT NULL, PRIMARY KEY (name, place)) WITHOUT ROWID",
+        )?;
+        let values = vec![text(name), integer(place), text(serde_json::to_string(outcome)?)];
+        let put = "INSERT OR REPLACE INTO outcomes (name, place, outcome) VALUES (?, ?, ?)";
+        self.outcomes.exec(put, values).map(drop)
+    }
+
+    /// What became of its commands so far, by their places.
+    pub fn outcomes(&self, once: &Once) -> Result<Vec<(i64, Outcome)>> {
+        if !self.outcomes.exists()? {
+            return Ok(Vec::new());
+        }
+        let find = "SELECT place, outcome FROM outcomes WHERE name = ?";
+        let rows = self.outcomes.exec(find, vec![text(name(once))])?;
+        let read = |row| match <[SqlStorageValue; 2]>::try_from(row) {
+            Ok([SqlStorageValue::Float(place), SqlStorageValue::String(outcome)]) => {
+                Ok((place as i64, serde_json::from_str(&outcome)?))
+            }
+            Ok([SqlStorageValue::Integer(place), SqlStorageValue::String(outcome)]) => {
+                Ok((place, serde_json::from_str(&outcome)?))
+            }
+            _ => Err("a row is not of the form that we write".into()),
+        };
+        rows.into_iter().map(read).collect()
+    }
+}
+
+/// How a request is called in its row.
+pub fn name(once: &Once) -> String {
+    hex(&once.name)
+}
+
+/// How long a request is known, in milliseconds.
+const KEPT_MS: Millis = 24 * 60 * 60 * 1000;
+/// How many that are older are forgotten with each new one.
+const FORGET: i64 = 8;

@@ -1,0 +1,92 @@
+//! What an admin does to one account. The Registry writes it down, carries it to the account's Gate until it has arrived,
+//! and the Gate does it once, however often it comes.
+
+use crate::Millis;
+use crate::gate_call::{AccountChange, AccountDescription, KeyChange, KeyDescription, KeyRecord};
+use crate::key::SecretHash;
+use serde::{Deserialize, Serialize};
+
+/// Names one command: random. A Gate remembers the last [`REMEMBERED`] that it has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandId(pub [u8; 8]);
+
+/// One command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Which.
+    pub id: CommandId,
+    /// The version of the key or the account that it is to change; `None` for whichever it has.
+    pub expects: Option<u32>,
+    /// When the admin sent it, milliseconds since the epoch.
+    pub at: Millis,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Make the account. One that is there is changed.
+    CreateAccount(AccountChange),
+    /// Change what is set for the account.
+    ChangeAccount(AccountChange),
+    /// Forget the account, its keys and what they did.
+    DeleteAccount,
+    /// Add a key. One of the same number is left as it is.
+    CreateKey(Box<KeyRecord>),
+    /// Change what is kept about a key.
+    ChangeKey {
+        /// Which of the account's keys.
+        key: [u8; 4],
+        /// What.
+        change: Box<KeyChange>,
+    },
+    /// Give a key another secret.
+    RotateKey {
+        /// Which of the account's keys.
+        key: [u8; 4],
+        /// The new secret's hash.
+        secret_hash: SecretHash,
+        /// Until when the secrets before it are still good, milliseconds since the epoch.
+        until: Millis,
+    },
+    /// Remove a key.
+    DeleteKey {
+        /// Which of the account's keys.
+        key: [u8; 4],
+    },
+}
+
+/// What a command has led to: how what it was about stands now, also where the command was done before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// The key.
+    Key(Box<KeyDescription>),
+    /// The account.
+    Account(Box<AccountDescription>),
+    /// It is gone; whether this removed it.
+    Gone(bool),
+}
+
+impl Action {
+    /// Whether it can be done without knowing the plans, because it only ends something.
+    pub const fn ends_something(&self) -> bool {
+        matches!(self, Self::DeleteKey { .. } | Self::DeleteAccount)
+    }
+
+    /// The plan that it names, if it does.
+    pub fn plan(&self) -> Option<&str> {
+        match self {
+            Self::CreateAccount(change) | Self::ChangeAccount(change) => change.plan.as_ref()?.as_deref(),
+            Self::CreateKey(record) => Some(&record.plan),
+            Self::ChangeKey { change, .. } => change.plan.as_deref(),
+            Self::RotateKey { .. } | Self::DeleteKey { .. } | Self::DeleteAccount => None,
+        }
+    }
+}
+
+/// How many commands a Gate remembers. Those of one account are carried in order, a few at a time, and the next ones only
+/// when those before them have arrived: what comes late is one of the last few.
+pub const REMEMBERED: usize = 32;
+/// How many commands are carried in one message.
+pub const MAX_CARRIED: usize = 16;
