@@ -39,6 +39,8 @@ mod permissions;
 
 mod epochs;
 
+mod described;
+
 mod plans;
 
 mod principals;
