@@ -68,8 +68,13 @@ fn what_an_admin_does_is_written_down_with_it() {
     for hidden in [&key.key[4..], "hidden-name", secrets::ADMIN_TOKEN] {
         assert!(!text.contains(hidden), "{hidden} is in {text}");
     }
-    // What did nothing is not there, and looking is not written down.
+    // What was ordered and not done is told with the reason; what was not even ordered, and looking, is not there.
     stack.edge.admin("DELETE", &path, None).refused(Reason::KeyNotFound);
+    let ordered = log(&stack);
+    assert_eq!(ordered[..entries.len()], entries[..]);
+    assert_eq!(told(&ordered[entries.len()..]), [(Action::KeyDelete, id.as_str()); 2]);
+    assert_eq!(ordered.last().and_then(|entry| entry.details.get("refused")).map(String::as_str), Some("not_there"));
+    let entries = ordered;
     stack.edge.put_plans(Some("\"0011223344556677\""), &table).refused(Reason::PreconditionFailed);
     stack.edge.admin("POST", "/keys", Some(&json!({"plan": "gold"}))).refused(Reason::InvalidRequest);
     assert_eq!(log(&stack), entries);
@@ -224,7 +229,7 @@ fn what_is_written_twice_is_written_once() {
     let count = lost.clone();
     stack.between().decide(move |message| {
         let is_noted =
-            message.to == To::Registry && matches!(message.registry_call(), Some(RegistryCall::Noted { .. }));
+            message.to == To::Registry && matches!(message.registry_call(), Some(RegistryCall::Execute { .. }));
         if is_noted && count.fetch_add(1, Ordering::SeqCst) == 0 { Fate::LoseAnswer } else { Fate::Pass }
     });
     let key = stack.key();

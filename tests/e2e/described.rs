@@ -171,6 +171,8 @@ fn what_is_answered_is_what_is_described() {
         ("post", "/accounts/{account}/disable", None),
         ("post", "/accounts/{account}/enable", None),
         ("get", "/plans", None),
+        ("get", "/denials", None),
+        ("get", "/audit", None),
         ("put", "/plans", Some(json!({"plans": {}}))),
         ("post", "/keys", Some(json!({"plan": "gold"}))),
         ("patch", "/keys/{key}", Some(json!({"colour": 1}))),
