@@ -158,7 +158,7 @@ impl CreateAccount {
 }
 
 impl RotateKey {
-    /// Reads the body; an empty one asks for an overlap of [`DEFAULT_OVERLAP`].
+    /// Reads the body; an empty one asks for an overlap of an hour.
     pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
         let raw: RawRotateKey = read(body, "a request for another secret")?;
         let overlap = parse_duration(raw.overlap.as_deref().unwrap_or(DEFAULT_OVERLAP));
