@@ -29,8 +29,8 @@ Makes all secrets of a deployment, in files of DIR, and prints the commands that
 Secrets that are there already stay as they are.
 
   --dir DIR      where they are kept (.sluice/secrets)
-  --rotate WHAT  a new one beside the one that is there: `peppers`, `grants` or `admin`
-  --retire WHAT  only the newest is left: `peppers` or `grants`
+  --rotate WHAT  a new one beside the one that is there: `peppers`, `grants`, `tokens` or `admin`
+  --retire WHAT  only the newest is left: `peppers`, `grants` or `tokens`
 
 docs/keys.md says in which order, and what to wait for in between.
 ";
@@ -40,6 +40,7 @@ docs/keys.md says in which order, and what to wait for in between.
 enum What {
     Peppers,
     Grants,
+    Tokens,
     Admin,
 }
 
@@ -50,6 +51,8 @@ struct Secrets {
     peppers: Vec<(u8, String)>,
     /// Names, seeds and public keys of grant keys, newest first.
     grants: Vec<(String, String, String)>,
+    /// Names and seeds of the keys that short tokens are signed with, newest first.
+    tokens: Vec<(String, String)>,
     /// The admin's token.
     admin: String,
 }
@@ -77,18 +80,21 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
     let node = setup::run(workspace)?.node.binary();
     let pair = || key_pair(&node);
     if is_new {
-        secrets = Secrets { peppers: vec![(1, hex(&random()?))], grants: Vec::new(), admin: token()? };
+        secrets = Secrets { peppers: vec![(1, hex(&random()?))], admin: token()?, ..Secrets::default() };
         secrets.add_grant(pair()?);
+        secrets.add_token_key(pair()?.0);
     }
     match rotate {
         Some(What::Peppers) => secrets.add_pepper(hex(&random()?)),
         Some(What::Grants) => secrets.add_grant(pair()?),
+        Some(What::Tokens) => secrets.add_token_key(pair()?.0),
         Some(What::Admin) => secrets.admin = token()?,
         None => {}
     }
     match retire {
         Some(What::Peppers) => secrets.peppers.truncate(1),
         Some(What::Grants) => secrets.grants.truncate(1),
+        Some(What::Tokens) => secrets.tokens.truncate(1),
         Some(What::Admin) => bail!("an admin's token has no second one: rotate it"),
         None => {}
     }
@@ -106,31 +112,44 @@ impl Secrets {
     }
 
     fn add_grant(&mut self, (seed, public): (String, String)) {
-        let number = |(kid, ..): &(String, String, String)| kid.trim_start_matches('k').parse::<u32>().unwrap_or(0);
-        let newest = self.grants.iter().map(number).max().unwrap_or(0);
-        self.grants.insert(0, (format!("k{}", newest + 1), seed, public));
+        let kid = next_name('k', self.grants.iter().map(|(kid, ..)| kid));
+        self.grants.insert(0, (kid, seed, public));
         self.grants.truncate(2);
     }
 
+    fn add_token_key(&mut self, seed: String) {
+        let kid = next_name('t', self.tokens.iter().map(|(kid, _)| kid));
+        self.tokens.insert(0, (kid, seed));
+        self.tokens.truncate(2);
+    }
+
     /// What each file holds: the secrets by the names of their settings, the public halves, and the token itself.
-    fn files(&self) -> [(&'static str, String); 5] {
+    fn files(&self) -> [(&'static str, String); 6] {
         let join = |parts: Vec<String>| parts.join(",");
         [
             (PEPPERS, join(self.peppers.iter().map(|(epoch, pepper)| format!("{epoch}:{pepper}")).collect())),
             (GRANTS, join(self.grants.iter().map(|(kid, seed, _)| format!("{kid}:{seed}")).collect())),
             (PUBLIC, join(self.grants.iter().map(|(kid, _, public)| format!("{kid}={public}")).collect())),
+            (TOKENS, join(self.tokens.iter().map(|(kid, seed)| format!("{kid}:{seed}")).collect())),
             (ADMIN, format!("ops:{}", hex(&Sha256::digest(&self.admin)))),
             (TOKEN, self.admin.clone()),
         ]
     }
 }
 
+/// The next one after these names: `k3` after `k2`.
+fn next_name<'a>(letter: char, names: impl Iterator<Item = &'a String>) -> String {
+    let newest = names.filter_map(|name| name.trim_start_matches(letter).parse::<u32>().ok()).max().unwrap_or(0);
+    format!("{letter}{}", newest + 1)
+}
+
 fn what(word: &str) -> Result<What> {
     Ok(match word {
         "peppers" => What::Peppers,
         "grants" => What::Grants,
+        "tokens" => What::Tokens,
         "admin" => What::Admin,
-        _ => bail!("there are `peppers`, `grants` and `admin`\n\n{USAGE}"),
+        _ => bail!("there are `peppers`, `grants`, `tokens` and `admin`\n\n{USAGE}"),
     })
 }
 
@@ -161,9 +180,9 @@ fn private_directory(dir: &Path) -> Result<()> {
 /// What the files hold; nothing, if none is there. Half of them is an error: a secret that was lost is not to be replaced
 /// by the way.
 fn read(dir: &Path) -> Result<Secrets> {
-    let names = [PEPPERS, GRANTS, PUBLIC, TOKEN];
+    let names = [PEPPERS, GRANTS, PUBLIC, TOKENS, TOKEN];
     let found = names.map(|name| fs::read_to_string(dir.join(name)).ok());
-    let [Some(peppers), Some(grants), Some(public), Some(admin)] = found else {
+    let [Some(peppers), Some(grants), Some(public), Some(tokens), Some(admin)] = found else {
         let there: Vec<_> = names.into_iter().filter(|name| dir.join(name).exists()).collect();
         ensure!(there.is_empty(), "{} holds only {}: put the others back", dir.display(), there.join(", "));
         return Ok(Secrets::default());
@@ -180,7 +199,9 @@ fn read(dir: &Path) -> Result<Secrets> {
     };
     let grants = grants.split(',').zip(public.split(',')).map(grant).collect::<Option<Vec<_>>>();
     let grants = grants.with_context(|| damaged(GRANTS))?;
-    Ok(Secrets { peppers, grants, admin: admin.trim().to_owned() })
+    let token_key = |entry: &str| entry.trim().split_once(':').map(|(kid, seed)| (kid.to_owned(), seed.to_owned()));
+    let tokens = tokens.split(',').map(token_key).collect::<Option<Vec<_>>>().with_context(|| damaged(TOKENS))?;
+    Ok(Secrets { peppers, grants, tokens, admin: admin.trim().to_owned() })
 }
 
 fn write(dir: &Path, secrets: &Secrets) -> Result<()> {
@@ -203,6 +224,9 @@ fn told(dir: &Path, secrets: &Secrets, only: Option<What>) -> String {
     if is(What::Peppers) {
         text += &put(PEPPERS);
     }
+    if is(What::Tokens) {
+        text += &put(TOKENS);
+    }
     if is(What::Admin) {
         text += &put(ADMIN);
         text += &format!("# The token itself, for whoever administers: $(cat {dir}/{TOKEN})\n");
@@ -212,6 +236,7 @@ fn told(dir: &Path, secrets: &Secrets, only: Option<What>) -> String {
 
 const PEPPERS: &str = "KEY_PEPPERS";
 const GRANTS: &str = "GRANT_KEYS";
+const TOKENS: &str = "TOKEN_KEYS";
 const ADMIN: &str = "ADMIN_TOKENS";
 const PUBLIC: &str = "grant-public";
 const TOKEN: &str = "admin-token";
@@ -221,8 +246,10 @@ mod tests {
     use super::*;
 
     fn made() -> Secrets {
-        let mut secrets = Secrets { peppers: vec![(1, "aa".repeat(32))], grants: Vec::new(), admin: "sla_x".into() };
+        let peppers = vec![(1, "aa".repeat(32))];
+        let mut secrets = Secrets { peppers, admin: "sla_x".into(), ..Secrets::default() };
         secrets.add_grant(("seed1".into(), "public1".into()));
+        secrets.add_token_key("seed9".into());
         secrets
     }
 
@@ -238,6 +265,7 @@ mod tests {
             assert!(read(&dir).unwrap() == secrets, "step {step}");
             secrets.add_pepper("bb".repeat(32));
             secrets.add_grant((format!("seed{step}"), format!("public{step}")));
+            secrets.add_token_key(format!("seed{step}"));
         }
         for (name, _) in secrets.files() {
             let mode = fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
@@ -254,7 +282,9 @@ mod tests {
         secrets.add_pepper("cc".into());
         secrets.add_grant(("seed2".into(), "public2".into()));
         secrets.add_grant(("seed3".into(), "public3".into()));
-        let [(_, peppers), (_, grants), (_, public), ..] = secrets.files();
+        secrets.add_token_key("seed8".into());
+        let [(_, peppers), (_, grants), (_, public), (_, tokens), ..] = secrets.files();
+        assert_eq!(tokens, "t2:seed8,t1:seed9");
         assert_eq!(peppers, "3:cc,2:bb");
         assert_eq!(grants, "k3:seed3,k2:seed2");
         assert_eq!(public, "k3=public3,k2=public2");
@@ -265,7 +295,7 @@ mod tests {
         let secrets = made();
         let text = told(Path::new("/x"), &secrets, None);
         assert!(text.contains("wrangler secret put KEY_PEPPERS < /x/KEY_PEPPERS") && text.contains("k1=public1"));
-        for hidden in ["aa".repeat(32).as_str(), "seed1", "sla_x"] {
+        for hidden in ["aa".repeat(32).as_str(), "seed1", "seed9", "sla_x"] {
             assert!(!text.contains(hidden));
         }
         let only = told(Path::new("/x"), &secrets, Some(What::Peppers));

@@ -55,6 +55,11 @@ proptest! {
                 let good = kept.contains(&&one) && expires.is_none_or(|at| now < at);
                 prop_assert_eq!(matches!(answer, Answer::Identified(_)), good, "{} at {}: {:?}", one, now, answer);
                 prop_assert!(good || matches!(answer, Answer::UnknownCaller | Answer::Expired));
+                // And a short token exactly as long as the secret that it was made with.
+                let caller = Caller::Short { key: [1; 4], mark: secret(one).mark() };
+                let call = Call::Identify { caller, scope: None, address: None };
+                let short = account.answer(&call, setting(&table), now).0;
+                prop_assert_eq!(matches!(short, Answer::Identified(_)), good, "short, {} at {}: {:?}", one, now, short);
             }
         }
     }
