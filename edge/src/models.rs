@@ -29,7 +29,8 @@ pub async fn serve(
     let (table, principal) = auth::caller(&incoming.head, env, context, config).await?;
     principal.check(Some(Scope::Models), None)?;
     let admission = limit::identify(env, &table, &principal, Some(Scope::Models)).await?;
-    let models = admission.models.clone();
+    // Of its plan and its key, and of the token itself.
+    let models: Vec<_> = admission.models.iter().cloned().chain(principal.permissions.models.clone()).collect();
     let mut headers = HeaderList::answer(id, respond::JSON);
     for (name, value) in ratelimit::headers(&admission.standings, admission.now) {
         headers.set(name, value);

@@ -68,7 +68,9 @@ fn a_token_may_do_what_it_was_asked_for_and_no_more() {
     let key = stack.key().key;
     let narrow =
         token(&stack, &key, &json!({"scopes": ["models", "tokens"], "models": ["tiny", "big-*"], "ttl_s": 60}));
-    stack.edge.get("/v1/models", Some(&narrow)).ok();
+    let listed = |token: &str| stack.edge.get("/v1/models", Some(token)).ok().json()["data"].as_array().map(Vec::len);
+    let others = token(&stack, &key, &json!({"scopes": ["models"], "models": ["big-*"]}));
+    assert_eq!((listed(&narrow), listed(&others), listed(&key)), (Some(1), Some(0), Some(1)));
     assert!(chat(&stack, &narrow).refused(Reason::NotAllowed).text().contains("`chat`"));
     let chatty = token(&stack, &key, &json!({"scopes": ["chat"], "models": ["big-*"]}));
     assert!(chat(&stack, &chatty).refused(Reason::NotAllowed).text().contains("model"));
