@@ -21,7 +21,7 @@ const SLOTS: usize = 16;
 /// Of an answer that is served.
 const TOKENS: usize = 64;
 /// Of a prompt that is served: what the stand-in tokenizer makes of it.
-const PROMPT: usize = 24;
+const PROMPT: usize = 21;
 
 fn main() {
     let options = Options::read();

@@ -50,6 +50,17 @@ fn check_made_once(stack: &RunningStack) {
     stack.check_logs(&[&key.key]);
 }
 
+/// Kills workerd while a message is held, and waits for the command to be carried all the same.
+fn kill_and_wait(stack: &mut RunningStack, door: &Door) {
+    stack.between().pass();
+    let before = carried(stack);
+    stack.restart_edge();
+    door.open();
+    // Nobody asks for anything: the alarm does it.
+    until_true("the command is carried", CARRIED, || carried(stack) > before);
+    check_made_once(stack);
+}
+
 #[test]
 fn a_command_arrives_though_workerd_is_killed_between_the_two_writes() {
     let mut stack = Stack::new().with_between().start();
@@ -67,13 +78,7 @@ fn a_command_arrives_though_workerd_is_killed_between_the_two_writes() {
     });
     let _asked = ask_for_key(&stack);
     until_true("the Gate is about to be told", SOON, || held.load(Ordering::SeqCst) > 0);
-    stack.between().pass();
-    let before = carried(&stack);
-    stack.restart_edge();
-    door.open();
-    // Nobody asks for anything: the alarm does it.
-    until_true("the command is carried", CARRIED, || carried(&stack) > before);
-    check_made_once(&stack);
+    kill_and_wait(&mut stack, &door);
 }
 
 #[test]
@@ -97,12 +102,7 @@ fn a_command_is_done_once_though_workerd_is_killed_before_the_answer_is_noted() 
     });
     let _asked = ask_for_key(&stack);
     until_true("the Gate is told a second time", SOON, || tries.load(Ordering::SeqCst) > 1);
-    stack.between().pass();
-    let before = carried(&stack);
-    stack.restart_edge();
-    door.open();
-    until_true("the command is carried", CARRIED, || carried(&stack) > before);
-    check_made_once(&stack);
+    kill_and_wait(&mut stack, &door);
     let written: Vec<_> = stack.between().seen().into_iter().filter(|message| message.commands() > 0).collect();
     assert!(written.iter().any(|message| !message.rows.is_empty()), "it had been done when it came again");
 }
