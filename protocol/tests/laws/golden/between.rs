@@ -1,0 +1,288 @@
+//! What the parts of the edge say to each other, and what lies on disks: Gates, the Registry, rows, refusals.
+
+use super::*;
+
+/// Messages between versions: a change here needs a new version byte.
+#[test]
+fn the_messages_to_and_from_a_gate() {
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    let minted = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]);
+    let secret_hash = minted.secret_hash();
+    let caller = Caller::Key { key: [0xb2; 4], secret_hash };
+    let request = RequestId([7; 16]);
+    let ask = Ask {
+        caller: caller.clone(),
+        request,
+        endpoint: Endpoint::Chat,
+        model: "tiny".into(),
+        session: Some(Mark::of("session")),
+        user: None,
+        body_bytes: 340,
+        prompt_tokens: 90,
+        prompt_is_counted: false,
+        max_tokens: Some(64),
+        thinking: true,
+        pressure: 50,
+        address: Some("2001:db8::1".parse().unwrap()),
+    };
+    let anonymous = Caller::Known { subject: Mark::default(), plan: "anonymous".into() };
+    let address = Some("203.0.113.9".parse().unwrap());
+    let calls = vec![
+        Call::Admit(Box::new(ask)),
+        Call::Identify { caller: anonymous, scope: Some(Scope::Models), address },
+        Call::Identify {
+            caller: Caller::Short { key: [0xb2; 4], mark: secret_hash.mark() },
+            scope: None,
+            address: None,
+        },
+        Call::DescribeCaller { caller, address: None },
+        Call::Settle { request, outcome: Outcome::Served(Some(Usage::new(12, 3))) },
+        Call::Settle { request, outcome: Outcome::NotServed },
+        Call::DescribeKey { key: [0xb2; 4] },
+        Call::DescribeAccount,
+    ];
+    let calls = calls.into_iter().chain(commands(secret_hash).into_iter().map(|one| Call::Do(Box::new(one)))).collect();
+    let message = Envelope { account: "acct:a1a1a1a1a1a1a1a1".into(), table: TableVersion([9; 8]), calls };
+    let packed = gate_call::encode_envelope(&message);
+    assert_eq!(gate_call::decode_envelope(&packed).unwrap(), message);
+
+    let standings = standings();
+    let admission = Admission {
+        plan: "registered".into(),
+        priority: 1,
+        deadline: 1_790_000_600_000,
+        tokens: 154,
+        max_tokens: 64,
+        max_prompt_tokens: 8_000,
+        standings: standings.clone(),
+        shadowed: vec!["watched".into()],
+        bounds: Some(Box::new(Bounds { permissions: permissions(), until: 1_790_003_600_000 })),
+        models: vec![vec![Pattern("qwen*".into())]],
+        now: 1_790_000_000_000,
+    };
+    let refused =
+        |kind, passes| Refused { limit: "minute".into(), kind, amount: 1, used: 60, passes, is_blanket: true };
+    let window = RefusedKind::Window { unit: Unit::Requests, limit: 60, window_ms: 60_000 };
+    let answers = vec![
+        Answer::Admitted(Box::new(admission.clone())),
+        Answer::Identified(Box::new(admission)),
+        Answer::UnknownCaller,
+        Answer::Disabled,
+        Answer::Expired,
+        Answer::Denied(Denied::Scope(Scope::Tokens)),
+        Answer::NotAllowed(Forbidden::MaxTokens(4_096)),
+        Answer::Limited {
+            refused: vec![
+                refused(window, Passes::At(1_790_000_001_000)),
+                refused(RefusedKind::Bucket { unit: Unit::Tokens, capacity: 9 }, Passes::Never),
+                refused(RefusedKind::Parallel { limit: 2 }, Passes::LessFull),
+            ],
+            standings,
+            now: 1_790_000_000_000,
+        },
+        Answer::UnknownPlan("gone".into()),
+        Answer::UnknownTable,
+        Answer::Unusable("no".into()),
+        Answer::NotFound,
+        Answer::OtherVersion,
+        Answer::Closed,
+        Answer::Done(true),
+        Answer::Did(Effect::Gone(true)),
+        Answer::Key(Some(Box::new(KeyDescription {
+            record: record(secret_hash),
+            live_leases: 1,
+            used: Totals::default(),
+            used_by_key: Totals::default(),
+            storage: STORAGE,
+        }))),
+        Answer::Account(Box::new(AccountDescription {
+            settings: Settings::default(),
+            keys: vec![([0xb2; 4], USED)],
+            live_leases: 1,
+            used: Totals::default(),
+            storage: STORAGE,
+        })),
+        Answer::Caller(Box::new(described())),
+    ];
+    let packed_answers = gate_call::encode_answers(&answers);
+    assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
+    golden("gate_messages.v3.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
+}
+
+/// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.
+#[test]
+fn the_rows_of_a_gate() {
+    let limits = [
+        Limit::new("minute", LimitKind::Window { unit: Unit::Requests, limit: 9, window_ms: 60_000 }),
+        Limit {
+            per: Per::Session,
+            ..Limit::new("tokens", LimitKind::Window { unit: Unit::Tokens, limit: 90, window_ms: 60_000 })
+        },
+        Limit {
+            shadow: true,
+            ..Limit::new(
+                "burst",
+                LimitKind::Bucket { unit: Unit::Cost, capacity: 1, refill: Refill { amount: 1, every_ms: 1_000 } },
+            )
+        },
+        Limit::new("parallel", LimitKind::Parallel { limit: 2 }),
+    ];
+    let rules = rules(&limits);
+    let mut account = Account::default();
+    for (id, at) in [(1, 1_790_000_000_000), (2, 1_790_000_000_250), (3, 1_790_000_000_250)] {
+        let rate = sluice_protocol::cost::Rate { prompt_token: 1, ..Default::default() };
+        account.state.admit(&rules, 600_000, &sluice_protocol::ask::Facts { rate, ..facts(id) }, at);
+    }
+    account.state.settle(RequestId([1; 16]), Outcome::Served(Some(Usage::new(1, 3))), 1_790_000_000_300);
+    let packed = state::encode(&account.state);
+    assert_eq!(state::decode(&packed).unwrap(), account.state);
+
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    let minted = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]);
+    let done = vec![CommandId([7; 8])];
+    let kept = Kept { settings: settings(), keys: vec![bound(minted.secret_hash())], done };
+    let packed_kept = gate_call::encode_kept(&kept);
+    assert_eq!(gate_call::decode_kept(&packed_kept).unwrap(), kept);
+    golden("gate_rows.v3.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_kept)));
+}
+
+/// Rows that lie on disks since version 2: they are read, and written anew as what they are now.
+#[test]
+fn the_rows_of_version_2() {
+    let rows = include_str!("../../golden/gate_rows.v2.hex");
+    let bytes = |line: &str| -> Vec<u8> {
+        (0..line.len()).step_by(2).map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap()).collect()
+    };
+    let [state, keys] = rows.lines().map(bytes).collect::<Vec<_>>().try_into().unwrap();
+    let mut read = state::decode(&state).unwrap();
+    assert_eq!(state::decode(&state::encode(&read)).unwrap(), read);
+    let used = Totals { served: 1, prompt_tokens: 1, completion_tokens: 3, cost: 1 };
+    assert_eq!((read.live_leases(1_790_000_000_300), read.totals()), (1, used));
+    assert!(read.settle(RequestId([2; 16]), Outcome::Served(None), 1_790_000_000_400));
+    assert_eq!((read.live_leases(1_790_000_000_400), read.totals().served), (0, 2));
+
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    let secret_hash = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]).secret_hash();
+    let overrides = [("minute".into(), 600)].into();
+    let settings = Settings { disabled: true, plan: Some("vip".into()), overrides, ..Settings::default() };
+    let kept = Kept { settings, keys: vec![record(secret_hash)], done: Vec::new() };
+    assert_eq!(gate_call::decode_kept(&keys).unwrap(), kept);
+}
+
+#[test]
+fn the_messages_to_and_from_the_registry() {
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    let secret_hash = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]).secret_hash();
+    let addressed =
+        |command| Addressed { account: "acct:a1a1a1a1a1a1a1a1".into(), joins: false, command, note: note() };
+    let seed = Seed { salt: [5; 32], epoch: 1, at: 1_790_000_000_000 };
+    json(
+        "registry_calls",
+        &vec![
+            RegistryCall::Execute {
+                commands: commands(secret_hash).into_iter().map(addressed).collect(),
+                seed,
+                once: Some(Once { name: [1; 32], request: [2; 32] }),
+            },
+            RegistryCall::Keys(KeyPage {
+                filter: KeyFilter { plan: Some("vip".into()), ..KeyFilter::default() },
+                after: Some(key_id()),
+                limit: 100,
+            }),
+            RegistryCall::Accounts(AccountPage { filter: AccountFilter::default(), after: None, limit: 100 }),
+            RegistryCall::Plans { known: Some(TableVersion([9; 8])) },
+            RegistryCall::PlansOf(TableVersion([9; 8])),
+            RegistryCall::PutPlans { json: "{}".into(), replaces: None },
+            RegistryCall::Noted { note: note(), call: Box::new(RegistryCall::RemoveDenial(denial().id)) },
+            RegistryCall::LoginFailed { note: note(), unnoted: 2 },
+            RegistryCall::Audit(100),
+            RegistryCall::PutDenial(denial()),
+            RegistryCall::RemoveDenial(denial().id),
+            RegistryCall::ListDenials,
+            RegistryCall::Denials { known: Some(TableVersion([9; 8])) },
+        ],
+    );
+    let refused = Told::new(&Refusal::new(Reason::InvalidRequest, "No.").with_param("account"));
+    let outcomes = vec![CommandOutcome::Waits, CommandOutcome::Gone(true), CommandOutcome::Refused(refused)];
+    let answers = vec![
+        RegistryAnswer::Done(true),
+        RegistryAnswer::Executed(Executed { seed, outcomes }),
+        RegistryAnswer::OtherRequest,
+        RegistryAnswer::TooMany,
+        RegistryAnswer::Keys(KeyList { data: vec![entry()], next: None, storage: STORAGE }),
+        RegistryAnswer::Accounts(AccountList { data: Vec::new(), next: None }),
+        RegistryAnswer::Plans(Some("{}".into())),
+        RegistryAnswer::Unchanged,
+        RegistryAnswer::Audit(audit_page()),
+        RegistryAnswer::LoginFailed(Some(60_000)),
+        RegistryAnswer::ListedDenials(DenialList { data: vec![denial()] }),
+        RegistryAnswer::Denials { version: TableVersion([9; 8]), all: vec![(denial().id, denial().until)] },
+        RegistryAnswer::OtherPlans(Some(TableVersion([9; 8]))),
+        RegistryAnswer::PlanInUse { plan: "vip".into(), key: Some(key_id()) },
+    ];
+    json("registry_answers", &answers);
+}
+
+/// What each refusal of a Gate says to the caller.
+#[test]
+fn the_refusals_of_a_gate() {
+    let refused = |limit: &str, kind, amount, used, passes| Refused {
+        limit: limit.into(),
+        kind,
+        amount,
+        used,
+        passes,
+        is_blanket: false,
+    };
+    let minute = RefusedKind::Window { unit: Unit::Requests, limit: 60, window_ms: 60_000 };
+    let window = |at| refused("minute", minute, 1, 60, Passes::At(at));
+    let parallel = refused("parallel", RefusedKind::Parallel { limit: 2 }, 1, 2, Passes::At(900_000));
+    let tokens = RefusedKind::Window { unit: Unit::Tokens, limit: 1_000, window_ms: 60_000 };
+    let burst = RefusedKind::Bucket { unit: Unit::Cost, capacity: 900 };
+    let closed = RefusedKind::Window { unit: Unit::Requests, limit: 0, window_ms: 60_000 };
+    let limited = |refused| Answer::Limited { refused, standings: Vec::new(), now: 1_000 };
+    let lines: String = [
+        Answer::UnknownCaller,
+        Answer::UnknownPlan("gone".into()),
+        Answer::Disabled,
+        Answer::Expired,
+        Answer::Denied(Denied::Address),
+        Answer::Denied(Denied::Scope(Scope::Completions)),
+        Answer::Denied(Denied::Model),
+        Answer::NotFound,
+        Answer::OtherVersion,
+        Answer::NotAllowed(Forbidden::Model),
+        Answer::NotAllowed(Forbidden::InputBytes(1_000)),
+        Answer::NotAllowed(Forbidden::MaxTokens(100)),
+        Answer::UnknownTable,
+        Answer::Unusable("There is no such limit.".into()),
+        Answer::Closed,
+        limited(vec![window(3_417)]),
+        limited(vec![parallel.clone()]),
+        limited(vec![window(4_000), parallel]),
+        limited(vec![refused("tokens", tokens, 300, 850, Passes::At(9_000))]),
+        limited(vec![refused("tokens", tokens, 1_300, 850, Passes::Never)]),
+        limited(vec![refused("burst", burst, 300, 850, Passes::LessFull)]),
+        limited(vec![refused("office", closed, 1, 0, Passes::At(3_601_000))]),
+    ]
+    .iter()
+    .map(|answer| {
+        let refusal = answer.refusal().unwrap();
+        format!("{} {} {:?}\n", refusal.status(), refusal.message, refusal.headers())
+    })
+    .collect();
+    golden("gate_refusals.txt", &lines);
+}
+
+/// The whole table of refusals, as the documentation shows it.
+#[test]
+fn the_table_of_refusals() {
+    let lines: String = Reason::ALL
+        .iter()
+        .map(|reason| {
+            let row = reason.row();
+            format!("{} {} {} {:?}\n", row.status, row.code, row.kind, row.retry)
+        })
+        .collect();
+    golden("refusals.txt", &lines);
+}
