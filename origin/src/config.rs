@@ -29,7 +29,7 @@ Models of the hub: Owner/Name, Owner/Name@REVISION, Owner/Name:FILE.gguf; with a
 once, checked, and kept in Hugging Face's cache.
 
 Environment besides the settings:
-  HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE
+  HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, SSL_CERT_FILE
                                   the hub, an account's token, and where its models are kept, as Hugging Face's programs read them
   RUST_LOG                        what is logged to standard error, such as info or sluice_origin=debug
   CANDLE_NUM_THREADS              threads that compute (default: one per physical core); 1 suits the built-in model

@@ -7,6 +7,7 @@ use super::error::HubError;
 use super::name::HubModel;
 use super::settings::HubSettings;
 use rustls::crypto::ring;
+use rustls_native_certs::{load_certs_from_paths, load_native_certs};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,14 +64,19 @@ const BROKEN: u16 = 500; // not a status: the hub's, not ours
 const USER_AGENT: &str = concat!("sluice-origin/", env!("CARGO_PKG_VERSION"));
 
 impl Client {
-    /// Connects nowhere yet. Fails if the endpoint needs TLS and the machine has no certificates.
+    /// Connects nowhere yet. Fails if the endpoint needs TLS and there are no certificates to know it by.
     pub(super) fn new(settings: &HubSettings) -> Result<Self, HubError> {
         let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()));
         if settings.endpoint.starts_with("https:") {
-            let found = rustls_native_certs::load_native_certs().certs;
-            if found.is_empty() {
-                return Err(HubError::NoCertificates { endpoint: settings.endpoint.clone() });
+            let found = match &settings.authorities {
+                Some(file) => load_certs_from_paths(Some(file), None),
+                None => load_native_certs(),
+            };
+            if found.certs.is_empty() {
+                let (endpoint, file) = (settings.endpoint.clone(), settings.authorities.clone());
+                return Err(HubError::NoCertificates { endpoint, file });
             }
+            let found = found.certs;
             let roots = found.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
             tls = tls.root_certs(RootCerts::from(roots));
         }
@@ -168,6 +174,11 @@ impl Client {
         request.call().map_err(|error| match error {
             ureq::Error::RequireHttpsOnly(_) => odd(url, "it leads from https to http"),
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => odd(url, "it leads to no address"),
+            other if other.to_string().contains("certificate") => {
+                let what =
+                    "where a proxy of your own opens connections, set SSL_CERT_FILE to its authority's certificate";
+                Failure::Network(format!("{}: {other}; {what}", host(url)))
+            }
             other => Failure::Network(format!("{}: {other}", host(url))),
         })
     }

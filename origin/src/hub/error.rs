@@ -122,13 +122,15 @@ pub enum HubError {
         /// Why it failed.
         error: io::Error,
     },
-    /// The machine has no certificates to know the hub by.
+    /// There are no certificates to know the hub by.
     #[error(
-        "no certificate of an authority was found to know {endpoint} by: install ca-certificates, or set SSL_CERT_FILE"
+        "no certificate of an authority was found{} to know {endpoint} by: install ca-certificates, or set SSL_CERT_FILE to a PEM file that has some", file.as_ref().map(|file| format!(" in {} (SSL_CERT_FILE)", file.display())).unwrap_or_default()
     )]
     NoCertificates {
         /// Whom it wanted to ask.
         endpoint: String,
+        /// Where it looked, if not at the machine's.
+        file: Option<PathBuf>,
     },
 }
 

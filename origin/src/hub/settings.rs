@@ -12,6 +12,8 @@ pub struct HubSettings {
     pub endpoint: String,
     /// Sent to the endpoint and to nobody else.
     pub token: Option<String>,
+    /// A PEM file with the certificates of authorities to know servers by, in place of the machine's.
+    pub authorities: Option<PathBuf>,
     /// The cache, in Hugging Face's layout.
     pub cache: PathBuf,
     /// Asks nobody: serves what is in the cache.
@@ -24,8 +26,8 @@ const ENDPOINT: &str = "https://huggingface.co";
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl HubSettings {
-    /// Reads `HF_ENDPOINT`, `HF_TOKEN` (or the file that `hf auth login` writes), `HF_HUB_CACHE`, `HF_HOME`, `HF_HUB_OFFLINE`.
-    /// The errors say what is wrong with them, for the operator.
+    /// Reads `HF_ENDPOINT`, `HF_TOKEN` (or the file that `hf auth login` writes), `HF_HUB_CACHE`, `HF_HOME`, `HF_HUB_OFFLINE`;
+    /// and `SSL_CERT_FILE`, as OpenSSL and Python do. The errors say what is wrong with them, for the operator.
     pub fn from_environment(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Vec<String>> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut mistakes = Vec::new();
@@ -63,8 +65,11 @@ impl HubSettings {
         }
         let offline = variable("HF_HUB_OFFLINE")
             .is_some_and(|value| ["1", "on", "yes", "true"].iter().any(|yes| value.eq_ignore_ascii_case(yes)));
+        let authorities = variable("SSL_CERT_FILE").map(PathBuf::from);
         match (cache, endpoint, mistakes.is_empty()) {
-            (Some(cache), Some(endpoint), true) => Ok(Self { endpoint, token, cache, offline, patience: PATIENCE }),
+            (Some(cache), Some(endpoint), true) => {
+                Ok(Self { endpoint, token, authorities, cache, offline, patience: PATIENCE })
+            }
             _ => Err(mistakes),
         }
     }
@@ -75,6 +80,7 @@ impl fmt::Debug for HubSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubSettings")
             .field("endpoint", &self.endpoint)
+            .field("authorities", &self.authorities)
             .field("cache", &self.cache)
             .field("offline", &self.offline)
             .finish_non_exhaustive()
@@ -137,6 +143,9 @@ mod tests {
         let right =
             read(&[("HOME", "/h"), ("HF_ENDPOINT", "http://mirror:8080/hub/"), ("HF_HUB_OFFLINE", "1")]).unwrap();
         assert_eq!((right.endpoint.as_str(), right.offline), ("http://mirror:8080/hub", true));
-        assert_eq!(read(&[("HOME", "/h")]).unwrap().endpoint, ENDPOINT);
+        let usual = read(&[("HOME", "/h"), ("SSL_CERT_FILE", "")]).unwrap();
+        assert_eq!((usual.endpoint.as_str(), usual.authorities), (ENDPOINT, None));
+        let own = read(&[("HOME", "/h"), ("SSL_CERT_FILE", "/etc/own.pem")]).unwrap();
+        assert_eq!(own.authorities.as_deref(), Some(Path::new("/etc/own.pem")));
     }
 }

@@ -1,10 +1,11 @@
 //! A hub on loopback that answers as Hugging Face's does: small files behind a relative redirect, large ones behind one to
-//! another server, which knows ranges; and what goes wrong between here and there.
+//! another server, which knows ranges; and what goes wrong between here and there. With TLS and without.
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 pub(crate) const REPOSITORY: &str = "Owner/Small-1.0";
@@ -66,18 +67,33 @@ pub(crate) enum Fault {
 impl FakeHub {
     /// A hub that has these files; those of a name that ends in `.safetensors` or `.gguf` are large.
     pub(crate) fn start(files: &[(&str, Vec<u8>)]) -> Self {
+        Self::with_tls(files, None, None)
+    }
+
+    /// The same behind TLS, as `localhost`; `store`: for the server where large files lie.
+    pub(crate) fn with_tls(
+        files: &[(&str, Vec<u8>)],
+        tls: Option<Arc<ServerConfig>>,
+        store_tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
         let (hub, store) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-        let url = format!("http://{}", hub.local_addr().unwrap());
-        let address = format!("http://{}", store.local_addr().unwrap());
+        let address = |listener: &TcpListener, tls: &Option<Arc<ServerConfig>>| match tls {
+            None => format!("http://{}", listener.local_addr().unwrap()),
+            Some(_) => format!("https://localhost:{}", listener.local_addr().unwrap().port()),
+        };
+        let (url, address) = (address(&hub, &tls), address(&store, &store_tls));
         let state = State { commit: COMMIT.into(), ..State::default() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), store: address });
-        for (listener, is_store) in [(hub, false), (store, true)] {
+        for (listener, is_store, tls) in [(hub, false, tls), (store, true, store_tls)] {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || {
                 for stream in listener.incoming() {
-                    let shared = Arc::clone(&shared);
+                    let (shared, tls) = (Arc::clone(&shared), tls.clone());
                     // A client that is gone is no fault of the hub's.
-                    std::thread::spawn(move || shared.answer(&stream.unwrap(), is_store).is_some());
+                    std::thread::spawn(move || match tls {
+                        None => shared.plain(stream.unwrap(), is_store).is_some(),
+                        Some(tls) => shared.behind_tls(stream.unwrap(), tls, is_store).is_some(),
+                    });
                 }
             });
         }
@@ -141,15 +157,33 @@ impl Shared {
         self.state.lock().unwrap()
     }
 
-    fn answer(&self, stream: &TcpStream, is_store: bool) -> Option<()> {
-        let mut lines = BufReader::new(stream).lines();
-        let first = lines.next()?.ok()?;
-        let mut headers = BTreeMap::new();
-        for line in lines {
-            let line = line.ok()?;
-            let Some((name, value)) = line.split_once(": ") else { break };
-            headers.insert(name.to_ascii_lowercase(), value.to_owned());
+    fn plain(&self, mut stream: TcpStream, is_store: bool) -> Option<()> {
+        self.answer(&mut stream, is_store)?;
+        stream.shutdown(Shutdown::Write).ok()
+    }
+
+    fn behind_tls(&self, stream: TcpStream, tls: Arc<ServerConfig>, is_store: bool) -> Option<()> {
+        let mut stream = StreamOwned::new(ServerConnection::new(tls).ok()?, stream);
+        self.answer(&mut stream, is_store)?;
+        stream.conn.send_close_notify();
+        stream.flush().ok()?;
+        stream.sock.shutdown(Shutdown::Write).ok()
+    }
+
+    fn answer(&self, stream: &mut (impl Read + Write), is_store: bool) -> Option<()> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).ok()?;
+            head.push(byte[0]);
         }
+        let head = String::from_utf8(head).ok()?;
+        let mut lines = head.lines();
+        let first = lines.next()?;
+        let headers: BTreeMap<String, String> = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
         let mut words = first.split(' ');
         let (method, target) = (words.next()?, words.next()?);
         let path = target.split('?').next()?;
@@ -162,7 +196,6 @@ impl Shared {
         self.lock().log.push(asked);
         let head = method == "HEAD";
         let reply = if is_store { self.store(&file, range) } else { self.hub(path, &file, token.as_deref()) };
-        let mut stream = stream;
         let Reply { status, headers, body, cut } = reply;
         let mut text = format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
@@ -176,7 +209,7 @@ impl Shared {
             }
             stream.write_all(&body[..sent]).ok()?;
         }
-        stream.shutdown(std::net::Shutdown::Write).ok()
+        stream.flush().ok()
     }
 
     /// The hub itself: what a file is, and where it lies.

@@ -7,20 +7,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const WEIGHTS: &str = "model.safetensors";
+pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 /// A cache of its own, and who asks.
-struct Cache {
+pub(crate) struct Cache {
     directory: tempfile::TempDir,
-    settings: HubSettings,
+    pub(crate) settings: HubSettings,
 }
 
 impl Cache {
-    fn new(hub: &FakeHub) -> Self {
+    pub(crate) fn new(hub: &FakeHub) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let settings = HubSettings {
             endpoint: hub.url.clone(),
             token: None,
+            authorities: None,
             cache: directory.path().join("hub"),
             offline: false,
             patience: Duration::from_millis(1),
@@ -28,7 +29,7 @@ impl Cache {
         Self { directory, settings }
     }
 
-    fn fetch(&self, model: &str) -> Result<PathBuf, String> {
+    pub(crate) fn fetch(&self, model: &str) -> Result<PathBuf, String> {
         fetch(&self.settings, &model.parse().unwrap()).map_err(|error: HubError| error.to_string())
     }
 
@@ -42,7 +43,7 @@ impl Cache {
 }
 
 /// Bytes that are nowhere alike.
-fn noise(count: usize) -> Vec<u8> {
+pub(crate) fn noise(count: usize) -> Vec<u8> {
     crate::network::splitmix(9, count / 8 + 1).flat_map(u64::to_le_bytes).take(count).collect()
 }
 

@@ -16,6 +16,7 @@ mod gguf;
 mod grants;
 mod harness;
 mod hub;
+mod hub_tls;
 mod leaving;
 mod models;
 mod network;
