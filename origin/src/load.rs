@@ -1,6 +1,7 @@
 //! From the names in the settings to models in memory: what the hub has is fetched, then one is loaded after another.
 //!
-//! One after another, so that each sees how much memory those before it have left.
+//! What all need together is known from their headers and compared with what is free, before the first is loaded: that may take
+//! minutes. Then one after another, so that each sees how much memory those before it have left.
 
 use crate::config::models::is_gguf;
 use crate::config::{ModelChoice, Models};
@@ -9,6 +10,7 @@ use crate::engine::qwen::weights::Precision;
 use crate::engine::qwen::{Qwen, named};
 use crate::engine::tiny;
 use crate::hub::{self, HubModel};
+use crate::memory;
 use crate::origin::Backend;
 use crate::text::Text;
 use std::fmt;
@@ -38,8 +40,21 @@ pub fn load(models: Models, slots: usize) -> Result<Vec<Backend>, LoadErrors> {
     }
     let count = models.choices.len();
     let Models { choices, hub } = models;
-    let mut backends: Vec<Backend> = Vec::with_capacity(count);
+    let mut ready = Vec::with_capacity(count);
     for (index, choice) in choices.into_iter().enumerate() {
+        let ModelChoice::Hub { name, model, precision } = choice else {
+            ready.push(choice);
+            continue;
+        };
+        tracing::info!("{name}: looking for {model} ({} of {count})", index + 1);
+        let fail = |why: String| LoadErrors(vec![format!("{name}: {why}")]);
+        let settings = hub.as_ref().ok_or_else(|| fail("the settings do not say where the hub is".into()))?;
+        let path = hub::fetch(settings, &model).map_err(|error| fail(error.to_string()))?;
+        ready.push(ModelChoice::Local { name, path, precision });
+    }
+    fit(&ready)?;
+    let mut backends: Vec<Backend> = Vec::with_capacity(count);
+    for (index, choice) in ready.into_iter().enumerate() {
         let (name, begun) = (choice.name().to_owned(), Instant::now());
         let fail = |why: String| {
             let before: Vec<&str> = backends.iter().map(|backend| backend.name.as_str()).collect();
@@ -47,21 +62,44 @@ pub fn load(models: Models, slots: usize) -> Result<Vec<Backend>, LoadErrors> {
                 if before.is_empty() { String::new() } else { format!(" (loaded before it: {})", before.join(", ")) };
             LoadErrors(vec![format!("{name}: {why}{beside}")])
         };
-        let ready = match choice {
-            ModelChoice::Hub { name, model, precision } => {
-                tracing::info!("{name}: looking for {model} ({} of {count})", index + 1);
-                let settings = hub.as_ref().ok_or_else(|| fail("the settings do not say where the hub is".into()))?;
-                let path = hub::fetch(settings, &model).map_err(|error| fail(error.to_string()))?;
-                ModelChoice::Local { name, path, precision }
-            }
-            other => other,
-        };
         tracing::info!("{name}: loading ({} of {count})", index + 1);
-        let backend = load_one(ready, slots).map_err(|error| fail(error.to_string()))?;
+        let backend = load_one(choice, slots).map_err(|error| fail(error.to_string()))?;
         tracing::info!("{name}: loaded in {:.1} s", begun.elapsed().as_secs_f64());
         backends.push(backend);
     }
     Ok(backends)
+}
+
+/// Refuses several models whose weights need more memory together than there is.
+fn fit(choices: &[ModelChoice]) -> Result<(), LoadErrors> {
+    let mut sizes = Vec::with_capacity(choices.len());
+    for choice in choices {
+        let needed = match choice {
+            ModelChoice::Local { path, precision, .. } => Qwen::needs(path, *precision),
+            ModelChoice::Random { name, precision } => {
+                let shape = named(name).ok_or_else(|| LoadError::unknown_shape(name));
+                shape.map(|shape| Qwen::random_needs(&shape, *precision))
+            }
+            // Fetched before; and the built-in one is as good as nothing.
+            ModelChoice::Hub { .. } | ModelChoice::Tiny { .. } => Ok(0),
+        };
+        sizes.push((choice.name(), needed.map_err(|error| LoadErrors(vec![format!("{}: {error}", choice.name())]))?));
+    }
+    let all = sizes.iter().fold(0, |all: u64, (_, needed)| all.saturating_add(*needed));
+    match memory::short_of(all) {
+        Some(available) if choices.len() > 1 => {
+            let each: Vec<String> =
+                sizes.iter().map(|(name, needed)| format!("{name} {}", memory::gib(*needed))).collect();
+            Err(LoadErrors(vec![format!(
+                "the weights of all models together need about {} of memory ({}), and {} are free; \
+                 try --dtype q8_0 or q4k, smaller models, or fewer of them",
+                memory::gib(all),
+                each.join(", "),
+                memory::gib(available)
+            )]))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn load_one(choice: ModelChoice, slots: usize) -> Result<Backend, LoadError> {

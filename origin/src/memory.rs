@@ -8,6 +8,17 @@ pub(crate) fn available() -> Option<u64> {
     parse(&text)
 }
 
+/// What is free, if that is less than this; `None` where it suffices, or where nobody says. A GPU has memory of its own,
+/// of which this knows nothing.
+pub(crate) fn short_of(needed: u64) -> Option<u64> {
+    available().filter(|available| needed > *available && !cfg!(feature = "cuda"))
+}
+
+/// `1.5 GiB`.
+pub(crate) fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
 /// How many tokens the slots of each of these loaded models may hold, in their order: every slot's whole context, or what
 /// half of the free memory holds for all models together. The rest is for prompts, logits and the kernel.
 pub(crate) fn kv_tokens<'a>(models: impl Iterator<Item = &'a dyn Model>) -> Vec<usize> {

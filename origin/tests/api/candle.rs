@@ -215,14 +215,36 @@ fn what_is_wrong_with_a_directory_is_said() {
     let config = std::fs::read_to_string(path.join("config.json")).unwrap();
     std::fs::write(path.join("config.json"), config.replace("512", "500")).unwrap();
     assert!(load(&path).contains("config.json says [500, 256]"), "{}", load(&path));
+    // More than any machine has: said before anything is read, with both sizes.
+    let large = config.replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 4000000");
+    assert_ne!(large, config);
+    std::fs::write(path.join("config.json"), large).unwrap();
+    let why = load(&path);
+    assert!(why.contains("its weights need about ") && why.contains(" GiB of memory in F32, and "), "{why}");
+    assert!(why.contains(" are free; try --dtype q8_0 or q4k, or a smaller model"), "{why}");
     std::fs::write(path.join("config.json"), &config).unwrap();
+    let weights = std::fs::read(path.join("model.safetensors")).unwrap();
+    std::fs::write(path.join("model.safetensors"), &weights[..weights.len() - 1]).unwrap();
+    assert!(load(&path).contains("is cut off") && load(&path).contains("fetch it again"), "{}", load(&path));
+    let mut other = weights;
+    other[8..40].fill(b'x');
+    std::fs::write(path.join("model.safetensors"), other).unwrap();
+    assert!(load(&path).contains("its header cannot be read"), "{}", load(&path));
     std::fs::write(path.join("model.safetensors"), b"short").unwrap();
     assert!(load(&path).contains("model.safetensors"));
     std::fs::remove_file(path.join("model.safetensors")).unwrap();
     assert!(load(&path).contains("no *.safetensors"));
+    let chat = std::fs::read(path.join("tokenizer_config.json")).unwrap();
     std::fs::write(path.join("tokenizer_config.json"), "{}").unwrap();
     let text = Text::load(&path).err().expect("it loads").to_string();
     assert!(text.contains("chat_template"), "{text}");
+    std::fs::write(path.join("tokenizer_config.json"), chat).unwrap();
+    std::fs::write(path.join("tokenizer.json"), "{}").unwrap();
+    let text = Text::load(&path).err().expect("it loads").to_string();
+    assert!(text.contains("the tokenizer"), "{text}");
+    std::fs::remove_file(path.join("tokenizer.json")).unwrap();
+    let text = Text::load(&path).err().expect("it loads").to_string();
+    assert!(text.contains("tokenizer.json"), "{text}");
 }
 
 /// A prompt of three chunks, greedily, through the whole walk and through `forward` in one piece.

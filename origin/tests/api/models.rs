@@ -5,15 +5,18 @@ use crate::harness::{
     BOUND, Harness, chat, client, json_of, parts, payloads, text_of, text_of_stream, until, until_then,
 };
 use crate::program::{listening, program, signal};
+use candle_core::quantized::GgmlDType;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
-use sluice_origin::config::Config;
-use sluice_origin::engine::qwen::Qwen;
+use sluice_origin::config::{Config, ModelChoice, Models};
 use sluice_origin::engine::qwen::shape::Shape;
 use sluice_origin::engine::qwen::weights::Precision;
+use sluice_origin::engine::qwen::{Qwen, export};
 use sluice_origin::engine::tiny;
+use sluice_origin::load::load;
 use sluice_origin::scripted::{Say, Script};
 use sluice_origin::{Backend, Origin, RunningOrigin, Text};
+use std::iter;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -313,10 +316,50 @@ async fn what_is_not_there_is_told_of_all_models_before_one_is_fetched() {
     let output = command.output().await.unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("o/n: ") && said.contains("has no model o/n") && said.contains("(loaded before it: tiny)"),
-        "{said}"
+        said.contains("o/n: ") && said.contains("has no model o/n") && !said.contains("loaded"),
+        "nothing is loaded before all is there: {said}"
     );
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// Each would fit on this machine, and all together on none: that is said before the first is loaded.
+#[test]
+fn models_that_do_not_fit_together_are_refused_before_one_is_loaded() {
+    let directory = tempfile::tempdir().unwrap();
+    let random = |number: usize| ModelChoice::Random {
+        name: if number.is_multiple_of(2) { "Qwen3-0.6B" } else { "Qwen1.5-0.5B" }.into(),
+        precision: Precision::Q8_0,
+    };
+    // The built-in one would be made first, and leaves files.
+    let state = directory.path().join("state");
+    let choices = iter::once(ModelChoice::Tiny { state: Some(state.clone()) }).chain((0..4_000).map(random)).collect();
+    let why = load(Models { choices, hub: None }, 2).err().unwrap().to_string();
+    let start = "the weights of all models together need about ";
+    let needed: f64 = why.strip_prefix(start).unwrap().split(' ').next().unwrap().parse().unwrap();
+    // 4,000 of some 0.6 and 0.46 billion numbers, 8.5 bits each, or 17 where nothing is packed.
+    assert!((1_800.0..4_500.0).contains(&needed), "{needed}");
+    assert!(why.contains("(tiny 0.0 GiB, Qwen3-0.6B 0.") && why.contains(" are free; try --dtype"), "{}", &why[..200]);
+    assert!(!state.exists());
+}
+
+/// A file of blocks needs what its blocks need, and no more: not what it would in 32 bits.
+#[test]
+fn what_weights_need_is_known_from_their_headers() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tiny");
+    tiny::ensure(&path).unwrap();
+    let gguf = directory.path().join("small.gguf");
+    let shape = Shape::parse(&std::fs::read(path.join("config.json")).unwrap()).unwrap();
+    export(&shape, GgmlDType::Q8_0, 3, &gguf).unwrap();
+    for (path, precision) in [(&path, None), (&path, Some(Precision::Q8_0)), (&gguf, None)] {
+        let held = Qwen::load(path, 1, precision).unwrap().weight_bytes() as f64;
+        let needs = Qwen::needs(path, precision).unwrap() as f64;
+        // Norms are not weighed; and nobody knows what candle keeps beside blocks.
+        assert!((0.95..2.1).contains(&(needs / held)), "{precision:?}: {needs} for {held}");
+    }
+    let dense = Qwen::needs(&path, None).unwrap();
+    assert!(Qwen::needs(&gguf, None).unwrap() < dense * 6 / 10);
+    assert!(Qwen::needs(&directory.path().join("none"), None).is_err());
 }
 
 fn free_port() -> u16 {

@@ -1,11 +1,12 @@
 //! GGUF files: their tensors, and the network's numbers in their metadata.
 
 use super::linear::Matrix;
+use super::packed;
 use super::shape::{Family, Rope, Shape, Yarn};
 use super::weights::Name;
 use crate::engine::load::LoadError;
-use candle_core::quantized::QTensor;
-use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
+use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::fs::File;
@@ -55,6 +56,21 @@ impl Gguf {
             None => return Err(LoadError::new(path, "there is no such file")),
         };
         Ok(Self { path: path.to_owned(), content, files, tensors })
+    }
+
+    /// Bytes of memory that its tensors will take.
+    pub(super) fn needs(&self) -> u64 {
+        let bytes = |info: &TensorInfo| {
+            let count = info.shape.elem_count();
+            let blocks = count / info.ggml_dtype.block_size() * info.ggml_dtype.type_size();
+            match info.ggml_dtype {
+                GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => 4 * count,
+                GgmlDType::Q8_0 | GgmlDType::Q4K if packed::supported() => blocks,
+                // candle's kernels keep a second copy beside the blocks.
+                _ => 2 * blocks,
+            }
+        };
+        self.files.iter().flat_map(|(content, _)| content.tensor_infos.values()).map(|info| bytes(info) as u64).sum()
     }
 
     /// Whether a file holds this tensor.

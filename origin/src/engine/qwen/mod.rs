@@ -24,6 +24,7 @@ pub mod weights;
 
 use super::load::LoadError;
 use super::model::{Logits, Model, ModelError, Row};
+use crate::memory;
 use attention::{Kind, Memory, Span};
 use candle_core::{DType, Device, Result, Tensor};
 use gguf::Gguf;
@@ -74,13 +75,26 @@ impl Qwen {
             }
             let files = Gguf::open(path)?;
             let shape = gguf::shape(&files.content, files.has(Name::Head)).map_err(|why| LoadError::new(path, &why))?;
+            fits(files.needs(), "", path)?;
             return Self::build(shape, Source::Gguf(files), slots, Precision::F32, path);
         }
-        let file = path.join("config.json");
-        let json = std::fs::read(&file).map_err(|error| LoadError::new(&file, &error))?;
-        let shape = Shape::parse(&json).map_err(|why| LoadError::new(&file, &why))?;
+        let shape = read_shape(path)?;
         let source = Source::Safetensors(Safetensors::open(path)?);
         Self::build(shape, source, slots, precision.unwrap_or(Precision::F32), path)
+    }
+
+    /// Bytes of memory that the weights of a model will take, by its headers: nothing else is read. `precision` as in
+    /// [`Self::load`].
+    pub fn needs(path: &Path, precision: Option<Precision>) -> std::result::Result<u64, LoadError> {
+        match path.extension().is_some_and(|extension| extension == "gguf") {
+            true => Gguf::open(path).map(|files| files.needs()),
+            false => read_shape(path).map(|shape| Self::random_needs(&shape, precision.unwrap_or(Precision::F32))),
+        }
+    }
+
+    /// The same of made-up weights.
+    pub fn random_needs(shape: &Shape, precision: Precision) -> u64 {
+        weights::estimate(shape, precision) as u64
     }
 
     /// Makes up weights from a seed.
@@ -106,7 +120,10 @@ impl Qwen {
         precision: Precision,
         place: &Path,
     ) -> std::result::Result<Self, LoadError> {
-        fits(&shape, precision, place)?;
+        if !matches!(source, Source::Gguf(_)) {
+            let hint = format!(" in {precision:?}");
+            fits(Self::random_needs(&shape, precision), &hint, place)?;
+        }
         let device = device().map_err(|error| LoadError::new(place, &error))?;
         let dtype = activation_dtype(&device, precision.dense());
         let heads = Heads { query: shape.heads, key: shape.kv_heads, width: shape.head_dim };
@@ -328,21 +345,23 @@ fn device() -> Result<Device> {
     if cfg!(feature = "cuda") { Device::new_cuda(0) } else { Ok(Device::Cpu) }
 }
 
-/// Refuses before anything is read what cannot fit into this machine's memory.
-fn fits(shape: &Shape, precision: Precision, place: &Path) -> std::result::Result<(), LoadError> {
-    let needed = weights::estimate(shape, precision) as u64;
-    match crate::memory::available() {
-        Some(available) if needed > available && !cfg!(feature = "cuda") => {
-            let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-            let why = format!(
-                "its weights need about {:.1} GiB of memory in {precision:?}, and {:.1} GiB are free; \
-                 try --dtype q8_0 or q4k, or a smaller model",
-                gib(needed),
-                gib(available)
-            );
+fn read_shape(path: &Path) -> std::result::Result<Shape, LoadError> {
+    let file = path.join("config.json");
+    let json = std::fs::read(&file).map_err(|error| LoadError::new(&file, &error))?;
+    Shape::parse(&json).map_err(|why| LoadError::new(&file, &why))
+}
+
+/// Refuses before anything is read what cannot fit into this machine's memory. `how`: in what numbers, if that can be chosen.
+fn fits(needed: u64, how: &str, place: &Path) -> std::result::Result<(), LoadError> {
+    match memory::short_of(needed) {
+        None => Ok(()),
+        Some(available) => {
+            let advice =
+                if how.is_empty() { "take a smaller file" } else { "try --dtype q8_0 or q4k, or a smaller model" };
+            let (needed, available) = (memory::gib(needed), memory::gib(available));
+            let why = format!("its weights need about {needed} of memory{how}, and {available} are free; {advice}");
             Err(LoadError::new(place, &why))
         }
-        _ => Ok(()),
     }
 }
 
