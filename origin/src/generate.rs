@@ -210,10 +210,9 @@ impl Answering {
 /// A token and the likeliest at its place, as text.
 fn spell(loaded: &Loaded, token: u32, logprobs: &Logprobs) -> TokenLogprob {
     let likelihood = |(id, logprob): (u32, f64)| {
-        let token = loaded.text.spell(id);
         // A part of a character has bytes that its text does not tell.
-        let bytes = (!token.contains(char::REPLACEMENT_CHARACTER)).then(|| token.clone().into_bytes());
-        Likelihood { token, logprob: logprob.max(LEAST_LOGPROB), bytes }
+        let (token, bytes) = (loaded.text.spell(id), loaded.text.bytes(id));
+        Likelihood { token, logprob: logprob.max(LEAST_LOGPROB), bytes: bytes.map(<[u8]>::to_vec) }
     };
     TokenLogprob {
         chosen: likelihood((token, logprobs.logprob)),

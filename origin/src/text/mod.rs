@@ -227,6 +227,11 @@ fn parse_tokenizer(json: &[u8]) -> Result<Tokenizer, String> {
     let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(|error| error.to_string())?;
+    /// The bytes of one token; `None` for one that stands for none, such as a control token.
+    pub(crate) fn bytes(&self, token: u32) -> Option<&[u8]> {
+        Some(self.bytes.get(token)).filter(|bytes| !bytes.is_empty())
+    }
+
     Ok(tokenizer)
 }
 

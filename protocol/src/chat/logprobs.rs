@@ -33,11 +33,12 @@ pub struct TokenLogprob {
 /// How likely one token was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Likelihood {
-    /// Its text; U+FFFD for what is only a part of a character.
+    /// Its text; U+FFFD for what is only a part of a character, as OpenAI has it.
     pub token: String,
     /// The natural logarithm of its probability; never less than [`LEAST_LOGPROB`].
     pub logprob: f64,
-    /// The text's bytes in UTF-8; null for what is only a part of a character.
+    /// Its bytes: those of several tokens, joined, are the text in UTF-8 where each alone is only a part of a character.
+    /// Null for a token that stands for no bytes.
     pub bytes: Option<Vec<u8>>,
 }
 

@@ -227,8 +227,9 @@ fn the_json_of_the_public_api() {
         ],
     );
     let likelihood = |token: &str, logprob, bytes| Likelihood { token: token.into(), logprob, bytes };
-    let chosen = likelihood("\u{fffd}", -0.5, None);
-    let top_logprobs = vec![chosen.clone(), likelihood("é", LEAST_LOGPROB, Some("é".into()))];
+    let chosen = likelihood("\u{fffd}", -0.5, Some(vec![0xc3]));
+    let ended = likelihood("", -1.5, None);
+    let top_logprobs = vec![chosen.clone(), ended, likelihood("é", LEAST_LOGPROB, Some("é".into()))];
     let logprobs = Some(ChoiceLogprobs { content: vec![TokenLogprob { chosen, top_logprobs }] });
     let delta = Delta { content: Some(String::new()), ..Delta::default() };
     json("chat_logprobs", &chunk(vec![ChunkChoice { index: 0, delta, logprobs, finish_reason: None }], None));
