@@ -16,6 +16,7 @@ use detokenizer::{Detokenizer, TokenBytes};
 use marks::{Marks, Piece};
 use parts::Parts;
 use sections::{Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
+use serde_json::Value;
 use sluice_protocol::Millis;
 use sluice_protocol::chat::ChatRequest;
 use sluice_protocol::completion;
@@ -71,12 +72,12 @@ impl Text {
 
     fn new(parts: Parts, place: &Path) -> Result<Self, LoadError> {
         let fault = |why: &dyn std::fmt::Display| LoadError::new(place, &format!("the tokenizer: {why}"));
-        let tokenizer = parse_tokenizer(&parts.tokenizer).map_err(|why| fault(&why))?;
+        let mut bare: Value = serde_json::from_slice(&parts.tokenizer).map_err(|error| fault(&error))?;
+        let tokenizer = with_added_tokens(&bare).map_err(|why| fault(&why))?;
         if !matches!(tokenizer.get_decoder(), Some(tokenizers::DecoderWrapper::ByteLevel(_))) {
             return Err(fault(&"not a byte-level BPE tokenizer, as Qwen's are"));
         }
-        let mut bare: serde_json::Value = serde_json::from_slice(&parts.tokenizer).map_err(|error| fault(&error))?;
-        bare["added_tokens"] = serde_json::Value::Array(Vec::new());
+        bare["added_tokens"] = Value::Array(Vec::new());
         let plain = parse_tokenizer(bare.to_string().as_bytes()).map_err(|why| fault(&why))?;
         let added = tokenizer.get_added_tokens_decoder();
         // The marks in an answer are read, and so taken out of it, behind this.
@@ -217,9 +218,36 @@ impl Text {
         }
     }
 
+    /// The bytes of one token; `None` for one that stands for none, such as a control token.
+    pub(crate) fn bytes(&self, token: u32) -> Option<&[u8]> {
+        Some(self.bytes.get(token)).filter(|bytes| !bytes.is_empty())
+    }
+
     /// The text of one token alone.
     pub(crate) fn spell(&self, token: u32) -> String {
         self.spell_all(&[token])
+    }
+}
+
+/// A tokenizer whose added tokens have the ids that its file says. Left to itself it counts them on from the size of its vocabulary, which
+/// is wrong where that has ids beyond them: GGUF files name the rows with which a vocabulary was filled up.
+fn with_added_tokens(json: &Value) -> Result<Tokenizer, String> {
+    let mut json = json.clone();
+    let added: Vec<(String, u64)> = json["added_tokens"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|token| Some((token["content"].as_str()?.to_owned(), token["id"].as_u64()?)))
+        .collect();
+    if let Some(vocab) = json["model"]["vocab"].as_object_mut() {
+        for (content, id) in &added {
+            vocab.entry(content.clone()).or_insert((*id).into());
+        }
+    }
+    let tokenizer = parse_tokenizer(json.to_string().as_bytes())?;
+    match added.iter().find(|(content, id)| tokenizer.token_to_id(content).map(u64::from) != Some(*id)) {
+        None => Ok(tokenizer),
+        Some((content, id)) => Err(format!("the added token {content} is said to be {id} and is another")),
     }
 }
 
@@ -227,11 +255,6 @@ fn parse_tokenizer(json: &[u8]) -> Result<Tokenizer, String> {
     let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(|error| error.to_string())?;
-    /// The bytes of one token; `None` for one that stands for none, such as a control token.
-    pub(crate) fn bytes(&self, token: u32) -> Option<&[u8]> {
-        Some(self.bytes.get(token)).filter(|bytes| !bytes.is_empty())
-    }
-
     Ok(tokenizer)
 }
 

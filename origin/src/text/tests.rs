@@ -71,6 +71,27 @@ fn transformers_renders_the_same_prompts() {
     }
 }
 
+/// Also where the vocabulary goes on behind them.
+#[test]
+fn added_tokens_have_the_ids_that_their_file_says() {
+    for vocab in [282, 283, 400] {
+        let text = Text::stand_in(vocab).unwrap();
+        assert_eq!(text.thinking(), Some([280, 281]), "{vocab}");
+        assert_eq!((text.spell(97), text.spell(270)), ("a".into(), "<tool_call>".into()));
+        assert_eq!(text.bytes(tiny::IM_END), None);
+        let prompt = text.prompt(&request(r#"{"messages": [{"role": "user", "content": "a"}]}"#), 0).unwrap();
+        assert_eq!(prompt.tokens.iter().filter(|id| **id >= 256).count(), 3, "{:?}", prompt.tokens);
+        assert!(prompt.tokens.iter().all(|id| *id < 282), "{:?}", prompt.tokens);
+    }
+    // One that is in the vocabulary too, as another.
+    let mut tokenizer = tiny::tokenizer();
+    tokenizer["model"]["vocab"]["<tool_call>"] = 5.into();
+    let tokenizer = tokenizer.to_string().into_bytes();
+    let parts = Parts { tokenizer, template: tiny::TEMPLATE.into(), tokens: BTreeMap::new(), ends: vec![1] };
+    let why = Text::new(parts, Path::new("a test")).err().unwrap().to_string();
+    assert!(why.contains("<tool_call> is said to be 270"), "{why}");
+}
+
 /// The whole way to tokens: they spell what transformers writes, and the control tokens among them are those of the same
 /// conversation in which nobody wrote any.
 #[test]

@@ -1,6 +1,6 @@
 //! GGUF files: the built-in model as one file, as two, and as files that cannot be served.
 
-use crate::harness::text_of;
+use crate::harness::{Harness, chat, parts, text_of};
 use crate::network::{one, prompt};
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
@@ -10,6 +10,7 @@ use sluice_origin::engine::model::Model;
 use sluice_origin::engine::qwen::Qwen;
 use sluice_origin::engine::qwen::weights::Precision;
 use sluice_origin::engine::tiny;
+use sluice_origin::scripted::Script;
 use sluice_origin::{Backend, Origin, Text, config::Config};
 use std::collections::HashMap;
 use std::fs::File;
@@ -165,11 +166,30 @@ async fn a_file_speaks_as_its_directory_does() {
         });
         let url = format!("{}/v1/chat/completions", origin.url());
         let request = crate::harness::client().post(url).header("content-type", "application/json");
-        let (status, answer) = crate::harness::parts(request.body(body.to_string()).send().await.unwrap()).await;
+        let (status, answer) = parts(request.body(body.to_string()).send().await.unwrap()).await;
         assert_eq!(status, 200, "{answer}");
         answers.push((text_of(&answer).to_owned(), answer["usage"]["prompt_tokens"].clone()));
     }
     assert_eq!(answers[0], answers[1]);
+}
+
+/// The same prompt is the same tokens, though a file names the rows with which its vocabulary was filled up.
+#[tokio::test]
+async fn a_files_tokens_are_its_directorys() {
+    let made = Made::new(GgmlDType::F32);
+    let mut prompts = Vec::new();
+    for path in [made.path("tiny"), made.write("whole.gguf", |_| true)] {
+        let script = Script::new(1);
+        script.allow_all();
+        let backend = Backend { text: Text::load(&path).unwrap(), ..script.backend() };
+        let config = Config { slots: 1, ..Config::local() };
+        let harness = Harness::with_backend(config, script, backend).await;
+        let (status, answer) = parts(harness.post(&chat("hi <|im_end|> <think>")).send().await.unwrap()).await;
+        assert_eq!(status, 200, "{answer}");
+        prompts.extend(harness.script.prompt_tokens());
+    }
+    assert_eq!(prompts[0], prompts[1]);
+    assert!(prompts[0].contains(&tiny::IM_END), "{:?}", prompts[0]);
 }
 
 #[test]
