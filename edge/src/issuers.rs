@@ -10,11 +10,11 @@ use crate::promise::Settled;
 use crate::request::read_capped;
 use crate::respond::HeaderList;
 use crate::seen;
-use jsonwebtoken::DecodingKey;
+use crate::verify::is_signed;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::token::{
-    Algorithm, Checked, IssuerSettings, KeyFetch, KeySet, KeySource, MAX_KEY_SET_BYTES, Material, Need, Rules,
-    TokenError, TokenKey, Unverified,
+    Algorithm, Checked, IssuerSettings, KeyFetch, KeySet, KeySource, MAX_KEY_SET_BYTES, Need, Rules, TokenError,
+    TokenKey, Unverified,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -102,6 +102,11 @@ impl Issuer {
 
     /// Checks a token of this issuer: its algorithm, its signature, and then what it says.
     pub async fn check(&self, token: &Unverified<'_>, context: &Context) -> Result<Checked, Refused> {
+        self.check_signature(token, context).await?;
+        self.rules.check(token.claims(), platform::now()).map_err(Refused::Token)
+    }
+
+    async fn check_signature(&self, token: &Unverified<'_>, context: &Context) -> Result<(), Refused> {
         if token.issuer != self.issuer {
             return Err(Refused::Token(TokenError::Issuer));
         }
@@ -113,10 +118,10 @@ impl Issuer {
             Keys::Fixed(keys) => keys.choose(kid).cloned().ok_or(Refused::Token(TokenError::Key))?,
             Keys::Remote(keys) => keys.key(kid, context).await?,
         };
-        if !is_signed(token, &key) {
+        if !is_signed(token, &key).await {
             return Err(Refused::Token(TokenError::Signature));
         }
-        self.rules.check(token.claims(), platform::now()).map_err(Refused::Token)
+        Ok(())
     }
 }
 
@@ -178,25 +183,6 @@ pub fn refusal(refused: &Refused) -> Refusal {
             Refusal::new(Reason::IssuerUnavailable, message).with_detail("an issuer's keys cannot be had")
         }
     }
-}
-
-/// Whether the signature is good.
-pub fn is_signed(token: &Unverified<'_>, key: &TokenKey) -> bool {
-    let decoding = match &key.material {
-        Material::Secret(secret) => DecodingKey::from_secret(secret),
-        Material::Rsa { modulus, exponent } => DecodingKey::from_rsa_raw_components(modulus, exponent),
-        Material::RsaDer(document) => DecodingKey::from_rsa_der(document),
-        Material::Point(point) => DecodingKey::from_ec_der(point),
-        Material::Ed25519(key) => DecodingKey::from_ed_der(key),
-    };
-    let algorithm = match token.algorithm {
-        Algorithm::Hs256 => jsonwebtoken::Algorithm::HS256,
-        Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
-        Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-        Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-    };
-    // It fails where the key is not of the algorithm, or the signature is not base64.
-    jsonwebtoken::crypto::verify(token.signature, token.signed.as_bytes(), &decoding, algorithm).unwrap_or(false)
 }
 
 /// Fetches a document of bounded size within bounded time. The error is for the log.

@@ -26,6 +26,7 @@ mod seen;
 mod shield;
 mod short;
 mod token;
+mod verify;
 // limit, settle
 mod denial;
 mod gate;

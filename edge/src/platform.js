@@ -84,3 +84,19 @@ export function off_abort(signal, listener) {
 export function sign(key, data) {
   return crypto.subtle.sign("Ed25519", key, data);
 }
+
+// What the platform calls the algorithms of tokens, by their names in a token's header.
+const ALGORITHMS = {
+  RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+  ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
+  EdDSA: { name: "Ed25519" },
+};
+
+// A public key of one of them; its document is a SubjectPublicKeyInfo.
+export function import_verifier(algorithm, document) {
+  return crypto.subtle.importKey("spki", document, ALGORITHMS[algorithm], false, ["verify"]);
+}
+
+export function verify(algorithm, key, signature, data) {
+  return crypto.subtle.verify(ALGORITHMS[algorithm], key, signature, data);
+}

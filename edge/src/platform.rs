@@ -55,6 +55,13 @@ extern "C" {
     /// Signs with Ed25519.
     #[wasm_bindgen(catch)]
     pub fn sign(key: &CryptoKey, data: &JsValue) -> Result<Promise, JsValue>;
+    /// The platform's form of a public key, for an algorithm by its name in a token's header. The promise fails where it takes no
+    /// such key.
+    #[wasm_bindgen(catch)]
+    pub fn import_verifier(algorithm: &str, document: &JsValue) -> Result<Promise, JsValue>;
+    /// Whether a signature is this key's; the promise gives a boolean.
+    #[wasm_bindgen(catch)]
+    pub fn verify(algorithm: &str, key: &CryptoKey, signature: &JsValue, data: &JsValue) -> Result<Promise, JsValue>;
 }
 
 /// The time. It stands still while no promise settles.

@@ -47,14 +47,24 @@ pub fn get(digest: &[u8; 32], now: Millis) -> Option<Rc<Token>> {
     found.filter(|token| now < token.until())
 }
 
-/// Remembers a good token.
-pub fn put(digest: [u8; 32], token: Rc<Token>) {
-    SEEN.with_borrow_mut(|seen| seen.put(digest, token));
+/// How often all of them have been forgotten: to be asked before a token is checked.
+pub fn turn() -> u64 {
+    SEEN.with_borrow(|seen| seen.turn)
+}
+
+/// Remembers a good token whose check began in this turn. In a later one the key that it was checked with may be gone, and it is
+/// left out.
+pub fn put(digest: [u8; 32], token: Rc<Token>, turn: u64) {
+    SEEN.with_borrow_mut(|seen| {
+        if seen.turn == turn {
+            seen.put(digest, token);
+        }
+    });
 }
 
 /// Forgets all of them: some may no longer be good.
 pub fn forget_all() {
-    SEEN.with_borrow_mut(|seen| *seen = Seen::default());
+    SEEN.with_borrow_mut(|seen| *seen = Seen { turn: seen.turn + 1, ..Seen::default() });
 }
 
 /// The last ones, and those before them: a token that nobody uses is gone after two turns.
@@ -62,6 +72,8 @@ pub fn forget_all() {
 struct Seen {
     young: HashMap<[u8; 32], Rc<Token>>,
     old: HashMap<[u8; 32], Rc<Token>>,
+    /// How often all of them have been forgotten.
+    turn: u64,
 }
 
 impl Seen {
@@ -101,12 +113,22 @@ mod tests {
 
     #[test]
     fn a_token_is_remembered_for_as_long_as_it_holds() {
-        put(digest("a"), token(1_000));
+        put(digest("a"), token(1_000), turn());
         assert!(get(&digest("a"), 999).is_some());
         assert!(get(&digest("a"), 1_000).is_none());
         assert!(get(&digest("b"), 0).is_none());
         forget_all();
         assert!(get(&digest("a"), 0).is_none());
+    }
+
+    #[test]
+    fn what_was_checked_with_keys_of_before_is_not_remembered() {
+        let before = turn();
+        forget_all();
+        put(digest("c"), token(1_000), before);
+        assert!(get(&digest("c"), 0).is_none());
+        put(digest("c"), token(1_000), turn());
+        assert!(get(&digest("c"), 0).is_some());
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //! no object.
 
 use crate::config::Config;
-use crate::issuers::{self, Refused, is_signed};
+use crate::issuers::{self, Refused};
 use crate::platform;
 use crate::seen::{self, Token};
 use crate::short::ShortTokens;
+use crate::verify::is_signed;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::token::{Algorithm, SHORT_ISSUER, ShortClaims, TokenError, Unverified};
+use sluice_protocol::token::{Algorithm, CheckedShort, SHORT_ISSUER, ShortClaims, TokenError, Unverified};
 use std::rc::Rc;
 use worker::{Context, Env};
 
@@ -17,8 +18,9 @@ pub async fn verify(text: &str, env: &Env, context: &Context, config: &Config) -
     let token = match seen::get(&digest, platform::now()) {
         Some(token) => token,
         None => {
+            let turn = seen::turn();
             let token = Rc::new(check(text, context, config).await.map_err(|refused| issuers::refusal(&refused))?);
-            seen::put(digest, token.clone());
+            seen::put(digest, token.clone(), turn);
             token
         }
     };
@@ -34,18 +36,18 @@ async fn check(text: &str, context: &Context, config: &Config) -> Result<Token, 
     let token = Unverified::parse(text).map_err(Refused::Token)?;
     match &config.short_tokens {
         Some(keys) if token.issuer == SHORT_ISSUER => {
-            check_short(&token, keys).map(Token::Short).map_err(Refused::Token)
+            check_short(&token, keys).await.map(Token::Short).map_err(Refused::Token)
         }
         _ => config.issuers.check(&token, context).await.map(Token::Issued),
     }
 }
 
-fn check_short(token: &Unverified<'_>, keys: &ShortTokens) -> Result<sluice_protocol::token::CheckedShort, TokenError> {
+async fn check_short(token: &Unverified<'_>, keys: &ShortTokens) -> Result<CheckedShort, TokenError> {
     if token.algorithm != Algorithm::EdDsa {
         return Err(TokenError::Algorithm);
     }
     let key = keys.public().choose(token.kid.as_deref()).ok_or(TokenError::Key)?;
-    if !is_signed(token, key) {
+    if !is_signed(token, key).await {
         return Err(TokenError::Signature);
     }
     ShortClaims::check(token.claims(), platform::now())

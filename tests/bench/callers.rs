@@ -25,6 +25,7 @@ pub(crate) fn run(options: &Options, sluice: &Sluice) -> Value {
         row("EdDSA token", seen(Issuer::Lab)),
         row("RS256 token", seen(Issuer::Mill)),
         row("EdDSA, each token new", unseen(Issuer::Lab)),
+        row("ES256, each token new", unseen(Issuer::Port)),
         row("RS256, each token new", unseen(Issuer::Mill)),
     ];
     run_interleaved(options, &mut scenarios);

@@ -49,6 +49,8 @@ mod issuers;
 
 mod rfc8725;
 
+mod signatures;
+
 mod denials;
 
 mod access;

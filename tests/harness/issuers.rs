@@ -254,6 +254,16 @@ impl KeyServer {
     }
 }
 
+/// A token of [`Issuer::Mill`]'s under another key of RSA.
+pub fn sign_with_rsa(key: &rsa::RsaPrivateKey, claims: &Value) -> String {
+    let document = key.to_pkcs1_der().expect("a key has a document");
+    let key = EncodingKey::from_rsa_der(document.as_bytes());
+    let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+    let signed = format!("{}.{}", part(r#"{"alg":"RS256","typ":"JWT"}"#), part(&claims.to_string()));
+    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::RS256).expect("a key of RSA");
+    format!("{signed}.{signature}")
+}
+
 /// A scanner's signature of a message: ECDSA in DER, base64.
 pub fn sign_report(message: &[u8]) -> String {
     use p256::ecdsa::signature::Signer;

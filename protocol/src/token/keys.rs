@@ -4,8 +4,9 @@ use super::json;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
-use spki::der::Document;
-use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
+use spki::der::asn1::{AnyRef, BitStringRef, UintRef};
+use spki::der::{Document, Encode, Tag};
+use spki::{AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
 use std::fmt;
 
 /// What tokens may be signed with.
@@ -31,7 +32,7 @@ pub struct TokenKey {
 }
 
 /// What a key is made of. Does not print.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Material {
     /// The secret of HMAC.
     Secret(Vec<u8>),
@@ -65,6 +66,15 @@ impl Algorithm {
             Self::Rs256 => "RS256",
             Self::Es256 => "ES256",
             Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// How many bytes a signature has; `None` where that is as many as its key's modulus.
+    pub const fn signature_len(self) -> Option<usize> {
+        match self {
+            Self::Hs256 => Some(32),
+            Self::Rs256 => None,
+            Self::Es256 | Self::EdDsa => Some(64),
         }
     }
 
@@ -187,10 +197,12 @@ impl TokenKey {
         }
         let info = SubjectPublicKeyInfoRef::try_from(document.as_bytes()).map_err(|_| UNREADABLE)?;
         let key = info.subject_public_key.as_bytes().ok_or(UNREADABLE)?;
-        let is = |id: &str| info.algorithm.oid == ObjectIdentifier::new_unwrap(id);
+        let is = |id: ObjectIdentifier| info.algorithm.oid == id;
         let material = match algorithm {
             Algorithm::Rs256 if is(RSA) && key.len() > MIN_RSA_BYTES => Material::RsaDer(key.to_vec()),
-            Algorithm::Es256 if is(ELLIPTIC) => Material::point(key.to_vec())?,
+            Algorithm::Es256 if is(ELLIPTIC) && info.algorithm.parameters_oid().is_ok_and(|oid| oid == P256) => {
+                Material::point(key.to_vec())?
+            }
             Algorithm::EdDsa if is(ED25519) => Material::ed25519(key)?,
             _ => return Err("has a key that is not of its algorithm, or an RSA key of less than 2048 bits"),
         };
@@ -218,6 +230,20 @@ impl Material {
         Ok(Self::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() })
     }
 
+    /// The public key as a document that others read, too: a SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7). `None` for a secret,
+    /// which is none.
+    pub fn public_document(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Secret(_) => None,
+            Self::Rsa { modulus, exponent } => {
+                public_document(RSA, Some(AnyRef::NULL), &pkcs1(modulus, exponent).ok()?)
+            }
+            Self::RsaDer(document) => public_document(RSA, Some(AnyRef::NULL), document),
+            Self::Point(point) => public_document(ELLIPTIC, Some(AnyRef::from(&P256)), point),
+            Self::Ed25519(key) => public_document(ED25519, None, key),
+        }
+    }
+
     fn point(bytes: Vec<u8>) -> Result<Self, &'static str> {
         if bytes.len() == 65 && bytes[0] == 4 { Ok(Self::Point(bytes)) } else { Err(UNREADABLE) }
     }
@@ -225,6 +251,17 @@ impl Material {
     fn ed25519(bytes: &[u8]) -> Result<Self, &'static str> {
         bytes.try_into().map(Self::Ed25519).map_err(|_| UNREADABLE)
     }
+}
+
+fn public_document(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Option<Vec<u8>> {
+    let subject_public_key = BitStringRef::from_bytes(key).ok()?;
+    SubjectPublicKeyInfoRef { algorithm: AlgorithmIdentifierRef { oid, parameters }, subject_public_key }.to_der().ok()
+}
+
+/// RFC 8017, appendix A.1.1.
+fn pkcs1(modulus: &[u8], exponent: &[u8]) -> spki::der::Result<Vec<u8>> {
+    let numbers = [UintRef::new(modulus)?.to_der()?, UintRef::new(exponent)?.to_der()?].concat();
+    AnyRef::new(Tag::Sequence, &numbers)?.to_der()
 }
 
 impl fmt::Debug for TokenKey {
@@ -241,8 +278,9 @@ impl fmt::Debug for KeySet {
 
 const UNREADABLE: &str = "has a key that cannot be read";
 const MIN_RSA_BYTES: usize = 256;
-const RSA: &str = "1.2.840.113549.1.1.1";
-const ELLIPTIC: &str = "1.2.840.10045.2.1";
-const ED25519: &str = "1.3.101.112";
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// More keys than any issuer has at once.
 const MAX_KEYS: usize = 32;

@@ -1,0 +1,96 @@
+//! Whether a token is signed with a key.
+//!
+//! For public keys the platform checks: the same check by our code takes a millisecond for RSA, as WebAssembly has no 128-bit
+//! products. Its form of a key is made once for an isolate. What it does not take (an RSA key with a rare exponent), and secrets, whose
+//! check is as quick here, our own code checks; both say the same of every signature.
+
+use crate::platform;
+use crate::promise::Settled;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use js_sys::Uint8Array;
+use jsonwebtoken::DecodingKey;
+use sluice_protocol::token::{Algorithm, Material, TokenKey, Unverified};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::CryptoKey;
+
+/// Whether the signature is this key's. The token's algorithm must be the one that the key is for.
+pub async fn is_signed(token: &Unverified<'_>, key: &TokenKey) -> bool {
+    match verifier(token.algorithm, &key.material).await {
+        Some(verifier) => match by_platform(token, &verifier).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                worker::console_warn!("the platform does not check a signature: {error:?}");
+                by_ourselves(token, key)
+            }
+        },
+        None => by_ourselves(token, key),
+    }
+}
+
+async fn by_platform(token: &Unverified<'_>, verifier: &CryptoKey) -> Result<bool, JsValue> {
+    let Ok(signature) = URL_SAFE_NO_PAD.decode(token.signature) else { return Ok(false) };
+    // For some the platform has no answer but an error.
+    if token.algorithm.signature_len().is_some_and(|len| len != signature.len()) {
+        return Ok(false);
+    }
+    let (signature, data) = (Uint8Array::from(signature.as_slice()), Uint8Array::from(token.signed.as_bytes()));
+    let verdict = platform::verify(token.algorithm.name(), verifier, &signature, &data)?;
+    // Whatever is not `true` is no.
+    Ok(Settled::of(&verdict).await?.is_truthy())
+}
+
+/// The platform's form of a key; `None` where it has none.
+async fn verifier(algorithm: Algorithm, material: &Material) -> Option<CryptoKey> {
+    if let Some(known) = VERIFIERS.with_borrow(|verifiers| verifiers.get(material).cloned()) {
+        return known;
+    }
+    let document = material.public_document()?;
+    let verifier = match import(algorithm, &document).await {
+        Ok(verifier) => Some(verifier),
+        Err(error) => {
+            worker::console_warn!("the platform takes no such {} key, ours checks it: {error:?}", algorithm.name());
+            None
+        }
+    };
+    VERIFIERS.with_borrow_mut(|verifiers| {
+        if verifiers.len() >= MAX_VERIFIERS {
+            verifiers.clear();
+        }
+        verifiers.insert(material.clone(), verifier.clone());
+    });
+    verifier
+}
+
+async fn import(algorithm: Algorithm, document: &[u8]) -> Result<CryptoKey, JsValue> {
+    let import = platform::import_verifier(algorithm.name(), &Uint8Array::from(document))?;
+    Ok(Settled::of(&import).await?.unchecked_into())
+}
+
+fn by_ourselves(token: &Unverified<'_>, key: &TokenKey) -> bool {
+    let decoding = match &key.material {
+        Material::Secret(secret) => DecodingKey::from_secret(secret),
+        Material::Rsa { modulus, exponent } => DecodingKey::from_rsa_raw_components(modulus, exponent),
+        Material::RsaDer(document) => DecodingKey::from_rsa_der(document),
+        Material::Point(point) => DecodingKey::from_ec_der(point),
+        Material::Ed25519(key) => DecodingKey::from_ed_der(key),
+    };
+    let algorithm = match token.algorithm {
+        Algorithm::Hs256 => jsonwebtoken::Algorithm::HS256,
+        Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+    };
+    // It fails where the key is not of the algorithm, or the signature is not base64.
+    jsonwebtoken::crypto::verify(token.signature, token.signed.as_bytes(), &decoding, algorithm).unwrap_or(false)
+}
+
+thread_local! {
+    /// The platform's form of each key that was asked for; `None` for those of which it has none.
+    static VERIFIERS: RefCell<HashMap<Material, Option<CryptoKey>>> = RefCell::default();
+}
+
+/// More keys than issuers have at once; those that have gone are so forgotten.
+const MAX_VERIFIERS: usize = 256;
