@@ -1,5 +1,6 @@
 //! Peppers and grant keys change while requests run: the drill of docs/keys.md, step by step.
 
+use crate::forward::{at_origin, claims};
 use harness::caller::hello;
 use harness::{PLAN, Stack, secrets};
 use serde_json::json;
@@ -114,4 +115,35 @@ fn grant_keys_change_while_requests_run() {
     stack.edge.chat(Some(&key.key), &hello(4)).ok();
     stack.restart_edge_with("GRANT_KEYS", secrets::both_grant_keys());
     stack.edge.chat(Some(&key.key), &hello(4)).ok();
+}
+
+/// The end of the drill: the first key is retired, at the edge and at an origin that is started again without it.
+#[test]
+fn a_grant_key_that_is_retired_opens_nothing_any_more() {
+    let mut stack = Stack::new().start();
+    stack.script().allow_all();
+    let key = stack.key();
+    let [first, next] = secrets::grant_publics();
+    let body = hello(4).to_string();
+    let directly = |stack: &harness::RunningStack, number: u8| {
+        at_origin(stack, Some(&secrets::sign(&claims(number, &body))), &body).status
+    };
+    assert_eq!(directly(&stack, 1), 200);
+    stack.restart_edge_with("GRANT_KEYS", secrets::both_grant_keys());
+    stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    // Retired at the edge first: nothing is signed with it any more.
+    stack.restart_edge_with("GRANT_KEYS", secrets::next_grant_keys());
+    stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    assert_eq!(directly(&stack, 2), 200, "the origin does not know that yet");
+    stack.restart_origin_with(&[next]);
+    stack.script().allow_all();
+    stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    assert_eq!(directly(&stack, 3), 401);
+    // An edge that was forgotten is of no use; its callers are told that it is not their fault.
+    stack.restart_edge_with("GRANT_KEYS", secrets::grant_keys());
+    stack.edge.chat(Some(&key.key), &hello(4)).refused(Reason::OriginFailed);
+    stack.restart_origin_with(&[first]);
+    stack.script().allow_all();
+    stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    stack.check_logs(&[&key.key]);
 }

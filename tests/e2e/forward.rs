@@ -194,7 +194,7 @@ fn models_are_listed_for_whoever_has_a_key_and_cost_nothing() {
 }
 
 /// The origin alone, as somebody sees it who found its address.
-fn at_origin(stack: &RunningStack, grant: Option<&str>, body: &str) -> Answer {
+pub(crate) fn at_origin(stack: &RunningStack, grant: Option<&str>, body: &str) -> Answer {
     let origin = Caller::new(stack.origin_address());
     origin.send(|http, base| {
         let request = http.post(format!("{base}/v1/chat/completions")).header("content-type", "application/json");
@@ -211,7 +211,7 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).expect("milliseconds fit 64 bits")
 }
 
-fn claims(number: u8, body: &str) -> GrantClaims {
+pub(crate) fn claims(number: u8, body: &str) -> GrantClaims {
     GrantClaims {
         jti: RequestId([number; 16]).to_string(),
         sub: "key_x".into(),

@@ -143,11 +143,11 @@ fn wrong_settings_are_told_and_show_no_key() {
     }
 }
 
-fn by_url(issuer: Issuer, server: &KeyServer) -> Value {
+pub(crate) fn by_url(issuer: Issuer, server: &KeyServer) -> Value {
     issuer.entry(&json!({"plan": PLAN, "key": null, "jwks_url": format!("{}/keys", server.url())}))
 }
 
-fn named(issuer: Issuer, kid: &str, subject: &str) -> String {
+pub(crate) fn named(issuer: Issuer, kid: &str, subject: &str) -> String {
     issuer.sign_under(&json!({"alg": issuer.algorithm(), "kid": kid}), &issuer.claims(subject))
 }
 

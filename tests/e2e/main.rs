@@ -47,9 +47,13 @@ mod principals;
 
 mod issuers;
 
+mod jwks;
+
 mod rfc8725;
 
 mod signatures;
+
+mod flood;
 
 mod denials;
 

@@ -3,6 +3,7 @@
 use crate::caller::MODEL;
 use crate::process::{Announces, Program};
 use crate::raw_origin::{RawOrigin, Received, Reply};
+use crate::wait::{SOON, until};
 use crate::{secrets, tools};
 use sluice_origin::config::{Access, Config};
 use sluice_origin::scripted::Script;
@@ -38,6 +39,23 @@ pub struct OriginSettings {
     pub queue_timeout: Duration,
     /// What a scripted origin's TLS is read from.
     pub tls: Option<TlsFiles>,
+    /// The grant keys that it knows: `KID=PUBLIC`.
+    pub grant_keys: Vec<String>,
+    /// Where a scripted origin listens.
+    pub bind: SocketAddr,
+}
+
+impl Default for OriginSettings {
+    fn default() -> Self {
+        Self {
+            slots: 8,
+            queue: 256,
+            queue_timeout: Duration::from_secs(30),
+            tls: None,
+            grant_keys: secrets::grant_publics().into(),
+            bind: (Ipv4Addr::LOCALHOST, 0).into(),
+        }
+    }
 }
 
 /// An origin that runs. Dropping it ends it.
@@ -110,9 +128,10 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 fn scripted(settings: &OriginSettings) -> TestOrigin {
     let script = Script::new(settings.slots);
-    let keys = secrets::grant_publics().map(|key| key.parse().expect("a key as `sluice-origin keygen` writes it"));
+    let keys = settings.grant_keys.iter().map(|key| key.parse().expect("a key as `sluice-origin keygen` writes it"));
     let config = Config {
-        access: Access::Granted(keys.into()),
+        bind: settings.bind,
+        access: Access::Granted(keys.collect()),
         open_metrics: true,
         slots: settings.slots,
         queue: settings.queue,
@@ -120,9 +139,15 @@ fn scripted(settings: &OriginSettings) -> TestOrigin {
         tls: settings.tls.clone(),
         ..Config::local()
     };
-    let backend = Backend { name: MODEL.into(), ..script.backend() };
-    let origin = RUNTIME.block_on(Origin::start(config, backend)).expect("loopback has a free port");
+    // An origin that was there before has closed its door, or does so in a moment.
+    let (origin, _) = until("the origin's port is free", SOON, || {
+        RUNTIME.block_on(Origin::start(config.clone(), backend(&script))).ok()
+    });
     TestOrigin::Scripted(origin, script)
+}
+
+fn backend(script: &Script) -> Backend {
+    Backend { name: MODEL.into(), ..script.backend() }
 }
 
 fn real(settings: &OriginSettings, directory: &Path) -> TestOrigin {
@@ -130,7 +155,7 @@ fn real(settings: &OriginSettings, directory: &Path) -> TestOrigin {
     let arguments = [
         "serve".to_owned(),
         "--bind=127.0.0.1:0".to_owned(),
-        format!("--grant-key={}", secrets::grant_publics().join(",")),
+        format!("--grant-key={}", settings.grant_keys.join(",")),
         // Tests look at its capacity.
         "--open-metrics".to_owned(),
         format!("--slots={}", settings.slots),

@@ -96,6 +96,11 @@ pub fn both_grant_keys() -> String {
     format!("{NEXT_KID}:{},{}", URL_SAFE_NO_PAD.encode(OTHER_SEED), grant_keys())
 }
 
+/// `GRANT_KEYS` after the next key was introduced and the first one was retired.
+pub fn next_grant_keys() -> String {
+    format!("{NEXT_KID}:{}", URL_SAFE_NO_PAD.encode(OTHER_SEED))
+}
+
 /// The origin's setting for grants: `KID=PUBLIC`, for each key that it is to know.
 pub fn grant_publics() -> [String; 2] {
     [format!("{KID}={GRANT_PUBLIC}"), format!("{NEXT_KID}={OTHER_PUBLIC}")]

@@ -44,7 +44,9 @@ pub struct RunningStack {
     between: Option<Between>,
     files: EdgeFiles,
     settings: Vec<(&'static str, String)>,
-    _directory: TempDir,
+    kind: OriginKind,
+    origin_settings: OriginSettings,
+    directory: TempDir,
 }
 
 impl Default for Stack {
@@ -64,7 +66,7 @@ impl Stack {
             beside: Beside::default(),
             between: false,
             kind: OriginKind::Scripted,
-            origin: OriginSettings { slots: 8, queue: 256, queue_timeout: Duration::from_secs(30), tls: None },
+            origin: OriginSettings::default(),
             certificates: None,
             settings: Vec::new(),
         }
@@ -213,7 +215,8 @@ impl Stack {
         let files = EdgeFiles::create_beside(directory.path(), &settings, beside);
         let gate = files.start();
         let edge = Caller::new(gate.address());
-        RunningStack { edge, gate: Some(gate), origin, between, files, settings, _directory: directory }
+        let (kind, origin_settings) = (self.kind, self.origin);
+        RunningStack { edge, gate: Some(gate), origin, between, files, settings, kind, origin_settings, directory }
     }
 
     fn edge_settings(&self, origin: SocketAddr) -> Vec<(&'static str, String)> {
@@ -264,6 +267,15 @@ impl RunningStack {
     /// What decides over messages to Durable Objects.
     pub fn between(&self) -> &Between {
         self.between.as_ref().expect("the stack was made `with_between`")
+    }
+
+    /// Ends the scripted origin and starts it again where it was, with these grant keys: `KID=PUBLIC`.
+    pub fn restart_origin_with(&mut self, grant_keys: &[String]) {
+        self.origin_settings.bind = self.origin.address();
+        self.origin_settings.grant_keys = grant_keys.to_vec();
+        // The one that is there goes first: both have one place.
+        self.origin = TestOrigin::Down;
+        self.origin = TestOrigin::start(&self.kind, &self.origin_settings, self.directory.path());
     }
 
     /// Where the origin listens.
