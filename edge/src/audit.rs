@@ -5,6 +5,7 @@ use crate::storage::{Rows, text};
 use sluice_protocol::admin::RegistryAnswer;
 use sluice_protocol::audit::{Action, AuditPage, Entry, Head, Note, PAGE};
 use sluice_protocol::failures::Failures;
+use sluice_protocol::gate_call::StorageCounters;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use wasm_bindgen::JsValue;
@@ -120,6 +121,11 @@ impl AuditLog {
             None => {}
         }
         Ok(RegistryAnswer::LoginFailed(wait))
+    }
+
+    /// What its rows have cost since this instance started.
+    pub fn counters(&self) -> StorageCounters {
+        self.rows.counters()
     }
 
     /// Forgets what is remembered of the storage: it may have been taken back.

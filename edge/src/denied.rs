@@ -4,6 +4,7 @@ use crate::platform;
 use crate::storage::{Rows, text};
 use sha2::{Digest, Sha256};
 use sluice_protocol::admin::RegistryAnswer;
+use sluice_protocol::gate_call::StorageCounters;
 use sluice_protocol::plan::TableVersion;
 use sluice_protocol::token::{Denial, DenialId, MAX_DENIALS};
 use std::cell::RefCell;
@@ -69,6 +70,11 @@ impl DeniedRows {
         }
         let all = list.into_iter().map(|denial| (denial.id, denial.until)).collect();
         Ok(RegistryAnswer::Denials { version, all })
+    }
+
+    /// What its rows have cost since this instance started.
+    pub fn counters(&self) -> StorageCounters {
+        self.rows.counters()
     }
 
     /// Forgets what is remembered of the storage.

@@ -21,11 +21,27 @@ use worker::{Env, ObjectNamespace, Request};
 /// Every message that may be repeated is safe to repeat (admit and settle are keyed by the request's id), so a hop that
 /// fails is tried once more with a fresh stub, unless the object said that it is overloaded.
 pub async fn call(env: &Env, binding: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, String> {
+    tell(env, binding, name, message).await.map_err(|failed| failed.why)
+}
+
+/// [`call`], for who wants to know whether it was the object that failed.
+pub async fn tell(env: &Env, binding: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, Failed> {
     match once(env, binding, name, message).await {
-        Err(error) if !is_overloaded(&error) => once(env, binding, name, message).await,
+        Err(error) if !has(&error, OVERLOADED) => once(env, binding, name, message).await,
         result => result,
     }
-    .map_err(|error| format!("{binding} {name}: {error:?}"))
+    .map_err(|error| Failed {
+        is_its_own: has(&error, "remote") && !has(&error, "retryable") && !has(&error, OVERLOADED),
+        why: format!("{binding} {name}: {error:?}"),
+    })
+}
+
+/// Why there is no answer.
+pub struct Failed {
+    /// The object was reached, and its code failed over the message. Otherwise it may never have had it.
+    pub is_its_own: bool,
+    /// For the log.
+    pub why: String,
 }
 
 /// The message that an object was sent.
@@ -78,10 +94,13 @@ fn namespace(env: &Env, binding: &'static str) -> worker::Result<ObjectNamespace
     })
 }
 
-/// Cloudflare marks an object that has too much to do; asking it again makes that worse.
-fn is_overloaded(error: &JsValue) -> bool {
-    js_sys::Reflect::get(error, &"overloaded".into()).is_ok_and(|value| value.is_truthy())
+/// What Cloudflare marks an error with: `remote` where the object's own code has failed, `retryable` where the platform has.
+fn has(error: &JsValue, mark: &str) -> bool {
+    js_sys::Reflect::get(error, &mark.into()).is_ok_and(|value| value.is_truthy())
 }
+
+/// The mark of an object that has too much to do; asking it again makes that worse.
+const OVERLOADED: &str = "overloaded";
 
 /// The longest message that goes as a header, in bytes.
 const MAX_IN_HEADER: usize = 16 * 1024;

@@ -44,7 +44,7 @@ export function send_to_origin(url, method, headers, body) {
 export async function hop(namespace, name, message) {
   const init = typeof message === "string" ? { headers: { "secret-message": message } } : { method: "POST", body: message };
   const response = await namespace.getByName(name).fetch("http://object/", init);
-  if (!response.ok) throw new Error("the object failed; its log says why");
+  if (!response.ok) throw Object.assign(new Error("the object failed; its log says why"), { remote: true });
   return response.headers.get("secret-answer") ?? response.arrayBuffer();
 }
 

@@ -1,6 +1,7 @@
 //! The Registry: one Durable Object with the index of all keys and accounts, the plans in force, and the commands of admins
 //! that are on their way to Gates. The truth about keys and accounts is at their Gates; the index is what an admin lists.
 
+mod failures;
 mod index;
 mod once;
 mod outbox;
@@ -12,7 +13,8 @@ use crate::denied::DeniedRows;
 use crate::{config_of, hop};
 use index::Index;
 use outbox::Outbox;
-use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
+use sluice_protocol::admin::{KeyList, RegistryAnswer, RegistryCall};
+use sluice_protocol::gate_call::StorageCounters;
 use sluice_protocol::plan::TableVersion;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::token::DenialList;
@@ -71,7 +73,10 @@ impl Registry {
     async fn answer(&self, call: RegistryCall) -> Result<RegistryAnswer> {
         Ok(match call {
             RegistryCall::Execute { commands, seed, once } => self.outbox.execute(self, commands, seed, once).await?,
-            RegistryCall::Keys(page) => RegistryAnswer::Keys(self.index.keys(&page)?),
+            RegistryCall::Keys(page) => {
+                let page = self.index.keys(&page)?;
+                RegistryAnswer::Keys(KeyList { storage: self.counters(), ..page })
+            }
             RegistryCall::Accounts(page) => RegistryAnswer::Accounts(self.index.accounts(&page)?),
             RegistryCall::Noted { note, call } => {
                 self.audit.together(note, || self.change(*call)).inspect_err(|_| self.forget())?
@@ -108,6 +113,15 @@ impl Registry {
         self.outbox.forget();
         self.tables.forget();
         self.denied.forget();
+    }
+
+    /// What all of its rows have cost since this instance started.
+    fn counters(&self) -> StorageCounters {
+        self.index.counters()
+            + self.outbox.counters()
+            + self.tables.counters()
+            + self.audit.counters()
+            + self.denied.counters()
     }
 
     /// Which plan table is in force.

@@ -68,6 +68,23 @@ pub enum Effect {
     Gone(bool),
 }
 
+/// How often the Gate has failed over a command: not because it could not be reached, but over this very message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// How many times.
+    pub count: u32,
+    /// Since when, milliseconds since the epoch.
+    pub since: Millis,
+}
+
+impl Failing {
+    /// Whether it is given up, so that the commands behind it get their turn: it has failed often, and for longer than
+    /// a failure of the Gate's own would last.
+    pub const fn is_hopeless(self, now: Millis) -> bool {
+        self.count >= MAX_FAILURES && now.saturating_sub(self.since) >= HOPELESS_MS
+    }
+}
+
 impl Action {
     /// Whether it can be done without knowing the plans, because it only ends something.
     pub const fn ends_something(&self) -> bool {
@@ -90,3 +107,21 @@ impl Action {
 pub const REMEMBERED: usize = 32;
 /// How many commands are carried in one message.
 pub const MAX_CARRIED: usize = 16;
+/// How often a command fails at least before it is given up.
+pub const MAX_FAILURES: u32 = 8;
+/// For how long it fails at least before that, in milliseconds.
+pub const HOPELESS_MS: Millis = 10 * 60 * 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_given_up_when_it_has_failed_often_and_for_long() {
+        let is_hopeless = |count, now| Failing { count, since: 1_000 }.is_hopeless(now);
+        assert!(is_hopeless(MAX_FAILURES, 1_000 + HOPELESS_MS));
+        assert!(!is_hopeless(MAX_FAILURES - 1, 1_000 + HOPELESS_MS), "not often");
+        assert!(!is_hopeless(MAX_FAILURES, 1_000 + HOPELESS_MS - 1), "not for long");
+        assert!(!is_hopeless(u32::MAX, 0), "a clock that went back");
+    }
+}

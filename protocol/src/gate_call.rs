@@ -290,6 +290,19 @@ pub struct StorageCounters {
     pub rows_written: u64,
 }
 
+impl core::ops::Add for StorageCounters {
+    type Output = Self;
+
+    /// Of both together.
+    fn add(self, other: Self) -> Self {
+        Self {
+            calls: self.calls + other.calls,
+            rows_read: self.rows_read + other.rows_read,
+            rows_written: self.rows_written + other.rows_written,
+        }
+    }
+}
+
 impl AccountDescription {
     /// Whether anybody has made this account, or set something for it.
     pub fn is_made(&self) -> bool {

@@ -1,12 +1,14 @@
 //! Commands of admins on their way to Gates: whatever dies in between, each arrives, and is done once.
 
-use harness::between::{Fate, Message};
+use harness::between::{Fate, Message, To};
 use harness::caller::{bearer, hello};
 use harness::raw::{RawConnection, request};
 use harness::wait::{Door, SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::{Value, json};
 use sluice_protocol::admin::CreatedKey;
+use sluice_protocol::command::{Action, MAX_FAILURES};
+use sluice_protocol::gate_call::Call;
 use sluice_protocol::refusal::Reason;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -145,4 +147,69 @@ fn commands_for_one_account_are_carried_in_order() {
     let messages = stack.between().seen().into_iter().rev().take_while(|message| message.commands() > 1).count();
     assert!(messages <= 2, "{messages}");
     assert_eq!(stack.edge.list().data[0].name, "last");
+}
+
+/// Whether a message carries a change to this name.
+fn names(message: &Message, name: &str) -> bool {
+    let renames = |call: &Call| match call {
+        Call::Do(command) => match &command.action {
+            Action::ChangeKey { change, .. } => change.name.as_deref() == Some(name),
+            _ => false,
+        },
+        _ => false,
+    };
+    message.to == To::Gate && message.envelope().calls.iter().any(renames)
+}
+
+#[test]
+fn a_command_that_its_gate_fails_over_does_not_block_those_behind_it_for_ever() {
+    let mut stack = Stack::new().with_between().start();
+    let (key, other) = (stack.key(), stack.key());
+    let path = format!("/keys/{}", key.id);
+    stack.between().decide(|message: &Message| if names(message, "poison") { Fate::Fail } else { Fate::Pass });
+    let headers = [("idempotency-key", "poisoned")];
+    let rename = |stack: &RunningStack, name: &str| stack.edge.admin("PATCH", &path, Some(&json!({ "name": name })));
+    rename(&stack, "poison").refused(Reason::GateUnavailable);
+    let disable = |stack: &RunningStack| stack.edge.admin_with(&headers, "POST", &format!("{path}/disable"), None);
+    disable(&stack).refused(Reason::GateUnavailable);
+    // No other account is held up.
+    let renamed = stack.edge.admin("PATCH", &format!("/keys/{}", other.id), Some(&json!({"name": "fine"})));
+    assert_eq!(renamed.ok().json()["name"], "fine");
+    // It has failed often by now, but not for long.
+    for _ in 0..MAX_FAILURES {
+        rename(&stack, "waits").refused(Reason::GateUnavailable);
+    }
+    assert_eq!(stack.edge.view(key.id).key.name, "e2e");
+    // Now it has.
+    stack.restart_edge_with_registry("UPDATE outbox_failures SET since = 1");
+    until_true("those behind it are carried", CARRIED, || stack.edge.view(key.id).key.name == "waits");
+    assert_eq!(disable(&stack).ok().json()["disabled"], true);
+    let log = stack.edge.admin("GET", "/audit", None).ok().json();
+    let given_up = |entry: &&Value| entry["details"]["refused"] == "given_up";
+    let told: Vec<_> = log["data"].as_array().expect("entries").iter().filter(given_up).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert_eq!((&told[0]["action"], &told[0]["target"]), (&json!("key.change"), &json!(key.id)));
+}
+
+#[test]
+fn a_command_that_cannot_be_read_is_given_up_and_whoever_sent_it_is_told() {
+    let mut stack = Stack::new().with_between().start();
+    let key = stack.key();
+    let path = format!("/keys/{}", key.id);
+    stack.between().decide(|message: &Message| if message.commands() > 0 { Fate::Fail } else { Fate::Pass });
+    let headers = [("idempotency-key", ONCE)];
+    let disable = |stack: &RunningStack| stack.edge.admin_with(&headers, "POST", &format!("{path}/disable"), None);
+    disable(&stack).refused(Reason::GateUnavailable);
+    stack.edge.admin("PATCH", &path, Some(&json!({"name": "behind it"}))).refused(Reason::GateUnavailable);
+    // As a version that has been rolled back would have left it.
+    stack.restart_edge_with_registry(
+        "UPDATE outbox SET command = '{\"of\":\"tomorrow\"}' WHERE id = (SELECT MIN(id) FROM outbox)",
+    );
+    stack.between().pass();
+    disable(&stack).refused(Reason::GateUnavailable);
+    let failed = format!("UPDATE outbox_failures SET count = {MAX_FAILURES}, since = 1");
+    stack.restart_edge_with_registry(&failed);
+    until_true("those behind it are carried", CARRIED, || stack.edge.view(key.id).key.name == "behind it");
+    disable(&stack).refused(Reason::Internal);
+    assert!(!stack.edge.view(key.id).key.disabled);
 }

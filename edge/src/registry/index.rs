@@ -5,6 +5,7 @@ use crate::storage::{Rows, integer, text};
 use sluice_protocol::admin::{
     AccountEntry, AccountList, AccountPage, KeyEntry, KeyList, KeyPage, MAX_EXAMINED, RegistryAnswer,
 };
+use sluice_protocol::gate_call::StorageCounters;
 use sluice_protocol::id::{AccountId, KeyId};
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::principal::Account;
@@ -26,6 +27,11 @@ impl Index {
     pub fn forget(&self) {
         self.keys.forget();
         self.accounts.forget();
+    }
+
+    /// What its rows have cost since this instance started.
+    pub fn counters(&self) -> StorageCounters {
+        self.keys.counters() + self.accounts.counters()
     }
 
     /// One message more.
@@ -91,7 +97,7 @@ impl Index {
         let range = Range { from, to, plan: page.filter.plan.as_deref(), limit: page.limit };
         let (data, next) = scan(&self.keys, "keys", &range, |entry: &KeyEntry| page.filter.matches(entry))?;
         let next = next.and_then(|id| KeyId::parse(&id));
-        Ok(KeyList { data, next, storage: self.keys.counters() })
+        Ok(KeyList { data, next, storage: self.counters() })
     }
 
     /// A page of accounts.

@@ -3,6 +3,7 @@
 use crate::storage::{Rows, integer, text};
 use sluice_protocol::Millis;
 use sluice_protocol::admin::{Once, Outcome};
+use sluice_protocol::gate_call::StorageCounters;
 use sluice_protocol::id::hex;
 use sluice_protocol::key::Seed;
 use worker::{Result, SqlStorage, SqlStorageValue};
@@ -25,6 +26,11 @@ impl Requests {
     /// What is stored.
     pub fn new(sql: &impl Fn() -> SqlStorage) -> Self {
         Self { requests: Rows::new(sql(), "requests"), outcomes: Rows::new(sql(), "outcomes") }
+    }
+
+    /// What its rows have cost since this instance started.
+    pub fn counters(&self) -> StorageCounters {
+        self.requests.counters() + self.outcomes.counters()
     }
 
     /// Forgets what is remembered of the storage.

@@ -5,8 +5,9 @@
 //! twice the Gate does once. So whatever dies when, both sides end up the same.
 
 use super::Registry;
+use super::failures::Failures;
 use super::once::{self, Requests};
-use super::written::{Commands, Written};
+use super::written::{Commands, Row, Unreadable, Written};
 use crate::audit::REFUSED;
 use crate::promise::Settled;
 use crate::{hop, platform};
@@ -16,9 +17,9 @@ use sluice_protocol::admin::{
     AccountEntry, AccountView, Addressed, Executed, KeyView, Once, Outcome, RegistryAnswer, Told,
 };
 use sluice_protocol::audit::Note;
-use sluice_protocol::command::{Action, Effect};
-use sluice_protocol::gate_call::{Answer, Call, Envelope, decode_answers, encode_envelope};
-use sluice_protocol::id::{KeyId, hex};
+use sluice_protocol::command::{Action, Effect, MAX_CARRIED};
+use sluice_protocol::gate_call::{Answer, Call, Envelope, StorageCounters, decode_answers, encode_envelope};
+use sluice_protocol::id::{KeyId, RequestId, hex};
 use sluice_protocol::key::Seed;
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::principal::Account;
@@ -31,6 +32,7 @@ use worker::{Result, SqlStorage, Storage};
 /// What is written down, and who waits for it.
 pub struct Outbox {
     written: Commands,
+    failures: Failures,
     requests: Requests,
     storage: Storage,
     /// When the alarm rings, as far as this instance has set it.
@@ -57,6 +59,7 @@ impl Outbox {
     pub fn new(sql: &impl Fn() -> SqlStorage, storage: Storage) -> Self {
         Self {
             written: Commands::new(sql()),
+            failures: Failures::new(sql()),
             requests: Requests::new(sql),
             storage,
             alarm_at: Cell::new(0),
@@ -139,9 +142,15 @@ impl Outbox {
         Ok(None)
     }
 
+    /// What its rows have cost since this instance started.
+    pub fn counters(&self) -> StorageCounters {
+        self.written.counters() + self.failures.counters() + self.requests.counters()
+    }
+
     /// Forgets what is remembered of the storage: what was written has been taken back.
     pub fn forget(&self) {
         self.written.forget();
+        self.failures.forget();
         self.requests.forget();
     }
 
@@ -195,10 +204,24 @@ impl Outbox {
     /// Carries what waits for one account, in order. Whether all of it has arrived.
     async fn carry(&self, registry: &Registry, account: &str) -> Result<bool> {
         let began = platform::now();
+        // One by one, once several have failed together: one of them may be what its Gate fails over.
+        let mut most = MAX_CARRIED;
         loop {
-            let batch = self.written.next(account)?;
+            let mut batch = Vec::new();
+            for row in self.written.next(account, most)? {
+                match row {
+                    Row::Command(written) => batch.push(written),
+                    // Its turn comes when those before it are done.
+                    Row::Unreadable(_) if !batch.is_empty() => break,
+                    Row::Unreadable(unreadable) if self.give_up(registry, account, &unreadable)? => {}
+                    Row::Unreadable(_) => return Ok(false),
+                }
+            }
             if batch.is_empty() {
-                return Ok(true);
+                if self.written.count(account)? == 0 {
+                    return Ok(true);
+                }
+                continue;
             }
             if !self.take_turn(account) {
                 if platform::now().saturating_sub(began) > TURN_MS {
@@ -210,24 +233,58 @@ impl Outbox {
             }
             let calls = batch.iter().map(|written| Call::Do(Box::new(written.command.clone()))).collect();
             let message = encode_envelope(&Envelope { account: account.to_owned(), table: registry.version()?, calls });
-            let answered = hop::call(&registry.env, "GATE", account, &message).await;
+            let answered = hop::tell(&registry.env, "GATE", account, &message).await;
             self.under_way.borrow_mut().remove(account);
-            let answers = match answered.map(|answer| decode_answers(&answer)) {
-                Ok(Ok(answers)) if answers.len() == batch.len() => answers,
-                other => {
-                    let why = other.err().unwrap_or_else(|| "it answers something else".into());
-                    worker::console_warn!("commands for {account} wait: {why}");
+            let (is_its_own, why) = match answered.map(|answer| decode_answers(&answer)) {
+                Ok(Ok(answers)) if answers.len() == batch.len() => {
+                    if self.settle_all(registry, account, &batch, answers)? {
+                        continue;
+                    }
                     return Ok(false);
                 }
+                Ok(_) => (true, "it answers something else".to_owned()),
+                Err(failed) => (failed.is_its_own, failed.why),
             };
-            // There is no await in here: a row is gone when its outcome is in the index, and not before.
-            for (written, answer) in batch.iter().zip(answers) {
-                if matches!(answer, Answer::UnknownTable) {
-                    return Ok(false);
+            worker::console_warn!("commands for {account} wait: {why}");
+            match batch.pop() {
+                Some(_) if is_its_own && !batch.is_empty() => most = 1,
+                Some(Written { id, note, request, .. }) if is_its_own => {
+                    if !self.give_up(registry, account, &Unreadable { id, note: Some(note), request })? {
+                        return Ok(false);
+                    }
                 }
-                self.settle(registry, account, written, answer)?;
+                _ => return Ok(false),
             }
         }
+    }
+
+    /// Notes what became of commands that a Gate has answered. False if it lacks the plans that they were to be done with.
+    fn settle_all(&self, registry: &Registry, account: &str, batch: &[Written], answers: Vec<Answer>) -> Result<bool> {
+        // There is no await in here: a row is gone when its outcome is in the index, and not before.
+        for (written, answer) in batch.iter().zip(answers) {
+            if matches!(answer, Answer::UnknownTable) {
+                return Ok(false);
+            }
+            self.settle(registry, account, written, answer)?;
+        }
+        Ok(true)
+    }
+
+    /// Counts one failure more of a command. If that makes it hopeless, it is struck out, so that those behind it get their
+    /// turn, and the audit log and who asked for it are told. Whether it was.
+    fn give_up(&self, registry: &Registry, account: &str, failed: &Unreadable) -> Result<bool> {
+        let now = platform::now();
+        if !self.failures.count(failed.id, now)?.is_hopeless(now) {
+            return Ok(false);
+        }
+        worker::console_error!("a command for {account} is given up: its Gate fails over it");
+        let message = "The account's Gate has failed over this change again and again. It was given up, and is not made. \
+                       The log says why it failed.";
+        let outcome = Outcome::Refused(Told::new(&Refusal::new(Reason::Internal, message)));
+        let note = failed.note.clone().unwrap_or_else(|| unreadable(account));
+        registry.audit.append(note.with(REFUSED, "given_up"))?;
+        self.end(failed.id, failed.request.as_ref(), outcome)?;
+        Ok(true)
     }
 
     /// What an answer means for the index and for who waits. The command is no longer on its way.
@@ -267,11 +324,17 @@ impl Outbox {
             other => Outcome::refused(&other).ok_or("a Gate answers another call than it was asked")?,
         };
         tell(registry, written.note.clone(), &outcome)?;
-        if let Some((request, place)) = &written.request {
+        self.end(written.id, written.request.as_ref(), outcome)
+    }
+
+    /// A row's outcome is known: its request and who waits for it are told, and it is struck out.
+    fn end(&self, id: i64, request: Option<&(String, i64)>, outcome: Outcome) -> Result<()> {
+        if let Some((request, place)) = request {
             self.requests.end(request, *place, &outcome)?;
         }
-        self.written.strike(written)?;
-        if let Some(slot) = self.waiting.borrow_mut().remove(&written.id).and_then(|slot| slot.upgrade()) {
+        self.written.strike(id)?;
+        self.failures.strike(id)?;
+        if let Some(slot) = self.waiting.borrow_mut().remove(&id).and_then(|slot| slot.upgrade()) {
             slot.replace(Some(outcome));
         }
         Ok(())
@@ -306,6 +369,11 @@ fn tell(registry: &Registry, note: Note, outcome: &Outcome) -> Result<()> {
         Outcome::Gone(false) => registry.audit.append(note.with(REFUSED, "not_there")),
         _ => Ok(()),
     }
+}
+
+/// What the audit log says of a command whose own note cannot be read.
+fn unreadable(account: &str) -> Note {
+    Note::new("unknown", sluice_protocol::audit::Action::AccountChange, account, RequestId([0; 16]))
 }
 
 /// How long after it was written down a command is carried again, in milliseconds; doubled with each try that fails.

@@ -2,6 +2,7 @@
 
 use crate::storage::Rows;
 use sluice_protocol::admin::RegistryAnswer;
+use sluice_protocol::gate_call::StorageCounters;
 use sluice_protocol::plan::{PlanTable, TableVersion};
 use std::cell::RefCell;
 use worker::{Result, SqlStorage, SqlStorageValue};
@@ -25,6 +26,11 @@ impl Tables {
     /// Those that are stored.
     pub fn new(sql: SqlStorage) -> Self {
         Self { rows: Rows::new(sql, "plans"), kept: RefCell::new(None) }
+    }
+
+    /// What its rows have cost since this instance started.
+    pub fn counters(&self) -> StorageCounters {
+        self.rows.counters()
     }
 
     /// Forgets what is remembered of the storage.

@@ -3,7 +3,8 @@
 use crate::storage::{Rows, integer, text};
 use sluice_protocol::admin::Addressed;
 use sluice_protocol::audit::Note;
-use sluice_protocol::command::{Command, MAX_CARRIED};
+use sluice_protocol::command::Command;
+use sluice_protocol::gate_call::StorageCounters;
 use worker::{Result, SqlStorage, SqlStorageValue};
 
 /// The table.
@@ -17,6 +18,24 @@ pub struct Written {
     pub command: Command,
     /// What the audit log says of it.
     pub note: Note,
+    /// The request that it belongs to, and its place in it.
+    pub request: Option<(String, i64)>,
+}
+
+/// A row of the table.
+pub enum Row {
+    /// One that can be carried.
+    Command(Written),
+    /// One that cannot be read: another version has written it.
+    Unreadable(Unreadable),
+}
+
+/// What can be told of a row that cannot be read.
+pub struct Unreadable {
+    /// Its number.
+    pub id: i64,
+    /// What the audit log says of it, if that can be read.
+    pub note: Option<Note>,
     /// The request that it belongs to, and its place in it.
     pub request: Option<(String, i64)>,
 }
@@ -48,10 +67,10 @@ impl Commands {
         Ok(id.ok_or("a row that was written has no id")?)
     }
 
-    /// The first ones for an account, oldest first, as many as are carried together.
-    pub fn next(&self, account: &str) -> Result<Vec<Written>> {
+    /// The first ones for an account, oldest first, at most so many.
+    pub fn next(&self, account: &str, most: usize) -> Result<Vec<Row>> {
         let next = "SELECT id, command, note, request, place FROM outbox WHERE account = ? ORDER BY id LIMIT ?";
-        let rows = self.read(next, vec![text(account), integer(MAX_CARRIED as i64)])?;
+        let rows = self.read(next, vec![text(account), integer(most as i64)])?;
         let written = |row| {
             let [id, SqlStorageValue::String(command), SqlStorageValue::String(note), request, place] =
                 <[SqlStorageValue; 5]>::try_from(row).map_err(|_| "a row of five values")?
@@ -63,20 +82,28 @@ impl Commands {
                 _ => None,
             };
             let id = number(&id).ok_or("a row without an id")?;
-            Ok(Written { id, command: serde_json::from_str(&command)?, note: serde_json::from_str(&note)?, request })
+            Ok(match (serde_json::from_str(&command), serde_json::from_str(&note)) {
+                (Ok(command), Ok(note)) => Row::Command(Written { id, command, note, request }),
+                (_, note) => Row::Unreadable(Unreadable { id, note: note.ok(), request }),
+            })
         };
         rows.into_iter().map(written).collect()
     }
 
     /// Strikes one out.
-    pub fn strike(&self, written: &Written) -> Result<()> {
-        self.0.exec("DELETE FROM outbox WHERE id = ?", vec![integer(written.id)]).map(drop)
+    pub fn strike(&self, id: i64) -> Result<()> {
+        self.0.exec("DELETE FROM outbox WHERE id = ?", vec![integer(id)]).map(drop)
     }
 
     /// All of them.
     pub fn all(&self) -> Result<Vec<Command>> {
         let rows = texts(self.read("SELECT command FROM outbox", Vec::new())?)?;
         rows.iter().map(|command| Ok(serde_json::from_str(command)?)).collect()
+    }
+
+    /// What its rows have cost since this instance started.
+    pub fn counters(&self) -> StorageCounters {
+        self.0.counters()
     }
 
     /// Forgets what is remembered of the storage.
@@ -106,7 +133,7 @@ impl Commands {
     }
 }
 
-fn number(value: &SqlStorageValue) -> Option<i64> {
+pub(super) fn number(value: &SqlStorageValue) -> Option<i64> {
     match value {
         SqlStorageValue::Integer(number) => Some(*number),
         // Integers come back as JavaScript numbers.
