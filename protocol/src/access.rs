@@ -1,6 +1,7 @@
 //! What an admin may do: scopes, and which one a route needs.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// One thing that an admin may be allowed.
@@ -86,6 +87,54 @@ impl fmt::Display for AdminScopes {
     }
 }
 
+/// For whom Cloudflare Access vouches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Vouched {
+    /// Somebody who has logged in, by e-mail address, in lower case.
+    Person(String),
+    /// A program with a service token, by the token's client id, letter by letter.
+    Service(String),
+}
+
+impl Vouched {
+    /// Reads the claims of a token whose signature, audience and time are good. A person has a subject and an address; a service has
+    /// neither, and a `common_name`. What looks like both is a person.
+    pub fn read(claims: &Map<String, Value>) -> Option<Self> {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        if claims.contains_key("email") {
+            text("sub")?;
+            let email = text("email").filter(|email| is_person(email))?;
+            return Some(Self::Person(email.to_lowercase()));
+        }
+        if text("sub").is_some() {
+            return None;
+        }
+        text("common_name").filter(|name| is_service(name)).map(|name| Self::Service(name.to_owned()))
+    }
+}
+
+impl fmt::Display for Vouched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person(name) | Self::Service(name) => write!(f, "access:{name}"),
+        }
+    }
+}
+
+/// Whether this is a person's e-mail address, as far as it can be told from a service's name.
+pub fn is_person(name: &str) -> bool {
+    name.contains('@') && is_visible(name)
+}
+
+/// Whether this is the client id of a service token: `<hexadecimal digits>.access`.
+pub fn is_service(name: &str) -> bool {
+    name.strip_suffix(".access").is_some_and(|id| !id.is_empty()) && !name.contains('@') && is_visible(name)
+}
+
+fn is_visible(name: &str) -> bool {
+    !name.chars().any(|letter| letter.is_control() || letter.is_whitespace())
+}
+
 const fn bit(scope: AdminScope) -> u8 {
     match scope {
         AdminScope::Read => 1,
@@ -97,6 +146,7 @@ const fn bit(scope: AdminScope) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn scopes_read_back_and_nothing_else_does() {
@@ -106,6 +156,35 @@ mod tests {
         assert_eq!(AdminScopes::parse("plans+read+keys"), Some(AdminScopes::all()));
         for bad in ["", "+", "read+", "read+read", "write", "Read", "read,keys", "read keys"] {
             assert_eq!(AdminScopes::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_person_has_an_address_and_a_service_a_client_id() {
+        let read = |claims: Value| Vouched::read(claims.as_object().unwrap());
+        let person = |name: &str| Some(Vouched::Person(name.into()));
+        let service = |name: &str| Some(Vouched::Service(name.into()));
+        assert_eq!(read(json!({"sub": "u", "email": "Ann@Example.com"})), person("ann@example.com"));
+        assert_eq!(read(json!({"sub": "", "common_name": "e367826f.access"})), service("e367826f.access"));
+        assert_eq!(read(json!({"common_name": "e367826f.access"})), service("e367826f.access"));
+        assert_eq!(read(json!({"sub": "u", "email": "a@b.c", "common_name": "e.access"})), person("a@b.c"));
+        for none in [
+            json!({}),
+            json!({"email": "a@b.c"}),
+            json!({"sub": "", "email": "a@b.c"}),
+            json!({"sub": "u", "email": ""}),
+            json!({"sub": "u", "email": ["a@b.c"]}),
+            json!({"sub": "u", "email": "e367826f.access"}),
+            json!({"email": null, "common_name": "e.access"}),
+            json!({"sub": "u", "common_name": "e.access"}),
+            json!({"common_name": ""}),
+            json!({"common_name": ".access"}),
+            json!({"common_name": "e.access "}),
+            // The name of a client's certificate, which whoever issues those has chosen.
+            json!({"common_name": "a@b.c"}),
+            json!({"common_name": "laptop"}),
+        ] {
+            assert_eq!(read(none.clone()), None, "{none}");
         }
     }
 

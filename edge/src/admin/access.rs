@@ -11,7 +11,7 @@ use core::net::IpAddr;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use sluice_protocol::access::AdminScopes;
+use sluice_protocol::access::{AdminScopes, Vouched, is_person, is_service};
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
 use sluice_protocol::audit::{Action, Note};
 use sluice_protocol::failures::Failures;
@@ -26,7 +26,7 @@ use worker::{Context, Env};
 
 /// An admin that has proved who it is.
 pub struct Admin {
-    /// What the log and the audit log call it: `token:<name>` or `access:<e-mail>`.
+    /// What the log and the audit log call it: `token:<name>`, `access:<e-mail>` or `access:<client id>`.
     pub actor: String,
     /// What it may do.
     pub scopes: AdminScopes,
@@ -37,7 +37,8 @@ pub struct Admin {
 /// Admins for whom Cloudflare Access vouches: with a signed token in a header of its own.
 pub struct AccessAdmins {
     team: Issuer,
-    by_email: BTreeMap<String, AdminScopes>,
+    /// By e-mail address, and by client id of a service token: an id has no `@`.
+    by_name: BTreeMap<String, AdminScopes>,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +46,10 @@ pub struct AccessAdmins {
 struct RawAccess {
     team: String,
     audience: String,
+    #[serde(default)]
     admins: BTreeMap<String, String>,
+    #[serde(default)]
+    services: BTreeMap<String, String>,
 }
 
 impl AccessAdmins {
@@ -65,25 +69,30 @@ impl AccessAdmins {
         }]);
         let mut issuers = IssuerSettings::parse_all(&issuer.to_string())?;
         let team = Issuer::new(issuers.pop().ok_or("names no team")?);
-        let mut by_email = BTreeMap::new();
-        for (email, scopes) in raw.admins {
+        if !raw.admins.keys().all(|name| is_person(name)) {
+            return Err("names an admin by something else than an e-mail address".into());
+        }
+        if !raw.services.keys().all(|name| is_service(name)) {
+            return Err("names a service by something else than a client id (`<id>.access`)".into());
+        }
+        let people = raw.admins.into_iter().map(|(email, scopes)| (email.to_lowercase(), scopes));
+        let mut by_name = BTreeMap::new();
+        for (name, scopes) in people.chain(raw.services) {
             let scopes =
                 AdminScopes::parse(&scopes).ok_or("has scopes other than `read`, `keys` and `plans`, joined by +")?;
-            if !email.contains('@') || email.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
-                return Err("names an admin by something else than an e-mail address".into());
-            }
-            by_email.insert(email.to_lowercase(), scopes);
+            by_name.insert(name, scopes);
         }
-        if by_email.is_empty() { Err("names no admin".into()) } else { Ok(Some(Self { team, by_email })) }
+        if by_name.is_empty() { Err("names no admin".into()) } else { Ok(Some(Self { team, by_name })) }
     }
 
     /// The admin of this token, if it is one.
     async fn admin(&self, token: &str, context: &Context) -> Option<(String, AdminScopes)> {
         let token = Unverified::parse(token).ok()?;
-        self.team.check(&token, context).await.ok()?;
-        let email = token.claims().get("email")?.as_str()?.to_lowercase();
-        let scopes = *self.by_email.get(&email)?;
-        Some((format!("access:{email}"), scopes))
+        self.team.check_form(&token, context).await.ok()?;
+        let vouched = Vouched::read(token.claims())?;
+        let (Vouched::Person(name) | Vouched::Service(name)) = &vouched;
+        let scopes = *self.by_name.get(name)?;
+        Some((vouched.to_string(), scopes))
     }
 }
 
@@ -162,10 +171,15 @@ mod tests {
 
     #[test]
     fn who_comes_through_access_is_named_in_full() {
-        let parse = |text: &str| AccessAdmins::parse(text).map(|found| found.map(|access| access.by_email));
+        let parse = |text: &str| AccessAdmins::parse(text).map(|found| found.map(|access| access.by_name));
         assert!(parse("").unwrap().is_none());
         let good = r#"{"team": "https://t.cloudflareaccess.com/", "audience": "a", "admins": {"Ann@Example.com": "read+keys"}}"#;
         assert_eq!(parse(good).unwrap().unwrap().keys().collect::<Vec<_>>(), ["ann@example.com"]);
+        let program = good.replace("\"admins\": {", "\"services\": {\"e36.access\": \"keys\"}, \"admins\": {");
+        assert_eq!(parse(&program).unwrap().unwrap().keys().collect::<Vec<_>>(), ["ann@example.com", "e36.access"]);
+        for wrong in ["e36", "ann@e.access", ".access", "*", ""] {
+            assert!(parse(&program.replace("e36.access", wrong)).is_err(), "{wrong}");
+        }
         let bad = [
             ("https://", "http://"),
             ("\"audience\": \"a\"", "\"audience\": \"\""),
