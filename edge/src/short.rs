@@ -14,7 +14,8 @@ use sluice_protocol::header;
 use sluice_protocol::id::{KeyId, RequestId};
 use sluice_protocol::permission::Scope;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::token::{KeySet, Material, ShortClaims, TokenAnswer, TokenKey, TokenRequest};
+use sluice_protocol::token::{KeySet, Material, Pace, ShortClaims, TokenAnswer, TokenKey, TokenRequest};
+use std::cell::RefCell;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
 use worker::{Context, Env};
@@ -78,8 +79,12 @@ pub async fn issue(
     let asked = TokenRequest::parse(&body)?;
     // What the key itself may not do, its Gate refuses when the token is used.
     let permissions = asked.permissions(&principal.permissions).map_err(|denied| denied.refusal())?;
-    // Whether the key lives: its Gate knows.
+    if let Some(wait) = PACE.with_borrow(|pace| pace.wait(key, platform::now())) {
+        return Err(too_fast(wait));
+    }
+    // Whether the key lives: its Gate knows. What it refuses is not counted: somebody else may have made up this key.
     limit::identify(env, &table, &principal, None).await?;
+    PACE.with_borrow_mut(|pace| pace.count(key, platform::now()));
     let claims = ShortClaims::new(key, mark, &permissions, asked.ttl_s, random(), platform::now());
     let access_token = keys.signer.sign(&claims).await.map_err(|error| {
         Refusal::new(Reason::Internal, "The token could not be signed. Try again.").with_detail(error)
@@ -106,6 +111,15 @@ fn not_here() -> Refusal {
 
 fn only_keys() -> Refusal {
     Refusal::new(Reason::NotAllowed, "Only an API key, or a token that was made for one, is exchanged for a token.")
+}
+
+fn too_fast(wait: u64) -> Refusal {
+    let message = "Too many tokens were made for this key just now. One token serves many requests.";
+    Refusal::new(Reason::Flooding, message).with_retry_after_ms(wait)
+}
+
+thread_local! {
+    static PACE: RefCell<Pace> = RefCell::default();
 }
 
 /// What a token is asked for with, in bytes.

@@ -10,6 +10,7 @@ mod fetch;
 mod issuer;
 mod json;
 mod keys;
+mod pace;
 mod short;
 
 use base64::Engine;
@@ -21,6 +22,7 @@ pub use denial::{CreateDenial, Denial, DenialId, DenialKind, DenialList, Denials
 pub use fetch::{KeyFetch, MAX_KEY_SET_BYTES, Need};
 pub use issuer::{IssuerSettings, KeySource, is_safe_url};
 pub use keys::{Algorithm, KeySet, Material, TokenKey};
+pub use pace::{BURST, EVERY_MS, Pace};
 pub use short::{CheckedShort, MAX_TTL_S, SHORT_ISSUER, ShortClaims, TokenAnswer, TokenRequest};
 
 /// The longest token that is looked at, in bytes.

@@ -5,7 +5,9 @@ use harness::wait::until_true;
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use jsonwebtoken::jwk::JwkSet;
 use serde_json::{Value, json};
+use sluice_protocol::id::AccountId;
 use sluice_protocol::refusal::Reason;
+use sluice_protocol::token::{BURST, EVERY_MS};
 use std::time::Duration;
 
 fn stack() -> Stack {
@@ -194,4 +196,34 @@ fn denied_tokens_are_refused_and_none_are_there_where_none_are_set_up() {
     ask_for(&without, &key, &json!({})).refused(Reason::NotFound);
     without.edge.get("/.well-known/jwks.json", None).refused(Reason::NotFound);
     without.edge.get("/v1/key", Some(&two)).refused(Reason::InvalidKey);
+}
+
+/// A key is given tokens at a pace: a burst, and then one at a time; another key is not in its way.
+#[test]
+fn tokens_are_made_at_a_pace() {
+    let stack = stack().start();
+    let (greedy, other) = (stack.key(), stack.key());
+    let short = token(&stack, &greedy.key, &json!({}));
+    let (mut made, mut refused) = (1, None);
+    // Whatever a slow machine makes up for meanwhile.
+    while refused.is_none() && made < 10 * BURST {
+        // A token that was made for it is no way around.
+        let credential = if made % 2 == 0 { &greedy.key } else { &short };
+        let answer = ask_for(&stack, credential, &json!({}));
+        match answer.status {
+            200 => made += 1,
+            _ => refused = Some(answer.refused(Reason::Flooding)),
+        }
+    }
+    let wait = refused.expect("a bound").retry_after_ms().expect("it says when");
+    assert!(made >= BURST && (1..=EVERY_MS).contains(&wait), "{made} {wait}");
+    token(&stack, &other.key, &json!({}));
+    // Guesses at a key do not use up what its holder has.
+    let account = AccountId::parse(&other.account).expect("an account");
+    for _ in 0..BURST {
+        ask_for(&stack, &secrets::guessed_secret(account), &json!({})).refused(Reason::InvalidKey);
+    }
+    token(&stack, &other.key, &json!({}));
+    std::thread::sleep(Duration::from_millis(wait));
+    token(&stack, &greedy.key, &json!({}));
 }
