@@ -19,6 +19,8 @@ use crate::{
 
 /// The grant key's name; a deployment that rotates has one name per key.
 const KEY_ID: &str = "dev";
+/// The name of the key that short tokens are signed with.
+const TOKEN_KEY_ID: &str = "dev-token";
 
 /// The state directory, held by one `dev` at a time.
 pub(super) struct State {
@@ -35,6 +37,8 @@ pub(super) struct Secrets {
     grant_keys: String,
     /// The other half, for the origin's `--grant-key`.
     pub(super) grant_public: String,
+    /// `TOKEN_KEYS`: what short tokens are signed with.
+    token_keys: String,
     /// Bearer of the admin routes.
     pub(super) admin_token: String,
 }
@@ -66,8 +70,14 @@ impl State {
     pub(super) fn secrets(&self, origin: &Path) -> Result<Secrets> {
         let file = self.path("secrets.json");
         if let Ok(text) = fs::read_to_string(&file) {
-            let found = serde_json::from_str(&text).ok().as_ref().and_then(Secrets::from_json);
-            return found.with_context(|| format!("{} is damaged: remove it, new secrets are made", file.display()));
+            let damaged = || format!("{} is damaged: remove it, new secrets are made", file.display());
+            let mut json: Value = serde_json::from_str(&text).with_context(damaged)?;
+            // A directory of before there were short tokens.
+            if json.is_object() && json.get("token_keys").is_none() {
+                json["token_keys"] = KeyPair::make(origin, TOKEN_KEY_ID)?.private().into();
+                write_private(&file, &json.to_string())?;
+            }
+            return Secrets::from_json(&json).with_context(damaged);
         }
         let made = Secrets::make(origin)?;
         write_private(&file, &made.to_json().to_string())?;
@@ -79,8 +89,8 @@ impl State {
         let file = self.path("edge.env");
         let admin = hex(&Sha256::digest(&secrets.admin_token));
         let text = format!(
-            "KEY_PEPPERS=\"{}\"\nGRANT_KEYS=\"{}\"\nADMIN_TOKENS=\"dev:{admin}\"\n",
-            secrets.peppers, secrets.grant_keys
+            "KEY_PEPPERS=\"{}\"\nGRANT_KEYS=\"{}\"\nTOKEN_KEYS=\"{}\"\nADMIN_TOKENS=\"dev:{admin}\"\n",
+            secrets.peppers, secrets.grant_keys, secrets.token_keys
         );
         write_private(&file, &text)?;
         Ok(file)
@@ -101,16 +111,12 @@ impl State {
 
 impl Secrets {
     fn make(origin: &Path) -> Result<Self> {
-        let mut keygen = command(origin);
-        keygen.args(["keygen", "--kid", KEY_ID]);
-        let printed = capture(keygen)?;
-        let pair: Value = serde_json::from_str(&printed).context("`sluice-origin keygen` did not print JSON")?;
-        let part =
-            |name: &str| pair[name].as_str().ok_or_else(|| anyhow!("`sluice-origin keygen` printed no `{name}`"));
+        let (grant, token) = (KeyPair::make(origin, KEY_ID)?, KeyPair::make(origin, TOKEN_KEY_ID)?);
         Ok(Self {
             peppers: format!("1:{}", hex(&random()?)),
-            grant_keys: format!("{}:{}", part("kid")?, part("private")?),
-            grant_public: format!("{}={}", part("kid")?, part("public")?),
+            grant_keys: grant.private(),
+            grant_public: format!("{}={}", grant.kid, grant.public),
+            token_keys: token.private(),
             admin_token: format!("sla_{}", URL_SAFE_NO_PAD.encode(random()?)),
         })
     }
@@ -120,6 +126,7 @@ impl Secrets {
             "peppers": self.peppers,
             "grant_keys": self.grant_keys,
             "grant_public": self.grant_public,
+            "token_keys": self.token_keys,
             "admin_token": self.admin_token,
         })
     }
@@ -130,8 +137,35 @@ impl Secrets {
             peppers: text("peppers")?,
             grant_keys: text("grant_keys")?,
             grant_public: text("grant_public")?,
+            token_keys: text("token_keys")?,
             admin_token: text("admin_token")?,
         })
+    }
+}
+
+/// A pair that the origin's program makes. Does not print.
+struct KeyPair {
+    kid: String,
+    seed: String,
+    public: String,
+}
+
+impl KeyPair {
+    fn make(origin: &Path, kid: &str) -> Result<Self> {
+        let mut keygen = command(origin);
+        keygen.args(["keygen", "--kid", kid]);
+        let printed = capture(keygen)?;
+        let pair: Value = serde_json::from_str(&printed).context("`sluice-origin keygen` did not print JSON")?;
+        let part = |name: &str| {
+            let part = pair[name].as_str().map(str::to_owned);
+            part.ok_or_else(|| anyhow!("`sluice-origin keygen` printed no `{name}`"))
+        };
+        Ok(Self { kid: part("kid")?, seed: part("private")?, public: part("public")? })
+    }
+
+    /// As the edge's settings have it.
+    fn private(&self) -> String {
+        format!("{}:{}", self.kid, self.seed)
     }
 }
 
@@ -180,11 +214,30 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_of_before_is_given_the_secrets_that_it_lacks() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&dir.path().join("state")).unwrap();
+        let old = json!({"peppers": "1:aa", "grant_keys": "dev:s", "grant_public": "dev=p", "admin_token": "sla_x"});
+        write_private(&state.path("secrets.json"), &old.to_string()).unwrap();
+        // In the place of the origin's program.
+        let keygen = dir.path().join("keygen");
+        fs::write(&keygen, "#!/bin/sh\necho '{\"kid\":\"'$3'\",\"private\":\"seed\",\"public\":\"half\"}'\n").unwrap();
+        fs::set_permissions(&keygen, Permissions::from_mode(0o700)).unwrap();
+        let secrets = state.secrets(&keygen).unwrap();
+        assert_eq!((secrets.token_keys.as_str(), secrets.peppers.as_str()), ("dev-token:seed", "1:aa"));
+        // The next run finds them.
+        assert_eq!(state.secrets(Path::new("/nowhere")).unwrap().to_json(), secrets.to_json());
+        let env = fs::read_to_string(state.write_edge_env(&secrets).unwrap()).unwrap();
+        assert!(env.contains("TOKEN_KEYS=\"dev-token:seed\"\n"), "{env}");
+    }
+
+    #[test]
     fn secrets_survive_the_file() {
         let secrets = Secrets {
             peppers: "1:aa".to_owned(),
             grant_keys: "dev:s".to_owned(),
             grant_public: "dev=p".to_owned(),
+            token_keys: "dev-token:t".to_owned(),
             admin_token: "sla_x".to_owned(),
         };
         let again = Secrets::from_json(&secrets.to_json()).unwrap();
