@@ -33,7 +33,7 @@ impl Ceilings {
 /// What a request asks for: how many answers, and how long each may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
-    /// At least 1.
+    /// To each prompt, at least 1.
     pub(crate) answers: u32,
     max_tokens: u32,
     /// Whether the caller named `max_tokens` itself.
@@ -57,44 +57,55 @@ impl Asked {
 }
 
 /// How many tokens each answer may have, at least 1: what was asked for, within the context and under all ceilings.
+/// `prompts`: the lengths of all prompts, at least one. What ceilings say is about all prompts and answers together; of
+/// prompts that differ in length the longest decides how much of the context is left.
 ///
 /// What no other grant would change is refused first, or the edge would reserve again in vain. A caller that named no
 /// number may get less than the default: an answer that is a little shorter is better than a second way through the gates.
 /// Below half of it, the second way is worth its while.
-pub(crate) fn allowance(asked: Asked, prompt: usize, context: usize, ceilings: Ceilings) -> Result<u32, Refusal> {
+pub(crate) fn allowance(asked: Asked, prompts: &[usize], context: usize, ceilings: Ceilings) -> Result<u32, Refusal> {
     let Asked { answers, max_tokens, is_given, param } = asked;
     let exceeded = |message: String| Refusal::new(Reason::ContextLengthExceeded, message).with_param(param);
-    let room = context.saturating_sub(prompt);
-    if prompt == 0 || room == 0 {
-        return Err(exceeded(format!("The prompt has {prompt} tokens; prompt and answer have to fit {context}.")));
+    let longest = prompts.iter().copied().max().unwrap_or(0);
+    let prompt = prompts.iter().fold(0, |all: usize, prompt| all.saturating_add(*prompt));
+    let (which, these, have) = match prompts.len() {
+        1 => ("prompt".to_owned(), "prompt".to_owned(), "has"),
+        count => (format!("longest of {count} prompts"), format!("{count} prompts"), "have"),
+    };
+    let room = context.saturating_sub(longest);
+    if prompts.is_empty() || prompts.contains(&0) || room == 0 {
+        return Err(exceeded(format!("The {which} has {longest} tokens; prompt and answer have to fit {context}.")));
     }
     if is_given && max_tokens as usize > room {
         return Err(exceeded(format!(
-            "The prompt has {prompt} tokens and max_tokens is {}; together they have to fit {context}.",
-            max_tokens
+            "The {which} has {longest} tokens and max_tokens is {max_tokens}; together they have to fit {context}."
         )));
     }
     if prompt as u64 > u64::from(ceilings.prompt) {
-        let longest = ceilings.prompt;
-        let message = format!("This key may send prompts of at most {longest} tokens; this one has {prompt}.");
+        let most = ceilings.prompt;
+        let message = match prompts.len() {
+            1 => format!("This key may send prompts of at most {most} tokens; this one has {prompt}."),
+            _ => format!("This key may send prompts of at most {most} tokens; the {these} have {prompt}."),
+        };
         return Err(Refusal::new(Reason::NotAllowed, message).with_param(param));
     }
     // What a grant says is about all answers together, and each may be as long as the others.
-    let share = ceilings.answer / answers;
+    let answers = u64::from(answers).saturating_mul(prompts.len() as u64);
+    let share = u64::from(ceilings.answer) / answers;
     if share == 0 {
         let most = ceilings.answer;
         let message = format!("This key may ask for at most {most} tokens, which is too little for {answers} answers.");
         return Err(Refusal::new(Reason::NotAllowed, message).with_param("n"));
     }
     // A named number above the ceiling has been refused by the edge. Should one come, the ceiling holds.
-    let wanted = u64::from(max_tokens.min(share)).min(room as u64);
-    let left = ceilings.total.saturating_sub(prompt as u64) / u64::from(answers);
+    let wanted = u64::from(max_tokens).min(share).min(room as u64);
+    let left = ceilings.total.saturating_sub(prompt as u64) / answers;
     let least = if is_given { wanted } else { wanted.div_ceil(2) };
     if left < least {
         let who = if answers == 1 { "the answer".to_owned() } else { format!("each of {answers} answers") };
         let total = ceilings.total;
         let message = format!(
-            "The prompt has {prompt} tokens and {who} may take {wanted}; this request was granted {total} in all."
+            "The {these} {have} {prompt} tokens and {who} may take {wanted}; this request was granted {total} in all."
         );
         let counted = vec![(header::PROMPT_TOKENS, prompt.to_string())];
         return Err(Refusal::new(Reason::GrantTooSmall, message).with_headers(counted));
@@ -126,7 +137,7 @@ mod tests {
     }
 
     fn decide(request: &ChatRequest, prompt: usize, context: usize, claims: &GrantClaims) -> Result<u32, Refusal> {
-        allowance(Asked::of_chat(request), prompt, context, Ceilings::of(Some(claims)))
+        allowance(Asked::of_chat(request), &[prompt], context, Ceilings::of(Some(claims)))
     }
 
     /// The same by counting: which lengths of an answer are wanted, and which of them the grant holds.
@@ -207,10 +218,43 @@ mod tests {
         }
     }
 
+    /// Several prompts count together, and each has to fit by itself.
+    #[test]
+    fn several_prompts_share_what_is_granted() {
+        let decide = |given: bool, prompts: &[usize], context: usize, (tok, max, inp): (u64, u32, u32)| {
+            let asked = Asked { answers: 2, max_tokens: 4, is_given: given, param: "prompt" };
+            allowance(asked, prompts, context, Ceilings::of(Some(&claims(tok, max, inp))))
+                .map_err(|refusal| (refusal.reason, refusal.message.into_owned()))
+        };
+        let prompts = [5, 2, 3];
+        for (given, context, ceilings, most) in [
+            (true, 9, (0, 0, 0), 4),
+            (false, 8, (0, 0, 0), 3),
+            (true, 50, (10 + 6 * 4, 6 * 4, 10), 4),
+            (false, 50, (10 + 6 * 2, 0, 0), 2),
+            (false, 50, (0, 6 * 3, 0), 3),
+        ] {
+            assert_eq!(decide(given, &prompts, context, ceilings), Ok(most), "{context}, {ceilings:?}");
+        }
+        for (context, ceilings, reason, told) in [
+            (8, (0, 0, 0), Reason::ContextLengthExceeded, "The longest of 3 prompts has 5 tokens and max_tokens is 4"),
+            (50, (0, 0, 9), Reason::NotAllowed, "at most 9 tokens; the 3 prompts have 10."),
+            (50, (0, 5, 0), Reason::NotAllowed, "too little for 6 answers"),
+            (50, (10 + 6 * 4 - 1, 0, 0), Reason::GrantTooSmall, "The 3 prompts have 10 tokens and each of 6 answers"),
+        ] {
+            let (found, message) = decide(true, &prompts, context, ceilings).unwrap_err();
+            assert_eq!(found, reason, "{message}");
+            assert!(message.contains(told), "{message}");
+        }
+        for empty in [&[][..], &[5, 0]] {
+            assert_eq!(decide(true, empty, 50, (0, 0, 0)).unwrap_err().0, Reason::ContextLengthExceeded);
+        }
+    }
+
     #[test]
     fn without_a_grant_only_the_origins_bounds_apply() {
-        assert_eq!(allowance(Asked::of_chat(&request(7, false)), 3, 100, Ceilings::of(None)), Ok(7));
-        assert_eq!(allowance(Asked::of_chat(&request(7, false)), 3, 8, Ceilings::of(None)), Ok(5));
+        assert_eq!(allowance(Asked::of_chat(&request(7, false)), &[3], 100, Ceilings::of(None)), Ok(7));
+        assert_eq!(allowance(Asked::of_chat(&request(7, false)), &[3], 8, Ceilings::of(None)), Ok(5));
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! generate, for all answers of a request: one after another, in the one slot that the request has.
 //!
 //! A slot is what the hardware holds, so several answers at once would take several slots, and a request has one. The first
-//! answer leaves its prompt in the engine's memory, where the next finds it.
+//! answer to a prompt leaves it in the engine's memory, where the next finds it.
 
 use crate::generate::{Answering, Part};
 use crate::live::LiveRequest;
@@ -94,16 +94,17 @@ fn turn(index: u32, count: u32, permit: &Permit, live: &mut Option<LiveRequest>)
     Turn { index, is_last, guard }
 }
 
-/// The prompt counts once.
+/// Each report's prompt tokens are those of all prompts up to its own, so the last one's are all: a prompt counts once,
+/// however many answers it has.
 fn together(used: UsageReport, report: UsageReport) -> UsageReport {
     let completion = used.usage.completion_tokens + report.usage.completion_tokens;
     let reasoning = used.completion_tokens_details.reasoning_tokens + report.completion_tokens_details.reasoning_tokens;
-    let usage = Usage::new(used.usage.prompt_tokens, completion);
+    let usage = Usage::new(report.usage.prompt_tokens, completion);
     let (a, b) = (used.timings.unwrap_or_default(), report.timings.unwrap_or_default());
     let timings = Timings {
         queue_ms: a.queue_ms + b.queue_ms,
         prompt_ms: a.prompt_ms + b.prompt_ms,
         completion_ms: a.completion_ms + b.completion_ms,
     };
-    UsageReport::new(usage, used.prompt_tokens_details.cached_tokens, reasoning).with_timings(timings)
+    UsageReport::new(usage, report.prompt_tokens_details.cached_tokens, reasoning).with_timings(timings)
 }

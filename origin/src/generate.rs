@@ -52,7 +52,7 @@ pub(crate) enum Part {
 }
 
 impl Answering {
-    /// `arrived` and `deadline` are the request's; `span` gets the answer's last log line. `place`: whether it is the
+    /// `prompt_tokens`: of all prompts of the request up to this answer's. `arrived` and `deadline` are the request's; `span` gets the answer's last log line. `place`: whether it is the
     /// request's first answer, and its last: requests are measured, not answers.
     pub(crate) fn new(
         (generation, place): (Generation, (bool, bool)),

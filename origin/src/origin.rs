@@ -338,6 +338,7 @@ mod tests {
             logprobs: None,
             deadline: None,
             state: Arc::new(JobState::new()),
+            is_first: true,
             guard: Box::new(()),
         };
         let _generation = models.find("stuck").unwrap().engine.submit(job);

@@ -259,10 +259,11 @@ async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<R
     let loaded = Arc::clone(&wanted.loaded);
     // Before any wait: an edge that has to reserve again does so at once, and the place is free for it.
     let ceilings = Ceilings::of(caller.claims.as_ref());
-    let max_tokens = allowance(wanted.asked, wanted.prompt.tokens.len(), loaded.context, ceilings)?;
+    let lengths: Vec<usize> = wanted.prompts.iter().map(|prompt| prompt.tokens.len()).collect();
+    let max_tokens = allowance(wanted.asked, &lengths, loaded.context, ceilings)?;
     let (stream, tells, include_usage) = (wanted.stream, wanted.logprobs.is_some(), wanted.include_usage);
     let (several, span) =
-        (wanted.asked.answers > 1, if stream { info_span!("stream") } else { info_span!("generate") });
+        (wanted.all_answers() > 1, if stream { info_span!("stream") } else { info_span!("generate") });
     let kind = match wanted.form {
         Form::Chat => "chatcmpl",
         Form::Text { .. } => "cmpl",
@@ -325,28 +326,28 @@ fn begin(
     let seed = wanted.sampling.seed.unwrap_or_else(crate::random_u64);
     move |permit| {
         metrics.slot_after(&loaded.name, arrived.elapsed());
-        let answers = wanted.asked.answers;
-        Answers::new(answers, permit, live, move |turn: Turn| {
+        Answers::new(wanted.all_answers(), permit, live, move |turn: Turn| {
+            // All answers to one prompt, then all to the next.
+            let (which, number) = (turn.index / wanted.asked.answers, turn.index % wanted.asked.answers);
+            let (before, prompt) = wanted.prompt(which);
             let generation = loaded.engine.submit(engine::Job {
                 account: account.clone(),
-                prompt: wanted.prompt.tokens.clone(),
+                prompt: prompt.tokens.clone(),
                 max_tokens,
-                // Answers differ, and a seed says how.
-                seed: seed.wrapping_add(turn.index.into()),
+                // Answers to one prompt differ, and a seed says how.
+                seed: seed.wrapping_add(number.into()),
                 sampling: wanted.sampling.clone(),
                 logprobs: wanted.logprobs,
                 constraint: wanted.constraint.as_ref().map(Constraint::fresh),
                 deadline,
                 state: Arc::clone(&state),
+                is_first: number == 0,
                 guard: turn.guard,
             });
             Answering::new(
                 (generation, (turn.index == 0, turn.is_last)),
-                (
-                    loaded.text.answer(wanted.stop.clone(), wanted.prompt.start, wanted.calls.clone()),
-                    Arc::clone(&loaded),
-                ),
-                wanted.prompt.tokens.len() as u64,
+                (loaded.text.answer(wanted.stop.clone(), prompt.start, wanted.calls.clone()), Arc::clone(&loaded)),
+                (before + prompt.tokens.len()) as u64,
                 (arrived, deadline),
                 Arc::clone(&metrics),
                 span.clone(),

@@ -29,9 +29,21 @@ pub(crate) enum Form {
     Chat,
     /// As a text completion.
     Text {
-        /// What each answer begins with: the prompt, if that was asked for.
-        echo: Option<String>,
+        /// What answers begin with: their prompts, if that was asked for.
+        echo: Option<Vec<String>>,
+        /// How many answers there are to each prompt; at least 1.
+        answers: u32,
     },
+}
+
+impl Form {
+    /// What the answer of this index begins with.
+    pub(crate) fn beginning(&self, index: u32) -> Option<&str> {
+        match self {
+            Self::Chat => None,
+            Self::Text { echo, answers } => echo.as_ref()?.get((index / answers) as usize).map(String::as_str),
+        }
+    }
 }
 
 /// What all events of a stream have in common.
@@ -247,8 +259,8 @@ impl Head {
                 let role = Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() };
                 Some(self.chunk(Some(ChunkChoice { index, delta: role, logprobs: None, finish_reason: None }), None))
             }
-            Form::Text { echo } => {
-                let text = echo.clone()?;
+            Form::Text { .. } => {
+                let text = self.form.beginning(index)?.to_owned();
                 Some(self.part(Some(TextChoice { index, text, logprobs: None, finish_reason: None }), None))
             }
         }

@@ -17,9 +17,9 @@ use std::sync::Arc;
 pub(crate) struct Wanted {
     /// The model that answers.
     pub(crate) loaded: Arc<Loaded>,
-    /// In tokens.
-    pub(crate) prompt: Prompt,
-    /// How many answers, and how long.
+    /// In tokens, at least one.
+    pub(crate) prompts: Vec<Prompt>,
+    /// How many answers to each, and how long.
     pub(crate) asked: Asked,
     /// How tokens are chosen.
     pub(crate) sampling: Sampling,
@@ -55,12 +55,24 @@ impl Wanted {
         }
     }
 
+    /// How many answers to all prompts together.
+    pub(crate) fn all_answers(&self) -> u32 {
+        // Both are small: the door has seen to it.
+        self.asked.answers.saturating_mul(u32::try_from(self.prompts.len()).unwrap_or(u32::MAX))
+    }
+
+    /// A prompt by its number, which is that of one of them, and how many tokens those before it have.
+    pub(crate) fn prompt(&self, which: u32) -> (usize, &Prompt) {
+        let which = (which as usize).min(self.prompts.len() - 1);
+        (self.prompts[..which].iter().map(|prompt| prompt.tokens.len()).sum(), &self.prompts[which])
+    }
+
     fn chat(request: ChatRequest, models: Option<&Models>, now: Millis) -> Result<Self, Refusal> {
         let loaded = find(&request.model, &request.sampling, models)?;
         let prompt = loaded.text.prompt(&request, now)?;
         Ok(Self {
             constraint: loaded.grammars.constraint(&loaded.text, &request, &prompt.tokens)?,
-            prompt,
+            prompts: vec![prompt],
             asked: Asked::of_chat(&request),
             calls: Calls {
                 functions: request.tools.iter().map(|tool| tool.name().to_owned()).collect(),
@@ -78,7 +90,12 @@ impl Wanted {
 
     fn text(request: CompletionRequest, models: Option<&Models>) -> Result<Self, Refusal> {
         let loaded = find(&request.model, &request.sampling, models)?;
-        let prompt = loaded.text.bare_prompt(&request.prompt, loaded.vocab)?;
+        let bare = |prompt| loaded.text.bare_prompt(prompt, loaded.vocab);
+        let prompts = request.prompts.iter().map(bare).collect::<Result<_, _>>()?;
+        let spelt = |prompt: &completion::Prompt| match prompt {
+            completion::Prompt::Text(text) => text.clone(),
+            completion::Prompt::Tokens(tokens) => loaded.text.spell_all(tokens),
+        };
         Ok(Self {
             asked: Asked::of_text(&request),
             calls: Calls::none(),
@@ -89,12 +106,10 @@ impl Wanted {
             stream: request.stream,
             include_usage: request.include_usage,
             form: Form::Text {
-                echo: request.echo.then(|| match request.prompt {
-                    completion::Prompt::Text(text) => text,
-                    completion::Prompt::Tokens(tokens) => loaded.text.spell_all(&tokens),
-                }),
+                echo: request.echo.then(|| request.prompts.iter().map(spelt).collect()),
+                answers: request.answers,
             },
-            prompt,
+            prompts,
             loaded,
         })
     }

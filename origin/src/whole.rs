@@ -31,10 +31,7 @@ pub(crate) async fn whole(head: Head, mut answers: Answers, tells: bool) -> Resu
     };
     Ok(match &head.form {
         Form::Chat => json(&chat(head, all, usage, tells)),
-        Form::Text { echo } => {
-            let echo = echo.clone().unwrap_or_default();
-            json(&text(head, all, usage, tells, &echo))
-        }
+        Form::Text { .. } => json(&text(head, all, usage, tells)),
     })
 }
 
@@ -73,25 +70,20 @@ fn chat(head: Head, all: Vec<(u32, Gathered, FinishReason)>, usage: UsageReport,
     }
 }
 
-fn text(
-    head: Head,
-    all: Vec<(u32, Gathered, FinishReason)>,
-    usage: UsageReport,
-    tells: bool,
-    echo: &str,
-) -> Completion {
+fn text(head: Head, all: Vec<(u32, Gathered, FinishReason)>, usage: UsageReport, tells: bool) -> Completion {
     let choice = |(index, answer, reason): (u32, Gathered, FinishReason)| TextChoice {
         index,
-        text: format!("{echo}{}", answer.content),
+        text: format!("{}{}", head.form.beginning(index).unwrap_or_default(), answer.content),
         logprobs: tells.then(|| TextLogprobs::new(answer.logprobs, &mut 0)),
         finish_reason: Some(reason),
     };
+    let choices = all.into_iter().map(choice).collect();
     Completion {
         id: head.id,
         object: "text_completion".into(),
         created: head.created,
         model: head.model,
-        choices: all.into_iter().map(choice).collect(),
+        choices,
         usage: Some(usage),
     }
 }

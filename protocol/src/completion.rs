@@ -1,4 +1,4 @@
-//! OpenAI's older API of text completions: a prompt as it is, without a chat template, and what the model writes after it.
+//! OpenAI's older API of text completions: prompts as they are, without a chat template, and what the model writes after each.
 //!
 //! The prompt is the caller's alone, so control tokens in it are control tokens: whoever writes a template of its own, or
 //! fills in the middle of code, needs them. In a chat they are text.
@@ -18,13 +18,13 @@ use std::collections::BTreeMap;
 pub struct CompletionRequest {
     /// The model's name, not empty.
     pub model: String,
-    /// What to continue.
-    pub prompt: Prompt,
+    /// What to continue, each by itself: 1 to [`MAX_PROMPTS`].
+    pub prompts: Vec<Prompt>,
     /// At least 1.
     pub max_tokens: u32,
     /// Whether the caller named `max_tokens` itself.
     pub max_tokens_given: bool,
-    /// How many answers, 1 to [`crate::chat::MAX_ANSWERS`].
+    /// How many answers to each prompt, 1 to [`crate::chat::MAX_ANSWERS`]; with several prompts at most [`MAX_PROMPTS`] in all.
     pub answers: u32,
     /// Whether each answer begins with the prompt.
     pub echo: bool,
@@ -99,20 +99,30 @@ impl CompletionRequest {
         raw.check(bounds)
     }
 
-    /// As [`crate::chat::ChatRequest::most_tokens`].
-    pub fn most_tokens(&self) -> Option<u32> {
-        (self.max_tokens_given || self.answers > 1).then(|| self.max_tokens.saturating_mul(self.answers))
+    /// How many answers to all prompts together.
+    pub fn all_answers(&self) -> u32 {
+        u32::try_from(self.prompts.len()).unwrap_or(u32::MAX).saturating_mul(self.answers)
     }
 
-    /// A guess at the prompt's length in tokens, made without a tokenizer: a token for every four bytes of text.
+    /// As [`crate::chat::ChatRequest::most_tokens`].
+    pub fn most_tokens(&self) -> Option<u32> {
+        let answers = self.all_answers();
+        (self.max_tokens_given || answers > 1).then(|| self.max_tokens.saturating_mul(answers))
+    }
+
+    /// A guess at the length of all prompts in tokens, made without a tokenizer: a token for every four bytes of text.
     pub fn guess_prompt_tokens(&self) -> u32 {
-        let tokens = match &self.prompt {
+        let tokens = |prompt: &Prompt| match prompt {
             Prompt::Text(text) => text.len().div_ceil(4),
             Prompt::Tokens(tokens) => tokens.len(),
         };
-        u32::try_from(tokens).unwrap_or(u32::MAX)
+        u32::try_from(self.prompts.iter().map(tokens).sum::<usize>()).unwrap_or(u32::MAX)
     }
 }
+
+/// The most prompts of a request, and the most answers to several prompts: they come one after another in the one slot that
+/// the request has, before its one deadline.
+pub const MAX_PROMPTS: u32 = 16;
 
 impl Raw<'_> {
     fn check(self, bounds: ChatBounds) -> Result<CompletionRequest, Refusal> {
@@ -141,9 +151,9 @@ impl Raw<'_> {
             seed: self.seed,
         };
         let given = self.max_tokens.map(|number| max_tokens("max_tokens", &number, bounds)).transpose()?;
-        Ok(CompletionRequest {
+        let request = CompletionRequest {
             model: model_name(self.model)?,
-            prompt: prompt(self.prompt)?,
+            prompts: prompts(self.prompt)?,
             max_tokens: given.unwrap_or(bounds.default_max_tokens),
             max_tokens_given: given.is_some(),
             answers: answers(self.n)?,
@@ -154,34 +164,33 @@ impl Raw<'_> {
             logprobs,
             stop: RawStop::check(self.stop)?,
             user: self.user.map(Cow::into_owned),
-        })
+        };
+        if request.all_answers() > MAX_PROMPTS {
+            let message =
+                format!("A request has at most {MAX_PROMPTS} answers: prompts times `n`. Send several requests.");
+            return Err(invalid(if request.answers > 1 { "n" } else { "prompt" }, message));
+        }
+        Ok(request)
     }
 }
 
-fn prompt(member: Option<Loose<RawPrompt>>) -> Result<Prompt, Refusal> {
-    const MUST: &str = "a text or a list of token ids, not empty";
-    let one = |mut several: Vec<RawPrompt>| match several.len() {
-        1 => several.pop(),
-        _ => None,
+fn prompts(member: Option<Loose<RawPrompt>>) -> Result<Vec<Prompt>, Refusal> {
+    const MUST: &str = "a text or a list of token ids, or a list of those; none empty";
+    let prompts = match Loose::read(member, "prompt", MUST)? {
+        None => Vec::new(),
+        Some(RawPrompt::Text(text)) => vec![Prompt::Text(text)],
+        Some(RawPrompt::Tokens(tokens)) => vec![Prompt::Tokens(tokens)],
+        Some(RawPrompt::Texts(texts)) => texts.into_iter().map(Prompt::Text).collect(),
+        Some(RawPrompt::TokenLists(lists)) => lists.into_iter().map(Prompt::Tokens).collect(),
     };
-    let member = Loose::read(member, "prompt", MUST)?;
-    let member = match member {
-        Some(RawPrompt::Texts(texts)) if texts.len() > 1 => return Err(several()),
-        Some(RawPrompt::TokenLists(lists)) if lists.len() > 1 => return Err(several()),
-        Some(RawPrompt::Texts(texts)) => one(texts.into_iter().map(RawPrompt::Text).collect()),
-        Some(RawPrompt::TokenLists(lists)) => one(lists.into_iter().map(RawPrompt::Tokens).collect()),
-        member => member,
+    let is_empty = |prompt: &Prompt| match prompt {
+        Prompt::Text(text) => text.is_empty(),
+        Prompt::Tokens(tokens) => tokens.is_empty(),
     };
-    match member {
-        Some(RawPrompt::Text(text)) if !text.is_empty() => Ok(Prompt::Text(text)),
-        Some(RawPrompt::Tokens(tokens)) if !tokens.is_empty() => Ok(Prompt::Tokens(tokens)),
-        _ => Err(invalid("prompt", format!("`prompt` must be {MUST}."))),
+    match prompts.is_empty() || prompts.iter().any(is_empty) {
+        false => Ok(prompts),
+        true => Err(invalid("prompt", format!("`prompt` must be {MUST}."))),
     }
-}
-
-fn several() -> Refusal {
-    let message = "A request has one prompt. Send several requests, side by side if you like.";
-    Refusal::new(Reason::UnsupportedParameter, message).with_param("prompt")
 }
 
 fn logprobs(member: Option<Loose<i64>>) -> Result<Option<u32>, Refusal> {
@@ -216,7 +225,7 @@ pub struct Completion {
 /// What the model wrote.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextChoice {
-    /// Which answer, from 0.
+    /// Which answer, from 0: those to the first prompt, then those to the second.
     pub index: u32,
     /// The text, or in a stream what is new of it.
     pub text: String,

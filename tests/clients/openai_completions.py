@@ -20,9 +20,18 @@ def main(base_url: str, api_key: str, model: str) -> None:
     for part in client.chat.completions.create(model=model, messages=messages, max_tokens=64, n=3, stream=True):
         for choice in part.choices:
             streamed[choice.index] += choice.delta.content or ""
+    prompts = client.completions.create(model=model, prompt=["once", "twice"], n=2, max_tokens=64, echo=True)
+    tokens = [[111, 110], [116]]
+    texts = ["", "", "", ""]
+    for part in client.completions.create(model=model, prompt=tokens, n=2, max_tokens=64, stream=True):
+        for choice in part.choices:
+            texts[choice.index] += choice.text
     print(
         json.dumps(
             {
+                "prompts": [choice.text for choice in prompts.choices],
+                "prompts_used": [prompts.usage.prompt_tokens, prompts.usage.completion_tokens],
+                "texts": texts,
                 "whole": [whole.object, whole.choices[0].text, whole.choices[0].finish_reason],
                 "used": whole.usage.completion_tokens,
                 "stream": "".join(part.choices[0].text for part in parts),

@@ -24,7 +24,9 @@ fn openais_python_client_completes_and_has_several_answers() {
     let stack = Stack::new().start();
     let key = stack.key();
     let script = stack.script();
-    for said in ["upon a time", "upon", "ab", "one", "two", "three", "one", "two", "three"] {
+    let chats = ["one", "two", "three", "one", "two", "three"];
+    let prompts = ["a", "b", "c", "d", "a", "b", "c", "d"];
+    for said in ["upon a time", "upon", "ab"].into_iter().chain(chats).chain(prompts) {
         script.say(Say::text(said));
     }
     script.allow_all();
@@ -33,6 +35,7 @@ fn openais_python_client_completes_and_has_several_answers() {
         "whole": ["text_completion", "onceupon a time", "stop"], "used": "upon a time".len() + 1, "stream": "upon",
         "tokens": ["a", "b"], "offsets": [0, 1],
         "several": ["one", "two", "three"], "streamed": ["one", "two", "three"],
+        "prompts": ["oncea", "onceb", "twicec", "twiced"], "prompts_used": [9, 8], "texts": ["a", "b", "c", "d"],
     });
     assert_eq!(found, expected);
 }
@@ -70,6 +73,26 @@ fn several_answers_are_reserved_together() {
     assert_eq!(completion.choices.len(), 2);
     let used = u32::try_from(completion.usage.usage.total_tokens).expect("a few");
     until_true("settled", SOON, || stack.edge.own(&key.key).limits[0].used == used);
+}
+
+/// Prompts of one request are counted, reserved and given back together.
+#[test]
+fn several_prompts_are_reserved_and_counted_together() {
+    let stack = Stack::new().with(tokens_window(300)).start();
+    let key = stack.key();
+    let script = stack.script();
+    script.allow_all();
+    let prompts =
+        |count: usize, n: u32| json!({"model": MODEL, "prompt": vec!["once"; count], "n": n, "max_tokens": 50});
+    complete(&stack, &key.key, &prompts(3, 2)).refused(Reason::NeverFits);
+    complete(&stack, &key.key, &prompts(17, 1)).refused(Reason::InvalidRequest);
+    for said in ["a", "bb", "ccc", "dddd"] {
+        script.say(Say::text(said));
+    }
+    let answer = complete(&stack, &key.key, &prompts(2, 2)).ok();
+    assert_eq!(answer.json()["choices"][3]["text"], "dddd");
+    // Each prompt once, and every answer with the token that ends it.
+    until_true("settled", SOON, || stack.edge.own(&key.key).limits[0].used == 2 * 4 + 10 + 4);
 }
 
 /// What a stream is told while it waits passes the edge; and one that we could not serve is not counted.

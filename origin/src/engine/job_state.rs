@@ -7,7 +7,7 @@ use tokio::sync::watch;
 /// How one request stands, shared by its handler, the engine and those who ask by the request's id.
 #[derive(Debug)]
 pub(crate) struct JobState {
-    /// Tokens of the prompt; 0 until the engine begins with it.
+    /// Tokens of the prompts that the engine has begun with.
     prompt: AtomicU64,
     cached: AtomicU64,
     generated: AtomicU64,
@@ -21,10 +21,11 @@ impl JobState {
         Self { prompt: zero(), cached: zero(), generated: zero(), cancelled: watch::Sender::new(false) }
     }
 
-    /// The engine begins with a prompt of so many tokens, `cached` of which need no computing.
+    /// The engine begins with a prompt of so many tokens, `cached` of which need no computing. Not to be called for another
+    /// answer to the same prompt.
     pub(crate) fn begin(&self, prompt: usize, cached: usize) {
-        self.cached.store(cached as u64, Ordering::Relaxed);
-        self.prompt.store(prompt as u64, Ordering::Relaxed);
+        self.cached.fetch_add(cached as u64, Ordering::Relaxed);
+        self.prompt.fetch_add(prompt as u64, Ordering::Relaxed);
     }
 
     /// One token was generated.
@@ -32,7 +33,7 @@ impl JobState {
         self.generated.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Tokens of the prompt that were copied from an earlier sequence and not computed; 0 before it begins.
+    /// Tokens of its prompts that were copied from earlier sequences and not computed; 0 before it begins.
     pub(crate) fn cached(&self) -> u64 {
         self.cached.load(Ordering::Relaxed)
     }

@@ -63,6 +63,8 @@ pub(crate) struct Job {
     pub(crate) deadline: Option<Instant>,
     /// Where the engine writes how far it has come, and reads whether to stop.
     pub(crate) state: Arc<JobState>,
+    /// Whether its request has had no answer to this prompt before: each prompt counts once.
+    pub(crate) is_first: bool,
     /// Dropped when the sequence is over, for whatever reason.
     pub(crate) guard: Box<dyn Send>,
 }
@@ -133,7 +135,8 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    /// Tokens of the prompt that were copied from an earlier sequence and not computed; 0 before it starts.
+    /// Tokens of the request's prompts, up to this one, that were copied from earlier sequences and not computed; 0 before
+    /// the first starts.
     pub(crate) fn cached(&self) -> u64 {
         self.state.cached()
     }

@@ -182,7 +182,9 @@ impl Worker {
                     continue;
                 }
             };
-            job.state.begin(job.prompt.len(), prefix);
+            if job.is_first {
+                job.state.begin(job.prompt.len(), prefix);
+            }
             self.running.push(Sequence {
                 order: self.started,
                 slot: start.slot,

@@ -111,7 +111,10 @@ async fn what_cannot_be_continued_is_refused_by_name() {
     let table = [
         (json!({"prompt": [1_000_000]}), 400, "prompt"),
         (json!({"prompt": ""}), 400, "prompt"),
-        (json!({"prompt": ["a", "b"]}), 422, "prompt"), // not a status: what the table of refusals gives
+        (json!({"prompt": ["a", ""]}), 400, "prompt"),
+        (json!({"prompt": ["a", "x".repeat(100_000)]}), 400, "prompt"),
+        (json!({"prompt": [[1], [1_000_000]]}), 400, "prompt"),
+        (json!({"prompt": vec!["a"; 17]}), 400, "prompt"),
         (json!({"prompt": "x".repeat(100_000)}), 400, "prompt"),
         (json!({"model": "other"}), 404, "model"),
         (json!({"logit_bias": {"999999": 1}}), 400, "logit_bias"),

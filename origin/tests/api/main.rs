@@ -22,6 +22,7 @@ mod models;
 mod network;
 mod parity;
 mod program;
+mod prompts;
 mod queueing;
 mod refusals;
 mod sampling;

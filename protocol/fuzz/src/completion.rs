@@ -2,7 +2,7 @@
 
 use super::Input;
 use sluice_protocol::chat::{ChatBounds, MAX_ANSWERS};
-use sluice_protocol::completion::{CompletionRequest, Prompt};
+use sluice_protocol::completion::{CompletionRequest, MAX_PROMPTS, Prompt};
 
 /// Bounds, then a body.
 pub fn run(bytes: &[u8]) {
@@ -12,10 +12,13 @@ pub fn run(bytes: &[u8]) {
     match CompletionRequest::parse(input.0, bounds) {
         Ok(request) => {
             assert!(!request.model.is_empty());
-            match &request.prompt {
-                Prompt::Text(text) => assert!(!text.is_empty()),
-                Prompt::Tokens(tokens) => assert!(!tokens.is_empty()),
+            for prompt in &request.prompts {
+                match prompt {
+                    Prompt::Text(text) => assert!(!text.is_empty()),
+                    Prompt::Tokens(tokens) => assert!(!tokens.is_empty()),
+                }
             }
+            assert!((1..=MAX_PROMPTS).contains(&request.all_answers()));
             assert!((1..=most).contains(&request.max_tokens));
             assert!(request.max_tokens_given || request.max_tokens == bounds.default_max_tokens);
             assert!((1..=MAX_ANSWERS).contains(&request.answers));
@@ -37,6 +40,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         r#"{"model":"m","prompt":["once"],"logprobs":5,"logit_bias":{"5":-100},"min_p":0.1}"#,
         r#"{"model":"m","prompt":[1,2,3]}"#,
         r#"{"model":"m","prompt":[[1,2]],"stop":"x"}"#,
+        r#"{"model":"m","prompt":["once","upon"],"n":2}"#,
+        r#"{"model":"m","prompt":[[1],[2,3]]}"#,
     ];
     bodies.map(|body| [&[15, 99], body.as_bytes()].concat()).into()
 }

@@ -1,7 +1,7 @@
 //! The door of text completions: what is a request and what is not, as a table; and the older shape of log probabilities.
 
 use sluice_protocol::chat::{ChatBounds, Likelihood, TokenLogprob};
-use sluice_protocol::completion::{CompletionRequest, Prompt, TextLogprobs};
+use sluice_protocol::completion::{CompletionRequest, MAX_PROMPTS, Prompt, TextLogprobs};
 use sluice_protocol::refusal::Reason::{self, InvalidJson, InvalidRequest, UnsupportedParameter};
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };
@@ -13,21 +13,25 @@ fn parse(body: &str) -> Result<CompletionRequest, (Reason, Option<String>)> {
 
 #[test]
 fn prompts_come_in_four_shapes() {
+    let text = |text: &str| Prompt::Text(text.into());
     let table = [
-        (r#""hi <|im_start|>""#, Prompt::Text("hi <|im_start|>".into())),
-        (r#"["hi"]"#, Prompt::Text("hi".into())),
-        ("[1,2,3]", Prompt::Tokens(vec![1, 2, 3])),
-        ("[[1,2]]", Prompt::Tokens(vec![1, 2])),
+        (r#""hi <|im_start|>""#, vec![text("hi <|im_start|>")]),
+        (r#"["hi"]"#, vec![text("hi")]),
+        (r#"["hi","ho","hi"]"#, vec![text("hi"), text("ho"), text("hi")]),
+        ("[1,2,3]", vec![Prompt::Tokens(vec![1, 2, 3])]),
+        ("[[1,2]]", vec![Prompt::Tokens(vec![1, 2])]),
+        ("[[1],[2,3]]", vec![Prompt::Tokens(vec![1]), Prompt::Tokens(vec![2, 3])]),
     ];
     for (prompt, expected) in table {
         let request = parse(&format!(r#"{{"model":"m","prompt":{prompt}}}"#)).unwrap();
-        assert_eq!(request.prompt, expected, "{prompt}");
+        assert_eq!(request.prompts, expected, "{prompt}");
         assert!(
             (request.max_tokens, request.max_tokens_given, request.echo, request.stream) == (16, false, false, false)
         );
     }
     assert_eq!(parse(r#"{"model":"m","prompt":"123456789"}"#).unwrap().guess_prompt_tokens(), 3);
     assert_eq!(parse(r#"{"model":"m","prompt":[5,6]}"#).unwrap().guess_prompt_tokens(), 2);
+    assert_eq!(parse(r#"{"model":"m","prompt":["123456789","1"]}"#).unwrap().guess_prompt_tokens(), 4);
 }
 
 #[test]
@@ -43,8 +47,9 @@ fn what_is_no_request_is_refused_by_name() {
         (r#"{"model":"m","prompt":[""]}"#, InvalidRequest, Some("prompt")),
         (r#"{"model":"m","prompt":[-1]}"#, InvalidRequest, Some("prompt")),
         (r#"{"model":"m","prompt":5}"#, InvalidRequest, Some("prompt")),
-        (r#"{"model":"m","prompt":["a","b"]}"#, UnsupportedParameter, Some("prompt")),
-        (r#"{"model":"m","prompt":[[1],[2]]}"#, UnsupportedParameter, Some("prompt")),
+        (r#"{"model":"m","prompt":["a",""]}"#, InvalidRequest, Some("prompt")),
+        (r#"{"model":"m","prompt":[[1],[]]}"#, InvalidRequest, Some("prompt")),
+        (r#"{"model":"m","prompt":["a",[1]]}"#, InvalidRequest, Some("prompt")),
         (r#"{"model":"m","prompt":"x","n":0}"#, InvalidRequest, Some("n")),
         (r#"{"model":"m","prompt":"x","n":9}"#, InvalidRequest, Some("n")),
         (r#"{"model":"m","prompt":"x","best_of":2}"#, UnsupportedParameter, Some("best_of")),
@@ -73,6 +78,27 @@ fn the_rest_is_read() {
     assert_eq!((request.stop, request.user.as_deref()), (vec!["a".to_owned()], Some("u")));
     assert_eq!((request.sampling.seed, request.sampling.temperature), (Some(u64::MAX), 0.0));
     assert_eq!(parse(r#"{"model":"m","prompt":"x","logprobs":0}"#).unwrap().logprobs, Some(0));
+}
+
+/// All answers to all prompts come in one slot, so they are bounded together, and reserved together.
+#[test]
+fn prompts_and_answers_are_bounded_together() {
+    let asked = |prompts: u32, answers: u32, more: &str| {
+        let prompts = vec!["[1,2]"; prompts as usize].join(",");
+        parse(&format!(r#"{{"model":"m","prompt":[{prompts}],"n":{answers}{more}}}"#))
+    };
+    for (prompts, answers, most) in
+        [(1, 1, None), (1, 8, Some(128)), (2, 8, Some(256)), (16, 1, Some(256)), (5, 3, Some(240))]
+    {
+        let request = asked(prompts, answers, "").unwrap();
+        assert_eq!((request.all_answers(), request.most_tokens()), (prompts * answers, most));
+        assert_eq!(request.guess_prompt_tokens(), 2 * prompts);
+        let given = asked(prompts, answers, r#","max_tokens":10"#).unwrap();
+        assert_eq!(given.most_tokens(), Some(10 * prompts * answers));
+    }
+    for (prompts, answers, param) in [(MAX_PROMPTS + 1, 1, "prompt"), (3, 6, "n"), (2_000, 1, "prompt"), (16, 2, "n")] {
+        assert_eq!(asked(prompts, answers, "").unwrap_err(), (InvalidRequest, Some(param.to_owned())));
+    }
 }
 
 #[test]
