@@ -171,11 +171,11 @@ impl Answering {
             Cause::Stalled | Cause::Left => {
                 Err(Refusal::new(Reason::DeadlineExceeded, "The answer was not read for too long."))
             }
-            Cause::DeadEnd => Err(Refusal::new(
+            Cause::DeadEnd(param) => Err(Refusal::new(
                 Reason::InvalidRequest,
-                "The answer could not go on in the form that `response_format` asks for: it is too complex. Simplify the schema.",
+                format!("The answer could not go on in the form that `{param}` asks for: it is too complex. Simplify the schema."),
             )
-            .with_param("response_format")),
+            .with_param(param)),
             Cause::Failed(why) => {
                 Err(Refusal::new(Reason::Internal, "The model failed on this request.").with_detail(why))
             }

@@ -96,7 +96,7 @@ impl Metrics {
             Cause::Stalled => "stalled",
             Cause::Cancelled => "cancelled",
             Cause::Draining => "draining",
-            Cause::DeadEnd => "dead_end",
+            Cause::DeadEnd(_) => "dead_end",
             Cause::Failed(_) => "failed",
         };
         let model = of(model);

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-pub use tools::{MAX_FUNCTION_NAME, MAX_TOOLS, Tool};
+pub use tools::{MAX_FUNCTION_NAME, MAX_TOOLS, Tool, ToolChoice};
 
 /// What a chat request may ask for at most; the edge has it from its configuration, the origin from its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct ChatRequest {
     pub messages: Vec<ChatMessage>,
     /// The functions that the model is told of and may call; none where `tool_choice` is `none`.
     pub tools: Vec<Tool>,
+    /// Whether the model has to call them.
+    pub tool_choice: ToolChoice,
     /// Whether an answer may hold more than one call.
     pub parallel_tool_calls: bool,
     /// At least 1.
@@ -198,7 +200,7 @@ impl Raw<'_> {
             tool_choice: self.tool_choice,
             parallel_tool_calls: self.parallel_tool_calls,
         };
-        let (tools, parallel_tool_calls) = tools.check()?;
+        let (tools, tool_choice, parallel_tool_calls) = tools.check()?;
         let given = match (&self.max_completion_tokens, &self.max_tokens) {
             (Some(number), _) => Some(max_tokens("max_completion_tokens", number, bounds)?),
             (None, Some(number)) => Some(max_tokens("max_tokens", number, bounds)?),
@@ -220,6 +222,7 @@ impl Raw<'_> {
             model,
             messages,
             tools,
+            tool_choice,
             parallel_tool_calls,
             max_tokens: given.unwrap_or(bounds.default_max_tokens),
             max_tokens_given: given.is_some(),

@@ -35,9 +35,21 @@ def main(base_url: str, api_key: str, model: str) -> None:
     turn = request | {"messages": request["messages"] + [message.to_dict(), *results]}
     after = client.chat.completions.create(**turn)
 
+    # Calls that must be made, whatever the model would rather say, of tools that are held to their schemas.
+    strict = [{"type": "function", "function": TOOLS[0]["function"] | {"strict": True}}]
+    forced = request | {"tools": strict, "temperature": 0, "extra_body": {"enable_thinking": False}}
+    named = {"type": "function", "function": {"name": "weather"}}
+    required = client.chat.completions.create(tool_choice="required", parallel_tool_calls=False, **forced)
+    by_name = list(client.chat.completions.create(tool_choice=named, stream=True, **forced))
+    form = {"type": "json_object"}
+    formed = client.chat.completions.create(response_format=form, **forced)
+
     print(
         json.dumps(
             {
+                "required": told_calls(required.choices[0]),
+                "named": gathered(by_name)["calls"],
+                "formed": formed.choices[0].message.content,
                 "whole": told(whole),
                 "streamed": gathered(parts),
                 "reasoning_tokens": whole.usage.completion_tokens_details.reasoning_tokens,
@@ -45,6 +57,12 @@ def main(base_url: str, api_key: str, model: str) -> None:
             }
         )
     )
+
+
+def told_calls(choice) -> list:
+    """The calls of an answer that is nothing else."""
+    assert choice.finish_reason == "tool_calls" and not choice.message.content, choice
+    return [[call.function.name, json.loads(call.function.arguments)] for call in choice.message.tool_calls]
 
 
 def told(completion) -> dict:

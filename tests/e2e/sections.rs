@@ -4,6 +4,7 @@ use harness::Stack;
 use harness::caller::MODEL;
 use harness::python::run_client;
 use serde_json::json;
+use sluice_origin::engine::tiny;
 use sluice_origin::scripted::Say;
 
 #[test]
@@ -19,6 +20,15 @@ fn openais_python_client_reads_thinking_and_calls() {
         stack.script().say(Say::text(&said));
     }
     stack.script().say(Say::text("Rain."));
+    // Twice it would rather end, all the way; then an object.
+    let body = r#"{"name": "weather", "arguments": {"city": "Bern"}}"#.bytes().map(u32::from);
+    let reluctant = |token: u32| vec![(tiny::IM_END, 100.0), (token, 90.0)];
+    let [opens, closes] = [270, 271];
+    let steps: Vec<_> = [opens].into_iter().chain(body).chain([closes]).map(reluctant).collect();
+    for _ in 0..2 {
+        stack.script().say(Say::logits(steps.clone()));
+    }
+    stack.script().say(Say::text(r#"{"rain": true}"#));
     stack.script().allow_all();
     let came = run_client("openai_sections.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     let calls = json!([["weather", {"city": "Zürich"}], ["weather", {"city": "</tool_call>"}]]);
@@ -29,6 +39,9 @@ fn openais_python_client_reads_thinking_and_calls() {
     assert_eq!(came["streamed"], whole, "{came}");
     assert_eq!(came["reasoning_tokens"], thinking.len());
     assert_eq!(came["after"], "Rain.");
-    let last = stack.script().prompts().pop().expect("three prompts came");
+    let forced = json!([["weather", {"city": "Bern"}]]);
+    assert_eq!((&came["required"], &came["named"]), (&forced, &forced), "{came}");
+    assert_eq!(came["formed"], r#"{"rain": true}"#);
+    let last = stack.script().prompts().into_iter().nth(2).expect("more than three prompts came");
     assert!(last.contains("Zürich"), "what was called and what came of it is in the next prompt: {last}");
 }

@@ -1,4 +1,5 @@
-//! Answers of a form (`response_format`): which tokens may come next, so that what comes out is JSON that follows a schema.
+//! Answers of a form (`response_format`), and calls that must be made or must follow a schema (`tools`): which tokens may come
+//! next, so that what comes out is what was asked for.
 //!
 //! A schema is compiled once for each request, before the request waits, and shared with nobody: what a constraint allows, and
 //! when it gives up, depends on its own answer alone. Compiling takes 0.3 to 3 ms for schemas as people write them, which is
@@ -9,12 +10,15 @@
 //! model closes it (it cannot end the answer before), and then the form begins. A model that does not open one answers at
 //! once. Where thinking is switched off there is no block.
 
+mod shape;
+
 use crate::text::Text;
-use llguidance::api::{ParserLimits, TopLevelGrammar};
+use crate::text::sections::CALL_MARKS;
+use llguidance::api::ParserLimits;
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
-use llguidance::{JsonCompileOptions, Matcher, ParserFactory};
-use serde_json::{Value, json};
-use sluice_protocol::chat::{ChatRequest, ResponseFormat};
+use llguidance::{Matcher, ParserFactory};
+use shape::{Place, Shape};
+use sluice_protocol::chat::ChatRequest;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::OnceLock;
 use std::{iter, thread};
@@ -34,8 +38,8 @@ impl Grammars {
 
     /// What binds the answer to a request with this prompt; `None` if nothing does.
     ///
-    /// Refuses with [`Reason::InvalidRequest`] a schema that cannot be followed: what it asks for is not served, contradicts
-    /// itself, or is too complex. Takes milliseconds, and up to about a second for what is refused as too complex: not for an
+    /// Refuses with [`Reason::InvalidRequest`] a schema that cannot be followed and has to be: what it asks for is not served,
+    /// contradicts itself, or is too complex. Takes milliseconds, and up to about a second for what is refused as too complex: not for an
     /// async thread.
     pub(crate) fn constraint(
         &self,
@@ -43,21 +47,18 @@ impl Grammars {
         request: &ChatRequest,
         prompt: &[u32],
     ) -> Result<Option<Constraint>, Refusal> {
-        let schema = match &request.format {
-            ResponseFormat::Text => return Ok(None),
-            ResponseFormat::JsonObject => json!({"type": "object"}),
-            ResponseFormat::JsonSchema(format) => parse(&format.schema)?,
-        };
+        let Some(shape) = Shape::of(request, text.calling().is_some())? else { return Ok(None) };
+        let param = shape.param();
         let factory = self.factory.get_or_init(|| factory(text, self.vocab).ok()).as_ref().ok_or_else(|| {
             Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("no token trie was made")
         })?;
-        let matcher = on_a_deep_stack(|| compile(factory, schema))??;
+        let matcher = on_a_deep_stack(|| shape.compile(factory))??;
         let marks = text.thinking();
         let phase = match marks {
             Some([open, close]) => phase(text, prompt, [open, close], request.enable_thinking),
             None => Phase::Answering,
         };
-        Ok(Some(Constraint { matcher: Box::new(matcher), phase, marks, ends: text.ends().to_vec() }))
+        Ok(Some(Constraint { matcher: Box::new(matcher), phase, marks, ends: text.ends().to_vec(), param }))
     }
 }
 
@@ -79,6 +80,7 @@ pub(crate) struct Constraint {
     /// The tokens that open and close a block of thoughts.
     marks: Option<[u32; 2]>,
     ends: Vec<u32>,
+    param: &'static str,
 }
 
 /// The form leaves no token, or became too complex to follow. The text is for the log and holds nothing of the caller's.
@@ -94,7 +96,13 @@ impl Constraint {
             phase: self.phase,
             marks: self.marks,
             ends: self.ends.clone(),
+            param: self.param,
         }
+    }
+
+    /// The member of the request that asks for it.
+    pub(super) fn param(&self) -> &'static str {
+        self.param
     }
 
     /// Makes minus infinity of the logits of all tokens that must not come next; the others stay as they are. An ending
@@ -145,8 +153,6 @@ impl Constraint {
     }
 }
 
-/// White space between two parts: bounded, as a model that is bound to JSON and does not want to write it may write blanks for ever.
-const BLANKS: &str = r"[\x20\x0A\x0D\x09]{1,64}";
 /// How deep the compiler goes: one call for each part of a schema on a path through its references, of which 64 KiB of schema hold
 /// 6,500. Those took between 16 and 32 MiB. Memory that is not used is not taken.
 const STACK: usize = 128 * 1024 * 1024;
@@ -161,7 +167,13 @@ fn limit(limits: &mut ParserLimits) {
 }
 
 fn factory(text: &Text, vocab: usize) -> Result<ParserFactory, ()> {
-    let words = text.words(vocab);
+    let mut words = text.words(vocab);
+    // Tokens that stand for themselves: a rule can name them, and no text contains them.
+    for (id, mark) in text.calling().into_iter().flatten().zip(CALL_MARKS) {
+        if let Some(word) = words.get_mut(id as usize) {
+            *word = [&[TokTrie::SPECIAL_TOKEN_MARKER], mark.as_bytes()].concat();
+        }
+    }
     let ends: Vec<u32> = text.ends().iter().copied().filter(|end| (*end as usize) < vocab).collect();
     let (Some(first), Ok(size)) = (ends.first(), u32::try_from(vocab)) else { return Err(()) };
     let trie = TokTrie::from(&TokRxInfo::new(size, *first), &words).with_eos_tokens(&ends);
@@ -169,27 +181,6 @@ fn factory(text: &Text, vocab: usize) -> Result<ParserFactory, ()> {
     let mut factory = ParserFactory::new_simple(&environment).map_err(drop)?;
     limit(factory.quiet().limits_mut());
     Ok(factory)
-}
-
-fn parse(schema: &str) -> Result<Value, Refusal> {
-    let schema: Value = serde_json::from_str(schema).map_err(|error| unfollowable(&error.to_string()))?;
-    // llguidance's own settings: they would let a schema be followed in part.
-    match schema.get("x-guidance") {
-        Some(_) => Err(unfollowable("`x-guidance` is not served")),
-        None => Ok(schema),
-    }
-}
-
-fn compile(factory: &ParserFactory, mut schema: Value) -> Result<Matcher, Refusal> {
-    let options = JsonCompileOptions { whitespace_pattern: Some(BLANKS.into()), ..JsonCompileOptions::default() };
-    options.apply_to(&mut schema);
-    let parser = factory.create_parser(TopLevelGrammar::from_json_schema(schema));
-    let mut matcher = Matcher::new(parser);
-    // A form that nothing fits is found now and not in the middle of a stream.
-    match matcher.compute_mask() {
-        Ok(_) => Ok(matcher),
-        Err(error) => Err(unfollowable(&error.to_string())),
-    }
 }
 
 fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Refusal> {
@@ -202,7 +193,7 @@ fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Refusa
 }
 
 /// Tells the caller what the compiler said of its schema, where that is meant for people.
-fn unfollowable(said: &str) -> Refusal {
+fn unfollowable(place: Place, said: &str) -> Refusal {
     let said = said.split("\n<").next().unwrap_or_default();
     let why = if said.starts_with("panic") || said.starts_with("NoExtension") {
         "nothing fits it, or it is not a schema".to_owned()
@@ -212,8 +203,8 @@ fn unfollowable(said: &str) -> Refusal {
         said.replace(" without 'referencing' feature", "")
     };
     let why: String = why.chars().take(MAX_REASON).collect();
-    let message = format!("The schema of `response_format` cannot be followed: {why}.");
-    Refusal::new(Reason::InvalidRequest, message).with_param("response_format")
+    let message = format!("{} cannot be followed: {why}.", place.named());
+    Refusal::new(Reason::InvalidRequest, message).with_param(place.param())
 }
 
 /// Characters of the compiler's words that a caller is told.

@@ -102,8 +102,8 @@ pub(crate) enum Cause {
     Cancelled,
     /// The origin stops.
     Draining,
-    /// The form that the answer must have could not be followed further.
-    DeadEnd,
+    /// The form that this member of the request asks for could not be followed further.
+    DeadEnd(&'static str),
     /// The model failed; the text is for the log.
     Failed(String),
 }

@@ -270,7 +270,7 @@ impl Worker {
         if let Some(constraint) = &mut sequence.constraint
             && constraint.mask(logits).is_err()
         {
-            return Some(Cause::DeadEnd);
+            return Some(Cause::DeadEnd(constraint.param()));
         }
         let token = match sequence.sampler.sample(logits) {
             Ok(token) => token,
@@ -285,10 +285,10 @@ impl Worker {
         // There is room: only this thread sends, and it looked before the step. If the reader is gone, `reap` sees it.
         let logprobs = sequence.logprobs.map(|top| Logprobs::of(logits, token, top as usize));
         let _ = sequence.tokens.try_send(Sampled { token, logprobs });
-        match sequence.constraint.as_mut().map(|constraint| constraint.accept(token)) {
-            Some(Ok(true)) => return Some(Cause::Stop),
-            Some(Err(_)) => return Some(Cause::DeadEnd),
-            None | Some(Ok(false)) => {}
+        match sequence.constraint.as_mut().map(|constraint| (constraint.accept(token), constraint.param())) {
+            Some((Ok(true), _)) => return Some(Cause::Stop),
+            Some((Err(_), param)) => return Some(Cause::DeadEnd(param)),
+            None | Some((Ok(false), _)) => {}
         }
         (sequence.answer.len() >= sequence.max_tokens as usize).then_some(Cause::Length)
     }

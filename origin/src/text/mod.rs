@@ -15,7 +15,7 @@ use crate::engine::load::LoadError;
 use detokenizer::{Detokenizer, TokenBytes};
 use marks::{Marks, Piece};
 use parts::Parts;
-use sections::{Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
+use sections::{CALL_MARKS, Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
 use serde_json::Value;
 use sluice_protocol::Millis;
 use sluice_protocol::chat::ChatRequest;
@@ -121,8 +121,17 @@ impl Text {
 
     /// The tokens that open and close a block of thoughts, of a model that has them.
     pub(crate) fn thinking(&self) -> Option<[u32; 2]> {
+        self.tokens_of(THINK_MARKS)
+    }
+
+    /// The tokens that open and close a call, of a model that has them.
+    pub(crate) fn calling(&self) -> Option<[u32; 2]> {
+        self.tokens_of(CALL_MARKS)
+    }
+
+    fn tokens_of(&self, [open, close]: [&str; 2]) -> Option<[u32; 2]> {
         let mark = |text| self.tokenizer.token_to_id(text).filter(|id| self.added.contains(id));
-        Some([mark("<think>")?, mark("</think>")?])
+        Some([mark(open)?, mark(close)?])
     }
 
     /// Whether a token spells nothing but white space.

@@ -79,6 +79,8 @@ const CALL_END: &str = "</tool_call>";
 
 /// The marks that a tokenizer has to have as tokens for a model to think.
 pub(super) const THINK_MARKS: [&str; 2] = [THINK, THINK_END];
+/// The marks of a call.
+pub(crate) const CALL_MARKS: [&str; 2] = [CALL, CALL_END];
 /// All marks. They are read here, whatever a tokenizer says of showing them.
 pub(super) const MARKS: [&str; 4] = [THINK, THINK_END, CALL, CALL_END];
 

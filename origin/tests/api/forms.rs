@@ -1,5 +1,6 @@
 //! `response_format`: whatever a model wants to say, what it says has the form that was asked for.
 
+mod calls;
 mod schemas;
 mod wild;
 

@@ -30,3 +30,4 @@ mod sections;
 mod serving;
 mod several;
 mod tls;
+mod tool_choice;

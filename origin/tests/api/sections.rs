@@ -9,16 +9,16 @@ use sluice_origin::{Backend, Text};
 
 /// What a caller reads of an answer, however it came: content, thinking, calls as name and arguments, and why it ended.
 #[derive(Debug, PartialEq)]
-struct Read {
-    content: String,
-    reasoning: Option<String>,
-    calls: Vec<(String, String)>,
-    end: String,
+pub(crate) struct Read {
+    pub(crate) content: String,
+    pub(crate) reasoning: Option<String>,
+    pub(crate) calls: Vec<(String, String)>,
+    pub(crate) end: String,
     usage: Value,
 }
 
 /// Asks twice, whole and streamed; both have to say the same.
-async fn ask(harness: &Harness, say: &Say, members: &Value) -> Read {
+pub(crate) async fn ask(harness: &Harness, say: &Say, members: &Value) -> Read {
     harness.script.say(say.clone());
     let (status, completion) = parts(harness.post(&chat_with("hi", members)).send().await.unwrap()).await;
     assert_eq!(status, 200, "{completion}");
@@ -240,7 +240,7 @@ async fn stop_strings_do_not_stop_inside_of_calls() {
 }
 
 /// An origin whose text side is the built-in one, changed.
-async fn changed(change: impl FnOnce(&std::path::Path)) -> Harness {
+pub(crate) async fn changed(change: impl FnOnce(&std::path::Path)) -> Harness {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model");
     tiny::ensure(&path).unwrap();

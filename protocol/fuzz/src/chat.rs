@@ -3,7 +3,8 @@
 use super::Input;
 use sluice_protocol::chat::{
     Arguments, ChatBounds, ChatRequest, JsonText, MAX_BIASES, MAX_FUNCTION_NAME, MAX_REPETITION_PENALTY,
-    MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS, MIN_REPETITION_PENALTY, ResponseFormat, Speaker, usage_of,
+    MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS, MIN_REPETITION_PENALTY, ResponseFormat, Speaker, ToolChoice,
+    usage_of,
 };
 
 /// Bounds, then a body.
@@ -63,6 +64,12 @@ fn check_tools(request: &ChatRequest) {
         assert!((1..=MAX_FUNCTION_NAME).contains(&tool.name().len()) && tool.name().is_ascii());
         assert_eq!(sound(tool.json())["function"]["name"], tool.name());
         assert!(request.tools[..index].iter().all(|other| other.name() != tool.name()));
+        assert!(!tool.is_strict() || tool.parameters().is_none_or(|schema| schema.len() <= MAX_SCHEMA_BYTES));
+    }
+    match &request.tool_choice {
+        ToolChoice::Auto => {}
+        ToolChoice::Required => assert!(!request.tools.is_empty()),
+        ToolChoice::Function(name) => assert!(request.tools.iter().any(|tool| tool.name() == name)),
     }
     for message in &request.messages {
         if let Speaker::Assistant { tool_calls, .. } = &message.speaker {
@@ -91,6 +98,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
             {"role":"tool","tool_call_id":"c","content":"y"}],"tools":[{"type":"function","function":{"name":"f","description":"d",
             "parameters":{"type":"object","properties":{"a":{"type":"array"}}},"strict":false}},
             {"type":"function","function":{"name":"g"}}],"tool_choice":"auto","parallel_tool_calls":false}"#,
+        r#"{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f",
+            "parameters":{"type":"object"},"strict":true}}],"tool_choice":{"type":"function","function":{"name":"f"}}}"#,
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{
             "name":"a-1","description":"what","strict":true,"schema":{"type":"object","properties":{"a\"]}":{"enum":[[],{"b":[1]}]}}}}}}"#,
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}}"#,

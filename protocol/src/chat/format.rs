@@ -126,6 +126,11 @@ fn is_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(allowed)
 }
 
+/// Whether a text that is known to be JSON is short and flat enough to be followed as a schema.
+pub(super) fn is_within_bounds(schema: &str) -> bool {
+    schema.len() <= MAX_SCHEMA_BYTES && depth(schema) <= MAX_SCHEMA_DEPTH
+}
+
 /// How many objects and arrays lie in one another, in a text that is known to be JSON: without recursion, so that no depth
 /// is too much for it.
 fn depth(json: &str) -> usize {

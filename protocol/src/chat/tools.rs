@@ -1,5 +1,6 @@
 //! What the model may call: `tools`, `tool_choice` and `parallel_tool_calls`.
 
+use super::format::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, is_within_bounds};
 use super::json::JsonText;
 use super::sampling::Loose;
 use super::{cause, invalid, unsupported_because};
@@ -18,6 +19,20 @@ pub const MAX_FUNCTION_NAME: usize = 64;
 pub struct Tool {
     name: String,
     json: JsonText,
+    parameters: Option<Box<str>>,
+    strict: bool,
+}
+
+/// Whether an answer calls functions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// As the model likes.
+    #[default]
+    Auto,
+    /// It calls at least one of the tools, and says nothing else.
+    Required,
+    /// It calls this one, once; it is one of the tools.
+    Function(String),
 }
 
 impl Tool {
@@ -30,6 +45,18 @@ impl Tool {
     /// The whole tool as the caller wrote it: an object whose `type` is `function`. What a chat template is shown.
     pub const fn json(&self) -> &JsonText {
         &self.json
+    }
+
+    /// What its arguments look like, as the caller wrote it: a JSON object that is meant to be a schema, of any size;
+    /// `None`: it takes no arguments.
+    pub fn parameters(&self) -> Option<&str> {
+        self.parameters.as_deref()
+    }
+
+    /// Whether arguments must follow the parameters, which then are at most [`MAX_SCHEMA_BYTES`] long and
+    /// [`MAX_SCHEMA_DEPTH`] deep.
+    pub const fn is_strict(&self) -> bool {
+        self.strict
     }
 }
 
@@ -60,15 +87,20 @@ struct RawFunction<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum RawChoice {
-    Word(String),
-    Named(serde::de::IgnoredAny),
+struct RawNamed {
+    #[serde(rename = "type")]
+    kind: String,
+    function: Option<RawName>,
+}
+
+#[derive(Deserialize)]
+struct RawName {
+    name: String,
 }
 
 impl Raw<'_> {
-    /// The tools that the model is told of, and whether it may call several at once.
-    pub(super) fn check(self) -> Result<(Vec<Tool>, bool), Refusal> {
+    /// The tools that the model is told of, whether it has to call them, and whether it may call several at once.
+    pub(super) fn check(self) -> Result<(Vec<Tool>, ToolChoice, bool), Refusal> {
         let parallel = Loose::read(self.parallel_tool_calls, "parallel_tool_calls", "true or false")?.unwrap_or(true);
         let sent = self.tools.unwrap_or_default();
         if sent.len() > MAX_TOOLS {
@@ -83,11 +115,10 @@ impl Raw<'_> {
             }
             tools.push(tool);
         }
-        let told = match self.tool_choice {
-            None => true,
-            Some(choice) => told(choice.get())?,
-        };
-        Ok((if told { tools } else { Vec::new() }, parallel))
+        match self.tool_choice.map_or(Ok(Some(ToolChoice::Auto)), |choice| tool_choice(choice.get(), &tools))? {
+            Some(choice) => Ok((tools, choice, parallel)),
+            None => Ok((Vec::new(), ToolChoice::Auto, parallel)),
+        }
     }
 }
 
@@ -107,29 +138,43 @@ fn tool(index: usize, text: &str) -> Result<Tool, Refusal> {
     if function.parameters.is_some_and(|parameters| !parameters.get().starts_with('{')) {
         return Err(wrong("`function.parameters` must be an object"));
     }
-    if function.strict == Some(true) {
-        let why =
-            format!("tools[{index}]: `function.strict` is not served: arguments are not held to their schema here.");
-        return Err(unsupported_because("tools", why));
+    let parameters = function.parameters.map(RawValue::get);
+    let strict = function.strict == Some(true);
+    if strict && parameters.is_some_and(|parameters| !is_within_bounds(parameters)) {
+        let most = format!("{MAX_SCHEMA_BYTES} bytes long and {MAX_SCHEMA_DEPTH} objects and arrays deep");
+        return Err(wrong(&format!("where `function.strict` is true, `function.parameters` are at most {most}")));
     }
     let json = JsonText::parse(text).map_err(|error| wrong(&cause(&error)))?;
-    Ok(Tool { name: function.name, json })
+    Ok(Tool { name: function.name, json, parameters: parameters.map(Box::from), strict })
 }
 
-/// Whether the model is told of its tools: not where `tool_choice` is `none`. A call can be offered and not enforced, so
-/// `required` and a named function are refused rather than hoped for.
-fn told(choice: &str) -> Result<bool, Refusal> {
-    const MUST: &str = "`tool_choice` must be `auto`, `none`, `required` or a function's name in an object.";
-    match serde_json::from_str(choice) {
-        Ok(RawChoice::Word(word)) if word == "auto" => Ok(true),
-        Ok(RawChoice::Word(word)) if word == "none" => Ok(false),
-        Ok(RawChoice::Word(word)) if word != "required" => Err(invalid("tool_choice", MUST)),
-        Ok(RawChoice::Named(_)) if !choice.starts_with('{') => Err(invalid("tool_choice", MUST)),
-        Ok(_) => {
-            let why =
-                "`tool_choice` is served as `auto` and `none`: a call can be offered to the model and not enforced.";
-            Err(unsupported_because("tool_choice", why))
+/// Whether the model has to call; `None` where it is told of no tool.
+fn tool_choice(choice: &str, tools: &[Tool]) -> Result<Option<ToolChoice>, Refusal> {
+    const PARAM: &str = "tool_choice";
+    const MUST: &str = "`tool_choice` must be `auto`, `none`, `required` or \
+                        `{\"type\": \"function\", \"function\": {\"name\": ...}}`.";
+    if let Ok(word) = serde_json::from_str::<String>(choice) {
+        return match word.as_str() {
+            "auto" => Ok(Some(ToolChoice::Auto)),
+            "none" => Ok(None),
+            "required" if tools.is_empty() => {
+                Err(invalid(PARAM, "`tool_choice` asks for a call, and there are no `tools`."))
+            }
+            "required" => Ok(Some(ToolChoice::Required)),
+            _ => Err(invalid(PARAM, MUST)),
+        };
+    }
+    // A struct can be read from an array too.
+    let named = choice.starts_with('{').then(|| serde_json::from_str::<RawNamed>(choice).ok()).flatten();
+    match named.map(|named| (named.kind, named.function)) {
+        Some((kind, _)) if kind != "function" => {
+            let message = "An object as `tool_choice` is served with the `type` `function` only.";
+            Err(unsupported_because(PARAM, message))
         }
-        Err(_) => Err(invalid("tool_choice", MUST)),
+        Some((_, Some(RawName { name }))) if tools.iter().any(|tool| tool.name == name) => {
+            Ok(Some(ToolChoice::Function(name)))
+        }
+        Some((_, Some(_))) => Err(invalid(PARAM, "`tool_choice` names a function that is not among `tools`.")),
+        _ => Err(invalid(PARAM, MUST)),
     }
 }

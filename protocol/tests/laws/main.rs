@@ -25,4 +25,5 @@ mod state;
 mod targets;
 mod timing;
 mod token;
+mod tools;
 mod window;

@@ -53,7 +53,7 @@ fn part(chance: &mut Chance, depth: u64) -> Value {
     }
 }
 
-fn object(chance: &mut Chance, depth: u64) -> Value {
+pub(super) fn object(chance: &mut Chance, depth: u64) -> Value {
     // Names that have to be escaped, and some that begin alike.
     let names = ["a", "ab", "é", "with \"quotes\"", "b\\c", "", "z z"];
     let mut properties = Map::new();
