@@ -11,6 +11,7 @@ mod secrets;
 mod settings;
 mod source;
 mod status;
+mod supply;
 mod worker_size;
 
 use std::process::Command;
@@ -84,6 +85,10 @@ impl Checks<'_> {
             holds(&licences::violations(&metadata), licences::FIX)?;
             let count = metadata["packages"].as_array().map_or(0, Vec::len);
             Ok(format!("{count} packages"))
+        })?;
+        self.check("where packages come from", |checks, step| {
+            let metadata = checks.metadata(step, &[])?;
+            holds(&supply::unwanted(&metadata, &checks.workspace.read("deny.toml")?), supply::FIX)
         })?;
         self.check("status codes", |checks, _| {
             let sources = of_crates(checks.workspace.root(), &status::CRATES)?;

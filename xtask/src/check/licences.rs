@@ -7,7 +7,7 @@ pub(super) const FIX: &str = "use another package, or add the licence to ALLOWED
     or the package to ARGUED there with the reason why it is acceptable";
 
 /// Licences that ask for attribution at most.
-const ALLOWED: [&str; 13] = [
+pub(super) const ALLOWED: [&str; 13] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
