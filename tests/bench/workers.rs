@@ -52,7 +52,7 @@ impl Sluice {
             ("ADMIN_TOKENS", secrets::admin_tokens()),
             ("PLANS", plans.to_string()),
             ("TOKEN_KEYS", secrets::token_keys()),
-            ("JWT_ISSUERS", issuers::setting(&[(Issuer::Lab, "open"), (Issuer::Mill, "open")])),
+            ("JWT_ISSUERS", issuers::setting(&[(Issuer::Lab, "open"), (Issuer::Mill, "open"), (Issuer::Port, "open")])),
         ];
         let directory = directory();
         let edge = EdgeFiles::create(directory.path(), &settings).start();

@@ -24,7 +24,7 @@ Measures the full walk, the refusals and an empty Worker on workerd, in one run:
 
   --sweep        instead: 1, 16 and 128 connections, on one account and on 200
   --accounts     instead: 1, 10, 100, 1,000 and 10,000 accounts
-  --callers      instead: API keys beside tokens of issuers (EdDSA, RS256), seen before and never seen, and short tokens
+  --callers      instead: API keys beside tokens of issuers (EdDSA, ES256, RS256), seen before and never seen, and short tokens
   --registry     instead: an admin's calls and a key's first use with an empty registry and with 100,000 keys
   --keys         thousands of keys for --registry (100)
   --peers        instead: Sluice beside what others put in front of a model, installed into target/peers and started in
