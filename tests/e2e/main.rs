@@ -41,6 +41,8 @@ mod epochs;
 
 mod described;
 
+mod cost;
+
 mod plans;
 
 mod principals;
