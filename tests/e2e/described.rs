@@ -1,16 +1,25 @@
-//! docs/openapi.json and the admin's routes are of one piece: each route that it names is there with exactly the methods that
-//! it names, each route of the code is named, and what is answered is of the shapes that it describes.
+//! docs/openapi.json (what callers use), docs/openapi-admin.json and the routes are of one piece: each route that they name is
+//! there with exactly the methods that they name, each route of the code is named, and what is answered is of the shapes that
+//! they describe.
 
-use harness::{Answer, PLAN, RunningStack, Stack, tools};
+use harness::caller::{MODEL, hello, hello_stream};
+use harness::issuers::{KID, KeyServer, sign_report};
+use harness::{Answer, PLAN, RunningStack, Stack, secrets, tools};
 use serde_json::{Map, Value, json};
+use sluice_origin::scripted::Say;
 use sluice_protocol::refusal::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+pub(crate) const PUBLIC: &str = "docs/openapi.json";
+pub(crate) const ADMIN: &str = "docs/openapi-admin.json";
 
-fn document() -> Value {
-    let text = std::fs::read_to_string(tools::root().join("docs/openapi.json")).expect("the repository has it");
-    serde_json::from_str(&text).expect("a document")
+pub(crate) fn document(file: &str) -> Value {
+    serde_json::from_str(&repository(file)).expect("a document")
+}
+
+fn repository(file: &str) -> String {
+    std::fs::read_to_string(tools::root().join(file)).expect("the repository has it")
 }
 
 /// Each path with its methods in capitals.
@@ -31,20 +40,95 @@ fn filled(path: &str, key: &str, account: &str) -> String {
 fn each_route_has_the_methods_that_are_described_and_no_other() {
     let stack = Stack::new().start();
     let key = stack.key();
-    for (path, methods) in described(&document()) {
+    let allowed = |answer: Answer| -> BTreeSet<String> {
+        let answer = answer.refused(Reason::MethodNotAllowed);
+        answer.header("allow").expect("the methods").split(", ").map(str::to_owned).collect()
+    };
+    for (path, methods) in described(&document(ADMIN)) {
         let path = filled(&path, &key.id.to_string(), &key.account);
-        let refused = stack.edge.admin("OPTIONS", &path, None).refused(Reason::MethodNotAllowed);
-        let allowed: BTreeSet<_> =
-            refused.header("allow").expect("the methods").split(", ").map(str::to_owned).collect();
-        assert_eq!(allowed, methods, "{path}");
+        assert_eq!(allowed(stack.edge.admin("OPTIONS", &path, None)), methods, "{path}");
+    }
+    for (path, methods) in described(&document(PUBLIC)) {
+        let answer =
+            stack.edge.send(|http, base| http.request(reqwest::Method::OPTIONS, format!("{base}{path}"))).from_edge();
+        assert_eq!(allowed(answer), methods, "{path}");
+    }
+}
+
+/// The table of routes in the code, read as text: `("POST", "/v1/completions") =>`.
+#[test]
+fn each_route_for_callers_is_described() {
+    let described = described(&document(PUBLIC));
+    let source = repository("edge/src/lib.rs");
+    let mut seen = BTreeSet::new();
+    for line in source.lines().map(str::trim) {
+        if line.starts_with("if path == \"/healthz\"") {
+            seen.insert(("GET".to_owned(), "/healthz".to_owned()));
+        }
+        let Some((method, rest)) = line.strip_prefix("(\"").and_then(|rest| rest.split_once("\", \"")) else {
+            continue;
+        };
+        let Some((path, _)) = rest.split_once("\") =>") else { continue };
+        seen.insert((method.to_owned(), path.to_owned()));
+    }
+    let all = described.iter().flat_map(|(path, methods)| methods.iter().map(|method| (method.clone(), path.clone())));
+    assert_eq!(seen, all.collect());
+}
+
+/// Members of a request as the parser has them, read as text, beside those that are described.
+#[test]
+fn each_member_of_a_request_is_described() {
+    let document = document(PUBLIC);
+    let members = |schema: &str| -> BTreeSet<String> {
+        let properties = document["components"]["schemas"][schema]["properties"].as_object().expect("members");
+        properties.keys().cloned().collect()
+    };
+    for (file, schema, unserved) in [
+        ("protocol/src/chat.rs", "ChatRequest", ["function_call", "functions"]),
+        ("protocol/src/completion.rs", "CompletionRequest", ["best_of", "suffix"]),
+    ] {
+        let source = repository(file);
+        let (_, body) = source.split_once("struct Raw<'a> {\n").expect("the body as it came");
+        let (body, _) = body.split_once("\n}").expect("its end");
+        let is_name =
+            |name: &&str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let names = body.lines().filter_map(|line| line.trim().split_once(": ").map(|(name, _)| name)).filter(is_name);
+        let known: BTreeSet<_> = names.filter(|name| !unserved.contains(name)).map(str::to_owned).collect();
+        assert!(known.len() > 10, "{file}: {known:?}");
+        assert_eq!(known, members(schema), "{file}");
+    }
+}
+
+/// Every shape that callers see is kept as a golden file; each is of its schema.
+#[test]
+fn what_is_golden_is_described() {
+    let document = document(PUBLIC);
+    for (file, schema, is_list) in [
+        ("chat_completion", "ChatCompletion", false),
+        ("chat_tool_calls", "ChatCompletion", false),
+        ("chat_chunks", "ChatChunk", true),
+        ("chat_logprobs", "ChatChunk", false),
+        ("completion", "Completion", false),
+        ("models", "ModelList", false),
+        ("own_key", "OwnKey", false),
+        ("short_token", "TokenAnswer", false),
+        ("leak_feedback", "LeakFeedback", false),
+        ("error", "Error", false),
+    ] {
+        let golden: Value =
+            serde_json::from_str(&repository(&format!("protocol/tests/golden/{file}.json"))).expect("JSON");
+        let all = if is_list { golden.as_array().expect("several").clone() } else { vec![golden] };
+        for one in &all {
+            conforms(&document, &document["components"]["schemas"][schema], one, file);
+        }
     }
 }
 
 /// The table of routes in the code, read as text: `("keys", Some(key), Some("rotate"), "POST") =>`.
 #[test]
-fn each_route_of_the_code_is_described() {
-    let source = std::fs::read_to_string(tools::root().join("edge/src/admin.rs")).expect("the repository has it");
-    let described = described(&document());
+fn each_admin_route_is_described() {
+    let source = repository("edge/src/admin.rs");
+    let described = described(&document(ADMIN));
     let mut seen = 0;
     for line in source.lines().map(str::trim).filter(|line| line.starts_with("(\"") && line.contains("=>")) {
         let words: Vec<_> = line[1..line.find("=>").expect("filtered")].split(", ").collect();
@@ -130,6 +214,7 @@ fn is_of(kind: Option<&str>, value: &Value) -> bool {
         Some("array") => value.is_array(),
         Some("string") => value.is_string(),
         Some("integer") => value.is_u64(),
+        Some("number") => value.is_number(),
         Some("boolean") => value.is_boolean(),
         Some("null") => value.is_null(),
         _ => true,
@@ -139,7 +224,7 @@ fn is_of(kind: Option<&str>, value: &Value) -> bool {
 #[test]
 fn what_is_answered_is_what_is_described() {
     let stack = Stack::new().limit("5 per 1h").start();
-    let document = document();
+    let document = document(ADMIN);
     let send = |stack: &RunningStack, method: &str, path: &str, key: &str, account: &str, body: Option<Value>| {
         let answer = stack.edge.admin(&method.to_uppercase(), &filled(path, key, account), body.as_ref());
         check(&document, path, method, &answer);
@@ -183,4 +268,70 @@ fn what_is_answered_is_what_is_described() {
     }
     send(&stack, "delete", "/accounts/{account}", "", &account, None);
     send(&stack, "delete", "/accounts/{account}", "", &account, None).refused(Reason::KeyNotFound);
+}
+
+#[test]
+fn what_callers_are_answered_is_what_is_described() {
+    let scanner = KeyServer::start_scanner();
+    let stack = Stack::new()
+        .limit("9 per 1h")
+        .setting("TOKEN_KEYS", secrets::token_keys())
+        .setting("LEAK_REPORTS", scanner.url())
+        .start();
+    stack.script().allow_all();
+    let document = document(PUBLIC);
+    let key = stack.key();
+    let send = |method: &str, path: &str, credential: Option<&str>, headers: &[(&str, &str)], body: Option<&Value>| {
+        let answer = stack.edge.send(|http, base| {
+            let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method's name");
+            let request = http.request(method, format!("{base}{path}"));
+            let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+            let request = credential.into_iter().fold(request, reqwest::blocking::RequestBuilder::bearer_auth);
+            body.into_iter().fold(request, reqwest::blocking::RequestBuilder::json)
+        });
+        check(&document, path, method, &answer);
+        answer.status
+    };
+    let known = Some(key.key.as_str());
+    let mut full = hello(8);
+    full["logprobs"] = true.into();
+    full["top_logprobs"] = 2.into();
+    let (unknown, text) =
+        (json!({"model": "other"}), json!({"model": MODEL, "prompt": "p", "max_tokens": 4, "logprobs": 1}));
+    for said in ["plain", "with numbers"] {
+        stack.script().say(Say::text(said));
+    }
+    assert_eq!(send("post", "/v1/chat/completions", known, &[], Some(&hello(8))), 200);
+    assert_eq!(send("post", "/v1/chat/completions", known, &[("x-session-id", "s")], Some(&full)), 200);
+    assert_eq!(send("post", "/v1/completions", known, &[], Some(&text)), 200);
+    for (body, status) in [(unknown, 400), (json!({"model": "other", "messages": hello(1)["messages"]}), 404)] {
+        assert_eq!(send("post", "/v1/chat/completions", known, &[], Some(&body)), status);
+    }
+    assert_eq!(send("post", "/v1/chat/completions", None, &[], Some(&hello(8))), 401);
+    assert_eq!(send("get", "/v1/models", known, &[], None), 200);
+    assert_eq!(send("get", "/v1/key", known, &[], None), 200);
+    assert_eq!(send("get", "/v1/key", Some("slc_"), &[], None), 401);
+    assert_eq!(send("post", "/v1/auth/token", known, &[], Some(&json!({"scopes": ["chat"]}))), 200);
+    assert_eq!(send("post", "/v1/auth/token", known, &[], Some(&json!({"ttl_s": 0}))), 400);
+    assert_eq!(send("get", "/.well-known/jwks.json", None, &[], None), 200);
+    assert_eq!(send("get", "/healthz", None, &[], None), 200);
+    let report = json!([{"token": key.key, "type": "sluice_api_key", "url": "https://a.example", "source": "content"}]);
+    let signature = sign_report(report.to_string().as_bytes());
+    let headers = [("github-public-key-identifier", KID), ("github-public-key-signature", signature.as_str())];
+    assert_eq!(send("post", "/leaks/github", None, &headers, Some(&report)), 200);
+    assert_eq!(send("post", "/leaks/github", None, &[], Some(&report)), 401);
+    // It has leaked.
+    assert_eq!(send("get", "/v1/key", known, &[], None), 403);
+    // A stream's events are of the schema that its description names.
+    let fresh = stack.key();
+    let streamed = stack.edge.chat(Some(&fresh.key), &hello_stream(4)).ok();
+    let text = streamed.text().to_owned();
+    let events = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|event| *event != "[DONE]");
+    let mut count = 0;
+    for event in events {
+        let event: Value = serde_json::from_str(event).expect("JSON");
+        conforms(&document, &document["components"]["schemas"]["ChatChunk"], &event, "a chunk");
+        count += 1;
+    }
+    assert!(count > 1, "{text}");
 }

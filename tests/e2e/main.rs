@@ -41,6 +41,8 @@ mod epochs;
 
 mod described;
 
+mod contract;
+
 mod cost;
 
 mod plans;

@@ -34,6 +34,11 @@ pub fn python() -> PathBuf {
     there(root().join("target/venv/bin/python"), "the Python clients are not installed")
 }
 
+/// A program that came with the clients of `tests/requirements.txt`.
+pub fn python_tool(name: &str) -> PathBuf {
+    there(root().join("target/venv/bin").join(name), "the Python clients are not installed")
+}
+
 /// A program of `tests/clients`.
 pub fn client_script(file: &str) -> PathBuf {
     root().join("tests/clients").join(file)

@@ -1,0 +1,156 @@
+//! The published descriptions, tried by somebody else's program: schemathesis sends what they allow and what they do not, and looks
+//! whether every answer is of their shapes. No answer may be a failure of ours.
+
+use crate::described::{ADMIN, PUBLIC, document};
+use harness::caller::MODEL;
+use harness::issuers::KeyServer;
+use harness::{PLAN, RunningStack, Stack, secrets, tools};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// Requests for each operation, besides those that the description's own bounds suggest.
+const EXAMPLES: &str = "40";
+/// The same requests in every run.
+const SEED: &str = "20261122";
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,\
+                      unsupported_method,allow_header_conformance,ignored_auth,use_after_free,ensure_resource_availability";
+
+fn stack(scanner: &KeyServer) -> RunningStack {
+    let stack = Stack::new()
+        .setting("TOKEN_KEYS", secrets::token_keys())
+        .setting("LEAK_REPORTS", scanner.url())
+        .max_body(64 * 1024)
+        .start();
+    stack.script().allow_all();
+    stack
+}
+
+/// The description with names that exist here in the place of patterns, in what is sent, so that requests get somewhere.
+fn with_names(file: &str, names: &[(&str, Value)]) -> Value {
+    let mut document = document(file);
+    let mut replaced = vec![0; names.len()];
+    let mut bodies = BTreeSet::new();
+    for item in document["paths"].as_object_mut().expect("paths").values_mut() {
+        replace(&mut item["parameters"], "", names, &mut replaced);
+        for operation in item.as_object_mut().expect("methods").values_mut().filter(|one| one.is_object()) {
+            replace(&mut operation["parameters"], "", names, &mut replaced);
+            let body = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+            bodies.extend(body.as_str().and_then(|path| path.rsplit('/').next()).map(str::to_owned));
+            // Nothing that was only looked for stays.
+            operation.as_object_mut().expect("an operation").retain(|_, member| !member.is_null());
+        }
+        item.as_object_mut().expect("methods").retain(|_, member| !member.is_null());
+    }
+    replace(&mut document["components"]["parameters"], "", names, &mut replaced);
+    for body in bodies {
+        replace(&mut document["components"]["schemas"][body], "", names, &mut replaced);
+    }
+    document["components"].as_object_mut().expect("components").retain(|_, member| !member.is_null());
+    assert!(replaced.iter().all(|count| *count > 0), "{file}: {replaced:?} of {names:?}");
+    document
+}
+
+/// Schemas of members and of parameters of these names become a choice.
+fn replace(value: &mut Value, at: &str, names: &[(&str, Value)], replaced: &mut [usize]) {
+    let found = names.iter().position(|(name, _)| *name == at);
+    match value {
+        Value::Object(members) => {
+            let parameter = members.get("in").and(members.get("name")).and_then(Value::as_str).map(str::to_owned);
+            for (name, member) in members.iter_mut() {
+                let at = if name == "schema" { parameter.as_deref().unwrap_or_default() } else { name };
+                replace(member, at, names, replaced);
+            }
+            let is_schema = members.contains_key("type") || members.contains_key("anyOf");
+            if let Some(place) = found.filter(|_| is_schema) {
+                *members = Map::from_iter([("enum".to_owned(), names[place].1.clone())]);
+                replaced[place] += 1;
+            }
+        }
+        Value::Array(all) => all.iter_mut().for_each(|one| replace(one, "", names, replaced)),
+        _ => {}
+    }
+}
+
+/// Tries one description to the end; what was found is what this fails with. `never` are operations of which none can succeed here.
+fn try_out(document: &Value, url: &str, credential: &str, never: &[&str]) {
+    let directory = tempfile::TempDir::with_prefix("sluice-contract-").expect("a directory for temporary files");
+    std::fs::write(directory.path().join("openapi.json"), document.to_string()).expect("a new directory is writable");
+    let output = Command::new(tools::python_tool("schemathesis"))
+        .args(["run", "openapi.json", "--url", url, "--seed", SEED, "--max-examples", EXAMPLES, "--checks", CHECKS])
+        .args([
+            "--phases",
+            "examples,coverage,fuzzing,stateful",
+            "--continue-on-failure",
+            "--no-color",
+            "--warnings",
+            "off",
+        ])
+        .args(["--request-timeout", "30", "--suppress-health-check", "all"])
+        .args(["--report", "json", "--report-json-path", "report.json"])
+        .args(["--header", &format!("Authorization: Bearer {credential}")])
+        // What it remembers of a run, and a configuration that it would look for.
+        .current_dir(directory.path())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .expect("the program starts");
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{said}\n{errors}", output.status);
+    let report = std::fs::read_to_string(directory.path().join("report.json")).expect("it writes a report");
+    let report: Value = serde_json::from_str(&report).expect("a report is JSON");
+    let count = |name: &str| report["test_cases"][name].as_u64().expect("a count");
+    println!("{url}: {} requests of {} operations", count("generated"), report["operations"]["tested"]);
+    assert_eq!((count("with_failures"), count("errored")), (0, 0), "{report}");
+    assert_eq!(report["operations"]["tested"], report["operations"]["total"], "{report}");
+    // A description under which nothing ever succeeds would have shown nothing.
+    let rates = report["valid_rates"].as_object().expect("how many were accepted, by operation");
+    assert!(2 * rates.len() as u64 > report["operations"]["total"].as_u64().expect("a count"), "{report}");
+    for (operation, phases) in rates {
+        let of = |phase: &str| phases[phase]["accepted"].as_u64().unwrap_or_default();
+        let accepted = of("coverage") + of("fuzzing");
+        assert_eq!(accepted == 0, never.contains(&operation.as_str()), "{operation}: {phases}");
+    }
+}
+
+#[test]
+fn callers_are_answered_as_the_description_says() {
+    let scanner = KeyServer::start_scanner();
+    let stack = stack(&scanner);
+    let key = stack.key();
+    let document = with_names(PUBLIC, &[("model", json!([MODEL]))]);
+    // A report needs a signature that nobody makes up.
+    try_out(&document, &format!("http://{}", stack.edge_address()), &key.key, &["POST /leaks/github"]);
+    stack.edge.own(&key.key);
+}
+
+#[test]
+fn admins_are_answered_as_the_description_says() {
+    let scanner = KeyServer::start_scanner();
+    let stack = stack(&scanner);
+    let ids = |kind: &str, member: &str| -> Value {
+        (0..32).map(|_| stack.edge.admin("POST", kind, Some(&json!({"plan": PLAN}))).json()[member].clone()).collect()
+    };
+    let denial = || {
+        let asked = json!({"issuer": "sluice", "sub": "key_000000000000000000000000"});
+        stack.edge.admin("POST", "/denials", Some(&asked)).json()["id"].clone()
+    };
+    let names = [
+        ("plan", json!([PLAN])),
+        ("key", ids("/keys", "id")),
+        ("account", ids("/accounts", "account")),
+        ("denial", json!([denial()])),
+        ("issuer", json!(["sluice"])),
+        // What is of the right form and means nothing here is refused, so nearly all that is made up would be.
+        ("plans", json!([{PLAN: {"limits": []}}])),
+        ("overrides", json!([{}])),
+        ("limits", json!([[], [{"name": "own", "kind": "window", "limit": 5, "window": "1h"}]])),
+        ("addresses", json!([[], ["203.0.113.0/24", "2001:db8::/32"]])),
+        ("expires_at", json!([null, 4_000_000_000_000_u64])),
+        ("If-Match", json!(["*"])),
+    ];
+    let url = format!("http://{}/admin/v1", stack.edge_address());
+    try_out(&with_names(ADMIN, &names), &url, secrets::ADMIN_TOKEN, &[]);
+    stack.check_logs(&[]);
+}
