@@ -247,6 +247,27 @@ fn what_is_wrong_with_a_directory_is_said() {
     assert!(text.contains("tokenizer.json"), "{text}");
 }
 
+/// As of a GGUF file: weights whose header has a wrong byte are read as something, or refused.
+#[test]
+fn a_header_with_a_wrong_byte_ends_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tiny");
+    tiny::ensure(&path).unwrap();
+    let file = path.join("model.safetensors");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let mut refused = 0;
+    let places = (0..16).chain((16..2_000).step_by(29));
+    for (at, wrong) in places.flat_map(|at| [0xff, b'9', b'0'].map(|wrong| (at, wrong))) {
+        let right = std::mem::replace(&mut bytes[at], wrong);
+        std::fs::write(&file, &bytes).unwrap();
+        refused += usize::from(Qwen::load(&path, 1, None).is_err());
+        bytes[at] = right;
+    }
+    assert!(refused > 60, "{refused}");
+    std::fs::write(&file, &bytes).unwrap();
+    assert!(Qwen::load(&path, 1, None).is_ok());
+}
+
 /// A prompt of three chunks, greedily, through the whole walk and through `forward` in one piece.
 async fn compare(path: &Path, mut forward: impl FnMut(&Tensor, usize) -> Tensor) {
     let origin = serve(path, 1).await;

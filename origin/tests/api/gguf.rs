@@ -14,6 +14,7 @@ use sluice_origin::scripted::Script;
 use sluice_origin::{Backend, Origin, Text, config::Config};
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 struct Made {
@@ -190,6 +191,31 @@ async fn a_files_tokens_are_its_directorys() {
     }
     assert_eq!(prompts[0], prompts[1]);
     assert!(prompts[0].contains(&tiny::IM_END), "{:?}", prompts[0]);
+}
+
+/// A header with any wrong byte, at the most important places every one: it is read as something, or refused, and takes no more
+/// memory than there is.
+#[test]
+fn a_header_with_a_wrong_byte_ends_nothing() {
+    let made = Made::new(GgmlDType::F32);
+    let path = made.write("whole.gguf", |_| true);
+    let mut file = File::options().read(true).write(true).open(&path).unwrap();
+    let mut bytes = vec![0; 20_000];
+    file.read_exact(&mut bytes).unwrap();
+    let mut refused = 0;
+    let places = (0..800).chain((800..bytes.len()).step_by(37));
+    for (at, wrong) in places.flat_map(|at| [0xff, 0x7f, 0].map(|wrong| (at, wrong))) {
+        put(&mut file, at, wrong);
+        refused += usize::from(Qwen::needs(&path, None).is_err());
+        put(&mut file, at, bytes[at]);
+    }
+    assert!(refused > 300, "{refused}");
+    assert!(Qwen::needs(&path, None).is_ok());
+}
+
+fn put(file: &mut File, at: usize, byte: u8) {
+    file.seek(SeekFrom::Start(at as u64)).unwrap();
+    file.write_all(&[byte]).unwrap();
 }
 
 #[test]

@@ -35,8 +35,9 @@ impl Gguf {
             let mut reader = BufReader::new(file);
             let content = Content::read(&mut reader).map_err(|error| fault(&format!("not a GGUF file: {error}")))?;
             for (name, info) in &content.tensor_infos {
-                let bytes = info.shape.elem_count() / info.ggml_dtype.block_size() * info.ggml_dtype.type_size();
-                let end = content.tensor_data_offset.saturating_add(info.offset).saturating_add(bytes as u64);
+                let bytes = bytes(info)
+                    .ok_or_else(|| fault(&format!("is broken: {name} has the shape {:?}", info.shape.dims())))?;
+                let end = content.tensor_data_offset.saturating_add(info.offset).saturating_add(bytes);
                 if end > size {
                     return Err(fault(&format!("is cut off: {name} ends at {end} of {size} bytes; fetch it again")));
                 }
@@ -60,17 +61,19 @@ impl Gguf {
 
     /// Bytes of memory that its tensors will take.
     pub(super) fn needs(&self) -> u64 {
-        let bytes = |info: &TensorInfo| {
-            let count = info.shape.elem_count();
-            let blocks = count / info.ggml_dtype.block_size() * info.ggml_dtype.type_size();
+        let needs = |info: &TensorInfo| {
+            let held = bytes(info).unwrap_or(u64::MAX);
             match info.ggml_dtype {
-                GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => 4 * count,
-                GgmlDType::Q8_0 | GgmlDType::Q4K if packed::supported() => blocks,
+                // In 32 bits once they are loaded.
+                GgmlDType::F16 | GgmlDType::BF16 => held.saturating_mul(2),
+                GgmlDType::F32 => held,
+                GgmlDType::Q8_0 | GgmlDType::Q4K if packed::supported() => held,
                 // candle's kernels keep a second copy beside the blocks.
-                _ => 2 * blocks,
+                _ => held.saturating_mul(2),
             }
         };
-        self.files.iter().flat_map(|(content, _)| content.tensor_infos.values()).map(|info| bytes(info) as u64).sum()
+        let infos = self.files.iter().flat_map(|(content, _)| content.tensor_infos.values());
+        infos.map(needs).fold(0, u64::saturating_add)
     }
 
     /// Whether a file holds this tensor.
@@ -101,6 +104,12 @@ impl Gguf {
         }
         Ok(tensor)
     }
+}
+
+/// Bytes that a tensor takes in its file; `None` if no file could hold them.
+fn bytes(info: &TensorInfo) -> Option<u64> {
+    let count = info.shape.dims().iter().try_fold(1_u64, |count, length| count.checked_mul(*length as u64))?;
+    (count / info.ggml_dtype.block_size() as u64).checked_mul(info.ggml_dtype.type_size() as u64)
 }
 
 fn siblings(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
