@@ -1,12 +1,12 @@
 //! What the second gate does when far more come than fit, and whether memory stays flat when very many have come and gone.
 //!
-//! `cargo xtask bench origin` runs it on the built-in model; by hand: `cargo bench -p sluice-origin --bench overload`. One JSON line
+//! `cargo xtask bench origin` runs it on a model that never ends by itself; by hand: `cargo bench -p sluice-origin --bench overload`. One JSON line
 //! per figure. The clients are in the same process and share its cores.
 
 use serde_json::json;
 use sluice_origin::config::Config;
+use sluice_origin::engine::endless;
 use sluice_origin::engine::qwen::Qwen;
-use sluice_origin::engine::tiny;
 use sluice_origin::{Backend, Origin, RunningOrigin, Text};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime of two threads").block_on(async {
         let directory = std::env::temp_dir().join(format!("sluice-overload-{}", std::process::id()));
-        tiny::ensure(&directory).expect("a directory for the built-in model");
+        endless::ensure(&directory).expect("a directory for a model");
         let full = SLOTS + QUEUE;
         let mut baseline = load(&directory, full, ROUND).await;
         let mut over = load(&directory, 10 * full, ROUND).await;

@@ -49,7 +49,7 @@ pub enum Command {
     },
     /// Write the built-in model `tiny` in Hugging Face's layout
     Tiny {
-        /// A directory that does not exist yet
+        /// The directory; what has the same names there is written over
         directory: PathBuf,
     },
 }
@@ -78,7 +78,7 @@ pub struct ServeArgs {
     /// PEM file of the authorities that callers' certificates must come from; without it callers need none
     #[arg(long, value_name = "FILE", env = "SLUICE_TLS_CLIENT_CA")]
     pub tls_client_ca: Option<PathBuf>,
-    /// NAME=PATH of a directory in Hugging Face's layout or a GGUF file; Owner/Name of the hub; or tiny, the built-in random
+    /// NAME=PATH of a directory in Hugging Face's layout or a GGUF file; Owner/Name of the hub; or tiny, the built-in
     /// model and the default. Several: again, or after a comma
     #[arg(long, value_name = "MODEL", env = "SLUICE_MODEL", value_delimiter = ',')]
     pub model: Vec<String>,
@@ -122,9 +122,6 @@ pub struct ServeArgs {
     /// Largest max_tokens that a request may name
     #[arg(long, default_value_t = MAX_TOKENS, env = "SLUICE_MAX_TOKENS")]
     pub max_tokens: u32,
-    /// Directory for what the origin keeps; the user's cache directory if left out
-    #[arg(long, value_name = "DIR", env = "SLUICE_STATE")]
-    pub state: Option<PathBuf>,
 }
 
 // The defaults, in the order of the settings.

@@ -42,7 +42,7 @@ mod live;
 
 pub use grant::{GrantKey, generate_key};
 pub use origin::{Backend, Origin, RunningOrigin};
-pub use text::Text;
+pub use text::{QWEN_PIECES, Text};
 
 use sluice_protocol::Millis;
 use std::time::{SystemTime, UNIX_EPOCH};

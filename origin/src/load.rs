@@ -81,7 +81,7 @@ fn fit(choices: &[ModelChoice]) -> Result<(), LoadErrors> {
                 shape.map(|shape| Qwen::random_needs(&shape, *precision))
             }
             // Fetched before; and the built-in one is as good as nothing.
-            ModelChoice::Hub { .. } | ModelChoice::Tiny { .. } => Ok(0),
+            ModelChoice::Hub { .. } | ModelChoice::Tiny => Ok(0),
         };
         sizes.push((choice.name(), needed.map_err(|error| LoadErrors(vec![format!("{}: {error}", choice.name())]))?));
     }
@@ -115,10 +115,8 @@ fn load_one(choice: ModelChoice, slots: usize) -> Result<Backend, LoadError> {
             let text = Text::stand_in(shape.vocab)?;
             Ok(Backend { name, model: Box::new(Qwen::random(shape, slots, precision, SEED)?), text })
         }
-        ModelChoice::Tiny { state } => {
-            let directory = tiny::default_directory(state.as_deref()).ok_or_else(LoadError::no_home)?;
-            tiny::ensure(&directory)?;
-            from("tiny".into(), &directory, None)
+        ModelChoice::Tiny => {
+            Ok(Backend { name: choice.name().to_owned(), model: Box::new(tiny::network(slots)?), text: Text::tiny()? })
         }
     }
 }

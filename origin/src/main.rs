@@ -36,7 +36,7 @@ fn main() -> ExitCode {
             println!("{}", json!({"kid": kid, "private": private, "public": public}));
             ExitCode::SUCCESS
         }
-        Command::Tiny { directory } => report(tiny::ensure(&directory)),
+        Command::Tiny { directory } => report(tiny::write(&directory)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A model whose steps a test hands out: it computes nothing, says what its script says, and counts.
 //!
-//! It speaks with the tokenizer and the template of [`tiny`]: token `n` below 256 is byte `n`, so a
+//! It speaks with the tokenizer and the template of [`endless`]: token `n` below 256 is byte `n`, so a
 //! character of several bytes takes several tokens.
 //!
 //! ```
@@ -15,9 +15,9 @@
 //! # });
 //! ```
 
+use crate::engine::endless;
 use crate::engine::load::LoadError;
 use crate::engine::model::{Logits, Model, ModelError, Row};
-use crate::engine::tiny;
 use crate::origin::Backend;
 use crate::text::Text;
 use std::collections::VecDeque;
@@ -88,7 +88,7 @@ impl Say {
     fn step(&self, number: usize) -> Result<Vec<(u32, f32)>, Fault> {
         match (self.steps.get(number), self.then) {
             (Some(logits), _) => Ok(logits.clone()),
-            (None, Then::End) => Ok(certain(tiny::IM_END)),
+            (None, Then::End) => Ok(certain(endless::IM_END)),
             (None, Then::Again) => Ok(self.steps[number % self.steps.len()].clone()),
             (None, Then::Fault(fault)) => Err(fault),
         }
@@ -234,11 +234,11 @@ impl Script {
     }
 }
 
-/// The text side of the built-in model.
+/// A text side whose tokens are bytes.
 fn text() -> Result<Text, LoadError> {
     let directory = std::env::temp_dir().join(format!("sluice-scripted-{:016x}", crate::random_u64()));
     std::fs::create_dir(&directory).map_err(|error| LoadError::new(&directory, &error))?;
-    let text = tiny::write_text(&directory).and_then(|()| Text::load(&directory));
+    let text = endless::write_text(&directory).and_then(|()| Text::load(&directory));
     // What is left behind is small and in a directory for such things.
     let _ = std::fs::remove_dir_all(&directory);
     text

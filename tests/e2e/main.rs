@@ -19,6 +19,8 @@ mod stream;
 
 mod sections;
 
+mod tiny;
+
 mod settle;
 
 mod tokens;

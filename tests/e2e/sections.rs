@@ -4,7 +4,7 @@ use harness::Stack;
 use harness::caller::MODEL;
 use harness::python::run_client;
 use serde_json::json;
-use sluice_origin::engine::tiny;
+use sluice_origin::engine::endless;
 use sluice_origin::scripted::Say;
 
 #[test]
@@ -22,7 +22,7 @@ fn openais_python_client_reads_thinking_and_calls() {
     stack.script().say(Say::text("Rain."));
     // Twice it would rather end, all the way; then an object.
     let body = r#"{"name": "weather", "arguments": {"city": "Bern"}}"#.bytes().map(u32::from);
-    let reluctant = |token: u32| vec![(tiny::IM_END, 100.0), (token, 90.0)];
+    let reluctant = |token: u32| vec![(endless::IM_END, 100.0), (token, 90.0)];
     let [opens, closes] = [270, 271];
     let steps: Vec<_> = [opens].into_iter().chain(body).chain([closes]).map(reluctant).collect();
     for _ in 0..2 {

@@ -6,6 +6,7 @@ use crate::raw_origin::{RawOrigin, Received, Reply};
 use crate::wait::{SOON, until};
 use crate::{secrets, tools};
 use sluice_origin::config::{Access, Config};
+use sluice_origin::engine::endless;
 use sluice_origin::scripted::Script;
 use sluice_origin::tls::TlsFiles;
 use sluice_origin::{Backend, Origin, RunningOrigin};
@@ -20,8 +21,10 @@ use tokio::runtime::Runtime;
 pub enum OriginKind {
     /// The real router in this process, with a model whose steps the test hands out.
     Scripted,
-    /// The real program with the built-in model.
+    /// The real program with a model whose answers never end by themselves.
     Real,
+    /// The real program with the built-in model.
+    Tiny,
     /// A socket that answers with given bytes.
     Raw(Reply),
     /// Nothing listens.
@@ -75,7 +78,13 @@ impl TestOrigin {
     pub fn start(kind: &OriginKind, settings: &OriginSettings, directory: &Path) -> Self {
         match kind {
             OriginKind::Scripted => scripted(settings),
-            OriginKind::Real => real(settings, directory),
+            OriginKind::Real => {
+                // The model is made once and kept beside the programs.
+                let made = tools::root().join("target/e2e/endless");
+                endless::ensure(&made).expect("a directory for a model");
+                real(settings, directory, &format!("{MODEL}={}", made.display()))
+            }
+            OriginKind::Tiny => real(settings, directory, MODEL),
             OriginKind::Raw(reply) => Self::Raw(RawOrigin::start(reply.clone())),
             OriginKind::Down => Self::Down,
         }
@@ -150,7 +159,7 @@ fn backend(script: &Script) -> Backend {
     Backend { name: MODEL.into(), ..script.backend() }
 }
 
-fn real(settings: &OriginSettings, directory: &Path) -> TestOrigin {
+fn real(settings: &OriginSettings, directory: &Path, model: &str) -> TestOrigin {
     let log = directory.join("origin.log");
     let arguments = [
         "serve".to_owned(),
@@ -161,8 +170,7 @@ fn real(settings: &OriginSettings, directory: &Path) -> TestOrigin {
         format!("--slots={}", settings.slots),
         format!("--queue={}", settings.queue),
         format!("--queue-timeout-ms={}", settings.queue_timeout.as_millis()),
-        // The model is made once and kept beside the program that makes it.
-        format!("--state={}", tools::root().join("target/e2e").display()),
+        format!("--model={model}"),
     ];
     let program = Program::start(&tools::origin(), &arguments, Announces::OnOutput, directory, &log);
     let address = program.announced(&log, |line| {

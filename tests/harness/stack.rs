@@ -135,6 +135,12 @@ impl Stack {
     }
 
     /// The real origin with the built-in model, in a process of its own.
+    pub fn tiny_origin(mut self) -> Self {
+        self.kind = OriginKind::Tiny;
+        self
+    }
+
+    /// The real origin with a model whose answers never end by themselves, in a process of its own.
     pub fn real_origin(mut self) -> Self {
         self.kind = OriginKind::Real;
         self

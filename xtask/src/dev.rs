@@ -130,6 +130,8 @@ fn answer_once(url: &str, key: &str, options: &Options, text: &str) -> Result<Ex
         "model": options.model_name(),
         "messages": [{"role": "user", "content": text}],
         "max_tokens": ONCE_MAX_TOKENS,
+        // The same answer every time.
+        "temperature": 0,
     });
     let reply = http::post(&format!("{url}/v1/chat/completions"), key, request, CHAT_TIMEOUT)?;
     let answer = with_request_id(&reply)?;
@@ -162,12 +164,12 @@ Call it:
 
   curl {url}/v1/chat/completions \
     -H 'authorization: Bearer {key}' -H 'content-type: application/json' \
-    -d '{{"model":"{model}","messages":[{{"role":"user","content":"Hello"}}],"max_tokens":48}}'
+    -d '{{"model":"{model}","messages":[{{"role":"user","content":"What is Sluice?"}}],"max_tokens":48}}'
 
   from openai import OpenAI
   client = OpenAI(base_url="{url}/v1", api_key="{key}")
   stream = client.chat.completions.create(
-      model="{model}", messages=[{{"role": "user", "content": "Hello"}}], max_tokens=48, stream=True)
+      model="{model}", messages=[{{"role": "user", "content": "What is Sluice?"}}], max_tokens=48, stream=True)
   for chunk in stream:
       print(chunk.choices[0].delta.content or "" if chunk.choices else "", end="", flush=True)
 

@@ -20,6 +20,7 @@ mod dev;
 mod parity;
 mod secrets;
 mod test;
+mod train_tiny;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ Usage: cargo xtask COMMAND
   parity       the origin beside Hugging Face transformers, on models made here (`cargo xtask parity --help`)
   cuda         build the origin for CUDA, with or without a GPU at hand (`cargo xtask cuda --help`)
   secrets      a deployment's secrets: make them, replace them, hand them over (`cargo xtask secrets --help`)
+  train-tiny   make the built-in model again, from nothing (`cargo xtask train-tiny --help`)
   audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
   audit-log    whether an export of the audit log is whole and unchanged (`cargo xtask audit-log --help`)
   help         this text
@@ -91,6 +93,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         "parity" => parity::run(&workspace, args)?,
         "cuda" => cuda::run(&workspace, args)?,
         "secrets" => secrets::run(&workspace, args)?,
+        "train-tiny" => return train_tiny::run(&workspace, args),
         "audit" => return audit::run(&workspace, args),
         "audit-log" => audit_log::run(args)?,
         "help" => print!("{USAGE}"),

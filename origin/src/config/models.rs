@@ -18,11 +18,8 @@ pub struct Models {
 /// A model to serve, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelChoice {
-    /// The built-in random model.
-    Tiny {
-        /// Where the settings say to keep it.
-        state: Option<PathBuf>,
-    },
+    /// The built-in model.
+    Tiny,
     /// A directory in Hugging Face's layout, or a GGUF file.
     Local {
         /// The name that requests call it by.
@@ -59,7 +56,7 @@ impl ModelChoice {
     /// The name that requests call it by.
     pub fn name(&self) -> &str {
         match self {
-            Self::Tiny { .. } => TINY,
+            Self::Tiny => TINY,
             Self::Local { name, .. } | Self::Hub { name, .. } | Self::Random { name, .. } => name,
         }
     }
@@ -71,7 +68,7 @@ impl ServeArgs {
         let before = mistakes.len();
         let mut choices = Vec::new();
         for text in self.model.iter().filter(|text| !text.is_empty()) {
-            match choice(text, precision, self.state.as_deref()) {
+            match choice(text, precision) {
                 Ok(choice) => choices.push(choice),
                 Err(why) => mistakes.push(format!("--model {text}: {why}")),
             }
@@ -84,7 +81,7 @@ impl ServeArgs {
             choices.push(ModelChoice::Random { name: name.clone(), precision });
         }
         if choices.is_empty() && mistakes.len() == before {
-            choices.push(ModelChoice::Tiny { state: self.state.clone() });
+            choices.push(ModelChoice::Tiny);
         }
         for (index, choice) in choices.iter().enumerate() {
             let name = choice.name();
@@ -96,7 +93,7 @@ impl ServeArgs {
             }
         }
         let takes = |choice: &ModelChoice| match choice {
-            ModelChoice::Tiny { .. } => false,
+            ModelChoice::Tiny => false,
             ModelChoice::Local { precision, .. } | ModelChoice::Hub { precision, .. } => precision.is_some(),
             ModelChoice::Random { .. } => true,
         };
@@ -132,7 +129,7 @@ impl ServeArgs {
 }
 
 /// Reads one `--model`. The error says what to write instead.
-fn choice(text: &str, precision: Option<Precision>, state: Option<&Path>) -> Result<ModelChoice, String> {
+fn choice(text: &str, precision: Option<Precision>) -> Result<ModelChoice, String> {
     let of_hub = |name: Option<&str>, text: &str| {
         let model: HubModel = text.parse().map_err(|why| {
             format!("{why}; a model of the hub is Owner/Name, Owner/Name@REVISION or Owner/Name:FILE.gguf")
@@ -154,7 +151,7 @@ fn choice(text: &str, precision: Option<Precision>, state: Option<&Path>) -> Res
             let precision = precision.filter(|_| !is_gguf(&path));
             Ok(ModelChoice::Local { name: name.to_owned(), path, precision })
         }
-        None if text == TINY => Ok(ModelChoice::Tiny { state: state.map(Path::to_owned) }),
+        None if text == TINY => Ok(ModelChoice::Tiny),
         None if text.starts_with("hf:") => of_hub(None, &text["hf:".len()..]),
         None if looks_like_a_path(text) => {
             let stem =
@@ -218,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_model_is_a_path_a_name_of_the_hub_or_tiny() {
-        let tiny = ModelChoice::Tiny { state: None };
+        let tiny = ModelChoice::Tiny;
         for (text, choice) in [
             ("qwen=/models/q", local("qwen", "/models/q", None)),
             ("qwen=Qwen/q", local("qwen", "Qwen/q", None)),
@@ -254,7 +251,7 @@ mod tests {
             local("b", "/b.gguf", None),
             hub("o/c", "o/c", q4k),
             hub("o/d", "o/d:d.gguf", None),
-            ModelChoice::Tiny { state: None },
+            ModelChoice::Tiny,
             random("Qwen3-0.6B", Precision::Q4K),
         ];
         assert_eq!(models(&arguments), expected);

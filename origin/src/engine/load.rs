@@ -22,9 +22,4 @@ impl LoadError {
     pub fn unknown_shape(name: &str) -> Self {
         Self::new(name, "not the name of a shape; --help lists them")
     }
-
-    /// There is neither a home nor a cache directory to keep a model in.
-    pub fn no_home() -> Self {
-        Self::new("tiny", "neither XDG_CACHE_HOME nor HOME is set; say where to keep it with --state DIR")
-    }
 }

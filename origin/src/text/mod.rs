@@ -15,6 +15,7 @@ use crate::engine::load::LoadError;
 use detokenizer::{Detokenizer, TokenBytes};
 use marks::{Marks, Piece};
 use parts::Parts;
+pub use parts::QWEN_PIECES;
 use sections::{CALL_MARKS, Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
 use serde_json::Value;
 use sluice_protocol::Millis;
@@ -63,6 +64,11 @@ impl Text {
             false => Parts::of_directory(path)?,
         };
         Self::new(parts, path)
+    }
+
+    /// The text side of the built-in model.
+    pub fn tiny() -> Result<Self, LoadError> {
+        Self::new(Parts::tiny()?, Path::new("tiny"))
     }
 
     /// A stand-in for a model of made-up weights: bytes are tokens, and every other id is spelt as its number.
@@ -177,6 +183,12 @@ impl Text {
             tokens.extend_from_slice(encoding.get_ids());
         }
         Ok(Prompt { tokens, start })
+    }
+
+    /// The tokens that a request's messages become: what the model is given. `now` is for templates that ask the time.
+    /// Refuses what serving refuses.
+    pub fn prompt_tokens(&self, request: &ChatRequest, now: Millis) -> Result<Vec<u32>, Refusal> {
+        Ok(self.prompt(request, now)?.tokens)
     }
 
     /// A prompt without a template: the text's tokens, control tokens among them, or tokens as they are.

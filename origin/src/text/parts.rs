@@ -1,7 +1,7 @@
 //! What a text side is made of, and the places where models keep it.
 
 use crate::engine::load::LoadError;
-use crate::engine::tiny;
+use crate::engine::{endless, tiny};
 use candle_core::quantized::gguf_file::{Content, Value};
 use serde::Deserialize;
 use serde_json::json;
@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+
+/// Reads a file of a model by its name.
+type Read<'a> = &'a dyn Fn(&str) -> std::io::Result<Vec<u8>>;
 
 /// Everything of a model that is not weights.
 pub(super) struct Parts {
@@ -25,10 +28,23 @@ pub(super) struct Parts {
 impl Parts {
     /// The files of a directory in Hugging Face's layout.
     pub(super) fn of_directory(directory: &Path) -> Result<Self, LoadError> {
-        let file = directory.join("tokenizer.json");
-        let tokenizer = std::fs::read(&file).map_err(|error| LoadError::new(&file, &error))?;
-        let (template, tokens) = load_template(directory)?;
-        Ok(Self { tokenizer, template, tokens, ends: load_ends(directory)? })
+        Self::of_files(directory, &|name| std::fs::read(directory.join(name)))
+    }
+
+    /// What is a part of this program.
+    pub(super) fn tiny() -> Result<Self, LoadError> {
+        Self::of_files(Path::new("tiny"), &|name| {
+            let found = tiny::FILES.iter().find(|(known, _)| *known == name);
+            found.map(|(_, bytes)| bytes.to_vec()).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        })
+    }
+
+    /// `directory` is for messages.
+    fn of_files(directory: &Path, read: Read<'_>) -> Result<Self, LoadError> {
+        let tokenizer =
+            read("tokenizer.json").map_err(|error| LoadError::new(directory.join("tokenizer.json"), &error))?;
+        let (template, tokens) = load_template(directory, read)?;
+        Ok(Self { tokenizer, template, tokens, ends: load_ends(directory, read)? })
     }
 
     /// The metadata of a GGUF file, or of the first part of a split one.
@@ -41,16 +57,16 @@ impl Parts {
 
     /// Bytes as tokens with the built-in model's control tokens; every id above them is spelt as its number.
     pub(super) fn stand_in(vocab: usize) -> Self {
-        let mut tokenizer = tiny::tokenizer();
+        let mut tokenizer = endless::tokenizer();
         let first = 256 + tokenizer["added_tokens"].as_array().map_or(0, Vec::len);
         for id in first..vocab {
             tokenizer["model"]["vocab"][format!("[{id}]")] = id.into();
         }
         Self {
             tokenizer: tokenizer.to_string().into_bytes(),
-            template: tiny::TEMPLATE.into(),
+            template: endless::TEMPLATE.into(),
             tokens: BTreeMap::new(),
-            ends: vec![tiny::IM_END],
+            ends: vec![endless::IM_END],
         }
     }
 }
@@ -60,7 +76,7 @@ const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
 
 /// How Qwen2 and Qwen3 cut text into pieces before they look for tokens, as their `tokenizer.json` has it.
-const QWEN_PIECES: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+pub const QWEN_PIECES: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
 fn from_metadata(content: &Content) -> Result<Parts, String> {
     let text = |key: &str| match content.metadata.get(key) {
@@ -184,9 +200,9 @@ enum RawToken {
 }
 
 /// The template's source, and the tokens that it may ask for by name.
-fn load_template(directory: &Path) -> Result<(String, BTreeMap<String, String>), LoadError> {
+fn load_template(directory: &Path, read: Read<'_>) -> Result<(String, BTreeMap<String, String>), LoadError> {
     let file = directory.join("tokenizer_config.json");
-    let config: TokenizerConfig = match std::fs::read(&file) {
+    let config: TokenizerConfig = match read("tokenizer_config.json") {
         Ok(text) => serde_json::from_slice(&text).map_err(|error| LoadError::new(&file, &error))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => TokenizerConfig::default(),
         Err(error) => return Err(LoadError::new(&file, &error)),
@@ -202,8 +218,11 @@ fn load_template(directory: &Path) -> Result<(String, BTreeMap<String, String>),
     };
     let tokens = tokens.into_iter().filter_map(spelling).collect();
     let jinja = directory.join("chat_template.jinja");
-    let (file, source) = match std::fs::read_to_string(&jinja) {
-        Ok(source) => (jinja, Some(source)),
+    let (file, source) = match read("chat_template.jinja") {
+        Ok(source) => {
+            let source = String::from_utf8(source).map_err(|error| LoadError::new(&jinja, &error))?;
+            (jinja, Some(source))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let source = config.chat_template.and_then(|template| match template {
                 RawTemplate::One(source) => Some(source),
@@ -231,11 +250,11 @@ enum Ids {
 }
 
 /// The union of both files: chat models name `<|im_end|>` in one and `<|endoftext|>` in the other.
-fn load_ends(directory: &Path) -> Result<Vec<u32>, LoadError> {
+fn load_ends(directory: &Path, read: Read<'_>) -> Result<Vec<u32>, LoadError> {
     let mut ends = Vec::new();
     for name in ["generation_config.json", "config.json"] {
         let file = directory.join(name);
-        let raw: RawEnds = match std::fs::read(&file) {
+        let raw: RawEnds = match read(name) {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| LoadError::new(&file, &error))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => RawEnds::default(),
             Err(error) => return Err(LoadError::new(&file, &error)),

@@ -5,7 +5,7 @@ use super::parts::Parts;
 use super::template::ChatTemplate;
 use super::view::View;
 use super::{Piece, Text};
-use crate::engine::tiny;
+use crate::engine::endless;
 use proptest::prelude::*;
 use serde_json::Value;
 use sluice_protocol::chat::{ChatBounds, ChatRequest};
@@ -27,7 +27,7 @@ fn template(goldens: &Value, generation: &str) -> String {
         (Some(source), _) => source.to_owned(),
         (None, "qwen1.5") => include_str!("../../tests/oracle/templates/qwen1.5.jinja").to_owned(),
         (None, "qwen2.5") => include_str!("../../tests/oracle/templates/qwen2.5.jinja").to_owned(),
-        (None, _) => tiny::TEMPLATE.to_owned(),
+        (None, _) => endless::TEMPLATE.to_owned(),
     }
 }
 
@@ -38,11 +38,11 @@ fn request(body: &str) -> ChatRequest {
 }
 
 fn text(template: String) -> Text {
-    let mut tokenizer = tiny::tokenizer();
+    let mut tokenizer = endless::tokenizer();
     // So that tokens spell what was written: it would put accents and letters together.
     tokenizer["normalizer"] = Value::Null;
     let tokenizer = tokenizer.to_string().into_bytes();
-    let parts = Parts { tokenizer, template, tokens: BTreeMap::new(), ends: vec![tiny::IM_END] };
+    let parts = Parts { tokenizer, template, tokens: BTreeMap::new(), ends: vec![endless::IM_END] };
     Text::new(parts, Path::new("a test")).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -78,16 +78,16 @@ fn added_tokens_have_the_ids_that_their_file_says() {
         let text = Text::stand_in(vocab).unwrap();
         assert_eq!(text.thinking(), Some([280, 281]), "{vocab}");
         assert_eq!((text.spell(97), text.spell(270)), ("a".into(), "<tool_call>".into()));
-        assert_eq!(text.bytes(tiny::IM_END), None);
+        assert_eq!(text.bytes(endless::IM_END), None);
         let prompt = text.prompt(&request(r#"{"messages": [{"role": "user", "content": "a"}]}"#), 0).unwrap();
         assert_eq!(prompt.tokens.iter().filter(|id| **id >= 256).count(), 3, "{:?}", prompt.tokens);
         assert!(prompt.tokens.iter().all(|id| *id < 282), "{:?}", prompt.tokens);
     }
     // One that is in the vocabulary too, as another.
-    let mut tokenizer = tiny::tokenizer();
+    let mut tokenizer = endless::tokenizer();
     tokenizer["model"]["vocab"]["<tool_call>"] = 5.into();
     let tokenizer = tokenizer.to_string().into_bytes();
-    let parts = Parts { tokenizer, template: tiny::TEMPLATE.into(), tokens: BTreeMap::new(), ends: vec![1] };
+    let parts = Parts { tokenizer, template: endless::TEMPLATE.into(), tokens: BTreeMap::new(), ends: vec![1] };
     let why = Text::new(parts, Path::new("a test")).err().unwrap().to_string();
     assert!(why.contains("<tool_call> is said to be 270"), "{why}");
 }
@@ -97,7 +97,7 @@ fn added_tokens_have_the_ids_that_their_file_says() {
 #[test]
 fn control_tokens_come_from_the_template_alone() {
     let goldens = goldens();
-    let text = text(tiny::TEMPLATE.to_owned());
+    let text = text(endless::TEMPLATE.to_owned());
     let special = |ids: &[u32]| ids.iter().copied().filter(|id| (256..270).contains(id)).collect::<Vec<u32>>();
     for (name, body) in goldens["conversations"].as_object().unwrap() {
         let body = body.as_str().unwrap();

@@ -6,8 +6,8 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::{qwen2, qwen3};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
+use sluice_origin::engine::endless;
 use sluice_origin::engine::qwen::Qwen;
-use sluice_origin::engine::tiny;
 use sluice_origin::{Backend, Origin, RunningOrigin, Text};
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ use std::path::Path;
 async fn the_built_in_model_answers_readably_and_the_same_every_time() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("models").join("tiny");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     let origin = serve(&path, 2).await;
     let seeded = json!({"seed": 7, "max_tokens": 40});
     let first = ask(&origin, &seeded).await;
@@ -33,7 +33,7 @@ async fn the_built_in_model_answers_readably_and_the_same_every_time() {
     assert_eq!(text_of_stream(&payloads(stream).await), text_of(&first));
     // And on every machine: two generations are equal byte for byte.
     let second = directory.path().join("again");
-    tiny::ensure(&second).unwrap();
+    endless::ensure(&second).unwrap();
     for file in
         ["model.safetensors", "tokenizer.json", "config.json", "tokenizer_config.json", "generation_config.json"]
     {
@@ -47,7 +47,7 @@ async fn the_built_in_model_answers_readably_and_the_same_every_time() {
 async fn qwen3_has_the_tokens_of_a_plain_loop() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tiny");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     let tensors = candle_core::safetensors::load(path.join("model.safetensors"), &Device::Cpu).unwrap();
     let config: qwen3::Config = serde_json::from_slice(&std::fs::read(path.join("config.json")).unwrap()).unwrap();
     let mut model =
@@ -60,13 +60,13 @@ async fn qwen3_has_the_tokens_of_a_plain_loop() {
 async fn qwen2_has_the_tokens_of_a_plain_loop() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("qwen2");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     std::fs::remove_file(path.join("model.safetensors")).unwrap();
     let config = json!({
         "model_type": "qwen2", "vocab_size": 288, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024, "sliding_window": null,
         "use_sliding_window": false, "tie_word_embeddings": true, "rms_norm_eps": 1e-6, "hidden_act": "silu",
-        "rope_parameters": {"rope_theta": 1e6, "rope_type": "default"}, "eos_token_id": tiny::IM_END,
+        "rope_parameters": {"rope_theta": 1e6, "rope_type": "default"}, "eos_token_id": endless::IM_END,
     });
     std::fs::write(path.join("config.json"), config.to_string()).unwrap();
     let tensors = qwen2_tensors();
@@ -95,7 +95,7 @@ async fn qwen2_has_the_tokens_of_a_plain_loop() {
 async fn what_was_said_before_is_remembered_and_changes_no_answer() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tiny");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     let cached = |answer: &Value| answer["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap();
     let greedy = |messages: Value| json!({"messages": messages, "temperature": 0, "max_tokens": 30});
     let question = json!({"role": "user", "content": "What is the capital of a country that has none?"});
@@ -124,7 +124,7 @@ async fn what_was_said_before_is_remembered_and_changes_no_answer() {
 async fn requests_wait_for_memory_and_the_impossible_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tiny");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     let model = Qwen::load(&path, 8, None).unwrap();
     let backend = Backend { name: "m".into(), model: Box::new(model), text: Text::load(&path).unwrap() };
     let config = Config { slots: 4, kv_tokens: Some(200), ..Config::local() };
@@ -152,7 +152,7 @@ async fn requests_wait_for_memory_and_the_impossible_is_refused() {
 async fn a_thousand_that_leave_take_nothing_with_them() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tiny");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     let model = Qwen::load(&path, 8, None).unwrap();
     let backend = Backend { name: "m".into(), model: Box::new(model), text: Text::load(&path).unwrap() };
     let config = Config { slots: 4, queue: 1_000, kv_tokens: Some(900), ..Config::local() };
@@ -211,7 +211,7 @@ fn what_is_wrong_with_a_directory_is_said() {
     let load = |path: &Path| Qwen::load(path, 1, None).err().expect("it loads").to_string();
     assert!(load(directory.path()).contains("config.json"));
     let path = directory.path().join("tiny");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     let config = std::fs::read_to_string(path.join("config.json")).unwrap();
     std::fs::write(path.join("config.json"), config.replace("512", "500")).unwrap();
     assert!(load(&path).contains("config.json says [500, 256]"), "{}", load(&path));
@@ -252,7 +252,7 @@ fn what_is_wrong_with_a_directory_is_said() {
 fn a_header_with_a_wrong_byte_ends_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tiny");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     let file = path.join("model.safetensors");
     let mut bytes = std::fs::read(&file).unwrap();
     let mut refused = 0;
@@ -291,7 +291,7 @@ async fn compare(path: &Path, mut forward: impl FnMut(&Tensor, usize) -> Tensor)
             .0;
         at += ids.len();
         ids = vec![best];
-        if best == tiny::IM_END || best == 256 {
+        if best == endless::IM_END || best == 256 {
             break;
         }
         expected.push(best);

@@ -10,7 +10,7 @@ use schemas::{Chance, judge, schema};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::engine::tiny;
+use sluice_origin::engine::endless;
 use sluice_origin::scripted::{MODEL, Say, Script};
 use sluice_origin::{Backend, Origin, RunningOrigin, Text};
 use wild::{VOCAB, Wild};
@@ -208,7 +208,7 @@ async fn an_answer_ends_where_its_form_does() {
     let harness = Harness::open(1, 0).await;
     harness.script.allow_all();
     let number = |token: u8| (u32::from(token), 90.0);
-    let end = (tiny::IM_END, 100.0);
+    let end = (endless::IM_END, 100.0);
     let wants_the_end = |text: &str| Say::logits(text.bytes().map(|byte| vec![end, number(byte)]).collect());
     let with =
         |schema: Value| json!({"response_format": following(&schema), "temperature": 0, "enable_thinking": false});
@@ -243,7 +243,7 @@ fn merged(mut into: Value, from: &Value) -> Value {
 async fn thoughts_come_first_and_are_free() {
     let certain = |token: u32| vec![(token, 100.0)];
     let byte = |byte: u8| certain(byte.into());
-    let end = tiny::IM_END;
+    let end = endless::IM_END;
     // It ends in the middle of its thoughts, and has no form of its own behind them.
     let thoughts = [byte(b'['), byte(b'x'), vec![(end, 100.0), (u32::from(b'y'), 90.0)], certain(THOUGHT)];
     let answer = [vec![(THINK, 100.0), (u32::from(b'x'), 95.0), (u32::from(b'{'), 90.0)], byte(b'}')];
@@ -254,7 +254,7 @@ async fn thoughts_come_first_and_are_free() {
 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     let file = path.join("tokenizer_config.json");
     let config = std::fs::read_to_string(&file).unwrap();
     let opened = config.replace(r"<|im_start|>assistant\\n", r"<|im_start|>assistant\\n<think>\\n");

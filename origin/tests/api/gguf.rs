@@ -6,10 +6,10 @@ use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use serde_json::json;
+use sluice_origin::engine::endless;
 use sluice_origin::engine::model::Model;
 use sluice_origin::engine::qwen::Qwen;
 use sluice_origin::engine::qwen::weights::Precision;
-use sluice_origin::engine::tiny;
 use sluice_origin::scripted::Script;
 use sluice_origin::{Backend, Origin, Text, config::Config};
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ impl Made {
     /// The built-in model with its tokenizer and template.
     fn new(dtype: GgmlDType) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        tiny::ensure(&directory.path().join("tiny")).unwrap();
+        endless::ensure(&directory.path().join("tiny")).unwrap();
         let file = |name: &str| directory.path().join("tiny").join(name);
         let json = |name| -> serde_json::Value { serde_json::from_slice(&std::fs::read(file(name)).unwrap()).unwrap() };
         let (config, tokenizer, chat) = (json("config.json"), json("tokenizer.json"), json("tokenizer_config.json"));
@@ -190,7 +190,7 @@ async fn a_files_tokens_are_its_directorys() {
         prompts.extend(harness.script.prompt_tokens());
     }
     assert_eq!(prompts[0], prompts[1]);
-    assert!(prompts[0].contains(&tiny::IM_END), "{:?}", prompts[0]);
+    assert!(prompts[0].contains(&endless::IM_END), "{:?}", prompts[0]);
 }
 
 /// A header with any wrong byte, at the most important places every one: it is read as something, or refused, and takes no more

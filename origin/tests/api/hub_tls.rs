@@ -7,7 +7,7 @@ use crate::program::{listening, program, signal};
 use crate::tls::Authority;
 use rustls::ServerConfig;
 use serde_json::json;
-use sluice_origin::engine::tiny;
+use sluice_origin::engine::endless;
 use sluice_origin::hub::HubSettings;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ fn a_way_that_leaves_tls_is_not_gone() {
 async fn the_program_fetches_over_tls_and_serves() {
     let directory = tempfile::tempdir().unwrap();
     let model = directory.path().join("tiny");
-    tiny::ensure(&model).unwrap();
+    endless::ensure(&model).unwrap();
     let files =
         ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "model.safetensors"];
     let files = files.map(|file| (file, fs::read(model.join(file)).unwrap()));

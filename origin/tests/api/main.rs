@@ -29,5 +29,6 @@ mod sampling;
 mod sections;
 mod serving;
 mod several;
+mod tiny;
 mod tls;
 mod tool_choice;

@@ -12,7 +12,7 @@ use sluice_origin::config::{Config, ModelChoice, Models};
 use sluice_origin::engine::qwen::shape::Shape;
 use sluice_origin::engine::qwen::weights::Precision;
 use sluice_origin::engine::qwen::{Qwen, export};
-use sluice_origin::engine::tiny;
+use sluice_origin::engine::{endless, tiny};
 use sluice_origin::load::load;
 use sluice_origin::scripted::{Say, Script};
 use sluice_origin::{Backend, Origin, RunningOrigin, Text};
@@ -24,7 +24,7 @@ use std::time::Duration;
 /// Two networks of different shapes with one tokenizer.
 fn backend(name: &str, directory: &Path) -> Backend {
     let path = directory.join("tiny");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     let mut config: Value = serde_json::from_slice(&std::fs::read(path.join("config.json")).unwrap()).unwrap();
     let model = match name {
         "first" => Qwen::load(&path, 8, None).unwrap(),
@@ -234,7 +234,7 @@ async fn draining_ends_the_answers_of_all() {
 async fn models_of_the_hub_are_served_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let model = directory.path().join("tiny");
-    tiny::ensure(&model).unwrap();
+    tiny::write(&model).unwrap();
     let files =
         ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "model.safetensors"];
     let files = files.map(|file| (file, std::fs::read(model.join(file)).unwrap()));
@@ -244,8 +244,8 @@ async fn models_of_the_hub_are_served_by_name() {
     let bind = format!("127.0.0.1:{}", free_port());
     let models = format!("tiny,{REPOSITORY},small=hf:{REPOSITORY}@main");
     let start = || {
-        let mut command = program(&["serve", "--open", "--bind", &bind, "--model", &models, "--state"]);
-        command.arg(directory.path()).env("HF_HOME", directory.path().join("hf")).env("HF_ENDPOINT", &hub.url);
+        let mut command = program(&["serve", "--open", "--bind", &bind, "--model", &models]);
+        command.env("HF_HOME", directory.path().join("hf")).env("HF_ENDPOINT", &hub.url);
         command.env("HF_TOKEN", "hf_mine");
         command
     };
@@ -310,8 +310,7 @@ async fn what_is_not_there_is_told_of_all_models_before_one_is_fetched() {
     }
     assert!(hub.asked().is_empty());
     // The hub's own refusal, and what stands before it.
-    let mut command =
-        program(&["serve", "--open", "--bind", "127.0.0.1:0", "--model", "tiny,o/n", "--state", &path("state")]);
+    let mut command = program(&["serve", "--open", "--bind", "127.0.0.1:0", "--model", "tiny,o/n"]);
     command.env("HF_ENDPOINT", &hub.url).env("HF_HOME", directory.path());
     let output = command.output().await.unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
@@ -325,21 +324,17 @@ async fn what_is_not_there_is_told_of_all_models_before_one_is_fetched() {
 /// Each would fit on this machine, and all together on none: that is said before the first is loaded.
 #[test]
 fn models_that_do_not_fit_together_are_refused_before_one_is_loaded() {
-    let directory = tempfile::tempdir().unwrap();
     let random = |number: usize| ModelChoice::Random {
         name: if number.is_multiple_of(2) { "Qwen3-0.6B" } else { "Qwen1.5-0.5B" }.into(),
         precision: Precision::Q8_0,
     };
-    // The built-in one would be made first, and leaves files.
-    let state = directory.path().join("state");
-    let choices = iter::once(ModelChoice::Tiny { state: Some(state.clone()) }).chain((0..4_000).map(random)).collect();
+    let choices = iter::once(ModelChoice::Tiny).chain((0..4_000).map(random)).collect();
     let why = load(Models { choices, hub: None }, 2).err().unwrap().to_string();
     let start = "the weights of all models together need about ";
     let needed: f64 = why.strip_prefix(start).unwrap().split(' ').next().unwrap().parse().unwrap();
     // 4,000 of some 0.6 and 0.46 billion numbers, 8.5 bits each, or 17 where nothing is packed.
     assert!((1_800.0..4_500.0).contains(&needed), "{needed}");
     assert!(why.contains("(tiny 0.0 GiB, Qwen3-0.6B 0.") && why.contains(" are free; try --dtype"), "{}", &why[..200]);
-    assert!(!state.exists());
 }
 
 /// A file of blocks needs what its blocks need, and no more: not what it would in 32 bits.
@@ -347,7 +342,7 @@ fn models_that_do_not_fit_together_are_refused_before_one_is_loaded() {
 fn what_weights_need_is_known_from_their_headers() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tiny");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     let gguf = directory.path().join("small.gguf");
     let shape = Shape::parse(&std::fs::read(path.join("config.json")).unwrap()).unwrap();
     export(&shape, GgmlDType::Q8_0, 3, &gguf).unwrap();

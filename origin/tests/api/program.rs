@@ -2,6 +2,7 @@
 
 use crate::harness::{BOUND, Edge, claims, client, parts};
 use serde_json::{Value, json};
+use sluice_origin::engine::endless;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -59,9 +60,9 @@ async fn no_prompt_and_no_grant_is_logged() {
     let state = tempfile::tempdir().unwrap();
     let log = state.path().join("log");
     let edge = Edge::new("k1");
-    let arguments = ["serve", "--grant-key", &edge.setting, "--bind", "127.0.0.1:0", "--state"];
+    let arguments = ["serve", "--grant-key", &edge.setting, "--bind", "127.0.0.1:0"];
     let mut command = program(&arguments);
-    command.arg(state.path()).env("RUST_LOG", "trace").stderr(std::fs::File::create(&log).unwrap());
+    command.env("RUST_LOG", "trace").stderr(std::fs::File::create(&log).unwrap());
     let (mut child, url) = listening(command).await;
     let good =
         json!({"model": "tiny", "messages": [{"role": "user", "content": SECRET}], "max_tokens": 2, "stop": SECRET});
@@ -122,10 +123,13 @@ async fn keys_and_the_built_in_model_come_out() {
     assert!(path.join("model.safetensors").exists());
 }
 
-/// Starts it with the built-in model.
+/// Starts it with a model that never ends by itself, under the built-in one's name.
 async fn start(state: &Path) -> (Child, String) {
-    let mut command = program(&["serve", "--open", "--bind", "127.0.0.1:0", "--state"]);
-    command.arg(state).stderr(Stdio::null());
+    let directory = state.join("endless");
+    endless::ensure(&directory).unwrap();
+    let model = format!("tiny={}", directory.display());
+    let mut command = program(&["serve", "--open", "--bind", "127.0.0.1:0", "--model", &model]);
+    command.stderr(Stdio::null());
     listening(command).await
 }
 

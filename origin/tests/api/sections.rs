@@ -3,7 +3,7 @@
 use crate::harness::{Harness, chat_with, counts, json_of, parts, payloads};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::engine::tiny;
+use sluice_origin::engine::endless;
 use sluice_origin::scripted::{Say, Script};
 use sluice_origin::{Backend, Text};
 
@@ -243,7 +243,7 @@ async fn stop_strings_do_not_stop_inside_of_calls() {
 pub(crate) async fn changed(change: impl FnOnce(&std::path::Path)) -> Harness {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model");
-    tiny::ensure(&path).unwrap();
+    endless::ensure(&path).unwrap();
     change(&path);
     let script = Script::new(1);
     script.allow_all();

@@ -4,7 +4,7 @@ use crate::harness::{BOUND, Harness, chat_with, parts};
 use crate::sections::{Read, ask, changed};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::engine::tiny;
+use sluice_origin::engine::endless;
 use sluice_origin::scripted::{Say, Script};
 
 /// `f` takes an integer; `g` takes nothing.
@@ -26,8 +26,8 @@ fn calls(read: &Read) -> Vec<(&str, &str)> {
 
 /// The marks of a call as tokens, and what is between them: there the model would rather end.
 fn call(body: &str) -> Vec<Vec<(u32, f32)>> {
-    let [open, close] = [vec![(OPEN, 90.0)], vec![(tiny::IM_END, 100.0), (CLOSE, 90.0)]];
-    let bytes = body.bytes().map(|byte| vec![(tiny::IM_END, 100.0), (byte.into(), 90.0)]);
+    let [open, close] = [vec![(OPEN, 90.0)], vec![(endless::IM_END, 100.0), (CLOSE, 90.0)]];
+    let bytes = body.bytes().map(|byte| vec![(endless::IM_END, 100.0), (byte.into(), 90.0)]);
     [open].into_iter().chain(bytes).chain([close]).collect()
 }
 

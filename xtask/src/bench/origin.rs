@@ -17,7 +17,7 @@ Usage: cargo xtask bench origin [--shape NAME] [--rounds N] [--threads N]
 
 Measures the origin's engine and llama.cpp (built for this machine, into target/peers) on GGUF files of the same made-up
 weights: prompts of 128 and 1,024 tokens, answers of 1, 4, 8 and 16 sequences at once, and at 2,048 positions; then
-candle-transformers and the origin over HTTP, once; and its gate under ten times the load that fits. Compare the ratios, not
+candle-transformers and the origin over HTTP, once; its gate under ten times the load that fits; and the built-in model. Compare the ratios, not
 the figures. The files take some 1.5 GB under target/bench.
 
   --shape    the model's shape (Qwen3-0.6B)
@@ -79,6 +79,13 @@ pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
     cargo.current_dir(workspace.root());
     collect(&measured(workspace, "ten times too many, and 10,000 requests", cargo)?, &mut gate)?;
     print!("{}", overload(&mut gate));
+    let mut cargo = command("cargo");
+    let threads = options.threads.to_string();
+    cargo.args(["bench", "-q", "-p", "sluice-origin", "--bench", "tiny"]).current_dir(workspace.root());
+    cargo.env("CANDLE_NUM_THREADS", &threads).env("RAYON_NUM_THREADS", &threads);
+    let mut tiny: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    collect(&measured(workspace, "the built-in model", cargo)?, &mut tiny)?;
+    print!("{}", built_in(&mut tiny));
     println!(
         "medians of {} rounds; tokens per second, {} with made-up weights; {} threads",
         options.rounds, options.shape, options.threads
@@ -165,7 +172,7 @@ fn beside(sluice: &mut BTreeMap<String, Vec<f64>>) -> String {
 /// What the second gate does when ten times as many come as fit.
 fn overload(gate: &mut BTreeMap<String, Vec<f64>>) -> String {
     let mut figure = |name: &str| median(gate.get_mut(name));
-    let mut text = "\nthe built-in model, 4 slots, 4 places in the queue, answers of 64 tokens\n".to_owned();
+    let mut text = "\na small random model, 4 slots, 4 places in the queue, answers of 64 tokens\n".to_owned();
     for (name, load) in [("8 clients, which fit", "full"), ("80 clients", "10x")] {
         text += &format!(
             "{name:<22}{:>8.1} served/s, first token {:>7.1} ms (median) {:>7.1} ms (p99)\n",
@@ -188,6 +195,19 @@ fn overload(gate: &mut BTreeMap<String, Vec<f64>>) -> String {
         figure("churn, memory after 1,000") / mebibytes,
         figure("churn, memory after 10,000") / mebibytes,
         figure("churn, requests")
+    )
+}
+
+/// How quick the built-in model is.
+fn built_in(tiny: &mut BTreeMap<String, Vec<f64>>) -> String {
+    let mut figure = |name: &str| median(tiny.get_mut(&format!("tiny, {name}")));
+    format!(
+        "tiny, one client over HTTP: {:.0} tok/s, first token {:.1} ms (median) {:.1} ms (p99); loaded in {:.1} ms; {:.1} MB of the program\n",
+        figure("one client"),
+        figure("first token, median"),
+        figure("first token, p99"),
+        figure("load"),
+        figure("bytes in the program") / 1e6
     )
 }
 

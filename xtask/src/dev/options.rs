@@ -25,7 +25,7 @@ Builds and starts both gates on this machine, issues a key, says how to call the
 
 const EDGE_PORT: u16 = 8787;
 const ORIGIN_PORT: u16 = 8788;
-/// The model that the origin makes by itself.
+/// The model that is a part of the origin.
 const EMBEDDED_MODEL: &str = "tiny";
 
 /// Parsed and checked.

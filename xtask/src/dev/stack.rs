@@ -62,9 +62,7 @@ impl Stack {
         let mut serve = command(binary);
         serve
             .args(["serve", "--bind", &format!("127.0.0.1:{}", options.origin_port)])
-            .args(["--grant-key", &secrets.grant_public])
-            .arg("--state")
-            .arg(state.path("origin"));
+            .args(["--grant-key", &secrets.grant_public]);
         let numbers = [("--slots", options.slots), ("--queue", options.queue)];
         for (flag, number) in numbers.into_iter().filter_map(|(flag, number)| Some((flag, number?))) {
             serve.args([flag, &number.to_string()]);

@@ -18,6 +18,9 @@ use crate::{process::command, progress::Step, workspace::Workspace};
 /// How long an interrupted `dev` may take to end both gates; it waits for the origin to drain.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What the README asks first.
+const QUESTION: &str = "What is Sluice?";
+
 /// Runs both, on free ports, with a state directory of their own. Everything they need has been built.
 pub(super) fn run(workspace: &Workspace) -> Result<u32> {
     let step = Step::begin("README's commands");
@@ -35,19 +38,33 @@ pub(super) fn run(workspace: &Workspace) -> Result<u32> {
 }
 
 fn once(workspace: &Workspace, state: &Path) -> Result<()> {
-    let output = dev(workspace, state)?.args(["--once", "Hello"]).output().context("cannot start `dev --once`")?;
+    let output = dev(workspace, state)?.args(["--once", QUESTION]).output().context("cannot start `dev --once`")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "`dev --once` failed: {}\n{said}", output.status);
-    check_completion(&output.stdout).with_context(|| format!("what `dev --once` printed; it also said\n{said}"))
+    check_completion(&output.stdout)
+        .and_then(|content| check_shown(&content, &workspace.read("README.md")?))
+        .with_context(|| format!("what `dev --once` printed; it also said\n{said}"))
 }
 
-/// A completion with usage and the request's id.
-fn check_completion(printed: &[u8]) -> Result<()> {
+/// A completion with usage and the request's id that ended by itself; returns what it says.
+fn check_completion(printed: &[u8]) -> Result<String> {
     let completion: Value = serde_json::from_slice(printed).context("not JSON")?;
     ensure!(completion["object"] == "chat.completion", "not a completion: {completion}");
     ensure!(completion["usage"]["completion_tokens"].as_u64() > Some(0), "no usage: {completion}");
     let id = completion["x-request-id"].as_str().unwrap_or_default();
     ensure!(id.starts_with("req_"), "no x-request-id: {completion}");
+    let choice = &completion["choices"][0];
+    ensure!(choice["finish_reason"] == "stop", "it did not end by itself: {completion}");
+    choice["message"]["content"].as_str().map(str::to_owned).context("it says nothing")
+}
+
+/// The README shows the question and this answer to it.
+fn check_shown(content: &str, readme: &str) -> Result<()> {
+    for shown in
+        [format!("cargo xtask dev --once \"{QUESTION}\""), format!("\"content\": {}", serde_json::json!(content))]
+    {
+        ensure!(readme.contains(&shown), "README.md does not show {shown}");
+    }
     Ok(())
 }
 
@@ -110,8 +127,15 @@ mod tests {
 
     #[test]
     fn only_a_whole_completion_passes() {
-        let good = r#"{"object":"chat.completion","usage":{"completion_tokens":3},"x-request-id":"req_a"}"#;
-        assert!(check_completion(good.as_bytes()).is_ok());
+        let choices = r#""choices":[{"message":{"content":"two gates"},"finish_reason":"stop"}]"#;
+        let good = format!(
+            r#"{{"object":"chat.completion","usage":{{"completion_tokens":3}},"x-request-id":"req_a",{choices}}}"#
+        );
+        assert_eq!(check_completion(good.as_bytes()).unwrap(), "two gates");
+        assert!(check_completion(good.replace("stop", "length").as_bytes()).is_err());
+        let readme = "cargo xtask dev --once \"What is Sluice?\"\n  \"content\": \"two gates\"";
+        assert!(check_shown("two gates", readme).is_ok());
+        assert!(check_shown("three gates", readme).is_err());
         for bad in [
             "",
             "{}",

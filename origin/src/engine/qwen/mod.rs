@@ -97,6 +97,14 @@ impl Qwen {
         weights::estimate(shape, precision) as u64
     }
 
+    /// Loads a `config.json` and a safetensors file that are parts of this program, in F32.
+    pub fn embedded(config: &[u8], weights: &'static [u8], slots: usize) -> std::result::Result<Self, LoadError> {
+        let place = Path::new("the built-in model");
+        let shape = Shape::parse(config).map_err(|why| LoadError::new(place, &why))?;
+        let source = Source::Safetensors(Safetensors::embedded(weights)?);
+        Self::build(shape, source, slots, Precision::F32, place)
+    }
+
     /// Makes up weights from a seed.
     pub fn random(shape: Shape, slots: usize, precision: Precision, seed: u64) -> std::result::Result<Self, LoadError> {
         Self::build(shape, Source::Random(Random::new(seed)), slots, precision, Path::new("random weights"))

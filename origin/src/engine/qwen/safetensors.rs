@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// All `*.safetensors` of a directory.
+/// All `*.safetensors` of a directory, or one that is a part of this program.
 pub(crate) struct Safetensors {
     pub(super) directory: PathBuf,
     tensors: HashMap<String, Place>,
@@ -17,6 +17,8 @@ pub(crate) struct Safetensors {
 
 struct Place {
     file: PathBuf,
+    /// What the file holds, where it lies in memory.
+    held: Option<&'static [u8]>,
     dtype: Dtype,
     shape: Vec<usize>,
     start: u64,
@@ -57,6 +59,14 @@ impl Safetensors {
         Ok(Self { directory: directory.to_owned(), tensors })
     }
 
+    /// Reads the header of a file that is a part of this program.
+    pub(crate) fn embedded(held: &'static [u8]) -> Result<Self, LoadError> {
+        let directory = PathBuf::from("the built-in model");
+        let places = read_header(&directory, &mut std::io::Cursor::new(held), held.len() as u64)?;
+        let held = |(name, place)| (name, Place { held: Some(held), ..place });
+        Ok(Self { directory, tensors: places.into_iter().map(held).collect() })
+    }
+
     pub(super) fn dense(&self, name: Name, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
         let name = name.hugging_face();
         let place = self
@@ -74,21 +84,37 @@ impl Safetensors {
             Dtype::F64 => DType::F64,
             other => return Err(fault(&format!("numbers of type {other:?} are not served"))),
         };
-        let mut bytes = vec![0; place.bytes];
-        let mut file = File::open(&place.file).map_err(|error| fault(&error))?;
-        file.seek(SeekFrom::Start(place.start))
-            .and_then(|_| file.read_exact(&mut bytes))
-            .map_err(|error| fault(&error))?;
+        let bytes = place.read().map_err(|error| fault(&error))?;
         Tensor::from_raw_buffer(&bytes, dtype, shape, device)
             .and_then(|tensor| tensor.to_dtype(DType::F32))
             .map_err(|error| fault(&error))
     }
 }
 
+impl Place {
+    fn read(&self) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; self.bytes];
+        match self.held {
+            Some(held) => read_at(&mut std::io::Cursor::new(held), self.start, &mut bytes)?,
+            None => read_at(&mut File::open(&self.file)?, self.start, &mut bytes)?,
+        }
+        Ok(bytes)
+    }
+}
+
+fn read_at(file: &mut (impl Read + Seek), start: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+    file.seek(SeekFrom::Start(start))?;
+    file.read_exact(bytes)
+}
+
 fn header(path: &Path) -> Result<Vec<(String, Place)>, LoadError> {
+    let mut file = File::open(path).map_err(|error| LoadError::new(path, &error))?;
+    let size = file.metadata().map_err(|error| LoadError::new(path, &error))?.len();
+    read_header(path, &mut file, size)
+}
+
+fn read_header(path: &Path, file: &mut impl Read, size: u64) -> Result<Vec<(String, Place)>, LoadError> {
     let fault = |why: &dyn std::fmt::Display| LoadError::new(path, &why.to_string());
-    let mut file = File::open(path).map_err(|error| fault(&error))?;
-    let size = file.metadata().map_err(|error| fault(&error))?.len();
     let mut length = [0; 8];
     file.read_exact(&mut length).map_err(|_| fault(&"too short for a safetensors file"))?;
     let length = u64::from_le_bytes(length);
@@ -107,7 +133,8 @@ fn header(path: &Path) -> Result<Vec<(String, Place)>, LoadError> {
     let place = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
         let (from, to) = info.data_offsets;
         let start = start + from as u64;
-        (name, Place { file: path.to_owned(), dtype: info.dtype, shape: info.shape.clone(), start, bytes: to - from })
+        let shape = info.shape.clone();
+        (name, Place { file: path.to_owned(), held: None, dtype: info.dtype, shape, start, bytes: to - from })
     };
     Ok(metadata.tensors().into_iter().map(place).collect())
 }

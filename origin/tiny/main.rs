@@ -1,0 +1,120 @@
+//! Makes the built-in model `tiny`, from nothing: its text, its vocabulary, its weights, and what they are worth.
+//!
+//! Read the modules in this order: dialogues are made (**families**, **drills**), become tokens (**vocabulary**, **examples**), a
+//! network learns them (**network**, **copying**, **operations**, **optimiser**, **muon**, **training**), is written down (**export**) and judged
+//! (**evaluation**). `cargo xtask train-tiny` runs this program.
+
+mod copying;
+mod dialogue;
+mod drills;
+mod evaluation;
+mod examples;
+mod export;
+mod families;
+mod muon;
+mod network;
+mod operations;
+mod optimiser;
+mod random;
+mod training;
+mod vocabulary;
+
+use clap::{Parser, Subcommand};
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Makes the built-in model.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Learns a vocabulary, trains a network and writes both.
+    Train {
+        /// Where the model is written.
+        directory: PathBuf,
+        /// Steps of the optimiser.
+        #[arg(long, default_value_t = 5000)]
+        steps: usize,
+        /// Decides everything.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The highest learning rate.
+        #[arg(long, default_value_t = 2e-3)]
+        rate: f64,
+        /// How many threads compute.
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        /// Goes on with a run that was cut off.
+        #[arg(long)]
+        resume: bool,
+    },
+    /// Asks what was kept from the training and prints a table. Exits with 1 if an aim is missed.
+    Evaluate {
+        /// Where the model is.
+        directory: PathBuf,
+        /// How many wrong answers of each family to print.
+        #[arg(long, default_value_t = 0)]
+        wrong: usize,
+    },
+    /// Asks one question.
+    Ask {
+        /// Where the model is.
+        directory: PathBuf,
+        /// The question.
+        question: String,
+        /// Switches thinking off.
+        #[arg(long)]
+        no_thinking: bool,
+    },
+    /// Prints dialogues that are trained on.
+    Show {
+        /// How many.
+        count: usize,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<bool, Box<dyn Error + Send + Sync>> {
+    match command {
+        Command::Train { directory, steps, seed, rate, threads, resume } => {
+            // Batches are computed side by side; the threads inside of each would be in their way.
+            if candle_core::utils::get_num_threads() != 1 {
+                return Err("set RAYON_NUM_THREADS=1; --threads says how many compute".into());
+            }
+            std::fs::create_dir_all(&directory)?;
+            if !resume {
+                export::text(&directory, &vocabulary::learn(seed)?)?;
+            }
+            training::train(&directory, training::Options { steps, seed, rate, threads: threads.max(1), resume })?;
+            Ok(true)
+        }
+        Command::Evaluate { directory, wrong } => evaluation::evaluate(&directory, wrong),
+        Command::Ask { directory, question, no_thinking } => {
+            println!("{}", evaluation::ask(&directory, &question, no_thinking)?);
+            Ok(true)
+        }
+        Command::Show { count } => {
+            let mut random = random::Random::new(1);
+            for _ in 0..count {
+                let dialogue = families::dialogue(&mut random);
+                println!("{}\n  -> {:?}", dialogue.body(), dialogue.answer);
+            }
+            Ok(true)
+        }
+    }
+}
