@@ -7,6 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One repository's part of the cache.
 pub(super) struct Shelf {
@@ -35,8 +36,7 @@ impl Shelf {
             return Ok(());
         }
         let path = self.folder.join("refs").join(revision);
-        make_parent(&path)?;
-        fs::write(&path, commit).map_err(HubError::disk(&path))
+        replace(&path, |draft| fs::write(draft, commit))
     }
 
     /// A commit's files.
@@ -69,15 +69,9 @@ impl Shelf {
     /// Lets a commit have these bytes under this name.
     pub(super) fn link(&self, commit: &str, file: &str, etag: &str) -> Result<(), HubError> {
         let path = self.snapshot(commit).join(file);
-        make_parent(&path)?;
         // Relative, so that the cache can be moved.
         let target = Path::new(&"../".repeat(1 + file.split('/').count())).join("blobs").join(etag);
-        match symlink(&target, &path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_file(&path).and_then(|()| symlink(&target, &path)).map_err(HubError::disk(&path))
-            }
-            linked => linked.map_err(HubError::disk(&path)),
-        }
+        replace(&path, |draft| symlink(&target, draft))
     }
 
     /// Keeps others, Hugging Face's own programs too, from writing the same bytes until the answer is dropped. `waiting` is
@@ -101,4 +95,56 @@ impl Shelf {
 pub(super) fn make_parent(path: &Path) -> Result<(), HubError> {
     let parent = path.parent().unwrap_or(path);
     fs::create_dir_all(parent).map_err(HubError::disk(parent))
+}
+
+/// Makes a file or a link elsewhere and moves it here, so that whoever reads it meanwhile, this program or another, finds the
+/// old one or the new one and never a gap.
+fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), HubError> {
+    static DRAFTS: AtomicU64 = AtomicU64::new(0);
+    make_parent(path)?;
+    let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
+    let draft = PathBuf::from(format!("{}.{}-{number}.draft", path.display(), std::process::id()));
+    // A program of this number may have died here before.
+    let _ = fs::remove_file(&draft);
+    make(&draft).and_then(|()| fs::rename(&draft, path)).map_err(|error| {
+        let _ = fs::remove_file(&draft);
+        HubError::disk(path)(error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn what_is_written_again_is_there_all_the_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let model: HubModel = "owner/name".parse().unwrap();
+        let shelf = Shelf::new(folder.path(), &model);
+        make_parent(&shelf.blob("etag")).unwrap();
+        fs::write(shelf.blob("etag"), "bytes").unwrap();
+        let again = || {
+            shelf.link("commit", "file", "etag").unwrap();
+            shelf.keep_commit("main", "commit").unwrap();
+        };
+        again();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let writers = [0, 1].map(|_| scope.spawn(|| (0..2_000).for_each(|_| again())));
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    assert!(shelf.has("commit", "file"));
+                    assert_eq!(shelf.commit("main").as_deref(), Some("commit"));
+                }
+            });
+            let written = writers.map(|writer| writer.join().is_ok());
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(written, [true, true]);
+        });
+        let names =
+            |path: &Path| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+        assert_eq!(names(&shelf.snapshot("commit")), ["file"]);
+        assert_eq!(names(&shelf.folder.join("refs")), ["main"]);
+    }
 }
