@@ -13,7 +13,8 @@ use sluice_origin::config::Config;
 use sluice_origin::engine::model::{Logits, Model, Row};
 use sluice_origin::engine::qwen::shape::Shape;
 use sluice_origin::engine::qwen::{Qwen, export, named};
-use sluice_origin::{Backend, Origin, Text};
+use sluice_origin::engine::threads;
+use sluice_origin::{Backend, Origin, RunningOrigin, Text};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -24,6 +25,7 @@ const TOKENS: usize = 64;
 const PROMPT: usize = 21;
 
 fn main() {
+    threads::settle();
     let options = Options::read();
     if let Some((shape, dtype)) = &options.write {
         if !options.gguf.exists() {
@@ -53,21 +55,26 @@ fn main() {
     if !options.beside {
         return;
     }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime of two threads");
     for clients in [8, 16] {
-        let seconds = median(options.rounds.max(3), || alone(&mut model, clients));
-        report(&format!("alone {clients}"), "tok/s", (clients * TOKENS) as f64 / seconds);
+        let served = runtime.block_on(Served::start(&options.gguf, clients));
+        let mut rates = (Vec::new(), Vec::new());
+        let mut first = Vec::new();
+        // In turns, so that both meet the machine as it is.
+        for _ in 0..options.rounds.max(5) {
+            rates.0.push((clients * TOKENS) as f64 / alone(&mut model, clients));
+            let (rate, mut times) = runtime.block_on(served.round());
+            rates.1.push(rate);
+            first.append(&mut times);
+        }
+        report(&format!("alone {clients}"), "tok/s", at(&mut rates.0, 0.5));
+        report(&format!("served {clients}"), "tok/s", at(&mut rates.1, 0.5));
+        report(&format!("served {clients}, first token, median"), "ms", at(&mut first, 0.5));
+        report(&format!("served {clients}, first token, p99"), "ms", at(&mut first, 0.99));
     }
     drop(model);
     candle(&options);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("a runtime of two threads").block_on(async {
-        for clients in [8, 16] {
-            let served = served(&options.gguf, clients).await;
-            report(&format!("served {clients}"), "tok/s", served.rate);
-            report(&format!("served {clients}, first token, median"), "ms", served.first.0);
-            report(&format!("served {clients}, first token, p99"), "ms", served.first.1);
-        }
-    });
 }
 
 /// What candle-transformers makes of the same file: the model of its own that serves one sequence at a time.
@@ -149,7 +156,7 @@ fn sum(words: &[u64]) -> u64 {
     sums.into_iter().fold(0, u64::wrapping_add)
 }
 
-/// Seconds for what [`served`] asks of the engine, without anything around it: as many prompts as clients in one step,
+/// Seconds for what [`Served::round`] asks of the engine, without anything around it: as many prompts as clients in one step,
 /// then their answers side by side, each token the likeliest.
 fn alone(model: &mut Qwen, clients: usize) -> f64 {
     let ids: Vec<u32> = (0..PROMPT as u32).map(|id| id * 31 % 1_000).collect();
@@ -178,69 +185,72 @@ fn alone(model: &mut Qwen, clients: usize) -> f64 {
     seconds
 }
 
+/// The whole origin over HTTP.
 struct Served {
-    rate: f64,
-    /// The median and the 99th percentile of the time to the first token, in ms.
-    first: (f64, f64),
+    clients: usize,
+    url: String,
+    _origin: RunningOrigin,
 }
 
-/// The whole origin over HTTP: this many clients, each with three streamed answers of 64 tokens, one after another.
-async fn served(gguf: &Path, clients: usize) -> Served {
-    const ANSWERS: usize = 3;
-    let model = Qwen::load(gguf, clients, None).expect("the file that --write made");
-    let text = Text::stand_in(model.vocab_size()).expect("the stand-in tokenizer is whole");
-    let backend = Backend { name: "m".into(), model: Box::new(model), text };
-    let origin = Origin::start(Config { slots: clients, ..Config::local() }, backend).await.expect("a free port");
-    let url = format!("{}/v1/chat/completions", origin.url());
-    let target = url.clone();
-    let ask = move |number: usize| {
-        let client = reqwest::Client::new();
-        let url = target.clone();
-        async move {
-            let body = json!({
-                "model": "m", "stream": true, "max_tokens": TOKENS, "temperature": 0,
-                "messages": [{"role": "user", "content": format!("{number:02}")}],
-            });
-            let start = Instant::now();
-            let request = client.post(url).header("content-type", "application/json").body(body.to_string());
-            let mut response = request.send().await.expect("the origin answers");
-            let mut first = None;
-            let mut events = 0;
-            while let Some(chunk) = response.chunk().await.expect("the origin streams") {
-                events += chunk.windows(6).filter(|window| *window == b"data: ").count();
-                // The first event is the role.
-                if events > 1 && first.is_none() {
-                    first = Some(start.elapsed().as_secs_f64() * 1_000.0);
-                }
-            }
-            first.expect("an answer has tokens")
-        }
-    };
-    // The first pass touches memory for the first time; and the engine alone was given prompts of this length.
-    let body = json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "99"}]});
-    let request = reqwest::Client::new().post(&url).header("content-type", "application/json").body(body.to_string());
-    let whole = request.send().await.expect("the origin answers").text().await.expect("the answer is whole");
-    let whole: serde_json::Value = serde_json::from_str(&whole).expect("an answer is JSON");
-    assert_eq!(whole["usage"]["prompt_tokens"], PROMPT, "the prompt's length");
-    let start = Instant::now();
-    let callers = (0..clients).map(|client| {
-        let ask = ask.clone();
-        tokio::spawn(async move {
-            let mut first = Vec::new();
-            for answer in 0..ANSWERS {
-                first.push(ask(client * ANSWERS + answer).await);
-            }
-            first
-        })
-    });
-    let mut first = Vec::new();
-    for caller in callers.collect::<Vec<_>>() {
-        first.extend(caller.await.expect("no caller fails"));
+impl Served {
+    async fn start(gguf: &Path, clients: usize) -> Self {
+        let model = Qwen::load(gguf, clients, None).expect("the file that --write made");
+        let text = Text::stand_in(model.vocab_size()).expect("the stand-in tokenizer is whole");
+        let backend = Backend { name: "m".into(), model: Box::new(model), text };
+        let origin = Origin::start(Config { slots: clients, ..Config::local() }, backend).await.expect("a free port");
+        let url = format!("{}/v1/chat/completions", origin.url());
+        // The first pass touches memory for the first time; and the engine alone is given prompts of this length.
+        let body = json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "99"}]});
+        let request =
+            reqwest::Client::new().post(&url).header("content-type", "application/json").body(body.to_string());
+        let whole = request.send().await.expect("the origin answers").text().await.expect("the answer is whole");
+        let whole: serde_json::Value = serde_json::from_str(&whole).expect("an answer is JSON");
+        assert_eq!(whole["usage"]["prompt_tokens"], PROMPT, "the prompt's length");
+        Self { clients, url, _origin: origin }
     }
-    let rate = (clients * ANSWERS * TOKENS) as f64 / start.elapsed().as_secs_f64();
-    first.sort_by(f64::total_cmp);
-    let at = |share: f64| first[((first.len() as f64 * share).ceil() as usize).clamp(1, first.len()) - 1];
-    Served { rate, first: (at(0.5), at(0.99)) }
+
+    /// All clients, each with three streamed answers of 64 tokens, one after another: tokens per second, and after how many
+    /// milliseconds each answer's first token came.
+    async fn round(&self) -> (f64, Vec<f64>) {
+        const ANSWERS: usize = 3;
+        let start = Instant::now();
+        let callers = (0..self.clients).map(|client| {
+            let url = self.url.clone();
+            tokio::spawn(async move {
+                let mut first = Vec::new();
+                for answer in 0..ANSWERS {
+                    first.push(ask(&url, client * ANSWERS + answer).await);
+                }
+                first
+            })
+        });
+        let mut first = Vec::new();
+        for caller in callers.collect::<Vec<_>>() {
+            first.extend(caller.await.expect("no caller fails"));
+        }
+        ((self.clients * ANSWERS * TOKENS) as f64 / start.elapsed().as_secs_f64(), first)
+    }
+}
+
+/// Reads one streamed answer to its end; after how many milliseconds its first token came.
+async fn ask(url: &str, number: usize) -> f64 {
+    let body = json!({
+        "model": "m", "stream": true, "max_tokens": TOKENS, "temperature": 0,
+        "messages": [{"role": "user", "content": format!("{number:02}")}],
+    });
+    let start = Instant::now();
+    let request = reqwest::Client::new().post(url).header("content-type", "application/json").body(body.to_string());
+    let mut response = request.send().await.expect("the origin answers");
+    let mut first = None;
+    let mut events = 0;
+    while let Some(chunk) = response.chunk().await.expect("the origin streams") {
+        events += chunk.windows(6).filter(|window| *window == b"data: ").count();
+        // The first event is the role.
+        if events > 1 && first.is_none() {
+            first = Some(start.elapsed().as_secs_f64() * 1_000.0);
+        }
+    }
+    first.expect("an answer has tokens")
 }
 
 struct Options {
@@ -280,6 +290,12 @@ impl Options {
         }
         options
     }
+}
+
+/// The value that this share of all does not exceed.
+fn at(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() as f64 * share).ceil() as usize).clamp(1, values.len()) - 1]
 }
 
 fn report(name: &str, unit: &str, value: f64) {

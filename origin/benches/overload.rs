@@ -5,8 +5,8 @@
 
 use serde_json::json;
 use sluice_origin::config::Config;
-use sluice_origin::engine::endless;
 use sluice_origin::engine::qwen::Qwen;
+use sluice_origin::engine::{endless, threads};
 use sluice_origin::{Backend, Origin, RunningOrigin, Text};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ const QUEUE: usize = 4;
 const TOKENS: usize = 64;
 
 fn main() {
+    threads::settle();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime of two threads").block_on(async {
         let directory = std::env::temp_dir().join(format!("sluice-overload-{}", std::process::id()));

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::engine::tiny;
+use sluice_origin::engine::{threads, tiny};
 use sluice_origin::{Backend, Origin, Text};
 use std::time::Instant;
 
@@ -15,6 +15,7 @@ const QUESTIONS: [&str; 4] =
 const ROUNDS: usize = 25;
 
 fn main() {
+    threads::settle();
     let mut loads: Vec<f64> = (0..9)
         .map(|_| {
             let start = Instant::now();

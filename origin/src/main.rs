@@ -5,7 +5,7 @@
 use clap::Parser;
 use serde_json::json;
 use sluice_origin::config::{Cli, Command, Config, Models, ServeArgs};
-use sluice_origin::engine::tiny;
+use sluice_origin::engine::{threads, tiny};
 use sluice_origin::load::load;
 use sluice_origin::{Origin, generate_key};
 use std::process::ExitCode;
@@ -50,6 +50,7 @@ fn serve(arguments: ServeArgs) -> ExitCode {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    threads::settle();
     // The engine's threads compute; these two only carry bytes, and two more tokenise.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(4).enable_all().build();

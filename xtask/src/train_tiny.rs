@@ -55,7 +55,8 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
     progress::heading("tiny");
     let mut step = Step::begin("trainer");
     let mut cargo = command("cargo");
-    cargo.args(["build", "--release", "-p", "sluice-origin", "--example", "tiny"]).current_dir(workspace.root());
+    cargo.args(["build", "--release", "-p", "sluice-origin", "--features", "wide-products", "--example", "tiny"]);
+    cargo.current_dir(workspace.root());
     process::run(&mut step, cargo, &workspace.log("build-tiny")?)?;
     step.done("built");
     let trained = workspace.target().join("tiny");

@@ -14,6 +14,7 @@ pub mod qwen;
 pub(crate) mod sampler;
 mod scheduler;
 mod slots;
+pub mod threads;
 pub mod tiny;
 mod worker;
 
