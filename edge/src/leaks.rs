@@ -5,13 +5,13 @@ use crate::admin::keys;
 use crate::config::Config;
 use crate::issuers::{Refused, RemoteKeys};
 use crate::request::{self, Incoming};
-use crate::{limit, plans, respond, shield};
+use crate::{limit, plans, platform, respond, shield};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 use sluice_protocol::audit::{Action, Note};
-use sluice_protocol::gate_call::{Answer, Call, Caller};
+use sluice_protocol::gate_call::{Answer, Call};
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::key::ApiKey;
@@ -87,7 +87,8 @@ pub async fn serve(
     Ok(respond::json(200, &feedback, id))
 }
 
-/// Disables a key whose secret has leaked. Whether there is such a key.
+/// Disables a key whose secret has leaked, also where its account is disabled or the key has expired: either may end. Whether
+/// there is such a key, and the secret not one before its own that is over for good.
 async fn disable(
     env: &Env,
     config: &Config,
@@ -96,15 +97,20 @@ async fn disable(
     request: RequestId,
 ) -> Result<bool, Refusal> {
     let account = Account::of_key(key.id.account);
-    let caller = Caller::Key { key: key.id.key, secret_hash: key.secret_hash() };
-    match limit::one(env, table, &account, Call::Identify { caller, scope: None, address: None }).await? {
-        Answer::UnknownCaller => return Ok(false),
-        // Reports come again.
-        Answer::Disabled => return Ok(true),
-        _ => {}
+    let record = match limit::one(env, table, &account, Call::DescribeKey { key: key.id.key }).await? {
+        Answer::Key(Some(found)) => found.record,
+        Answer::Key(None) => return Ok(false),
+        other => return Err(limit::answer_refusal(&other)),
+    };
+    let secret_hash = key.secret_hash();
+    if !record.knows(&secret_hash) || record.has_retired(&secret_hash, platform::now()) {
+        return Ok(false);
     }
-    let note = Note::new("leaks", Action::KeyLeaked, key.id, request).with("disabled", true);
-    keys::disable(env, config, key.id, note).await?;
+    // Reports come again.
+    if !record.disabled {
+        let note = Note::new("leaks", Action::KeyLeaked, key.id, request).with("disabled", true);
+        keys::disable(env, config, key.id, note).await?;
+    }
     Ok(true)
 }
 

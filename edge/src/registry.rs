@@ -102,6 +102,9 @@ impl Registry {
                 })?
             }
             RegistryCall::PutDenial(denial) => self.denied.put(denial)?,
+            RegistryCall::PutDenialOnce { denial, once, seed } => {
+                self.outbox.once(&once, &seed, || self.denied.put(denial))?
+            }
             RegistryCall::RemoveDenial(id) => self.denied.remove(id)?,
             _ => return Err("this call is none that changes something without a Gate".into()),
         })

@@ -2,9 +2,11 @@
 
 use harness::caller::hello;
 use harness::issuers::{Issuer, KID, KeyServer, sign_report};
+use harness::wait::{SOON, until_true};
 use harness::{Answer, RunningStack, Stack, secrets};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sluice_protocol::admin::CreatedKey;
 use sluice_protocol::id::{AccountId, hex};
 use sluice_protocol::refusal::Reason;
 
@@ -59,6 +61,45 @@ fn a_key_that_is_reported_is_disabled_and_only_that_one() {
     report(&stack, KID, &sign_report(message.as_bytes()), &message).ok();
     stack.edge.chat(Some(&leaked.key), &hello(4)).refused(Reason::Disabled);
     stack.check_logs(&found.each_ref().map(|token| token.as_str()));
+}
+
+/// What is reported, and the one label that comes back.
+fn label(stack: &RunningStack, token: &str) -> Value {
+    let message = json!([matched(token)]).to_string();
+    report(stack, KID, &sign_report(message.as_bytes()), &message).ok().json()[0]["label"].clone()
+}
+
+#[test]
+fn a_key_that_leaks_while_its_account_is_disabled_stays_disabled() {
+    let server = KeyServer::start_scanner();
+    let stack = Stack::new().setting("LEAK_REPORTS", server.url()).start();
+    stack.script().allow_all();
+    let leaked = stack.key();
+    let account = format!("/accounts/{}", leaked.account);
+    stack.edge.admin("POST", &format!("{account}/disable"), None).ok();
+    assert_eq!(label(&stack, &leaked.key), "true_positive");
+    stack.edge.admin("POST", &format!("{account}/enable"), None).ok();
+    stack.edge.chat(Some(&leaked.key), &hello(4)).refused(Reason::Disabled);
+}
+
+#[test]
+fn a_secret_before_a_keys_own_counts_until_its_overlap_ends() {
+    let server = KeyServer::start_scanner();
+    let stack = Stack::new().setting("LEAK_REPORTS", server.url()).start();
+    stack.script().allow_all();
+    let rotated = |key: &CreatedKey, overlap: &str| {
+        let body = json!({"overlap": overlap});
+        let answer = stack.edge.admin("POST", &format!("/keys/{}/rotate", key.id), Some(&body)).ok();
+        answer.json()["key"].as_str().expect("a secret").to_owned()
+    };
+    let (in_overlap, over) = (stack.key(), stack.key());
+    rotated(&in_overlap, "1h");
+    assert_eq!(label(&stack, &in_overlap.key), "true_positive");
+    stack.edge.chat(Some(&in_overlap.key), &hello(4)).refused(Reason::Disabled);
+    let fresh = rotated(&over, "1s");
+    until_true("the old secret is over", SOON, || stack.edge.get("/v1/key", Some(&over.key)).status == 401);
+    assert_eq!(label(&stack, &over.key), "false_positive");
+    stack.edge.chat(Some(&fresh), &hello(4)).ok();
 }
 
 #[test]

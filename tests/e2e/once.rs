@@ -31,6 +31,7 @@ fn every_post_is_done_once() {
         ("k6", format!("{path}/enable"), None),
         ("k7", format!("/accounts/{}/disable", made.account), None),
         ("k8", format!("/accounts/{}/enable", made.account), None),
+        ("k9", "/denials".into(), Some(json!({"issuer": "sluice", "jti": "j-1", "ttl_s": 900}))),
     ];
     let answers: Vec<_> = posts.iter().map(|(once, path, body)| post(&stack, once, path, body.as_ref())).collect();
     let version = stack.edge.view(made.id).version;
@@ -57,6 +58,7 @@ fn the_same_key_for_another_request_is_refused() {
         ("/keys".to_owned(), Some(json!({"plan": PLAN, "name": "other"}))),
         ("/keys/bulk".into(), Some(json!({"keys": [{"plan": PLAN}]}))),
         (format!("/keys/{}/rotate", made.id), None),
+        ("/denials".into(), Some(json!({"issuer": "sluice", "jti": "j-1"}))),
     ] {
         post(&stack, "k", &path, body.as_ref()).refused(Reason::IdempotencyKeyReused);
     }

@@ -55,15 +55,18 @@ pub(super) async fn execute(
     accounts.iter().for_each(denial::forget);
     match answer? {
         RegistryAnswer::Executed(executed) if executed.outcomes.len() == count => Ok(executed),
-        RegistryAnswer::OtherRequest => {
-            let message = "Another request was sent with this `Idempotency-Key`. Take a new one.";
-            Err(Refusal::new(Reason::IdempotencyKeyReused, message))
-        }
+        RegistryAnswer::OtherRequest => Err(other_request()),
         RegistryAnswer::TooMany => {
             Err(limit::unavailable("too many commands wait for this account").with_retry_after_ms(WAIT_MS))
         }
         _ => Err(limit::unavailable("the Registry gave another answer than to commands")),
     }
+}
+
+/// The `Idempotency-Key` was another request's.
+pub(super) fn other_request() -> Refusal {
+    let message = "Another request was sent with this `Idempotency-Key`. Take a new one.";
+    Refusal::new(Reason::IdempotencyKeyReused, message)
 }
 
 /// Does one thing to one account.

@@ -1,7 +1,7 @@
 //! `/admin/v1/denials`: tokens and subjects that are refused although their issuer vouches for them.
 
-use super::{AdminCall, Answered, MAX_BODY};
-use crate::{denials, limit, platform, registry, respond};
+use super::{AdminCall, Answered, MAX_BODY, commands};
+use crate::{denials, limit, registry, respond};
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
 use sluice_protocol::audit::Action;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -14,18 +14,26 @@ pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
         let message = "There is no issuer of this name in JWT_ISSUERS.";
         return Err(Refusal::new(Reason::InvalidRequest, message).with_param("issuer"));
     }
-    let denial = asked.at(platform::now());
+    let (seed, once) = (commands::seed(call), commands::once(call, &body)?);
+    let denial = asked.clone().at(seed.at);
     let kind = if denial.kind == DenialKind::Jti { "jti" } else { "sub" };
     // The value may be somebody's address: the list has it, and the log has its name.
     let note = call.note(Action::DenialCreate, denial.id).with("issuer", &denial.issuer).with("kind", kind);
-    match call.record(note, RegistryCall::PutDenial(denial.clone())).await? {
-        RegistryAnswer::Done(_) => {}
+    let put = match once {
+        Some(once) => RegistryCall::PutDenialOnce { denial: denial.clone(), once, seed },
+        None => RegistryCall::PutDenial(denial.clone()),
+    };
+    let denial = match call.record(note, put).await? {
+        RegistryAnswer::Done(_) => denial,
+        // It ends when it was to end, and what was taken off since stays off.
+        RegistryAnswer::Before(first) => asked.at(first.at),
+        RegistryAnswer::OtherRequest => return Err(commands::other_request()),
         RegistryAnswer::TooMany => {
             let message = format!("There are {MAX_DENIALS} denials already. Take some off, or disable accounts.");
             return Err(Refusal::new(Reason::InvalidRequest, message));
         }
         _ => return Err(limit::unavailable("the Registry gave another answer than to a denial")),
-    }
+    };
     denials::refresh(call.env).await?;
     Ok(respond::json(201, &denial, call.id))
 }

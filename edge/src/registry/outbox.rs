@@ -118,6 +118,27 @@ impl Outbox {
         Ok(RegistryAnswer::Executed(Executed { seed, outcomes }))
     }
 
+    /// Does this, unless it was asked under the same name before. Call it in a transaction: both are kept, or neither.
+    pub fn once(
+        &self,
+        once: &Once,
+        seed: &Seed,
+        act: impl FnOnce() -> Result<RegistryAnswer>,
+    ) -> Result<RegistryAnswer> {
+        let now = platform::now();
+        match self.requests.find(once, now)? {
+            Some(before) if before.request != hex(&once.request) => Ok(RegistryAnswer::OtherRequest),
+            Some(before) => Ok(RegistryAnswer::Before(before.seed)),
+            None => {
+                let answer = act()?;
+                if matches!(answer, RegistryAnswer::Done(_)) {
+                    self.requests.begin(once, seed, now)?;
+                }
+                Ok(answer)
+            }
+        }
+    }
+
     /// Carries all that waits; sets the alarm again if something still does.
     pub async fn carry_all(&self, registry: &Registry) -> Result<()> {
         self.alarm_at.set(0);

@@ -70,6 +70,15 @@ pub enum RegistryCall {
         /// Which one is known already.
         known: Option<TableVersion>,
     },
+    /// Adds a denial, or replaces it, unless this was asked under the same name before.
+    PutDenialOnce {
+        /// What is denied.
+        denial: Denial,
+        /// The request.
+        once: Once,
+        /// When it was asked first.
+        seed: Seed,
+    },
 }
 
 /// A command and the account that it is for.
@@ -135,6 +144,8 @@ pub enum RegistryAnswer {
         /// A key that names it; `None` if it is an account that does.
         key: Option<KeyId>,
     },
+    /// This was asked before, with this seed, and is not done again.
+    Before(Seed),
 }
 
 /// What became of commands.

@@ -117,6 +117,12 @@ impl KeyRecord {
         std::iter::once(&self.secret_hash).chain(retiring).find(|secret_hash| secret_hash.mark() == *mark)
     }
 
+    /// Whether this is the hash of a secret before its own whose overlap has ended: it is over for good.
+    pub fn has_retired(&self, secret_hash: &SecretHash, now: Millis) -> bool {
+        let ended = |retiring: &Retiring| retiring.secret_hash.matches(secret_hash) && retiring.until <= now;
+        !self.secret_hash.matches(secret_hash) && self.retiring.iter().any(ended)
+    }
+
     /// Until when a secret with this hash is good: `None` if it is not, and the end of time if nobody has said.
     pub fn good_until(&self, secret_hash: &SecretHash, now: Millis) -> Option<Millis> {
         let until = if self.secret_hash.matches(secret_hash) {

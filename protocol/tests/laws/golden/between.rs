@@ -197,6 +197,7 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::LoginFailed { note: note(), unnoted: 2 },
             RegistryCall::Audit(100),
             RegistryCall::PutDenial(denial()),
+            RegistryCall::PutDenialOnce { denial: denial(), once: Once { name: [1; 32], request: [2; 32] }, seed },
             RegistryCall::RemoveDenial(denial().id),
             RegistryCall::ListDenials,
             RegistryCall::Denials { known: Some(TableVersion([9; 8])) },
@@ -219,6 +220,7 @@ fn the_messages_to_and_from_the_registry() {
         RegistryAnswer::Denials { version: TableVersion([9; 8]), all: vec![(denial().id, denial().until)] },
         RegistryAnswer::OtherPlans(Some(TableVersion([9; 8]))),
         RegistryAnswer::PlanInUse { plan: "vip".into(), key: Some(key_id()) },
+        RegistryAnswer::Before(seed),
     ];
     json("registry_answers", &answers);
 }
