@@ -142,11 +142,11 @@ fn sum(words: &[u64]) -> u64 {
     for chunk in words.chunks_exact(sums.len()) {
         #[cfg(target_arch = "x86_64")]
         for line in chunk.chunks_exact(LINE) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
             // SAFETY: every x86-64 processor has SSE, and a hint may point anywhere.
             #[allow(unsafe_code)]
             unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast::<i8>().wrapping_add(4_096));
+                _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast::<i8>().wrapping_add(4_096));
             }
         }
         for (sum, word) in sums.iter_mut().zip(chunk) {

@@ -31,6 +31,34 @@ fn told(entries: &[Entry]) -> Vec<(Action, &str)> {
     entries.iter().map(|entry| (entry.action, entry.target.as_str())).collect()
 }
 
+#[test]
+fn every_kind_of_change_has_its_entry() {
+    let stack = Stack::new().start();
+    let key = stack.key();
+    let made = stack.edge.admin("POST", "/accounts", Some(&json!({"name": "red"}))).json();
+    let red = made["account"].as_str().expect("an id").to_owned();
+    let id = key.id.to_string();
+    let changes = [
+        ("POST", format!("/keys/{id}/rotate"), Some(json!({"overlap": "0s"})), Action::KeyRotate),
+        ("POST", format!("/keys/{id}/disable"), None, Action::KeyChange),
+        ("POST", format!("/keys/{id}/enable"), None, Action::KeyChange),
+        ("POST", format!("/accounts/{red}/disable"), None, Action::AccountChange),
+        ("POST", format!("/accounts/{red}/enable"), None, Action::AccountChange),
+        ("POST", "/keys/bulk".into(), Some(json!({"keys": [{"plan": PLAN, "account": red}]})), Action::KeyCreate),
+        ("POST", "/denials".into(), Some(json!({"issuer": "sluice", "jti": "j"})), Action::DenialCreate),
+        ("DELETE", format!("/accounts/{red}"), None, Action::AccountDelete),
+    ];
+    let before = log(&stack).len();
+    for (method, path, body, _) in &changes {
+        let answer = stack.edge.admin(method, path, body.as_ref());
+        assert!(matches!(answer.status, 200 | 201), "{method} {path}: {}", answer.text());
+    }
+    let entries = log(&stack);
+    let actions: Vec<_> = entries[before..].iter().map(|entry| entry.action).collect();
+    assert_eq!(actions, changes.map(|(_, _, _, action)| action));
+    assert!(log(&stack).iter().any(|entry| entry.action == Action::AccountCreate));
+}
+
 /// A request with this token from this address.
 fn from(stack: &RunningStack, address: &str, token: &str) -> Answer {
     let headers = [bearer(token), format!("cf-connecting-ip: {address}")];

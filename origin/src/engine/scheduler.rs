@@ -198,6 +198,11 @@ mod tests {
                 let rows = scheduler.plan(&sequences);
                 let prefill: usize = rows.iter().filter(|r| r.start < sequences[r.index].prompt).map(|r| r.len).sum();
                 prop_assert!(prefill >= 1 && prefill <= budget);
+                // However long the others' prompts are: every answer goes on by a token in every step.
+                for (index, _) in sequences.iter().enumerate().filter(|(_, sequence)| sequence.done >= sequence.prompt) {
+                    let own: Vec<_> = rows.iter().filter(|row| row.index == index).map(|row| row.len).collect();
+                    prop_assert_eq!(own, [1]);
+                }
                 for row in rows {
                     let sequence = &mut sequences[row.index];
                     prop_assert_eq!(row.start, sequence.done);

@@ -146,7 +146,7 @@ async fn requests_wait_for_memory_and_the_impossible_is_refused() {
     assert_eq!((status, body["error"]["code"].as_str()), (400, Some("context_length_exceeded")), "{body}");
 }
 
-/// A thousand clients, of which three in four leave: with the request just sent, at the first byte of the stream, in its
+/// A thousand clients, of which more than half leave: with the request just sent, at the first byte of the stream, in its
 /// middle. More is asked for than memory holds. Every slot comes back, and the answers are what they were.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_that_leave_take_nothing_with_them() {

@@ -1,7 +1,8 @@
 //! GGUF files: the built-in model as one file, as two, and as files that cannot be served.
 
 use crate::harness::{Harness, chat, parts, text_of};
-use crate::network::{one, prompt};
+use crate::network::{Shape, one, prompt};
+use crate::parity::goldens;
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
@@ -148,6 +149,66 @@ fn a_file_two_files_and_a_directory_are_one_model() {
     let eight = Made::new(GgmlDType::Q8_0);
     let at_load = logits(Qwen::load(&made.path("tiny"), 1, Some(Precision::Q8_0)).unwrap());
     assert_eq!(logits(Qwen::load(&eight.write("eight.gguf", |_| true), 1, None).unwrap()), at_load);
+}
+
+/// Biases, heads of their own, YaRN, and keys that are not shared: as a file has them and as a directory has them.
+#[test]
+fn every_variant_in_a_file_is_the_one_in_its_directory() {
+    for (name, golden) in goldens() {
+        let shape = &golden["shape"];
+        // llama.cpp's files of Qwen3 have no biases.
+        if shape["bias"] == true {
+            continue;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let network = Shape(shape.clone());
+        network.write(directory.path());
+        let path = directory.path().join("whole.gguf");
+        let tensors: Vec<(String, QTensor)> = network
+            .tensors()
+            .iter()
+            .map(|(name, tensor)| (gguf_name(name), quantised(tensor, GgmlDType::F32)))
+            .collect();
+        let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let metadata = metadata(shape);
+        let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(name, value)| (name.as_str(), value)).collect();
+        gguf_file::write(&mut File::create(&path).unwrap(), &metadata, &tensors).unwrap();
+        let [from_file, from_directory] = [path.as_path(), directory.path()].map(|path| {
+            let mut model = Qwen::load(path, 1, None).unwrap();
+            model.begin(0, 600).unwrap();
+            let tokens = prompt(600, model.vocab_size());
+            one(&mut model, 0, 0, &tokens)
+        });
+        assert_eq!(from_file, from_directory, "{name}");
+    }
+}
+
+/// What the file of such a network says about it.
+fn metadata(shape: &serde_json::Value) -> Vec<(String, Value)> {
+    let family = shape["family"].as_str().unwrap();
+    let number = |name: &str| Value::U32(u32::try_from(shape[name].as_u64().unwrap()).unwrap());
+    let real = |number: &serde_json::Value| Value::F32(number.as_f64().unwrap() as f32);
+    let mut all = vec![
+        ("vocab_size", number("vocab")),
+        ("context_length", Value::U32(4096)),
+        ("embedding_length", number("hidden")),
+        ("feed_forward_length", number("intermediate")),
+        ("block_count", number("layers")),
+        ("attention.head_count", number("heads")),
+        ("attention.head_count_kv", number("kv_heads")),
+        ("attention.key_length", number("head_dim")),
+        ("attention.layer_norm_rms_epsilon", real(&shape["eps"])),
+        ("rope.freq_base", real(&shape["theta"])),
+    ];
+    if let Some(yarn) = shape.get("yarn") {
+        let original = u32::try_from(yarn["original"].as_u64().unwrap()).unwrap();
+        all.push(("rope.scaling.type", Value::String("yarn".into())));
+        all.push(("rope.scaling.factor", real(&yarn["factor"])));
+        all.push(("rope.scaling.original_context_length", Value::U32(original)));
+    }
+    let architecture = ("general.architecture".to_owned(), Value::String(family.into()));
+    let named = all.into_iter().map(|(name, value)| (format!("{family}.{name}"), value));
+    std::iter::once(architecture).chain(named).collect()
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 const GOLDENS: &str = include_str!("../oracle/forward.json");
 
-fn goldens() -> BTreeMap<String, Value> {
+pub(crate) fn goldens() -> BTreeMap<String, Value> {
     serde_json::from_str(GOLDENS).unwrap()
 }
 
