@@ -1,6 +1,6 @@
 //! Grants: what an edge signed, once, for this body, in time. Everything else is 401 without a reason that helps.
 
-use crate::harness::{Edge, Harness, chat, claims, now_s, parts};
+use crate::harness::{Edge, Harness, chat, claims, client, now_s, parts};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sluice_origin::config::{Access, Config};
 use sluice_origin::scripted::Script;
 use sluice_protocol::grant::GrantClaims;
+use sluice_protocol::plan::Endpoint;
 
 async fn granted(edge: &Edge) -> Harness {
     let harness =
@@ -133,6 +134,37 @@ async fn two_keys_live_at_once() {
         let body = chat("hi").to_string().into_bytes();
         let grant = edge.sign(&claims(&body));
         assert_eq!(harness.post_bytes(body).header("x-sluice-grant", grant).send().await.unwrap().status(), 200);
+    }
+}
+
+/// Every route that there is, read from where they are set up, so that one that is added without a grant is seen.
+#[tokio::test]
+async fn every_route_needs_a_grant_but_those_that_say_that_it_lives() {
+    let edge = Edge::new("k1");
+    let config = Config { access: edge.access(), ..Config::local() };
+    let script = Script::new(config.slots);
+    let backend = script.backend();
+    let harness = Harness::with_backend(config, script, backend).await;
+    let routes: Vec<(&str, &str)> = include_str!("../../src/request.rs")
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix(".route(")?.split_once(", "))
+        .map(|(path, handler)| {
+            let path = match path {
+                "Endpoint::Chat.path()" => Endpoint::Chat.path(),
+                "Endpoint::Completions.path()" => Endpoint::Completions.path(),
+                literal => literal.trim_matches('"'),
+            };
+            (handler.split('(').next().unwrap(), path)
+        })
+        .collect();
+    assert!(routes.len() >= 8, "{routes:?}");
+    for (method, path) in routes {
+        let url = format!("{}{}", harness.url, path.replace("{id}", "req_0000000000000000000000"));
+        let method = method.to_uppercase().parse().unwrap();
+        let request = client().request(method, url).header("content-type", "application/json");
+        let (status, answer) = parts(request.body(chat("hi").to_string()).send().await.unwrap()).await;
+        let open = ["/health", "/ready"].contains(&path);
+        assert_eq!(status, if open { 200 } else { 401 }, "{path}: {answer}");
     }
 }
 
