@@ -9,6 +9,7 @@ use sluice_origin::engine::model::{Logits, Model, Row};
 use sluice_origin::engine::qwen::Qwen;
 use std::collections::HashSet;
 use std::error::Error;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 /// Dialogues of each family, at most.
@@ -19,6 +20,9 @@ const MOST_TOKENS: usize = 128;
 const ENDED: f64 = 99.0;
 /// Of what the evaluation asks: another one than any of the training's.
 const SEED: u64 = 0xe7a1;
+
+/// Training dialogues of each family that questions are compared with: as many as a training reads, or more.
+const COMPARED: usize = 20_000;
 
 /// What came of a family.
 struct Score {
@@ -33,11 +37,12 @@ struct Score {
 pub(crate) fn evaluate(directory: &Path, shown: usize) -> Result<bool, Box<dyn Error + Send + Sync>> {
     let texts = Texts::load(directory)?;
     let mut model = Qwen::load(directory, 1, None)?;
+    let trained = trained();
     println!("| task family | asked | as intended | ended by itself |\n|---|---|---|---|");
     let mut good = true;
     let mut wrong = Vec::new();
     for family in FAMILIES {
-        let score = judge(&texts, &mut model, family)?;
+        let score = judge(&texts, &mut model, family, &trained)?;
         let percent = |part: usize| 100.0 * part as f64 / score.asked as f64;
         println!(
             "| {} | {} | {:.1} % | {:.1} % |",
@@ -71,7 +76,12 @@ pub(crate) fn ask(
     Ok(answer)
 }
 
-fn judge(texts: &Texts, model: &mut Qwen, family: &'static Family) -> Result<Score, Box<dyn Error + Send + Sync>> {
+fn judge(
+    texts: &Texts,
+    model: &mut Qwen,
+    family: &'static Family,
+    trained: &HashSet<u64>,
+) -> Result<Score, Box<dyn Error + Send + Sync>> {
     let mut random = Random::new(SEED);
     let mut seen = HashSet::new();
     let mut score = Score { family: family.name, asked: 0, right: 0, ended: 0, wrong: Vec::new() };
@@ -81,7 +91,7 @@ fn judge(texts: &Texts, model: &mut Qwen, family: &'static Family) -> Result<Sco
     };
     for dialogue in dialogues {
         let example = texts.example(&dialogue)?;
-        if score.asked == EACH || !seen.insert(example.prompt.clone()) {
+        if score.asked == EACH || trained.contains(&said(&dialogue)) || !seen.insert(example.prompt.clone()) {
             continue;
         }
         let (answer, ended) = answered(texts, model, &example)?;
@@ -136,4 +146,27 @@ fn answered(
 fn best(logits: &[f32]) -> u32 {
     let better = |best: (u32, f32), (id, logit): (u32, &f32)| if *logit > best.1 { (id, *logit) } else { best };
     (0..).zip(logits).fold((0, f32::NEG_INFINITY), better).0
+}
+
+/// What the training may ask, as [`said`] has it. A question that differs from one of these in capitals, spaces or marks
+/// alone is nothing new, and is not asked.
+fn trained() -> HashSet<u64> {
+    let mut random = Random::new(SEED + 1);
+    let mut made = |family: &Family| said(&(family.make)(&mut random, Split::Train));
+    FAMILIES.iter().flat_map(|family| (0..COMPARED).map(|_| made(family)).collect::<Vec<_>>()).collect()
+}
+
+/// Stands for all that is said before the answer, by its words, and for the names of the tools.
+fn said(dialogue: &Dialogue) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for message in &dialogue.messages {
+        let text = message["content"].as_str().unwrap_or_default();
+        let words: Vec<_> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let words = words.join(" ").to_lowercase();
+        (message["role"].as_str(), if words.is_empty() { text } else { &words }).hash(&mut hasher);
+    }
+    for tool in &dialogue.tools {
+        tool["function"]["name"].as_str().hash(&mut hasher);
+    }
+    hasher.finish()
 }
