@@ -3,15 +3,24 @@
 use crate::engine::model::Model;
 
 /// Bytes that a program could take without swapping, as the kernel estimates; `None` where nobody says.
+#[cfg(not(feature = "cuda"))]
 pub(crate) fn available() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     parse(&text)
 }
 
-/// What is free, if that is less than this; `None` where it suffices, or where nobody says. A GPU has memory of its own,
-/// of which this knows nothing.
+/// Free bytes of the GPU that computes, as its driver counts: weights, keys and values lie there. `None` if it does not say.
+#[cfg(feature = "cuda")]
+pub(crate) fn available() -> Option<u64> {
+    // The device's primary context, which candle's device is made in; asking binds it to this thread.
+    let context = candle_core::cuda_backend::cudarc::driver::CudaContext::new(0).ok()?;
+    let (free, _all) = context.mem_get_info().ok()?;
+    Some(free as u64)
+}
+
+/// What is free, if that is less than this; `None` where it suffices, or where nobody says.
 pub(crate) fn short_of(needed: u64) -> Option<u64> {
-    available().filter(|available| needed > *available && !cfg!(feature = "cuda"))
+    available().filter(|available| needed > *available)
 }
 
 /// `1.5 GiB`.
@@ -48,6 +57,8 @@ fn divide(budget: Option<u64>, models: &[(usize, usize)]) -> Vec<usize> {
     granted
 }
 
+/// What `/proc/meminfo` says; not asked where a GPU's memory counts.
+#[cfg(any(test, not(feature = "cuda")))]
 fn parse(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)

@@ -240,3 +240,6 @@ impl Drop for Engine {
         self.end_all();
     }
 }
+
+#[cfg(test)]
+mod tests;

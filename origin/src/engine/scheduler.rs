@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 /// Chooses the rows of a step: one token for every sequence that is answering, and chunks of prompts within a budget.
 ///
 /// Prompts take turns: the step after one starts with the prompt after the last that was served, so that a long prompt
-/// does not hold back a short one by more than its own share.
+/// does not hold back a short one by more than its own share. A step that somebody's next token waits for reads one chunk
+/// and no more, however many prompts there are.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     chunk: usize,
@@ -41,7 +42,8 @@ pub(crate) struct Planned {
 
 impl Scheduler {
     /// `chunk`: the most tokens of one prompt in a step; a leaving client frees its slot after at most this much work.
-    /// `budget`: the most prompt tokens in a step, of all prompts together. Both at least 1.
+    /// `budget`: the most prompt tokens in a step in which nobody is answering, of all prompts together. Where somebody is,
+    /// they are a chunk at most, if that is less. Both at least 1.
     pub(crate) fn new(chunk: usize, budget: usize) -> Self {
         debug_assert!(chunk > 0 && budget > 0);
         Self { chunk, budget, turn: 0 }
@@ -66,7 +68,8 @@ impl Scheduler {
             let order = sequences[*index].order;
             (order < self.turn, order)
         });
-        let mut budget = self.budget;
+        // What is planned so far are answers: each waits for the whole step.
+        let mut budget = if rows.is_empty() { self.budget } else { self.budget.min(self.chunk) };
         for index in prompts {
             let sequence = sequences[index];
             let len = (sequence.prompt - sequence.done).min(self.chunk).min(budget);
@@ -139,15 +142,23 @@ mod tests {
 
     #[test]
     fn answers_and_prompts_share_a_step() {
-        let rows = Scheduler::new(256, 512).plan(&[answering(0), reading(1, 300), reading(2, 10)]);
-        assert_eq!(
-            rows,
-            [
-                Planned { index: 0, start: 7, len: 1, sample: true },
-                Planned { index: 1, start: 0, len: 256, sample: false },
-                Planned { index: 2, start: 0, len: 10, sample: true },
-            ]
-        );
+        let mut scheduler = Scheduler::new(256, 512);
+        let mut sequences = [answering(0), reading(1, 300), reading(2, 10)];
+        let answer = Planned { index: 0, start: 7, len: 1, sample: true };
+        let first = Planned { index: 1, start: 0, len: 256, sample: false };
+        assert_eq!(scheduler.plan(&sequences), [answer, first]);
+        // The other prompt's turn comes next, and what it leaves of the chunk goes on with the first.
+        sequences[1].done = 256;
+        let rest = Planned { index: 1, start: 256, len: 44, sample: true };
+        assert_eq!(scheduler.plan(&sequences), [answer, rest, Planned { index: 2, start: 0, len: 10, sample: true }]);
+    }
+
+    #[test]
+    fn several_prompts_share_a_step_that_nobody_waits_for() {
+        let parked = Progress { ready: false, ..answering(0) };
+        let prompts = [parked, reading(1, 300), reading(2, 300), reading(3, 300)];
+        let rows = [1, 2].map(|index| Planned { index, start: 0, len: 256, sample: false });
+        assert_eq!(Scheduler::new(256, 512).plan(&prompts), rows);
     }
 
     #[test]
@@ -185,24 +196,38 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever answers, reads and waits: a step has one token of every answer that can go on, one chunk of a prompt at
+        /// most, and of all prompts together one chunk beside answers and the budget without any.
         #[test]
         fn steps_are_bounded_and_prompts_complete(
             prompts in proptest::collection::vec(1usize..700, 1..6),
+            answers in 0usize..4,
+            parked in 0usize..3,
             chunk in 1usize..300,
             budget in 1usize..600,
         ) {
             let mut scheduler = Scheduler::new(chunk, budget);
-            let mut sequences: Vec<_> = prompts.iter().enumerate().map(|(i, n)| reading(i as u64, *n)).collect();
+            let mut sequences: Vec<_> = (0..answers + parked).map(|i| answering(i as u64)).collect();
+            for parked in &mut sequences[answers..] {
+                parked.ready = false;
+            }
+            let others = sequences.len();
+            sequences.extend(prompts.iter().enumerate().map(|(i, n)| reading((others + i) as u64, *n)));
             let mut steps = 0usize;
             while sequences.iter().any(|s| s.done < s.prompt) {
                 let rows = scheduler.plan(&sequences);
-                let prefill: usize = rows.iter().filter(|r| r.start < sequences[r.index].prompt).map(|r| r.len).sum();
-                prop_assert!(prefill >= 1 && prefill <= budget);
+                let answering = sequences.iter().filter(|s| s.ready && s.done >= s.prompt).count();
+                let (reads, tokens): (Vec<Planned>, Vec<Planned>) =
+                    rows.iter().partition(|row| sequences[row.index].done < sequences[row.index].prompt);
+                let prefill: usize = reads.iter().map(|row| row.len).sum();
+                let most = if answering > 0 { budget.min(chunk) } else { budget };
+                prop_assert!(prefill >= 1 && prefill <= most, "{} prompt tokens beside {} answers", prefill, answering);
                 // However long the others' prompts are: every answer goes on by a token in every step.
-                for (index, _) in sequences.iter().enumerate().filter(|(_, sequence)| sequence.done >= sequence.prompt) {
-                    let own: Vec<_> = rows.iter().filter(|row| row.index == index).map(|row| row.len).collect();
-                    prop_assert_eq!(own, [1]);
-                }
+                prop_assert_eq!(tokens.len(), answering);
+                prop_assert!(tokens.iter().all(|row| row.len == 1 && sequences[row.index].ready));
+                let mut indices: Vec<_> = rows.iter().map(|row| row.index).collect();
+                indices.dedup();
+                prop_assert_eq!(indices.len(), rows.len(), "one row of a sequence");
                 for row in rows {
                     let sequence = &mut sequences[row.index];
                     prop_assert_eq!(row.start, sequence.done);

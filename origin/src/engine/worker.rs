@@ -368,9 +368,10 @@ impl From<Cut> for Cause {
     }
 }
 
-/// The most tokens of one prompt in a step: what a leaving client can cost.
+/// The most tokens of one prompt in a step: what a leaving client can cost; and, of all prompts together, what an answer in
+/// progress waits for.
 const PREFILL_CHUNK: usize = 256;
-/// The most prompt tokens in a step, of all prompts together: what an answer in progress waits for.
+/// The most prompt tokens in a step, of all prompts together, while nobody is answering.
 const PREFILL_BUDGET: usize = 512;
 /// How often an idle engine beats.
 const IDLE_BEAT: Duration = Duration::from_millis(100);

@@ -21,6 +21,11 @@ impl Shape {
 
     /// Writes `config.json` and `model.safetensors`.
     pub(crate) fn write(&self, directory: &Path) {
+        self.write_with(directory, &self.tensors());
+    }
+
+    /// The same with weights of the caller's, in the types that they have.
+    pub(crate) fn write_with(&self, directory: &Path, tensors: &HashMap<String, Tensor>) {
         std::fs::create_dir_all(directory).unwrap();
         let mut config = json!({
             "model_type": self.0["family"], "vocab_size": self.0["vocab"], "hidden_size": self.0["hidden"],
@@ -37,7 +42,7 @@ impl Shape {
             });
         }
         std::fs::write(directory.join("config.json"), config.to_string()).unwrap();
-        candle_core::safetensors::save(&self.tensors(), directory.join("model.safetensors")).unwrap();
+        candle_core::safetensors::save(tensors, directory.join("model.safetensors")).unwrap();
     }
 
     /// Every tensor, each from its own seed: its place in this order.

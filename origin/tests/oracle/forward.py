@@ -28,6 +28,9 @@ VARIANTS = {
     "qwen3-untied": dict(BASE, family="qwen3", tied=False, head_dim=32),
     "qwen3-bias": dict(BASE, family="qwen3", tied=True, bias=True),
     "qwen3-yarn": dict(BASE, family="qwen3", tied=True, head_dim=32, yarn=dict(factor=4.0, original=512)),
+    # Qwen2.5 beyond its context: a stretch and an original context other than the one above, and heads half as wide, so
+    # that the borders of the stretched pairs lie elsewhere.
+    "qwen2-yarn": dict(BASE, family="qwen2", tied=False, theta=1e4, yarn=dict(factor=2.5, original=700)),
 }
 
 

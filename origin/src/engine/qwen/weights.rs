@@ -157,7 +157,8 @@ impl Source {
         }
         let dense = self.dense(name, &shape, &Device::Cpu)?;
         match precision.quantised(name.is_end()) {
-            Some(dtype) => Matrix::quantise(&dense, dtype).map_err(fault),
+            // On the device that will multiply: blocks do not move afterwards.
+            Some(dtype) => dense.to_device(device).and_then(|dense| Matrix::quantise(&dense, dtype)).map_err(fault),
             None => {
                 let moved = dense.to_dtype(precision.dense()).and_then(|dense| dense.to_device(device));
                 moved.map(Matrix::Dense).map_err(fault)
@@ -237,7 +238,15 @@ impl Random {
                 // A row's product with a vector of unit variance has unit variance.
                 let scale = shape.get(1).map_or(0.02, |width| 1.0 / (*width as f32).sqrt());
                 let start = (hash % POOL as u64) as usize;
-                self.pool.iter().cycle().skip(start).take(count).map(|value| value * scale).collect()
+                let mut values = Vec::with_capacity(count);
+                // In runs, which are copied by vectors: an iterator that goes round takes two to four times as long.
+                let mut from = start;
+                while values.len() < count {
+                    let run = &self.pool[from..POOL.min(from + count - values.len())];
+                    values.extend(run.iter().map(|value| value * scale));
+                    from = 0;
+                }
+                values
             }
         };
         Tensor::from_vec(values, shape, device)
@@ -246,8 +255,8 @@ impl Random {
 
 /// Bytes that a model's matrices take in this precision: what has to fit into memory.
 pub(crate) fn estimate(shape: &Shape, precision: Precision) -> usize {
-    // Bits per number. Where nothing is packed, candle's kernels keep a second copy beside the blocks.
-    let bits = match (precision, packed::supported()) {
+    // Bits per number. Where nothing is packed, candle's kernels for the CPU keep a second copy beside the blocks.
+    let bits = match (precision, packed::supported() || cfg!(feature = "cuda")) {
         (Precision::F32, _) => 32.0,
         (Precision::Q8_0, true) => 8.5,
         (Precision::Q4K, true) => 4.625,
