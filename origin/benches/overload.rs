@@ -1,7 +1,7 @@
 //! What the second gate does when far more come than fit, and whether memory stays flat when very many have come and gone.
 //!
 //! `cargo xtask bench origin` runs it on a model that never ends by itself; by hand: `cargo bench -p sluice-origin --bench overload`. One JSON line
-//! per figure. The clients are in the same process and share its cores.
+//! per figure. The clients are in the same process and share its cores. `-- --requests 56000` counts memory over as many requests.
 
 use serde_json::json;
 use sluice_origin::config::Config;
@@ -18,6 +18,7 @@ const TOKENS: usize = 64;
 
 fn main() {
     threads::settle();
+    let requests = requests(std::env::args().skip(1));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime of two threads").block_on(async {
         let directory = std::env::temp_dir().join(format!("sluice-overload-{}", std::process::id()));
@@ -33,7 +34,7 @@ fn main() {
         report("10x, refused", "1/s", over.refused.len() as f64 / ROUND.as_secs_f64());
         report("10x, refusal, median", "ms", at(&mut over.refused, 0.5));
         report("10x, refusal, p99", "ms", at(&mut over.refused, 0.99));
-        churn(&directory).await;
+        churn(&directory, requests).await;
         // Of this program's own making.
         std::fs::remove_dir_all(&directory).expect("the model's directory is ours");
     });
@@ -120,29 +121,34 @@ async fn first_token(response: &mut reqwest::Response, start: Instant) -> Option
     first
 }
 
-/// Ten thousand requests, a third of which leave in the middle: memory after the first thousand and after the last.
-async fn churn(directory: &std::path::Path) {
-    const REQUESTS: usize = 10_000;
+/// How many requests come and go: ten thousand, or what follows `--requests`. cargo adds words of its own.
+fn requests(mut words: impl Iterator<Item = String>) -> usize {
+    match words.find(|word| word == "--requests") {
+        None => 10_000,
+        Some(_) => words.next().and_then(|count| count.parse().ok()).expect("--requests needs a number"),
+    }
+}
+
+/// So many requests, a third of which leave in the middle: memory after each tenth of them.
+async fn churn(directory: &std::path::Path, requests: usize) {
     let origin = origin(directory).await;
     let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let early = Arc::new(std::sync::Mutex::new(0.0));
+    let held = Arc::new(std::sync::Mutex::new(Vec::new()));
     let start = Instant::now();
     let clients: Vec<_> = (0..SLOTS + QUEUE)
         .map(|_| {
-            let (url, next, early) =
-                (format!("{}/v1/chat/completions", origin.url()), Arc::clone(&next), Arc::clone(&early));
+            let (url, next, held) =
+                (format!("{}/v1/chat/completions", origin.url()), Arc::clone(&next), Arc::clone(&held));
             tokio::spawn(async move {
                 let client = reqwest::Client::new();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= REQUESTS {
+                    if number >= requests {
                         return;
                     }
-                    if number == REQUESTS / 10 {
-                        *early.lock().expect("nobody panics with it") = resident();
-                    }
-                    if number.is_multiple_of(1_000) {
-                        eprintln!("churn: {number} of {REQUESTS} requests");
+                    if number > 0 && number.is_multiple_of((requests / 10).max(1)) {
+                        held.lock().expect("nobody panics with it").push((number, resident()));
+                        eprintln!("churn: {number} of {requests} requests");
                     }
                     let content = "word ".repeat(number % 40);
                     let mut response = ask(&client, &url, &content).await;
@@ -159,10 +165,12 @@ async fn churn(directory: &std::path::Path) {
     for client in clients {
         client.await.expect("no client fails");
     }
-    let early = *early.lock().expect("nobody panics with it");
-    report("churn, requests", "1/s", REQUESTS as f64 / start.elapsed().as_secs_f64());
-    report("churn, memory after 1,000", "bytes", early);
-    report("churn, memory after 10,000", "bytes", resident());
+    report("churn, requests", "1/s", requests as f64 / start.elapsed().as_secs_f64());
+    let mut held = held.lock().expect("nobody panics with it").clone();
+    held.push((requests, resident()));
+    for (number, bytes) in held {
+        report(&format!("churn, memory after {number}"), "bytes", bytes);
+    }
 }
 
 fn at(values: &mut [f64], share: f64) -> f64 {

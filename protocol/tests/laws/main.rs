@@ -11,6 +11,7 @@ mod completion;
 mod format;
 mod fuzz;
 mod gate;
+mod gate_cases;
 mod golden;
 mod key;
 mod model;
