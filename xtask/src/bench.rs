@@ -1,7 +1,10 @@
 //! `cargo xtask bench`: what a request costs at the edge, and how fast the origin computes, side by side in one run.
 
+mod gguf;
+mod llama;
 mod origin;
 pub(crate) mod peers;
+mod served;
 
 use std::{ffi::OsString, thread, time::Duration};
 

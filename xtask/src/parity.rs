@@ -3,7 +3,11 @@
 //! Not a part of `cargo xtask test`: it brings in torch. What CI compares is committed: a float64 oracle's logits
 //! (`origin/tests/oracle/forward.json`) and transformers' prompts (`templates.json`), which this makes again.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser};
@@ -16,31 +20,41 @@ use crate::{
 };
 
 const USAGE: &str = "\
-Usage: cargo xtask parity
+Usage: cargo xtask parity [--templates DIR]
 
 Installs transformers and torch (some 3 GB, into target/parity), has transformers make a tiny model of every variant and
 compute with it, and compares the origin's engine: logits in F32 within 1e-4 at positions up to 2,399, 64 greedy tokens
 from two prompts, in Q8_0 a cosine above 0.999, and with
 transformers rounded alike above 0.9997 everywhere and 0.9999 somewhere. Then renders the committed conversations again and compares the prompts
 that CI tests with, byte for byte. Exits with 1 if anything misses.
+
+  --templates DIR  instead: renders the same conversations with the chat templates in DIR (files that end in .jinja, such as
+                   published ones), once with transformers (without torch) and once with the origin, and compares the
+                   prompts byte for byte
 ";
 
 const ORACLES: &str = "origin/tests/oracle";
 
 /// Sets up what is missing, computes, compares.
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
-    match args.next()? {
-        None => {}
-        Some(Arg::Long("help") | Arg::Short('h')) => {
-            print!("{USAGE}");
-            return Ok(());
+    let mut templates: Option<PathBuf> = None;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("templates") => templates = Some(args.value()?.into()),
+            Arg::Long("help") | Arg::Short('h') => {
+                print!("{USAGE}");
+                return Ok(());
+            }
+            other => return Err(other.unexpected().into()),
         }
-        Some(other) => return Err(other.unexpected().into()),
     }
     progress::heading("parity");
     let home = workspace.target().join("parity");
     fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
     let _one_at_a_time = workspace.lock("parity")?;
+    if let Some(templates) = templates {
+        return with_templates(workspace, &home, &templates);
+    }
     let oracles = workspace.path(ORACLES);
     let venv = home.join("venv");
     peers::python(workspace, "transformers", &venv, &oracles.join("requirements.txt"), None)?;
@@ -62,6 +76,37 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
     engine.current_dir(workspace.root());
     print!("{}", step(workspace, "engine", engine)?);
     compare_prompts(&workspace.read(&format!("{ORACLES}/templates.json"))?, &prompts)
+}
+
+/// The conversations with these templates, in transformers and in the origin.
+fn with_templates(workspace: &Workspace, home: &Path, templates: &Path) -> Result<()> {
+    if !holds_templates(templates) {
+        bail!("{} holds no file that ends in .jinja", templates.display());
+    }
+    let requirements = home.join("requirements-templates.txt");
+    let text = without_torch(&workspace.read(&format!("{ORACLES}/requirements.txt"))?);
+    fs::write(&requirements, text).with_context(|| format!("cannot write {}", requirements.display()))?;
+    let (venv, prompts) = (home.join("venv-templates"), home.join("templates.json"));
+    peers::python(workspace, "transformers, without torch", &venv, &requirements, None)?;
+    let mut render = command(venv.join("bin").join("python"));
+    render.arg(workspace.path(ORACLES).join("templates.py")).arg("--templates").arg(templates);
+    render.arg("--out").arg(&prompts).env("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1");
+    print!("{}", step(workspace, "transformers", render)?);
+    let mut compare = command("cargo");
+    compare.args(["run", "-q", "-p", "sluice-origin", "--example", "templates", "--"]).arg(&prompts);
+    compare.current_dir(workspace.root());
+    print!("{}", step(workspace, "origin", compare)?);
+    Ok(())
+}
+
+fn holds_templates(directory: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(directory) else { return false };
+    entries.flatten().any(|entry| entry.path().extension().is_some_and(|extension| extension == "jinja"))
+}
+
+/// What rendering needs of the requirements.
+fn without_torch(requirements: &str) -> String {
+    requirements.lines().filter(|line| !line.starts_with("torch")).map(|line| format!("{line}\n")).collect()
 }
 
 fn step(workspace: &Workspace, name: &str, program: Command) -> Result<String> {
@@ -94,6 +139,11 @@ mod tests {
         assert!(compare_prompts(&prompts("y"), &prompts("y")).is_ok());
         assert!(compare_prompts(&prompts("y"), &prompts("z")).is_err());
         assert!(compare_prompts(&prompts("y"), "{}").is_err());
+    }
+
+    #[test]
+    fn rendering_takes_all_requirements_but_torch() {
+        assert_eq!(without_torch("# torch\njinja2==1\ntorch==2\nnumpy==3\n"), "# torch\njinja2==1\nnumpy==3\n");
     }
 
     #[test]

@@ -67,6 +67,8 @@ impl ChatTemplate {
         environment.add_filter("string", |value: &Value| {
             python::as_float(value).map_or_else(|| value.to_string(), python::float)
         });
+        // None cannot be iterated over in Python; here it would pass for an empty list.
+        environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
         environment.add_template_owned(NAME, source).map_err(|error| error.to_string())?;
         let asked = environment.get_template(NAME).map(|template| template.undeclared_variables(false));
         let knows_tools = asked.map_err(|error| error.to_string())?.contains("tools");
@@ -179,6 +181,14 @@ mod tests {
                       {{ enable_thinking is defined and enable_thinking is false }}{{ add_generation_prompt }}\
                       {{ tools is defined and tools is none and documents is none }}{{ bos_token is defined }}";
         assert_eq!(render(source), Ok("user:hi\n<|im_end|>TrueTrueTrueFalse".into()));
+    }
+
+    /// As Qwen3-Coder's template asks whether there are tools.
+    #[test]
+    fn none_is_not_iterable() {
+        let source = "{{ tools is iterable and tools | length > 0 }}{{ none is iterable }}{{ missing is iterable }}\
+                      {{ messages is iterable }}{{ {} is iterable }}{{ 'text' is iterable }}{{ 1 is iterable }}";
+        assert_eq!(render(source), Ok("FalseFalseTrueTrueTrueTrueFalse".into()));
     }
 
     #[test]

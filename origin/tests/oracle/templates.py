@@ -6,7 +6,8 @@
 Every conversation is the text of a request's body. It is read with Python's `json`, turned into the messages that users
 of transformers pass (arguments as dictionaries, as its documentation asks), and rendered by `apply_chat_template` itself
 with each template. The templates are our own: each is made of what one generation of Qwen's is made of, and writes what
-that generation's documentation shows. `--templates DIR` takes other files instead, such as the original ones.
+that generation's documentation shows. `--templates DIR` takes other files instead, such as the original ones, and
+`--out FILE` writes there; `cargo xtask parity --templates DIR` does both and compares what the origin makes of them.
 """
 
 import argparse
@@ -207,7 +208,9 @@ def prepared(body):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--templates", type=pathlib.Path)
-    directory = parser.parse_args().templates
+    parser.add_argument("--out", type=pathlib.Path)
+    options = parser.parse_args()
+    directory = options.templates
     templates = {path.stem: path for path in sorted(directory.glob("*.jinja"))} if directory else TEMPLATES
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), eos_token="<|im_end|>", pad_token="<|endoftext|>")
     golden = {"conversations": {}, "rendered": {}}
@@ -227,8 +230,11 @@ def main():
                 text = None
                 print(f"{generation}, {name}: {error}", file=sys.stderr)
             golden["rendered"].setdefault(generation, {})[name] = text
-    json.dump(golden, sys.stdout, ensure_ascii=True, indent=1)
-    print()
+    text = json.dumps(golden, ensure_ascii=True, indent=1) + "\n"
+    if options.out:
+        options.out.write_text(text)
+    else:
+        sys.stdout.write(text)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::peers;
+use super::{
+    llama::Llama,
+    served::{self, Match},
+};
 use crate::{
     process::{self, command},
     progress,
@@ -13,16 +16,18 @@ use crate::{
 };
 
 pub(super) const USAGE: &str = "\
-Usage: cargo xtask bench origin [--shape NAME] [--rounds N] [--threads N]
+Usage: cargo xtask bench origin [--shape NAME] [--rounds N] [--threads N] [--served]
 
 Measures the origin's engine and llama.cpp (built for this machine, into target/peers) on GGUF files of the same made-up
 weights: prompts of 128 and 1,024 tokens, answers of 1, 4, 8 and 16 sequences at once, and at 2,048 positions; then
-candle-transformers and the origin over HTTP, once; its gate under ten times the load that fits; and the built-in model. Compare the ratios, not
-the figures. The files take some 1.5 GB under target/bench.
+candle-transformers and the origin over HTTP beside its engine, once; the origin and llama-server, which batches what comes
+at once, over HTTP with 8 and 16 clients; the origin's gate under ten times the load that fits; and the built-in model.
+Compare the ratios, not the figures. The files take some 1.5 GB under target/bench.
 
   --shape    the model's shape (Qwen3-0.6B)
   --rounds   rounds of which the median counts; they alternate (3)
   --threads  threads that compute (the machine's)
+  --served   only the origin and llama-server over HTTP
 ";
 
 /// Sets up what is missing, measures in turn, and prints one table per type of weights.
@@ -31,12 +36,14 @@ pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
         shape: "Qwen3-0.6B".to_owned(),
         rounds: 3,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
+        served_only: false,
     };
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("shape") => options.shape = args.value()?.string()?,
             Arg::Long("rounds") => options.rounds = args.value()?.parse()?,
             Arg::Long("threads") => options.threads = args.value()?.parse()?,
+            Arg::Long("served") => options.served_only = true,
             Arg::Long("help") | Arg::Short('h') => {
                 print!("{USAGE}");
                 return Ok(());
@@ -49,8 +56,11 @@ pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
     }
     let home = workspace.target().join("bench");
     fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
-    peers::llama(workspace)?;
+    let llama = Llama::ensure(workspace)?;
     progress::heading("bench");
+    let mut cargo = command("cargo");
+    cargo.args(["build", "--release", "-p", "sluice-origin", "--bin", "sluice-origin"]).current_dir(workspace.root());
+    measured(workspace, "the origin's program", cargo)?;
     // Each with the format that is its quickest: llama.cpp repacks Q4_0 for this machine, candle Q4K.
     for (name, ours, theirs) in [("8 bits", "q8_0", "q8_0"), ("4 bits", "q4k", "q4_0")] {
         let file = |dtype: &str| home.join(format!("{}-{dtype}.gguf", options.shape));
@@ -60,25 +70,65 @@ pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
                 engine(workspace, &options, &file(dtype), &format!("write {dtype}"), &["--write", &write])?;
             }
         }
-        let mut sluice: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        let mut llama: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        for round in 1..=options.rounds {
-            let label = format!("{name}, round {round}");
-            // What stands beside is measured once: it is slow, and only told.
-            let beside = if round == options.rounds { &["--rounds", "1", "--beside"][..] } else { &["--rounds", "1"] };
-            collect(&engine(workspace, &options, &file(ours), &format!("{label}: Sluice"), beside)?, &mut sluice)?;
-            collect(&peer(workspace, &options, &file(theirs), &format!("{label}: llama.cpp"))?, &mut llama)?;
+        if !options.served_only {
+            alone(workspace, &options, &llama, name, [(ours, &file(ours)), (theirs, &file(theirs))])?;
         }
-        print!("{}", table(name, (ours, theirs), &mut sluice, &mut llama));
-        print!("{}", beside(&mut sluice));
-        print!("{}", served(&mut sluice));
+        let (threads, rounds) = (options.threads, options.rounds);
+        let served = Match { ours: &file(ours), theirs: &file(theirs), threads, rounds };
+        let mut figures = served.play(workspace, &llama, &format!("{name} over HTTP"))?;
+        print!("{}", served::table(name, (ours, theirs), &mut figures));
     }
+    if !options.served_only {
+        gate(workspace)?;
+        built_in_model(workspace, &options)?;
+    }
+    println!(
+        "medians of {} rounds; tokens per second, {} with made-up weights; {} threads\n\
+         over HTTP: streamed answers of 64 tokens to prompts of 21, each prompt once; llama-server is of the same sources as \
+         llama.cpp, has as many slots as there are clients, and all else as it comes (continuous batching, prompt cache)",
+        options.rounds, options.shape, options.threads
+    );
+    Ok(())
+}
+
+/// The engines, and what is measured beside ours.
+fn alone(
+    workspace: &Workspace,
+    options: &Options,
+    peer: &Llama,
+    name: &str,
+    [(ours, our_file), (theirs, their_file)]: [(&str, &Path); 2],
+) -> Result<()> {
+    let mut sluice: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut llama: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for round in 1..=options.rounds {
+        let label = format!("{name}, round {round}");
+        // What stands beside is measured once: it is slow, and only told.
+        let beside = if round == options.rounds { &["--rounds", "1", "--beside"][..] } else { &["--rounds", "1"] };
+        collect(&engine(workspace, options, our_file, &format!("{label}: Sluice"), beside)?, &mut sluice)?;
+        let mut python = peer.python();
+        python.arg(workspace.path("tests/bench/peers/llama.py")).arg(their_file).arg(options.threads.to_string());
+        collect(&measured(workspace, &format!("{label}: llama.cpp"), python)?, &mut llama)?;
+    }
+    print!("{}", table(name, (ours, theirs), &mut sluice, &mut llama));
+    print!("{}", beside(&mut sluice));
+    print!("{}", served(&mut sluice));
+    Ok(())
+}
+
+/// The gate under more than fits.
+fn gate(workspace: &Workspace) -> Result<()> {
     let mut gate: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut cargo = command("cargo");
     cargo.args(["bench", "-q", "-p", "sluice-origin", "--bench", "overload"]).env("CANDLE_NUM_THREADS", "1");
     cargo.current_dir(workspace.root());
     collect(&measured(workspace, "ten times too many, and 10,000 requests", cargo)?, &mut gate)?;
     print!("{}", overload(&mut gate));
+    Ok(())
+}
+
+/// The model that is a part of the program.
+fn built_in_model(workspace: &Workspace, options: &Options) -> Result<()> {
     let mut cargo = command("cargo");
     let threads = options.threads.to_string();
     cargo.args(["bench", "-q", "-p", "sluice-origin", "--bench", "tiny"]).current_dir(workspace.root());
@@ -86,10 +136,6 @@ pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
     let mut tiny: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     collect(&measured(workspace, "the built-in model", cargo)?, &mut tiny)?;
     print!("{}", built_in(&mut tiny));
-    println!(
-        "medians of {} rounds; tokens per second, {} with made-up weights; {} threads",
-        options.rounds, options.shape, options.threads
-    );
     Ok(())
 }
 
@@ -97,6 +143,8 @@ struct Options {
     shape: String,
     rounds: usize,
     threads: usize,
+    /// Whether only what is served over HTTP beside llama-server is measured.
+    served_only: bool,
 }
 
 fn engine(workspace: &Workspace, options: &Options, file: &Path, label: &str, arguments: &[&str]) -> Result<String> {
@@ -105,12 +153,6 @@ fn engine(workspace: &Workspace, options: &Options, file: &Path, label: &str, ar
     let threads = options.threads.to_string();
     cargo.env("CANDLE_NUM_THREADS", &threads).env("RAYON_NUM_THREADS", &threads).current_dir(workspace.root());
     measured(workspace, label, cargo)
-}
-
-fn peer(workspace: &Workspace, options: &Options, file: &Path, label: &str) -> Result<String> {
-    let mut python = command(workspace.target().join("peers").join("llama").join("bin").join("python"));
-    python.arg(workspace.path("tests/bench/peers/llama.py")).arg(file).arg(options.threads.to_string());
-    measured(workspace, label, python)
 }
 
 fn measured(workspace: &Workspace, label: &str, program: std::process::Command) -> Result<String> {
@@ -192,8 +234,8 @@ fn overload(gate: &mut BTreeMap<String, Vec<f64>>) -> String {
     let mebibytes = f64::from(1 << 20);
     text + &format!(
         "memory after 1,000 requests {:.1} MiB, after 10,000 {:.1} MiB ({:.0} requests/s, a third left in the middle)\n",
-        figure("churn, memory after 1,000") / mebibytes,
-        figure("churn, memory after 10,000") / mebibytes,
+        figure("churn, memory after 1000") / mebibytes,
+        figure("churn, memory after 10000") / mebibytes,
         figure("churn, requests")
     )
 }
@@ -211,7 +253,7 @@ fn built_in(tiny: &mut BTreeMap<String, Vec<f64>>) -> String {
     )
 }
 
-/// What the whole origin serves, which llama.cpp has no part in.
+/// What the whole origin serves beside its engine alone, both in one process.
 fn served(sluice: &mut BTreeMap<String, Vec<f64>>) -> String {
     let mut text = String::new();
     for clients in [8, 16] {
@@ -227,7 +269,7 @@ fn served(sluice: &mut BTreeMap<String, Vec<f64>>) -> String {
     text
 }
 
-fn median(values: Option<&mut Vec<f64>>) -> f64 {
+pub(super) fn median(values: Option<&mut Vec<f64>>) -> f64 {
     match values {
         Some(values) if !values.is_empty() => {
             values.sort_by(f64::total_cmp);

@@ -104,42 +104,6 @@ pub(super) fn ensure(workspace: &Workspace, toolbox: &Toolbox, selected: &[Peer]
     Ok(arguments)
 }
 
-/// llama.cpp with its Python side, built for this machine: minutes, the first time.
-pub(super) fn llama(workspace: &Workspace) -> Result<()> {
-    progress::heading("peers");
-    let home = workspace.target().join("peers");
-    fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
-    let _one_at_a_time = workspace.lock("peers")?;
-    let build = ("CMAKE_ARGS", llama_features(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()));
-    let requirements = workspace.path(SOURCES).join("requirements-llama.txt");
-    python(workspace, "llama.cpp", &home.join("llama"), &requirements, Some(build))
-}
-
-/// What llama.cpp is built for: all that this machine's processor has and llama.cpp uses, without its kernels for AMX,
-/// which crash in a plain decode where this was written.
-fn llama_features(cpuinfo: &str) -> String {
-    const FEATURES: [(&str, &str); 10] = [
-        ("avx", "AVX"),
-        ("avx2", "AVX2"),
-        ("fma", "FMA"),
-        ("f16c", "F16C"),
-        ("bmi2", "BMI2"),
-        ("avx_vnni", "AVX_VNNI"),
-        ("avx512f", "AVX512"),
-        ("avx512_vnni", "AVX512_VNNI"),
-        ("avx512vbmi", "AVX512_VBMI"),
-        ("avx512_bf16", "AVX512_BF16"),
-    ];
-    let flags = cpuinfo.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
-    let mut arguments =
-        "-DGGML_NATIVE=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF".to_owned();
-    for (flag, feature) in FEATURES {
-        let value = if flags.split_whitespace().any(|have| have == flag) { "ON" } else { "OFF" };
-        arguments += &format!(" -DGGML_{feature}={value}");
-    }
-    arguments
-}
-
 impl Need {
     fn ensure(self, workspace: &Workspace, toolbox: &Toolbox, home: &Path) -> Result<()> {
         let requirements = |file: &str| workspace.path(SOURCES).join(file);
@@ -225,7 +189,12 @@ fn express_gateway(workspace: &Workspace, toolbox: &Toolbox, directory: &Path) -
 }
 
 /// Runs `install` unless `directory` was filled from files with the same contents.
-fn stamped(name: &str, files: &[&Path], directory: &Path, install: impl FnOnce(&mut Step) -> Result<()>) -> Result<()> {
+pub(super) fn stamped(
+    name: &str,
+    files: &[&Path],
+    directory: &Path,
+    install: impl FnOnce(&mut Step) -> Result<()>,
+) -> Result<()> {
     let mut hash = Sha256::new();
     for file in files {
         hash.update(fs::read(file).with_context(|| format!("cannot read {}", file.display()))?);

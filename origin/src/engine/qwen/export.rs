@@ -68,7 +68,10 @@ pub fn export(shape: &Shape, dtype: GgmlDType, seed: u64, path: &Path) -> Result
     let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(name, value)| (name.as_str(), value)).collect();
     let tensors: Vec<(&str, &QTensor)> =
         tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.as_ref())).collect();
-    gguf_file::write(&mut BufWriter::new(std::fs::File::create(path)?), &metadata, &tensors)
+    // Under its name when it is whole: whoever finds the file trusts it.
+    let draft = path.with_extension("draft");
+    gguf_file::write(&mut BufWriter::new(std::fs::File::create(&draft)?), &metadata, &tensors)?;
+    Ok(std::fs::rename(draft, path)?)
 }
 
 enum Size {
