@@ -4,7 +4,7 @@ use crate::auth::Principal;
 use crate::platform;
 use sluice_protocol::Millis;
 use sluice_protocol::gate::{Passes, Refused};
-use sluice_protocol::gate_call::Answer;
+use sluice_protocol::gate_call::{Answer, Caller};
 use sluice_protocol::principal::{Account, subject};
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::standing::Standing;
@@ -59,7 +59,7 @@ pub fn of(principal: &Principal) -> Option<Refusal> {
 ///
 /// Other isolates still refuse for a second at most; they refuse what was refused, and let nothing through.
 pub fn forget(account: &Account) {
-    DENIALS.with_borrow_mut(|denials| denials.retain(|(name, _), _| name != account.name()));
+    DENIALS.with_borrow_mut(|denials| denials.retain(|(name, ..), _| name != account.name()));
 }
 
 /// Forgets everything: another plan table decides.
@@ -68,12 +68,20 @@ pub fn forget_all() {
 }
 
 thread_local! {
-    /// By account and caller: some limits count by key.
-    static DENIALS: RefCell<HashMap<(String, String), Denial>> = RefCell::default();
+    static DENIALS: RefCell<HashMap<Name, Denial>> = RefCell::default();
 }
 
-fn name(principal: &Principal) -> (String, String) {
-    (principal.account.name().to_owned(), subject(&principal.account, principal.key))
+/// Account, caller and secret: some limits count by key, and whoever brings another secret is not the one who was refused. He
+/// may be nobody, which his Gate says. A short token has the mark of the secret that it was made with.
+type Name = (String, String, [u8; 8]);
+
+fn name(principal: &Principal) -> Name {
+    let secret = match &principal.caller {
+        Caller::Key { secret_hash, .. } => secret_hash.mark(),
+        Caller::Short { mark, .. } => *mark,
+        Caller::Known { .. } => [0; 8],
+    };
+    (principal.account.name().to_owned(), subject(&principal.account, principal.key), secret)
 }
 
 impl Denial {

@@ -129,25 +129,29 @@ fn an_export_is_checked_by_the_tool_and_a_changed_one_is_found() {
     let second = stack.edge.admin("GET", "/audit?after=100", None).ok();
     assert_eq!((first.json()["next"].clone(), second.json().get("next")), (json!(100), None));
     let directory = tempfile::TempDir::with_prefix("sluice-audit-log-").expect("a directory for temporary files");
-    let check = |text: &str, more: &[&str]| {
+    let check_with = |command: &str, text: &str, more: &[&str]| {
         let file = directory.path().join("export.json");
         std::fs::write(&file, text).expect("the directory is writable");
         let mut tool = Command::new("cargo");
-        tool.args(["xtask", "audit-log", "verify"]).arg(&file).args(more).current_dir(tools::root());
+        tool.args(["xtask", command, "verify"]).arg(&file).args(more).current_dir(tools::root());
         let output = tool.output().expect("cargo is there: it runs this test");
         (
             output.status.success(),
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
         )
     };
+    let check = |text: &str, more: &[&str]| check_with("audit", text, more);
     let whole = format!("{}\n{}", first.text(), second.text());
     let last = second.json()["data"][2]["hash"].as_str().expect("a hash").to_owned();
     let (good, said) = check(&whole, &["--head", &last]);
     assert!(good && said.contains("103 entries, 1 to 103"), "{said}");
     let (good, said) = check(&whole.replace(&keys[50].id.to_string(), &keys[51].id.to_string()), &[]);
     assert!(!good && said.contains("entry 51 has been changed"), "{said}");
-    let (good, said) = check(first.text(), &["--head", &last]);
-    assert!(!good && said.contains("what follows it is missing"), "{said}");
+    // The name that it had before.
+    for command in ["audit", "audit-log"] {
+        let (good, said) = check_with(command, first.text(), &["--head", &last]);
+        assert!(!good && said.contains("what follows it is missing"), "{said}");
+    }
 }
 
 #[test]

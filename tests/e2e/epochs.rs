@@ -2,6 +2,7 @@
 
 use crate::forward::{at_origin, claims};
 use harness::caller::hello;
+use harness::wait::{SOON, until_true};
 use harness::{PLAN, Stack, secrets};
 use serde_json::json;
 use sluice_protocol::refusal::Reason;
@@ -52,6 +53,73 @@ fn the_drill_moves_keys_from_one_pepper_to_the_next() {
         stack.edge.admin("GET", &format!("/keys?plan={PLAN}"), None).ok().json()["data"].as_array().map(Vec::len),
         Some(3)
     );
+}
+
+/// A deploy under way: the first isolate already has the next pepper, the twin has not. Both ask the same Gates.
+#[test]
+fn while_peppers_differ_a_key_is_good_wherever_its_epoch_is_known() {
+    let stack = Stack::new()
+        .with_twin()
+        .setting("KEY_PEPPERS", secrets::both_key_peppers())
+        .twin_setting("KEY_PEPPERS", secrets::key_peppers())
+        .start();
+    stack.script().allow_all();
+    let (new, old) = (stack.edge.clone(), stack.twin());
+    let (next, first) = (new.issue_key(PLAN), old.issue_key(PLAN));
+    for edge in [&new, &old] {
+        edge.chat(Some(&first.key), &hello(4)).ok();
+    }
+    new.chat(Some(&next.key), &hello(4)).ok();
+    until_true("all is settled", SOON, || new.view(next.id).live_leases == 0);
+    // The isolate that does not know the epoch asks nobody.
+    let before = (new.view(next.id).storage, new.list().storage);
+    for _ in 0..10 {
+        old.chat(Some(&next.key), &hello(4)).refused(Reason::InvalidKey);
+        old.get("/v1/key", Some(&next.key)).refused(Reason::InvalidKey);
+    }
+    let after = (new.view(next.id).storage, new.list().storage);
+    assert_eq!((after.0.calls, after.0.rows_written), (before.0.calls + 1, before.0.rows_written));
+    assert_eq!(after.1.rows_written, before.1.rows_written);
+    // By its id it is administered there all the same.
+    assert_eq!(old.view(next.id).key.id, next.id);
+    // Rotated here and used there: the newest pepper of the isolate that was asked decides.
+    let rotate = |edge: &harness::caller::Caller, key: &sluice_protocol::admin::CreatedKey| {
+        let answer = edge.admin("POST", &format!("/keys/{}/rotate", key.id), Some(&json!({"overlap": "1h"}))).ok();
+        answer.json()["key"].as_str().expect("a secret").to_owned()
+    };
+    let from_new = rotate(&new, &first);
+    new.chat(Some(&from_new), &hello(4)).ok();
+    old.chat(Some(&from_new), &hello(4)).refused(Reason::InvalidKey);
+    let from_old = rotate(&old, &next);
+    for edge in [&new, &old] {
+        edge.chat(Some(&from_old), &hello(4)).ok();
+        edge.chat(Some(&first.key), &hello(4)).ok();
+    }
+}
+
+/// The order of docs/keys.md: announced everywhere first, and then in force. No isolate refuses what another one makes.
+#[test]
+fn a_pepper_that_was_announced_is_put_in_force_without_a_gap() {
+    let announced = format!("{},{}", secrets::key_peppers(), secrets::next_key_peppers());
+    // Announced in one isolate, and not yet in the other; then in force in one, and not yet in the other.
+    let deploys = [(announced.clone(), secrets::key_peppers()), (secrets::both_key_peppers(), announced)];
+    for (now, before) in deploys {
+        let stack =
+            Stack::new().with_twin().setting("KEY_PEPPERS", now).twin_setting("KEY_PEPPERS", before.clone()).start();
+        stack.script().allow_all();
+        let edges = [stack.edge.clone(), stack.twin()];
+        for maker in &edges {
+            let key = maker.issue_key(PLAN);
+            let path = format!("/keys/{}/rotate", key.id);
+            let rotated = maker.admin("POST", &path, Some(&json!({"overlap": "1h"}))).ok().json();
+            for edge in &edges {
+                for secret in [Some(key.key.as_str()), rotated["key"].as_str()] {
+                    let answer = edge.chat(secret, &hello(4));
+                    assert_eq!(answer.status, 200, "after {before}: {}", answer.text());
+                }
+            }
+        }
+    }
 }
 
 /// 1,000 forged, mistyped and retired keys: no object is asked, whatever they name.

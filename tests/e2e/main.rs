@@ -33,6 +33,8 @@ mod keys;
 
 mod accounts;
 
+mod hostile;
+
 mod once;
 
 mod outbox;
@@ -40,6 +42,8 @@ mod outbox;
 mod permissions;
 
 mod epochs;
+
+mod deployment;
 
 mod described;
 
@@ -83,5 +87,7 @@ mod versions;
 mod lost;
 
 mod remembered;
+
+mod elsewhere;
 
 mod audit;

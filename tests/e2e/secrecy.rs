@@ -1,15 +1,20 @@
 //! Nothing secret leaves the place where it belongs: a run that uses every kind of credential, well and badly, and then a search in
 //! all that it left behind. Answers, headers, logs, the audit log's export and the Durable Objects' own files.
+//!
+//! Every other test ends with such a search, too, for what it has used itself: see `harness::watch`, which is tried here.
 
 use harness::caller::{PROMPT, hello};
 use harness::issuers::{self, Issuer, KID, KeyServer, sign_report};
+use harness::raw::{exchange, request};
+use harness::raw_origin::{self, Received};
 use harness::wait::{SOON, until_true};
-use harness::{Answer, PLAN, Stack, secrets};
+use harness::{Answer, PLAN, RunningStack, Stack, secrets, watch};
 use serde_json::{Value, json};
 use sluice_protocol::id::AccountId;
-
-/// The beginning of every signed token: the JSON of its header in base64.
-const TOKEN: &str = "eyJ";
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What must not be found, and what it is.
 #[derive(Default)]
@@ -65,7 +70,7 @@ fn no_secret_is_found_in_anything_that_a_run_leaves_behind() {
         .chain(&issuers::secrets())
         .for_each(|secret| hidden.add("a secret of the deployment", secret));
     hidden.add("a prompt", PROMPT);
-    hidden.add("a signed token", TOKEN);
+    watch::TOKENS.iter().for_each(|beginning| hidden.add("a signed token", beginning));
 
     // Keys: used, over their limit, changed, forged, guessed, pasted where they do not belong, leaked, ended.
     let key = stack.key();
@@ -151,4 +156,86 @@ fn no_secret_is_found_in_anything_that_a_run_leaves_behind() {
     let finds =
         |what: &str| dumps.iter().any(|(_, bytes)| bytes.windows(what.len()).any(|window| window == what.as_bytes()));
     assert!(finds(&name) && finds("key.leaked"), "what is not secret is found");
+}
+
+/// A stack that has issued and used everything, with an origin that answers what `told` holds, and keeps what it was sent.
+fn used(told: &Arc<Mutex<String>>) -> (RunningStack, Vec<(&'static str, String)>) {
+    let told = told.clone();
+    let origin = Arc::new(move |received: &Received, socket: &mut TcpStream| {
+        let body = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        raw_origin::json("200 OK", "", body)(received, socket);
+    });
+    let stack = Stack::new()
+        .raw_origin(origin)
+        .setting("TOKEN_KEYS", secrets::token_keys())
+        .setting("JWT_ISSUERS", issuers::setting(&[(Issuer::Lab, PLAN)]))
+        .start();
+    let key = stack.key();
+    let post = |path: &str, body: Value| stack.edge.admin("POST", path, Some(&body)).json();
+    let text = |value: &Value| value.as_str().expect("a secret").to_owned();
+    let bulk = post("/keys/bulk", json!({"keys": [{"plan": PLAN}, {"plan": PLAN}]}));
+    let rotated = post(&format!("/keys/{}/rotate", key.id), json!({"overlap": "1h"}));
+    let short = stack.edge.send(|http, base| http.post(format!("{base}/v1/auth/token")).bearer_auth(&key.key)).ok();
+    let token = Issuer::Lab.token("ann");
+    stack.edge.get("/v1/key", Some(&token)).ok();
+    let bytes = watch::key_secret(&key.key).expect("a key");
+    let issued = vec![
+        ("a key", key.key),
+        ("a key", text(&bulk["data"][1]["key"])),
+        ("a key", text(&rotated["key"])),
+        ("the secret of a key", sluice_protocol::id::hex(&bytes)),
+        ("the secret of a key", format!("{bytes:?}")),
+        ("a signed token", text(&short.json()["access_token"])),
+        ("a signed token", token),
+        ("a secret of the tests' deployment", secrets::ADMIN_TOKEN.to_owned()),
+        ("a pepper", secrets::key_peppers()),
+        ("a grant's key", secrets::grant_keys()),
+        ("a short token's key", secrets::token_keys()),
+        ("an admin token's hash", secrets::admin_tokens()),
+    ];
+    (stack, issued)
+}
+
+/// The search at the end of each stack finds what is planted, whatever it is and wherever, and nothing where there is nothing.
+#[test]
+fn what_is_planted_is_found_at_the_end_of_a_stack() {
+    let told = Arc::new(Mutex::new("{}".to_owned()));
+    let (stack, issued) = used(&told);
+    stack.edge.chat(Some(&issued[0].1), &hello(4)).ok();
+    assert_eq!(stack.end(), Vec::<String>::new());
+    for place in 0..issued.len() {
+        let (stack, issued) = used(&told);
+        let (what, secret) = &issued[place];
+        let append = |name: &str| {
+            let path = stack.directory().join(name);
+            let mut file = File::options().create(true).append(true).open(path).expect("the stack's own directory");
+            write!(file, "{{\"x\":\"{secret}\"}}").expect("a file can be written");
+        };
+        append("edge.log");
+        append("objects/gate/planted");
+        // As an origin's answer that the edge relays, and as a header to the origin, which it would never send.
+        *told.lock().unwrap_or_else(PoisonError::into_inner) = json!({ "id": secret }).to_string();
+        stack.edge.chat(Some(&issued[0].1), &hello(4)).ok();
+        *told.lock().unwrap_or_else(PoisonError::into_inner) = "{}".to_owned();
+        exchange(stack.origin_address(), &request("GET", "/planted", &[format!("x-passed-on: {secret}")], b""));
+        let found = stack.end();
+        for at in
+            ["the edge's log", "planted", "an answer to POST /v1/chat/completions", "the origin was sent: GET /planted"]
+        {
+            // One form of a secret may be noted as another one's: what matters is that it is found.
+            let is_found = |line: &&String| line.split(" is in ").nth(1).is_some_and(|name| name.contains(at));
+            assert!(found.iter().any(|line| is_found(&line)), "{what} in {at}: {found:?}");
+        }
+    }
+}
+
+/// And it fails the test whose stack it was.
+#[test]
+fn a_stack_in_which_a_secret_is_found_fails_its_test() {
+    let stack = Stack::new().start();
+    let key = stack.key();
+    std::fs::write(stack.directory().join("objects/planted"), &key.key).expect("the stack's own directory");
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(stack)));
+    let said = dropped.expect_err("it fails").downcast::<String>().expect("a text");
+    assert!(said.contains("a key is in ") && said.contains("planted") && !said.contains(&key.key), "{said}");
 }

@@ -2,7 +2,8 @@
 
 use crate::answer::Answer;
 use crate::secrets::ADMIN_TOKEN;
-use reqwest::blocking::{Client, RequestBuilder, Response};
+use crate::watch::Sent;
+use reqwest::blocking::{Client, Request, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sluice_protocol::admin::{CreatedKey, DeletedKey, KeyList, KeyView};
 use sluice_protocol::header;
@@ -14,6 +15,7 @@ use std::time::Duration;
 /// An HTTP client for one gate. It keeps connections alive, as applications do.
 #[derive(Clone)]
 pub struct Caller {
+    address: SocketAddr,
     base: String,
     http: Client,
 }
@@ -28,7 +30,7 @@ impl Caller {
             .pool_max_idle_per_host(16)
             .build()
             .expect("these options have no way to fail");
-        Self { base: format!("http://{address}"), http }
+        Self { address, base: format!("http://{address}"), http }
     }
 
     /// Where an SDK of OpenAI's finds this gate.
@@ -38,8 +40,16 @@ impl Caller {
 
     /// Sends a request and reads the whole answer, without looking at it.
     pub fn send(&self, build: impl FnOnce(&Client, &str) -> RequestBuilder) -> Answer {
-        let response = build(&self.http, &self.base).send().unwrap_or_else(|error| panic!("no answer: {error:?}"));
-        read(response)
+        let request = build(&self.http, &self.base).build().unwrap_or_else(|error| panic!("no request: {error:?}"));
+        let sent = self.sent(&request);
+        let answer = read(self.http.execute(request).unwrap_or_else(|error| panic!("no answer: {error:?}")));
+        sent.iter().for_each(|sent| sent.answered(&answer));
+        answer
+    }
+
+    fn sent(&self, request: &Request) -> Option<Sent> {
+        let headers = request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        Sent::to(self.address, request.method().as_str(), request.url().path(), headers)
     }
 
     /// `GET`, with a key or without.

@@ -20,6 +20,8 @@ pub struct Edge {
 pub struct Beside {
     /// A second isolate of the same Worker, as another machine of Cloudflare's would be: its objects are the first one's.
     pub twin: bool,
+    /// Variables that have another value there, as while a deploy is under way.
+    pub twin_settings: Vec<(&'static str, String)>,
     /// The binding `FLOOD_SHIELD`: it refuses [`FLOODING`], fails for [`FAILING`], and lets everybody else through.
     pub shield: bool,
     /// Who decides what becomes of the messages to its objects: see [`crate::between`].
@@ -158,21 +160,20 @@ impl EdgeFiles {
     }
 
     fn config(&self, settings: &[(&str, String)]) -> String {
-        let bindings: String = settings
-            .iter()
-            .map(|(name, value)| format!("    (name = {}, text = {}),\n", quoted(name), quoted(value)))
-            .collect();
+        let binding =
+            |(name, value): &(&str, String)| format!("    (name = {}, text = {}),\n", quoted(name), quoted(value));
+        let bindings: String = settings.iter().map(binding).collect();
         let wrangler = fs::read_to_string(tools::root().join("wrangler.toml")).expect("the repository has it");
         let deployed = |name: &str| {
             let value = wrangler.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix("= "));
             value.unwrap_or_else(|| panic!("wrangler.toml has no {name}")).to_owned()
         };
         let if_set = |is_set: bool, text: &'static str| if is_set { text } else { "" };
-        let Beside { twin, shield, between, ref through } = self.beside;
+        let Beside { twin, ref twin_settings, shield, between, ref through } = self.beside;
         let between_service = between.map(|address| {
             format!("    (name = \"between\", external = (address = {}, http = ())),\n", quoted(&address.to_string()))
         });
-        let worker = |name: &str, objects: &str, class: &dyn Fn(&str) -> String| {
+        let worker = |name: &str, objects: &str, bindings: &str, class: &dyn Fn(&str) -> String| {
             WORKER
                 .replace("@NAME@", name)
                 .replace("@DATE@", &deployed("compatibility_date"))
@@ -184,7 +185,7 @@ impl EdgeFiles {
                 .replace("@SHIELD@", if_set(shield, SHIELD_BINDING))
                 .replace("@BETWEEN_MODULE@", if_set(between.is_some(), BETWEEN_MODULE))
                 .replace("@BETWEEN@", if_set(between.is_some(), BETWEEN_BINDING))
-                .replace("@BINDINGS@", &bindings)
+                .replace("@BINDINGS@", bindings)
         };
         let config = CONFIG
             .replace("@DISK@", &quoted(&self.disk().to_string_lossy()))
@@ -194,10 +195,11 @@ impl EdgeFiles {
             .replace("@ORIGIN_SERVICE@", &through.as_ref().map(origin_service).unwrap_or_default())
             .replace("@EXTENSIONS@", if_set(shield, SHIELD_EXTENSION))
             .replace("@SHIELD_SOURCE@", &quoted(&shield_source()));
-        let twin_worker =
-            worker("twin", "", &|class| format!("(className = {}, serviceName = \"edge\")", quoted(class)));
-        let twin_worker = if twin { twin_worker } else { String::new() };
-        config + &worker("edge", OBJECTS, &quoted) + &twin_worker
+        let is_same = |(name, _): &&(&str, String)| twin_settings.iter().all(|(other, _)| other != name);
+        let of_twin: String = settings.iter().filter(is_same).chain(twin_settings).map(binding).collect();
+        let class_at_edge = |class: &str| format!("(className = {}, serviceName = \"edge\")", quoted(class));
+        let twin_worker = if twin { worker("twin", "", &of_twin, &class_at_edge) } else { String::new() };
+        config + &worker("edge", OBJECTS, &bindings, &quoted) + &twin_worker
     }
 }
 

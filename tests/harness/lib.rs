@@ -11,6 +11,9 @@
 //! The edge is always workerd, running what `cargo xtask build-edge` built. The origin is the real router around a
 //! scripted model, the real program, or a socket that misbehaves. Nothing here sleeps so that things settle, and nothing
 //! is skipped: what is missing fails with the command to run.
+//!
+//! A stack that ends searches all that it leaves behind for every secret of its run, and fails its test if it finds one:
+//! see [`watch`].
 
 pub mod answer;
 pub mod between;
@@ -22,11 +25,14 @@ pub mod process;
 pub mod python;
 pub mod raw;
 pub mod raw_origin;
+pub mod running;
 pub mod secrets;
 pub mod stack;
 pub mod tls;
 pub mod tools;
 pub mod wait;
+pub mod watch;
 
 pub use answer::Answer;
-pub use stack::{PLAN, RunningStack, Stack};
+pub use running::RunningStack;
+pub use stack::{PLAN, Stack};

@@ -1,6 +1,7 @@
 //! HTTP/1.1 by hand: for requests that no client library would send, and for clients that leave in the middle.
 
 use crate::answer::Answer;
+use crate::watch::Sent;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 pub struct RawConnection {
     socket: TcpStream,
     received: Vec<u8>,
+    sent: Option<Sent>,
 }
 
 impl RawConnection {
@@ -17,7 +19,7 @@ impl RawConnection {
         let socket = TcpStream::connect(address).expect("the gate listens");
         socket.set_read_timeout(Some(READ_SLICE)).expect("not zero");
         socket.set_nodelay(true).expect("a fresh socket takes options");
-        let mut connection = Self { socket, received: Vec::new() };
+        let mut connection = Self { socket, received: Vec::new(), sent: sent(address, bytes) };
         // A gate that refuses early closes before all is sent: its answer is what counts.
         let _ = connection.socket.write_all(bytes);
         connection
@@ -57,7 +59,9 @@ impl RawConnection {
     /// Reads one answer to its end.
     pub fn answer(mut self) -> Answer {
         self.read_until("a whole answer", |received| parse(received).is_some());
-        parse(&self.received).expect("seen above")
+        let answer = parse(&self.received).expect("seen above");
+        self.sent.iter().for_each(|sent| sent.answered(&answer));
+        answer
     }
 
     /// Leaves politely (FIN), as a program does that ends. workerd takes that for a client that has no more to send, and
@@ -86,6 +90,21 @@ impl RawConnection {
             Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted),
         }
     }
+}
+
+impl Drop for RawConnection {
+    fn drop(&mut self) {
+        self.sent.iter().for_each(|sent| sent.received(&self.received));
+    }
+}
+
+/// What is known of a request's bytes, as far as they can be read.
+fn sent(address: SocketAddr, bytes: &[u8]) -> Option<Sent> {
+    let (head, _) = split_head(bytes)?;
+    let mut words = head.split(' ');
+    let (method, path) = (words.next()?, words.next()?);
+    let headers: Vec<_> = head.lines().filter_map(header_line).collect();
+    Sent::to(address, method, path, headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
 /// Sends a request and reads the answer.

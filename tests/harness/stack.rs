@@ -1,17 +1,14 @@
 //! Both gates, started together.
 
 use crate::between::Between;
-use crate::caller::Caller;
-use crate::edge::{Beside, Edge, EdgeFiles, Through};
+use crate::edge::{Beside, EdgeFiles, Through};
 use crate::origin::{OriginKind, OriginSettings, TestOrigin};
-use crate::raw::{self, RawConnection};
-use crate::raw_origin::{Received, Reply};
+use crate::raw_origin::Reply;
+use crate::running::{Parts, RunningStack};
 use crate::secrets;
 use crate::tls::Certificates;
+use crate::watch::Watch;
 use serde_json::{Map, Value, json};
-use sluice_origin::scripted::Script;
-use sluice_protocol::admin::CreatedKey;
-use sluice_protocol::capacity::Capacity;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -32,21 +29,6 @@ pub struct Stack {
     origin: OriginSettings,
     certificates: Option<(Certificates, bool)>,
     settings: Vec<(&'static str, Option<String>)>,
-}
-
-/// Both gates, running. Dropping them kills what was started and forgets what was kept.
-pub struct RunningStack {
-    /// A client of the edge, and its admin.
-    pub edge: Caller,
-    // Fields are dropped in this order: the edge before its origin, and both before their files.
-    gate: Option<Edge>,
-    origin: TestOrigin,
-    between: Option<Between>,
-    files: EdgeFiles,
-    settings: Vec<(&'static str, String)>,
-    kind: OriginKind,
-    origin_settings: OriginSettings,
-    directory: TempDir,
 }
 
 impl Default for Stack {
@@ -176,6 +158,12 @@ impl Stack {
         self
     }
 
+    /// Another value of a variable for the second isolate, as while a deploy is under way.
+    pub fn twin_setting(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.beside.twin_settings.push((name, value.into()));
+        self
+    }
+
     /// A flood shield: see [`Beside`].
     pub fn with_shield(mut self) -> Self {
         self.beside.shield = true;
@@ -185,6 +173,12 @@ impl Stack {
     /// The test decides what becomes of messages to Durable Objects: [`RunningStack::between`].
     pub fn with_between(mut self) -> Self {
         self.between = true;
+        self
+    }
+
+    /// The grant keys that the origin knows: `KID=PUBLIC`, comma separated.
+    pub fn origin_grant_keys(mut self, keys: &str) -> Self {
+        self.origin.grant_keys = keys.split(',').map(str::to_owned).collect();
         self
     }
 
@@ -212,17 +206,17 @@ impl Stack {
         let origin = TestOrigin::start(&self.kind, &self.origin, directory.path());
         let settings = self.edge_settings(origin.address());
         let between = self.between.then(Between::start);
-        let through = self.certificates.take().map(|(certificates, brings)| Through {
-            address: origin.address(),
-            authority: certificates.authority,
-            identity: brings.then_some(certificates.edge),
+        let watch = Watch::start(&settings);
+        watch.settings(&self.beside.twin_settings);
+        let through = self.certificates.take().map(|(certificates, brings)| {
+            [&certificates.origin.1, &certificates.edge.1].into_iter().for_each(|key| watch.pem(key));
+            let identity = brings.then_some(certificates.edge);
+            Through { address: origin.address(), authority: certificates.authority, identity }
         });
         let beside = Beside { between: between.as_ref().map(Between::address), through, ..self.beside };
         let files = EdgeFiles::create_beside(directory.path(), &settings, beside);
-        let gate = files.start();
-        let edge = Caller::new(gate.address());
         let (kind, origin_settings) = (self.kind, self.origin);
-        RunningStack { edge, gate: Some(gate), origin, between, files, settings, kind, origin_settings, directory }
+        RunningStack::start(Parts { origin, between, files, settings, kind, origin_settings, watch, directory })
     }
 
     fn edge_settings(&self, origin: SocketAddr) -> Vec<(&'static str, String)> {
@@ -245,140 +239,5 @@ impl Stack {
             all.extend(value.clone().map(|value| (*name, value)));
         }
         all
-    }
-}
-
-impl RunningStack {
-    /// A new key of the plan [`PLAN`], with an account of its own.
-    pub fn key(&self) -> CreatedKey {
-        self.edge.issue_key(PLAN)
-    }
-
-    /// Where the edge listens.
-    pub fn edge_address(&self) -> SocketAddr {
-        self.gate.as_ref().expect("only restart_edge takes it, and puts one back").address()
-    }
-
-    /// A client of the second isolate.
-    pub fn twin(&self) -> Caller {
-        Caller::new(self.twin_address())
-    }
-
-    /// Where the second isolate listens.
-    pub fn twin_address(&self) -> SocketAddr {
-        let gate = self.gate.as_ref().expect("only restart_edge takes it, and puts one back");
-        gate.twin().expect("the stack was made `with_twin`")
-    }
-
-    /// What decides over messages to Durable Objects.
-    pub fn between(&self) -> &Between {
-        self.between.as_ref().expect("the stack was made `with_between`")
-    }
-
-    /// Ends the scripted origin and starts it again where it was, with these grant keys: `KID=PUBLIC`.
-    pub fn restart_origin_with(&mut self, grant_keys: &[String]) {
-        self.origin_settings.bind = self.origin.address();
-        self.origin_settings.grant_keys = grant_keys.to_vec();
-        // The one that is there goes first: both have one place.
-        self.origin = TestOrigin::Down;
-        self.origin = TestOrigin::start(&self.kind, &self.origin_settings, self.directory.path());
-    }
-
-    /// Where the origin listens.
-    pub fn origin_address(&self) -> SocketAddr {
-        self.origin.address()
-    }
-
-    /// The hold on the scripted model.
-    pub fn script(&self) -> &Script {
-        self.origin.script()
-    }
-
-    /// The origin's places at this moment, as it says itself.
-    pub fn capacity(&self) -> Capacity {
-        let answer = Caller::new(self.origin_address()).send(|http, base| http.get(format!("{base}/capacity"))).ok();
-        serde_json::from_value(answer.json()).expect("a capacity")
-    }
-
-    /// What a socket origin received.
-    pub fn received(&self) -> Vec<Received> {
-        self.origin.received()
-    }
-
-    /// Sends a chat request and leaves its answer on the way: for clients that read slowly, or leave.
-    pub fn open_chat(&self, key: &str, body: &Value) -> RawConnection {
-        self.open_chat_at(self.edge_address(), key, body)
-    }
-
-    /// [`Self::open_chat`] at one of the two isolates.
-    pub fn open_chat_at(&self, address: SocketAddr, key: &str, body: &Value) -> RawConnection {
-        let headers = [crate::caller::bearer(key), "Content-Type: application/json".into()];
-        let request = raw::request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes());
-        RawConnection::send(address, &request)
-    }
-
-    /// Kills workerd in the middle of whatever it does and starts it again on the same disk.
-    pub fn restart_edge(&mut self) {
-        self.gate = None;
-        let gate = self.files.start();
-        self.edge = Caller::new(gate.address());
-        self.gate = Some(gate);
-    }
-
-    /// Kills workerd and starts it again with no Gate that can be opened.
-    pub fn lose_gates(&mut self) {
-        self.restart_edge();
-        self.files.lose_gates();
-    }
-
-    /// Kills workerd, runs a statement on the Registry's own database, and starts it again: for what no request can do.
-    pub fn restart_edge_with_registry(&mut self, statement: &str) {
-        self.gate = None;
-        self.files.change_registry(statement);
-        let gate = self.files.start();
-        self.edge = Caller::new(gate.address());
-        self.gate = Some(gate);
-    }
-
-    /// [`Self::restart_edge`] with another value of a variable, as a deploy brings it.
-    pub fn restart_edge_with(&mut self, name: &'static str, value: impl Into<String>) {
-        self.settings.retain(|(known, _)| *known != name);
-        self.settings.push((name, value.into()));
-        self.files.configure(&self.settings);
-        self.restart_edge();
-    }
-
-    /// What the edge has logged so far.
-    pub fn edge_log(&self) -> String {
-        std::fs::read_to_string(self.files.log()).expect("workerd's log is there since its start")
-    }
-
-    /// What the origin has logged so far, if it is a process of its own.
-    pub fn origin_log(&self) -> Option<String> {
-        self.origin.log().map(|log| std::fs::read_to_string(log).expect("the origin's log is there since its start"))
-    }
-
-    /// Every file that outlives the edge's process, and what the edge was built from: for a search in them. Nothing runs meanwhile.
-    pub fn dumps(&mut self) -> Vec<(String, Vec<u8>)> {
-        self.gate = None;
-        let dumps = self.files.dumps();
-        let gate = self.files.start();
-        self.edge = Caller::new(gate.address());
-        self.gate = Some(gate);
-        dumps
-    }
-
-    /// Checks that nothing secret is in any log: none of the deployment's secrets, none of these keys, no prompt, and no
-    /// signed token (the JSON of whose header begins with these letters in base64).
-    pub fn check_logs(&self, keys: &[&str]) {
-        let fixed = [crate::caller::PROMPT.to_owned(), "eyJ".to_owned()];
-        let keys = keys.iter().map(|key| (*key).to_owned());
-        let hidden: Vec<_> = secrets::all().into_iter().chain(fixed).chain(keys).collect();
-        for (gate, log) in [("edge", Some(self.edge_log())), ("origin", self.origin_log())] {
-            let Some(log) = log else { continue };
-            for secret in &hidden {
-                assert!(!log.contains(secret), "{secret} is in the log of the {gate}:\n{log}");
-            }
-        }
     }
 }

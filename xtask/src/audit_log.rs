@@ -1,4 +1,4 @@
-//! `cargo xtask audit-log verify FILE`: whether an export of the audit log is whole and unchanged.
+//! `cargo xtask audit verify FILE`: whether an export of the audit log is whole and unchanged. `audit-log verify` is the same.
 //!
 //! This shares no code with the edge that wrote it: the hashes are made again from what `protocol/src/audit.rs` documents.
 
@@ -10,16 +10,18 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 const USAGE: &str = "\
-Usage: cargo xtask audit-log verify FILE [--head HASH]
+Usage: cargo xtask audit verify FILE [--head HASH]
 
 Checks an export of the audit log: pages of GET /admin/v1/audit, or entries, one after another as JSON.
 Every entry must follow the one before it and say what was hashed. What was cut off at the end only shows
 against a hash that you have kept: the edge logs each as {\"audit\":NUMBER,\"hash\":...}.
 
   --head HASH   the last entry must have this hash
+
+`cargo xtask audit-log verify FILE` is the same command.
 ";
 
-/// Runs `audit-log`.
+/// Runs `audit verify` and `audit-log`.
 pub(crate) fn run(mut args: Parser) -> Result<()> {
     let mut words = Vec::new();
     let mut head = None;

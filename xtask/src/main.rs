@@ -44,7 +44,7 @@ Usage: cargo xtask COMMAND
   secrets      a deployment's secrets: make them, replace them, hand them over (`cargo xtask secrets --help`)
   train-tiny   make the built-in model again, from nothing (`cargo xtask train-tiny --help`)
   audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
-  audit-log    whether an export of the audit log is whole and unchanged (`cargo xtask audit-log --help`)
+  audit verify whether an export of the audit log is whole and unchanged (`cargo xtask audit verify --help`)
   help         this text
 
 Environment:

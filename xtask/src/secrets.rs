@@ -23,14 +23,16 @@ use crate::{
 };
 
 const USAGE: &str = "\
-Usage: cargo xtask secrets [--dir DIR] [--rotate WHAT | --retire WHAT]
+Usage: cargo xtask secrets [--dir DIR] [--announce WHAT | --rotate WHAT | --retire WHAT]
 
 Makes all secrets of a deployment, in files of DIR, and prints the commands that hand them to Cloudflare and to the origin.
 Secrets that are there already stay as they are.
 
-  --dir DIR      where they are kept (.sluice/secrets)
-  --rotate WHAT  a new one beside the one that is there: `peppers`, `grants`, `tokens` or `admin`
-  --retire WHAT  only the newest is left: `peppers`, `grants` or `tokens`
+  --dir DIR        where they are kept (.sluice/secrets)
+  --announce WHAT  a new one that is known and makes nothing yet: `peppers` or `tokens`
+  --rotate WHAT    the announced one is in force, or a new one, beside the one before: `peppers`, `grants`, `tokens`
+                   or `admin`
+  --retire WHAT    only the one in force is left: `peppers`, `grants` or `tokens`
 
 docs/keys.md says in which order, and what to wait for in between.
 ";
@@ -47,11 +49,11 @@ enum What {
 /// A deployment's secrets, as the files hold them. Not printed: no `Debug`.
 #[derive(Clone, Default, PartialEq, Eq)]
 struct Secrets {
-    /// Epochs and peppers, newest first.
+    /// Epochs and peppers: the one in force, and then one before it or one that is announced.
     peppers: Vec<(u8, String)>,
     /// Names, seeds and public keys of grant keys, newest first.
     grants: Vec<(String, String, String)>,
-    /// Names and seeds of the keys that short tokens are signed with, newest first.
+    /// Names and seeds of the keys that short tokens are signed with, in the same order.
     tokens: Vec<(String, String)>,
     /// The admin's token.
     admin: String,
@@ -59,10 +61,12 @@ struct Secrets {
 
 /// Makes what is missing, replaces what is to be replaced, and says what to do with it.
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
-    let (mut dir, mut rotate, mut retire) = (workspace.path(".sluice/secrets"), None, None);
+    let mut dir = workspace.path(".sluice/secrets");
+    let (mut announce, mut rotate, mut retire) = (None, None, None);
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("dir") => dir = PathBuf::from(args.value()?),
+            Arg::Long("announce") => announce = Some(what(&args.value()?.string()?)?),
             Arg::Long("rotate") => rotate = Some(what(&args.value()?.string()?)?),
             Arg::Long("retire") => retire = Some(what(&args.value()?.string()?)?),
             Arg::Long("help") | Arg::Short('h') => {
@@ -72,17 +76,26 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
             other => return Err(other.unexpected().into()),
         }
     }
-    ensure!(rotate.is_none() || retire.is_none(), "one thing at a time: --rotate or --retire\n\n{USAGE}");
+    let changes: Vec<_> = [announce, rotate, retire].into_iter().flatten().collect();
+    ensure!(changes.len() < 2, "one thing at a time: --announce, --rotate or --retire\n\n{USAGE}");
     private_directory(&dir)?;
     let mut secrets = read(&dir)?;
     let is_new = secrets == Secrets::default();
-    ensure!(!is_new || rotate.is_none() && retire.is_none(), "{} holds no secrets yet: make them first", dir.display());
+    ensure!(!is_new || changes.is_empty(), "{} holds no secrets yet: make them first", dir.display());
     let node = setup::run(workspace)?.node.binary();
     let pair = || key_pair(&node);
     if is_new {
         secrets = Secrets { peppers: vec![(1, hex(&random()?))], admin: token()?, ..Secrets::default() };
         secrets.add_grant(pair()?);
         secrets.add_token_key(pair()?.0);
+    }
+    match announce {
+        Some(What::Peppers) => secrets.announce_pepper(hex(&random()?)),
+        Some(What::Tokens) => secrets.announce_token_key(pair()?.0),
+        Some(What::Grants | What::Admin) => {
+            bail!("`grants` are announced at the origin, `admin` has no second one: rotate")
+        }
+        None => {}
     }
     match rotate {
         Some(What::Peppers) => secrets.add_pepper(hex(&random()?)),
@@ -99,16 +112,25 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
         None => {}
     }
     write(&dir, &secrets)?;
-    print!("{}", told(&dir, &secrets, rotate.or(retire)));
+    print!("{}", told(&dir, &secrets, changes.first().copied()));
     Ok(())
 }
 
 impl Secrets {
-    /// The epochs before the newest two are retired with this.
+    /// One that was announced takes its place; the epochs before the newest two are retired with this.
     fn add_pepper(&mut self, pepper: String) {
-        let newest = self.peppers.first().map_or(0, |(epoch, _)| *epoch);
-        self.peppers.insert(0, (newest.wrapping_add(1), pepper));
-        self.peppers.truncate(2);
+        let next = self.next_epoch();
+        put_in_force(&mut self.peppers, next, pepper);
+    }
+
+    /// Known from now on, and not in force yet. The epoch before the one in force is retired with this.
+    fn announce_pepper(&mut self, pepper: String) {
+        self.peppers.truncate(1);
+        self.peppers.push((self.next_epoch(), pepper));
+    }
+
+    fn next_epoch(&self) -> u8 {
+        self.peppers.first().map_or(0, |(epoch, _)| *epoch).wrapping_add(1)
     }
 
     fn add_grant(&mut self, (seed, public): (String, String)) {
@@ -118,9 +140,13 @@ impl Secrets {
     }
 
     fn add_token_key(&mut self, seed: String) {
-        let kid = next_name('t', self.tokens.iter().map(|(kid, _)| kid));
-        self.tokens.insert(0, (kid, seed));
-        self.tokens.truncate(2);
+        let next = next_name('t', self.tokens.iter().take(1).map(|(kid, _)| kid));
+        put_in_force(&mut self.tokens, next, seed);
+    }
+
+    fn announce_token_key(&mut self, seed: String) {
+        self.tokens.truncate(1);
+        self.tokens.push((next_name('t', self.tokens.iter().map(|(kid, _)| kid)), seed));
     }
 
     /// What each file holds: the secrets by the names of their settings, the public halves, and the token itself.
@@ -135,6 +161,15 @@ impl Secrets {
             (TOKEN, self.admin.clone()),
         ]
     }
+}
+
+/// Puts the announced one before the others, or this one.
+fn put_in_force<N: PartialEq>(all: &mut Vec<(N, String)>, next: N, fresh: String) {
+    match all.get(1) {
+        Some((name, _)) if *name == next => all.swap(0, 1),
+        _ => all.insert(0, (next, fresh)),
+    }
+    all.truncate(2);
 }
 
 /// The next one after these names: `k3` after `k2`.
@@ -288,6 +323,31 @@ mod tests {
         assert_eq!(peppers, "3:cc,2:bb");
         assert_eq!(grants, "k3:seed3,k2:seed2");
         assert_eq!(public, "k3=public3,k2=public2");
+    }
+
+    #[test]
+    fn what_is_announced_is_second_until_it_is_in_force() {
+        let mut secrets = made();
+        let both = |secrets: &Secrets| [secrets.files()[0].1.clone(), secrets.files()[3].1.clone()];
+        let a = "aa".repeat(32);
+        // Announced again: what was announced before has made nothing, and is forgotten.
+        for pepper in ["xx", "bb"] {
+            secrets.announce_pepper(pepper.into());
+            secrets.announce_token_key("seed8".into());
+        }
+        assert_eq!(both(&secrets), [format!("1:{a},2:bb"), "t1:seed9,t2:seed8".into()]);
+        secrets.add_pepper("unused".into());
+        secrets.add_token_key("unused".into());
+        assert_eq!(both(&secrets), [format!("2:bb,1:{a}"), "t2:seed8,t1:seed9".into()]);
+        // The next one: the first is retired as soon as its place is needed.
+        secrets.announce_pepper("cc".into());
+        secrets.announce_token_key("seed7".into());
+        assert_eq!(both(&secrets), ["2:bb,3:cc".to_owned(), "t2:seed8,t3:seed7".into()]);
+        let mut last = Secrets { peppers: vec![(255, "zz".into())], ..made() };
+        last.announce_pepper("yy".into());
+        assert_eq!(both(&last)[0], "255:zz,0:yy");
+        last.add_pepper("unused".into());
+        assert_eq!(both(&last)[0], "0:yy,255:zz");
     }
 
     #[test]
