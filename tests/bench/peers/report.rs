@@ -1,6 +1,6 @@
 //! What was measured of each gateway, as tables and as JSON.
 
-use super::{Mode, Peer, SLUICE, SLUICE_FORGED};
+use super::{Mode, Peer, SLUICE, SLUICE_FORGED, SLUICE_MANY};
 use crate::exactness::{Edge, LIMIT};
 use crate::load::Measured;
 use crate::scenario::median;
@@ -159,12 +159,15 @@ fn comparison(rows: &[Row]) -> Vec<String> {
     };
     let exact = rows.iter().filter(|row| row.peer.is_some() && row.is_exact() == Some(true) && !row.admit.is_empty());
     if let Some(best) = exact.max_by(|a, b| rate(&a.admit).total_cmp(&rate(&b.admit))) {
-        lines.push(format!(
-            "{SLUICE}, against {}, the quickest peer that is exact: {:.2} of its requests/s, {:.2} of its CPU time for each",
-            best.name,
-            rate(&sluice.admit) / rate(&best.admit),
-            cpu(&sluice.admit) / cpu(&best.admit)
-        ));
+        lines.push(format!("against {}, the quickest peer that is exact:", best.name));
+        for ours in rows.iter().filter(|row| ADMITTED.contains(&row.name.as_str()) && !row.admit.is_empty()) {
+            lines.push(format!(
+                "  {:<24} {:.2} of its requests/s, {:.2} of its CPU time for each",
+                ours.name,
+                rate(&ours.admit) / rate(&best.admit),
+                cpu(&ours.admit) / cpu(&best.admit)
+            ));
+        }
     }
     let scripted = rows.iter().filter(|row| row.peer.is_some_and(|peer| peer != Peer::Nginx) && !row.refuse.is_empty());
     if let Some(best) = scripted.max_by(|a, b| rate(&a.refuse).total_cmp(&rate(&b.refuse))) {
@@ -177,6 +180,9 @@ fn comparison(rows: &[Row]) -> Vec<String> {
     }
     lines
 }
+
+/// Whose admitted requests are compared.
+const ADMITTED: [&str; 2] = [SLUICE, SLUICE_MANY];
 
 /// One value if all rounds agree, else all of them.
 fn each(values: impl Iterator<Item = String>) -> String {
