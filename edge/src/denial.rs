@@ -4,7 +4,7 @@ use crate::auth::Principal;
 use crate::platform;
 use sluice_protocol::Millis;
 use sluice_protocol::gate::{Passes, Refused};
-use sluice_protocol::gate_call::{Answer, Caller};
+use sluice_protocol::gate_call::Answer;
 use sluice_protocol::principal::{Account, subject};
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::standing::Standing;
@@ -71,17 +71,13 @@ thread_local! {
     static DENIALS: RefCell<HashMap<Name, Denial>> = RefCell::default();
 }
 
-/// Account, caller and secret: some limits count by key, and whoever brings another secret is not the one who was refused. He
-/// may be nobody, which his Gate says. A short token has the mark of the secret that it was made with.
-type Name = (String, String, [u8; 8]);
+/// Account, caller and the mark of a key's secret: some limits count by key, and whoever brings another secret is not the one who was
+/// refused. He may be nobody, which his Gate says.
+type Name = (String, String, Option<[u8; 8]>);
 
 fn name(principal: &Principal) -> Name {
-    let secret = match &principal.caller {
-        Caller::Key { secret_hash, .. } => secret_hash.mark(),
-        Caller::Short { mark, .. } => *mark,
-        Caller::Known { .. } => [0; 8],
-    };
-    (principal.account.name().to_owned(), subject(&principal.account, principal.key), secret)
+    let mark = principal.caller.key().map(|(_, mark)| mark);
+    (principal.account.name().to_owned(), subject(&principal.account, principal.key), mark)
 }
 
 impl Denial {

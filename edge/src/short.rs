@@ -9,7 +9,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::SigningKey;
 use serde_json::json;
-use sluice_protocol::gate_call::Caller;
 use sluice_protocol::header;
 use sluice_protocol::id::{KeyId, RequestId};
 use sluice_protocol::permission::Scope;
@@ -66,11 +65,8 @@ pub async fn issue(
     let keys = config.short_tokens.as_ref().ok_or_else(not_here)?;
     let (table, principal) = auth::caller(&incoming.head, env, context, config).await?;
     let account = principal.account.key_account().ok_or_else(only_keys)?;
-    let (key, mark) = match &principal.caller {
-        Caller::Key { key, secret_hash } => (KeyId { account, key: *key }, secret_hash.mark()),
-        Caller::Short { key, mark } => (KeyId { account, key: *key }, *mark),
-        Caller::Known { .. } => return Err(only_keys()),
-    };
+    let (key, mark) = principal.caller.key().ok_or_else(only_keys)?;
+    let key = KeyId { account, key };
     principal.check(Some(Scope::Tokens), None)?;
     let body = request::body(incoming, MAX_BODY).await?;
     if !body.is_empty() {

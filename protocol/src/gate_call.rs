@@ -133,6 +133,18 @@ pub enum Caller {
     },
 }
 
+impl Caller {
+    /// Which of the account's keys this is, and the mark of the secret that it has shown: see [`SecretHash::mark`]. Nothing for
+    /// who calls without a key.
+    pub fn key(&self) -> Option<([u8; 4], [u8; 8])> {
+        match self {
+            Self::Key { key, secret_hash } => Some((*key, secret_hash.mark())),
+            Self::Short { key, mark } => Some((*key, *mark)),
+            Self::Known { .. } => None,
+        }
+    }
+}
+
 /// What a Gate says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
