@@ -314,8 +314,7 @@ async fn closed(closing: &mut watch::Receiver<bool>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Job;
-    use crate::engine::job_state::JobState;
+    use crate::engine::tests::job;
     use crate::scripted::Script;
     use sluice_protocol::chat::Sampling;
 
@@ -328,19 +327,7 @@ mod tests {
             Arc::new(Loaded::start(backend, 100, &Config::local()).unwrap())
         };
         let models = Models(named.map(start).collect());
-        let job = Job {
-            account: String::new(),
-            prompt: vec![1],
-            max_tokens: 1,
-            sampling: Sampling::default(),
-            seed: 1,
-            constraint: None,
-            logprobs: None,
-            deadline: None,
-            state: Arc::new(JobState::new()),
-            is_first: true,
-            guard: Box::new(()),
-        };
+        let job = job("", vec![1], 1, Sampling { seed: Some(1), ..Sampling::default() });
         let _generation = models.find("stuck").unwrap().engine.submit(job);
         // An idle engine beats ten times a second.
         let limit = Duration::from_millis(500);

@@ -29,7 +29,8 @@ fn network(slots: usize, precision: Precision) -> Qwen {
     Qwen::random(shape, slots, precision, 5).unwrap()
 }
 
-fn job(account: &str, prompt: Vec<u32>, max_tokens: u32, sampling: Sampling) -> Job {
+/// A request without bounds of its own; its sampling has a seed.
+pub(crate) fn job(account: &str, prompt: Vec<u32>, max_tokens: u32, sampling: Sampling) -> Job {
     Job {
         account: account.into(),
         prompt,
