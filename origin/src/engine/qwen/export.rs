@@ -2,7 +2,7 @@
 
 use super::linear::Matrix;
 use super::shape::{Family, Shape};
-use super::weights::{Name, Part, Precision, Random, Source};
+use super::weights::{Keep, Name, Part, Precision, Random, Source};
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Error, Result};
@@ -14,6 +14,7 @@ use std::sync::Arc;
 /// the vocabulary, none of them text.
 pub fn export(shape: &Shape, dtype: GgmlDType, seed: u64, path: &Path) -> Result<()> {
     let mut source = Source::Random(Random::new(seed));
+    let mut keep = Keep::new(Precision::F32, &Device::Cpu);
     let mut tensors: Vec<(String, Arc<QTensor>)> = Vec::new();
     for (name, size) in names(shape) {
         let fault = |error: crate::engine::load::LoadError| Error::msg(error.to_string());
@@ -23,7 +24,7 @@ pub fn export(shape: &Shape, dtype: GgmlDType, seed: u64, path: &Path) -> Result
                 Arc::new(QTensor::quantize(&dense, GgmlDType::F32)?)
             }
             Size::Matrix(size) => {
-                let dense = source.matrix(name, size, Precision::F32, &Device::Cpu).map_err(fault)?;
+                let dense = source.matrix(name, size, &mut keep).map_err(fault)?;
                 // The embedding, which is the head too, is the most sensitive to rounding.
                 let dtype = if matches!(name, Name::Embedding | Name::Head) { GgmlDType::Q8_0 } else { dtype };
                 let Matrix::Dense(dense) = dense else {

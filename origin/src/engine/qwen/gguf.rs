@@ -3,7 +3,7 @@
 use super::linear::Matrix;
 use super::packed;
 use super::shape::{Family, Rope, Shape, Yarn};
-use super::weights::Name;
+use super::weights::{Keep, Name};
 use crate::engine::load::LoadError;
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
@@ -81,10 +81,11 @@ impl Gguf {
         self.tensors.contains_key(&name.gguf())
     }
 
-    pub(super) fn matrix(&mut self, name: Name, shape: &[usize], device: &Device) -> Result<Matrix, LoadError> {
+    pub(super) fn matrix(&mut self, name: Name, shape: &[usize], keep: &mut Keep<'_>) -> Result<Matrix, LoadError> {
         let path = self.path.clone();
-        let tensor = self.tensor(name, shape, device)?;
-        Matrix::from_gguf(tensor).map_err(|error| LoadError::new(path, &format!("{}: {error}", name.gguf())))
+        let tensor = self.tensor(name, shape, keep.device)?;
+        Matrix::from_gguf(tensor, &mut keep.pages)
+            .map_err(|error| LoadError::new(path, &format!("{}: {error}", name.gguf())))
     }
 
     pub(super) fn dense(&mut self, name: Name, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {

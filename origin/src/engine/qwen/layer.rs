@@ -4,9 +4,9 @@ use super::attention::{Memory, Projected, Span, attend};
 use super::linear::{Joined, Linear};
 use super::shape::{Family, Shape};
 use super::store::Heads;
-use super::weights::{Name, Part, Precision, Source};
+use super::weights::{Keep, Name, Part, Source};
 use crate::engine::load::LoadError;
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 /// One layer's weights.
 pub(super) struct Layer {
@@ -25,16 +25,17 @@ impl Layer {
         source: &mut Source,
         shape: &Shape,
         number: usize,
-        precision: Precision,
-        (dtype, device): (DType, &Device),
+        keep: &mut Keep<'_>,
+        dtype: DType,
     ) -> std::result::Result<Self, LoadError> {
         let (query, key) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+        let device = keep.device;
         let (bias, output_bias) = match shape.family {
             Family::Qwen2 => (true, false),
             Family::Qwen3 { bias } => (bias, bias),
         };
         let mut linear = |part, size: [usize; 2], bias: Option<Part>| -> std::result::Result<Linear, LoadError> {
-            let matrix = source.matrix(Name::Layer(number, part), size, precision, device)?;
+            let matrix = source.matrix(Name::Layer(number, part), size, keep)?;
             let bias = match bias {
                 Some(part) => Some(source.vector(Name::Layer(number, part), size[0], dtype, device)?),
                 None => None,

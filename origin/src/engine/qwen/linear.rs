@@ -5,6 +5,7 @@
 //! quantised ones compute each row by itself (Q8_0 and Q4K with the same kernel for any number of rows).
 
 use super::packed::Packed;
+use super::pages::Pages;
 use super::product::{self, Fill, Target, numbers};
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{DType, Device, Module, Result, Tensor};
@@ -23,25 +24,25 @@ pub(crate) enum Matrix {
 
 impl Matrix {
     /// Quantises a dense F32 matrix, as far as its width allows: blocks of 256 numbers for Q4K, of 32 for Q8_0.
-    pub(crate) fn quantise(dense: &Tensor, wanted: GgmlDType) -> Result<Self> {
+    pub(crate) fn quantise(dense: &Tensor, wanted: GgmlDType, pages: &mut Pages) -> Result<Self> {
         let width = dense.dim(1)?;
         let fitting = [wanted, GgmlDType::Q8_0].into_iter().find(|dtype| width.is_multiple_of(dtype.block_size()));
         Ok(match fitting {
-            Some(dtype) => Self::of_blocks(QTensor::quantize(dense, dtype)?)?,
+            Some(dtype) => Self::of_blocks(QTensor::quantize(dense, dtype)?, pages)?,
             None => Self::Dense(dense.clone()),
         })
     }
 
     /// A matrix as a GGUF file holds it: the types that are no blocks become dense F32.
-    pub(crate) fn from_gguf(tensor: QTensor) -> Result<Self> {
+    pub(crate) fn from_gguf(tensor: QTensor, pages: &mut Pages) -> Result<Self> {
         match tensor.dtype() {
             GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => Ok(Self::Dense(tensor.dequantize(&tensor.device())?)),
-            _ => Self::of_blocks(tensor),
+            _ => Self::of_blocks(tensor, pages),
         }
     }
 
-    fn of_blocks(tensor: QTensor) -> Result<Self> {
-        Ok(match Packed::new(&tensor)? {
+    fn of_blocks(tensor: QTensor, pages: &mut Pages) -> Result<Self> {
+        Ok(match Packed::new(&tensor, pages)? {
             Some(packed) => Self::Packed(Arc::new(packed)),
             None => Self::Quantised(Arc::new(tensor)),
         })

@@ -14,6 +14,7 @@ mod linear;
 mod named;
 #[cfg_attr(not(target_arch = "x86_64"), path = "unpacked.rs")]
 mod packed;
+mod pages;
 mod pass;
 mod product;
 mod rope;
@@ -37,7 +38,7 @@ use safetensors::Safetensors;
 use shape::Shape;
 use std::path::Path;
 use store::Heads;
-use weights::{Name, Precision, Random, Source};
+use weights::{Keep, Name, Precision, Random, Source};
 
 pub use export::export;
 pub(crate) use gguf::parts as gguf_parts;
@@ -135,12 +136,13 @@ impl Qwen {
         let device = device().map_err(|error| LoadError::new(place, &error))?;
         let dtype = activation_dtype(&device, precision.dense());
         let heads = Heads { query: shape.heads, key: shape.kv_heads, width: shape.head_dim };
-        let embedding = source.matrix(Name::Embedding, [shape.vocab, shape.hidden], precision, &device)?;
+        let mut keep = Keep::new(precision, &device);
+        let embedding = source.matrix(Name::Embedding, [shape.vocab, shape.hidden], &mut keep)?;
         let head = match (shape.tied, source.has(Name::Head)) {
             (true, _) => None,
-            (false, true) => Some(source.matrix(Name::Head, [shape.vocab, shape.hidden], precision, &device)?),
+            (false, true) => Some(source.matrix(Name::Head, [shape.vocab, shape.hidden], &mut keep)?),
             (false, false) if matches!(source, Source::Random(_)) => {
-                Some(source.matrix(Name::Head, [shape.vocab, shape.hidden], precision, &device)?)
+                Some(source.matrix(Name::Head, [shape.vocab, shape.hidden], &mut keep)?)
             }
             (false, false) => {
                 let why = "tie_word_embeddings is false and no file holds lm_head.weight";
@@ -148,7 +150,7 @@ impl Qwen {
             }
         };
         let layers = (0..shape.layers)
-            .map(|number| Layer::load(&mut source, &shape, number, precision, (dtype, &device)))
+            .map(|number| Layer::load(&mut source, &shape, number, &mut keep, dtype))
             .collect::<std::result::Result<Vec<_>, _>>()?;
         let norm = source.vector(Name::Norm, shape.hidden, dtype, &device)?;
         let frequencies = Frequencies::new(shape.rope, shape.head_dim);

@@ -9,6 +9,7 @@
 
 mod vnni;
 
+use super::pages::{List, Pages};
 use super::product::Target;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Result, bail};
@@ -36,7 +37,7 @@ pub(crate) struct Packed {
 enum Strips {
     Eight(Eight),
     /// One after another: strip by strip, superblock by superblock.
-    Four(Vec<Four>),
+    Four(List<Four>),
 }
 
 /// Sixty-four bytes that one load fetches from one line of the cache.
@@ -45,16 +46,16 @@ enum Strips {
 struct Line([u8; 64]);
 
 /// Q8_0: strip by strip, block by block.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Eight {
     /// Per block eight lines of four columns each; a number is kept as itself plus 128.
-    numbers: Vec<[Line; BLOCK / 4]>,
+    numbers: List<[Line; BLOCK / 4]>,
     /// F16, as in the file.
-    scales: Vec<[u16; STRIP]>,
+    scales: List<[u16; STRIP]>,
 }
 
 /// Q4K: 256 columns of a strip.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Four {
     /// F16, as in the file: what the blocks' scales and least values are multiplied by.
@@ -68,9 +69,9 @@ struct Four {
 }
 
 impl Packed {
-    /// The matrix of a tensor of Q8_0 or Q4K on the CPU; `None` of another type, or where the processor lacks what it
+    /// The matrix of a tensor of Q8_0 or Q4K on the CPU, laid into these pages; `None` of another type, or where the processor lacks what it
     /// takes to multiply it.
-    pub(crate) fn new(tensor: &QTensor) -> Result<Option<Self>> {
+    pub(crate) fn new(tensor: &QTensor, pages: &mut Pages) -> Result<Option<Self>> {
         let block = match tensor.dtype() {
             GgmlDType::Q8_0 => BLOCK,
             GgmlDType::Q4K => BLOCK * SUPER,
@@ -87,8 +88,13 @@ impl Packed {
         }
         let rows: Vec<&[u8]> = bytes.chunks_exact(row).collect();
         let strips = match tensor.dtype() {
-            GgmlDType::Q8_0 => Strips::Eight(Eight::pack(&rows, width / block)),
-            _ => Strips::Four(rows.chunks(STRIP).flat_map(|rows| Four::pack(rows, width / block)).collect()),
+            GgmlDType::Q8_0 => Strips::Eight(Eight::pack(&rows, width / block, pages)),
+            _ => {
+                let mut strips = pages.list(rows.len().div_ceil(STRIP) * (width / block));
+                let blocks = rows.chunks(STRIP).flat_map(|rows| Four::pack(rows, width / block));
+                blocks.for_each(|block| strips.push(block));
+                Strips::Four(strips)
+            }
         };
         Ok(Some(Self { height, width, strips }))
     }
@@ -157,10 +163,10 @@ pub(crate) struct Product<'a> {
 }
 
 impl Eight {
-    fn pack(rows: &[&[u8]], blocks: usize) -> Self {
+    fn pack(rows: &[&[u8]], blocks: usize, pages: &mut Pages) -> Self {
         const SIZE: usize = 2 + BLOCK;
         let count = rows.len().div_ceil(STRIP) * blocks;
-        let mut packed = Self { numbers: Vec::with_capacity(count), scales: Vec::with_capacity(count) };
+        let mut packed = Self { numbers: pages.list(count), scales: pages.list(count) };
         for strip in rows.chunks(STRIP) {
             for block in 0..blocks {
                 // Rows that a last strip lacks: nothing, times nothing.

@@ -1,5 +1,6 @@
 //! Stands for `packed` on processors that have no kernels for it: nothing is packed, candle multiplies.
 
+use super::pages::Pages;
 use super::product::{Fill, Target};
 use candle_core::Result;
 use candle_core::quantized::QTensor;
@@ -16,7 +17,7 @@ pub(crate) struct Product<'a> {
 }
 
 impl Packed {
-    pub(crate) fn new(_: &QTensor) -> Result<Option<Self>> {
+    pub(crate) fn new(_: &QTensor, _: &mut Pages) -> Result<Option<Self>> {
         Ok(None)
     }
 

@@ -6,6 +6,7 @@
 use super::gguf::Gguf;
 use super::linear::Matrix;
 use super::packed;
+use super::pages::Pages;
 use super::safetensors::Safetensors;
 use super::shape::Shape;
 use crate::engine::load::LoadError;
@@ -46,6 +47,21 @@ impl Precision {
             Self::Bf16 => DType::BF16,
             Self::F16 => DType::F16,
         }
+    }
+}
+
+/// How a model's matrices are kept.
+#[derive(Debug)]
+pub(crate) struct Keep<'a> {
+    pub(crate) precision: Precision,
+    pub(crate) device: &'a Device,
+    /// Where those that we multiply ourselves lie.
+    pub(crate) pages: Pages,
+}
+
+impl<'a> Keep<'a> {
+    pub(crate) fn new(precision: Precision, device: &'a Device) -> Self {
+        Self { precision, device, pages: Pages::default() }
     }
 }
 
@@ -142,25 +158,22 @@ impl Source {
         }
     }
 
-    /// A matrix, `[out, in]`, in this precision. What a GGUF file has quantised stays as it is.
-    pub(crate) fn matrix(
-        &mut self,
-        name: Name,
-        shape: [usize; 2],
-        precision: Precision,
-        device: &Device,
-    ) -> Result<Matrix, LoadError> {
+    /// A matrix, `[out, in]`, kept like this. What a GGUF file has quantised stays as it is.
+    pub(crate) fn matrix(&mut self, name: Name, shape: [usize; 2], keep: &mut Keep<'_>) -> Result<Matrix, LoadError> {
         let place = self.place();
         let fault = |error: candle_core::Error| LoadError::new(&place, &format!("{}: {error}", name.hugging_face()));
         if let Self::Gguf(files) = self {
-            return files.matrix(name, &shape, device);
+            return files.matrix(name, &shape, keep);
         }
         let dense = self.dense(name, &shape, &Device::Cpu)?;
-        match precision.quantised(name.is_end()) {
+        match keep.precision.quantised(name.is_end()) {
             // On the device that will multiply: blocks do not move afterwards.
-            Some(dtype) => dense.to_device(device).and_then(|dense| Matrix::quantise(&dense, dtype)).map_err(fault),
+            Some(dtype) => {
+                let moved = dense.to_device(keep.device);
+                moved.and_then(|dense| Matrix::quantise(&dense, dtype, &mut keep.pages)).map_err(fault)
+            }
             None => {
-                let moved = dense.to_dtype(precision.dense()).and_then(|dense| dense.to_device(device));
+                let moved = dense.to_dtype(keep.precision.dense()).and_then(|dense| dense.to_device(keep.device));
                 moved.map(Matrix::Dense).map_err(fault)
             }
         }

@@ -1,5 +1,6 @@
 //! Against candle's reading of the same blocks, and the formula in F64.
 
+use super::super::pages::Pages;
 use super::*;
 use candle_core::{Device, Tensor};
 use proptest::prelude::*;
@@ -14,7 +15,7 @@ fn matrix(dtype: GgmlDType, [height, width]: [usize; 2], seed: u64) -> Option<(P
     let dense = Tensor::from_vec(random(seed, height * width), (height, width), &Device::Cpu).unwrap();
     let blocks = QTensor::quantize(&dense, dtype).unwrap();
     let read = blocks.dequantize(&Device::Cpu).unwrap().to_vec2().unwrap();
-    Packed::new(&blocks).unwrap().map(|packed| (packed, read))
+    Packed::new(&blocks, &mut Pages::default()).unwrap().map(|packed| (packed, read))
 }
 
 /// One row in 8 bits, as the formula says: 32 numbers share a scale, the largest becomes 127.
@@ -83,6 +84,21 @@ proptest! {
     }
 }
 
+/// A matrix of which each thread gets several strips, so that those of a single row are computed two at once: the same bits
+/// as beside other rows, strip by strip.
+#[test]
+fn strips_that_are_computed_together_do_not_meet() {
+    let threads = candle_core::utils::get_num_threads();
+    for strips in [16 * threads, 24 * threads, 24 * threads + 1] {
+        let (height, width) = (strips * STRIP - 5, 2 * BLOCK);
+        let Some((packed, _)) = matrix(GgmlDType::Q8_0, [height, width], strips as u64) else { return };
+        let input = random(9, 3 * width);
+        for (input, together) in input.chunks(width).zip(packed.forward(&input).chunks(height)) {
+            assert!(packed.forward(input) == together, "{strips} strips");
+        }
+    }
+}
+
 /// Whole numbers up to 127, one of them 127 in each block: nothing is rounded, so the products are exact.
 #[test]
 fn what_needs_no_rounding_is_exact() {
@@ -94,7 +110,8 @@ fn what_needs_no_rounding_is_exact() {
     };
     let (weights, input) = (whole(3), whole(40));
     let dense = Tensor::from_vec(weights.clone(), (height, width), &Device::Cpu).unwrap();
-    let Some(packed) = Packed::new(&QTensor::quantize(&dense, GgmlDType::Q8_0).unwrap()).unwrap() else { return };
+    let blocks = QTensor::quantize(&dense, GgmlDType::Q8_0).unwrap();
+    let Some(packed) = Packed::new(&blocks, &mut Pages::default()).unwrap() else { return };
     for (row, found) in input.chunks(width).zip(packed.forward(&input).chunks(height)) {
         for (found, weights) in found.iter().zip(weights.chunks(width)) {
             assert_eq!(*found, row.iter().zip(weights).map(|(a, b)| a * b).sum::<f32>());

@@ -1,6 +1,6 @@
 //! The products, with AVX-512 and its instruction for dot products of bytes (`vpdpbusd`, "VNNI").
 //!
-//! The place of the origin for `unsafe`: a function that is compiled for instructions which not every processor has
+//! A place of `unsafe`: a function that is compiled for instructions which not every processor has
 //! may only be called once they have been found, and threads write disjoint parts of one output.
 #![allow(unsafe_code)]
 
@@ -175,17 +175,31 @@ fn halves(numbers: &[f32; BLOCK]) -> [__m512; 2] {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
-fn strips_of_eight(eight: &Eight, strips: Range<usize>, input: &Input, output: &Output<'_>) {
-    for strip in strips {
+fn strips_of_eight(eight: &Eight, mut strips: Range<usize>, input: &Input, output: &Output<'_>) {
+    let whole = |strip: usize| {
         let blocks = strip * input.blocks..(strip + 1) * input.blocks;
-        let (numbers, scales) = (&eight.numbers[blocks.clone()], &eight.scales[blocks]);
+        (&eight.numbers[blocks.clone()], &eight.scales[blocks])
+    };
+    // One row waits for its weights alone, and less for those of two strips, which come from two places.
+    if let [tile] = &input.tiles[..]
+        && tile.len() == 1
+    {
+        while strips.len() >= 2 {
+            let both = [strips.start, strips.start + 1];
+            let sums = two_of_eight(both.map(whole), &input.numbers);
+            both.into_iter().zip(sums).for_each(|(strip, sums)| write([sums], tile, strip, output));
+            strips.start += 2;
+        }
+    }
+    for strip in strips {
+        let (numbers, scales) = whole(strip);
         for (number, tile) in input.tiles.iter().enumerate() {
             let rows = &input.numbers[tile.start * input.blocks..tile.end * input.blocks];
             macro_rules! of {
                 ($($rows:literal)*) => {
                     match (tile.len(), number) {
-                        $(($rows, 0) => write(tile_of_eight::<$rows, true>(numbers, scales, rows), tile, strip, output),
-                        ($rows, _) => write(tile_of_eight::<$rows, false>(numbers, scales, rows), tile, strip, output),)*
+                        $(($rows, 0) => write(tile_of_eight::<$rows, true>((numbers, scales), rows), tile, strip, output),
+                        ($rows, _) => write(tile_of_eight::<$rows, false>((numbers, scales), rows), tile, strip, output),)*
                         (rows, _) => unreachable!("a tile of {rows} rows"),
                     }
                 };
@@ -216,6 +230,9 @@ fn strips_of_four(four: &[Four], strips: Range<usize>, input: &Input, output: &O
     }
 }
 
+/// The numbers and scales of one strip of Q8_0.
+type Blocks<'a> = (&'a [[Line; BLOCK / 4]], &'a [[u16; STRIP]]);
+
 fn write<const ROWS: usize>(sums: [[f32; STRIP]; ROWS], tile: &Range<usize>, strip: usize, output: &Output<'_>) {
     for (row, lanes) in tile.clone().zip(sums) {
         // SAFETY: this strip is this thread's alone.
@@ -227,8 +244,7 @@ fn write<const ROWS: usize>(sums: [[f32; STRIP]; ROWS], tile: &Range<usize>, str
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 #[inline]
 fn tile_of_eight<const ROWS: usize, const FETCH: bool>(
-    numbers: &[[Line; BLOCK / 4]],
-    scales: &[[u16; STRIP]],
+    (numbers, scales): Blocks<'_>,
     rows: &[Rounded],
 ) -> [[f32; STRIP]; ROWS] {
     let mut sums = [_mm512_setzero_ps(); ROWS];
@@ -243,6 +259,24 @@ fn tile_of_eight<const ROWS: usize, const FETCH: bool>(
             let products = dot(&lines, &rows[row], rows[row].offset);
             let scale = _mm512_mul_ps(scales, _mm512_set1_ps(rows[row].scale));
             sums[row] = _mm512_fmadd_ps(products, scale, sums[row]);
+        }
+    }
+    sums.map(|lanes| store(lanes))
+}
+
+/// Two strips of Q8_0 times one row.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn two_of_eight([first, second]: [Blocks<'_>; 2], row: &[Rounded]) -> [[f32; STRIP]; 2] {
+    let mut sums = [_mm512_setzero_ps(); 2];
+    let (first, second) = (first.0.iter().zip(first.1), second.0.iter().zip(second.1));
+    for ((first, second), row) in first.zip(second).zip(row) {
+        for ((lines, scales), sum) in [first, second].into_iter().zip(&mut sums) {
+            lines.iter().for_each(|line| fetch(line, AHEAD));
+            fetch(scales, AHEAD / STRIP);
+            let lines: [__m512i; BLOCK / 4] = std::array::from_fn(|line| load(&lines[line]));
+            let scale = _mm512_mul_ps(f16s(scales), _mm512_set1_ps(row.scale));
+            *sum = _mm512_fmadd_ps(dot(&lines, row, row.offset), scale, *sum);
         }
     }
     sums.map(|lanes| store(lanes))

@@ -5,6 +5,8 @@
 //! `cargo xtask bench origin` runs it beside llama.cpp on the same GGUF. By hand:
 //! `cargo bench -p sluice-origin --bench engine -- --gguf FILE [--write SHAPE,q8_0|q4k|q4_0] [--rounds N] [--beside]`. One JSON line per figure.
 
+mod bandwidth;
+
 use candle_core::quantized::{GgmlDType, gguf_file};
 use candle_core::{Device, Tensor};
 use candle_transformers::models::quantized_qwen3::ModelWeights;
@@ -51,7 +53,7 @@ fn main() {
     let seconds = median(options.rounds, || decode(&mut model, 1, 2_048));
     report("decode 1 at 2048", "tok/s", 1.0 / seconds);
     report("memory", "bytes", resident());
-    report("bandwidth", "bytes/s", bandwidth());
+    report("bandwidth", "bytes/s", bandwidth::measure());
     if !options.beside {
         return;
     }
@@ -114,46 +116,6 @@ fn candle(options: &Options) {
         start.elapsed().as_secs_f64() / 16.0
     });
     report("candle decode 1", "tok/s", 1.0 / seconds);
-}
-
-/// How many bytes a second this machine's cores read together, out of caches' reach: the most of several sweeps.
-fn bandwidth() -> f64 {
-    const WORDS: usize = 32 << 20;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let words: Vec<u64> = (0..WORDS as u64).collect();
-    let sweep = || {
-        let start = Instant::now();
-        let sum = std::thread::scope(|scope| {
-            let parts = words.chunks(WORDS.div_ceil(threads));
-            let parts: Vec<_> = parts.map(|part| scope.spawn(|| sum(part))).collect();
-            parts.into_iter().map(|part| part.join().expect("a sum does not panic")).fold(0u64, u64::wrapping_add)
-        });
-        std::hint::black_box(sum);
-        (WORDS * 8) as f64 / start.elapsed().as_secs_f64()
-    };
-    (0..9).map(|_| sweep()).fold(0.0, f64::max)
-}
-
-/// Sums that do not wait for each other, and what comes next asked for ahead, as the engine's kernels do: what remains
-/// is the memory's own time.
-fn sum(words: &[u64]) -> u64 {
-    const LINE: usize = 8;
-    let mut sums = [0u64; 4 * LINE];
-    for chunk in words.chunks_exact(sums.len()) {
-        #[cfg(target_arch = "x86_64")]
-        for line in chunk.chunks_exact(LINE) {
-            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            // SAFETY: every x86-64 processor has SSE, and a hint may point anywhere.
-            #[allow(unsafe_code)]
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast::<i8>().wrapping_add(4_096));
-            }
-        }
-        for (sum, word) in sums.iter_mut().zip(chunk) {
-            *sum = sum.wrapping_add(*word);
-        }
-    }
-    sums.into_iter().fold(0, u64::wrapping_add)
 }
 
 /// Seconds for what [`Served::round`] asks of the engine, without anything around it: as many prompts as clients in one step,
