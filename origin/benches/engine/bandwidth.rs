@@ -1,6 +1,7 @@
 //! How fast this machine reads memory, the quickest way that is known here: in large pages, from several places at once,
 //! with what comes next asked for ahead. What remains is the memory's own time.
 
+use sluice_origin::engine::qwen::pages::Pages;
 use std::time::Instant;
 
 /// 640 MiB, as much as the weights that are measured and out of caches' reach.
@@ -13,7 +14,10 @@ const LINE: usize = 8;
 /// Bytes a second that all cores read together: the most of several sweeps.
 pub(crate) fn measure() -> f64 {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let words = in_large_pages();
+    // Where the engine's weights lie.
+    let mut words = Pages::default().list(WORDS);
+    (0..WORDS as u64).for_each(|word| words.push(word));
+    let words: &[u64] = &words;
     let sweep = || {
         let start = Instant::now();
         let sum = std::thread::scope(|scope| {
@@ -25,25 +29,6 @@ pub(crate) fn measure() -> f64 {
         (WORDS / threads * threads * 8) as f64 / start.elapsed().as_secs_f64()
     };
     (0..9).map(|_| sweep()).fold(0.0, f64::max)
-}
-
-/// Words that nobody has read yet.
-fn in_large_pages() -> Vec<u64> {
-    let mut words = Vec::<u64>::with_capacity(WORDS);
-    #[cfg(target_os = "linux")]
-    {
-        const PAGE: usize = 4_096;
-        let start = words.as_ptr().addr().next_multiple_of(PAGE);
-        let end = (words.as_ptr().addr() + WORDS * 8) / PAGE * PAGE;
-        let first = words.as_mut_ptr().with_addr(start).cast();
-        // SAFETY: whole pages within what was allocated; the advice changes nothing of what is in them.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::madvise(first, end - start, libc::MADV_HUGEPAGE);
-        }
-    }
-    words.extend(0..WORDS as u64);
-    words
 }
 
 /// Sums that do not wait for each other.

@@ -14,7 +14,7 @@ mod linear;
 mod named;
 #[cfg_attr(not(target_arch = "x86_64"), path = "unpacked.rs")]
 mod packed;
-mod pages;
+pub mod pages;
 mod pass;
 mod product;
 mod rope;

@@ -69,8 +69,8 @@ struct Four {
 }
 
 impl Packed {
-    /// The matrix of a tensor of Q8_0 or Q4K on the CPU, laid into these pages; `None` of another type, or where the processor lacks what it
-    /// takes to multiply it.
+    /// The matrix of a tensor of Q8_0 or Q4K on the CPU, laid into these pages; `None` of another type, or where the
+    /// processor lacks what it takes to multiply it.
     pub(crate) fn new(tensor: &QTensor, pages: &mut Pages) -> Result<Option<Self>> {
         let block = match tensor.dtype() {
             GgmlDType::Q8_0 => BLOCK,

@@ -20,14 +20,14 @@ const CHUNK: usize = 64 << 20;
 
 /// Room for the lists of one model, one after another.
 #[derive(Debug, Default)]
-pub(crate) struct Pages {
+pub struct Pages {
     /// What is being filled, and how much of it is.
     current: Option<(Arc<Chunk>, usize)>,
 }
 
 impl Pages {
     /// An empty list with room for so many. Panics if these are more bytes than addresses.
-    pub(crate) fn list<T: Copy>(&mut self, capacity: usize) -> List<T> {
+    pub fn list<T: Copy>(&mut self, capacity: usize) -> List<T> {
         let layout = Layout::array::<T>(capacity).expect("fewer bytes than addresses");
         assert!(layout.align() <= LARGE);
         let fits = |(chunk, used): (Arc<Chunk>, usize)| {
@@ -44,7 +44,7 @@ impl Pages {
 }
 
 /// What is pushed once and never changed again, in a place of its own among other lists.
-pub(crate) struct List<T> {
+pub struct List<T> {
     first: NonNull<T>,
     len: usize,
     capacity: usize,
@@ -59,7 +59,7 @@ unsafe impl<T: Sync> Sync for List<T> {}
 
 impl<T: Copy> List<T> {
     /// Panics if there is no more room.
-    pub(crate) fn push(&mut self, item: T) {
+    pub fn push(&mut self, item: T) {
         assert!(self.len < self.capacity, "a list of {} is full", self.capacity);
         // SAFETY: within this list's part of the chunk, which is aligned for `T` and this list's alone.
         unsafe { self.first.add(self.len).write(item) };
