@@ -71,7 +71,11 @@ async fn import(algorithm: Algorithm, document: &[u8]) -> Result<CryptoKey, JsVa
 
 fn by_ourselves(token: &Unverified<'_>, key: &TokenKey) -> bool {
     let decoding = match &key.material {
-        Material::Secret(secret) => DecodingKey::from_secret(secret),
+        Material::Secret(secret) => match DecodingKey::from_secret(secret) {
+            Ok(key) => key,
+            // An empty secret signs nothing; settings refuse it already.
+            Err(_) => return false,
+        },
         Material::Rsa { modulus, exponent } => DecodingKey::from_rsa_raw_components(modulus, exponent),
         Material::RsaDer(document) => DecodingKey::from_rsa_der(document),
         Material::Point(point) => DecodingKey::from_ec_der(point),

@@ -6,7 +6,7 @@
 
 use crate::base62;
 use crate::id::{AccountId, KeyId, parse_hex};
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;

@@ -32,7 +32,7 @@ fn oracle(issuer: Issuer, jwk: &Value) -> (Algorithm, DecodingKey) {
     match issuer {
         Issuer::Corp => {
             let secret = URL_SAFE_NO_PAD.decode(text("k")).expect(unreadable);
-            (Algorithm::HS256, DecodingKey::from_secret(&secret))
+            (Algorithm::HS256, DecodingKey::from_secret(&secret).expect("not empty"))
         }
         Issuer::Lab => (Algorithm::EdDSA, DecodingKey::from_ed_components(&text("x")).expect(unreadable)),
         Issuer::Mill => (Algorithm::RS256, DecodingKey::from_rsa_components(&text("n"), &text("e")).expect(unreadable)),

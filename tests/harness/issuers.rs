@@ -143,7 +143,7 @@ impl Issuer {
     /// Signs any two texts.
     pub fn sign_text(self, header: &str, claims: &str) -> String {
         let (algorithm, key) = match self {
-            Self::Corp => (Algorithm::HS256, EncodingKey::from_secret(&CORP_SECRET)),
+            Self::Corp => (Algorithm::HS256, EncodingKey::from_secret(&CORP_SECRET).expect("not empty")),
             Self::Lab => {
                 let seed = URL_SAFE_NO_PAD.decode(LAB_SEED).expect("base64url");
                 (Algorithm::EdDSA, EncodingKey::from_ed_der(&[PKCS8_ED25519.as_slice(), &seed].concat()))
@@ -181,7 +181,7 @@ impl Issuer {
             URL_SAFE_NO_PAD.encode(claims.to_string())
         );
         let sign = |secret: Vec<u8>| {
-            let key = EncodingKey::from_secret(&secret);
+            let key = EncodingKey::from_secret(&secret).expect("not empty");
             let signature =
                 jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).expect("any bytes are a secret");
             format!("{signed}.{signature}")

@@ -153,7 +153,8 @@ pub fn sign_with_public_key(claims: &GrantClaims) -> String {
     let mut header = Header::new(Algorithm::HS256);
     header.kid = Some(KID.to_owned());
     let public = URL_SAFE_NO_PAD.decode(GRANT_PUBLIC).expect("a public key as an origin takes it");
-    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&public)).expect("claims are JSON")
+    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&public).expect("not empty"))
+        .expect("claims are JSON")
 }
 
 /// The edge's setting `GRANT_KEYS` of another deployment.
