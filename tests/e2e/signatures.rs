@@ -49,10 +49,10 @@ fn signers() -> Vec<Signer> {
         Signer { name, issuer, jwk, pem, sign: Box::new(move |claims| issuer.sign(claims)), oracle }
     };
     let rsa = |name, bits, exponent: u32| {
-        let key = rsa::RsaPrivateKey::new_with_exp(&mut rsa::rand_core::OsRng, bits, &exponent.into());
+        let key = rsa::PrivateKey::new_with_exp(&mut getrandom::SysRng, bits, &exponent.into());
         let key = key.expect("a key of this size can be made");
-        let text = |number: &rsa::BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
-        let jwk = json!({"kty": "RSA", "n": text(key.n()), "e": text(key.e())});
+        let text = |number: Box<[u8]>| URL_SAFE_NO_PAD.encode(number);
+        let jwk = json!({"kty": "RSA", "n": text(key.n_bytes()), "e": text(key.e_bytes())});
         let oracle = oracle(Issuer::Mill, &jwk);
         let sign = move |claims: &Value| sign_with_rsa(&key, claims);
         Signer { name, issuer: Issuer::Mill, jwk, pem: None, sign: Box::new(sign), oracle }

@@ -5,7 +5,7 @@ use crate::secrets::PKCS8_ED25519;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey};
-use p256::elliptic_curve::sec1::ToEncodedPoint;
+use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::pkcs8::EncodePrivateKey;
 use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::traits::PublicKeyParts;
@@ -84,11 +84,11 @@ impl Issuer {
             Self::Lab => json!({"kty": "OKP", "crv": "Ed25519", "x": LAB_PUBLIC}),
             Self::Mill => {
                 let key = rsa();
-                let text = |number: &rsa::BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
-                json!({"kty": "RSA", "n": text(key.n()), "e": text(key.e())})
+                let text = |number: Box<[u8]>| URL_SAFE_NO_PAD.encode(number);
+                json!({"kty": "RSA", "n": text(key.n_bytes()), "e": text(key.e_bytes())})
             }
             Self::Port => {
-                let point = port_key().public_key().to_encoded_point(false);
+                let point = port_key().public_key().to_sec1_point(false);
                 let text = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
                 let (x, y) = (point.x().expect("not compressed"), point.y().expect("not compressed"));
                 json!({"kty": "EC", "crv": "P-256", "x": text(x), "y": text(y)})
@@ -255,7 +255,7 @@ impl KeyServer {
 }
 
 /// A token of [`Issuer::Mill`]'s under another key of RSA.
-pub fn sign_with_rsa(key: &rsa::RsaPrivateKey, claims: &Value) -> String {
+pub fn sign_with_rsa(key: &rsa::PrivateKey, claims: &Value) -> String {
     let document = key.to_pkcs1_der().expect("a key has a document");
     let key = EncodingKey::from_rsa_der(document.as_bytes());
     let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
@@ -272,11 +272,9 @@ pub fn sign_report(message: &[u8]) -> String {
 }
 
 /// Made once: a key of RSA takes a moment, and none is kept in a file.
-fn rsa() -> &'static rsa::RsaPrivateKey {
-    static KEY: OnceLock<rsa::RsaPrivateKey> = OnceLock::new();
-    KEY.get_or_init(|| {
-        rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).expect("a key of 2048 bits can be made")
-    })
+fn rsa() -> &'static rsa::PrivateKey {
+    static KEY: OnceLock<rsa::PrivateKey> = OnceLock::new();
+    KEY.get_or_init(|| rsa::PrivateKey::new(&mut getrandom::SysRng, 2048).expect("a key of 2048 bits can be made"))
 }
 
 fn port_key() -> p256::SecretKey {
