@@ -310,6 +310,11 @@ impl ChatRequest {
         (self.max_tokens_given || self.answers > 1).then(|| self.max_tokens.saturating_mul(self.answers))
     }
 
+    /// Whether its answer may begin with thoughts, for whoever reserves: a template thinks unless it is told not to.
+    pub fn thinks(&self) -> bool {
+        self.enable_thinking != Some(false)
+    }
+
     /// A guess at the prompt's length in tokens, made without a tokenizer: a token for every four bytes and four for what
     /// stands around each message, tool and call, which is what English text comes to; and what templates say about tools.
     /// The origin counts, and says so if it was too low.

@@ -97,6 +97,21 @@ fn a_request_is_read_whole() {
     assert_eq!((plain.max_tokens, plain.max_tokens_given, plain.sampling), (16, false, Sampling::default()));
 }
 
+/// Only who switches thinking off is not reserved for as if it thought.
+#[test]
+fn a_request_thinks_unless_it_says_otherwise() {
+    for (member, thinks) in [
+        (r#""stream":false"#, true),
+        (r#""enable_thinking":null"#, true),
+        (r#""enable_thinking":true"#, true),
+        (r#""enable_thinking":false"#, false),
+        (r#""chat_template_kwargs":{"enable_thinking":false}"#, false),
+        (r#""chat_template_kwargs":{"enable_thinking":false},"enable_thinking":true"#, true),
+    ] {
+        assert_eq!(ChatRequest::parse(with(member).as_bytes(), BOUNDS).unwrap().thinks(), thinks, "{member}");
+    }
+}
+
 /// What is reserved for answers: all of them, where the caller says how long they may be, and where there are several.
 #[test]
 fn several_answers_are_reserved_together() {
