@@ -63,7 +63,7 @@ fn judge(prompts: &Path, directory: &Path) -> Result<bool, Box<dyn Error>> {
             print!("; transformers fails on {failed}");
         }
         if toolless > 0 {
-            print!("; {toolless} are refused, for their tools: this template looks at none");
+            print!("; {toolless} are refused: this template looks at no tools, or at no switch for thinking");
         }
         println!();
         wrong.iter().for_each(|wrong| println!("{wrong}"));
@@ -79,7 +79,7 @@ fn members(value: &Value) -> Result<&serde_json::Map<String, Value>, Box<dyn Err
 /// Why a request is not served.
 #[derive(Debug)]
 struct Refused {
-    /// Because it has tools.
+    /// Because it asks for what the template does not look at.
     tools: bool,
     #[expect(dead_code, reason = "shown where it is no answer")]
     why: String,
@@ -117,7 +117,8 @@ impl Models {
         let tokens = match request.and_then(|request| text.prompt_tokens(&request, 0)) {
             Ok(tokens) => tokens,
             Err(refusal) => {
-                let tools = refusal.param.as_deref() == Some("tools");
+                // What the template does not look at is refused.
+                let tools = matches!(refusal.param.as_deref(), Some("tools" | "enable_thinking"));
                 return Ok(Err(Refused { tools, why: refusal.message.to_string() }));
             }
         };

@@ -1,33 +1,33 @@
 //! OpenAI's chat API, as far as Sluice serves it: requests parsed at the door, answers as both gates write and read them.
 //!
-//! What is not served is refused by name and never silently ignored. Members that we do not know are passed over, as
-//! OpenAI's own clients send new ones with every release.
+//! What is not served is refused by name and never silently ignored; [`crate::member`] says what is what.
 
 mod answer;
+pub(crate) mod both;
 mod call;
 mod format;
 mod json;
-mod logprobs;
+pub(crate) mod logprobs;
 mod message;
 pub(crate) mod sampling;
+mod thinking;
 mod tools;
 
-use crate::refusal::{Reason, Refusal};
+use crate::member::{Body, Door};
+use crate::refusal::Refusal;
 pub use answer::{
     AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionDetails, Delta, FinishReason,
     ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, usage_of,
 };
+pub use both::MAX_ANSWERS;
 pub use call::{AnswerCall, FunctionCall, ToolKind};
 pub use format::{JsonSchema, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, ResponseFormat};
 pub use json::JsonText;
 pub use logprobs::{ChoiceLogprobs, LEAST_LOGPROB, Likelihood, MAX_TOP_LOGPROBS, TokenLogprob};
-pub use message::{Arguments, ChatMessage, Speaker, ToolCall};
-use sampling::Loose;
+pub use message::{Arguments, ChatMessage, MAX_CALLS, MAX_MESSAGES, Speaker, ToolCall};
 pub use sampling::{MAX_BIASES, MAX_REPETITION_PENALTY, MIN_REPETITION_PENALTY, Sampling};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use thinking::Thinking;
 pub use tools::{MAX_FUNCTION_NAME, MAX_TOOLS, Tool, ToolChoice};
 
 /// What a chat request may ask for at most; the edge has it from its configuration, the origin from its own.
@@ -72,8 +72,13 @@ pub struct ChatRequest {
     pub format: ResponseFormat,
     /// The end user that the caller names, for limits that count by it.
     pub user: Option<String>,
-    /// Passed to the chat template; absent means the template's own default.
+    /// Whether the model thinks, in whichever way the caller says so; absent means the template's own default.
     pub enable_thinking: Option<bool>,
+    /// The member that says so, for a refusal where the model cannot; empty where none does.
+    pub thinking_param: &'static str,
+    /// What else `chat_template_kwargs` tells the template, by name: nothing of it is passed on, so whoever knows the template
+    /// refuses what it reads.
+    pub template_arguments: Vec<String>,
 }
 
 /// Who speaks in an answer.
@@ -89,136 +94,22 @@ pub enum Role {
     Assistant,
 }
 
-/// The body as it came: every member optional, nothing checked.
-#[derive(Deserialize)]
-struct Raw<'a> {
-    #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    messages: Option<Vec<&'a RawValue>>,
-    max_tokens: Option<serde_json::Number>,
-    max_completion_tokens: Option<serde_json::Number>,
-    stream: Option<bool>,
-    stream_options: Option<RawStreamOptions>,
-    temperature: Option<Loose<f64>>,
-    top_p: Option<Loose<f64>>,
-    top_k: Option<Loose<i64>>,
-    min_p: Option<Loose<f64>>,
-    repetition_penalty: Option<Loose<f64>>,
-    presence_penalty: Option<Loose<f64>>,
-    frequency_penalty: Option<Loose<f64>>,
-    logit_bias: Option<Loose<BTreeMap<String, f64>>>,
-    seed: Option<Loose<i64>>,
-    logprobs: Option<Loose<bool>>,
-    top_logprobs: Option<Loose<i64>>,
-    stop: Option<RawStop>,
-    n: Option<Loose<i64>>,
-    chat_template_kwargs: Option<RawTemplateArguments>,
-    enable_thinking: Option<bool>,
-    #[serde(borrow)]
-    user: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    tools: Option<Vec<&'a RawValue>>,
-    #[serde(borrow)]
-    tool_choice: Option<&'a RawValue>,
-    parallel_tool_calls: Option<Loose<bool>>,
-    #[serde(borrow)]
-    response_format: Option<&'a RawValue>,
-    // Known, not served: refused when they ask for something.
-    function_call: Option<serde::de::IgnoredAny>,
-    functions: Option<Vec<serde::de::IgnoredAny>>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct RawStreamOptions {
-    pub(crate) include_usage: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(crate) enum RawStop {
-    One(String),
-    Several(Vec<String>),
-}
-
-#[derive(Deserialize)]
-struct RawTemplateArguments {
-    enable_thinking: Option<bool>,
-}
-
 impl ChatRequest {
     /// Parses a body. Refuses with [`Reason::InvalidJson`], [`Reason::InvalidRequest`] or
-    /// [`Reason::UnsupportedParameter`], naming the field where there is one.
+    /// [`Reason::UnsupportedParameter`], naming the member where there is one.
+    ///
+    /// [`Reason::InvalidJson`]: crate::refusal::Reason::InvalidJson
+    /// [`Reason::InvalidRequest`]: crate::refusal::Reason::InvalidRequest
+    /// [`Reason::UnsupportedParameter`]: crate::refusal::Reason::UnsupportedParameter
     pub fn parse(body: &[u8], bounds: ChatBounds) -> Result<Self, Refusal> {
-        let text = std::str::from_utf8(body)
-            .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;
-        let raw: Raw<'_> = serde_json::from_str(text).map_err(|error| refuse_json(&error))?;
-        raw.check(bounds)
-    }
-}
-
-pub(crate) fn refuse_json(error: &serde_json::Error) -> Refusal {
-    // serde_json's message may quote the body (`invalid type: string "..."`): the caller may see its own text, the log may not.
-    match error.classify() {
-        serde_json::error::Category::Data => {
-            Refusal::new(Reason::InvalidRequest, format!("The body does not have the form of a chat request: {error}"))
-        }
-        _ => Refusal::new(Reason::InvalidJson, format!("The body is not valid JSON: {error}")),
-    }
-}
-
-pub(crate) fn invalid(param: &'static str, message: impl Into<Cow<'static, str>>) -> Refusal {
-    Refusal::new(Reason::InvalidRequest, message).with_param(param)
-}
-
-pub(crate) fn unsupported(param: &'static str) -> Refusal {
-    unsupported_because(param, format!("`{param}` is not served by this endpoint. Leave it out."))
-}
-
-fn unsupported_because(param: &'static str, message: impl Into<Cow<'static, str>>) -> Refusal {
-    Refusal::new(Reason::UnsupportedParameter, message).with_param(param)
-}
-
-/// What is wrong with a part of the body. Without the place, which counts from the part's own beginning.
-fn cause(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause).to_owned()
-}
-
-impl Raw<'_> {
-    fn check(self, bounds: ChatBounds) -> Result<ChatRequest, Refusal> {
-        self.refuse_unserved()?;
-        let model = model_name(self.model)?;
-        let messages = self.messages.unwrap_or_default();
-        if messages.is_empty() {
-            return Err(invalid("messages", "`messages` must hold at least one message."));
-        }
-        let message = |(index, message): (usize, &RawValue)| ChatMessage::parse(index, message.get());
-        let messages = messages.into_iter().enumerate().map(message).collect::<Result<_, _>>()?;
-        let tools = tools::Raw {
-            tools: self.tools,
-            tool_choice: self.tool_choice,
-            parallel_tool_calls: self.parallel_tool_calls,
-        };
-        let (tools, tool_choice, parallel_tool_calls) = tools.check()?;
-        let given = match (&self.max_completion_tokens, &self.max_tokens) {
-            (Some(number), _) => Some(max_tokens("max_completion_tokens", number, bounds)?),
-            (None, Some(number)) => Some(max_tokens("max_tokens", number, bounds)?),
-            (None, None) => None,
-        };
-        let sampling = sampling::Raw {
-            temperature: self.temperature,
-            top_p: self.top_p,
-            top_k: self.top_k,
-            min_p: self.min_p,
-            repetition_penalty: self.repetition_penalty,
-            presence_penalty: self.presence_penalty,
-            frequency_penalty: self.frequency_penalty,
-            logit_bias: self.logit_bias,
-            seed: self.seed,
-        };
-        let sampling = sampling.check()?;
-        Ok(ChatRequest {
+        let body = Body::read(body, Door::Chat)?;
+        let model = both::model(&body)?;
+        let messages = message::read(&body)?;
+        let (tools, tool_choice, parallel_tool_calls) = tools::read(&body)?;
+        let given = both::max_tokens(&body, bounds)?;
+        let (stream, include_usage) = both::stream(&body)?;
+        let thinking = Thinking::read(&body)?;
+        Ok(Self {
             model,
             messages,
             tools,
@@ -226,84 +117,20 @@ impl Raw<'_> {
             parallel_tool_calls,
             max_tokens: given.unwrap_or(bounds.default_max_tokens),
             max_tokens_given: given.is_some(),
-            answers: answers(self.n)?,
-            stream: self.stream.unwrap_or(false),
-            include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
-            sampling,
-            logprobs: logprobs::check(self.logprobs, self.top_logprobs)?,
-            stop: RawStop::check(self.stop)?,
-            format: format::check(self.response_format)?,
-            user: self.user.map(Cow::into_owned),
-            enable_thinking: self.enable_thinking.or(self.chat_template_kwargs.and_then(|a| a.enable_thinking)),
+            answers: both::answers(&body)?,
+            stream,
+            include_usage,
+            sampling: sampling::read(&body)?,
+            logprobs: logprobs::read(&body)?,
+            stop: both::stop(&body)?,
+            format: format::read(&body)?,
+            user: both::end_user(&body)?,
+            enable_thinking: thinking.enable,
+            thinking_param: thinking.by,
+            template_arguments: thinking.arguments,
         })
     }
 
-    /// Rather refused than ignored: a caller that asks for a function and gets prose has been lied to.
-    fn refuse_unserved(&self) -> Result<(), Refusal> {
-        let unserved = [
-            ("function_call", self.function_call.is_some()),
-            ("functions", self.functions.as_ref().is_some_and(|functions| !functions.is_empty())),
-        ];
-        match unserved.into_iter().find(|(_, asked)| *asked) {
-            Some((param, _)) => Err(unsupported(param)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The model's name, not empty and not too long.
-pub(crate) fn model_name(name: Option<Cow<'_, str>>) -> Result<String, Refusal> {
-    match name {
-        Some(name) if name.len() > MAX_NAME_BYTES => {
-            Err(invalid("model", format!("`model` is at most {MAX_NAME_BYTES} bytes long.")))
-        }
-        Some(name) if !name.is_empty() => Ok(name.into_owned()),
-        _ => Err(invalid("model", "Name a model; GET /v1/models lists them.")),
-    }
-}
-
-impl RawStop {
-    /// At most four strings, none empty.
-    pub(crate) fn check(stop: Option<Self>) -> Result<Vec<String>, Refusal> {
-        let stop = match stop {
-            None => Vec::new(),
-            Some(Self::One(one)) => vec![one],
-            Some(Self::Several(several)) => several,
-        };
-        if stop.len() > MAX_STOPS || stop.iter().any(|text| text.is_empty() || text.len() > MAX_STOP_BYTES) {
-            return Err(invalid("stop", "`stop` takes at most 4 strings of 1 to 256 bytes."));
-        }
-        Ok(stop)
-    }
-}
-
-/// How many answers a request may ask for.
-pub(crate) fn answers(n: Option<Loose<i64>>) -> Result<u32, Refusal> {
-    let answers = Loose::read(n, "n", "a whole number")?.unwrap_or(1);
-    let answers = u32::try_from(answers).ok().filter(|n| (1..=MAX_ANSWERS).contains(n));
-    answers.ok_or_else(|| invalid("n", format!("`n` must be a whole number from 1 to {MAX_ANSWERS}.")))
-}
-
-/// What a request may generate: a whole number from 1 to the bound.
-pub(crate) fn max_tokens(param: &'static str, number: &serde_json::Number, bounds: ChatBounds) -> Result<u32, Refusal> {
-    number
-        .as_u64()
-        .and_then(|n| u32::try_from(n).ok())
-        .filter(|n| (1..=bounds.max_max_tokens).contains(n))
-        .ok_or_else(|| invalid(param, format!("`{param}` must be a whole number from 1 to {}.", bounds.max_max_tokens)))
-}
-
-/// The most answers that one request may want. They come one after another in the one slot that the request has, before
-/// its one deadline.
-pub const MAX_ANSWERS: u32 = 8;
-/// Our bound on the name of a model.
-const MAX_NAME_BYTES: usize = 256;
-/// OpenAI's bound on stop strings.
-const MAX_STOPS: usize = 4;
-/// Our bound on the length of one.
-const MAX_STOP_BYTES: usize = 256;
-
-impl ChatRequest {
     /// How many tokens all answers together may take, where a gate cannot find that out by itself: it knows its plan's
     /// default for one answer, and nothing of several. Those are reserved as if the default had been named.
     pub fn most_tokens(&self) -> Option<u32> {

@@ -3,12 +3,9 @@
 //! The prompt is the caller's alone, so control tokens in it are control tokens: whoever writes a template of its own, or
 //! fills in the middle of code, needs them. In a chat they are text.
 
-use crate::chat::sampling::{self, Loose};
-use crate::chat::{
-    ChatBounds, FinishReason, MAX_TOP_LOGPROBS, RawStop, RawStreamOptions, Sampling, TokenLogprob, UsageReport,
-    answers, invalid, max_tokens, model_name, refuse_json, unsupported,
-};
-use crate::refusal::{Reason, Refusal};
+use crate::chat::{ChatBounds, FinishReason, Sampling, TokenLogprob, UsageReport, both, logprobs, sampling};
+use crate::member::{Body, Door, invalid, raw};
+use crate::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -51,52 +48,37 @@ pub enum Prompt {
     Tokens(Vec<u32>),
 }
 
-#[derive(Deserialize)]
-struct Raw<'a> {
-    #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
-    prompt: Option<Loose<RawPrompt>>,
-    max_tokens: Option<serde_json::Number>,
-    echo: Option<bool>,
-    stream: Option<bool>,
-    stream_options: Option<RawStreamOptions>,
-    temperature: Option<Loose<f64>>,
-    top_p: Option<Loose<f64>>,
-    top_k: Option<Loose<i64>>,
-    min_p: Option<Loose<f64>>,
-    repetition_penalty: Option<Loose<f64>>,
-    presence_penalty: Option<Loose<f64>>,
-    frequency_penalty: Option<Loose<f64>>,
-    logit_bias: Option<Loose<BTreeMap<String, f64>>>,
-    seed: Option<Loose<i64>>,
-    logprobs: Option<Loose<i64>>,
-    stop: Option<RawStop>,
-    #[serde(borrow)]
-    user: Option<Cow<'a, str>>,
-    n: Option<Loose<i64>>,
-    // Known, not served: refused when they ask for something.
-    best_of: Option<u32>,
-    #[serde(borrow)]
-    suffix: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawPrompt {
-    Text(String),
-    Tokens(Vec<u32>),
-    Texts(Vec<String>),
-    TokenLists(Vec<Vec<u32>>),
-}
-
 impl CompletionRequest {
-    /// Parses a body. Refuses with [`Reason::InvalidJson`], [`Reason::InvalidRequest`] or
-    /// [`Reason::UnsupportedParameter`], naming the field where there is one.
+    /// Parses a body; refuses as [`crate::chat::ChatRequest::parse`] does.
     pub fn parse(body: &[u8], bounds: ChatBounds) -> Result<Self, Refusal> {
-        let text = std::str::from_utf8(body)
-            .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;
-        let raw: Raw<'_> = serde_json::from_str(text).map_err(|error| refuse_json(&error))?;
-        raw.check(bounds)
+        let body = Body::read(body, Door::Completions)?;
+        let (echo, logprobs) = (body.boolean("echo")?.unwrap_or(false), logprobs::count(&body, "logprobs")?);
+        if echo && logprobs.is_some() {
+            return Err(invalid("logprobs", "How likely the prompt was is not told: leave out `logprobs` or `echo`."));
+        }
+        let given = both::max_tokens(&body, bounds)?;
+        let (stream, include_usage) = both::stream(&body)?;
+        let request = Self {
+            model: both::model(&body)?,
+            prompts: prompts(&body)?,
+            max_tokens: given.unwrap_or(bounds.default_max_tokens),
+            max_tokens_given: given.is_some(),
+            answers: both::answers(&body)?,
+            echo,
+            stream,
+            include_usage,
+            sampling: sampling::read(&body)?,
+            logprobs,
+            stop: both::stop(&body)?,
+            user: both::end_user(&body)?,
+        };
+        if request.all_answers() > MAX_PROMPTS {
+            return Err(match request.answers > 1 {
+                true => invalid("n", format!("`n` times prompts is {TOO_MANY}")),
+                false => too_many_prompts(),
+            });
+        }
+        Ok(request)
     }
 
     /// How many answers to all prompts together.
@@ -124,84 +106,60 @@ impl CompletionRequest {
 /// the request has, before its one deadline.
 pub const MAX_PROMPTS: u32 = 16;
 
-impl Raw<'_> {
-    fn check(self, bounds: ChatBounds) -> Result<CompletionRequest, Refusal> {
-        // Rather refused than ignored: a caller that asks for the best of two and gets the first has been lied to.
-        let unserved = [
-            ("best_of", self.best_of.is_some_and(|best_of| best_of != 1)),
-            ("suffix", self.suffix.is_some_and(|suffix| !suffix.is_empty())),
-        ];
-        if let Some((param, _)) = unserved.into_iter().find(|(_, asked)| *asked) {
-            return Err(unsupported(param));
-        }
-        let echo = self.echo.unwrap_or(false);
-        let logprobs = logprobs(self.logprobs)?;
-        if echo && logprobs.is_some() {
-            return Err(invalid("logprobs", "How likely the prompt was is not told: leave out `logprobs` or `echo`."));
-        }
-        let sampling = sampling::Raw {
-            temperature: self.temperature,
-            top_p: self.top_p,
-            top_k: self.top_k,
-            min_p: self.min_p,
-            repetition_penalty: self.repetition_penalty,
-            presence_penalty: self.presence_penalty,
-            frequency_penalty: self.frequency_penalty,
-            logit_bias: self.logit_bias,
-            seed: self.seed,
-        };
-        let given = self.max_tokens.map(|number| max_tokens("max_tokens", &number, bounds)).transpose()?;
-        let request = CompletionRequest {
-            model: model_name(self.model)?,
-            prompts: prompts(self.prompt)?,
-            max_tokens: given.unwrap_or(bounds.default_max_tokens),
-            max_tokens_given: given.is_some(),
-            answers: answers(self.n)?,
-            echo,
-            stream: self.stream.unwrap_or(false),
-            include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
-            sampling: sampling.check()?,
-            logprobs,
-            stop: RawStop::check(self.stop)?,
-            user: self.user.map(Cow::into_owned),
-        };
-        if request.all_answers() > MAX_PROMPTS {
-            let message =
-                format!("A request has at most {MAX_PROMPTS} answers: prompts times `n`. Send several requests.");
-            return Err(invalid(if request.answers > 1 { "n" } else { "prompt" }, message));
-        }
-        Ok(request)
-    }
+/// What is said of a request with more.
+const TOO_MANY: &str = "more than the 16 answers that a request has at most. Send several requests.";
+
+fn too_many_prompts() -> Refusal {
+    invalid("prompt", format!("`prompt` is {TOO_MANY}"))
 }
 
-fn prompts(member: Option<Loose<RawPrompt>>) -> Result<Vec<Prompt>, Refusal> {
+fn prompts(body: &Body<'_>) -> Result<Vec<Prompt>, Refusal> {
     const MUST: &str = "a text or a list of token ids, or a list of those; none empty";
-    let prompts = match Loose::read(member, "prompt", MUST)? {
-        None => Vec::new(),
-        Some(RawPrompt::Text(text)) => vec![Prompt::Text(text)],
-        Some(RawPrompt::Tokens(tokens)) => vec![Prompt::Tokens(tokens)],
-        Some(RawPrompt::Texts(texts)) => texts.into_iter().map(Prompt::Text).collect(),
-        Some(RawPrompt::TokenLists(lists)) => lists.into_iter().map(Prompt::Tokens).collect(),
-    };
+    let Some(given) = body.get("prompt") else { return Err(invalid("prompt", format!("`prompt` must be {MUST}."))) };
+    let token = |json: &str| json.parse::<u32>().map_err(|_| given.must(MUST));
+    let text = |json| raw::text(json).map(|text| Prompt::Text(text.into_owned())).ok_or_else(|| given.must(MUST));
+    let (mut prompts, mut tokens) = (Vec::new(), Vec::new());
+    if given.json.starts_with('"') {
+        prompts.push(text(given.json)?);
+    } else {
+        // One after the other, so that what is refused has cost no memory.
+        given.items(MUST, |json| {
+            if prompts.len() == MAX_PROMPTS as usize {
+                return Err(too_many_prompts());
+            }
+            match json.as_bytes().first() {
+                Some(b'"') => prompts.push(text(json)?),
+                Some(b'[') => {
+                    prompts.push(Prompt::Tokens(list_of_tokens(json, &token).ok_or_else(|| given.must(MUST))?))
+                }
+                _ => tokens.push(token(json)?),
+            }
+            // Of one kind all of them.
+            let is_text = |prompt: &Prompt| matches!(prompt, Prompt::Text(_));
+            let alike = prompts.first().map(is_text) == prompts.last().map(is_text);
+            if !alike || !(prompts.is_empty() || tokens.is_empty()) {
+                return Err(given.must(MUST));
+            }
+            Ok(())
+        })?;
+    }
+    if !tokens.is_empty() {
+        prompts.push(Prompt::Tokens(tokens));
+    }
     let is_empty = |prompt: &Prompt| match prompt {
         Prompt::Text(text) => text.is_empty(),
         Prompt::Tokens(tokens) => tokens.is_empty(),
     };
     match prompts.is_empty() || prompts.iter().any(is_empty) {
         false => Ok(prompts),
-        true => Err(invalid("prompt", format!("`prompt` must be {MUST}."))),
+        true => Err(given.must(MUST)),
     }
 }
 
-fn logprobs(member: Option<Loose<i64>>) -> Result<Option<u32>, Refusal> {
-    let must = format!("a whole number from 0 to {MAX_TOP_LOGPROBS}");
-    match Loose::read(member, "logprobs", &must)? {
-        None => Ok(None),
-        Some(count) => match u32::try_from(count).ok().filter(|count| *count <= MAX_TOP_LOGPROBS) {
-            None => Err(invalid("logprobs", format!("`logprobs` must be {must}."))),
-            count => Ok(count),
-        },
-    }
+fn list_of_tokens(json: &str, token: &impl Fn(&str) -> Result<u32, Refusal>) -> Option<Vec<u32>> {
+    let mut tokens = Vec::new();
+    raw::items(json, |json| token(json).map(|token| tokens.push(token))).ok()?;
+    Some(tokens)
 }
 
 /// A text completion, or one event of a streamed one.

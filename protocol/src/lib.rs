@@ -18,6 +18,7 @@ pub mod completion;
 pub mod cost;
 pub mod header;
 pub mod id;
+pub mod member;
 pub mod refusal;
 // auth
 pub mod access;

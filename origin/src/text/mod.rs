@@ -149,12 +149,19 @@ impl Text {
     /// A request's prompt; `now` is for templates that ask the time.
     ///
     /// Control tokens come from the template alone: `<|im_start|>` in a message, a tool, a call or its result is read as
-    /// those twelve characters. Refuses what the template refuses, and tools where it does not know any. Takes time in
+    /// those twelve characters. Refuses what the template refuses, and tools,
+    /// thinking or its absence, and arguments of `chat_template_kwargs` where it does not know them or we do not pass them on. Takes time in
     /// proportion to the request: not for an async thread.
     pub(crate) fn prompt(&self, request: &ChatRequest, now: Millis) -> Result<Prompt, Refusal> {
-        if !request.tools.is_empty() && !self.template.knows_tools() {
+        if !request.tools.is_empty() && !self.template.reads("tools") {
             let why = "This model knows no tools: its chat template does not look at them. Leave `tools` out.";
             return Err(Refusal::new(Reason::UnsupportedParameter, why).with_param("tools"));
+        }
+        if let Some(name) = request.template_arguments.iter().find(|name| self.template.reads(name)) {
+            let why = format!(
+                "`chat_template_kwargs.{name}` is not served, and this model's chat template looks at it. Leave it out."
+            );
+            return Err(Refusal::new(Reason::UnsupportedParameter, why).with_param("chat_template_kwargs"));
         }
         let view = View::of(request, &self.marks);
         let rendered = self.template.render(view, now).map_err(|error| match error {
@@ -165,7 +172,14 @@ impl Text {
             TemplateError::Broken(why) => Refusal::new(Reason::Internal, "The model's chat template failed.")
                 .with_detail(format!("chat template: {why}")),
         })?;
-        let start = match opens_thinking(&rendered) {
+        let opens = opens_thinking(&rendered);
+        if !self.template.reads("enable_thinking") && request.enable_thinking.is_some_and(|thinks| thinks != opens) {
+            let param = request.thinking_param;
+            let never = if opens { "always" } else { "never" };
+            let why = format!("This model's chat template {never} thinks. Leave `{param}` out.");
+            return Err(Refusal::new(Reason::UnsupportedParameter, why).with_param(param));
+        }
+        let start = match opens {
             true => Start::Thinking,
             false if self.thinks => Start::Open,
             false => Start::Content,

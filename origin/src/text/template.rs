@@ -9,7 +9,7 @@ use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, Output, State, Value, escape_formatter};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use sluice_protocol::Millis;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 use std::io;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ pub(crate) struct ChatTemplate {
     environment: Environment<'static>,
     tokens: BTreeMap<String, String>,
     marks: Arc<Marks>,
-    knows_tools: bool,
+    /// What it looks at that it does not make itself.
+    reads: HashSet<String>,
 }
 
 /// Why a template did not render.
@@ -71,13 +72,13 @@ impl ChatTemplate {
         environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
         environment.add_template_owned(NAME, source).map_err(|error| error.to_string())?;
         let asked = environment.get_template(NAME).map(|template| template.undeclared_variables(false));
-        let knows_tools = asked.map_err(|error| error.to_string())?.contains("tools");
-        Ok(Self { environment, tokens, marks, knows_tools })
+        let reads = asked.map_err(|error| error.to_string())?;
+        Ok(Self { environment, tokens, marks, reads })
     }
 
-    /// Whether the template looks at `tools` at all.
-    pub(crate) const fn knows_tools(&self) -> bool {
-        self.knows_tools
+    /// Whether the template looks at what it is given by this name at all.
+    pub(crate) fn reads(&self, name: &str) -> bool {
+        self.reads.contains(name)
     }
 
     /// Renders a conversation up to the point where the model answers. Control tokens that people wrote stay covered.
@@ -259,8 +260,8 @@ mod tests {
 
     #[test]
     fn a_template_is_asked_whether_it_knows_tools() {
-        assert!(template("{% if tools %}x{% endif %}").unwrap().knows_tools());
-        assert!(!template("{% for tool in messages %}tools{% endfor %}").unwrap().knows_tools());
+        assert!(template("{% if tools %}x{% endif %}").unwrap().reads("tools"));
+        assert!(!template("{% for tool in messages %}tools{% endfor %}").unwrap().reads("tools"));
     }
 
     #[test]

@@ -109,6 +109,38 @@ fn control_tokens_come_from_the_template_alone() {
     }
 }
 
+/// A template that can be told to think or not is told; one that always or never thinks refuses the other by the name of
+/// whatever member asked for it. What a template does not look at changes no prompt.
+#[test]
+fn thinking_is_as_the_template_has_it_or_refused() {
+    let always = "{% for m in messages %}{{ m.content }}{% endfor %}<|im_start|>assistant\n<think>\n";
+    let never = "{% for m in messages %}{{ m.content }}{% endfor %}<|im_start|>assistant\n";
+    let reads = "{{ enable_thinking is defined and enable_thinking }}{{ preserve }}";
+    let asked = |template: &str, member: &str| {
+        let body = format!(r#"{{"messages": [{{"role": "user", "content": "x"}}], {member}}}"#);
+        let refused = text(template.to_owned()).prompt(&request(&body), 0).err();
+        refused.map(|refusal| (refusal.reason, refusal.param.unwrap().into_owned()))
+    };
+    let no = |param: &str| Some((Reason::UnsupportedParameter, param.to_owned()));
+    for (member, param, thinks) in [
+        (r#""enable_thinking": true"#, "enable_thinking", true),
+        (r#""enable_thinking": false"#, "enable_thinking", false),
+        (r#""chat_template_kwargs": {"enable_thinking": false}"#, "chat_template_kwargs", false),
+        (r#""reasoning_effort": "high""#, "reasoning_effort", true),
+        (r#""reasoning_effort": "none""#, "reasoning_effort", false),
+        (r#""reasoning": {"effort": "none"}"#, "reasoning", false),
+        (r#""think": false"#, "think", false),
+    ] {
+        assert_eq!(asked(always, member), if thinks { None } else { no(param) }, "{member}");
+        assert_eq!(asked(never, member), if thinks { no(param) } else { None }, "{member}");
+        assert_eq!(asked(reads, member), None, "{member}");
+    }
+    let argument = r#""chat_template_kwargs": {"preserve": true, "other": 1}"#;
+    assert_eq!((asked(reads, argument), asked(never, argument)), (no("chat_template_kwargs"), None));
+    assert_eq!(asked(reads, r#""chat_template_kwargs": {"messages": []}"#), None);
+    assert_eq!(asked(never, r#""chat_template_kwargs": {"messages": []}"#), no("chat_template_kwargs"));
+}
+
 #[test]
 fn tools_are_refused_where_the_template_does_not_know_them() {
     let text = text(template(&goldens(), "qwen1.5"));

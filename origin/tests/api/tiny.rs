@@ -56,6 +56,47 @@ async fn it_says_what_was_recorded() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Each way to switch thinking off does, the tokens are not computed, and an explicit `enable_thinking` goes before all.
+#[tokio::test]
+async fn thinking_is_switched_off_in_each_of_its_ways() {
+    let origin = origin().await;
+    let thoughts = async |members: Value| {
+        let mut body = json!({"messages": [{"role": "user", "content": "What is 3 + 4?"}]});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let (status, answer) = ask(&origin, body).await;
+        assert_eq!(status, 200, "{members}: {answer}");
+        answer["usage"]["completion_tokens_details"]["reasoning_tokens"].as_u64().unwrap()
+    };
+    let all = thoughts(json!({})).await;
+    assert!(all > 0);
+    for off in [
+        json!({"reasoning_effort": "none"}),
+        json!({"reasoning": {"effort": "none"}}),
+        json!({"reasoning": {"enabled": false}}),
+        json!({"think": false}),
+        json!({"enable_thinking": false}),
+        json!({"chat_template_kwargs": {"enable_thinking": false}}),
+        json!({"enable_thinking": false, "reasoning_effort": "high"}),
+    ] {
+        assert_eq!(thoughts(off.clone()).await, 0, "{off}");
+    }
+    for on in [
+        json!({"reasoning_effort": "medium"}),
+        json!({"reasoning_effort": "high"}),
+        json!({"reasoning": {"effort": "high"}}),
+        json!({"think": true}),
+        json!({"enable_thinking": true, "reasoning_effort": "none"}),
+        json!({"chat_template_kwargs": {"enable_thinking": true}, "reasoning_effort": "none"}),
+    ] {
+        assert_eq!(thoughts(on.clone()).await, all, "{on}");
+    }
+    for effort in ["minimal", "low", "xhigh", "max"] {
+        let body = json!({"messages": [{"role": "user", "content": "x"}], "reasoning_effort": effort});
+        let (status, answer) = ask(&origin, body).await;
+        assert_eq!((status, &answer["error"]["param"]), (422, &json!("reasoning_effort")), "{answer}");
+    }
+}
+
 /// Whatever is asked, the answer is one or a refusal that says why; and the next question is answered.
 #[tokio::test]
 async fn nothing_that_is_asked_breaks_the_server() {

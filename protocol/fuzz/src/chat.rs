@@ -2,7 +2,7 @@
 
 use super::Input;
 use sluice_protocol::chat::{
-    Arguments, ChatBounds, ChatRequest, JsonText, MAX_BIASES, MAX_FUNCTION_NAME, MAX_REPETITION_PENALTY,
+    Arguments, ChatBounds, ChatRequest, JsonText, MAX_BIASES, MAX_FUNCTION_NAME, MAX_MESSAGES, MAX_REPETITION_PENALTY,
     MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS, MIN_REPETITION_PENALTY, ResponseFormat, Speaker, ToolChoice,
     usage_of,
 };
@@ -29,6 +29,8 @@ pub fn run(bytes: &[u8]) {
             assert!(request.logprobs.is_none_or(|top| top <= 20));
             assert!(request.stop.len() <= 4 && request.stop.iter().all(|stop| !stop.is_empty()));
             assert!(request.guess_prompt_tokens() > 0);
+            assert_eq!(request.enable_thinking.is_some(), !request.thinking_param.is_empty());
+            assert!(request.messages.len() <= MAX_MESSAGES && request.template_arguments.len() <= 64);
             check_tools(&request);
             if let ResponseFormat::JsonSchema(schema) = &request.format {
                 assert!((1..=64).contains(&schema.name.len()) && schema.schema.len() <= MAX_SCHEMA_BYTES);
@@ -103,6 +105,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{
             "name":"a-1","description":"what","strict":true,"schema":{"type":"object","properties":{"a\"]}":{"enum":[[],{"b":[1]}]}}}}}}"#,
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}}"#,
+        r#"{"model":"m","messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y","refusal":"","images":[]}],
+            "reasoning_effort":"none","reasoning":{"effort":"high","enabled":true},"think":"medium","enable_thinking":null,
+            "chat_template_kwargs":{"a":1},"safety_identifier":"s","stream_options":{"include_obfuscation":false},
+            "best_of":1,"modalities":["text"],"verbosity":"medium","mirostat":0,"guided_json":null,"store":false}"#,
         r#"{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":3,"total_tokens":15}}"#,
     ];
     bodies.map(|body| [&[15, 99], body.as_bytes()].concat()).into()

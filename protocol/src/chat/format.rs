@@ -3,11 +3,8 @@
 //!
 //! Nothing is compiled here: whether a schema can be followed at all, the origin finds out before the request waits.
 
-use super::invalid;
+use crate::member::{Body, invalid, raw};
 use crate::refusal::Refusal;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
 
 /// What form an answer must have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,41 +39,20 @@ const MAX_NAME_BYTES: usize = 64;
 
 const PARAM: &str = "response_format";
 
-#[derive(Deserialize)]
-struct Raw<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    json_schema: Option<&'a RawValue>,
-    /// Where some other servers take it.
-    #[serde(borrow)]
-    schema: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct RawJsonSchema<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    description: Option<&'a RawValue>,
-    #[serde(borrow)]
-    schema: Option<&'a RawValue>,
-    #[serde(borrow)]
-    strict: Option<&'a RawValue>,
-}
-
 /// Refuses what is none of OpenAI's three forms; each refusal names `response_format`.
-pub(super) fn check(member: Option<&RawValue>) -> Result<ResponseFormat, Refusal> {
+pub(super) fn read(body: &Body<'_>) -> Result<ResponseFormat, Refusal> {
     const MUST: &str = "`response_format` must be an object whose `type` is `text`, `json_object` or `json_schema`.";
-    let Some(member) = member else { return Ok(ResponseFormat::Text) };
-    let raw: Raw<'_> = object(member, MUST)?;
-    match (raw.kind.as_deref(), raw.json_schema) {
-        (Some("json_schema"), Some(schema)) => json_schema(schema).map(ResponseFormat::JsonSchema),
+    let Some(given) = body.get(PARAM) else { return Ok(ResponseFormat::Text) };
+    // `schema` is where some other servers take it.
+    let [kind, wrapped, schema] =
+        raw::members(given.json, &["type", "json_schema", "schema"]).map_err(|_| invalid(PARAM, MUST))?;
+    match (kind.and_then(raw::text).as_deref(), wrapped) {
+        (Some("json_schema"), Some(wrapped)) => json_schema(wrapped).map(ResponseFormat::JsonSchema),
         (Some("json_schema"), None) => {
             Err(invalid(PARAM, "`response_format` of type `json_schema` needs a member `json_schema`."))
         }
         // A schema that nobody looks at is a caller who believes that its answers follow it.
-        (Some("text" | "json_object"), _) if raw.json_schema.or(raw.schema).is_some() => {
+        (Some("text" | "json_object"), _) if wrapped.or(schema).is_some() => {
             Err(invalid(PARAM, "Only a `response_format` of type `json_schema` takes a schema."))
         }
         (Some("text"), _) => Ok(ResponseFormat::Text),
@@ -85,40 +61,33 @@ pub(super) fn check(member: Option<&RawValue>) -> Result<ResponseFormat, Refusal
     }
 }
 
-fn json_schema(member: &RawValue) -> Result<JsonSchema, Refusal> {
-    let raw: RawJsonSchema<'_> =
-        object(member, "`response_format.json_schema` must be an object with a `name` and a `schema`.")?;
-    let name = raw.name.and_then(|name| serde_json::from_str::<String>(name.get()).ok()).filter(|name| is_name(name));
-    let Some(name) = name else {
+fn json_schema(wrapped: &str) -> Result<JsonSchema, Refusal> {
+    let [name, description, schema, strict] = raw::members(wrapped, &["name", "description", "schema", "strict"])
+        .map_err(|_| {
+            invalid(PARAM, "`response_format.json_schema` must be an object with a `name` and a `schema`, each once.")
+        })?;
+    let Some(name) = name.and_then(raw::text).filter(|name| is_name(name)) else {
         let must = "must be 1 to 64 letters from a to z, digits, `_` and `-`";
         return Err(invalid(PARAM, format!("`response_format.json_schema.name` {must}.")));
     };
-    let strict = match raw.strict.map(RawValue::get) {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(invalid(PARAM, "`response_format.json_schema.strict` must be true or false.")),
+    let Some(strict) = strict.map_or(Some(false), raw::boolean) else {
+        return Err(invalid(PARAM, "`response_format.json_schema.strict` must be true or false."));
     };
-    if raw.description.is_some_and(|text| !text.get().starts_with('"')) {
+    if description.is_some_and(|text| !text.starts_with('"')) {
         return Err(invalid(PARAM, "`response_format.json_schema.description` must be a text."));
     }
-    let schema = raw.schema.map_or("", RawValue::get);
+    let schema = schema.unwrap_or("");
     if !schema.starts_with('{') {
         return Err(invalid(PARAM, "`response_format.json_schema.schema` must be an object."));
     }
     if schema.len() > MAX_SCHEMA_BYTES {
-        return Err(invalid(PARAM, format!("A schema is at most {MAX_SCHEMA_BYTES} bytes long.")));
+        return Err(invalid(PARAM, format!("A schema in `response_format` is at most {MAX_SCHEMA_BYTES} bytes long.")));
     }
     if depth(schema) > MAX_SCHEMA_DEPTH {
-        return Err(invalid(PARAM, format!("A schema is at most {MAX_SCHEMA_DEPTH} objects and arrays deep.")));
+        let most = format!("A schema in `response_format` is at most {MAX_SCHEMA_DEPTH} objects and arrays deep.");
+        return Err(invalid(PARAM, most));
     }
-    Ok(JsonSchema { name, schema: schema.into(), strict })
-}
-
-fn object<'a, T: Deserialize<'a>>(member: &'a RawValue, must: &'static str) -> Result<T, Refusal> {
-    let text = member.get();
-    // A struct can be read from an array too.
-    let read = text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten();
-    read.ok_or_else(|| invalid(PARAM, must))
+    Ok(JsonSchema { name: name.into_owned(), schema: schema.into(), strict })
 }
 
 fn is_name(name: &str) -> bool {

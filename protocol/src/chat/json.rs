@@ -21,6 +21,12 @@ impl JsonText {
     }
 }
 
+/// What is wrong with a part of the body. Without the place, which counts from the part's own beginning.
+pub(super) fn cause(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause).to_owned()
+}
+
 /// Any value, looked through to its leaves and not kept. [`serde::de::IgnoredAny`] would pass over half a surrogate pair.
 struct Sound;
 

@@ -3,8 +3,7 @@
 //! They are the model's own, before bias, penalties and temperature, as vLLM's default (`raw_logprobs`) has it. OpenAI's
 //! reference does not say what comes before.
 
-use super::invalid;
-use super::sampling::Loose;
+use crate::member::{Body, invalid};
 use crate::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 
@@ -43,14 +42,21 @@ pub struct Likelihood {
 }
 
 /// How many of the likeliest tokens are told with each token; `None` if log probabilities are not asked for.
-pub(super) fn check(logprobs: Option<Loose<bool>>, top: Option<Loose<i64>>) -> Result<Option<u32>, Refusal> {
+pub(super) fn read(body: &Body<'_>) -> Result<Option<u32>, Refusal> {
+    let asked = body.boolean("logprobs")?.unwrap_or(false);
+    match count(body, "top_logprobs")?.unwrap_or(0) {
+        0 if !asked => Ok(None),
+        _ if !asked => Err(invalid("top_logprobs", "`top_logprobs` needs `logprobs` to be true.")),
+        count => Ok(Some(count)),
+    }
+}
+
+/// A number of likeliest tokens.
+pub(crate) fn count(body: &Body<'_>, name: &'static str) -> Result<Option<u32>, Refusal> {
+    let Some(given) = body.get(name) else { return Ok(None) };
     let must = format!("a whole number from 0 to {MAX_TOP_LOGPROBS}");
-    let asked = Loose::read(logprobs, "logprobs", "true or false")?.unwrap_or(false);
-    let count = Loose::read(top, "top_logprobs", &must)?.unwrap_or(0);
-    match u32::try_from(count).ok().filter(|count| *count <= MAX_TOP_LOGPROBS) {
-        None => Err(invalid("top_logprobs", format!("`top_logprobs` must be {must}."))),
-        Some(0) if !asked => Ok(None),
-        Some(_) if !asked => Err(invalid("top_logprobs", "`top_logprobs` needs `logprobs` to be true.")),
+    match u32::try_from(given.whole(&must)?).ok().filter(|count| *count <= MAX_TOP_LOGPROBS) {
+        None => Err(given.must(&must)),
         count => Ok(count),
     }
 }

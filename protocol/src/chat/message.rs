@@ -1,12 +1,14 @@
 //! The messages of a request: who spoke, what was said, called and answered.
 
-use super::json::JsonText;
-use super::{cause, invalid, unsupported_because};
-use crate::refusal::Refusal;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-use std::fmt;
+use super::json::{JsonText, cause};
+use crate::member::raw::{self, Stopped};
+use crate::member::{Body, invalid};
+use crate::refusal::{Reason, Refusal};
+
+/// Our bound on the messages of a request.
+pub const MAX_MESSAGES: usize = 16_384;
+/// Our bound on the calls of one message.
+pub const MAX_CALLS: usize = 1_024;
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,120 +62,88 @@ pub enum Arguments {
     Text(String),
 }
 
-#[derive(Deserialize)]
-struct RawMessage<'a> {
-    role: String,
-    content: Option<RawContent>,
-    name: Option<String>,
-    #[serde(borrow)]
-    tool_calls: Option<Vec<RawCall<'a>>>,
-    tool_call_id: Option<String>,
-    reasoning_content: Option<String>,
-    reasoning: Option<String>,
+/// What a message may hold besides its role and is not served, with the values that ask for nothing: a conversation that is
+/// sent back has them where nothing was said.
+const UNSERVED: [(&str, &[&str]); 7] = [
     // Before there were tools.
-    function_call: Option<serde::de::IgnoredAny>,
-}
+    ("function_call", &[]),
+    ("audio", &[]),
+    ("refusal", &["\"\""]),
+    // Ollama's, and SGLang's.
+    ("images", &["[]"]),
+    ("tools", &["[]"]),
+    // An answer that is to be continued: Mistral's and DeepSeek's name for it, and that of Qwen's hosts.
+    ("prefix", &["false"]),
+    ("partial", &["false"]),
+];
 
-#[derive(Deserialize)]
-struct RawCall<'a> {
-    id: String,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    #[serde(borrow)]
-    function: Option<RawFunction<'a>>,
-}
-
-#[derive(Deserialize)]
-struct RawFunction<'a> {
-    name: String,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
-}
-
-/// Text, or parts of text that are joined.
-struct RawContent(String);
-
-#[derive(Deserialize)]
-struct RawPart {
-    #[serde(rename = "type")]
-    kind: String,
-    text: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for RawContent {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrParts;
-        impl<'de> Visitor<'de> for TextOrParts {
-            type Value = RawContent;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("text or a list of parts as `content`")
+/// The messages, one by one: the first that is wrong ends it.
+pub(super) fn read(body: &Body<'_>) -> Result<Vec<ChatMessage>, Refusal> {
+    let mut messages = Vec::new();
+    if let Some(given) = body.get("messages") {
+        given.items("a list of messages", |json| {
+            if messages.len() == MAX_MESSAGES {
+                return Err(invalid("messages", format!("`messages` takes at most {MAX_MESSAGES}.")));
             }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<RawContent, E> {
-                Ok(RawContent(text.to_owned()))
-            }
-
-            fn visit_string<E: Error>(self, text: String) -> Result<RawContent, E> {
-                Ok(RawContent(text))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<RawContent, A::Error> {
-                let mut text = String::new();
-                while let Some(part) = parts.next_element::<RawPart>()? {
-                    match (part.kind.as_str(), part.text) {
-                        ("text", Some(part)) => text.push_str(&part),
-                        _ => return Err(A::Error::custom("only parts of type `text` are served")),
-                    }
-                }
-                Ok(RawContent(text))
-            }
-        }
-        deserializer.deserialize_any(TextOrParts)
+            messages.push(ChatMessage::parse(messages.len(), json)?);
+            Ok(())
+        })?;
+    }
+    match messages.is_empty() {
+        true => Err(invalid("messages", "`messages` must hold at least one message.")),
+        false => Ok(messages),
     }
 }
 
 impl ChatMessage {
     /// Parses the message at `index`; a refusal names it.
-    pub(super) fn parse(index: usize, text: &str) -> Result<Self, Refusal> {
+    fn parse(index: usize, json: &str) -> Result<Self, Refusal> {
         let wrong = |why: &str| invalid("messages", format!("messages[{index}]: {why}."));
-        let raw: RawMessage<'_> = serde_json::from_str(text).map_err(|error| wrong(&cause(&error)))?;
-        if raw.function_call.is_some() {
-            let why = format!("messages[{index}]: `function_call` is not served; `tool_calls` is.");
-            return Err(unsupported_because("messages", why));
+        let unserved = |why: &str| {
+            Refusal::new(Reason::UnsupportedParameter, format!("messages[{index}]: {why}.")).with_param("messages")
+        };
+        let names =
+            ["role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "reasoning", "thinking"];
+        let found = raw::members(json, &names).map_err(|twice| no_object(twice, &wrong))?;
+        let text = |at: usize| match found[at].map(raw::text) {
+            None => Ok(None),
+            Some(Some(text)) => Ok(Some(text.into_owned())),
+            Some(None) => Err(wrong(&format!("`{}` must be a text", names[at]))),
+        };
+        let asked = raw::members(json, &UNSERVED.map(|(name, _)| name)).map_err(|twice| no_object(twice, &wrong))?;
+        let asked =
+            UNSERVED.iter().zip(asked).find(|((_, nothing), json)| json.is_some_and(|json| !nothing.contains(&json)));
+        if let Some(((name, _), _)) = asked {
+            return Err(unserved(&format!("`{name}` is not served. Leave it out")));
         }
-        let reasoning = raw.reasoning_content.or(raw.reasoning);
-        let calls = raw.tool_calls.unwrap_or_default();
+        let role = text(0)?.ok_or_else(|| wrong("`role` is missing"))?;
+        let content = found[1].map(|json| content(json, &wrong, &unserved)).transpose()?;
+        let (name, call) = (text(2)?, text(4)?);
+        let [reasoning, other, another] = [text(5)?, text(6)?, text(7)?];
+        let reasoning = reasoning.or(other).or(another);
+        let calls = found[3].map_or(Ok(Vec::new()), |json| calls(json, &wrong))?;
         let needless = [
             ("tool_calls", "assistant", !calls.is_empty()),
             ("reasoning_content", "assistant", reasoning.is_some()),
-            ("tool_call_id", "tool", raw.tool_call_id.is_some()),
+            ("tool_call_id", "tool", call.is_some()),
         ];
-        if let Some((member, role, _)) = needless.into_iter().find(|(_, role, there)| *there && raw.role != *role) {
-            return Err(wrong(&format!("only messages of the role `{role}` have `{member}`")));
+        if let Some((member, only, _)) = needless.into_iter().find(|(_, only, there)| *there && role != *only) {
+            return Err(wrong(&format!("only messages of the role `{only}` have `{member}`")));
         }
         let silent = !calls.is_empty() || reasoning.is_some();
-        let speaker = match raw.role.as_str() {
+        let speaker = match role.as_str() {
             "system" | "developer" => Speaker::System,
             "user" => Speaker::User,
-            "assistant" => {
-                let call = |(at, call): (usize, RawCall<'_>)| {
-                    call.check().map_err(|why| wrong(&format!("`tool_calls[{at}]`: {why}")))
-                };
-                Speaker::Assistant {
-                    reasoning,
-                    tool_calls: calls.into_iter().enumerate().map(call).collect::<Result<_, _>>()?,
-                }
-            }
-            "tool" => Speaker::Tool { call: raw.tool_call_id.ok_or_else(|| wrong("`tool_call_id` is missing"))? },
+            "assistant" => Speaker::Assistant { reasoning, tool_calls: calls },
+            "tool" => Speaker::Tool { call: call.ok_or_else(|| wrong("`tool_call_id` is missing"))? },
             _ => return Err(wrong("`role` must be system, developer, user, assistant or tool")),
         };
-        let content = match raw.content {
-            Some(RawContent(content)) => content,
+        let content = match content {
+            Some(content) => content,
             None if silent => String::new(),
             None => return Err(wrong("`content` is missing")),
         };
-        Ok(Self { speaker, content, name: raw.name })
+        Ok(Self { speaker, content, name })
     }
 
     /// Its bytes: all that a template may write of it.
@@ -197,21 +167,82 @@ impl ChatMessage {
     }
 }
 
-impl RawCall<'_> {
-    fn check(self) -> Result<ToolCall, String> {
-        if self.kind.is_some_and(|kind| kind != "function") {
-            return Err("only calls of type `function` are served".to_owned());
-        }
-        let function = self.function.ok_or("`function` is missing")?;
-        let arguments = function.arguments.map_or("\"\"", RawValue::get);
-        let arguments = match arguments.as_bytes() {
-            [b'"', ..] => Arguments::read(serde_json::from_str(arguments).map_err(|error| cause(&error))?),
-            // Not OpenAI's form, but that of the templates, and of callers who keep it so.
-            [b'{', ..] => Arguments::Json(JsonText::parse(arguments).map_err(|error| cause(&error))?),
-            _ => return Err("`function.arguments` must be a string or an object".to_owned()),
-        };
-        Ok(ToolCall { id: self.id, name: function.name, arguments })
+fn no_object(twice: Option<&str>, wrong: &impl Fn(&str) -> Refusal) -> Refusal {
+    twice.map_or_else(|| wrong("it must be an object"), |name| wrong(&format!("`{name}` is there twice")))
+}
+
+/// Text, or parts of text that are joined.
+fn content(
+    json: &str,
+    wrong: &impl Fn(&str) -> Refusal,
+    unserved: &impl Fn(&str) -> Refusal,
+) -> Result<String, Refusal> {
+    const MUST: &str = "`content` must be text or a list of parts of text";
+    if let Some(text) = raw::text(json) {
+        return Ok(text.into_owned());
     }
+    let mut joined = String::new();
+    let walked = raw::items(json, |part| {
+        let [kind, text] = raw::members(part, &["type", "text"]).map_err(|_| wrong(MUST))?;
+        match (kind.and_then(raw::text).as_deref(), text.and_then(raw::text)) {
+            (Some("text"), Some(text)) => joined.push_str(&text),
+            (Some("text"), None) => return Err(wrong("a part of type `text` has a `text`, which is text")),
+            (Some(_), _) => return Err(unserved("only parts of type `text` are served")),
+            (None, _) => return Err(wrong(MUST)),
+        }
+        Ok(())
+    });
+    match walked {
+        Ok(()) => Ok(joined),
+        Err(Stopped::By(refusal)) => Err(refusal),
+        Err(Stopped::Json(_)) => Err(wrong(MUST)),
+    }
+}
+
+fn calls(json: &str, wrong: &impl Fn(&str) -> Refusal) -> Result<Vec<ToolCall>, Refusal> {
+    let mut calls = Vec::new();
+    let walked = raw::items(json, |json| {
+        let at = calls.len();
+        if at == MAX_CALLS {
+            return Err(wrong(&format!("`tool_calls` takes at most {MAX_CALLS}")));
+        }
+        calls.push(call(json).map_err(|why| wrong(&format!("`tool_calls[{at}]`: {why}")))?);
+        Ok(())
+    });
+    match walked {
+        Ok(()) => Ok(calls),
+        Err(Stopped::By(refusal)) => Err(refusal),
+        Err(Stopped::Json(_)) => Err(wrong("`tool_calls` must be a list")),
+    }
+}
+
+fn call(json: &str) -> Result<ToolCall, String> {
+    let no_object = |twice: Option<&str>| match twice {
+        Some(name) => format!("`{name}` is there twice"),
+        None => "it must be an object".to_owned(),
+    };
+    let text = |json: Option<&str>, name: &str| match json.map(raw::text) {
+        None => Err(format!("`{name}` is missing")),
+        Some(None) => Err(format!("`{name}` must be a text")),
+        Some(Some(text)) => Ok(text.into_owned()),
+    };
+    let [id, kind, function] = raw::members(json, &["id", "type", "function"]).map_err(no_object)?;
+    let id = text(id, "id")?;
+    if kind.is_some() && text(kind, "type")? != "function" {
+        return Err("only calls of type `function` are served".to_owned());
+    }
+    let function = function.ok_or("`function` is missing")?;
+    let [name, arguments] =
+        raw::members(function, &["name", "arguments"]).map_err(|twice| format!("`function`: {}", no_object(twice)))?;
+    let name = text(name, "function.name")?;
+    let arguments = arguments.unwrap_or("\"\"");
+    let arguments = match arguments.as_bytes() {
+        [b'"', ..] => Arguments::read(serde_json::from_str(arguments).map_err(|error| cause(&error))?),
+        // Not OpenAI's form, but that of the templates, and of callers who keep it so.
+        [b'{', ..] => Arguments::Json(JsonText::parse(arguments).map_err(|error| cause(&error))?),
+        _ => return Err("`function.arguments` must be a string or an object".to_owned()),
+    };
+    Ok(ToolCall { id, name, arguments })
 }
 
 impl Arguments {

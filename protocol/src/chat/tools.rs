@@ -1,12 +1,10 @@
 //! What the model may call: `tools`, `tool_choice` and `parallel_tool_calls`.
 
 use super::format::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, is_within_bounds};
-use super::json::JsonText;
-use super::sampling::Loose;
-use super::{cause, invalid, unsupported_because};
-use crate::refusal::Refusal;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use super::json::{JsonText, cause};
+use crate::member::{Body, invalid, raw};
+use crate::refusal::{Reason, Refusal};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// OpenAI's bound on `tools`.
@@ -60,92 +58,76 @@ impl Tool {
     }
 }
 
-/// The members as they came.
-pub(super) struct Raw<'a> {
-    pub(super) tools: Option<Vec<&'a RawValue>>,
-    pub(super) tool_choice: Option<&'a RawValue>,
-    pub(super) parallel_tool_calls: Option<Loose<bool>>,
-}
-
-#[derive(Deserialize)]
-struct RawTool<'a> {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(borrow)]
-    function: Option<RawFunction<'a>>,
-}
-
-#[derive(Deserialize)]
-struct RawFunction<'a> {
-    name: String,
-    // Checked and not kept: the tool's own text is.
-    #[serde(rename = "description")]
-    _description: Option<String>,
-    #[serde(borrow)]
-    parameters: Option<&'a RawValue>,
-    strict: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct RawNamed {
-    #[serde(rename = "type")]
-    kind: String,
-    function: Option<RawName>,
-}
-
-#[derive(Deserialize)]
-struct RawName {
-    name: String,
-}
-
-impl Raw<'_> {
-    /// The tools that the model is told of, whether it has to call them, and whether it may call several at once.
-    pub(super) fn check(self) -> Result<(Vec<Tool>, ToolChoice, bool), Refusal> {
-        let parallel = Loose::read(self.parallel_tool_calls, "parallel_tool_calls", "true or false")?.unwrap_or(true);
-        let sent = self.tools.unwrap_or_default();
-        if sent.len() > MAX_TOOLS {
-            return Err(invalid("tools", format!("`tools` takes at most {MAX_TOOLS}.")));
-        }
-        let mut tools = Vec::with_capacity(sent.len());
-        let mut names = BTreeSet::new();
-        for (index, raw) in sent.into_iter().enumerate() {
-            let tool = tool(index, raw.get())?;
+/// The tools that the model is told of, whether it has to call them, and whether it may call several at once.
+pub(super) fn read(body: &Body<'_>) -> Result<(Vec<Tool>, ToolChoice, bool), Refusal> {
+    let parallel = body.boolean("parallel_tool_calls")?.unwrap_or(true);
+    let (mut tools, mut names) = (Vec::new(), BTreeSet::new());
+    if let Some(given) = body.get("tools") {
+        given.items("a list of functions", |json| {
+            let index = tools.len();
+            if index == MAX_TOOLS {
+                return Err(invalid("tools", format!("`tools` takes at most {MAX_TOOLS}.")));
+            }
+            let tool = tool(index, json)?;
             if !names.insert(tool.name.clone()) {
                 return Err(invalid("tools", format!("tools[{index}]: there is another function of this name.")));
             }
             tools.push(tool);
-        }
-        match self.tool_choice.map_or(Ok(Some(ToolChoice::Auto)), |choice| tool_choice(choice.get(), &tools))? {
-            Some(choice) => Ok((tools, choice, parallel)),
-            None => Ok((Vec::new(), ToolChoice::Auto, parallel)),
-        }
+            Ok(())
+        })?;
+    }
+    match body.get("tool_choice").map_or(Ok(Some(ToolChoice::Auto)), |choice| tool_choice(choice.json, &tools))? {
+        Some(choice) => Ok((tools, choice, parallel)),
+        None => Ok((Vec::new(), ToolChoice::Auto, parallel)),
     }
 }
 
-fn tool(index: usize, text: &str) -> Result<Tool, Refusal> {
+fn unserved(param: &'static str, message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(Reason::UnsupportedParameter, message).with_param(param)
+}
+
+fn tool(index: usize, json: &str) -> Result<Tool, Refusal> {
     let wrong = |why: &str| invalid("tools", format!("tools[{index}]: {why}."));
-    let raw: RawTool<'_> = serde_json::from_str(text).map_err(|error| wrong(&cause(&error)))?;
-    if raw.kind != "function" {
-        let why = format!("tools[{index}]: only tools of type `function` are served.");
-        return Err(unsupported_because("tools", why));
+    let no_object = |within: &str, twice: Option<&str>| match twice {
+        Some(name) => wrong(&format!("`{within}{name}` is there twice")),
+        None if within.is_empty() => wrong("it must be an object"),
+        None => wrong("`function` must be an object"),
+    };
+    let [kind, function] = raw::members(json, &["type", "function"]).map_err(|twice| no_object("", twice))?;
+    match kind.map(raw::text) {
+        None => return Err(wrong("`type` is missing")),
+        Some(None) => return Err(wrong("`type` must be a text")),
+        Some(Some(kind)) if kind != "function" => {
+            let why = format!("tools[{index}]: only tools of type `function` are served.");
+            return Err(unserved("tools", why));
+        }
+        Some(Some(_)) => {}
     }
-    let function = raw.function.ok_or_else(|| wrong("`function` is missing"))?;
+    let function = function.ok_or_else(|| wrong("`function` is missing"))?;
+    let [name, description, parameters, strict] =
+        raw::members(function, &["name", "description", "parameters", "strict"])
+            .map_err(|twice| no_object("function.", twice))?;
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if !(1..=MAX_FUNCTION_NAME).contains(&function.name.len()) || !function.name.bytes().all(letter) {
+    let is_name = |name: &Cow<'_, str>| (1..=MAX_FUNCTION_NAME).contains(&name.len()) && name.bytes().all(letter);
+    let name = name.ok_or_else(|| wrong("`function.name` is missing"))?;
+    let Some(name) = raw::text(name).filter(is_name) else {
         let must = format!("1 to {MAX_FUNCTION_NAME} of the characters A-Z, a-z, 0-9, `_` and `-`");
         return Err(wrong(&format!("`function.name` must be {must}")));
+    };
+    if description.is_some_and(|text| !text.starts_with('"')) {
+        return Err(wrong("`function.description` must be a text"));
     }
-    if function.parameters.is_some_and(|parameters| !parameters.get().starts_with('{')) {
+    if parameters.is_some_and(|parameters| !parameters.starts_with('{')) {
         return Err(wrong("`function.parameters` must be an object"));
     }
-    let parameters = function.parameters.map(RawValue::get);
-    let strict = function.strict == Some(true);
+    let strict = strict.map_or(Some(false), raw::boolean);
+    let strict = strict.ok_or_else(|| wrong("`function.strict` must be true or false"))?;
     if strict && parameters.is_some_and(|parameters| !is_within_bounds(parameters)) {
         let most = format!("{MAX_SCHEMA_BYTES} bytes long and {MAX_SCHEMA_DEPTH} objects and arrays deep");
         return Err(wrong(&format!("where `function.strict` is true, `function.parameters` are at most {most}")));
     }
-    let json = JsonText::parse(text).map_err(|error| wrong(&cause(&error)))?;
-    Ok(Tool { name: function.name, json, parameters: parameters.map(Box::from), strict })
+    let json = JsonText::parse(json).map_err(|error| wrong(&cause(&error)))?;
+    Ok(Tool { name: name.into_owned(), json, parameters: parameters.map(Box::from), strict })
 }
 
 /// Whether the model has to call; `None` where it is told of no tool.
@@ -153,8 +135,8 @@ fn tool_choice(choice: &str, tools: &[Tool]) -> Result<Option<ToolChoice>, Refus
     const PARAM: &str = "tool_choice";
     const MUST: &str = "`tool_choice` must be `auto`, `none`, `required` or \
                         `{\"type\": \"function\", \"function\": {\"name\": ...}}`.";
-    if let Ok(word) = serde_json::from_str::<String>(choice) {
-        return match word.as_str() {
+    if let Some(word) = raw::text(choice) {
+        return match &*word {
             "auto" => Ok(Some(ToolChoice::Auto)),
             "none" => Ok(None),
             "required" if tools.is_empty() => {
@@ -164,17 +146,18 @@ fn tool_choice(choice: &str, tools: &[Tool]) -> Result<Option<ToolChoice>, Refus
             _ => Err(invalid(PARAM, MUST)),
         };
     }
-    // A struct can be read from an array too.
-    let named = choice.starts_with('{').then(|| serde_json::from_str::<RawNamed>(choice).ok()).flatten();
-    match named.map(|named| (named.kind, named.function)) {
-        Some((kind, _)) if kind != "function" => {
-            let message = "An object as `tool_choice` is served with the `type` `function` only.";
-            Err(unsupported_because(PARAM, message))
+    let [kind, function] = raw::members(choice, &["type", "function"]).map_err(|_| invalid(PARAM, MUST))?;
+    match kind.and_then(raw::text).as_deref() {
+        Some("function") => {}
+        Some(_) => {
+            return Err(unserved(PARAM, "An object as `tool_choice` is served with the `type` `function` only."));
         }
-        Some((_, Some(RawName { name }))) if tools.iter().any(|tool| tool.name == name) => {
-            Ok(Some(ToolChoice::Function(name)))
-        }
-        Some((_, Some(_))) => Err(invalid(PARAM, "`tool_choice` names a function that is not among `tools`.")),
-        _ => Err(invalid(PARAM, MUST)),
+        None => return Err(invalid(PARAM, MUST)),
+    }
+    let name = function.and_then(|function| raw::members(function, &["name"]).ok()).and_then(|[name]| name);
+    match name.and_then(raw::text) {
+        Some(name) if tools.iter().any(|tool| tool.name == name) => Ok(Some(ToolChoice::Function(name.into_owned()))),
+        Some(_) => Err(invalid(PARAM, "`tool_choice` names a function that is not among `tools`.")),
+        None => Err(invalid(PARAM, MUST)),
     }
 }

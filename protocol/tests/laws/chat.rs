@@ -31,7 +31,7 @@ fn bodies_that_are_not_requests_are_refused_by_name() {
     check(br#"{"model":"m","messages":[{"role":"king","content":"x"}]}"#, Err((InvalidRequest, Some("messages"))));
     check(
         br#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#,
-        Err((InvalidRequest, Some("messages"))),
+        Err((UnsupportedParameter, Some("messages"))),
     );
 }
 
@@ -65,7 +65,7 @@ fn numbers_are_held_to_their_bounds() {
 #[test]
 fn what_is_not_served_is_refused_and_never_ignored() {
     for (member, param) in
-        [(r#""functions":[{"name":"f"}]"#, "functions"), (r#""function_call":"auto""#, "function_call")]
+        [(r#""functions":[{"name":"f"}]"#, "functions"), (r#""function_call":{"name":"f"}"#, "function_call")]
     {
         check(with(member).as_bytes(), Err((UnsupportedParameter, Some(param))));
     }
@@ -157,6 +157,8 @@ fn sampling_is_held_to_its_bounds() {
                 r#"{"+1":1}"#,
                 r#"{"a":1}"#,
                 r#"{"4294967296":1}"#,
+                r#"{"1":1,"1":1}"#,
+                r#"{"1":1e999}"#,
                 "[1]",
                 "5",
                 &many(MAX_BIASES + 1),
@@ -171,10 +173,11 @@ fn sampling_is_held_to_its_bounds() {
         for value in bad {
             check(with(&format!(r#""{param}":{value}"#)).as_bytes(), Err((InvalidRequest, Some(param))));
         }
-        // No JSON says so, and a number without end is none.
-        for value in ["NaN", "Infinity", "1e999"] {
+        // No JSON says so; and no float holds every number that JSON can say.
+        for value in ["NaN", "Infinity"] {
             check(with(&format!(r#""{param}":{value}"#)).as_bytes(), Err((InvalidJson, None)));
         }
+        check(with(&format!(r#""{param}":1e999"#)).as_bytes(), Err((InvalidRequest, Some(param))));
     }
 }
 
@@ -257,14 +260,16 @@ fn messages_are_held_to_their_forms() {
     for message in good {
         check(conversation(&message).as_bytes(), Ok(()));
     }
-    let bad: [(&str, &str); 22] = [
-        ("5", "invalid type: integer"),
-        ("{}", "missing field `role`"),
+    let bad: [(&str, &str); 24] = [
+        ("5", "it must be an object"),
+        ("{}", "`role` is missing"),
+        (r#"{"role":"user","role":"user","content":"x"}"#, "`role` is there twice"),
+        (r#"{"role":5,"content":"x"}"#, "`role` must be a text"),
+        (r#"{"role":"assistant","tool_calls":{}}"#, "`tool_calls` must be a list"),
         (r#"{"role":"function","content":"x"}"#, "`role` must be"),
         (r#"{"role":"user","content":null}"#, "`content` is missing"),
         (r#"{"role":"user","content":5}"#, "text or a list of parts"),
-        (r#"{"role":"user","content":[{"type":"image_url","image_url":{}}]}"#, "only parts of type `text`"),
-        (r#"{"role":"user","content":[{"type":"text"}]}"#, "only parts of type `text`"),
+        (r#"{"role":"user","content":[{"type":"text"}]}"#, "a part of type `text` has a `text`"),
         (r#"{"role":"assistant"}"#, "`content` is missing"),
         (r#"{"role":"assistant","tool_calls":[]}"#, "`content` is missing"),
         (r#"{"role":"tool","content":"x"}"#, "`tool_call_id` is missing"),
@@ -272,11 +277,11 @@ fn messages_are_held_to_their_forms() {
         (r#"{"role":"user","content":"x","tool_call_id":"c"}"#, "role `tool`"),
         (r#"{"role":"user","content":"x","reasoning":"y"}"#, "role `assistant`"),
         (&format!(r#"{{"role":"user","content":"x","tool_calls":[{CALL}]}}"#), "role `assistant`"),
-        (r#"{"role":"user","content":"x","name":5}"#, "invalid type: integer"),
-        (&call("{}"), "missing field `id`"),
+        (r#"{"role":"user","content":"x","name":5}"#, "`name` must be a text"),
+        (&call("{}"), "`id` is missing"),
         (&call(r#"{"id":"d"}"#), "`tool_calls[1]`: `function` is missing"),
         (&call(r#"{"id":"d","type":"custom","function":{"name":"f"}}"#), "`tool_calls[1]`: only calls of type"),
-        (&call(r#"{"id":"d","function":{"arguments":"{}"}}"#), "missing field `name`"),
+        (&call(r#"{"id":"d","function":{"arguments":"{}"}}"#), "`function.name` is missing"),
         (&call(r#"{"id":"d","function":{"name":"f","arguments":5}}"#), "must be a string or an object"),
         (&call(r#"{"id":"d","function":{"name":"f","arguments":{"a":1e999}}}"#), "number out of range"),
         (&call(r#"{"id":"d","function":{"name":"f","arguments":"\ud83d"}}"#), "`tool_calls[1]`"),
@@ -290,8 +295,26 @@ fn messages_are_held_to_their_forms() {
             "{message}: {told}"
         );
     }
-    let old = r#"{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}}"#;
-    check(conversation(old).as_bytes(), Err((UnsupportedParameter, Some("messages"))));
+    // What asks for something that is not served.
+    for message in [
+        r#"{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}}"#,
+        r#"{"role":"user","content":[{"type":"image_url","image_url":{}}]}"#,
+        r#"{"role":"assistant","content":[{"type":"refusal","refusal":"no"}]}"#,
+        r#"{"role":"assistant","content":"x","audio":{"id":"a"}}"#,
+        r#"{"role":"assistant","content":"","refusal":"no"}"#,
+        r#"{"role":"assistant","content":"x","prefix":true}"#,
+        r#"{"role":"assistant","content":"x","partial":true}"#,
+        r#"{"role":"user","content":"x","images":["aGk="]}"#,
+        r#"{"role":"system","content":"x","tools":[{}]}"#,
+    ] {
+        check(conversation(message).as_bytes(), Err((UnsupportedParameter, Some("messages"))));
+    }
+    // And what does not, as answers have it that are sent back.
+    let back = r#"{"role":"assistant","content":"x","refusal":"","audio":null,"annotations":[],"prefix":false,"images":[],"tools":[],
+        "cache_control":{"type":"ephemeral"},"thinking":"t"}"#;
+    let request = ChatRequest::parse(conversation(back).as_bytes(), BOUNDS).unwrap();
+    let thought = Speaker::Assistant { reasoning: Some("t".into()), tool_calls: Vec::new() };
+    assert_eq!(request.messages[1].speaker, thought);
 }
 
 fn function(function: &str) -> String {

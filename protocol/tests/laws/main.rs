@@ -14,6 +14,7 @@ mod gate;
 mod gate_cases;
 mod golden;
 mod key;
+mod members;
 mod model;
 mod oracle;
 mod permission;

@@ -61,17 +61,17 @@ fn tools_are_held_to_their_form() {
         assert!(parameters.is_none_or(|parameters| tool.contains(&format!(r#""parameters":{parameters}"#))));
     }
     let bad = [
-        ("5".to_owned(), InvalidRequest, "invalid type"),
-        ("{}".to_owned(), InvalidRequest, "missing field `type`"),
+        ("5".to_owned(), InvalidRequest, "it must be an object"),
+        ("{}".to_owned(), InvalidRequest, "`type` is missing"),
         (r#"{"type":"function"}"#.to_owned(), InvalidRequest, "`function` is missing"),
         (r#"{"type":"web_search"}"#.to_owned(), UnsupportedParameter, "of type `function`"),
-        (function("{}"), InvalidRequest, "missing field `name`"),
+        (function("{}"), InvalidRequest, "`function.name` is missing"),
         (named(""), InvalidRequest, "`function.name` must be"),
         (named(&"a".repeat(MAX_FUNCTION_NAME + 1)), InvalidRequest, "`function.name` must be"),
         (named("a b"), InvalidRequest, "`function.name` must be"),
         (named("\u{e9}"), InvalidRequest, "`function.name` must be"),
         (named("other"), InvalidRequest, "another function of this name"),
-        (function(r#"{"name":"f","description":5}"#), InvalidRequest, "invalid type"),
+        (function(r#"{"name":"f","description":5}"#), InvalidRequest, "`function.description` must be a text"),
         (function(r#"{"name":"f","parameters":[]}"#), InvalidRequest, "must be an object"),
         (function(r#"{"name":"f","parameters":"{}"}"#), InvalidRequest, "must be an object"),
         (deep(MAX_SCHEMA_DEPTH + 1, true), InvalidRequest, "where `function.strict` is true"),

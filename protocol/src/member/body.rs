@@ -1,0 +1,171 @@
+//! A request's body as its members, each still as its sender wrote it: what is there twice, what is not served and what has
+//! the wrong type is refused by its name, in words about the request.
+
+use super::raw::{self, Stopped};
+use super::{Door, Fate, MEMBERS};
+use crate::refusal::{Reason, Refusal};
+use std::borrow::Cow;
+
+/// A body that is an object, whose members ask for nothing that is not served.
+pub(crate) struct Body<'a>(Vec<Option<&'a str>>);
+
+/// What a member holds. Never null: that is as if it were not there.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a> {
+    /// What a refusal names.
+    param: &'static str,
+    /// Which member of that one it is, if it is not that one itself.
+    inner: Option<&'static str>,
+    /// As it was written.
+    pub(crate) json: &'a str,
+}
+
+impl<'a> Body<'a> {
+    /// Refuses with [`Reason::InvalidJson`], [`Reason::InvalidRequest`] what is no object or has a member twice, and with
+    /// [`Reason::UnsupportedParameter`] what asks for something that this door does not serve.
+    pub(crate) fn read(body: &'a [u8], door: Door) -> Result<Self, Refusal> {
+        let text = std::str::from_utf8(body)
+            .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;
+        let mut given = vec![None; MEMBERS.len()];
+        let walked = raw::entries(text, |name, json| match position(&name) {
+            Some(at) if given[at].is_some() => {
+                let name = MEMBERS[at].name;
+                Err(invalid(name, format!("`{name}` is there twice.")))
+            }
+            Some(at) => {
+                given[at] = Some(json);
+                Ok(())
+            }
+            None => Ok(()),
+        });
+        match walked {
+            Ok(()) => {}
+            Err(Stopped::By(refusal)) => return Err(refusal),
+            Err(Stopped::Json(error)) => return Err(refuse_json(&error)),
+        }
+        for (member, json) in MEMBERS.iter().zip(&mut given) {
+            if let Some("null") = json {
+                *json = None;
+            }
+            match (member.fate(door), *json) {
+                (Fate::Refused(nothing), Some(json)) if !asks_for_nothing(json, nothing) => {
+                    return Err(member.refuse(door));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self(given))
+    }
+
+    /// A member, if it is there and not null.
+    pub(crate) fn get(&self, name: &'static str) -> Option<Given<'a>> {
+        let at = position(name).expect("what is served is listed: each body asks for all of it");
+        self.0[at].map(|json| Given { param: name, inner: None, json })
+    }
+
+    /// A member that is true or false.
+    pub(crate) fn boolean(&self, name: &'static str) -> Result<Option<bool>, Refusal> {
+        self.get(name).map(Given::boolean).transpose()
+    }
+
+    /// A member that is a text.
+    pub(crate) fn text(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, Refusal> {
+        self.get(name).map(Given::text).transpose()
+    }
+}
+
+impl<'a> Given<'a> {
+    /// The refusal of a member that is not `what` it must be.
+    pub(crate) fn must(self, what: &str) -> Refusal {
+        let name = self.inner.map_or(Cow::Borrowed(self.param), |inner| format!("{}.{inner}", self.param).into());
+        invalid(self.param, format!("`{name}` must be {what}."))
+    }
+
+    /// The refusal of a value that is not served.
+    pub(crate) fn unserved(self, why: &str) -> Refusal {
+        let name = self.inner.map_or(Cow::Borrowed(self.param), |inner| format!("{}.{inner}", self.param).into());
+        Refusal::new(Reason::UnsupportedParameter, format!("`{name}` {why}")).with_param(self.param)
+    }
+
+    pub(crate) fn boolean(self) -> Result<bool, Refusal> {
+        raw::boolean(self.json).ok_or_else(|| self.must("true or false"))
+    }
+
+    pub(crate) fn text(self) -> Result<Cow<'a, str>, Refusal> {
+        raw::text(self.json).ok_or_else(|| self.must("a text"))
+    }
+
+    pub(crate) fn number(self, must: &str) -> Result<f64, Refusal> {
+        raw::number(self.json).ok_or_else(|| self.must(must))
+    }
+
+    pub(crate) fn whole(self, must: &str) -> Result<i64, Refusal> {
+        raw::whole(self.json).ok_or_else(|| self.must(must))
+    }
+
+    /// The members of these names.
+    pub(crate) fn object<const N: usize>(self, names: &[&'static str; N]) -> Result<[Option<Given<'a>>; N], Refusal> {
+        let found = raw::members(self.json, names).map_err(|twice| match twice {
+            Some(inner) => invalid(self.param, format!("`{}.{inner}` is there twice.", self.param)),
+            None => self.must("an object"),
+        })?;
+        let mut named = names.iter();
+        Ok(found.map(|json| {
+            let inner = named.next().copied();
+            json.map(|json| Given { param: self.param, inner, json })
+        }))
+    }
+
+    /// Hands each item of a list to `each`; refuses what is no list as not being what it `must` be.
+    pub(crate) fn items(self, must: &str, each: impl FnMut(&'a str) -> Result<(), Refusal>) -> Result<(), Refusal> {
+        raw::items(self.json, each).map_err(|stopped| self.stopped(stopped, must))
+    }
+
+    /// Hands each entry of an object to `each`; refuses what is no object as not being what it `must` be.
+    pub(crate) fn entries(
+        self,
+        must: &str,
+        each: impl FnMut(Cow<'a, str>, &'a str) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        raw::entries(self.json, each).map_err(|stopped| self.stopped(stopped, must))
+    }
+
+    fn stopped(self, stopped: Stopped<Refusal>, must: &str) -> Refusal {
+        match stopped {
+            Stopped::By(refusal) => refusal,
+            Stopped::Json(_) => self.must(must),
+        }
+    }
+}
+
+fn position(name: &str) -> Option<usize> {
+    MEMBERS.binary_search_by(|member| member.name.cmp(name)).ok()
+}
+
+/// Whether a value is one of these; numbers by what they are, and not by how they are written.
+fn asks_for_nothing(json: &str, nothing: &[&str]) -> bool {
+    /// Longer than any of them.
+    const MOST: usize = 64;
+    let read = |json: &str| serde_json::from_str::<serde_json::Value>(json).ok();
+    let same = |one: &serde_json::Value, other: &serde_json::Value| match (one.as_f64(), other.as_f64()) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    };
+    json.len() <= MOST
+        && read(json).is_some_and(|value| nothing.iter().filter_map(|json| read(json)).any(|none| same(&value, &none)))
+}
+
+/// What is wrong with a member.
+pub(crate) fn invalid(param: &'static str, message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(Reason::InvalidRequest, message).with_param(param)
+}
+
+fn refuse_json(error: &serde_json::Error) -> Refusal {
+    match error.classify() {
+        // JSON, and no object. What it is instead is the caller's text, and is not quoted.
+        serde_json::error::Category::Data => {
+            Refusal::new(Reason::InvalidRequest, "The body must be a JSON object, whose members are the request.")
+        }
+        _ => Refusal::new(Reason::InvalidJson, format!("The body is not valid JSON: {error}")),
+    }
+}

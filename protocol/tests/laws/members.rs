@@ -1,0 +1,484 @@
+//! Every member of a request that somebody documents, at both doors: what asks for something is served or refused by its name,
+//! what asks for nothing passes, and what is wrong is told in words about the request.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use sluice_protocol::chat::{ChatBounds, ChatRequest, MAX_BIASES, MAX_CALLS, MAX_MESSAGES};
+use sluice_protocol::completion::CompletionRequest;
+use sluice_protocol::member::{Door, Fate, MEMBERS, Member};
+use sluice_protocol::refusal::Reason::{InvalidJson, InvalidRequest, UnsupportedParameter};
+use sluice_protocol::refusal::Refusal;
+use std::path::PathBuf;
+
+const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };
+
+/// A request of either kind, to be compared.
+#[derive(Debug, PartialEq)]
+enum Request {
+    Chat(Box<ChatRequest>),
+    Text(Box<CompletionRequest>),
+}
+
+fn parse(door: Door, body: &str) -> Result<Request, Refusal> {
+    match door {
+        Door::Chat => ChatRequest::parse(body.as_bytes(), BOUNDS).map(|request| Request::Chat(Box::new(request))),
+        Door::Completions => {
+            CompletionRequest::parse(body.as_bytes(), BOUNDS).map(|request| Request::Text(Box::new(request)))
+        }
+    }
+}
+
+/// The least that a request holds, but for a member of this name, which is as given.
+fn body(door: Door, name: &str, value: &str) -> String {
+    let least = match door {
+        Door::Chat => [("model", r#""m""#), ("messages", r#"[{"role":"user","content":"hi"}]"#)],
+        Door::Completions => [("model", r#""m""#), ("prompt", r#""hi""#)],
+    };
+    let others = least.into_iter().filter(|(other, _)| *other != name);
+    let members: Vec<String> =
+        others.chain([(name, value)]).map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+fn least(door: Door) -> Request {
+    parse(door, &body(door, "unheard_of", "1")).unwrap()
+}
+
+/// Every kind of JSON, and values of each that some member could mean something by.
+const VALUES: [&str; 27] = [
+    "null",
+    "true",
+    "false",
+    "0",
+    "-1",
+    "1",
+    "5",
+    "1.5",
+    "-0.5",
+    "1e400",
+    "-1e400",
+    "100000000000000000000000000",
+    r#""""#,
+    r#""x""#,
+    r#""low""#,
+    r#""text""#,
+    "[]",
+    "[1]",
+    r#"["x"]"#,
+    "[[1]]",
+    "[{}]",
+    "[null]",
+    "{}",
+    r#"{"a":1}"#,
+    r#"{"type":"x"}"#,
+    r#"{"5":5}"#,
+    r#""\ud800""#,
+];
+
+fn same(one: &str, other: &str) -> bool {
+    let read = |json: &str| serde_json::from_str::<Value>(json).ok();
+    match (read(one), read(other)) {
+        (Some(one), Some(other)) => one == other || (one.is_number() && one.as_f64() == other.as_f64()),
+        _ => false,
+    }
+}
+
+fn each() -> impl Iterator<Item = (&'static Member, Door)> {
+    MEMBERS.iter().flat_map(|member| Door::ALL.map(|door| (member, door)))
+}
+
+#[test]
+fn the_list_is_in_order_and_says_who_has_each() {
+    for pair in MEMBERS.windows(2) {
+        assert!(pair[0].name < pair[1].name, "{} and {}", pair[0].name, pair[1].name);
+    }
+    for member in MEMBERS {
+        assert!(member.owners().count() > 0, "{}", member.name);
+        assert!(member.name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.')));
+    }
+    assert!(MEMBERS.len() > 200);
+}
+
+#[test]
+fn what_is_not_served_is_refused_unless_it_asks_for_nothing() {
+    for (member, door) in each() {
+        let (name, least) = (member.name, least(door));
+        assert_eq!(
+            parse(door, &body(door, name, "null")).map_err(|refusal| refusal.reason).ok().as_ref(),
+            match name {
+                "model" | "messages" | "prompt" if member.fate(door) == Fate::Served => None,
+                _ => Some(&least),
+            }
+        );
+        let asked = |value: &str| parse(door, &body(door, name, value));
+        match member.fate(door) {
+            Fate::Served => {}
+            Fate::Passes => {
+                for value in VALUES {
+                    assert_eq!(asked(value).unwrap(), least, "{name}: {value}");
+                }
+            }
+            Fate::Refused(nothing) => {
+                for value in nothing {
+                    assert_eq!(asked(value).unwrap(), least, "{name}: {value}");
+                    assert_eq!(asked(&format!(" {value}\n")).unwrap(), least, "{name}: {value}");
+                }
+                for value in VALUES.into_iter().filter(|value| *value != "null") {
+                    if nothing.iter().any(|none| same(none, value)) {
+                        continue;
+                    }
+                    let refusal = asked(value).expect_err(name);
+                    assert_eq!(
+                        (refusal.reason, refusal.param.as_deref()),
+                        (UnsupportedParameter, Some(name)),
+                        "{door:?}: {value}"
+                    );
+                    assert!(refusal.message.contains(&format!("`{name}`")) && refusal.message.contains(door.path()));
+                }
+            }
+        }
+    }
+}
+
+/// For each member that is served, values that make another request than its absence.
+const SERVED: [(&str, &str, &str); 32] = [
+    ("chat_template_kwargs", r#"{"enable_thinking":false}"#, ""),
+    ("echo", "", "true"),
+    ("enable_thinking", "true", ""),
+    ("frequency_penalty", "1", "1"),
+    ("logit_bias", r#"{"5":5}"#, r#"{"5":5}"#),
+    ("logprobs", "true", "0"),
+    ("max_completion_tokens", "5", "5"),
+    ("max_tokens", "5", "5"),
+    ("messages", r#"[{"role":"user","content":"ho"}]"#, ""),
+    ("min_p", "0.5", "0.5"),
+    ("model", r#""other""#, r#""other""#),
+    ("n", "2", "2"),
+    ("parallel_tool_calls", "false", ""),
+    ("presence_penalty", "1", "1"),
+    ("prompt", "", "[[1],[2]]"),
+    ("reasoning", r#"{"effort":"none"}"#, ""),
+    ("reasoning_effort", r#""none""#, ""),
+    ("repetition_penalty", "2", "2"),
+    ("response_format", r#"{"type":"json_object"}"#, ""),
+    ("safety_identifier", r#""s""#, r#""s""#),
+    ("seed", "0", "0"),
+    ("stop", r#""x""#, r#"["x"]"#),
+    ("stream", "true", "true"),
+    ("stream_options", r#"{"include_usage":true}"#, r#"{"include_usage":true}"#),
+    ("temperature", "0", "0"),
+    ("think", "false", ""),
+    ("tools", r#"[{"type":"function","function":{"name":"f"}}]"#, ""),
+    ("top_k", "1", "1"),
+    ("top_p", "0.5", "0.5"),
+    ("user", r#""u""#, r#""u""#),
+    // Which alone ask for nothing.
+    ("tool_choice", "-", ""),
+    ("top_logprobs", "-", ""),
+];
+
+#[test]
+fn what_is_served_makes_another_request() {
+    for (member, door) in each() {
+        let row = SERVED.iter().find(|(name, ..)| *name == member.name);
+        let value = row.map_or("", |(_, chat, text)| if door == Door::Chat { chat } else { text });
+        assert_eq!(member.fate(door) == Fate::Served, !value.is_empty(), "{} at {door:?}", member.name);
+        if !value.is_empty() && value != "-" {
+            assert_ne!(parse(door, &body(door, member.name, value)).unwrap(), least(door), "{}: {value}", member.name);
+        }
+    }
+    let tools = r#""tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","logprobs":true,"top_logprobs":5"#;
+    let full = body(Door::Chat, "unheard_of", &format!("1,{tools}"));
+    let Request::Chat(request) = parse(Door::Chat, &full).unwrap() else { unreachable!() };
+    assert_eq!((request.tools.len(), request.logprobs), (1, Some(5)));
+}
+
+/// Words of a machine about itself.
+const MACHINE: [&str; 9] =
+    ["struct", "enum", "untagged", "Raw", "expected", "invalid type", "missing field", " line ", "deserial"];
+
+/// Whatever a member that is served holds, it is taken or the refusal names it, in words about the request.
+#[test]
+fn a_member_of_the_wrong_type_is_refused_by_its_name() {
+    let mut taken = 0;
+    for (member, door) in each().filter(|(member, door)| member.fate(*door) == Fate::Served) {
+        let name = member.name;
+        for value in VALUES {
+            let refusal = match parse(door, &body(door, name, value)) {
+                Ok(_) => {
+                    taken += 1;
+                    continue;
+                }
+                Err(refusal) => refusal,
+            };
+            assert_eq!(refusal.param.as_deref(), Some(name), "{door:?}: {value}: {}", refusal.message);
+            assert!(matches!(refusal.reason, InvalidRequest | UnsupportedParameter), "{name}: {value}");
+            let told = &refusal.message;
+            let named = [format!("`{name}"), format!("{name}[")].iter().any(|name| told.contains(name));
+            assert!(named && told.len() < 300, "{name}: {value}: {told}");
+            assert!(MACHINE.iter().all(|word| !told.contains(word)), "{name}: {value}: {told}");
+        }
+    }
+    assert!(taken > 100, "{taken}");
+    // None of these is what it should be, at either door that serves it.
+    let wrong: [(&str, &[&str]); 23] = [
+        ("model", &["5", "true", "[]", "{}"]),
+        ("messages", &[r#""hi""#, "5", "true", "{}", "[5]", r#"["hi"]"#]),
+        ("prompt", &["5", "true", "{}", "[{}]", r#"[1,"x"]"#, "[[1],2]", "[1,[2]]", r#"[["x"]]"#, "[1.5]"]),
+        ("max_tokens", &[r#""16""#, "[1]", "{}", "true", "1.5"]),
+        ("max_completion_tokens", &[r#""16""#, "[1]", "{}", "true"]),
+        ("stream", &[r#""true""#, "1", "[]", "{}"]),
+        ("stream_options", &["5", "true", r#""x""#, "[]", r#"{"include_usage":"yes"}"#, r#"{"include_usage":1}"#]),
+        ("stop", &["5", "true", "{}", "[5]", "[[]]", r#"["a",null]"#]),
+        ("user", &["5", "true", "[]", "{}"]),
+        ("safety_identifier", &["5", "[]"]),
+        ("n", &[r#""1""#, "true", "[]", "1.0"]),
+        ("seed", &[r#""1""#, "true", "[]", "1.5"]),
+        ("temperature", &[r#""1""#, "true", "[]", "{}"]),
+        ("top_k", &[r#""1""#, "true", "[]", "1.5"]),
+        ("logit_bias", &["5", "true", "[]", r#""x""#, "[[5,1]]", r#"{"5":false}"#]),
+        ("echo", &["1", r#""true""#, "[]"]),
+        ("tools", &["5", "true", "{}", r#""x""#, "[5]"]),
+        ("tool_choice", &["5", "true", "[]", "{}"]),
+        ("parallel_tool_calls", &["1", r#""true""#, "[]"]),
+        ("response_format", &["5", "true", "[]", r#""json_object""#]),
+        ("enable_thinking", &[r#""false""#, "0", "[]", "{}"]),
+        (
+            "chat_template_kwargs",
+            &["[]", "5", "true", r#""x""#, r#"{"enable_thinking":"false"}"#, r#"{"enable_thinking":0}"#],
+        ),
+        ("reasoning", &["[]", "5", "true", r#""none""#, r#"{"effort":5}"#, r#"{"enabled":"no"}"#, r#"{"exclude":1}"#]),
+    ];
+    for (name, values) in wrong {
+        for (member, door) in each().filter(|(member, door)| member.name == name && member.fate(*door) == Fate::Served)
+        {
+            for value in values {
+                let refusal = parse(door, &body(door, name, value)).expect_err(value);
+                let found = (refusal.reason, refusal.param.as_deref());
+                assert_eq!(found, (InvalidRequest, Some(member.name)), "{door:?}: {value}: {}", refusal.message);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_no_object_is_refused_as_such() {
+    for door in Door::ALL {
+        for text in ["[]", "null", r#""x""#, "5", "true", r#"[{"model":"m"}]"#, " [1]\n"] {
+            let refusal = parse(door, text).unwrap_err();
+            assert_eq!((refusal.reason, refusal.param), (InvalidRequest, None), "{text}");
+            assert!(refusal.message.contains("JSON object"), "{}", refusal.message);
+        }
+        for text in ["", " ", "{", "{]", "{}{}", "{} x", "nul", "{\"a\"}", "{a:1}", "\u{feff}{}"] {
+            let refusal = parse(door, text).unwrap_err();
+            assert_eq!((refusal.reason, refusal.param), (InvalidJson, None), "{text}");
+        }
+    }
+}
+
+/// Both gates read a body with this parser; so that nothing before or behind them could read another member than they do, a
+/// member that is there twice is refused, null or not, and however its name is written.
+#[test]
+fn a_member_that_is_there_twice_is_refused() {
+    for (member, door) in each() {
+        let name = member.name;
+        let escaped = format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..]);
+        for [one, other] in [["null", "null"], ["null", "1"], ["1", "1"]] {
+            let text = format!(r#"{{"{name}":{one},"{escaped}":{other}}}"#);
+            let refusal = parse(door, &text).unwrap_err();
+            assert_eq!((refusal.reason, refusal.param.as_deref()), (InvalidRequest, Some(name)), "{text}");
+            assert!(refusal.message.contains("twice"), "{}", refusal.message);
+        }
+        let unknown = body(door, "unheard_of", r#"1,"unheard_of":[2],"":3"#);
+        assert_eq!(parse(door, &unknown).unwrap(), least(door));
+    }
+    for (member, value) in [
+        ("stream_options", r#"{"include_usage":true,"include_usage":false}"#),
+        ("chat_template_kwargs", r#"{"enable_thinking":true,"enable_thinking":false}"#),
+        ("reasoning", r#"{"effort":"none","effort":"high"}"#),
+        ("response_format", r#"{"type":"text","type":"json_object"}"#),
+        ("messages", r#"[{"role":"user","content":"x","content":"y"}]"#),
+        ("tools", r#"[{"type":"function","function":{"name":"f","name":"g"}}]"#),
+    ] {
+        let refusal = parse(Door::Chat, &body(Door::Chat, member, value)).unwrap_err();
+        assert_eq!((refusal.reason, refusal.param.as_deref()), (InvalidRequest, Some(member)), "{value}");
+    }
+}
+
+/// Which of the switches for thinking goes first, and which efforts there are.
+#[test]
+fn thinking_is_said_in_many_ways() {
+    for (members, expected, by) in [
+        (r#""stream":false"#, None, ""),
+        (r#""reasoning_effort":"none""#, Some(false), "reasoning_effort"),
+        (r#""reasoning_effort":"medium""#, Some(true), "reasoning_effort"),
+        (r#""reasoning_effort":"high""#, Some(true), "reasoning_effort"),
+        (r#""reasoning_effort":"""#, None, ""),
+        (r#""reasoning":{"effort":"none"}"#, Some(false), "reasoning"),
+        (r#""reasoning":{"enabled":true}"#, Some(true), "reasoning"),
+        (r#""reasoning":{"effort":null,"exclude":false,"unheard_of":1}"#, None, ""),
+        (r#""think":false"#, Some(false), "think"),
+        (r#""think":"high""#, Some(true), "think"),
+        (r#""enable_thinking":true,"reasoning_effort":"none""#, Some(true), "enable_thinking"),
+        (r#""enable_thinking":null,"reasoning_effort":"none""#, Some(false), "reasoning_effort"),
+        (r#""chat_template_kwargs":{"enable_thinking":true},"think":false"#, Some(true), "chat_template_kwargs"),
+        (r#""reasoning":{"effort":"high"},"reasoning_effort":"none""#, Some(true), "reasoning"),
+    ] {
+        let text = body(Door::Chat, "unheard_of", &format!("1,{members}"));
+        let request = ChatRequest::parse(text.as_bytes(), BOUNDS).unwrap();
+        assert_eq!((request.enable_thinking, request.thinking_param), (expected, by), "{members}");
+        assert_eq!(request.thinks(), expected != Some(false));
+    }
+    for (member, value, reason) in [
+        ("reasoning_effort", r#""minimal""#, UnsupportedParameter),
+        ("reasoning_effort", r#""low""#, UnsupportedParameter),
+        ("reasoning_effort", r#""xhigh""#, UnsupportedParameter),
+        ("reasoning_effort", r#""extreme""#, InvalidRequest),
+        ("reasoning_effort", "0.5", InvalidRequest),
+        ("reasoning", r#"{"effort":"low"}"#, UnsupportedParameter),
+        ("reasoning", r#"{"exclude":true}"#, UnsupportedParameter),
+        ("reasoning", r#"{"max_tokens":5}"#, UnsupportedParameter),
+        ("reasoning", r#"{"summary":"auto"}"#, UnsupportedParameter),
+        ("think", r#""low""#, UnsupportedParameter),
+        ("stream_options", r#"{"include_obfuscation":true}"#, UnsupportedParameter),
+        ("stream_options", r#"{"continuous_usage_stats":true}"#, UnsupportedParameter),
+    ] {
+        // Also where another switch goes first.
+        for more in ["", r#","enable_thinking":false"#] {
+            let refusal = parse(Door::Chat, &body(Door::Chat, member, &format!("{value}{more}"))).unwrap_err();
+            assert_eq!((refusal.reason, refusal.param.as_deref()), (reason, Some(member)), "{value}");
+        }
+    }
+    let told = body(Door::Chat, "chat_template_kwargs", r#"{"a":1,"b":null,"enable_thinking":true}"#);
+    let request = ChatRequest::parse(told.as_bytes(), BOUNDS).unwrap();
+    assert_eq!((request.template_arguments, request.enable_thinking), (vec!["a".to_owned()], Some(true)));
+}
+
+/// `user` goes before what replaces it; an empty one says nothing.
+#[test]
+fn the_end_user_has_two_names() {
+    for door in Door::ALL {
+        for (members, expected) in [
+            (r#""user":"u","safety_identifier":"s""#, Some("u")),
+            (r#""user":"","safety_identifier":"s""#, Some("s")),
+            (r#""safety_identifier":"s""#, Some("s")),
+            (r#""prompt_cache_key":"k""#, None),
+        ] {
+            let user = match parse(door, &body(door, "unheard_of", &format!("1,{members}"))).unwrap() {
+                Request::Chat(request) => request.user,
+                Request::Text(request) => request.user,
+            };
+            assert_eq!(user.as_deref(), expected, "{members}");
+        }
+    }
+}
+
+/// What is far too much is refused when the bound is passed, and not when all of it has been read.
+#[test]
+fn bodies_made_to_be_large_are_refused_early() {
+    let list = |item: &str, count: usize| format!("[{}]", vec![item; count].join(","));
+    let biases: Vec<String> = (0..100_000).map(|id| format!("\"{id}\":1")).collect();
+    let calls = list(r#"{"id":"","function":{"name":""}}"#, MAX_CALLS + 1);
+    let tools: Vec<String> =
+        (0..20_000).map(|number| format!(r#"{{"type":"function","function":{{"name":"f{number}"}}}}"#)).collect();
+    for (door, name, value) in [
+        (Door::Chat, "messages", list(r#"{"role":"user","content":""}"#, MAX_MESSAGES + 1)),
+        (Door::Chat, "messages", format!(r#"[{{"role":"assistant","tool_calls":{calls}}}]"#)),
+        (Door::Chat, "tools", format!("[{}]", tools.join(","))),
+        (Door::Chat, "stop", list(r#""a""#, 10_000)),
+        (Door::Chat, "logit_bias", format!("{{{}}}", biases.join(","))),
+        (Door::Chat, "logit_bias", format!("{{{}}}", vec![r#""5":1"#; 100_000].join(","))),
+        (Door::Completions, "prompt", list("[0]", 200_000)),
+        (Door::Completions, "prompt", list(r#""x""#, 200_000)),
+    ] {
+        let refusal = parse(door, &body(door, name, &value)).unwrap_err();
+        assert_eq!((refusal.reason, refusal.param.as_deref()), (InvalidRequest, Some(name)));
+        assert!(refusal.message.len() < 300, "{}", refusal.message);
+    }
+    assert!(MAX_BIASES < 100_000);
+    // A million members that nobody knows cost nothing; one that is known and comes again ends it.
+    let unknown = format!("1{}", r#","unheard_of":1"#.repeat(1_000_000));
+    assert_eq!(parse(Door::Chat, &body(Door::Chat, "unheard_of", &unknown)).unwrap(), least(Door::Chat));
+    let again = format!("true{}", r#","stream":true"#.repeat(1_000_000));
+    assert_eq!(parse(Door::Chat, &body(Door::Chat, "stream", &again)).unwrap_err().param.unwrap(), "stream");
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for name in ["unheard_of", "metadata"] {
+        assert_eq!(parse(Door::Chat, &body(Door::Chat, name, &deep)).unwrap(), least(Door::Chat));
+    }
+    for name in ["messages", "tools", "stop", "user", "guided_json", "tool_choice", "response_format"] {
+        assert_eq!(parse(Door::Chat, &body(Door::Chat, name, &deep)).unwrap_err().param.unwrap(), name);
+    }
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(|number| json!(number)),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            proptest::collection::btree_map("[a-z_]{0,8}", inner, 0..3)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    /// Any member with any value, at both doors: a request, or a refusal that names this member.
+    #[test]
+    fn any_value_is_taken_or_refused_by_name(at in 0..MEMBERS.len(), value in value()) {
+        for door in Door::ALL {
+            let member = &MEMBERS[at];
+            if let Err(refusal) = parse(door, &body(door, member.name, &value.to_string())) {
+                prop_assert_eq!(refusal.param.as_deref(), Some(member.name));
+                prop_assert!(refusal.message.len() < 400);
+            }
+        }
+    }
+
+    /// What nobody knows changes nothing.
+    #[test]
+    fn what_nobody_knows_passes(name in "[A-Za-z\\.\\u{e9} -]{0,12}", value in value()) {
+        prop_assume!(MEMBERS.iter().all(|member| member.name != name));
+        for door in Door::ALL {
+            prop_assert_eq!(parse(door, &body(door, &name, &value.to_string())).unwrap(), least(door));
+        }
+    }
+}
+
+/// docs/requests.md shows the list. `SLUICE_BLESS=1` writes it there.
+#[test]
+fn the_page_shows_the_list() {
+    const BEGIN: &str = "<!-- members -->\n";
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/requests.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("the page has a place for the table");
+    let (found, after) = rest.split_once("<!-- /members -->").expect("and an end of it");
+    let mut table = String::from("| member | whose | in a chat | in a text completion | |\n|---|---|---|---|---|\n");
+    for member in MEMBERS {
+        let fate = |door| match member.fate(door) {
+            Fate::Served => "served".to_owned(),
+            Fate::Passes => "passed over".to_owned(),
+            Fate::Refused([]) => "refused".to_owned(),
+            Fate::Refused(nothing) => format!("refused, but for `{}`", nothing.join("`, `")),
+        };
+        let owners: Vec<&str> = member.owners().collect();
+        let cells = [
+            format!("`{}`", member.name),
+            owners.join(", "),
+            fate(Door::Chat),
+            fate(Door::Completions),
+            member.remark(),
+        ];
+        table += &format!("| {} |\n", cells.join(" | ").trim_end());
+    }
+    if std::env::var_os("SLUICE_BLESS").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{table}<!-- /members -->{after}")).unwrap();
+        return;
+    }
+    assert_eq!(found, table, "docs/requests.md does not show the list of members as it is");
+}
