@@ -76,8 +76,8 @@ pub struct ChatRequest {
     pub enable_thinking: Option<bool>,
     /// The member that says so, for a refusal where the model cannot; empty where none does.
     pub thinking_param: &'static str,
-    /// What else `chat_template_kwargs` tells the template, by name: nothing of it is passed on, so whoever knows the template
-    /// refuses what it reads.
+    /// What else `chat_template_kwargs` tells the template, by name: nothing of it is passed on, so whoever knows the
+    /// template refuses what it reads.
     pub template_arguments: Vec<String>,
 }
 

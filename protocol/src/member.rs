@@ -1,16 +1,18 @@
 //! Every member of a request that somebody documents, and what happens to it here.
 //!
-//! A member that changes an answer is served, or refused by its name where it asks for something: a caller that asks for a
-//! form and gets prose has been lied to. Null, and values that ask for nothing, pass. So do members that change no answer,
-//! and members that nobody documents: OpenAI's own clients send new ones with every release. A member that only the other
-//! door serves is refused at this one.
+//! A member that changes an answer is served, or refused by its name where it asks for something: a caller that asks
+//! for a form and gets prose has been lied to. Null, and values that ask for nothing, pass. So do members that change
+//! no answer, and members that nobody documents: OpenAI's own clients send new ones with every release. A member that
+//! only the other door serves is refused at this one.
 //!
 //! # Where is the list from?
 //!
 //! [`MEMBERS`] has the requests of chats and of text completions, as these projects had them in the autumn of 2026:
 //!
-//! - OpenAI: `src/openai/types/chat/completion_create_params.py` and `types/completion_create_params.py` of openai-python;
-//! - vLLM: `vllm/entrypoints/openai/chat_completion/protocol.py` and `completion/protocol.py`, and `protocol.py` beside them
+//! - OpenAI: `src/openai/types/chat/completion_create_params.py` and `types/completion_create_params.py` of
+//!   openai-python;
+//! - vLLM: `vllm/entrypoints/openai/chat_completion/protocol.py` and `completion/protocol.py`, and `protocol.py` beside
+//!   them
 //!   as it was before they parted, for the members that begin with `guided_`;
 //! - llama.cpp: `tools/server/README.md` and `tools/server/server-schema.cpp`;
 //! - SGLang: `python/sglang/srt/entrypoints/openai/protocol.py`;

@@ -148,10 +148,10 @@ impl Text {
 
     /// A request's prompt; `now` is for templates that ask the time.
     ///
-    /// Control tokens come from the template alone: `<|im_start|>` in a message, a tool, a call or its result is read as
-    /// those twelve characters. Refuses what the template refuses, and tools,
-    /// thinking or its absence, and arguments of `chat_template_kwargs` where it does not know them or we do not pass them on. Takes time in
-    /// proportion to the request: not for an async thread.
+    /// Control tokens come from the template alone: `<|im_start|>` in a message, a tool, a call or its result is read
+    /// as those twelve characters. Refuses what the template refuses, and tools, thinking or its absence, and arguments
+    /// of `chat_template_kwargs` where it does not know them or we do not pass them on. Takes time in proportion to the
+    /// request: not for an async thread.
     pub(crate) fn prompt(&self, request: &ChatRequest, now: Millis) -> Result<Prompt, Refusal> {
         if !request.tools.is_empty() && !self.template.reads("tools") {
             let why = "This model knows no tools: its chat template does not look at them. Leave `tools` out.";

@@ -109,8 +109,8 @@ fn control_tokens_come_from_the_template_alone() {
     }
 }
 
-/// A template that can be told to think or not is told; one that always or never thinks refuses the other by the name of
-/// whatever member asked for it. What a template does not look at changes no prompt.
+/// A template that can be told to think or not is told; one that always or never thinks refuses the other by the name
+/// of whatever member asked for it. What a template does not look at changes no prompt.
 #[test]
 fn thinking_is_as_the_template_has_it_or_refused() {
     let always = "{% for m in messages %}{{ m.content }}{% endfor %}<|im_start|>assistant\n<think>\n";

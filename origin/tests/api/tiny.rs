@@ -56,7 +56,8 @@ async fn it_says_what_was_recorded() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Each way to switch thinking off does, the tokens are not computed, and an explicit `enable_thinking` goes before all.
+/// Each way to switch thinking off does, the tokens are not computed, and an explicit `enable_thinking` goes before
+/// all.
 #[tokio::test]
 async fn thinking_is_switched_off_in_each_of_its_ways() {
     let origin = origin().await;

@@ -62,8 +62,8 @@ pub enum Arguments {
     Text(String),
 }
 
-/// What a message may hold besides its role and is not served, with the values that ask for nothing: a conversation that is
-/// sent back has them where nothing was said.
+/// What a message may hold besides its role and is not served, with the values that ask for nothing: a conversation
+/// that is sent back has them where nothing was said.
 const UNSERVED: [(&str, &[&str]); 7] = [
     // Before there were tools.
     ("function_call", &[]),

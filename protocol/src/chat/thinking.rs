@@ -18,8 +18,8 @@ pub(super) struct Thinking {
 }
 
 impl Thinking {
-    /// `enable_thinking` goes first, then that of `chat_template_kwargs`; then `reasoning`, as SGLang and Ollama have it, before
-    /// `reasoning_effort`; then Ollama's `think`. All of them have to be what they should be.
+    /// `enable_thinking` goes first, then that of `chat_template_kwargs`; then `reasoning`, as SGLang and Ollama have
+    /// it, before `reasoning_effort`; then Ollama's `think`. All of them have to be what they should be.
     pub(super) fn read(body: &Body<'_>) -> Result<Self, Refusal> {
         let (told, arguments) = arguments(body)?;
         let ways = [

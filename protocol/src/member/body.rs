@@ -1,5 +1,5 @@
-//! A request's body as its members, each still as its sender wrote it: what is there twice, what is not served and what has
-//! the wrong type is refused by its name, in words about the request.
+//! A request's body as its members, each still as its sender wrote it: what is there twice, what is not served and what
+//! has the wrong type is refused by its name, in words about the request.
 
 use super::raw::{self, Stopped};
 use super::{Door, Fate, MEMBERS};
@@ -21,8 +21,8 @@ pub(crate) struct Given<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Refuses with [`Reason::InvalidJson`], [`Reason::InvalidRequest`] what is no object or has a member twice, and with
-    /// [`Reason::UnsupportedParameter`] what asks for something that this door does not serve.
+    /// Refuses with [`Reason::InvalidJson`], [`Reason::InvalidRequest`] what is no object or has a member twice, and
+    /// with [`Reason::UnsupportedParameter`] what asks for something that this door does not serve.
     pub(crate) fn read(body: &'a [u8], door: Door) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(body)
             .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;

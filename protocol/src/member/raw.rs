@@ -130,8 +130,8 @@ impl<'a, T, F: FnMut(Cow<'a, str>, &'a str) -> Result<(), T>> Visitor<'a> for &m
     }
 }
 
-/// The members of these names, each as it was written; `None` for what is missing or null. Refuses what is no object, and
-/// tells which member is there twice.
+/// The members of these names, each as it was written; `None` for what is missing or null. Refuses what is no object,
+/// and tells which member is there twice.
 pub(crate) fn members<'a, const N: usize>(
     json: &'a str,
     names: &[&'static str; N],

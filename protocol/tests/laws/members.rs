@@ -1,5 +1,5 @@
-//! Every member of a request that somebody documents, at both doors: what asks for something is served or refused by its name,
-//! what asks for nothing passes, and what is wrong is told in words about the request.
+//! Every member of a request that somebody documents, at both doors: what asks for something is served or refused by
+//! its name, what asks for nothing passes, and what is wrong is told in words about the request.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -276,8 +276,8 @@ fn a_body_that_is_no_object_is_refused_as_such() {
     }
 }
 
-/// Both gates read a body with this parser; so that nothing before or behind them could read another member than they do, a
-/// member that is there twice is refused, null or not, and however its name is written.
+/// Both gates read a body with this parser; so that nothing before or behind them could read another member than they
+/// do, a member that is there twice is refused, null or not, and however its name is written.
 #[test]
 fn a_member_that_is_there_twice_is_refused() {
     for (member, door) in each() {
