@@ -104,7 +104,7 @@ impl<'a> Given<'a> {
     }
 
     /// The members of these names.
-    pub(crate) fn object<const N: usize>(self, names: &[&'static str; N]) -> Result<[Option<Given<'a>>; N], Refusal> {
+    pub(crate) fn object<const N: usize>(self, names: &[&'static str; N]) -> Result<[Option<Self>; N], Refusal> {
         let found = raw::members(self.json, names).map_err(|twice| match twice {
             Some(inner) => invalid(self.param, format!("`{}.{inner}` is there twice.", self.param)),
             None => self.must("an object"),

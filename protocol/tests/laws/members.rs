@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use sluice_protocol::chat::{ChatBounds, ChatRequest, MAX_BIASES, MAX_CALLS, MAX_MESSAGES};
+use sluice_protocol::chat::{ChatBounds, ChatRequest, MAX_CALLS, MAX_MESSAGES};
 use sluice_protocol::completion::CompletionRequest;
 use sluice_protocol::member::{Door, Fate, MEMBERS, Member};
 use sluice_protocol::refusal::Reason::{InvalidJson, InvalidRequest, UnsupportedParameter};
@@ -204,12 +204,9 @@ fn a_member_of_the_wrong_type_is_refused_by_its_name() {
     for (member, door) in each().filter(|(member, door)| member.fate(*door) == Fate::Served) {
         let name = member.name;
         for value in VALUES {
-            let refusal = match parse(door, &body(door, name, value)) {
-                Ok(_) => {
-                    taken += 1;
-                    continue;
-                }
-                Err(refusal) => refusal,
+            let Err(refusal) = parse(door, &body(door, name, value)) else {
+                taken += 1;
+                continue;
             };
             assert_eq!(refusal.param.as_deref(), Some(name), "{door:?}: {value}: {}", refusal.message);
             assert!(matches!(refusal.reason, InvalidRequest | UnsupportedParameter), "{name}: {value}");
@@ -395,7 +392,6 @@ fn bodies_made_to_be_large_are_refused_early() {
         assert_eq!((refusal.reason, refusal.param.as_deref()), (InvalidRequest, Some(name)));
         assert!(refusal.message.len() < 300, "{}", refusal.message);
     }
-    assert!(MAX_BIASES < 100_000);
     // A million members that nobody knows cost nothing; one that is known and comes again ends it.
     let unknown = format!("1{}", r#","unheard_of":1"#.repeat(1_000_000));
     assert_eq!(parse(Door::Chat, &body(Door::Chat, "unheard_of", &unknown)).unwrap(), least(Door::Chat));
