@@ -49,7 +49,7 @@ fn signers() -> Vec<Signer> {
         Signer { name, issuer, jwk, pem, sign: Box::new(move |claims| issuer.sign(claims)), oracle }
     };
     let rsa = |name, bits, exponent: u32| {
-        let key = rsa::PrivateKey::new_with_exp(&mut getrandom::SysRng, bits, &exponent.into());
+        let key = rsa::PrivateKey::new_with_exp(&mut getrandom::SysRng, bits, exponent.into());
         let key = key.expect("a key of this size can be made");
         let text = |number: Box<[u8]>| URL_SAFE_NO_PAD.encode(number);
         let jwk = json!({"kty": "RSA", "n": text(key.n_bytes()), "e": text(key.e_bytes())});
