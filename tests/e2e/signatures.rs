@@ -111,7 +111,7 @@ fn signatures(issuer: Issuer, good: &str) -> BTreeMap<String, String> {
     if issuer == Issuer::Port {
         // (r, n - s) is a signature of the same text: nothing here hangs on there being one only.
         let scalar = |half: &[u8]| {
-            Option::<p256::Scalar>::from(p256::Scalar::from_repr(p256::FieldBytes::clone_from_slice(half)))
+            Option::<p256::Scalar>::from(p256::Scalar::from_repr(p256::FieldBytes::try_from(half).expect("32 bytes")))
         };
         let mirrored = -scalar(&bytes[32..]).expect("below the order");
         all.insert("the other s".to_owned(), encode(&[&bytes[..32], mirrored.to_repr().as_slice()].concat()));
