@@ -3,6 +3,14 @@
 
 mod request;
 
+mod cors;
+
+mod models;
+
+mod head;
+
+mod patience;
+
 mod auth;
 
 mod limit;
@@ -81,6 +89,10 @@ mod failure;
 mod unreachable;
 
 mod group;
+
+mod leaving;
+
+mod bodies;
 
 mod versions;
 

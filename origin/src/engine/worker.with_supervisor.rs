@@ -1,0 +1,415 @@
+//! The engine's thread: takes commands, plans a step, runs it, hands out what it sampled.
+
+use super::grammar::Constraint;
+use super::job_state::JobState;
+use super::logprobs::Logprobs;
+use super::model::{Logits, Model, ModelError, Row};
+use super::sampler::Sampler;
+use super::scheduler::{Cut, Planned, Progress, Scheduler, Standing, cut};
+use super::slots::{Running, Slots, Start};
+use super::{Cause, Command, End, EngineOptions, Sampled, Shared};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// The engine can run nothing any more: every slot was given up.
+#[derive(Debug)]
+pub(super) struct Broken;
+
+/// The thread's own state.
+pub(super) struct Worker {
+    model: Box<dyn Model>,
+    ends: Vec<u32>,
+    options: EngineOptions,
+    scheduler: Scheduler,
+    logits: Logits,
+    inbox: Receiver<Command>,
+    /// Permitted, but the slot that was freed for it is not reaped yet: at most one step out of phase.
+    waiting: VecDeque<Command>,
+    running: Vec<Sequence>,
+    slots: Slots,
+    started: u64,
+    shared: Arc<Shared>,
+}
+
+struct Sequence {
+    order: u64,
+    slot: usize,
+    account: String,
+    prompt: Vec<u32>,
+    /// Positions that the model remembers.
+    done: usize,
+    /// What was sampled, the ending token included.
+    answer: Vec<u32>,
+    max_tokens: u32,
+    sampler: Sampler,
+    constraint: Option<Constraint>,
+    logprobs: Option<u32>,
+    over: Option<Box<dyn FnMut(u32) -> bool + Send>>,
+    tokens: mpsc::Sender<Sampled>,
+    end: oneshot::Sender<End>,
+    deadline: Option<Instant>,
+    parked_since: Option<Instant>,
+    state: Arc<JobState>,
+    guard: Box<dyn Send>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        model: Box<dyn Model>,
+        ends: Vec<u32>,
+        options: EngineOptions,
+        inbox: Receiver<Command>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            slots: Slots::new(model.slots(), options.runs, options.kv_tokens),
+            model,
+            ends,
+            options,
+            scheduler: Scheduler::new(PREFILL_CHUNK, PREFILL_BUDGET),
+            logits: Logits::default(),
+            inbox,
+            waiting: VecDeque::new(),
+            running: Vec::new(),
+            started: 0,
+            shared,
+        }
+    }
+
+    /// Runs all that comes, until nothing more can. An error: the engine is broken, and goes on only as new.
+    pub(super) fn run(&mut self) -> Result<(), Broken> {
+        loop {
+            if self.slots.is_dead() {
+                return Err(Broken);
+            }
+            self.beat();
+            let open = self.receive();
+            self.reap(Instant::now());
+            self.admit();
+            let progress: Vec<_> = self.running.iter().map(Sequence::progress).collect();
+            let plan = self.scheduler.plan(&progress);
+            if plan.is_empty() {
+                if !open && self.running.is_empty() && self.waiting.is_empty() {
+                    return Ok(());
+                }
+                // A wake-up that came since `receive` is not lost: `unpark` leaves a token.
+                thread::park_timeout(IDLE_BEAT);
+            } else {
+                self.step(&plan);
+            }
+        }
+    }
+
+    fn beat(&self) {
+        let beat = u64::try_from(self.shared.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.shared.beat.store(beat, Ordering::Relaxed);
+    }
+
+    /// Fails all that runs, waits or has come in; false once nothing more can come. The model is not touched.
+    pub(super) fn fail_all(&mut self) -> bool {
+        let open = self.receive();
+        let failed = || Cause::Failed("the engine broke and is started again".into());
+        for command in self.waiting.drain(..) {
+            // The reader may be gone: then nobody needs to know.
+            let _ = command.end.send(End::of_none(failed()));
+        }
+        for sequence in self.running.drain(..) {
+            let _ = sequence.end.send(End { cause: failed(), tokens: sequence.answer.len() as u64 });
+        }
+        open
+    }
+
+    /// Makes it as new: nothing of the sequences before is left. Weights are never written, so they are good.
+    pub(super) fn renew(&mut self) {
+        for slot in 0..self.model.slots() {
+            self.model.release(slot);
+        }
+        self.slots = Slots::new(self.model.slots(), self.options.runs, self.options.kv_tokens);
+        self.scheduler = Scheduler::new(PREFILL_CHUNK, PREFILL_BUDGET);
+        self.logits = Logits::default();
+    }
+
+    /// Takes what has come in; false once nothing more can come.
+    fn receive(&mut self) -> bool {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(command) => self.waiting.push_back(command),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Ends what must not go on.
+    fn reap(&mut self, now: Instant) {
+        let ending = self.shared.ending.load(Ordering::Relaxed);
+        for sequence in &mut self.running {
+            sequence.parked_since = match sequence.ready() {
+                true => None,
+                false => sequence.parked_since.or(Some(now)),
+            };
+        }
+        let mut index = 0;
+        while index < self.running.len() {
+            let sequence = &self.running[index];
+            let cause = match ending {
+                true => Some(Cause::Draining),
+                false => cut(sequence.standing(), self.options.stall, now).map(Cause::from),
+            };
+            match cause {
+                Some(cause) => self.end(index, cause),
+                None => index += 1,
+            }
+        }
+        let mut index = 0;
+        while index < self.waiting.len() {
+            let command = &self.waiting[index];
+            let standing = Standing {
+                left: command.tokens.is_closed(),
+                cancelled: command.job.state.is_cancelled(),
+                deadline: command.job.deadline,
+                parked_since: None,
+            };
+            let cause = match ending {
+                true => Some(Cause::Draining),
+                false => cut(standing, self.options.stall, now).map(Cause::from),
+            };
+            match cause.and_then(|cause| Some((cause, self.waiting.remove(index)?))) {
+                // The reader may be gone: then nobody needs to know.
+                Some((cause, command)) => drop(command.end.send(End::of_none(cause))),
+                None => index += 1,
+            }
+        }
+    }
+
+    /// Starts what waits, in order, as far as there are slots and memory. Nobody overtakes one that waits for memory.
+    fn admit(&mut self) {
+        while let Some(command) = self.waiting.front() {
+            let job = &command.job;
+            let room = job.prompt.len() + job.max_tokens as usize;
+            let running: Vec<Running<'_>> = self.running.iter().map(Sequence::as_source).collect();
+            let Some(start) = self.slots.start(&job.account, &job.prompt, room, &running) else {
+                return;
+            };
+            drop(running);
+            let Some(Command { job, tokens, end }) = self.waiting.pop_front() else {
+                return;
+            };
+            // Whatever panics in there fails this sequence alone; what it leaves behind is released below.
+            let begun = catch_unwind(AssertUnwindSafe(|| self.begin(&start, room)));
+            let prefix = match begun.unwrap_or_else(|_| Err(ModelError("it panicked".into()))) {
+                Ok(prefix) => prefix,
+                Err(error) => {
+                    tracing::error!(room, %error, "a sequence could not begin");
+                    self.model.release(start.slot);
+                    self.slots.release(start.slot);
+                    // The reader may be gone: then nobody needs to know.
+                    let _ = end.send(End::of_none(Cause::Failed(error.to_string())));
+                    continue;
+                }
+            };
+            if job.is_first {
+                job.state.begin(job.prompt.len(), prefix);
+            }
+            self.running.push(Sequence {
+                order: self.started,
+                slot: start.slot,
+                account: job.account,
+                sampler: Sampler::new(job.sampling, job.seed, &job.prompt),
+                prompt: job.prompt,
+                done: prefix,
+                answer: Vec::new(),
+                max_tokens: job.max_tokens,
+                constraint: job.constraint,
+                logprobs: job.logprobs,
+                over: job.over,
+                tokens,
+                end,
+                deadline: job.deadline,
+                parked_since: None,
+                state: job.state,
+                guard: job.guard,
+            });
+            self.started += 1;
+        }
+    }
+
+    /// Makes a slot ready; how many tokens of the prompt it holds already.
+    fn begin(&mut self, start: &Start, room: usize) -> Result<usize, ModelError> {
+        let source = start.prefix.map(|(slot, _)| slot);
+        for slot in start.released.iter().filter(|slot| Some(**slot) != source) {
+            self.model.release(*slot);
+        }
+        let begun = self.model.begin(start.slot, room);
+        let cached = match (&begun, start.prefix) {
+            (Ok(()), Some((source, tokens))) => match self.model.copy_prefix(source, start.slot, tokens) {
+                Ok(()) => tokens,
+                // It is computed instead.
+                Err(error) => {
+                    tracing::debug!(%error, "a prefix was not copied");
+                    0
+                }
+            },
+            _ => 0,
+        };
+        if let Some(source) = source.filter(|source| start.released.contains(source)) {
+            self.model.release(source);
+        }
+        begun.map(|()| cached)
+    }
+
+    /// Runs one step and hands out what it sampled.
+    fn step(&mut self, plan: &[Planned]) {
+        let rows: Vec<Row<'_>> = plan.iter().map(|planned| self.running[planned.index].row(planned)).collect();
+        self.logits.reset(rows.len(), self.model.vocab_size());
+        let (model, logits) = (&mut self.model, &mut self.logits);
+        // A panicking model leaves nothing of ours behind: its slots are released below and the logits are reset.
+        let outcome = catch_unwind(AssertUnwindSafe(|| model.step(&rows, logits)));
+        let failure = match outcome {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the model panicked".to_owned()),
+        };
+        // From the last, so that ending one does not move those that come.
+        for (number, planned) in plan.iter().enumerate().rev() {
+            let cause = match &failure {
+                Some(failure) => Some(Cause::Failed(failure.clone())),
+                None => self.take(number, planned),
+            };
+            if let Some(cause) = cause {
+                self.end(planned.index, cause);
+            }
+        }
+    }
+
+    /// Takes one row's outcome; says why the sequence is over, if it is.
+    fn take(&mut self, number: usize, planned: &Planned) -> Option<Cause> {
+        let sequence = &mut self.running[planned.index];
+        let in_prompt = sequence.prompt.len().saturating_sub(planned.start).min(planned.len);
+        self.shared.prompted.fetch_add(in_prompt as u64, Ordering::Relaxed);
+        sequence.done += planned.len;
+        let logits = match self.logits.outcome_mut(number) {
+            Err(why) => return Some(Cause::Failed(why.to_owned())),
+            Ok(_) if !planned.sample => return None,
+            Ok(None) => return Some(Cause::Failed("the model left a row out".into())),
+            Ok(Some(logits)) => logits,
+        };
+        if let Some(constraint) = &mut sequence.constraint
+            && constraint.mask(logits).is_err()
+        {
+            return Some(Cause::DeadEnd(constraint.param()));
+        }
+        let token = match sequence.sampler.sample(logits) {
+            Ok(token) => token,
+            Err(error) => return Some(Cause::Failed(error.to_string())),
+        };
+        sequence.answer.push(token);
+        self.shared.generated.fetch_add(1, Ordering::Relaxed);
+        sequence.state.generate();
+        if self.ends.contains(&token) {
+            return Some(Cause::Stop);
+        }
+        // There is room: only this thread sends, and it looked before the step. If the reader is gone, `reap` sees it.
+        let logprobs = sequence.logprobs.map(|top| Logprobs::of(logits, token, top as usize));
+        let _ = sequence.tokens.try_send(Sampled { token, logprobs });
+        if sequence.over.as_mut().is_some_and(|over| over(token)) {
+            return Some(Cause::Stop);
+        }
+        match sequence.constraint.as_mut().map(|constraint| (constraint.accept(token), constraint.param())) {
+            Some((Ok(true), _)) => return Some(Cause::Stop),
+            Some((Err(_), param)) => return Some(Cause::DeadEnd(param)),
+            None | Some((Ok(false), _)) => {}
+        }
+        (sequence.answer.len() >= sequence.max_tokens as usize).then_some(Cause::Length)
+    }
+
+    fn end(&mut self, index: usize, cause: Cause) {
+        let mut sequence = self.running.swap_remove(index);
+        let slot = sequence.slot;
+        let tokens = sequence.answer.len() as u64;
+        // What a failed step left behind is not trusted.
+        let failed = matches!(cause, Cause::Failed(_));
+        let kept = !failed && {
+            let mut held = std::mem::take(&mut sequence.prompt);
+            held.append(&mut sequence.answer);
+            held.truncate(sequence.done);
+            self.slots.park(slot, std::mem::take(&mut sequence.account), held)
+        };
+        if !kept {
+            let model = &mut self.model;
+            if catch_unwind(AssertUnwindSafe(|| model.release(slot))).is_err() {
+                // A slot that cannot be cleared is not used again: an answer must not see another's prompt.
+                tracing::error!(slot, "the model panicked while it released a slot; the slot is given up");
+                self.slots.give_up(slot);
+                // Before its reader is told: the next one would be lost.
+                self.shared.down.store(self.slots.is_dead(), Ordering::Relaxed);
+            } else {
+                self.slots.release(slot);
+            }
+        }
+        if let Cause::Failed(why) = &cause {
+            tracing::error!(slot, %why, "a sequence failed");
+        }
+        // The reader may be gone: then nobody needs to know.
+        let _ = sequence.end.send(End { cause, tokens });
+        drop(sequence.guard);
+    }
+}
+
+impl Sequence {
+    fn ready(&self) -> bool {
+        self.tokens.capacity() > 0
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { order: self.order, prompt: self.prompt.len(), done: self.done, ready: self.ready() }
+    }
+
+    fn as_source(&self) -> Running<'_> {
+        let computed = &self.prompt[..self.done.min(self.prompt.len())];
+        Running { slot: self.slot, account: &self.account, computed }
+    }
+
+    fn standing(&self) -> Standing {
+        Standing {
+            left: self.tokens.is_closed(),
+            cancelled: self.state.is_cancelled(),
+            deadline: self.deadline,
+            parked_since: self.parked_since,
+        }
+    }
+
+    fn row(&self, planned: &Planned) -> Row<'_> {
+        let tokens = match self.prompt.get(planned.start..planned.start + planned.len) {
+            Some(chunk) => chunk,
+            // The token that was sampled last is the only one that the model has not seen.
+            None => &self.answer[self.answer.len().saturating_sub(1)..],
+        };
+        Row { slot: self.slot, position: planned.start, tokens, sample: planned.sample }
+    }
+}
+
+impl From<Cut> for Cause {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::Deadline => Self::Deadline,
+            Cut::Left => Self::Left,
+            Cut::Cancelled => Self::Cancelled,
+            Cut::Stalled => Self::Stalled,
+        }
+    }
+}
+
+/// The most tokens of one prompt in a step: what a leaving client can cost; and, of all prompts together, what an answer in
+/// progress waits for.
+const PREFILL_CHUNK: usize = 256;
+/// The most prompt tokens in a step, of all prompts together, while nobody is answering.
+const PREFILL_BUDGET: usize = 512;
+/// How often an idle engine beats.
+const IDLE_BEAT: Duration = Duration::from_millis(100);
