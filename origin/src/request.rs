@@ -7,13 +7,12 @@ use crate::engine::grammar::Constraint;
 use crate::engine::job_state::JobState;
 use crate::generate::Answering;
 use crate::grant;
-use crate::listing::{list_models, one_model};
 use crate::live::{LiveRequest, cancelled};
 use crate::metrics;
-use crate::origin::{Models, Shared};
+use crate::origin::{Loaded, Models, Shared};
 use crate::queue::{Permit, Place};
-use crate::respond::{RefusalCode, events, json, refuse, stamp, tell_usage, typed};
-use crate::stream::{self, Accounting, Form, Head, Source, Waiting};
+use crate::respond::{RefusalCode, events, json, refuse, stamp, typed};
+use crate::stream::{self, Form, Head, Source, Waiting};
 use crate::wanted::Wanted;
 use crate::whole::whole;
 use crate::{engine, now_millis};
@@ -27,7 +26,7 @@ use axum::response::Response;
 use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use sluice_protocol::chat::Used;
+use sluice_protocol::chat::{ModelEntry, ModelList};
 use sluice_protocol::grant::GrantClaims;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
@@ -52,7 +51,6 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(Endpoint::Chat.path(), post(chat).fallback(only("POST")))
         .route(Endpoint::Completions.path(), post(complete).fallback(only("POST")))
         .route("/v1/models", get(models).fallback(only("GET, HEAD")))
-        .route("/v1/models/{*model}", get(model).fallback(only("GET, HEAD")))
         .route("/v1/requests/{id}", delete(cancel).fallback(only("DELETE")))
         .route("/health", get(health).fallback(only("GET, HEAD")))
         .route("/ready", get(ready).fallback(only("GET, HEAD")))
@@ -130,11 +128,6 @@ async fn models(State(shared): State<Arc<Shared>>, request: Request) -> Response
     walk(&shared, &parts, body, list_models).await
 }
 
-async fn model(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, one_model).await
-}
-
 async fn chat(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     walk(&shared, &parts, body, async |call, body| answer(Endpoint::Chat, call, body).await).await
@@ -164,7 +157,7 @@ async fn cancel(State(shared): State<Arc<Shared>>, request: Request) -> Response
 }
 
 /// A caller, as its grant names it; or anybody, on an open origin.
-pub(crate) struct Caller {
+struct Caller {
     id: RequestId,
     claims: Option<GrantClaims>,
     arrived: Instant,
@@ -172,11 +165,11 @@ pub(crate) struct Caller {
 }
 
 /// One call on its way: what a step needs to know.
-pub(crate) struct Call<'a> {
-    pub(crate) shared: &'a Arc<Shared>,
-    pub(crate) models: &'a Models,
-    pub(crate) parts: &'a Parts,
-    pub(crate) caller: &'a Caller,
+struct Call<'a> {
+    shared: &'a Arc<Shared>,
+    models: &'a Models,
+    parts: &'a Parts,
+    caller: &'a Caller,
 }
 
 /// What the routes with grants have in common: the origin serves, the caller is known, a refusal leaves no body behind.
@@ -197,12 +190,7 @@ where
     .await;
     let mut response = outcome.unwrap_or_else(|refusal| {
         discard(&parts.headers, body, shared.config.max_body);
-        let mut response = span.in_scope(|| refuse(&refusal));
-        // Of a request whose engine has not let go yet the edge asks.
-        if let Some(usage) = id.and_then(|id| shared.live.final_usage(id)) {
-            tell_usage(&mut response, usage);
-        }
-        response
+        span.in_scope(|| refuse(&refusal))
     });
     if let Some(id) = id {
         stamp(&mut response, id, shared.queue.capacity());
@@ -225,7 +213,7 @@ fn caller(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Refusal> {
 
 impl Caller {
     /// Uses the grant up.
-    pub(crate) fn claim(&self, shared: &Shared) -> Result<(), Refusal> {
+    fn claim(&self, shared: &Shared) -> Result<(), Refusal> {
         match (&shared.verifier, &self.claims) {
             (Some(verifier), Some(claims)) => verifier.claim(self.id, claims.deadline_ms(), now_millis()),
             _ => Ok(()),
@@ -237,9 +225,23 @@ impl Caller {
         self.claims.as_ref().map_or("", |claims| &claims.acc)
     }
 
-    pub(crate) fn check_body(&self, body: &[u8]) -> Result<(), Refusal> {
+    fn check_body(&self, body: &[u8]) -> Result<(), Refusal> {
         self.claims.as_ref().map_or(Ok(()), |claims| grant::check_body(claims, body))
     }
+}
+
+async fn list_models(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
+    call.caller.claim(call.shared)?;
+    let body = read(body, &call.shared.config).await?;
+    call.caller.check_body(&body)?;
+    let entry = |loaded: &Arc<Loaded>| ModelEntry {
+        id: loaded.name.clone(),
+        object: "model".into(),
+        created: loaded.since,
+        owned_by: "sluice".into(),
+        context_length: loaded.context as u64,
+    };
+    Ok(json(&ModelList { object: "list".into(), data: call.models.iter().map(entry).collect() }))
 }
 
 async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
@@ -250,10 +252,10 @@ async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<R
     let place = shared.queue.ask(caller.account(), priority, caller.deadline)?;
     // Only who has a place uses its grant up: a caller that was refused may come back with it.
     caller.claim(shared)?;
-    let (live, state) = shared.live.enter(caller.id, caller.account())?;
+    let (live, state) = shared.live.enter(caller.id, caller.account());
     let body = read(body, &shared.config).await?;
     caller.check_body(&body)?;
-    let (wanted, place) = understand(shared, endpoint, body, place).await?;
+    let wanted = understand(shared, endpoint, body).await?;
     let loaded = Arc::clone(&wanted.loaded);
     // Before any wait: an edge that has to reserve again does so at once, and the place is free for it.
     let ceilings = Ceilings::of(caller.claims.as_ref());
@@ -275,18 +277,16 @@ async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<R
     let position = place.position();
     // The body has been read, so hyper notices a client that leaves from here on.
     let mut ready = Box::pin(turn(place, Arc::clone(&state)).instrument(info_span!("queue")));
-    let so_far = Arc::clone(&state);
     let begin = begin(shared, caller, wanted, max_tokens, (live, state), span.clone());
-    let refused = in_stream(shared, caller.id, span.clone());
+    let refused = in_stream(shared, span.clone());
     let stall = shared.config.stall_timeout;
     let permit = if stream {
         // Who waits for long is told so in the stream; who waits for a moment is answered with a status.
-        match tokio::time::timeout_at((caller.arrived + MOMENT).into(), &mut ready).await {
+        match tokio::time::timeout(MOMENT, &mut ready).await {
             Ok(permit) => permit?,
             Err(_) => {
                 let waiting = Waiting { ready, position, begin: Box::new(begin), several };
-                let source = Source::Queue(waiting);
-                return Ok(events(stream::body(head, source, include_usage, stall, Accounting { so_far, refused })));
+                return Ok(events(stream::body(head, Source::Queue(waiting), include_usage, stall, refused)));
             }
         }
     } else {
@@ -294,13 +294,12 @@ async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<R
     };
     let answers = begin(permit);
     if stream {
-        let source = Source::Answers(Box::new(answers));
-        return Ok(events(stream::body(head, source, include_usage, stall, Accounting { so_far, refused })));
+        return Ok(events(stream::body(head, Source::Answers(Box::new(answers)), include_usage, stall, refused)));
     }
     whole(head, answers, tells).instrument(span).await
 }
 
-/// How long after its arrival a stream that has to wait keeps its status open.
+/// How long a stream that has to wait keeps its status open.
 const MOMENT: Duration = Duration::from_secs(2);
 
 /// Waits for the slot, unless the request is cancelled before.
@@ -357,30 +356,20 @@ fn begin(
     }
 }
 
-/// Counts and logs a refusal that came when the status had been sent; gives what the request has used, if that is final.
-fn in_stream(shared: &Arc<Shared>, id: RequestId, span: Span) -> impl Fn(&Refusal) -> Option<Used> + Send + 'static {
-    let shared = Arc::clone(shared);
+/// Counts and logs a refusal that came when the status had been sent.
+fn in_stream(shared: &Arc<Shared>, span: Span) -> impl Fn(&Refusal) + Send + 'static {
+    let metrics = Arc::clone(&shared.metrics);
     move |refusal| {
         let code = refusal.reason.row().code;
-        shared.metrics.refused(code);
+        metrics.refused(code);
         tracing::info!(parent: &span, code, detail = refusal.detail.as_deref(), "broke off");
-        shared.live.final_usage(id)
     }
 }
 
-/// Parses, finds the model, tokenises and compiles, away from the threads that serve connections. The place goes along: a caller
-/// that leaves meanwhile gives it back when the work ends, and not before.
-async fn understand(
-    shared: &Arc<Shared>,
-    endpoint: Endpoint,
-    body: Bytes,
-    place: Place,
-) -> Result<(Wanted, Place), Refusal> {
+/// Parses, finds the model, tokenises and compiles, away from the threads that serve connections.
+async fn understand(shared: &Arc<Shared>, endpoint: Endpoint, body: Bytes) -> Result<Wanted, Refusal> {
     let shared = Arc::clone(shared);
-    let work = move || {
-        let wanted = Wanted::read(endpoint, &body, shared.config.bounds, shared.models(), now_millis())?;
-        Ok((wanted, place))
-    };
+    let work = move || Wanted::read(endpoint, &body, shared.config.bounds, shared.models(), now_millis());
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
         Err(Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("tokenising panicked"))
     })

@@ -8,14 +8,13 @@ mod passes;
 
 use crate::Millis;
 use crate::ask::{Facts, Rule, is_metered, reserve};
-use crate::chat::Used;
+use crate::chat::Usage;
 use crate::cost::Work;
-use crate::count::{self, Counts, Room};
+use crate::count::{self, Counts};
 use crate::id::RequestId;
 use crate::lease::{Among, Counted, Lease, Leases, Metered};
 use crate::plan::{LimitKind, Per, Unit, When};
 use crate::principal::Mark;
-use crate::state::{MAX_BYTES, most_bytes};
 use crate::window::Fit;
 use passes::{kind_now, passes};
 use serde::{Deserialize, Serialize};
@@ -24,12 +23,8 @@ use std::collections::{BTreeMap, VecDeque};
 /// All that a Gate knows of what an account did. Plain data: see [`crate::state`] for how it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GateState {
-    /// The time of the latest change.
+    /// The latest time that was ever decided at. Time never goes back behind it.
     pub(crate) last_now: Millis,
-    /// The last reading of the clock before that: what had expired by then has expired, whichever one reading is wrong.
-    pub(crate) sure: Millis,
-    /// A reading far before the latest change, if that was the last one: one of the two is wrong. See [`Self::see`].
-    pub(crate) behind: Option<Millis>,
     /// What was counted.
     pub(crate) counts: Counts,
     /// What is admitted and not settled.
@@ -80,22 +75,8 @@ pub struct Refused {
     pub used: u32,
     /// When the request would pass this limit.
     pub passes: Passes,
-    /// Which of this caller's other requests it refuses, too, until then.
-    pub blanket: Blanket,
-}
-
-/// Which other requests a limit refuses together with one of them: all of the same caller's, or not all.
-///
-/// A caller is a key (with each of its secrets), or a subject with its plan. Nothing is said of other callers: those of the
-/// same account may have other plans, and a limit `per` key counts each of them by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Blanket {
-    /// Another request may pass it: a smaller one, or one for another model.
-    No,
-    /// All of this caller's, whatever they ask for.
-    Caller,
-    /// All of this caller's from the same address. From another one the caller may be exempt, or not let in at all.
-    Address,
+    /// Whether it refuses, until then, whatever this caller asks for.
+    pub is_blanket: bool,
 }
 
 /// When a refused request would pass, if nothing else is counted or settled before.
@@ -139,9 +120,9 @@ pub enum RefusedKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The origin took it, to the end or until the caller left, or refused it as a bad request: it stays counted.
-    /// What was used is absent where the origin gave none or the stream broke off before its last event: then all that
-    /// was reserved stays counted.
-    Served(Option<Used>),
+    /// The usage is absent where the origin gave none or the stream broke off before its last event: then all that was
+    /// reserved stays counted.
+    Served(Option<Usage>),
     /// It was a good request and we failed it (origin full, down or draining): taken back from every limit.
     NotServed,
 }
@@ -160,8 +141,6 @@ pub struct Totals {
     pub cost: u64,
 }
 
-/// How far a clock may go back and is taken to stand still, in milliseconds: clocks that are set right step less.
-pub const STEP_BACK_MS: u64 = 10_000;
 /// How long a settled request is remembered. An edge gives up on a lost message long before.
 pub const CLOSED_MS: u64 = 2 * 60 * 1000;
 /// How many settled requests are remembered at most. Past it a late message can only make the Gate stricter: a settle
@@ -188,38 +167,15 @@ struct Evaluation {
 }
 
 impl GateState {
-    /// Takes notice of a reading of the clock, before anything is decided at it. Returns whether the state changed.
-    ///
-    /// A clock that goes back a little, as clocks do that are set right, is taken to stand still. One that goes back far was
-    /// or is wrong, and a single reading does not say which: that one is noted, and until the next everything counts as
-    /// if it had just been counted. A second reading like it says that the clock had been ahead: what was counted then is
-    /// counted as of now, and is over when it would be if it had been.
-    pub fn see(&mut self, now: Millis) -> bool {
-        if !is_far_behind(now, self.last_now) {
-            return self.behind.take().is_some();
-        }
-        match self.behind {
-            Some(before) if before == now => return false,
-            Some(before) if !is_far_behind(now, before) => self.take_back_to(now),
-            _ => self.behind = Some(now),
-        }
-        true
-    }
-
-    /// The time to decide at: `now`, or the last time if the clock went back a little.
+    /// The time to decide at: `now`, or the last time if the clock went back.
     pub fn clamp(&self, now: Millis) -> Millis {
-        if self.behind.is_some() && is_far_behind(now, self.last_now) { now } else { self.latest(now) }
-    }
-
-    /// The later of `now` and the last change: whatever the clock says, what had ended then has ended.
-    pub fn latest(&self, now: Millis) -> Millis {
         now.max(self.last_now)
     }
 
     /// Decides one ask. [`Decision::Admit`] has changed the state (unless the request held its lease already), and the
     /// caller must store it before it answers; any other decision has changed nothing.
     pub fn admit(&mut self, rules: &[Rule<'_>], lease_ms: u64, facts: &Facts, now: Millis) -> Decision {
-        let (now, changed_at) = (self.clamp(now), self.latest(now));
+        let now = self.clamp(now);
         if let Some(lease) = self.leases.find(facts.request) {
             let metered = lease.metered.and_then(Metered::granted);
             return Decision::Admit(Admitted { deadline: lease.deadline, metered, shadowed: Vec::new() });
@@ -231,38 +187,7 @@ impl GateState {
         if !evaluation.refused.is_empty() {
             return Decision::Refuse(evaluation.refused);
         }
-        Decision::Admit(self.commit(evaluation, rules, lease_ms, facts, (now, changed_at)))
-    }
-
-    /// Decides one ask for a request whose first reservation was too small for what the origin then counted: that one is
-    /// given back, and this one is asked for. Where it is refused, the first stays counted as a request and nothing more:
-    /// the origin has worked for it. Returns whether the state changed.
-    pub fn readmit(
-        &mut self,
-        rules: &[Rule<'_>],
-        lease_ms: u64,
-        first: RequestId,
-        facts: &Facts,
-        now: Millis,
-    ) -> (Decision, bool) {
-        let is_new = !self.lease_of(facts.request);
-        let mut given_back = self.clone();
-        let is_ended = given_back.settle(first, Outcome::NotServed, now);
-        let decision = given_back.admit(rules, lease_ms, facts, now);
-        if let Decision::Admit(_) = decision {
-            *self = given_back;
-            return (decision, is_ended || is_new);
-        }
-        let is_ended = self.end_counted(first, now);
-        // Asked once more, because what it has to wait for counts that request, too.
-        let decision = self.admit(rules, lease_ms, facts, now);
-        let is_admitted = matches!(decision, Decision::Admit(_));
-        (decision, is_ended || (is_admitted && is_new))
-    }
-
-    /// Ends the lease of a request that the origin took up and nothing was computed for. Returns whether the state changed.
-    pub fn end_counted(&mut self, request: RequestId, now: Millis) -> bool {
-        self.settle(request, Outcome::Served(Some(Used::NOTHING)), now)
+        Decision::Admit(self.commit(evaluation, rules, lease_ms, facts, now))
     }
 
     /// Which rules refuse this request at `now`, and until when. Empty if it would pass.
@@ -275,7 +200,7 @@ impl GateState {
     /// A settle that comes before its admit (or long after its lease) leaves a mark, so that the admit, if it comes yet,
     /// is recognised as late.
     pub fn settle(&mut self, request: RequestId, outcome: Outcome, now: Millis) -> bool {
-        let now = self.latest(now);
+        let now = self.clamp(now);
         if self.is_closed(request) {
             return false;
         }
@@ -285,15 +210,15 @@ impl GateState {
                 let unused = match outcome {
                     Outcome::NotServed => counted.amount,
                     Outcome::Served(None) => 0,
-                    Outcome::Served(Some(used)) => counted.unused(lease.metered, used),
+                    Outcome::Served(Some(usage)) => counted.unused(lease.metered, usage),
                 };
                 let name = (counted.limit.clone(), counted.unit, log);
                 self.counts.refund(&name, counted.scope, counted.at, unused);
             }
-            if let Outcome::Served(used) = outcome {
-                self.totals.add(used, lease.metered);
+            if let Outcome::Served(usage) = outcome {
+                self.totals.add(usage, lease.metered);
                 if let Some(totals) = self.usage.get_mut(&lease.key) {
-                    totals.add(used, lease.metered);
+                    totals.add(usage, lease.metered);
                 }
             }
         }
@@ -358,7 +283,7 @@ impl GateState {
                 amount: 1,
                 used: MAX_LEASES as u32,
                 passes: Passes::At(at),
-                blanket: Blanket::No,
+                is_blanket: false,
             });
         }
         evaluation
@@ -374,9 +299,9 @@ impl GateState {
         let scope = match value {
             // Leases are counted value by value: there are never too many.
             Some(value) if is_parallel => count::Scope::Value(value),
-            value => self.counts.scope(limit, value, now, Room::OF_ACCOUNT),
+            value => self.counts.scope(limit, value, now),
         };
-        let log = self.counts.get(limit, scope, now);
+        let log = self.counts.get(limit, scope);
         let among = among(rule, scope);
         let earliest = |quota: u32| match limit.kind {
             _ if quota == 0 => Fit::Never,
@@ -393,7 +318,7 @@ impl GateState {
                 false => log.map_or(0, |log| u32::try_from(log.used(limit, now)).unwrap_or(u32::MAX)),
             },
             passes,
-            blanket: rule.blanket,
+            is_blanket: rule.is_blanket,
         });
         let counted = Counted {
             limit: limit.name.clone(),
@@ -412,7 +337,7 @@ impl GateState {
         rules: &[Rule<'_>],
         lease_ms: u64,
         facts: &Facts,
-        (decided_at, now): (Millis, Millis),
+        now: Millis,
     ) -> Admitted {
         self.tidy(now);
         let oldest = self.leases.oldest().unwrap_or(now);
@@ -427,24 +352,9 @@ impl GateState {
             let count = self.shadowed.entry(limit.clone()).or_default();
             *count = count.saturating_add(1);
         }
-        let (deadline, told) = (now.saturating_add(lease_ms), decided_at.saturating_add(lease_ms));
+        let deadline = now.saturating_add(lease_ms);
         self.leases.grant(Lease { request: facts.request, key: facts.key, at: now, deadline, metered, counted });
-        self.keep_small();
-        Admitted { deadline: told, metered: metered.and_then(Metered::granted), shadowed }
-    }
-
-    /// Keeps the row below what an object can store: logs become coarser, which lets nothing more through. Where even that
-    /// does not suffice, leases give nothing back.
-    fn keep_small(&mut self) {
-        for parts in [32, 8, 1] {
-            if most_bytes(self) <= MAX_BYTES {
-                return;
-            }
-            self.counts.coarsen(parts);
-        }
-        if most_bytes(self) > MAX_BYTES {
-            self.leases.keep_what_they_count();
-        }
+        Admitted { deadline, metered: metered.and_then(Metered::granted), shadowed }
     }
 
     fn is_closed(&self, request: RequestId) -> bool {
@@ -452,39 +362,17 @@ impl GateState {
         self.closed.iter().any(|(_, closed)| *closed == mark)
     }
 
-    /// Moves time on and forgets what no longer matters: what had expired at the reading before, since this one may be ahead.
+    /// Moves time on and forgets what no longer matters.
     fn tidy(&mut self, now: Millis) {
-        if now > self.last_now {
-            (self.sure, self.last_now) = (self.last_now, now);
-        }
-        let sure = self.sure;
-        // As long as nobody knows which of two readings is wrong, nothing is forgotten.
-        if self.behind.is_none() {
-            self.leases.drop_expired(sure);
-            self.counts.drop_expired(sure);
-            while self.closed.front().is_some_and(|(at, _)| at.saturating_add(CLOSED_MS) <= sure) {
-                self.closed.pop_front();
-            }
-        }
-        while self.closed.len() > MAX_CLOSED {
+        self.last_now = now;
+        self.leases.drop_expired(now);
+        self.counts.drop_expired(now);
+        while self.closed.front().is_some_and(|(at, _)| at.saturating_add(CLOSED_MS) <= now)
+            || self.closed.len() > MAX_CLOSED
+        {
             self.closed.pop_front();
         }
     }
-
-    /// The clock was ahead: what was counted in what is the future now is counted now.
-    fn take_back_to(&mut self, now: Millis) {
-        self.counts.take_back_to(now);
-        self.leases.take_back_to(now);
-        for (at, _) in &mut self.closed {
-            *at = (*at).min(now);
-        }
-        (self.last_now, self.sure, self.behind) = (now, self.sure.min(now), None);
-    }
-}
-
-/// Whether a clock went back further than one that is set right.
-const fn is_far_behind(now: Millis, before: Millis) -> bool {
-    now.saturating_add(STEP_BACK_MS) < before
 }
 
 /// Which leases a parallel limit counts. One that is about all requests of the account counts all, also those that were
@@ -497,13 +385,13 @@ pub(crate) fn among<'r>(rule: &Rule<'r>, scope: count::Scope) -> Among<'r> {
 }
 
 impl Totals {
-    fn add(&mut self, used: Option<Used>, metered: Option<Metered>) {
-        let told = used.unwrap_or_default().usage;
+    fn add(&mut self, usage: Option<Usage>, metered: Option<Metered>) {
+        let told = usage.unwrap_or_default();
         self.served = self.served.saturating_add(1);
         self.prompt_tokens = self.prompt_tokens.saturating_add(told.prompt_tokens);
         self.completion_tokens = self.completion_tokens.saturating_add(told.completion_tokens);
         if let Some(Metered { work, rate, .. }) = metered {
-            let cost = used.map_or_else(|| rate.reserve(work), |used| rate.used(work, used));
+            let cost = usage.map_or_else(|| rate.reserve(work), |usage| rate.used(work, usage));
             self.cost = self.cost.saturating_add(cost);
         }
     }

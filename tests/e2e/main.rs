@@ -3,14 +3,6 @@
 
 mod request;
 
-mod cors;
-
-mod models;
-
-mod head;
-
-mod patience;
-
 mod auth;
 
 mod limit;
@@ -89,10 +81,6 @@ mod failure;
 mod unreachable;
 
 mod group;
-
-mod leaving;
-
-mod bodies;
 
 mod versions;
 

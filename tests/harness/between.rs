@@ -38,12 +38,8 @@ pub enum To {
 pub enum Fate {
     /// It arrives, and so does its answer.
     Pass,
-    /// It does not arrive: the object fails over it.
+    /// It does not arrive: the object fails.
     Fail,
-    /// It does not arrive: the object cannot be reached.
-    Unreachable,
-    /// It does not arrive: the object has too much to do.
-    Overload,
     /// It arrives, and its answer does not.
     LoseAnswer,
     /// The object is asked this in its place.
@@ -154,8 +150,6 @@ fn write(fate: Fate) -> Value {
     match fate {
         Fate::Pass => json!({"fate": "pass"}),
         Fate::Fail => json!({"fate": "fail"}),
-        Fate::Unreachable => json!({"fate": "unreachable"}),
-        Fate::Overload => json!({"fate": "overload"}),
         Fate::LoseAnswer => json!({"fate": "lose"}),
         Fate::Ask(bytes) => json!({"fate": "ask", "bytes": text(bytes)}),
         Fate::Answer(bytes) => json!({"fate": "answer", "bytes": text(bytes)}),
@@ -170,8 +164,6 @@ export default deployed;
 
 const unpack = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const message_of = (bytes) => new Request("http://object/", { method: "POST", body: bytes });
-// As Cloudflare marks an error that is none of the object's code.
-const marked = (text, mark) => Object.assign(new Error(text), { [mark]: true });
 const pack = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 
 function between(Deployed, to, table) {
@@ -187,9 +179,7 @@ function between(Deployed, to, table) {
       const { fate, id, bytes: given } = await answer.json();
       switch (fate) {
         case "pass": return super.fetch(message);
-        case "lose": await super.fetch(message); throw marked("the answer is lost", "retryable");
-        case "unreachable": throw marked("the object cannot be reached", "retryable");
-        case "overload": throw marked("the object has too much to do", "overloaded");
+        case "lose": await super.fetch(message); throw new Error("the answer is lost");
         case "ask": return super.fetch(message_of(unpack(given)));
         case "answer": return new Response(unpack(given));
         case "keep":

@@ -43,20 +43,8 @@ wait "$pid" 2>/dev/null
 "#;
 
 impl Program {
-    /// Starts `program` in `directory`; what it prints, down to the finest, is appended to `log`.
+    /// Starts `program` in `directory`; what it prints is appended to `log`.
     pub fn start(program: &Path, arguments: &[String], announces: Announces, directory: &Path, log: &Path) -> Self {
-        Self::start_at("trace", program, arguments, announces, directory, log)
-    }
-
-    /// [`Self::start`] with another level of its log: a run of an hour at the finest fills a disk.
-    pub fn start_at(
-        level: &str,
-        program: &Path,
-        arguments: &[String],
-        announces: Announces,
-        directory: &Path,
-        log: &Path,
-    ) -> Self {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let log = File::options().create(true).append(true).open(log).expect("the stack's directory is writable");
         let descriptor = if announces == Announces::OnDescriptor3 { "3" } else { "1" };
@@ -66,7 +54,7 @@ impl Program {
             .args(arguments)
             // No setting of the machine's reaches a program under test.
             .env_clear()
-            .env("RUST_LOG", level)
+            .env("RUST_LOG", "trace")
             .current_dir(directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -98,17 +86,6 @@ impl Program {
             }
         }
     }
-}
-
-/// The process of this name that runs in this directory: a program's own, not its keeper's.
-pub fn running_in(directory: &Path, name: &str) -> Option<u32> {
-    let processes = std::fs::read_dir("/proc").expect("processes are looked up in Linux's /proc").flatten();
-    processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find(|id| {
-        let found = std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-        let place = std::fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
-        // Linux keeps 15 bytes of a name.
-        found.trim_end() == &name[..name.len().min(15)] && place == directory
-    })
 }
 
 impl Drop for Program {

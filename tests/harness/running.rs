@@ -3,7 +3,6 @@
 use crate::between::Between;
 use crate::caller::Caller;
 use crate::edge::{Edge, EdgeFiles};
-use crate::observed::{self, Observed};
 use crate::origin::{OriginKind, OriginSettings, TestOrigin};
 use crate::raw::{self, RawConnection};
 use crate::raw_origin::Received;
@@ -72,16 +71,6 @@ impl RunningStack {
     /// What decides over messages to Durable Objects.
     pub fn between(&self) -> &Between {
         self.parts.between.as_ref().expect("the stack was made `with_between`")
-    }
-
-    /// What the first isolate holds.
-    pub fn seen_inside(&self) -> Observed {
-        self.seen_inside_of(self.edge_address())
-    }
-
-    /// What the isolate behind this address holds; the stack was made `observed`.
-    pub fn seen_inside_of(&self, address: SocketAddr) -> Observed {
-        Observed::read(&Caller::new(address).get(observed::PATH, None).ok().json())
     }
 
     /// Ends the scripted origin and starts it again where it was, with these grant keys: `KID=PUBLIC`.

@@ -56,14 +56,6 @@ pub fn admin_tokens() -> String {
     format!("e2e:{}", hex(&Sha256::digest(ADMIN_TOKEN)))
 }
 
-/// A token that nobody guesses; [`ADMIN_TOKEN`] is short.
-pub const LONG_ADMIN_TOKEN: &str = "sla_e2e-IDwZrIO8aHEpaNBAGKdY1yZ4Xj0bNq2V";
-
-/// `ADMIN_TOKENS` with both.
-pub fn long_admin_tokens() -> String {
-    format!("{},long:{}", admin_tokens(), hex(&Sha256::digest(LONG_ADMIN_TOKEN)))
-}
-
 /// `ADMIN_TOKENS` of three admins, each with the scope that it is named after: see [`scoped_token`].
 pub fn scoped_admin_tokens() -> String {
     let one = |name: &str| format!("{name}:{}:{name}", hex(&Sha256::digest(scoped_token(name))));

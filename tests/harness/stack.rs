@@ -176,12 +176,6 @@ impl Stack {
         self
     }
 
-    /// What an isolate of the edge holds is to be seen: [`RunningStack::seen_inside`].
-    pub fn observed(mut self) -> Self {
-        self.beside.observed = true;
-        self
-    }
-
     /// The grant keys that the origin knows: `KID=PUBLIC`, comma separated.
     pub fn origin_grant_keys(mut self, keys: &str) -> Self {
         self.origin.grant_keys = keys.split(',').map(str::to_owned).collect();

@@ -143,11 +143,6 @@ impl Generation {
         self.state.cached()
     }
 
-    /// Of this answer so many tokens are known not to be thinking, where it were `before`.
-    pub(crate) fn answer(&self, before: u64, now: u64) {
-        self.state.answer(before, now);
-    }
-
     /// The next event; nothing is lost if the future is dropped before it is ready. Not to be called after
     /// [`Event::End`].
     pub(crate) async fn next(&mut self) -> Event {

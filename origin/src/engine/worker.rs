@@ -318,10 +318,9 @@ impl Worker {
         if let Cause::Failed(why) = &cause {
             tracing::error!(slot, %why, "a sequence failed");
         }
-        // Before its reader learns of the end: what the request has used is final by then.
-        drop(sequence.guard);
         // The reader may be gone: then nobody needs to know.
         let _ = sequence.end.send(End { cause, tokens });
+        drop(sequence.guard);
     }
 }
 

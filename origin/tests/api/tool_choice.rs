@@ -189,11 +189,11 @@ async fn schemas_that_cannot_be_followed_are_refused_only_where_they_must_be() {
         )
     };
     let wild = [
-        (json!({"properties": {"a": {"not": {"type": "null"}}}}), "not"),
-        (json!({"type": "array"}), "nothing fits it"),
+        (json!({"properties": {"a": {"not": {}}}}), "not"),
+        (json!({"type": "array"}), "`type` must be `object`"),
         (json!({"$ref": "#/$defs/none"}), "not found"),
         (json!({"x-guidance": {}}), "x-guidance"),
-        (json!({"properties": {"a": false}, "required": ["a"]}), "nothing fits it"),
+        (json!({"properties": {"a": false}, "required": ["a"]}), "unsatisfiable"),
     ];
     for (parameters, told) in &wild {
         for choice in ["auto", "required"] {

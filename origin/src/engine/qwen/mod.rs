@@ -7,7 +7,6 @@
 mod activation;
 mod attention;
 mod cpu;
-mod dense;
 mod export;
 mod gguf;
 mod layer;

@@ -53,8 +53,6 @@ pub(crate) struct Truth {
     pub(crate) clock: u32,
     /// The latest time at which something changed.
     pub(crate) last: u32,
-    /// The time of the change before, at another time: what had expired then is forgotten.
-    pub(crate) sure: u32,
     pub(crate) admitted: Vec<Admission>,
     /// Which requests were settled, and when the first settle came.
     pub(crate) closed: Vec<(u32, usize)>,
@@ -109,23 +107,6 @@ impl Truth {
         self.admitted.push(Admission { request, at: now, end: None });
         self.change(world, now);
         Verdict::Admitted
-    }
-
-    /// What must happen when a request is asked for again with what the origin counted, and whether anything changes: the
-    /// first is given back if that lets the second pass, and has otherwise been a request.
-    pub(crate) fn ask_again(&mut self, world: &World, first: usize, second: usize) -> (Verdict, bool) {
-        let mut given_back = self.clone();
-        let ended = given_back.settle(world, first, End::NotServed);
-        let verdict = given_back.admit(world, second);
-        if matches!(verdict, Verdict::Admitted | Verdict::Held(_)) {
-            *self = given_back;
-            let is_admitted = verdict == Verdict::Admitted;
-            return (verdict, ended || is_admitted);
-        }
-        let ended = self.settle(world, first, End::Used(0));
-        let verdict = self.admit(world, second);
-        let is_admitted = verdict == Verdict::Admitted;
-        (verdict, ended || is_admitted)
     }
 
     /// What must happen when a settle arrives now; whether anything changes.
@@ -199,7 +180,7 @@ impl Truth {
 
     /// The request's lease: it is kept until the first change after its end.
     pub(crate) fn held(&self, world: &World, request: usize) -> Option<usize> {
-        let held = |one: &Admission| one.request == request && one.end.is_none() && world.is_live(one, self.sure);
+        let held = |one: &Admission| one.request == request && one.end.is_none() && world.is_live(one, self.last);
         self.admitted.iter().position(held)
     }
 
@@ -224,13 +205,10 @@ impl Truth {
 
     /// Time has moved on: forgets what can no longer matter to any law, so that worlds that differ only in it are one.
     fn change(&mut self, world: &World, now: u32) {
-        if now > self.last {
-            (self.sure, self.last) = (self.last, now);
-        }
-        let sure = self.sure;
-        self.closed.retain(|(at, _)| at + world.remembered > sure);
+        self.last = now;
+        self.closed.retain(|(at, _)| at + world.remembered > now);
         let is_over = |one: &Admission| {
-            (one.end.is_some() || one.at + world.lease <= sure)
+            (one.end.is_some() || one.at + world.lease <= now)
                 && world.limits.iter().all(|limit| match limit.kind {
                     Kind::Window { span, .. } => one.at + span <= now,
                     // What has drained still bounds what was counted after it.
