@@ -1,15 +1,16 @@
-//! Answers of a form (`response_format`), and calls that must be made or must follow a schema (`tools`): which tokens may come
-//! next, so that what comes out is what was asked for.
+//! Answers of a form (`response_format`), and calls that must be made or must follow a schema (`tools`): which tokens
+//! may come next, so that what comes out is what was asked for.
 //!
-//! A schema is compiled once for each request, before the request waits, and shared with nobody: what a constraint allows, and
-//! when it gives up, depends on its own answer alone. Compiling takes 0.3 to 3 ms for schemas as people write them, which is
-//! not worth a cache.
+//! A schema is compiled once for each request, before the request waits, and shared with nobody: what a constraint
+//! allows, and when it gives up, depends on its own answer alone. Compiling takes a few milliseconds for schemas as
+//! people write them, which is not worth a cache. Every bound is a count and none a time.
 //!
-//! **Thinking.** A model that thinks does so in front of its answer, between two tokens of its own, `<think>` and `</think>`.
-//! As in vLLM, the form binds what comes after: a block that the model or its template opens is free text until the
-//! model closes it (it cannot end the answer before), and then the form begins. A model that does not open one answers at
-//! once. Where thinking is switched off there is no block.
+//! **Thinking.** A model that thinks does so in front of its answer, between two tokens of its own, `<think>` and
+//! `</think>`. As in vLLM, the form binds what comes after: a block that the model or its template opens is free text
+//! until the model closes it (it cannot end the answer before), and then the form begins. A model that does not open
+//! one answers at once. Where thinking is switched off there is no block.
 
+mod schema;
 mod shape;
 
 use crate::text::Text;
@@ -18,7 +19,7 @@ use llguidance::api::ParserLimits;
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
 use shape::{Place, Shape};
-use sluice_protocol::chat::ChatRequest;
+use sluice_protocol::chat::{ChatRequest, ResponseFormat};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::OnceLock;
 use std::{iter, thread};
@@ -38,21 +39,27 @@ impl Grammars {
 
     /// What binds the answer to a request with this prompt; `None` if nothing does.
     ///
-    /// Refuses with [`Reason::InvalidRequest`] a schema that cannot be followed and has to be: what it asks for is not served,
-    /// contradicts itself, or is too complex. Takes milliseconds, and up to about a second for what is refused as too complex: not for an
-    /// async thread.
+    /// Refuses with [`Reason::InvalidRequest`] a schema that cannot be followed and has to be: what it asks for is not
+    /// served, contradicts itself, or is too complex. Takes milliseconds, and up to about a second for what is refused
+    /// as too complex: not for an async thread.
     pub(crate) fn constraint(
         &self,
         text: &Text,
         request: &ChatRequest,
         prompt: &[u32],
     ) -> Result<Option<Constraint>, Refusal> {
-        let Some(shape) = Shape::of(request, text.calling().is_some())? else { return Ok(None) };
-        let param = shape.param();
-        let factory = self.factory.get_or_init(|| factory(text, self.vocab).ok()).as_ref().ok_or_else(|| {
-            Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("no token trie was made")
+        if request.format == ResponseFormat::Text && request.tools.is_empty() {
+            return Ok(None);
+        }
+        let compiled = on_a_deep_stack(|| {
+            let Some(shape) = Shape::of(request, text.calling().is_some())? else { return Ok(None) };
+            let factory = self.factory.get_or_init(|| factory(text, self.vocab).ok()).as_ref().ok_or_else(|| {
+                Refusal::new(Reason::Internal, "The origin failed on this request.")
+                    .with_detail("no token trie was made")
+            })?;
+            Ok(Some((shape.param(), shape.compile(factory)?)))
         })?;
-        let matcher = on_a_deep_stack(|| shape.compile(factory))??;
+        let Some((param, matcher)) = compiled? else { return Ok(None) };
         let marks = text.thinking();
         let phase = match marks {
             Some([open, close]) => phase(text, prompt, [open, close], request.enable_thinking),
@@ -83,7 +90,8 @@ pub(crate) struct Constraint {
     param: &'static str,
 }
 
-/// The form leaves no token, or became too complex to follow. The text is for the log and holds nothing of the caller's.
+/// The form leaves no token, or became too complex to follow. The text is for the log and holds nothing of the
+/// caller's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the form leaves no token or is too complex to follow")]
 pub(crate) struct DeadEnd;
@@ -136,8 +144,8 @@ impl Constraint {
         Ok(())
     }
 
-    /// Goes on with the token that was chosen, which is not an ending one. Whether the answer is complete with it, so that
-    /// nothing more could come.
+    /// Goes on with the token that was chosen, which is not an ending one. Whether the answer is complete with it, so
+    /// that nothing more could come.
     pub(super) fn accept(&mut self, token: u32) -> Result<bool, DeadEnd> {
         match (self.phase, self.marks) {
             (Phase::Before, Some([open, _])) if token == open => self.phase = Phase::Thinking,
@@ -153,10 +161,11 @@ impl Constraint {
     }
 }
 
-/// How deep the compiler goes: one call for each part of a schema on a path through its references, of which 64 KiB of schema hold
-/// 6,500. Those took between 16 and 32 MiB. Memory that is not used is not taken.
+/// How deep llguidance's compiler goes: a few calls for each rule on a path through a grammar, which [`schema`] bounds
+/// by 2,000. Memory that is not used is not taken.
 const STACK: usize = 128 * 1024 * 1024;
-/// What one answer may cost: 20,000 states of the lexer are some 30 MB, and what a mask may use up takes a few milliseconds.
+/// What one answer may cost: 20,000 states of the lexer are some 30 MB, and what a mask may use up takes a few
+/// milliseconds.
 fn limit(limits: &mut ParserLimits) {
     limits.max_lexer_states = 20_000;
     limits.step_lexer_fuel = 50_000;
@@ -197,10 +206,8 @@ fn unfollowable(place: Place, said: &str) -> Refusal {
     let said = said.split("\n<").next().unwrap_or_default();
     let why = if said.starts_with("panic") || said.starts_with("NoExtension") {
         "nothing fits it, or it is not a schema".to_owned()
-    } else if said.starts_with("oneOf") {
-        "of `oneOf`, it must be plain from types and constants that no value fits two options; use `anyOf`".to_owned()
     } else {
-        said.replace(" without 'referencing' feature", "")
+        said.to_owned()
     };
     let why: String = why.chars().take(MAX_REASON).collect();
     let message = format!("{} cannot be followed: {why}.", place.named());

@@ -1,13 +1,14 @@
-//! What an answer may be, as a grammar: a form, calls of tools that are held to their parameters, or text with calls in it.
+//! What an answer may be, as a grammar: a form, calls of tools that are held to their parameters, or text with calls in
+//! it.
 //!
-//! What a caller wrote are schemas, each compiled as a document of its own, so that its references mean what they mean there.
-//! What stands around them is ours. A call is written as Qwen writes it: `<tool_call>`, a JSON object with `name` and
-//! `arguments` in this order and with these blanks, `</tool_call>`.
+//! What a caller wrote are schemas, each compiled as a document of its own, so that its references mean what they mean
+//! there. What stands around them is ours. A call is written as Qwen writes it: `<tool_call>`, a JSON object with
+//! `name` and `arguments` in this order and with these blanks, `</tool_call>`.
 
+use super::schema::{self, Fuel};
 use super::unfollowable;
 use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
-use llguidance::{JsonCompileOptions, Matcher, ParserFactory};
-use serde_json::{Value, json};
+use llguidance::{Matcher, ParserFactory};
 use sluice_protocol::chat::{ChatRequest, MAX_SCHEMA_BYTES, ResponseFormat, Tool, ToolChoice};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::fmt::Write;
@@ -21,7 +22,8 @@ pub(super) struct Shape {
 /// A schema that a caller wrote.
 struct Part {
     name: String,
-    schema: Value,
+    /// As grammars, the first of which is the whole.
+    grammars: Vec<GrammarWithLexer>,
     place: Place,
 }
 
@@ -53,12 +55,19 @@ impl Shape {
     pub(super) fn of(request: &ChatRequest, marks: bool) -> Result<Option<Self>, Refusal> {
         let form = match &request.format {
             ResponseFormat::Text => None,
-            ResponseFormat::JsonObject => Some(json!({"type": "object"})),
-            ResponseFormat::JsonSchema(format) => {
-                Some(parse(&format.schema).map_err(|why| unfollowable(Place::Form, &why))?)
-            }
+            ResponseFormat::JsonObject => Some(ANY_OBJECT),
+            ResponseFormat::JsonSchema(format) => Some(&*format.schema),
         };
-        let form = form.map(|schema| Part { name: "form".into(), schema, place: Place::Form });
+        let mut fuel = Fuel::full();
+        let mut part = |name: String, place: Place, schema: Result<&str, String>, object: bool| {
+            let compiled = schema.and_then(|text| schema::compile(text, &name, object, &mut fuel));
+            let grammars = match compiled {
+                Err(_) if place.is_optional() => any_object(&name),
+                compiled => compiled,
+            };
+            grammars.map(|grammars| Part { name, grammars, place }).map_err(|why| unfollowable(place, &why))
+        };
+        let form = form.map(|text| part("form".into(), Place::Form, Ok(text), false)).transpose()?;
         let forced = request.tool_choice != ToolChoice::Auto;
         let bound = forced || form.is_some() || request.tools.iter().any(Tool::is_strict);
         if request.tools.is_empty() || !bound {
@@ -70,16 +79,11 @@ impl Shape {
             if matches!(&request.tool_choice, ToolChoice::Function(name) if name != tool.name()) {
                 continue;
             }
-            let place = Place::Tool { index, strict: tool.is_strict() };
-            let schema = match arguments(tool) {
-                Ok(schema) => schema,
-                Err(why) if tool.is_strict() => return Err(unfollowable(place, &why)),
-                Err(_) => any_object(),
-            };
-            // A name has no character that would have to be escaped.
             let name = format!("arguments{index}");
+            // A name has no character that would have to be escaped.
             bodies.push(format!(r#""{{\"name\": \"{}\", \"arguments\": " @{name} "}}""#, tool.name()));
-            parts.push(Part { name, schema, place });
+            let place = Place::Tool { index, strict: tool.is_strict() };
+            parts.push(part(name, place, arguments(tool), true)?);
         }
         let said = match (&form, forced) {
             (_, true) => Said::Calls,
@@ -106,19 +110,21 @@ impl Shape {
             Err(said) => said,
         };
         if let [part] = self.parts.as_slice()
-            && !part.is_optional()
+            && !part.place.is_optional()
         {
             return Err(unfollowable(part.place, &said));
         }
         for (number, part) in self.parts.iter_mut().enumerate() {
             let outcome = match number < MAX_PROBES {
                 true => part.alone(factory),
-                false if part.is_optional() => Err(String::new()),
+                false if part.place.is_optional() => Err(String::new()),
                 false => Ok(()),
             };
             match outcome {
                 Ok(()) => {}
-                Err(_) if part.is_optional() => part.schema = any_object(),
+                Err(_) if part.place.is_optional() => {
+                    part.grammars = any_object(&part.name).unwrap_or_default();
+                }
                 Err(said) => return Err(unfollowable(part.place, &said)),
             }
         }
@@ -130,26 +136,19 @@ impl Shape {
     }
 
     fn whole(&self, factory: &ParserFactory) -> Result<Matcher, String> {
-        let schemas = self.parts.iter().map(|part| {
-            let grammar = GrammarWithLexer::from_json_schema(with_blanks(part.schema.clone()));
-            GrammarWithLexer { name: Some(part.name.clone()), ..grammar }
-        });
         let rules = match &self.around {
             Around::Form => None,
             Around::Rules(rules) => Some(GrammarWithLexer::from_lark(rules.clone())),
         };
-        let grammars = rules.into_iter().chain(schemas).collect();
+        let parts = self.parts.iter().flat_map(|part| part.grammars.iter().cloned());
+        let grammars = rules.into_iter().chain(parts).collect();
         try_compile(factory, TopLevelGrammar { grammars, max_tokens: None })
     }
 }
 
 impl Part {
-    fn is_optional(&self) -> bool {
-        matches!(self.place, Place::Tool { strict: false, .. })
-    }
-
     fn alone(&self, factory: &ParserFactory) -> Result<(), String> {
-        try_compile(factory, TopLevelGrammar::from_json_schema(with_blanks(self.schema.clone()))).map(drop)
+        try_compile(factory, TopLevelGrammar { grammars: self.grammars.clone(), max_tokens: None }).map(drop)
     }
 }
 
@@ -160,6 +159,11 @@ impl Place {
             Self::Form => "response_format",
             Self::Tool { .. } => "tools",
         }
+    }
+
+    /// Whether the schema is followed only if it can be.
+    fn is_optional(self) -> bool {
+        matches!(self, Self::Tool { strict: false, .. })
     }
 
     /// What a refusal begins with.
@@ -209,44 +213,21 @@ fn rules(said: Said, several: bool, marks: bool, bodies: &[String]) -> String {
 }
 
 /// The schema of a call's arguments, which are an object whatever else is said.
-fn arguments(tool: &Tool) -> Result<Value, String> {
-    let Some(parameters) = tool.parameters() else {
-        return Ok(json!({"type": "object", "additionalProperties": false}));
-    };
-    if parameters.len() > MAX_SCHEMA_BYTES {
-        return Err("it is too large".into());
-    }
-    let mut schema = parse(parameters)?;
-    let is_object = match schema.get("type") {
-        None => true,
-        Some(Value::Array(types)) => types.iter().any(|kind| kind == "object"),
-        Some(kind) => kind == "object",
-    };
-    if !is_object {
-        return Err("its `type` must be `object`".into());
-    }
-    schema["type"] = "object".into();
-    Ok(schema)
-}
-
-fn any_object() -> Value {
-    json!({"type": "object"})
-}
-
-fn parse(schema: &str) -> Result<Value, String> {
-    let schema: Value = serde_json::from_str(schema).map_err(|error| error.to_string())?;
-    // llguidance's own settings: they would let a schema be followed in part.
-    match schema.get("x-guidance") {
-        Some(_) => Err("`x-guidance` is not served".into()),
-        None => Ok(schema),
+fn arguments(tool: &Tool) -> Result<&str, String> {
+    match tool.parameters() {
+        None => Ok(NO_MEMBERS),
+        Some(parameters) if parameters.len() > MAX_SCHEMA_BYTES => Err("it is too large".into()),
+        Some(parameters) => Ok(parameters),
     }
 }
 
-fn with_blanks(mut schema: Value) -> Value {
-    let options = JsonCompileOptions { whitespace_pattern: Some(BLANKS.into()), ..JsonCompileOptions::default() };
-    options.apply_to(&mut schema);
-    schema
+/// What arguments are that follow nothing else.
+fn any_object(name: &str) -> Result<Vec<GrammarWithLexer>, String> {
+    schema::compile(ANY_OBJECT, name, true, &mut Fuel::full())
 }
+
+const ANY_OBJECT: &str = r#"{"type":"object"}"#;
+const NO_MEMBERS: &str = r#"{"type":"object","additionalProperties":false}"#;
 
 fn try_compile(factory: &ParserFactory, grammar: TopLevelGrammar) -> Result<Matcher, String> {
     let mut matcher = Matcher::new(factory.create_parser(grammar));
@@ -257,7 +238,6 @@ fn try_compile(factory: &ParserFactory, grammar: TopLevelGrammar) -> Result<Matc
     }
 }
 
-/// White space between two parts: bounded, as a model that is bound to JSON and does not want to write it may write blanks for ever.
-const BLANKS: &str = r"[\x20\x0A\x0D\x09]{1,64}";
-/// How many parts are compiled one by one to find those that cannot be followed. Of the others those that need not be are not.
+/// How many parts are compiled one by one to find those that cannot be followed. Of the others those that need not be
+/// are not.
 const MAX_PROBES: usize = 32;

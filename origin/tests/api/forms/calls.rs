@@ -80,7 +80,7 @@ async fn calls_that_may_be_made_follow_their_schemas() {
         assert!(!content.contains("<tool_call>"), "{content}");
         said += usize::from(!content.is_empty());
     }
-    assert!(called > 30 && said > 20, "{called} calls, {said} texts");
+    assert!(called > 30 && said > 10, "{called} calls, {said} texts");
 }
 
 /// A form, or calls: as OpenAI has it.
