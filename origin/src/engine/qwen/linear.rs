@@ -1,8 +1,8 @@
 //! Matrices of weights, dense or quantised, and what is multiplied by them.
 //!
 //! Q8_0 and Q4K are packed for kernels of ours where the processor has what they need; other types, and other processors,
-//! are candle's. Results for one row do not depend on the other rows where the kernels allow it: ours and candle's
-//! quantised ones compute each row by itself (Q8_0 and Q4K with the same kernel for any number of rows).
+//! are candle's. Results for one row do not depend on the other rows where the kernels allow it: ours, of dense F32 too, and
+//! candle's quantised ones compute each row by itself (Q8_0 and Q4K with the same kernel for any number of rows).
 
 use super::packed::Packed;
 use super::pages::Pages;
@@ -51,7 +51,7 @@ impl Matrix {
     /// `[rows, in]` to `[rows, out]`.
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor> {
         match self {
-            Self::Dense(weights) => input.matmul(&weights.t()?),
+            Self::Dense(weights) => dense(weights, input),
             Self::Quantised(weights) => QMatMul::QTensor(Arc::clone(weights)).forward(input),
             Self::Packed(weights) => {
                 let input = input.contiguous()?;
@@ -219,6 +219,20 @@ impl Joined {
             Self::Separate(parts) => parts.iter().map(|part| part.matrix.bytes()).sum(),
         }
     }
+}
+
+/// `[rows, in]` to `[rows, out]`, on the CPU in one order of sums.
+fn dense(weights: &Tensor, input: &Tensor) -> Result<Tensor> {
+    let (height, width) = weights.dims2()?;
+    if !weights.device().is_cpu() || weights.dtype() != DType::F32 || width == 0 {
+        return input.matmul(&weights.t()?);
+    }
+    let (weights, input) = (weights.contiguous()?, input.contiguous()?);
+    if input.dim(1)? != width {
+        candle_core::bail!("rows of {} numbers for a matrix of {width}", input.dim(1)?);
+    }
+    let output = super::dense::forward(&numbers(&weights)?, width, &numbers(&input)?);
+    Tensor::from_vec(output, (input.dim(0)?, height), &Device::Cpu)
 }
 
 fn biased(output: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {

@@ -7,6 +7,7 @@
 mod activation;
 mod attention;
 mod cpu;
+mod dense;
 mod export;
 mod gguf;
 mod layer;
