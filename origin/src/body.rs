@@ -2,17 +2,22 @@
 
 use crate::config::Config;
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use sluice_protocol::header::{essence, is_identity};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::time::Duration;
 
 /// What the head says about the body, before any of it is read.
 pub(crate) fn check_head(headers: &HeaderMap, max_body: usize) -> Result<(), Refusal> {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+    if !essence(kind).eq_ignore_ascii_case("application/json") {
         return Err(Refusal::new(Reason::UnsupportedMediaType, "Send content-type: application/json."));
+    }
+    // Each of them: several headers of one name say the same as one with commas.
+    if !headers.get_all(CONTENT_ENCODING).iter().all(|value| value.to_str().is_ok_and(is_identity)) {
+        return Err(Refusal::packed());
     }
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > max_body as u64) {

@@ -33,7 +33,7 @@ Environment besides the settings:
                                   the hub, an account's token, and where its models are kept, as Hugging Face's programs read them
   RUST_LOG                        what is logged to standard error, such as info or sluice_origin=debug
   CANDLE_NUM_THREADS              threads that compute (default: one per physical core); 1 suits the built-in model
-  RAYON_NUM_THREADS               threads of the dense matrix products (default: one per core)
+  RAYON_NUM_THREADS               threads of what candle computes besides (default: one per core)
   CANDLE_BARRIER_POOL_SPIN_LIMIT  how long idle compute threads spin (default: 25000); lower it on shared machines";
 
 /// What the program can do.

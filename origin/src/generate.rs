@@ -27,6 +27,8 @@ pub(crate) struct Answering {
     deadline: Option<Instant>,
     prompt_tokens: u64,
     received: u64,
+    /// Of those the ones that are not thinking.
+    answered: u64,
     /// Calls that were passed on.
     calls: u32,
     ending: Option<Ending>,
@@ -72,6 +74,7 @@ impl Answering {
             deadline,
             prompt_tokens,
             received: 0,
+            answered: 0,
             calls: 0,
             ending: None,
             arrived,
@@ -116,6 +119,9 @@ impl Answering {
                         self.metrics.first_token_after(&self.loaded.name, self.arrived.elapsed());
                     }
                     let (sections, over) = self.text.push(token);
+                    let answered = self.received.saturating_sub(self.text.reasoning_tokens());
+                    generation.answer(self.answered, answered);
+                    self.answered = answered;
                     let delta = self.delta(sections);
                     if over {
                         self.end(Cause::Stop, self.received);

@@ -11,12 +11,15 @@
 
 // start
 pub mod config;
+mod connections;
 pub mod hub;
 pub mod load;
 mod origin;
+mod seats;
 pub mod tls;
 // request
 mod body;
+mod listing;
 mod request;
 mod respond;
 mod wanted;

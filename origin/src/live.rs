@@ -3,7 +3,7 @@
 //! An edge asks for it when its caller has left or a stream broke off, and settles what was used and not what was reserved.
 
 use crate::engine::job_state::JobState;
-use sluice_protocol::chat::Usage;
+use sluice_protocol::chat::Used;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::report::{RequestReport, RequestStatus};
@@ -19,12 +19,21 @@ pub(crate) struct Live {
     over: Notify,
 }
 
-#[derive(Default)]
 struct State {
     live: HashMap<RequestId, (String, Arc<JobState>)>,
-    over: HashMap<RequestId, (String, Usage)>,
-    /// Those that are over, with when that was, oldest first.
+    /// Those that are over, and those that were cancelled before they came.
+    over: HashMap<RequestId, (String, Used)>,
+    /// When each of them was over, oldest first.
     order: VecDeque<(Instant, RequestId)>,
+    /// Whatever ended since then is remembered.
+    known_since: Instant,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let (live, over, order) = (HashMap::new(), HashMap::new(), VecDeque::new());
+        Self { live, over, order, known_since: Instant::now() }
+    }
 }
 
 /// A request that is not over. Dropping it says that it is.
@@ -34,15 +43,34 @@ pub(crate) struct LiveRequest {
 }
 
 impl Live {
-    /// A request begins; `account` is whose it is.
-    pub(crate) fn enter(self: &Arc<Self>, id: RequestId, account: &str) -> (LiveRequest, Arc<JobState>) {
-        let state = Arc::new(JobState::new());
-        self.lock().live.insert(id, (account.to_owned(), Arc::clone(&state)));
-        (LiveRequest { requests: Arc::clone(self), id }, state)
+    /// A request begins; `account` is whose it is. Refuses with [`Reason::Cancelled`] one that was cancelled before it came.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        id: RequestId,
+        account: &str,
+    ) -> Result<(LiveRequest, Arc<JobState>), Refusal> {
+        let job = Arc::new(JobState::new());
+        let mut state = self.lock();
+        if state.over.contains_key(&id) {
+            return Err(cancelled());
+        }
+        state.live.insert(id, (account.to_owned(), Arc::clone(&job)));
+        drop(state);
+        Ok((LiveRequest { requests: Arc::clone(self), id }, job))
     }
 
-    /// Ends a request of this account, if it is not over, and waits for its end, though not for ever. `None`: there is no
-    /// such request, or it has been over for so long that it is forgotten.
+    /// What a request has used, once that is final. One that never came has used nothing.
+    pub(crate) fn final_usage(&self, id: RequestId) -> Option<Used> {
+        let state = self.lock();
+        match state.over.get(&id) {
+            Some((_, used)) => Some(*used),
+            None if state.live.contains_key(&id) => None,
+            None => Some(Used::NOTHING),
+        }
+    }
+
+    /// Ends a request of this account, if it is not over, and waits for its end, though not for ever. One that is not known will be
+    /// refused if it comes yet. `None`: it is somebody else's.
     pub(crate) async fn cancel(&self, id: RequestId, account: &str) -> Option<RequestReport> {
         let patience = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -50,15 +78,24 @@ impl Live {
             tokio::pin!(over);
             over.as_mut().enable();
             let state = {
-                let state = self.lock();
-                if let Some((_, usage)) = state.over.get(&id).filter(|(owner, _)| owner == account) {
-                    return Some(RequestReport::new(id, RequestStatus::Ended, *usage));
+                let mut state = self.lock();
+                match (state.over.get(&id), state.live.get(&id)) {
+                    (Some((owner, used)), _) if owner == account => {
+                        return Some(RequestReport::new(id, RequestStatus::Ended, *used));
+                    }
+                    (None, Some((owner, job))) if owner == account => Arc::clone(job),
+                    (None, None) => {
+                        let now = Instant::now();
+                        let known = now.saturating_duration_since(state.known_since);
+                        state.keep(now, id, account.to_owned(), Used::NOTHING);
+                        return Some(RequestReport::unseen(id, u64::try_from(known.as_millis()).unwrap_or(u64::MAX)));
+                    }
+                    _ => return None,
                 }
-                Arc::clone(state.live.get(&id).filter(|(owner, _)| owner == account).map(|(_, state)| state)?)
             };
             state.cancel();
             if tokio::time::timeout_at(patience, over).await.is_err() {
-                return Some(RequestReport::new(id, RequestStatus::Ending, state.usage()));
+                return Some(RequestReport::new(id, RequestStatus::Ending, state.used()));
             }
         }
     }
@@ -67,14 +104,7 @@ impl Live {
         let now = Instant::now();
         let mut state = self.lock();
         let Some((account, job)) = state.live.remove(&id) else { return };
-        state.over.insert(id, (account, job.usage()));
-        state.order.push_back((now, id));
-        while state.order.len() > MAX_OVER
-            || state.order.front().is_some_and(|(since, _)| now.duration_since(*since) > REMEMBERED)
-        {
-            let Some((_, oldest)) = state.order.pop_front() else { break };
-            state.over.remove(&oldest);
-        }
+        state.keep(now, id, account, job.used());
         drop(state);
         self.over.notify_waiters();
     }
@@ -82,6 +112,21 @@ impl Live {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in a critical section panics halfway through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Remembers what a request has used, and forgets what is too old or too much.
+    fn keep(&mut self, now: Instant, id: RequestId, account: String, used: Used) {
+        self.over.insert(id, (account, used));
+        self.order.push_back((now, id));
+        while self.order.len() > MAX_OVER
+            || self.order.front().is_some_and(|(since, _)| now.duration_since(*since) > REMEMBERED)
+        {
+            let Some((since, oldest)) = self.order.pop_front() else { break };
+            self.over.remove(&oldest);
+            self.known_since = self.known_since.max(since);
+        }
     }
 }
 
@@ -98,21 +143,21 @@ pub(crate) fn cancelled() -> Refusal {
 
 /// How long a request that was cancelled is waited for: many steps of an engine that lives.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// How long one that is over is remembered: an edge asks at once.
-const REMEMBERED: Duration = Duration::from_secs(120);
+/// How long one that is over is remembered. An edge asks as soon as it knows of the end, which is after its slowest reader.
+const REMEMBERED: Duration = Duration::from_secs(900);
 /// How many are remembered at most; at some 150 bytes each.
 const MAX_OVER: usize = 65_536;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sluice_protocol::chat::Usage;
 
     #[tokio::test(start_paused = true)]
     async fn a_request_is_told_of_by_its_account_alone_while_it_runs_and_afterwards() {
         let requests = Arc::new(Live::default());
         let id = RequestId([7; 16]);
-        assert_eq!(requests.cancel(id, "a").await, None);
-        let (live, state) = requests.enter(id, "a");
+        let (live, state) = requests.enter(id, "a").unwrap();
         state.begin(5, 2);
         state.generate();
         assert_eq!(requests.cancel(id, "b").await, None);
@@ -127,18 +172,46 @@ mod tests {
         });
         tokio::task::yield_now().await;
         state.generate();
+        state.answer(0, 2);
+        state.answer(2, 1);
         drop(live);
         let report = asked.await.unwrap().unwrap();
         assert_eq!((report.status, report.usage), (RequestStatus::Ended, Usage::new(5, 2)));
+        assert_eq!(report.reasoning_tokens, Some(1), "what nobody has read may have been thought");
         assert_eq!(requests.cancel(id, "a").await, Some(report));
         assert_eq!(requests.cancel(id, "").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_cancelled_before_it_comes_is_refused_when_it_does() {
+        let requests = Arc::new(Live::default());
+        let id = RequestId([7; 16]);
+        assert_eq!(requests.final_usage(id), Some(Used::NOTHING));
+        let report = requests.cancel(id, "a").await.unwrap();
+        assert_eq!((report.status, report.usage), (RequestStatus::Unseen, Usage::new(0, 0)));
+        assert_eq!(requests.enter(id, "a").err().map(|refusal| refusal.reason), Some(Reason::Cancelled));
+        // It is over, and nothing was done for it.
+        assert_eq!(requests.cancel(id, "a").await.unwrap().status, RequestStatus::Ended);
+        assert_eq!(requests.final_usage(id), Some(Used::NOTHING));
+    }
+
+    #[test]
+    fn how_far_back_is_known_is_up_to_the_last_that_was_forgotten() {
+        let mut state = State::default();
+        let begun = state.known_since;
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        state.keep(at(1), RequestId([1; 16]), "a".into(), Usage::new(1, 1).into());
+        state.keep(at(2), RequestId([2; 16]), "a".into(), Usage::new(1, 1).into());
+        assert_eq!(state.known_since, begun);
+        state.keep(at(2) + REMEMBERED, RequestId([3; 16]), "a".into(), Usage::new(1, 1).into());
+        assert_eq!((state.known_since, state.over.len()), (at(1), 2));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let requests = Arc::new(Live::default());
         for number in 0..MAX_OVER as u128 + 10 {
-            drop(requests.enter(RequestId(number.to_be_bytes()), "a"));
+            drop(requests.enter(RequestId(number.to_be_bytes()), "a").unwrap());
         }
         let state = requests.lock();
         assert_eq!((state.live.len(), state.over.len(), state.order.len()), (0, MAX_OVER, MAX_OVER));

@@ -1,6 +1,7 @@
-//! A running origin: the listener, the connections, and how they come to an end.
+//! A running origin: what is served, and how it comes to an end.
 
 use crate::config::{Access, Config};
+use crate::connections::accept;
 use crate::engine::grammar::Grammars;
 use crate::engine::model::Model;
 use crate::engine::{Engine, EngineOptions};
@@ -12,19 +13,14 @@ use crate::queue::{Queue, draining};
 use crate::request::router;
 use crate::text::Text;
 use crate::tls::Tls;
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// An origin that starts.
 pub struct Origin;
@@ -83,12 +79,6 @@ pub(crate) struct Loaded {
     pub(crate) since: u64,
 }
 
-/// Connections at once; the next ones wait in the kernel. Below the usual limit of 1,024 open files.
-const MAX_CONNECTIONS: usize = 768;
-/// How long a request's head may take to arrive, and a connection may lie idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long TLS may take to be agreed on.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an origin that ends waits for last bytes to be written.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -113,8 +103,9 @@ impl Origin {
             draining: AtomicBool::new(false),
             config,
         });
+        let places = shared.config.slots.saturating_add(shared.config.queue);
         let (closing, closed) = watch::channel(false);
-        let listener = tokio::spawn(accept((listener, tls), router(Arc::clone(&shared)), closed));
+        let listener = tokio::spawn(accept((listener, tls), places, router(Arc::clone(&shared)), closed));
         Ok(RunningOrigin { address, scheme, shared, closing, listener })
     }
 
@@ -215,6 +206,13 @@ impl Models {
         self.0.iter()
     }
 
+    /// Those whose engine broke and has not started again, for the log.
+    pub(crate) fn down(&self) -> Option<String> {
+        let is_down = |loaded: &&Arc<Loaded>| loaded.engine.is_down();
+        let down: Vec<&str> = self.iter().filter(is_down).map(|loaded| &*loaded.name).collect();
+        (!down.is_empty()).then(|| down.join("; "))
+    }
+
     /// Those whose engine was not seen between two steps for this long, for the log.
     pub(crate) fn hung(&self, limit: Duration) -> Option<String> {
         let old = |loaded: &Arc<Loaded>| {
@@ -237,78 +235,6 @@ impl Loaded {
         let (grammars, since) = (Grammars::new(vocab), crate::now_millis() / 1000);
         Ok(Self { name, text, engine, context, vocab, grammars, since })
     }
-}
-
-/// Accepts connections until the origin closes, and then waits for those that are open to finish what they answer.
-async fn accept((listener, tls): (TcpListener, Option<Arc<Tls>>), router: Router, mut closing: watch::Receiver<bool>) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        let seat = async {
-            let seat = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
-            (listener.accept().await, seat)
-        };
-        tokio::select! {
-            biased;
-            () = closed(&mut closing) => break,
-            // Collects what is over.
-            Some(_) = connections.join_next() => {}
-            (accepted, seat) = seat => match accepted {
-                Ok((stream, _)) => {
-                    let connection = connection(stream, tls.clone(), router.clone(), closing.clone());
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(seat);
-                    });
-                }
-                Err(error) => {
-                    // Out of file descriptors, mostly: some will be free soon.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-        }
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-async fn connection(stream: TcpStream, tls: Option<Arc<Tls>>, router: Router, closing: watch::Receiver<bool>) {
-    // Tokens are small and must not wait for each other.
-    let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return speak(stream, router, closing).await };
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => speak(stream, router, closing).await,
-        Ok(Err(error)) => tracing::debug!(%error, "a connection was not greeted"),
-        Err(_) => tracing::debug!("a connection took too long to be greeted"),
-    }
-}
-
-async fn speak(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
-    mut closing: watch::Receiver<bool>,
-) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = closed(&mut closing) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke off");
-    }
-}
-
-/// Waits until the origin closes, or is gone.
-async fn closed(closing: &mut watch::Receiver<bool>) {
-    let _ = closing.wait_for(|closed| *closed).await;
 }
 
 #[cfg(test)]

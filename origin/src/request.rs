@@ -7,12 +7,13 @@ use crate::engine::grammar::Constraint;
 use crate::engine::job_state::JobState;
 use crate::generate::Answering;
 use crate::grant;
+use crate::listing::{list_models, one_model};
 use crate::live::{LiveRequest, cancelled};
 use crate::metrics;
-use crate::origin::{Loaded, Models, Shared};
+use crate::origin::{Models, Shared};
 use crate::queue::{Permit, Place};
-use crate::respond::{RefusalCode, events, json, refuse, stamp, typed};
-use crate::stream::{self, Form, Head, Source, Waiting};
+use crate::respond::{RefusalCode, events, json, refuse, stamp, tell_usage, typed};
+use crate::stream::{self, Accounting, Form, Head, Source, Waiting};
 use crate::wanted::Wanted;
 use crate::whole::whole;
 use crate::{engine, now_millis};
@@ -26,7 +27,7 @@ use axum::response::Response;
 use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use sluice_protocol::chat::{ModelEntry, ModelList};
+use sluice_protocol::chat::Used;
 use sluice_protocol::grant::GrantClaims;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
@@ -51,6 +52,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(Endpoint::Chat.path(), post(chat).fallback(only("POST")))
         .route(Endpoint::Completions.path(), post(complete).fallback(only("POST")))
         .route("/v1/models", get(models).fallback(only("GET, HEAD")))
+        .route("/v1/models/{*model}", get(model).fallback(only("GET, HEAD")))
         .route("/v1/requests/{id}", delete(cancel).fallback(only("DELETE")))
         .route("/health", get(health).fallback(only("GET, HEAD")))
         .route("/ready", get(ready).fallback(only("GET, HEAD")))
@@ -90,6 +92,9 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
         Ok(models) => models,
         Err(refusal) => return refuse(&refusal),
     };
+    if let Some(down) = models.down() {
+        return refuse(&starting_again().with_detail(down));
+    }
     if let Some(hung) = models.hung(shared.config.heartbeat_timeout) {
         return refuse(&Refusal::new(Reason::OriginSilent, "An engine does not move.").with_detail(hung));
     }
@@ -128,6 +133,11 @@ async fn models(State(shared): State<Arc<Shared>>, request: Request) -> Response
     walk(&shared, &parts, body, list_models).await
 }
 
+async fn model(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    walk(&shared, &parts, body, one_model).await
+}
+
 async fn chat(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     walk(&shared, &parts, body, async |call, body| answer(Endpoint::Chat, call, body).await).await
@@ -157,7 +167,7 @@ async fn cancel(State(shared): State<Arc<Shared>>, request: Request) -> Response
 }
 
 /// A caller, as its grant names it; or anybody, on an open origin.
-struct Caller {
+pub(crate) struct Caller {
     id: RequestId,
     claims: Option<GrantClaims>,
     arrived: Instant,
@@ -165,11 +175,11 @@ struct Caller {
 }
 
 /// One call on its way: what a step needs to know.
-struct Call<'a> {
-    shared: &'a Arc<Shared>,
-    models: &'a Models,
-    parts: &'a Parts,
-    caller: &'a Caller,
+pub(crate) struct Call<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) models: &'a Models,
+    pub(crate) parts: &'a Parts,
+    pub(crate) caller: &'a Caller,
 }
 
 /// What the routes with grants have in common: the origin serves, the caller is known, a refusal leaves no body behind.
@@ -190,7 +200,12 @@ where
     .await;
     let mut response = outcome.unwrap_or_else(|refusal| {
         discard(&parts.headers, body, shared.config.max_body);
-        span.in_scope(|| refuse(&refusal))
+        let mut response = span.in_scope(|| refuse(&refusal));
+        // Of a request whose engine has not let go yet the edge asks.
+        if let Some(usage) = id.and_then(|id| shared.live.final_usage(id)) {
+            tell_usage(&mut response, usage);
+        }
+        response
     });
     if let Some(id) = id {
         stamp(&mut response, id, shared.queue.capacity());
@@ -213,7 +228,7 @@ fn caller(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Refusal> {
 
 impl Caller {
     /// Uses the grant up.
-    fn claim(&self, shared: &Shared) -> Result<(), Refusal> {
+    pub(crate) fn claim(&self, shared: &Shared) -> Result<(), Refusal> {
         match (&shared.verifier, &self.claims) {
             (Some(verifier), Some(claims)) => verifier.claim(self.id, claims.deadline_ms(), now_millis()),
             _ => Ok(()),
@@ -225,23 +240,9 @@ impl Caller {
         self.claims.as_ref().map_or("", |claims| &claims.acc)
     }
 
-    fn check_body(&self, body: &[u8]) -> Result<(), Refusal> {
+    pub(crate) fn check_body(&self, body: &[u8]) -> Result<(), Refusal> {
         self.claims.as_ref().map_or(Ok(()), |claims| grant::check_body(claims, body))
     }
-}
-
-async fn list_models(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
-    call.caller.claim(call.shared)?;
-    let body = read(body, &call.shared.config).await?;
-    call.caller.check_body(&body)?;
-    let entry = |loaded: &Arc<Loaded>| ModelEntry {
-        id: loaded.name.clone(),
-        object: "model".into(),
-        created: loaded.since,
-        owned_by: "sluice".into(),
-        context_length: loaded.context as u64,
-    };
-    Ok(json(&ModelList { object: "list".into(), data: call.models.iter().map(entry).collect() }))
 }
 
 async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
@@ -252,11 +253,14 @@ async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<R
     let place = shared.queue.ask(caller.account(), priority, caller.deadline)?;
     // Only who has a place uses its grant up: a caller that was refused may come back with it.
     caller.claim(shared)?;
-    let (live, state) = shared.live.enter(caller.id, caller.account());
+    let (live, state) = shared.live.enter(caller.id, caller.account())?;
     let body = read(body, &shared.config).await?;
     caller.check_body(&body)?;
-    let wanted = understand(shared, endpoint, body).await?;
+    let (wanted, place) = understand(shared, endpoint, body, place).await?;
     let loaded = Arc::clone(&wanted.loaded);
+    if loaded.engine.is_down() {
+        return Err(starting_again().with_detail(loaded.name.clone()));
+    }
     // Before any wait: an edge that has to reserve again does so at once, and the place is free for it.
     let ceilings = Ceilings::of(caller.claims.as_ref());
     let lengths: Vec<usize> = wanted.prompts.iter().map(|prompt| prompt.tokens.len()).collect();
@@ -277,16 +281,18 @@ async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<R
     let position = place.position();
     // The body has been read, so hyper notices a client that leaves from here on.
     let mut ready = Box::pin(turn(place, Arc::clone(&state)).instrument(info_span!("queue")));
+    let so_far = Arc::clone(&state);
     let begin = begin(shared, caller, wanted, max_tokens, (live, state), span.clone());
-    let refused = in_stream(shared, span.clone());
+    let refused = in_stream(shared, caller.id, span.clone());
     let stall = shared.config.stall_timeout;
     let permit = if stream {
         // Who waits for long is told so in the stream; who waits for a moment is answered with a status.
-        match tokio::time::timeout(MOMENT, &mut ready).await {
+        match tokio::time::timeout_at((caller.arrived + MOMENT).into(), &mut ready).await {
             Ok(permit) => permit?,
             Err(_) => {
                 let waiting = Waiting { ready, position, begin: Box::new(begin), several };
-                return Ok(events(stream::body(head, Source::Queue(waiting), include_usage, stall, refused)));
+                let source = Source::Queue(waiting);
+                return Ok(events(stream::body(head, source, include_usage, stall, Accounting { so_far, refused })));
             }
         }
     } else {
@@ -294,12 +300,13 @@ async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<R
     };
     let answers = begin(permit);
     if stream {
-        return Ok(events(stream::body(head, Source::Answers(Box::new(answers)), include_usage, stall, refused)));
+        let source = Source::Answers(Box::new(answers));
+        return Ok(events(stream::body(head, source, include_usage, stall, Accounting { so_far, refused })));
     }
     whole(head, answers, tells).instrument(span).await
 }
 
-/// How long a stream that has to wait keeps its status open.
+/// How long after its arrival a stream that has to wait keeps its status open.
 const MOMENT: Duration = Duration::from_secs(2);
 
 /// Waits for the slot, unless the request is cancelled before.
@@ -330,6 +337,7 @@ fn begin(
             // All answers to one prompt, then all to the next.
             let (which, number) = (turn.index / wanted.asked.answers, turn.index % wanted.asked.answers);
             let (before, prompt) = wanted.prompt(which);
+            let text = || loaded.text.answer(wanted.stop.clone(), prompt.start, wanted.calls.clone());
             let generation = loaded.engine.submit(engine::Job {
                 account: account.clone(),
                 prompt: prompt.tokens.clone(),
@@ -339,6 +347,10 @@ fn begin(
                 sampling: wanted.sampling.clone(),
                 logprobs: wanted.logprobs,
                 constraint: wanted.constraint.as_ref().map(Constraint::fresh),
+                over: (!wanted.stop.is_empty() || !wanted.calls.several).then(|| {
+                    let mut text = text();
+                    Box::new(move |token| text.push(token).1) as engine::Over
+                }),
                 deadline,
                 state: Arc::clone(&state),
                 is_first: number == 0,
@@ -346,7 +358,7 @@ fn begin(
             });
             Answering::new(
                 (generation, (turn.index == 0, turn.is_last)),
-                (loaded.text.answer(wanted.stop.clone(), prompt.start, wanted.calls.clone()), Arc::clone(&loaded)),
+                (text(), Arc::clone(&loaded)),
                 (before + prompt.tokens.len()) as u64,
                 (arrived, deadline),
                 Arc::clone(&metrics),
@@ -356,20 +368,35 @@ fn begin(
     }
 }
 
-/// Counts and logs a refusal that came when the status had been sent.
-fn in_stream(shared: &Arc<Shared>, span: Span) -> impl Fn(&Refusal) + Send + 'static {
-    let metrics = Arc::clone(&shared.metrics);
+/// Counts and logs a refusal that came when the status had been sent; gives what the request has used, if that is final.
+fn in_stream(shared: &Arc<Shared>, id: RequestId, span: Span) -> impl Fn(&Refusal) -> Option<Used> + Send + 'static {
+    let shared = Arc::clone(shared);
     move |refusal| {
         let code = refusal.reason.row().code;
-        metrics.refused(code);
+        shared.metrics.refused(code);
         tracing::info!(parent: &span, code, detail = refusal.detail.as_deref(), "broke off");
+        shared.live.final_usage(id)
     }
 }
 
-/// Parses, finds the model, tokenises and compiles, away from the threads that serve connections.
-async fn understand(shared: &Arc<Shared>, endpoint: Endpoint, body: Bytes) -> Result<Wanted, Refusal> {
+/// What is said of a model whose engine broke.
+fn starting_again() -> Refusal {
+    Refusal::new(Reason::ModelLoading, "The model failed and is being started again.")
+}
+
+/// Parses, finds the model, tokenises and compiles, away from the threads that serve connections. The place goes along: a caller
+/// that leaves meanwhile gives it back when the work ends, and not before.
+async fn understand(
+    shared: &Arc<Shared>,
+    endpoint: Endpoint,
+    body: Bytes,
+    place: Place,
+) -> Result<(Wanted, Place), Refusal> {
     let shared = Arc::clone(shared);
-    let work = move || Wanted::read(endpoint, &body, shared.config.bounds, shared.models(), now_millis());
+    let work = move || {
+        let wanted = Wanted::read(endpoint, &body, shared.config.bounds, shared.models(), now_millis())?;
+        Ok((wanted, place))
+    };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
         Err(Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("tokenising panicked"))
     })

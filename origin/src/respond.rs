@@ -4,8 +4,10 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use serde::Serialize;
+use sluice_protocol::chat::Used;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::report::brief;
 use sluice_protocol::{capacity::Capacity, header};
 
 /// Rides on a refused response, for the metrics.
@@ -34,7 +36,7 @@ pub(crate) fn json(value: &impl Serialize) -> Response<Body> {
 
 /// A stream of events.
 pub(crate) fn events(body: Body) -> Response<Body> {
-    let mut response = typed(body, HeaderValue::from_static("text/event-stream"));
+    let mut response = typed(body, HeaderValue::from_static(header::EVENT_STREAM));
     response.headers_mut().insert(HeaderName::from_static(header::CACHE_CONTROL), HeaderValue::from_static("no-store"));
     response
 }
@@ -52,6 +54,12 @@ pub(crate) fn stamp(response: &mut Response<Body>, id: RequestId, capacity: Capa
     let headers = response.headers_mut();
     headers.entry(HeaderName::from_static(header::REQUEST_ID)).or_insert_with(|| text(id.to_string()));
     headers.insert(HeaderName::from_static(header::CAPACITY), text(capacity.to_string()));
+}
+
+/// Adds what a refused request has used.
+pub(crate) fn tell_usage(response: &mut Response<Body>, used: Used) {
+    let value = HeaderValue::from_str(&brief(used)).expect("digits and a slash");
+    response.headers_mut().insert(HeaderName::from_static(header::USAGE), value);
 }
 
 /// One value as one line of JSON.

@@ -55,6 +55,17 @@ pub enum Fault {
     Panic,
 }
 
+/// Where else than in a step a scripted model can panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// While a sequence begins.
+    Begin,
+    /// While a slot is released.
+    Release,
+    /// Between two steps, in the engine's own thread.
+    Between,
+}
+
 impl Say {
     /// The bytes of this text, one token each, and then the end of the answer.
     pub fn text(text: &str) -> Self {
@@ -125,6 +136,7 @@ struct State {
     prompts: Vec<Vec<u32>>,
     widest: usize,
     says: VecDeque<Say>,
+    panics: Vec<Place>,
     running: Vec<Option<Running>>,
 }
 
@@ -169,6 +181,11 @@ impl Script {
     /// Adds an answer. Requests for which there is none get `ok`.
     pub fn say(&self, say: Say) {
         self.shared.lock().says.push_back(say);
+    }
+
+    /// Panics there, the next time that it comes there.
+    pub fn panic_in(&self, place: Place) {
+        self.shared.lock().panics.push(place);
     }
 
     /// Allows this many more steps. A step computes a chunk of every prompt that is read and one token of every answer.
@@ -259,6 +276,7 @@ impl Model for ScriptedModel {
     }
 
     fn vocab_size(&self) -> usize {
+        self.shared.pass(Place::Between);
         VOCAB
     }
 
@@ -271,6 +289,7 @@ impl Model for ScriptedModel {
     }
 
     fn begin(&mut self, _slot: usize, _tokens: usize) -> Result<(), ModelError> {
+        self.shared.pass(Place::Begin);
         Ok(())
     }
 
@@ -308,6 +327,7 @@ impl Model for ScriptedModel {
     }
 
     fn release(&mut self, slot: usize) {
+        self.shared.pass(Place::Release);
         self.shared.lock().running[slot] = None;
     }
 }
@@ -341,6 +361,14 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A scripted panic is thrown outside; a failed assertion is told by the engine.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pass(&self, place: Place) {
+        let mut state = self.lock();
+        let index = state.panics.iter().position(|other| *other == place);
+        let panics = index.map(|index| state.panics.swap_remove(index)).is_some();
+        drop(state);
+        assert!(!panics, "a scripted panic: {place:?}");
     }
 
     fn wait_for_permit(&self) -> MutexGuard<'_, State> {

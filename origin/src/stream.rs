@@ -3,24 +3,28 @@
 //! While a request waits: comments with its place in the queue. Then the role, what is thought and said as it comes, calls
 //! when they are whole, the reason for the end with the usage (or, with `include_usage`, the usage in an event of its own),
 //! `[DONE]`. Of several answers one comes after another, each with its index. An error ends the stream without
-//! `[DONE]`. The answer, and with it the slot, lives in the response's body: when the client leaves, the body is dropped.
+//! `[DONE]`. Each event's `id` says what had been used by then. The answer, and with it the slot, lives in the response's body: when the client leaves, the body is dropped.
 
 use crate::answers::{Answers, Said};
+use crate::engine::job_state::JobState;
 use crate::queue::{Permit, Position};
 use crate::respond::to_json;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use sluice_protocol::chat::{
-    ChatChunk, ChoiceLogprobs, ChunkChoice, Delta, FinishReason, Role, TokenLogprob, UsageReport,
+    ChatChunk, ChoiceLogprobs, ChunkChoice, Delta, FinishReason, Role, TokenLogprob, UsageReport, Used,
 };
 use sluice_protocol::completion::{Completion, TextChoice, TextLogprobs};
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::report::{StreamError, brief};
 use sluice_protocol::sse;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// In which of OpenAI's shapes an answer is told.
 #[derive(Clone)]
@@ -81,16 +85,24 @@ pub(crate) struct Waiting {
 /// Events of several answers that wait for their reader.
 const CHANNEL: usize = 16;
 
-/// How often a waiting request is told where it stands.
+/// The longest silence in a stream, from its head to its end: an edge takes silence for death.
 const TELL: Duration = Duration::from_secs(2);
 
-/// The body of a streamed answer. `refused` is told of an error that ends it; `stall`: how long a reader may take nothing.
+/// What a stream says of its request's usage besides the last event of one that is complete.
+pub(crate) struct Accounting<F> {
+    /// Rides on each event: whoever relays the stream knows what had been used when it broke off.
+    pub(crate) so_far: Arc<JobState>,
+    /// Is told of an error that ends it, and gives what the request has used, if that is final.
+    pub(crate) refused: F,
+}
+
+/// The body of a streamed answer. `stall`: how long a reader may take nothing.
 pub(crate) fn body(
     head: Head,
     source: Source,
     include_usage: bool,
     stall: Duration,
-    refused: impl Fn(&Refusal) + Send + 'static,
+    accounting: Accounting<impl Fn(&Refusal) -> Option<Used> + Send + 'static>,
 ) -> Body {
     let several = match &source {
         Source::Answers(answers) => answers.are_several(),
@@ -100,7 +112,7 @@ pub(crate) fn body(
         Source::Answers(_) => Phase::Role(0),
         Source::Queue(_) => Phase::Queue { told: false },
     };
-    let state = State { head, source: Some(source), include_usage, refused, phase, offset: 0 };
+    let state = State { head, source: Some(source), include_usage, accounting, phase, offset: 0, last: Instant::now() };
     if !several {
         return Body::from_stream(futures_util::stream::unfold(state, |mut state| async {
             let event = state.next().await?;
@@ -123,7 +135,11 @@ pub(crate) fn body(
 }
 
 /// Hands events over until the last, or until nobody takes them: then these are what is left to say.
-async fn drive<F: Fn(&Refusal)>(mut state: State<F>, sender: &mpsc::Sender<Bytes>, stall: Duration) -> Vec<Bytes> {
+async fn drive<F: Fn(&Refusal) -> Option<Used>>(
+    mut state: State<F>,
+    sender: &mpsc::Sender<Bytes>,
+    stall: Duration,
+) -> Vec<Bytes> {
     loop {
         let event = tokio::select! {
             event = state.next() => event,
@@ -135,8 +151,7 @@ async fn drive<F: Fn(&Refusal)>(mut state: State<F>, sender: &mpsc::Sender<Bytes
             Err(SendTimeoutError::Closed(_)) => return Vec::new(),
             Err(SendTimeoutError::Timeout(event)) => {
                 let refusal = Refusal::new(Reason::DeadlineExceeded, "The answer was not read for too long.");
-                (state.refused)(&refusal);
-                return vec![event, sse::event(&to_json(&refusal.body())).into()];
+                return vec![event, state.broken(&refusal)];
             }
         }
     }
@@ -147,10 +162,12 @@ struct State<F> {
     /// Until a request that waited is refused.
     source: Option<Source>,
     include_usage: bool,
-    refused: F,
+    accounting: Accounting<F>,
     phase: Phase,
     /// Where the next token of a text completion's answer begins, in characters.
     offset: u64,
+    /// When the last event was handed over, or the head.
+    last: Instant,
 }
 
 #[derive(Clone, Copy)]
@@ -165,8 +182,14 @@ enum Phase {
     Over,
 }
 
-impl<F: Fn(&Refusal)> State<F> {
+impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
     async fn next(&mut self) -> Option<Bytes> {
+        let event = self.what_comes().await;
+        self.last = Instant::now();
+        event
+    }
+
+    async fn what_comes(&mut self) -> Option<Bytes> {
         loop {
             let said = match (self.phase, &mut self.source) {
                 (Phase::Over, _) | (_, None) => return None,
@@ -177,11 +200,17 @@ impl<F: Fn(&Refusal)> State<F> {
                 (Phase::Role(index), _) => {
                     self.phase = Phase::Text;
                     match self.head.beginning(index) {
-                        Some(event) => return Some(event.into()),
+                        Some(event) => return Some(self.event(&event)),
                         None => continue,
                     }
                 }
-                (Phase::Text, Some(Source::Answers(answers))) => answers.next().await,
+                // Nothing is lost where the wait ends before the next part is there.
+                (Phase::Text, Some(Source::Answers(answers))) => {
+                    match timeout_at(self.last + TELL, answers.next()).await {
+                        Ok(said) => said,
+                        Err(_) => return Some(sse::comment("working").into()),
+                    }
+                }
                 // The source changes with the phase.
                 (Phase::Text, Some(Source::Queue(_))) => return None,
             };
@@ -196,7 +225,7 @@ impl<F: Fn(&Refusal)> State<F> {
             tokio::select! {
                 biased;
                 turn = &mut waiting.ready => return self.turn(turn),
-                () = tokio::time::sleep(TELL) => {}
+                () = sleep_until(self.last + TELL) => {}
             }
         }
         self.phase = Phase::Queue { told: true };
@@ -216,17 +245,24 @@ impl<F: Fn(&Refusal)> State<F> {
                 self.source = source;
                 None
             }
-            (Err(refusal), _) => Some(self.broken(&refusal)),
+            (Err(refusal), source) => {
+                // The request is over before it is told what it used.
+                drop(source);
+                Some(self.broken(&refusal))
+            }
         }
     }
 
     fn say(&mut self, said: Said) -> Bytes {
         match said {
-            Said::New(index, delta, logprobs) => self.head.delta(index, delta, logprobs, &mut self.offset).into(),
+            Said::New(index, delta, logprobs) => {
+                let payload = self.head.delta(index, delta, logprobs, &mut self.offset);
+                self.event(&payload)
+            }
             Said::End(index, reason, None) => {
                 self.phase = Phase::Role(index + 1);
                 self.offset = 0;
-                self.head.finish(index, reason, None).into()
+                self.event(&self.head.finish(index, reason, None))
             }
             Said::End(index, reason, Some(usage)) => {
                 self.phase = Phase::Over;
@@ -236,23 +272,28 @@ impl<F: Fn(&Refusal)> State<F> {
         }
     }
 
+    /// An event, with what has been used so far.
+    fn event(&self, payload: &str) -> Bytes {
+        sse::event_with_id(&brief(self.accounting.so_far.used()), payload).into()
+    }
+
     fn broken(&mut self, refusal: &Refusal) -> Bytes {
         self.phase = Phase::Over;
-        (self.refused)(refusal);
-        sse::event(&to_json(&refusal.body())).into()
+        let usage = (self.accounting.refused)(refusal);
+        sse::event(&to_json(&StreamError::new(refusal, usage))).into()
     }
 
     fn end(&self, index: u32, reason: FinishReason, usage: UsageReport) -> String {
         let last = match self.include_usage {
-            true => self.head.finish(index, reason, None) + &self.head.usage(usage),
-            false => self.head.finish(index, reason, Some(usage)),
+            true => sse::event(&self.head.finish(index, reason, None)) + &sse::event(&self.head.usage(usage)),
+            false => sse::event(&self.head.finish(index, reason, Some(usage))),
         };
         last + &sse::event(sse::DONE)
     }
 }
 
 impl Head {
-    /// The first event of an answer, if it has one of its own.
+    /// The first event's payload, if an answer has one of its own.
     fn beginning(&self, index: u32) -> Option<String> {
         match &self.form {
             Form::Chat => {
@@ -302,24 +343,24 @@ impl Head {
     }
 
     fn chunk(&self, choice: Option<ChunkChoice>, usage: Option<UsageReport>) -> String {
-        sse::event(&to_json(&ChatChunk {
+        to_json(&ChatChunk {
             id: self.id.clone(),
             object: "chat.completion.chunk".into(),
             created: self.created,
             model: self.model.clone(),
             choices: Vec::from_iter(choice),
             usage,
-        }))
+        })
     }
 
     fn part(&self, choice: Option<TextChoice>, usage: Option<UsageReport>) -> String {
-        sse::event(&to_json(&Completion {
+        to_json(&Completion {
             id: self.id.clone(),
             object: "text_completion".into(),
             created: self.created,
             model: self.model.clone(),
             choices: Vec::from_iter(choice),
             usage,
-        }))
+        })
     }
 }

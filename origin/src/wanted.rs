@@ -9,6 +9,7 @@ use crate::text::sections::Calls;
 use sluice_protocol::Millis;
 use sluice_protocol::chat::{ChatBounds, ChatRequest, Sampling};
 use sluice_protocol::completion::{self, CompletionRequest};
+use sluice_protocol::model_name::no_model;
 use sluice_protocol::plan::Endpoint;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::Arc;
@@ -117,8 +118,7 @@ impl Wanted {
 
 fn find(model: &str, sampling: &Sampling, models: Option<&Models>) -> Result<Arc<Loaded>, Refusal> {
     let Some(loaded) = models.and_then(|models| models.find(model)).cloned() else {
-        let message = "There is no such model; GET /v1/models lists them.";
-        return Err(Refusal::new(Reason::ModelNotFound, message).with_param("model"));
+        return Err(no_model());
     };
     match sampling.logit_bias.keys().find(|id| **id as usize >= loaded.vocab) {
         None => Ok(loaded),

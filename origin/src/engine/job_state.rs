@@ -1,6 +1,6 @@
 //! How far a request has come: written by the engine, read by whoever asks, and the way to stop it from outside.
 
-use sluice_protocol::chat::Usage;
+use sluice_protocol::chat::{Usage, Used};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
@@ -11,6 +11,8 @@ pub(crate) struct JobState {
     prompt: AtomicU64,
     cached: AtomicU64,
     generated: AtomicU64,
+    /// Of the generated tokens those that are known not to be thinking.
+    answered: AtomicU64,
     cancelled: watch::Sender<bool>,
 }
 
@@ -18,7 +20,8 @@ impl JobState {
     /// Of a request that nothing has been done for.
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self { prompt: zero(), cached: zero(), generated: zero(), cancelled: watch::Sender::new(false) }
+        let cancelled = watch::Sender::new(false);
+        Self { prompt: zero(), cached: zero(), generated: zero(), answered: zero(), cancelled }
     }
 
     /// The engine begins with a prompt of so many tokens, `cached` of which need no computing. Not to be called for another
@@ -39,8 +42,24 @@ impl JobState {
     }
 
     /// What has been used so far: nothing before the engine begins.
-    pub(crate) fn usage(&self) -> Usage {
+    fn usage(&self) -> Usage {
         Usage::new(self.prompt.load(Ordering::Relaxed), self.generated.load(Ordering::Relaxed))
+    }
+
+    /// The same, with how much of it was thinking or may have been.
+    pub(crate) fn used(&self) -> Used {
+        Used { usage: self.usage(), reasoning_tokens: Some(self.reasoning_tokens()) }
+    }
+
+    /// Of one of its answers so many tokens are known not to be thinking, where it were `before`.
+    pub(crate) fn answer(&self, before: u64, now: u64) {
+        // What looked like an answer may turn out to be thinking: adding wraps, and so subtracts.
+        self.answered.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+    }
+
+    /// How many of the generated tokens were thinking, or may have been: some have been read by nobody yet.
+    fn reasoning_tokens(&self) -> u64 {
+        self.generated.load(Ordering::Relaxed).saturating_sub(self.answered.load(Ordering::Relaxed))
     }
 
     /// Asks for its end. The engine ends it before its next step.

@@ -14,6 +14,7 @@ pub mod qwen;
 pub(crate) mod sampler;
 mod scheduler;
 mod slots;
+mod supervisor;
 pub mod threads;
 pub mod tiny;
 mod worker;
@@ -28,6 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+use supervisor::supervise;
 use tokio::sync::{mpsc, oneshot};
 use worker::Worker;
 
@@ -45,6 +47,9 @@ pub(crate) struct EngineOptions {
 /// Tokens that may lie between the engine and a reader.
 const CHANNEL: usize = 16;
 
+/// Whether an answer is over with this token, its next one.
+pub(crate) type Over = Box<dyn FnMut(u32) -> bool + Send>;
+
 /// One sequence to run.
 pub(crate) struct Job {
     /// Whose it is: beginnings of prompts are shared within an account.
@@ -61,6 +66,9 @@ pub(crate) struct Job {
     pub(crate) constraint: Option<Constraint>,
     /// Whether tokens come with their log probabilities, and with those of how many of the likeliest.
     pub(crate) logprobs: Option<u32>,
+    /// Says after each token whether the answer is over with it, where anything but the model can end it. Its reader finds
+    /// the same, but later, and what is computed until then is of use to nobody.
+    pub(crate) over: Option<Over>,
     /// When it has to be over.
     pub(crate) deadline: Option<Instant>,
     /// Where the engine writes how far it has come, and reads whether to stop.
@@ -143,6 +151,11 @@ impl Generation {
         self.state.cached()
     }
 
+    /// Of this answer so many tokens are known not to be thinking, where it were `before`.
+    pub(crate) fn answer(&self, before: u64, now: u64) {
+        self.state.answer(before, now);
+    }
+
     /// The next event; nothing is lost if the future is dropped before it is ready. Not to be called after
     /// [`Event::End`].
     pub(crate) async fn next(&mut self) -> Event {
@@ -175,6 +188,8 @@ struct Shared {
     /// Milliseconds from `start` to the last beat.
     beat: AtomicU64,
     ending: AtomicBool,
+    /// Whether the engine broke and has not started again.
+    down: AtomicBool,
     generated: AtomicU64,
     prompted: AtomicU64,
 }
@@ -193,11 +208,13 @@ impl Engine {
             start: Instant::now(),
             beat: AtomicU64::new(0),
             ending: AtomicBool::new(false),
+            down: AtomicBool::new(false),
             generated: AtomicU64::new(0),
             prompted: AtomicU64::new(0),
         });
         let worker = Worker::new(model, ends, options, inbox, Arc::clone(&shared));
-        let handle = thread::Builder::new().name("engine".into()).spawn(move || worker.run())?;
+        let told = Arc::clone(&shared);
+        let handle = thread::Builder::new().name("engine".into()).spawn(move || supervise(worker, &told))?;
         Ok(Self { commands, thread: handle.thread().clone(), shared })
     }
 
@@ -216,6 +233,11 @@ impl Engine {
     pub(crate) fn beat_age(&self) -> Duration {
         let beat = Duration::from_millis(self.shared.beat.load(Ordering::Relaxed));
         self.shared.start.elapsed().saturating_sub(beat)
+    }
+
+    /// Whether the engine broke and has not started again: whatever is handed to it fails.
+    pub(crate) fn is_down(&self) -> bool {
+        self.shared.down.load(Ordering::Relaxed)
     }
 
     /// Ends all sequences, those that are still to come too, with [`Cause::Draining`].

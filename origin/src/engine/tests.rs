@@ -39,6 +39,7 @@ pub(crate) fn job(account: &str, prompt: Vec<u32>, max_tokens: u32, sampling: Sa
         sampling,
         constraint: None,
         logprobs: None,
+        over: None,
         deadline: None,
         state: Arc::new(JobState::new()),
         is_first: true,
@@ -110,7 +111,7 @@ async fn answers(engine: &Engine, order: &[usize], pause: usize, count: usize) -
 #[tokio::test]
 async fn neither_order_nor_company_changes_a_seeded_answer() {
     const COUNT: usize = 7;
-    for precision in [Precision::Q8_0, Precision::Q4K] {
+    for precision in [Precision::Q8_0, Precision::Q4K, Precision::F32] {
         let engine = |slots, runs, kv_tokens| {
             let options = EngineOptions { runs, kv_tokens, stall: Duration::from_secs(60) };
             Engine::start(Box::new(network(slots, precision)), Vec::new(), options).unwrap()

@@ -7,7 +7,7 @@ use super::model::{Logits, Model, ModelError, Row};
 use super::sampler::Sampler;
 use super::scheduler::{Cut, Planned, Progress, Scheduler, Standing, cut};
 use super::slots::{Running, Slots, Start};
-use super::{Cause, Command, End, EngineOptions, Sampled, Shared};
+use super::{Cause, Command, End, EngineOptions, Over, Sampled, Shared};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,6 +16,10 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+
+/// The engine can run nothing any more: every slot was given up.
+#[derive(Debug)]
+pub(super) struct Broken;
 
 /// The thread's own state.
 pub(super) struct Worker {
@@ -46,6 +50,7 @@ struct Sequence {
     sampler: Sampler,
     constraint: Option<Constraint>,
     logprobs: Option<u32>,
+    over: Option<Over>,
     tokens: mpsc::Sender<Sampled>,
     end: oneshot::Sender<End>,
     deadline: Option<Instant>,
@@ -77,8 +82,12 @@ impl Worker {
         }
     }
 
-    pub(super) fn run(mut self) {
+    /// Runs all that comes, until nothing more can. An error: the engine is broken, and goes on only as new.
+    pub(super) fn run(&mut self) -> Result<(), Broken> {
         loop {
+            if self.slots.is_dead() {
+                return Err(Broken);
+            }
             self.beat();
             let open = self.receive();
             self.reap(Instant::now());
@@ -87,7 +96,7 @@ impl Worker {
             let plan = self.scheduler.plan(&progress);
             if plan.is_empty() {
                 if !open && self.running.is_empty() && self.waiting.is_empty() {
-                    return;
+                    return Ok(());
                 }
                 // A wake-up that came since `receive` is not lost: `unpark` leaves a token.
                 thread::park_timeout(IDLE_BEAT);
@@ -97,12 +106,38 @@ impl Worker {
         }
     }
 
-    /// An engine that has given up all its slots is as good as hung, and says so by not beating.
     fn beat(&self) {
-        if !self.slots.is_dead() {
-            let beat = u64::try_from(self.shared.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.shared.beat.store(beat, Ordering::Relaxed);
+        let beat = u64::try_from(self.shared.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.shared.beat.store(beat, Ordering::Relaxed);
+    }
+
+    /// Fails all that runs, waits or has come in; false once nothing more can come. The model is not touched.
+    pub(super) fn fail_all(&mut self) -> bool {
+        self.beat();
+        let open = self.receive();
+        let failed = || Cause::Failed("the engine broke and is started again".into());
+        for Command { job, end, .. } in self.waiting.drain(..) {
+            drop(job);
+            // The reader may be gone: then nobody needs to know.
+            let _ = end.send(End::of_none(failed()));
         }
+        for sequence in self.running.drain(..) {
+            // Before its reader learns of the end: what the request has used is final by then.
+            drop(sequence.guard);
+            // The reader may be gone here, too.
+            let _ = sequence.end.send(End { cause: failed(), tokens: sequence.answer.len() as u64 });
+        }
+        open
+    }
+
+    /// Makes it as new: nothing of the sequences before is left. Weights are never written, so they are good.
+    pub(super) fn renew(&mut self) {
+        for slot in 0..self.model.slots() {
+            self.model.release(slot);
+        }
+        self.slots = Slots::new(self.model.slots(), self.options.runs, self.options.kv_tokens);
+        self.scheduler = Scheduler::new(PREFILL_CHUNK, PREFILL_BUDGET);
+        self.logits = Logits::default();
     }
 
     /// Takes what has come in; false once nothing more can come.
@@ -171,7 +206,9 @@ impl Worker {
             let Some(Command { job, tokens, end }) = self.waiting.pop_front() else {
                 return;
             };
-            let prefix = match self.begin(&start, room) {
+            // Whatever panics in there fails this sequence alone; what it leaves behind is released below.
+            let begun = catch_unwind(AssertUnwindSafe(|| self.begin(&start, room)));
+            let prefix = match begun.unwrap_or_else(|_| Err(ModelError("it panicked".into()))) {
                 Ok(prefix) => prefix,
                 Err(error) => {
                     tracing::error!(room, %error, "a sequence could not begin");
@@ -196,6 +233,7 @@ impl Worker {
                 max_tokens: job.max_tokens,
                 constraint: job.constraint,
                 logprobs: job.logprobs,
+                over: job.over,
                 tokens,
                 end,
                 deadline: job.deadline,
@@ -290,6 +328,9 @@ impl Worker {
             Some((Err(_), param)) => return Some(Cause::DeadEnd(param)),
             None | Some((Ok(false), _)) => {}
         }
+        if sequence.over.as_mut().is_some_and(|over| over(token)) {
+            return Some(Cause::Stop);
+        }
         (sequence.answer.len() >= sequence.max_tokens as usize).then_some(Cause::Length)
     }
 
@@ -311,6 +352,8 @@ impl Worker {
                 // A slot that cannot be cleared is not used again: an answer must not see another's prompt.
                 tracing::error!(slot, "the model panicked while it released a slot; the slot is given up");
                 self.slots.give_up(slot);
+                // Before its reader is told: the next one would be lost.
+                self.shared.down.store(self.slots.is_dead(), Ordering::Relaxed);
             } else {
                 self.slots.release(slot);
             }
@@ -318,9 +361,10 @@ impl Worker {
         if let Cause::Failed(why) = &cause {
             tracing::error!(slot, %why, "a sequence failed");
         }
+        // Before its reader learns of the end: what the request has used is final by then.
+        drop(sequence.guard);
         // The reader may be gone: then nobody needs to know.
         let _ = sequence.end.send(End { cause, tokens });
-        drop(sequence.guard);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::harness::{
 };
 use serde_json::json;
 use sluice_origin::config::Config;
-use sluice_origin::scripted::{Fault, Say};
+use sluice_origin::scripted::{Fault, Place, Say};
 use std::time::Duration;
 
 #[tokio::test]
@@ -27,6 +27,32 @@ async fn a_failing_model_fails_its_request_alone() {
         assert_eq!((status, text_of(&body)), (200, "ok"), "{fault:?}");
     }
     assert_eq!(harness.status("/ready").await, 200);
+}
+
+/// The engine itself breaks: its requests fail, and it is there again for the next. Other models go on meanwhile.
+#[tokio::test]
+async fn an_engine_that_breaks_starts_again() {
+    let harness = Harness::open(1, 4).await;
+    harness.script.allow_all();
+    for place in [Place::Begin, Place::Release, Place::Between] {
+        harness.script.panic_in(place);
+        let (status, body) = parts(harness.post(&chat("hi")).send().await.unwrap()).await;
+        let expected = if place == Place::Release { (200, None) } else { (500, Some("internal_error")) };
+        assert_eq!((status, body["error"]["code"].as_str()), expected, "{place:?}");
+        harness.until_status("/ready", 200).await;
+        let (status, body) = parts(harness.post(&chat("hi")).send().await.unwrap()).await;
+        assert_eq!((status, text_of(&body)), (200, "ok"), "{place:?}");
+    }
+    // It breaks again so soon that it waits: that is told, and requests are refused instead of failing.
+    harness.script.panic_in(Place::Between);
+    assert_eq!(parts(harness.post(&chat("hi")).send().await.unwrap()).await.0, 500);
+    harness.until_status("/ready", 503).await;
+    let (status, body) = parts(harness.post(&chat("hi")).send().await.unwrap()).await;
+    assert_eq!((status, body["error"]["code"].as_str()), (503, Some("model_loading")));
+    assert_eq!(harness.status("/health").await, 200);
+    harness.until_status("/ready", 200).await;
+    assert_eq!(parts(harness.post(&chat("hi")).send().await.unwrap()).await.0, 200);
+    harness.until_places(1, 0).await;
 }
 
 #[tokio::test]

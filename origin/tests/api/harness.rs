@@ -159,7 +159,7 @@ pub(crate) fn text_of(completion: &Value) -> &str {
 
 /// All payloads of a stream.
 pub(crate) async fn payloads(response: Response) -> Vec<String> {
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
     let bytes = response.bytes().await.unwrap();
     let mut found = Vec::new();
     SseParser::new(1 << 20).push(&bytes, |payload| found.push(String::from_utf8(payload.to_vec()).unwrap()));

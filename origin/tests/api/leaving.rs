@@ -68,6 +68,114 @@ async fn while_it_is_answered() {
     }
 }
 
+/// How a client's connection comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    /// FIN, and what comes is not read.
+    Closed,
+    /// FIN, and the client would still read: no client of a model does, so it is taken for one that leaves.
+    HalfClosed,
+    /// RST.
+    Reset,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::Closed, Self::HalfClosed, Self::Reset];
+
+    /// Leaves; what is returned is to be kept until it has been noticed.
+    async fn leave(self, mut stream: TcpStream) -> Option<TcpStream> {
+        match self {
+            Self::Closed => None,
+            Self::HalfClosed => {
+                stream.shutdown().await.unwrap();
+                Some(stream)
+            }
+            Self::Reset => {
+                reset(&stream);
+                None
+            }
+        }
+    }
+}
+
+/// Makes the drop of this connection a reset.
+fn reset(stream: &TcpStream) {
+    stream.set_zero_linger().unwrap();
+}
+
+/// Sends a request by hand.
+async fn by_hand(harness: &Harness, content: &str, stream: bool) -> TcpStream {
+    let body = chat_with(content, &json!({"stream": stream})).to_string();
+    let mut connection = TcpStream::connect(harness.origin.as_ref().unwrap().address()).await.unwrap();
+    connection.write_all(format!("{}{body}", head(body.len())).as_bytes()).await.unwrap();
+    connection
+}
+
+/// Whatever its edge's connection does: with a slot and without one, whole and streamed, the request is over within a step.
+#[tokio::test]
+async fn in_every_way_and_at_every_stage() {
+    for way in Way::ALL {
+        for stream in [false, true] {
+            let harness = Harness::open(1, 1).await;
+            harness.script.say(Say::endless("x"));
+            let runs = by_hand(&harness, "runs", stream).await;
+            harness.script.allow(3);
+            until("it is answered", || harness.script.generated() == 3 && harness.script.is_blocked()).await;
+            let waits = by_hand(&harness, "waits", stream).await;
+            harness.until_places(0, 1).await;
+            let kept = way.leave(waits).await;
+            harness.until_places(0, 0).await;
+            let kept = (kept, way.leave(runs).await);
+            harness.until_places(1, 0).await;
+            harness.script.allow(1);
+            until("the engine's slot is free", || harness.script.occupied() == 0).await;
+            assert_eq!(harness.script.generated(), 4, "{way:?}, stream: {stream}");
+            drop(kept);
+            next_is_served(&harness).await;
+            assert_eq!(harness.script.prompts().len(), 2, "who waited was never served: {way:?}, stream: {stream}");
+        }
+    }
+}
+
+/// A thousand resets: in the head, in the body, while a form compiles, in the queue before and behind a stream's head, while
+/// its prompt is read, and while it is answered. Places, slots and connections are all back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_resets_leave_nothing_behind() {
+    let harness = Harness::open(2, 8).await;
+    harness.script.allow_all();
+    let form = json!({"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema":
+        {"type": "string", "pattern": "^(a|aa|aaa){1,200}b$"}}}, "max_tokens": 50});
+    for round in 0..1_000 {
+        let address = harness.origin.as_ref().unwrap().address();
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let long = "x".repeat(3_000);
+        let body = match round % 5 {
+            2 => chat_with("x", &form),
+            3 => chat_with(&long, &json!({"stream": true, "max_tokens": 500})),
+            _ => chat_with("x", &json!({"stream": round % 2 == 0, "max_tokens": 500})),
+        };
+        let body = body.to_string();
+        let head = head(body.len());
+        let sent = match round % 5 {
+            0 => head[..head.len() / 2].to_owned(),
+            1 => format!("{head}{}", &body[..body.len() / 2]),
+            _ => format!("{head}{body}"),
+        };
+        connection.write_all(sent.as_bytes()).await.unwrap();
+        if round % 3 == 0 {
+            // It comes a little further, however far that is.
+            harness.capacity().await;
+        }
+        reset(&connection);
+    }
+    harness.until_places(2, 0).await;
+    until("every slot is free", || harness.script.occupied() == 0).await;
+    for _ in 0..4 {
+        next_is_served(&harness).await;
+    }
+    harness.until_places(2, 0).await;
+}
+
 /// The permit comes back at once, the engine's slot one step later: the next one starts in between and waits for it.
 #[tokio::test]
 async fn and_the_next_comes_before_the_engine_has_noticed() {

@@ -95,7 +95,7 @@ async fn other_types_and_methods_are_refused() {
 async fn a_model_that_is_not_loaded_is_waited_for_elsewhere() {
     let origin = Origin::bind(Config::local()).await.unwrap();
     let client = crate::harness::client();
-    for path in ["/ready", "/v1/models"] {
+    for path in ["/ready", "/v1/models", "/v1/models/x"] {
         let (status, body) = parts(client.get(format!("{}{path}", origin.url())).send().await.unwrap()).await;
         assert_eq!((status, body["error"]["code"].as_str()), (503, Some("model_loading")), "{path}");
     }

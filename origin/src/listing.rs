@@ -1,0 +1,43 @@
+//! The models that are being served, as OpenAI's clients look at them.
+
+use crate::body::read;
+use crate::origin::Loaded;
+use crate::request::Call;
+use crate::respond::json;
+use axum::body::Body;
+use axum::response::Response;
+use sluice_protocol::chat::{ModelEntry, ModelList};
+use sluice_protocol::model_name::{model_name, no_model};
+use sluice_protocol::refusal::Refusal;
+use std::sync::Arc;
+
+/// `GET /v1/models`: all that are being served.
+pub(crate) async fn list_models(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
+    look(&call, body).await?;
+    Ok(json(&ModelList { object: "list".into(), data: call.models.iter().map(entry).collect() }))
+}
+
+/// `GET /v1/models/{model}`: the entry of one.
+pub(crate) async fn one_model(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
+    look(&call, body).await?;
+    let name = call.parts.uri.path().strip_prefix("/v1/models/").and_then(model_name);
+    let loaded = name.and_then(|name| call.models.find(&name)).ok_or_else(no_model)?;
+    Ok(json(&entry(loaded)))
+}
+
+/// What those who only look need: a grant, and a body that is its own.
+async fn look(call: &Call<'_>, body: &mut Body) -> Result<(), Refusal> {
+    call.caller.claim(call.shared)?;
+    let body = read(body, &call.shared.config).await?;
+    call.caller.check_body(&body)
+}
+
+fn entry(loaded: &Arc<Loaded>) -> ModelEntry {
+    ModelEntry {
+        id: loaded.name.clone(),
+        object: "model".into(),
+        created: loaded.since,
+        owned_by: "sluice".into(),
+        context_length: loaded.context as u64,
+    }
+}
