@@ -13,7 +13,7 @@ use crate::request::Incoming;
 use crate::{plans, registry, request};
 use access::Admin;
 use sluice_protocol::access::AdminScope;
-use sluice_protocol::admin::{RegistryAnswer, RegistryCall, version_of_etag};
+use sluice_protocol::admin::{RegistryAnswer, RegistryCall, no_query, version_of_etag};
 use sluice_protocol::audit::{Action, Note};
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
@@ -58,7 +58,7 @@ pub async fn serve(
     id: RequestId,
 ) -> Answered {
     // Who asks comes before what is asked: nobody learns our routes without a token.
-    let admin = access::admin(incoming, env, context, config, id).await?;
+    let admin = access::admin(incoming, env, context, config).await?;
     let method = incoming.head.method();
     let route = path.strip_prefix("/admin/v1/").unwrap_or_default();
     let (kind, rest) = route.split_once('/').map_or((route, None), |(kind, rest)| (kind, Some(rest)));
@@ -85,43 +85,58 @@ pub async fn serve(
         _ => plans::current(env, config, context).await?,
     };
     let call = AdminCall { incoming, path, query, env, config, plans, id, admin };
+    let allow = methods(kind, name, verb).ok_or_else(no_route)?;
+    if allow.split(", ").all(|served| served != method) {
+        return Err(refuse_method(allow));
+    }
+    // Three lists read a query; whoever sends one elsewhere means something that is not done.
+    if !matches!((kind, name, method), ("keys" | "accounts" | "audit", None, "GET")) {
+        no_query(query)?;
+    }
     match (kind, name, verb, method) {
         ("keys", None, None, "POST") => keys::create(&call).await,
         ("keys", None, None, "GET") => keys::list(&call).await,
-        ("keys", None, None, _) => Err(refuse_method("GET, POST")),
         ("keys", Some("bulk"), None, "POST") => keys::create_many(&call).await,
-        ("keys", Some("bulk"), None, _) => Err(refuse_method("POST")),
         ("keys", Some(key), None, "GET") => keys::view(&call, key).await,
         ("keys", Some(key), None, "PATCH") => keys::change(&call, key).await,
         ("keys", Some(key), None, "DELETE") => keys::delete(&call, key).await,
-        ("keys", Some(_), None, _) => Err(refuse_method("GET, PATCH, DELETE")),
         ("keys", Some(key), Some("rotate"), "POST") => keys::rotate(&call, key).await,
         ("keys", Some(key), Some(verb), "POST") => keys::set_disabled(&call, key, verb == "disable").await,
         ("accounts", None, None, "POST") => accounts::create(&call).await,
         ("accounts", None, None, "GET") => accounts::list(&call).await,
-        ("accounts", None, None, _) => Err(refuse_method("GET, POST")),
         ("accounts", Some(account), None, "GET") => accounts::view(&call, account).await,
         ("accounts", Some(account), None, "PATCH") => accounts::change(&call, account).await,
         ("accounts", Some(account), None, "DELETE") => accounts::delete(&call, account).await,
-        ("accounts", Some(_), None, _) => Err(refuse_method("GET, PATCH, DELETE")),
         ("accounts", Some(account), Some(verb @ ("disable" | "enable")), "POST") => {
             accounts::set_disabled(&call, account, verb == "disable").await
         }
-        ("keys", Some(_), Some(_), _) | ("accounts", Some(_), Some("disable" | "enable"), _) => {
-            Err(refuse_method("POST"))
-        }
         ("plans", None, None, "GET") => table::view(&call).await,
         ("plans", None, None, "PUT") => table::put(&call).await,
-        ("plans", None, None, _) => Err(refuse_method("GET, PUT")),
         ("denials", None, None, "POST") => denials::create(&call).await,
         ("denials", None, None, "GET") => denials::list(&call).await,
-        ("denials", None, None, _) => Err(refuse_method("GET, POST")),
         ("denials", Some(id), None, "DELETE") => denials::delete(&call, id).await,
-        ("denials", Some(_), None, _) => Err(refuse_method("DELETE")),
         ("audit", None, None, "GET") => audit::list(&call).await,
-        ("audit", None, None, _) => Err(refuse_method("GET")),
-        _ => Err(Refusal::new(Reason::NotFound, "There is no such admin route.")),
+        ("failed-logins", None, None, "GET") => audit::failed_logins(&call).await,
+        _ => Err(no_route()),
     }
+}
+
+/// What a path takes; `None` if there is no such path.
+fn methods(kind: &str, name: Option<&str>, verb: Option<&str>) -> Option<&'static str> {
+    Some(match (kind, name, verb) {
+        ("keys" | "accounts" | "denials", None, None) => "GET, HEAD, POST",
+        ("keys", Some("bulk"), None) => "POST",
+        ("keys" | "accounts", Some(_), None) => "GET, HEAD, PATCH, DELETE",
+        ("keys", Some(_), Some(_)) | ("accounts", Some(_), Some("disable" | "enable")) => "POST",
+        ("plans", None, None) => "GET, HEAD, PUT",
+        ("denials", Some(_), None) => "DELETE",
+        ("audit" | "failed-logins", None, None) => "GET, HEAD",
+        _ => return None,
+    })
+}
+
+fn no_route() -> Refusal {
+    Refusal::new(Reason::NotFound, "There is no such admin route.")
 }
 
 /// What a wrong method is told.
@@ -132,7 +147,7 @@ pub fn refuse_method(allow: &'static str) -> Refusal {
 impl AdminCall<'_> {
     /// The body, if there is one: JSON of at most `max` bytes.
     async fn body(&self, max: u64) -> Result<Vec<u8>, Refusal> {
-        let body = request::body(self.incoming, max).await?;
+        let body = request::body(self.incoming, self.config, max).await?.bytes();
         if !body.is_empty() {
             request::require_json(&self.incoming.head)?;
         }
@@ -164,7 +179,7 @@ fn expected(call: &AdminCall<'_>) -> Result<Option<u32>, Refusal> {
 }
 
 const VERBS: [&str; 3] = ["rotate", "disable", "enable"];
-const ROUTES: [&str; 5] = ["keys", "accounts", "plans", "denials", "audit"];
+const ROUTES: [&str; 6] = ["keys", "accounts", "plans", "denials", "audit", "failed-logins"];
 /// Admin bodies are small.
 const MAX_BODY: u64 = 64 * 1024;
 /// A hundred of them, of a usual size.

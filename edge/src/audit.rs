@@ -1,10 +1,9 @@
 //! The audit log at the Registry: rows that are added and never changed, each in one transaction with what it tells of.
 
 use crate::platform;
-use crate::storage::{Rows, text};
-use sluice_protocol::admin::RegistryAnswer;
+use crate::storage::{Rows, integer, text};
+use sluice_protocol::admin::{AuditQuery, RegistryAnswer};
 use sluice_protocol::audit::{Action, AuditPage, Entry, Head, Note, PAGE};
-use sluice_protocol::failures::Failures;
 use sluice_protocol::gate_call::StorageCounters;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,7 +16,6 @@ pub struct AuditLog {
     /// The object's storage, for its transactions.
     storage: JsValue,
     end: RefCell<Option<End>>,
-    failures: RefCell<Failures>,
 }
 
 /// The end of the chain, and what was written last.
@@ -39,7 +37,7 @@ impl AuditLog {
     /// The log in this storage; it need not exist.
     pub fn new(sql: SqlStorage, storage: JsValue) -> Self {
         let rows = Rows::new(sql, "audit");
-        Self { rows, storage, end: RefCell::default(), failures: RefCell::default() }
+        Self { rows, storage, end: RefCell::default() }
     }
 
     /// Does `act`, and writes the note if that changed anything. Both are kept, or neither; after an error, whatever is
@@ -95,32 +93,32 @@ impl AuditLog {
         Ok(())
     }
 
-    /// The page of entries after this number.
-    pub fn page(&self, after: u64) -> Result<AuditPage> {
-        if !self.rows.exists()? {
-            return Ok(AuditPage { data: Vec::new(), next: None });
+    /// A page of entries.
+    pub fn page(&self, query: &AuditQuery) -> Result<AuditPage> {
+        let last = self.end()?.head.number;
+        let span = query.span(last);
+        if !self.rows.exists()? || span.above >= span.to {
+            return Ok(span.page(Vec::new(), last));
         }
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
-        let values = vec![SqlStorageValue::Integer(after), SqlStorageValue::Integer(PAGE as i64 + 1)];
-        let rows = self.rows.exec("SELECT entry FROM audit WHERE number > ? ORDER BY number LIMIT ?", values)?;
-        let mut data = rows.into_iter().map(entry_of).collect::<Result<Vec<_>>>()?;
-        let more = data.len() > PAGE;
-        data.truncate(PAGE);
-        let next = data.last().filter(|_| more).map(|entry| entry.number);
-        Ok(AuditPage { data, next })
-    }
-
-    /// Writes a failed login down, or only counts it; for how long its address is not to be heard.
-    pub fn login_failed(&self, note: Note, unnoted: u64) -> Result<RegistryAnswer> {
-        let (now, address) = (platform::now(), note.address);
-        let verdict = self.failures.borrow_mut().fail(address, now);
-        let wait = self.failures.borrow().wait(address, now);
-        match verdict.note.map(|before| before + unnoted) {
-            Some(0) => self.append(note)?,
-            Some(before) => self.append(note.with("not_noted_before", before))?,
-            None => {}
+        let number = |number: u64| integer(i64::try_from(number).unwrap_or(i64::MAX));
+        let mut values = vec![number(span.above), number(span.to)];
+        let mut filter = String::new();
+        if let Some(action) = query.action {
+            filter.push_str(" AND json_extract(entry, '$.action') = ?");
+            values.push(text(serde_json::to_value(action)?.as_str().unwrap_or_default()));
         }
-        Ok(RegistryAnswer::LoginFailed(wait))
+        if let (Some(account), Some(keys)) = (&query.account, query.keys_begin()) {
+            filter.push_str(
+                " AND (json_extract(entry, '$.target') = ? OR substr(json_extract(entry, '$.target'), 1, ?) = ?)",
+            );
+            values.extend([text(account), integer(keys.len() as i64), text(keys)]);
+        }
+        values.push(integer(PAGE as i64 + 1));
+        let order = if span.is_backwards { "DESC" } else { "ASC" };
+        let find =
+            format!("SELECT entry FROM audit WHERE number > ? AND number <= ?{filter} ORDER BY number {order} LIMIT ?");
+        let found = self.rows.exec(&find, values)?.into_iter().map(entry_of).collect::<Result<_>>()?;
+        Ok(span.page(found, last))
     }
 
     /// What its rows have cost since this instance started.

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::platform::Head;
 use crate::seen::Token;
-use crate::{plans, shield, token};
+use crate::{denial, limit, plans, shield, token};
 use core::net::IpAddr;
 use sluice_protocol::gate_call::{Caller, refuse_key};
 use sluice_protocol::header;
@@ -12,6 +12,7 @@ use sluice_protocol::permission::{Access, Denied, Permissions, Scope};
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::principal::{Account, Mark, subject};
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::remembered::Want;
 use std::rc::Rc;
 use worker::{Context, Env};
 
@@ -52,7 +53,8 @@ impl Principal {
     }
 }
 
-/// The whole of this step, for requests that need no more of it: who calls, and the plans that decide.
+/// The whole of this step, for requests that need no more of it: who calls, and the plans that decide. Whom its Gate did not
+/// know a moment ago is refused without asking again.
 pub async fn caller(
     head: &Head,
     env: &Env,
@@ -61,9 +63,12 @@ pub async fn caller(
 ) -> Result<(Rc<PlanTable>, Principal), Refusal> {
     shield::pass(env, head).await?;
     let credential = credential(head, env, context, config).await?;
-    let table = plans::current(env, config, context).await?;
+    let table = plans::for_caller(env, config, context).await;
     let principal = principal(&credential, head, &table)?;
-    Ok((table, principal))
+    match denial::of(&table, &principal, Want::Identity) {
+        Some(refusal) => Err(refusal),
+        None => Ok((table, principal)),
+    }
 }
 
 /// What was sent, checked. Looks at `Authorization: Bearer` and `x-api-key` and nowhere else. What is not authentic touches no
@@ -71,6 +76,9 @@ pub async fn caller(
 pub async fn credential(head: &Head, env: &Env, context: &Context, config: &Config) -> Result<Credential, Refusal> {
     let sent = find_credential(head.get(header::AUTHORIZATION), head.get(header::API_KEY))?;
     let Some(text) = sent else { return Ok(Credential::None) };
+    if !is_ours(text) {
+        return Err(foreign());
+    }
     if text.starts_with(PREFIX) || (config.issuers.is_empty() && config.short_tokens.is_none()) {
         let key = ApiKey::parse(text, &config.peppers);
         return key.map(Credential::Key).map_err(|error| refuse_key().with_detail(error.to_string()));
@@ -105,6 +113,8 @@ pub fn principal(credential: &Credential, head: &Head, table: &PlanTable) -> Res
                 permissions: token.permissions.clone(),
             },
         },
+        // Whether there is a plan for those, nobody knows.
+        Credential::None if table.is_unknown() => return Err(limit::unavailable("the plans cannot be asked for")),
         Credential::None => {
             let plan = table.anonymous.clone().ok_or_else(missing)?;
             // Without an address there is nobody to count for.
@@ -118,6 +128,17 @@ pub fn principal(credential: &Credential, head: &Head, table: &PlanTable) -> Res
 /// The caller's address, as the platform tells it.
 pub fn address(head: &Head) -> Option<IpAddr> {
     head.get(header::CONNECTING_IP)?.trim().parse().ok()
+}
+
+/// Whether a credential looks like a key or a token (three parts with dots between them) at all.
+fn is_ours(text: &str) -> bool {
+    text.starts_with(PREFIX) || text.bytes().filter(|byte| *byte == b'.').count() == 2
+}
+
+/// What a placeholder, or another service's key, is told.
+fn foreign() -> Refusal {
+    let message = "This is no API key of this gate; those begin with `slc_`. Ask whoever runs it for one.";
+    Refusal::new(Reason::InvalidKey, message)
 }
 
 fn missing() -> Refusal {
@@ -149,6 +170,17 @@ pub fn find_credential<'h>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_gate_of_ours_gave_out_is_told_so() {
+        for foreign in ["EMPTY", "", "none", "sk-proj-abcdef", "sk-ant-api03-x", "hf_x", "slc", "a.b"] {
+            assert!(!is_ours(foreign), "{foreign}");
+        }
+        for ours in ["slc_", "slc_0", "a.b.c", "eyJhbGciOiJub25lIn0..", "slc_a.b"] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        assert!(foreign().message.contains("`slc_`"));
+    }
 
     #[test]
     fn one_credential_is_found_wherever_it_is() {

@@ -2,13 +2,15 @@
 
 use crate::auth::{self, Principal};
 use crate::config::Config;
+use crate::ending::Ending;
 use crate::forward::{self, Failed, Ticket};
 use crate::group::Due;
 use crate::limit::{self, Let};
+use crate::platform::body::Body;
 use crate::request::Incoming;
-use crate::{denial, plans, relay, request, shield};
-use futures_channel::oneshot::{self, Sender};
-use sluice_protocol::chat::ChatRequest;
+use crate::task::Answer;
+use crate::{denial, plans, platform, relay, request, shield};
+use sluice_protocol::chat::{ChatRequest, Used};
 use sluice_protocol::completion::CompletionRequest;
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::gate_call::Ask;
@@ -17,34 +19,52 @@ use sluice_protocol::id::RequestId;
 use sluice_protocol::plan::{Endpoint, PlanTable};
 use sluice_protocol::principal::Mark;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::remembered::Want;
 use std::rc::Rc;
-use web_sys::{AbortSignal, Response};
+use web_sys::AbortSignal;
 use worker::{Context, Env};
 
-/// Serves one request. Once its Gate is asked, everything runs in a task of its own that the platform keeps alive when the
-/// caller leaves, so that every admitted request is settled.
+/// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled.
 pub async fn serve(
     incoming: &Incoming,
-    env: Env,
-    context: Context,
-    config: Rc<Config>,
+    env: &Env,
+    context: &Context,
+    config: &Config,
     id: RequestId,
     endpoint: Endpoint,
-) -> Result<Response, Refusal> {
+    answer: Answer,
+) {
+    match prepare(incoming, env, context, config, id, endpoint).await {
+        Ok(call) => walk(env, config, call, answer).await,
+        // It is for nobody if the caller has left.
+        Err(refusal) => drop(answer.send(Err(refusal))),
+    }
+}
+
+/// request -> auth: what the Gate is to be asked.
+async fn prepare(
+    incoming: &Incoming,
+    env: &Env,
+    context: &Context,
+    config: &Config,
+    id: RequestId,
+    endpoint: Endpoint,
+) -> Result<Call, Refusal> {
     let head = &incoming.head;
-    shield::pass(&env, head).await?;
-    let credential = auth::credential(head, &env, &context, &config).await?;
-    let table = plans::current(&env, &config, &context).await?;
+    shield::pass(env, head).await?;
+    let credential = auth::credential(head, env, context, config).await?;
+    let table = plans::for_caller(env, config, context).await;
     let principal = auth::principal(&credential, head, &table)?;
-    if let Some(refusal) = denial::of(&principal) {
+    if let Some(refusal) = denial::of(&table, &principal, Want::Admission) {
         return Err(refusal);
     }
     request::require_json(head)?;
-    let body = request::body(incoming, config.max_body).await?;
-    let wanted = Wanted::read(endpoint, &body, &config)?;
+    let body = request::body(incoming, config, config.max_body).await?;
+    // The copy that is read ends here.
+    let wanted = Wanted::read(endpoint, &body.bytes(), config)?;
     principal.check(Some(endpoint.into()), Some(&wanted.model))?;
     // A body may take its time, and the plans are to be those of now.
-    let table = plans::current(&env, &config, &context).await?;
+    let table = plans::for_caller(env, config, context).await;
     let principal = auth::principal(&credential, head, &table)?;
     let ask = Ask {
         caller: principal.caller.clone(),
@@ -52,7 +72,7 @@ pub async fn serve(
         endpoint,
         session: head.get(header::SESSION_ID).map(Mark::of),
         user: wanted.user.as_deref().map(Mark::of),
-        body_bytes: u32::try_from(body.len()).unwrap_or(u32::MAX),
+        body_bytes: body.len(),
         prompt_tokens: wanted.prompt_tokens,
         prompt_is_counted: false,
         max_tokens: wanted.max_tokens,
@@ -61,11 +81,7 @@ pub async fn serve(
         address: principal.address,
         model: wanted.model,
     };
-
-    let (answer, answered) = oneshot::channel();
-    let call = Call { principal, table, ask, body, stream: wanted.stream, left: incoming.request.signal() };
-    context.wait_until(async move { walk(&env, &config, call, answer).await });
-    answered.await.unwrap_or_else(|_| Err(Refusal::new(Reason::Internal, "The request was lost. Send it again.")))
+    Ok(Call { principal, table, ask, body, stream: wanted.stream, left: incoming.request.signal() })
 }
 
 /// What the gate needs to know of a request that is well formed.
@@ -88,7 +104,8 @@ impl Wanted {
                 Self {
                     prompt_tokens: request.guess_prompt_tokens(),
                     max_tokens: request.most_tokens(),
-                    thinking: request.enable_thinking.unwrap_or(false),
+                    // A template that nobody tells otherwise lets its model think.
+                    thinking: request.enable_thinking.unwrap_or(true),
                     stream: request.stream,
                     model: request.model,
                     user: request.user,
@@ -99,6 +116,7 @@ impl Wanted {
                 Self {
                     prompt_tokens: request.guess_prompt_tokens(),
                     max_tokens: request.most_tokens(),
+                    // All of it is the caller's text: nobody looks for thinking in it, nor charges it as such.
                     thinking: false,
                     stream: request.stream,
                     model: request.model,
@@ -114,14 +132,14 @@ struct Call {
     principal: Principal,
     table: Rc<PlanTable>,
     ask: Ask,
-    body: Vec<u8>,
+    body: Body,
     stream: bool,
     /// Aborted when the caller leaves.
     left: AbortSignal,
 }
 
 /// limit -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
-async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Response, Refusal>>) {
+async fn walk(env: &Env, config: &Config, call: Call, answer: Answer) {
     let Call { principal, table, ask, body, stream, left } = call;
     let settle_when = |request, outcome, due| limit::settle(env, &table, &principal.account, request, outcome, due);
     let settle = |request, outcome| settle_when(request, outcome, Due::Soon);
@@ -129,6 +147,8 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
     let mut admitted = limit::admit(env, &table, &principal, ask.clone()).await;
     for is_last in [false, true] {
         let request = if is_last { first.again() } else { first };
+        // What the origin had to count stays counted, whatever comes after it: it would be free otherwise.
+        let left_unserved = if is_last { Outcome::Served(Some(Used::NOTHING)) } else { Outcome::NotServed };
         let (admission, is_held) = match admitted {
             Ok(Let::ByGate(admission)) => (*admission, true),
             Ok(Let::BySpare(admission)) => (*admission, false),
@@ -137,20 +157,20 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
                 let _ = answer.send(Err(refusal));
                 if unanswered {
                     // The Gate may have admitted it and only its answer was lost: the lease is not to last till its deadline.
-                    settle(request, Outcome::NotServed).await;
+                    settle(request, left_unserved).await;
                     if is_last {
-                        // It may not even have learnt that the first reservation was given back.
-                        settle(first, Outcome::NotServed).await;
+                        // It may not even have learnt that the first reservation is over.
+                        settle(first, left_unserved).await;
                     }
                 }
                 return;
             }
         };
-        if is_last && !is_held {
-            settle(first, Outcome::NotServed).await;
-        }
         if left.aborted() {
-            return settle(request, Outcome::NotServed).await;
+            if is_last && !is_held {
+                settle(first, left_unserved).await;
+            }
+            return settle(request, left_unserved).await;
         }
         let ticket = Ticket {
             request,
@@ -158,24 +178,33 @@ async fn walk(env: &Env, config: &Config, call: Call, answer: Sender<Result<Resp
             subject: principal.subject(),
             admission,
             watch_capacity: table.feels_pressure(),
+            since: platform::now(),
         };
-        let outcome = match forward::generate(config, &ticket, ask.endpoint, &body, stream, &left).await {
-            Ok((response, deadline)) => relay::relay(&response, &deadline, &ticket, answer).await,
+        let ending = match forward::generate(config, &ticket, ask.endpoint, &body, stream, &left).await {
+            Ok((response, deadline)) => {
+                // The origin has it, and nobody asks again.
+                drop(body);
+                relay::relay(&response, &deadline, &ticket, config.origin_idle_ms, answer).await
+            }
             // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
             Err(Failed { counted: Some(prompt_tokens), .. }) if is_held && !is_last => {
                 let ask = Ask { request: first.again(), prompt_tokens, prompt_is_counted: true, ..ask.clone() };
                 admitted = limit::admit_again(env, &table, &principal, first, ask).await;
                 continue;
             }
-            Err(Failed { refusal, outcome, .. }) => {
+            Err(Failed { refusal, ending, .. }) => {
                 let _ = answer.send(Err(refusal));
-                outcome
+                ending
             }
         };
-        let outcome = match outcome {
-            Outcome::Served(None) => Outcome::Served(forward::cancel(config, &ticket).await),
-            outcome => outcome,
+        let outcome = match ending {
+            Ending::Certain(outcome) => outcome,
+            Ending::Ask(_) => ending.settled(forward::cancel(config, &ticket).await),
         };
+        if is_last && !is_held {
+            // Its Gate may not have learnt of the second reservation: the first is all that it knows of this request.
+            settle(first, outcome).await;
+        }
         // Also where its Gate could not be reached: it may have admitted it, and only its answer was lost.
         settle_when(request, outcome, limit::due(outcome, &ticket.admission)).await;
         return;

@@ -8,6 +8,7 @@ use crate::sign::{GrantSigner, parse_seeds};
 use sluice_protocol::access::AdminScopes;
 use sluice_protocol::account::DEFAULT_MAX_TOKENS;
 use sluice_protocol::chat::ChatBounds;
+use sluice_protocol::cors::Origins;
 use sluice_protocol::id::parse_hex;
 use sluice_protocol::key::Peppers;
 use sluice_protocol::plan::PlanTable;
@@ -69,11 +70,26 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         meaning: "who may report leaked keys: `github`, or a URL with keys like GitHub's; without it nobody",
     },
+    Setting {
+        name: "CORS_ORIGINS",
+        default: "",
+        meaning: "whose pages may call from a browser: origins such as https://app.example, comma separated, or `*` for all; without it none",
+    },
     Setting { name: "MAX_BODY_BYTES", default: "1048576", meaning: "the largest body that is read, in bytes" },
+    Setting {
+        name: "BODY_TIMEOUT_MS",
+        default: "20000",
+        meaning: "how long a body may take to arrive, in milliseconds",
+    },
     Setting {
         name: "ORIGIN_TIMEOUT_MS",
         default: "600000",
         meaning: "how long the origin may be silent before it answers, in milliseconds",
+    },
+    Setting {
+        name: "ORIGIN_IDLE_MS",
+        default: "30000",
+        meaning: "how long the origin may be silent inside a stream, in milliseconds; it says something every 2 seconds",
     },
 ];
 
@@ -97,10 +113,16 @@ pub struct Config {
     pub short_tokens: Option<ShortTokens>,
     /// Who may report leaked keys, if anybody.
     pub reporters: Option<Reporters>,
+    /// Whose pages may call.
+    pub origins: Origins,
     /// In bytes.
     pub max_body: u64,
     /// In milliseconds.
+    pub body_timeout_ms: u32,
+    /// In milliseconds.
     pub origin_timeout_ms: u32,
+    /// In milliseconds.
+    pub origin_idle_ms: u32,
     /// What a chat request may ask for.
     pub chat: ChatBounds,
 }
@@ -149,8 +171,11 @@ impl Config {
         let issuers = reader.or_default("JWT_ISSUERS", Issuers::parse);
         let short_tokens = reader.or_default("TOKEN_KEYS", ShortTokens::parse);
         let reporters = reader.or_default("LEAK_REPORTS", Reporters::parse);
+        let origins = reader.or_default("CORS_ORIGINS", Origins::parse);
         let max_body = reader.or_default("MAX_BODY_BYTES", |text| parse_number(text, 1, 100 << 20));
+        let body_timeout = reader.or_default("BODY_TIMEOUT_MS", |text| parse_number(text, 1, 600_000));
         let timeout = reader.or_default("ORIGIN_TIMEOUT_MS", |text| parse_number(text, 1, 7_200_000));
+        let idle = reader.or_default("ORIGIN_IDLE_MS", |text| parse_number(text, 1, 7_200_000));
         // Whatever is missing here has left a mistake there.
         let (
             Some(origin_url),
@@ -162,8 +187,11 @@ impl Config {
             Some(issuers),
             Some(short_tokens),
             Some(reporters),
+            Some(origins),
             Some(max_body),
+            Some(body_timeout),
             Some(timeout),
+            Some(idle),
         ) = (
             origin_url,
             peppers,
@@ -174,13 +202,17 @@ impl Config {
             issuers,
             short_tokens,
             reporters,
+            origins,
             max_body,
+            body_timeout,
             timeout,
+            idle,
         )
         else {
             return Err(reader.mistakes);
         };
-        let origin_timeout_ms = u32::try_from(timeout).unwrap_or(u32::MAX);
+        let [body_timeout_ms, origin_timeout_ms, origin_idle_ms] =
+            [body_timeout, timeout, idle].map(|ms| u32::try_from(ms).unwrap_or(u32::MAX));
         if let Some(plan) = issuers.plans().find(|plan| plans.get(plan).is_none()) {
             let problem = format!("names the plan `{plan}`, which the plan table does not have");
             return Err(vec![Mistake { setting: "JWT_ISSUERS", problem }]);
@@ -197,8 +229,11 @@ impl Config {
             issuers,
             short_tokens,
             reporters,
+            origins,
             max_body,
+            body_timeout_ms,
             origin_timeout_ms,
+            origin_idle_ms,
             chat,
         })
     }
@@ -316,7 +351,9 @@ mod tests {
         let config = Config::read(&good()).map_err(|mistakes| format!("{mistakes:?}")).unwrap();
         let default = |name: &str| SETTINGS.iter().find(|setting| setting.name == name).unwrap().default;
         assert_eq!(config.max_body.to_string(), default("MAX_BODY_BYTES"));
+        assert_eq!(config.body_timeout_ms.to_string(), default("BODY_TIMEOUT_MS"));
         assert_eq!(config.origin_timeout_ms.to_string(), default("ORIGIN_TIMEOUT_MS"));
+        assert_eq!(config.origin_idle_ms.to_string(), default("ORIGIN_IDLE_MS"));
         assert_eq!(config.origin_url, "http://127.0.0.1:1");
     }
 

@@ -1,8 +1,7 @@
 //! When a request's time is over: a timer that can be set again, and what it ends.
 //!
 //! A future is dropped, which costs nothing to prepare; the platform closes what a request has left open when it ends. An
-//! AbortController is made for a stream only, which nobody waits for here: one for each request would cost more than all
-//! that a refusal does.
+//! AbortController for each request would cost more than all that a refusal does.
 
 use crate::platform;
 use std::cell::{Cell, RefCell};
@@ -12,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{AbortController, AbortSignal, WorkerGlobalScope};
+use web_sys::{AbortSignal, WorkerGlobalScope};
 
 /// A time at which waiting ends, or at which its caller's leaving has ended it already. Dropping it stops the timer:
 /// AbortSignal's own `timeout` could not be stopped, and a busy edge would collect ten minutes of them.
@@ -27,7 +26,6 @@ pub struct Deadline {
 struct State {
     is_over: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-    controller: RefCell<Option<AbortController>>,
 }
 
 impl Deadline {
@@ -45,9 +43,10 @@ impl Deadline {
         Ok(Self { state, ring, timer: Cell::new(None), left: left.cloned() })
     }
 
-    /// Sets it to this many milliseconds from now, whatever it was set to before.
+    /// Sets it to this many milliseconds from now, whatever it was set to before, and also if that time has come.
     pub fn set(&self, wait: u32) {
         self.stop();
+        self.state.is_over.set(self.has_left());
         let wait = i32::try_from(wait).unwrap_or(i32::MAX);
         let ring = self.ring.as_ref().unchecked_ref();
         // The platform has no reason to refuse a timer; without one the grant's own deadline still holds at the origin.
@@ -68,17 +67,6 @@ impl Deadline {
             Poll::Pending
         })
         .await
-    }
-
-    /// What is aborted when the time is over, for what the platform does by itself.
-    pub fn signal(&self) -> Result<AbortSignal, JsValue> {
-        let controller = AbortController::new()?;
-        if self.state.is_over.get() {
-            controller.abort();
-        }
-        let signal = controller.signal();
-        self.state.controller.replace(Some(controller));
-        Ok(signal)
     }
 
     /// Whether its time came or its caller left.
@@ -111,9 +99,6 @@ impl Drop for Deadline {
 impl State {
     fn ring(&self) {
         self.is_over.set(true);
-        if let Some(controller) = self.controller.take() {
-            controller.abort();
-        }
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }

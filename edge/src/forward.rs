@@ -2,13 +2,14 @@
 
 use crate::config::Config;
 use crate::deadline::Deadline;
+use crate::ending::Ending;
+use crate::platform::body::Body;
 use crate::platform::{self, Head};
 use crate::promise::Settled;
 use crate::respond::{self, HeaderList};
-use js_sys::Uint8Array;
 use sluice_protocol::Millis;
 use sluice_protocol::capacity::Capacity;
-use sluice_protocol::chat::Usage;
+use sluice_protocol::chat::Used;
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::gate_call::Admission;
 use sluice_protocol::grant::{GrantClaims, body_hash};
@@ -17,7 +18,7 @@ use sluice_protocol::id::RequestId;
 use sluice_protocol::plan::Endpoint;
 use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
-use sluice_protocol::report::RequestReport;
+use sluice_protocol::report::{self, RequestReport};
 use std::cell::Cell;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{AbortSignal, Response};
@@ -34,6 +35,8 @@ pub struct Ticket {
     pub admission: Admission,
     /// Whether some limit tightens as the origin fills.
     pub watch_capacity: bool,
+    /// When it was made, which is before the origin could see the request.
+    pub since: Millis,
 }
 
 /// What the origin answers.
@@ -49,14 +52,14 @@ pub struct Failed {
     /// What the caller is told.
     pub refusal: Refusal,
     /// How its ticket is settled.
-    pub outcome: Outcome,
+    pub ending: Ending,
     /// How many tokens its prompt has, if that is why.
     pub counted: Option<u32>,
 }
 
 impl Failed {
-    const fn new(refusal: Refusal, outcome: Outcome) -> Self {
-        Self { refusal, outcome, counted: None }
+    const fn new(refusal: Refusal, ending: Ending) -> Self {
+        Self { refusal, ending, counted: None }
     }
 }
 
@@ -68,14 +71,14 @@ pub async fn generate(
     config: &Config,
     ticket: &Ticket,
     endpoint: Endpoint,
-    body: &[u8],
+    body: &Body,
     stream: bool,
     left: &AbortSignal,
 ) -> Result<(Reply, Deadline), Failed> {
     let accept = if stream { "text/event-stream" } else { "application/json" };
     let (reply, deadline) = fetch(config, ticket, "POST", endpoint.path(), Some(body), accept, Some(left)).await?;
     if !reply.is_ok() {
-        return Err(refused(&reply).await);
+        return Err(refused(&reply, &deadline).await);
     }
     // What was silent for less than its lease has the rest of it.
     if config.origin_timeout_ms < lease_left(ticket) {
@@ -86,17 +89,18 @@ pub async fn generate(
 
 /// Sends a request without a body on and returns the answer's text if the origin says yes.
 pub async fn get(config: &Config, ticket: &Ticket, path: &str) -> Result<String, Refusal> {
-    let (reply, _deadline) =
+    let (reply, deadline) =
         fetch(config, ticket, "GET", path, None, "application/json", None).await.map_err(|failed| failed.refusal)?;
     if !reply.is_ok() {
-        return Err(refused(&reply).await.refusal);
+        return Err(refused(&reply, &deadline).await.refusal);
     }
-    read_text(&reply.response).await.ok_or_else(|| failed("the origin's answer broke off"))
+    let text = deadline.limit(read_text(&reply.response, MAX_LIST_BYTES)).await;
+    text.flatten().ok_or_else(|| failed("the origin's answer broke off, or is too long"))
 }
 
-/// Ends a request that broke off, if it still runs, and asks what it used. `None` if the origin cannot tell: then all that
-/// was reserved stays counted.
-pub async fn cancel(config: &Config, ticket: &Ticket) -> Option<Usage> {
+/// Ends a request that broke off, if it still runs, and asks what it used; one that the origin has not seen is refused there from
+/// now on. `None` if the origin cannot tell.
+pub async fn cancel(config: &Config, ticket: &Ticket) -> Option<Used> {
     let path = format!("/v1/requests/{}", ticket.request);
     // A question of its own: the request's time may be over, and a grant is good for one call.
     let mut admission = ticket.admission.clone();
@@ -107,14 +111,15 @@ pub async fn cancel(config: &Config, ticket: &Ticket) -> Option<Usage> {
         subject: ticket.subject.clone(),
         admission,
         watch_capacity: false,
+        since: ticket.since,
     };
     let (reply, deadline) = fetch(config, &question, "DELETE", &path, None, "application/json", None).await.ok()?;
-    let is_json = reply.head.get(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with(respond::JSON));
+    let is_json = reply.head.get(header::CONTENT_TYPE).is_some_and(|kind| header::essence(kind) == respond::JSON);
     if !reply.is_ok() || !is_json {
         return None;
     }
-    let text = deadline.limit(read_text(&reply.response)).await??;
-    serde_json::from_str::<RequestReport>(&text).ok()?.final_usage()
+    let text = deadline.limit(read_text(&reply.response, MAX_REPORT_BYTES)).await??;
+    serde_json::from_str::<RequestReport>(&text).ok()?.final_usage(platform::now().saturating_sub(ticket.since))
 }
 
 async fn fetch(
@@ -122,15 +127,16 @@ async fn fetch(
     ticket: &Ticket,
     method: &str,
     path: &str,
-    body: Option<&[u8]>,
+    body: Option<&Body>,
     accept: &str,
     left: Option<&AbortSignal>,
 ) -> Result<(Reply, Deadline), Failed> {
     let internal = |error: String| {
         let refusal = Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error);
-        Failed::new(refusal, Outcome::NotServed)
+        Failed::new(refusal, Ending::Certain(Outcome::NotServed))
     };
-    let grant = grant(config, ticket, body.unwrap_or_default()).await.map_err(internal)?;
+    let hash = body_hash(&body.map(Body::bytes).unwrap_or_default());
+    let grant = grant(config, ticket, hash).await.map_err(internal)?;
     let deadline = Deadline::new(left).map_err(|error| internal(format!("{error:?}")))?;
     // Silence ends with the lease at the latest: nobody waits whose place is somebody else's.
     let silence = if body.is_some() { config.origin_timeout_ms } else { config.origin_timeout_ms.min(GET_TIMEOUT_MS) };
@@ -142,9 +148,9 @@ async fn fetch(
     if body.is_some() {
         headers.set(header::CONTENT_TYPE, respond::JSON);
     }
-    let body = body.map_or(JsValue::UNDEFINED, |body| Uint8Array::from(body).into());
+    let no_body = JsValue::UNDEFINED;
     let url = format!("{}{path}", config.origin_url);
-    let sent = platform::send_to_origin(&url, method, &headers.to_json(), &body)
+    let sent = platform::send_to_origin(&url, method, &headers.to_json(), body.map_or(&no_body, Body::as_js))
         .map_err(|error| internal(format!("{error:?}")))?;
     match deadline.limit(Settled::of(&sent)).await {
         Some(Ok(response)) => {
@@ -156,22 +162,23 @@ async fn fetch(
         }
         Some(Err(error)) => {
             let refusal = failed(&format!("the origin cannot be reached: {error:?}"));
-            Err(Failed::new(refusal, Outcome::NotServed))
+            // It may have reached it all the same, and been worked on.
+            Err(Failed::new(refusal, Ending::Ask(Outcome::NotServed)))
         }
         None if deadline.has_left() => {
-            Err(Failed::new(Refusal::new(Reason::OriginFailed, "The caller left."), Outcome::Served(None)))
+            Err(Failed::new(Refusal::new(Reason::OriginFailed, "The caller left."), Ending::Ask(Outcome::Served(None))))
         }
         None => {
             let refusal = Refusal::new(Reason::OriginSilent, "The model server did not answer in time.")
                 .with_detail(format!("silent for {silence} ms, or till the end of its lease"));
             // It may have worked all that time.
-            Err(Failed::new(refusal, Outcome::Served(None)))
+            Err(Failed::new(refusal, Ending::Ask(Outcome::Served(None))))
         }
     }
 }
 
 /// How long the ticket's lease still lasts, in milliseconds.
-fn lease_left(ticket: &Ticket) -> u32 {
+pub fn lease_left(ticket: &Ticket) -> u32 {
     let left = ticket.admission.deadline.saturating_sub(platform::now());
     u32::try_from(left).unwrap_or(u32::MAX)
 }
@@ -188,7 +195,7 @@ impl Reply {
 }
 
 /// The signed grant. It ends before the lease does, in whole seconds.
-async fn grant(config: &Config, ticket: &Ticket, body: &[u8]) -> Result<String, String> {
+async fn grant(config: &Config, ticket: &Ticket, bh: String) -> Result<String, String> {
     let claims = GrantClaims {
         jti: ticket.request.to_string(),
         sub: ticket.subject.clone(),
@@ -199,25 +206,27 @@ async fn grant(config: &Config, ticket: &Ticket, body: &[u8]) -> Result<String, 
         max: ticket.admission.max_tokens,
         inp: ticket.admission.max_prompt_tokens,
         exp: ticket.admission.deadline.saturating_sub(GRANT_MARGIN_MS) / 1000,
-        bh: body_hash(body),
+        bh,
     };
     config.grants.sign(&claims).await
 }
 
 /// What to make of an answer of the origin that is not a success. Its own refusals pass, if they are ones that a caller
 /// can do something about; everything else means that the two gates do not fit each other.
-async fn refused(Reply { response, head }: &Reply) -> Failed {
-    let text = read_text(response).await.unwrap_or_default();
+async fn refused(Reply { response, head }: &Reply, deadline: &Deadline) -> Failed {
+    let text = deadline.limit(read_text(response, MAX_REPORT_BYTES)).await.flatten().unwrap_or_default();
     let body = serde_json::from_str::<ErrorBody>(&text).ok();
     let reason = body.as_ref().and_then(|body| Reason::from_code(body.error.code.as_deref()?));
     let (Some(body), Some(reason)) = (body, reason) else {
-        return Failed::new(failed(&format!("the origin answered {}", head.status())), Outcome::NotServed);
+        let refusal = failed(&format!("the origin answered {}", head.status()));
+        return Failed::new(refusal, Ending::Ask(Outcome::NotServed));
     };
     if !reason.passes_edge() {
         let refusal = failed(&format!("the origin refused: {}", body.error.message));
         let counted = head.get(header::PROMPT_TOKENS).and_then(|count| count.parse().ok());
         let counted = counted.filter(|_| reason == Reason::GrantTooSmall);
-        return Failed { refusal, outcome: Outcome::NotServed, counted };
+        // It did not take the request.
+        return Failed { refusal, ending: Ending::Certain(Outcome::NotServed), counted };
     }
     let mut refusal = Refusal::new(reason, body.error.message);
     if let Some(param) = body.error.param {
@@ -227,13 +236,8 @@ async fn refused(Reply { response, head }: &Reply) -> Failed {
     if let Some(wait) = wait {
         refusal = refusal.with_retry_after_ms(wait);
     }
-    let outcome = match reason {
-        reason if reason.is_refunded() => Outcome::NotServed,
-        // A request that was wrong has used nothing.
-        reason if reason.is_callers() => Outcome::Served(Some(Usage::new(0, 0))),
-        _ => Outcome::Served(None),
-    };
-    Failed::new(refusal, outcome)
+    let told = head.get(header::USAGE).and_then(report::read_brief);
+    Failed::new(refusal, Ending::of_refusal(reason, told))
 }
 
 /// How many percent of the origin's places are in use, by what it said within the last second; 0 if it said nothing.
@@ -252,8 +256,9 @@ thread_local! {
     static PRESSURE: Cell<(Millis, u8)> = const { Cell::new((0, 0)) };
 }
 
-async fn read_text(response: &Response) -> Option<String> {
-    Settled::of(&response.text().ok()?).await.ok()?.as_string()
+async fn read_text(response: &Response, max: u64) -> Option<String> {
+    let body = Body::of_response(response, max).await.ok()?;
+    String::from_utf8(body.bytes()).ok()
 }
 
 /// What a caller is told of an origin that broke.
@@ -261,6 +266,10 @@ pub fn failed(detail: &str) -> Refusal {
     Refusal::new(Reason::OriginFailed, "The model server failed. Try again.").with_detail(detail)
 }
 
+/// The longest refusal of an origin that is read, and the longest report of what a request used, in bytes.
+const MAX_REPORT_BYTES: u64 = 64 << 10;
+/// The longest list of models.
+const MAX_LIST_BYTES: u64 = 1 << 20;
 /// How long what the origin says of itself is believed, in milliseconds.
 const CAPACITY_MS: u64 = 1_000;
 /// How long the origin may be silent about itself: that needs no model.

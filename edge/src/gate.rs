@@ -8,9 +8,10 @@ use crate::storage::Rows;
 use crate::{config_of, hop, plans};
 use sluice_protocol::account::{Account, Setting};
 use sluice_protocol::gate_call::{self, Answer, Call, Envelope, decode_envelope, encode_answers};
-use sluice_protocol::plan::PlanTable;
+use sluice_protocol::plan::{PlanTable, TableVersion};
 use sluice_protocol::state;
 use std::cell::RefCell;
+use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
@@ -21,11 +22,18 @@ pub struct Gate {
     rows: Rows,
     env: Env,
     account: RefCell<Option<Account>>,
+    /// The table that it last decided by: for isolates that do not know which one is in force.
+    table: RefCell<Option<Rc<PlanTable>>>,
 }
 
 impl DurableObject for Gate {
     fn new(state: State, env: Env) -> Self {
-        Self { rows: Rows::new(state.storage().sql(), "gate"), env, account: RefCell::new(None) }
+        Self {
+            rows: Rows::new(state.storage().sql(), "gate"),
+            env,
+            account: RefCell::new(None),
+            table: RefCell::new(None),
+        }
     }
 
     /// What [`Gate::answer`] leaves: a message that is long, or whose plans are not known here.
@@ -33,9 +41,14 @@ impl DurableObject for Gate {
         let envelope = read(&hop::message(&mut request).await?)?;
         let config = config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?;
         // Asked once for each version, and before anything is read or changed.
-        let found = plans::of_version(&self.env, &config.plans, envelope.table).await;
-        let table = found.map_err(|refusal| refusal.detail.unwrap_or_default())?;
-        Ok(self.answer_and_store(&envelope, table.as_deref(), &config.plans)?.into())
+        let table = match envelope.table {
+            TableVersion::UNKNOWN => self.table.borrow().clone(),
+            version => {
+                let found = plans::of_version(&self.env, &config.plans, version).await;
+                found.map_err(|refusal| refusal.detail.unwrap_or_default())?
+            }
+        };
+        Ok(self.answer_and_store(&envelope, table.as_ref(), &config.plans)?.into())
     }
 }
 
@@ -62,11 +75,14 @@ impl Gate {
     fn answer_and_store(
         &self,
         envelope: &Envelope,
-        table: Option<&PlanTable>,
+        table: Option<&Rc<PlanTable>>,
         built_in: &PlanTable,
     ) -> Result<web_sys::Response> {
         self.rows.count_call();
-        let answers = self.answer_all(envelope, table, built_in);
+        let answers = self.answer_all(envelope, table.map(Rc::as_ref), built_in);
+        if let Some(table) = table.filter(|_| envelope.table != TableVersion::UNKNOWN) {
+            self.table.replace(Some(table.clone()));
+        }
         if answers.is_err() {
             // Memory may be ahead of the disk: the next call reads again.
             self.account.replace(None);
@@ -86,12 +102,16 @@ impl Gate {
             Some(table) => account.answer_all(&envelope.calls, setting(table), now),
             // Nobody decides by plans that nobody has; what only ends something needs none.
             None => {
-                let ends: Vec<Call> = envelope.calls.iter().filter(|call| ends_something(call)).cloned().collect();
-                let (mut ended, changed) = account.answer_all(&ends, setting(built_in), now);
-                let mut ended = ended.drain(..);
-                let mut answer = |call| if ends_something(call) { ended.next() } else { None };
-                let answers = envelope.calls.iter().map(|call| answer(call).unwrap_or(Answer::UnknownTable)).collect();
-                (answers, changed)
+                let ends: Vec<Option<Call>> = envelope.calls.iter().map(Call::ending).collect();
+                let calls: Vec<Call> = ends.iter().flatten().cloned().collect();
+                let (ended, changed) = account.answer_all(&calls, setting(built_in), now);
+                let mut ended = ended.into_iter();
+                let answer = |(call, end): (&Call, Option<Call>)| {
+                    let answer = end.and_then(|_| ended.next());
+                    // Its first reservation has ended; whether it passes, nobody can say.
+                    answer.filter(|_| !matches!(call, Call::Readmit { .. })).unwrap_or(Answer::UnknownTable)
+                };
+                (envelope.calls.iter().zip(ends).map(answer).collect(), changed)
             }
         };
         if changed.kept {
@@ -115,14 +135,6 @@ impl Gate {
             }
         }
         Ok(account)
-    }
-}
-
-const fn ends_something(call: &Call) -> bool {
-    match call {
-        Call::Settle { .. } => true,
-        Call::Do(command) => command.action.ends_something(),
-        _ => false,
     }
 }
 

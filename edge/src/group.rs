@@ -11,8 +11,9 @@
 //! requests share plain memory and nothing else. (A promise that one request resolves and another waits for is continued
 //! in the context of its waiter, unless V8 has optimised its making, seconds into the load; then all of the waiters run in
 //! the context of the other, and fail.) Nobody relies on another either: whoever waits too long, or was in a hop that
-//! failed with others in it, goes alone. Admit and settle are keyed by the request's id, so a call that arrives twice is done once.
+//! failed with others in it, goes alone, once: unless the Gate has too much to do already. Admit and settle are keyed by the request's id, so a call that arrives twice is done once.
 
+use crate::hop::{Failed, Fault};
 use crate::promise::Settled;
 use crate::{hop, platform};
 use sluice_protocol::Millis;
@@ -26,13 +27,13 @@ use worker::Env;
 
 /// Asks an account's Gate: at once, or with the next hop. Several calls are done right after one another. The error is for
 /// the log.
-pub async fn ask(env: &Env, table: TableVersion, account: &Account, calls: Vec<Call>) -> Result<Vec<Answer>, String> {
+pub async fn ask(env: &Env, table: TableVersion, account: &Account, calls: Vec<Call>) -> Result<Vec<Answer>, Failed> {
     let place = queue(table, account, calls, Kind::Ask);
     travel(env, account, &place).await
 }
 
 /// Tells an account's Gate that a request has ended: with the next ask, or when it is due. The error is for the log.
-pub async fn settle(env: &Env, table: TableVersion, account: &Account, call: Call, due: Due) -> Result<(), String> {
+pub async fn settle(env: &Env, table: TableVersion, account: &Account, call: Call, due: Due) -> Result<(), Failed> {
     let place = queue(table, account, vec![call], Kind::Settle);
     let is_crowded = with_lane(account, |lane| lane.places.len() >= CROWD);
     sleep(if is_crowded || due == Due::Soon { SOON_MS } else { SETTLE_MS }).await;
@@ -49,7 +50,7 @@ pub enum Due {
 }
 
 /// Waits until somebody has carried the calls, or nobody else is on the way and it goes itself, with all that wait.
-async fn travel(env: &Env, account: &Account, place: &Rc<Place>) -> Result<Vec<Answer>, String> {
+async fn travel(env: &Env, account: &Account, place: &Rc<Place>) -> Result<Vec<Answer>, Failed> {
     let mut waited = 0;
     loop {
         if let Some(group) = board(account, place) {
@@ -61,7 +62,10 @@ async fn travel(env: &Env, account: &Account, place: &Rc<Place>) -> Result<Vec<A
         }
         match place.state.take() {
             State::Answered(answers) => return Ok(answers),
-            State::Failed => return alone(env, account, place).await,
+            State::Failed(Fault::Overloaded) => {
+                return Err(Failed { fault: Fault::Overloaded, why: "the hop that it was in was too much".into() });
+            }
+            State::Failed(_) => return alone(env, account, place).await,
             state @ (State::Waits | State::UnderWay) => place.state.replace(state),
         };
         if waited >= PATIENCE_MS {
@@ -76,7 +80,7 @@ async fn travel(env: &Env, account: &Account, place: &Rc<Place>) -> Result<Vec<A
 }
 
 /// One hop for all of them. Each finds its answers in its place, or that it must go alone.
-async fn carry(env: &Env, account: &Account, group: &[Rc<Place>]) -> Result<(), String> {
+async fn carry(env: &Env, account: &Account, group: &[Rc<Place>]) -> Result<(), Failed> {
     let calls: Vec<_> = group.iter().flat_map(|place| place.calls.iter().cloned()).collect();
     // Plans that changed while they waited hold for all of them. A settle needs none: its own are those of its beginning.
     let last_ask = group.iter().rev().find(|place| place.kind == Kind::Ask);
@@ -99,24 +103,24 @@ async fn carry(env: &Env, account: &Account, group: &[Rc<Place>]) -> Result<(), 
             Ok(())
         }
         Err(error) => {
-            group.iter().for_each(|place| drop(place.state.replace(State::Failed)));
+            group.iter().for_each(|place| drop(place.state.replace(State::Failed(error.fault))));
             Err(error)
         }
     }
 }
 
 /// Sends its calls in a hop of their own.
-async fn alone(env: &Env, account: &Account, place: &Place) -> Result<Vec<Answer>, String> {
+async fn alone(env: &Env, account: &Account, place: &Place) -> Result<Vec<Answer>, Failed> {
     exchange(env, account, place.table, place.calls.clone()).await
 }
 
-async fn exchange(env: &Env, account: &Account, table: TableVersion, calls: Vec<Call>) -> Result<Vec<Answer>, String> {
+async fn exchange(env: &Env, account: &Account, table: TableVersion, calls: Vec<Call>) -> Result<Vec<Answer>, Failed> {
     let asked = calls.len();
     let message = encode_envelope(&Envelope { account: account.name().to_owned(), table, calls });
     let answer = hop::call(env, "GATE", account.name(), &message).await?;
-    let answers = decode_answers(&answer).map_err(|error| error.to_string())?;
+    let answers = decode_answers(&answer).map_err(|error| Failed::own(error.to_string()))?;
     if answers.len() != asked {
-        return Err(format!("{asked} calls and {} answers", answers.len()));
+        return Err(Failed::own(format!("{asked} calls and {} answers", answers.len())));
     }
     Ok(answers)
 }
@@ -145,7 +149,7 @@ enum State {
     UnderWay,
     Answered(Vec<Answer>),
     /// The hop that it was in failed.
-    Failed,
+    Failed(Fault),
 }
 
 /// What goes to one Gate.

@@ -18,30 +18,46 @@ use worker::{Env, ObjectNamespace, Request};
 
 /// Sends `message` to the object called `name` and returns what it answers. The error is for the log.
 ///
-/// Every message that may be repeated is safe to repeat (admit and settle are keyed by the request's id), so a hop that
-/// fails is tried once more with a fresh stub, unless the object said that it is overloaded.
-pub async fn call(env: &Env, binding: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, String> {
-    tell(env, binding, name, message).await.map_err(|failed| failed.why)
-}
-
-/// [`call`], for who wants to know whether it was the object that failed.
-pub async fn tell(env: &Env, binding: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, Failed> {
-    match once(env, binding, name, message).await {
-        Err(error) if !has(&error, OVERLOADED) => once(env, binding, name, message).await,
+/// Every message that may be repeated is safe to repeat (admit and settle are keyed by the request's id), so a hop on which
+/// the object was not reached is tried once more with a fresh stub. One that has too much to do, or that has failed over this
+/// very message, is not asked again.
+pub async fn call(env: &Env, binding: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, Failed> {
+    let result = match once(env, binding, name, message).await {
+        Err(error) if matches!(fault(&error), Fault::Unreachable | Fault::Reset) => {
+            once(env, binding, name, message).await
+        }
         result => result,
-    }
-    .map_err(|error| Failed {
-        is_its_own: has(&error, "remote") && !has(&error, "retryable") && !has(&error, OVERLOADED),
-        why: format!("{binding} {name}: {error:?}"),
-    })
+    };
+    result.map_err(|error| Failed { fault: fault(&error), why: format!("{binding} {name}: {error:?}") })
 }
 
 /// Why there is no answer.
+#[derive(Debug)]
 pub struct Failed {
-    /// The object was reached, and its code failed over the message. Otherwise it may never have had it.
-    pub is_its_own: bool,
+    /// Whose fault it is.
+    pub fault: Fault,
     /// For the log.
     pub why: String,
+}
+
+/// What became of a message without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The object could not be reached, or its answer was lost: it may have had the message, or not.
+    Unreachable,
+    /// The object is there and has too much to do.
+    Overloaded,
+    /// The object was started anew while it had the message: with other code, or because the message was too much for it.
+    Reset,
+    /// The object was reached, and its code failed over the message.
+    Own,
+}
+
+impl Failed {
+    /// An answer that is none.
+    pub fn own(why: impl Into<String>) -> Self {
+        Self { fault: Fault::Own, why: why.into() }
+    }
 }
 
 /// The message that an object was sent.
@@ -94,13 +110,17 @@ fn namespace(env: &Env, binding: &'static str) -> worker::Result<ObjectNamespace
     })
 }
 
-/// What Cloudflare marks an error with: `remote` where the object's own code has failed, `retryable` where the platform has.
-fn has(error: &JsValue, mark: &str) -> bool {
-    js_sys::Reflect::get(error, &mark.into()).is_ok_and(|value| value.is_truthy())
+/// By what Cloudflare marks an error with: `remote` where it comes from the object's side, `retryable` where the platform has
+/// failed and not the object's code.
+fn fault(error: &JsValue) -> Fault {
+    let has = |mark: &str| js_sys::Reflect::get(error, &mark.into()).is_ok_and(|value| value.is_truthy());
+    match () {
+        () if has("overloaded") => Fault::Overloaded,
+        () if has("retryable") || !has("remote") => Fault::Unreachable,
+        () if has("durableObjectReset") => Fault::Reset,
+        () => Fault::Own,
+    }
 }
-
-/// The mark of an object that has too much to do; asking it again makes that worse.
-const OVERLOADED: &str = "overloaded";
 
 /// The longest message that goes as a header, in bytes.
 const MAX_IN_HEADER: usize = 16 * 1024;

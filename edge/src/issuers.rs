@@ -5,9 +5,9 @@
 
 use crate::config::Config;
 use crate::deadline::Deadline;
+use crate::platform::body::{Body, Broken};
 use crate::platform::{self, Head};
 use crate::promise::Settled;
-use crate::request::read_capped;
 use crate::respond::HeaderList;
 use crate::seen;
 use crate::verify::is_signed;
@@ -206,8 +206,11 @@ async fn fetch_document(url: &str, max: u64) -> Result<Vec<u8>, String> {
         if head.status() != 200 {
             return Err(format!("the answer is {}", head.status()).into());
         }
-        let document = read_capped(response.body(), max).await;
-        document.map_err(|refusal| JsValue::from_str(&refusal.message))
+        match Body::of_response(&response, max).await {
+            Ok(document) => Ok(document.bytes()),
+            Err(Broken::Off(error)) => Err(error),
+            Err(_) => Err(JsValue::from_str(&format!("the answer is larger than {max} bytes"))),
+        }
     };
     match deadline.limit(fetched).await {
         Some(result) => result.map_err(|error| error.as_string().unwrap_or_else(|| format!("{error:?}"))),

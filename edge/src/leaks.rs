@@ -71,7 +71,7 @@ pub async fn serve(
     let reporters =
         reporters.ok_or_else(|| Refusal::new(Reason::NotFound, "Reports of leaked keys are not taken here."))?;
     shield::pass(env, &incoming.head).await?;
-    let message = request::body(incoming, MAX_MESSAGE_BYTES).await?;
+    let message = request::body(incoming, config, MAX_MESSAGE_BYTES).await?.bytes();
     reporters.check(incoming, &message, context).await?;
     let reports = LeakReport::parse_all(&message)?;
     let table = plans::current(env, config, context).await?;

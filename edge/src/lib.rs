@@ -12,9 +12,12 @@
 #![allow(unreachable_pub)]
 
 mod config;
+mod cors;
+mod path;
 mod platform;
 mod promise;
 mod respond;
+mod task;
 // request
 mod chat;
 mod request;
@@ -32,12 +35,15 @@ mod denial;
 mod gate;
 mod group;
 mod hop;
+mod kept;
 mod limit;
 mod plans;
+mod recent;
 mod spare;
 mod storage;
 // forward
 mod deadline;
+mod ending;
 mod forward;
 mod models;
 mod own_key;
@@ -52,12 +58,15 @@ mod leaks;
 mod registry;
 
 use config::{Config, Vars};
+use cors::Page;
+use path::{methods, path_and_query, route_of};
 use request::Incoming;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::plan::Endpoint;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
 use std::rc::Rc;
+use task::Answer;
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
 use worker::{Context, Env, event};
@@ -72,55 +81,74 @@ fn start() {
     let _ = js_sys::Reflect::set(&js_sys::global(), &"queueMicrotask".into(), &JsValue::UNDEFINED);
 }
 
-/// request: gives it an id, routes it, and turns a refusal into an answer.
+/// request: gives it an id, routes it, and turns a refusal into an answer. A browser's question whether a page may call is
+/// answered before anything else, and each answer says whose pages may read it.
 #[event(fetch)]
 async fn main(incoming: Request, env: Env, context: Context) -> Result<Response, worker::Error> {
     let id = RequestId(random());
-    let result = match route(incoming, env, context, id).await {
-        Ok(result) => result,
-        Err(refusal) => respond::refuse(&refusal, id),
+    let incoming = Incoming::new(incoming);
+    let page = config_of(&env).ok().and_then(|config| Page::of(&incoming, config));
+    if let Some(answer) = page.as_ref().and_then(|page| page.preflight(&incoming, id)) {
+        return Ok(answer?);
+    }
+    let context = Rc::new(context);
+    let request = |answer| serve(incoming, env, context.clone(), id, answer);
+    let response = match task::run(&context, request).await {
+        Ok(response) => response,
+        Err(refusal) => respond::refuse(&refusal, id)?,
     };
-    Ok(result?)
+    if let Some(page) = page {
+        page.tell(&response)?;
+    }
+    Ok(response)
 }
 
-/// The route table. The outer error is a refusal; the inner one is the platform's, while an answer was built.
+/// Serves one request to its end, which may come after its answer.
+async fn serve(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, answer: Answer) {
+    let walk = match (incoming.head.method(), path_and_query(incoming.head.url()).0) {
+        ("POST", "/v1/chat/completions") => Some(Endpoint::Chat),
+        ("POST", "/v1/completions") => Some(Endpoint::Completions),
+        _ => None,
+    };
+    let answered = match (walk, config_of(&env)) {
+        (Some(endpoint), Ok(config)) => {
+            return chat::serve(&incoming, &env, &context, &config, id, endpoint, answer).await;
+        }
+        (Some(_), Err(refusal)) => Err(refusal),
+        (None, _) => route(&incoming, &env, &context, id).await,
+    };
+    let not_built = |error| {
+        Refusal::new(Reason::Internal, "The answer could not be built. Try again.").with_detail(format!("{error:?}"))
+    };
+    // It is for nobody if the caller has left.
+    drop(answer.send(answered.and_then(|answer: Result<Response, JsValue>| answer.map_err(not_built))));
+}
+
+/// The route table, without the walk. The outer error is a refusal; the inner one is the platform's, while an answer was built.
 async fn route(
-    incoming: Request,
-    env: Env,
-    context: Context,
+    incoming: &Incoming,
+    env: &Env,
+    context: &Context,
     id: RequestId,
 ) -> Result<Result<Response, JsValue>, Refusal> {
-    let incoming = Incoming::new(incoming);
     let (path, query) = path_and_query(incoming.head.url());
+    let (route, model) = route_of(path);
     let method = incoming.head.method();
-    if path == "/healthz" {
-        return match method {
-            "GET" | "HEAD" => Ok(respond::json(200, &Health { status: "ok" }, id)),
-            _ => Err(admin::refuse_method("GET")),
-        };
+    if (method, route) == ("GET", "/healthz") {
+        return Ok(respond::json(200, &Health { status: "ok" }, id));
     }
-    let config = config_of(&env)?;
-    match (method, path) {
-        ("POST", "/v1/chat/completions") => {
-            chat::serve(&incoming, env, context, config, id, Endpoint::Chat).await.map(Ok)
-        }
-        ("POST", "/v1/completions") => {
-            chat::serve(&incoming, env, context, config, id, Endpoint::Completions).await.map(Ok)
-        }
-        (_, "/v1/chat/completions" | "/v1/completions") => Err(admin::refuse_method("POST")),
-        ("GET", "/v1/key") => own_key::serve(&incoming, &env, &context, &config, id).await,
-        (_, "/v1/key") => Err(admin::refuse_method("GET")),
-        ("GET", "/v1/models") => models::serve(&incoming, &env, &context, &config, id).await.map(Ok),
-        (_, "/v1/models") => Err(admin::refuse_method("GET")),
-        ("POST", "/v1/auth/token") => short::issue(&incoming, &env, &context, &config, id).await,
-        (_, "/v1/auth/token") => Err(admin::refuse_method("POST")),
+    if let Some(allow) = methods(route).filter(|allow| !allow.split(", ").any(|allowed| allowed == method)) {
+        return Err(admin::refuse_method(allow));
+    }
+    let config = config_of(env)?;
+    match (method, route) {
+        ("GET", "/v1/key") => own_key::serve(incoming, env, context, &config, id).await,
+        ("GET", "/v1/models") => models::list(incoming, env, context, &config, id).await.map(Ok),
+        ("GET", "/v1/models/{model}") => models::one(incoming, env, context, &config, id, model).await.map(Ok),
+        ("POST", "/v1/auth/token") => short::issue(incoming, env, context, &config, id).await,
         ("GET", "/.well-known/jwks.json") => short::document(&config, id),
-        (_, "/.well-known/jwks.json") => Err(admin::refuse_method("GET")),
-        ("POST", "/leaks/github") => leaks::serve(&incoming, &env, &context, &config, id).await,
-        (_, "/leaks/github") => Err(admin::refuse_method("POST")),
-        (_, path) if path.starts_with("/admin/v1/") => {
-            admin::serve(&incoming, (path, query), &env, &context, &config, id).await
-        }
+        ("POST", "/leaks/github") => leaks::serve(incoming, env, context, &config, id).await,
+        _ if path.starts_with("/admin/v1/") => admin::serve(incoming, (path, query), env, context, &config, id).await,
         _ => Err(Refusal::new(
             Reason::NotFound,
             "There is no such path. POST /v1/chat/completions and /v1/completions, GET /v1/models and GET /v1/key are served.",
@@ -160,35 +188,10 @@ impl Vars for WorkerVars<'_> {
     }
 }
 
-/// Splits a URL that the platform has already parsed: `https://host/path?query`.
-fn path_and_query(url: &str) -> (&str, &str) {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
-    path.split_once('?').unwrap_or((path, ""))
-}
-
 /// Fresh random bytes.
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // In a Worker this is crypto.getRandomValues, which does not fail for so few bytes.
     getrandom::fill(&mut bytes).expect("the platform has randomness");
     bytes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_are_split_where_the_platform_joined_them() {
-        let cases = [
-            ("https://a.example/v1/models?x=1", ("/v1/models", "x=1")),
-            ("http://127.0.0.1:8787/", ("/", "")),
-            ("http://h", ("/", "")),
-            ("http://h/a?b?c", ("/a", "b?c")),
-        ];
-        for (url, parts) in cases {
-            assert_eq!(path_and_query(url), parts, "{url}");
-        }
-    }
 }

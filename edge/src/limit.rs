@@ -1,8 +1,9 @@
 //! limit and settle, as the walk sees them: admit, admit again with what the origin counted, settle.
 
 use crate::auth::Principal;
-use crate::denial::{self, Denial};
+use crate::denial;
 use crate::group::{self, Due};
+use crate::hop::{Failed, Fault};
 use crate::platform;
 use crate::spare;
 use sluice_protocol::Millis;
@@ -27,12 +28,12 @@ pub enum Let {
 /// Authenticates the caller and holds a lease for the request, or says why not.
 pub async fn admit(env: &Env, table: &PlanTable, principal: &Principal, ask: Ask) -> Result<Let, Refusal> {
     let asked_at = now();
-    let answer = one(env, table, &principal.account, Call::Admit(Box::new(ask.clone()))).await;
+    let answer = last(env, table, &principal.account, vec![Call::Admit(Box::new(ask.clone()))]).await;
     decide(answer, table, principal, &ask, asked_at)
 }
 
-/// [`admit`] for a request whose prompt is longer than it was taken for: gives the first reservation back and asks for the
-/// right one, both in one message.
+/// [`admit`] for a request whose prompt is longer than it was taken for: ends the first reservation and asks for the right
+/// one, both in one call. The origin has counted the prompt, so the request counts even where its limits now refuse it.
 pub async fn admit_again(
     env: &Env,
     table: &PlanTable,
@@ -41,10 +42,8 @@ pub async fn admit_again(
     ask: Ask,
 ) -> Result<Let, Refusal> {
     let asked_at = now();
-    let settle = Call::Settle { request: first, outcome: Outcome::NotServed };
-    let calls = vec![settle, Call::Admit(Box::new(ask.clone()))];
-    let answer = send(env, table, &principal.account, calls).await;
-    let answer = answer.and_then(|mut answers| answers.pop().ok_or_else(|| unavailable("the Gate gave no answer")));
+    let call = Call::Readmit { first, ask: Box::new(ask.clone()) };
+    let answer = last(env, table, &principal.account, vec![call]).await;
     decide(answer, table, principal, &ask, asked_at)
 }
 
@@ -55,26 +54,28 @@ pub async fn identify(
     principal: &Principal,
     scope: Option<Scope>,
 ) -> Result<Admission, Refusal> {
+    let asked_at = now();
     let call = Call::Identify { caller: principal.caller.clone(), scope, address: principal.address };
     match one(env, table, &principal.account, call).await? {
         Answer::Identified(admission) => Ok(*admission),
-        other => Err(answer_refusal(&other)),
+        other => Err(remembered(table, principal, &other, asked_at)),
     }
 }
 
 /// How the caller's limits stand; counts nothing.
 pub async fn describe(env: &Env, table: &PlanTable, principal: &Principal) -> Result<CallerDescription, Refusal> {
+    let asked_at = now();
     let call = Call::DescribeCaller { caller: principal.caller.clone(), address: principal.address };
     match one(env, table, &principal.account, call).await? {
         Answer::Caller(described) => Ok(*described),
-        other => Err(answer_refusal(&other)),
+        other => Err(remembered(table, principal, &other, asked_at)),
     }
 }
 
 /// Ends a request's lease. If its Gate cannot be reached, the lease ends by itself at its deadline.
 pub async fn settle(env: &Env, table: &PlanTable, account: &Account, request: RequestId, outcome: Outcome, due: Due) {
     if let Err(error) = group::settle(env, table.version(), account, Call::Settle { request, outcome }, due).await {
-        worker::console_warn!("{request} is not settled: {error}");
+        worker::console_warn!("{request} is not settled: {}", error.why);
     }
     if outcome == Outcome::NotServed {
         // What was counted has been given back: what refused a moment ago may pass now.
@@ -95,7 +96,7 @@ pub fn due(outcome: Outcome, admission: &Admission) -> Due {
 
 /// Asks an account's Gate one thing.
 pub async fn one(env: &Env, table: &PlanTable, account: &Account, call: Call) -> Result<Answer, Refusal> {
-    send(env, table, account, vec![call]).await?.pop().ok_or_else(|| unavailable("the Gate gave no answer"))
+    last(env, table, account, vec![call]).await.map_err(|failed| unavailable(&failed.why))
 }
 
 /// What a caller is told when its Gate cannot be asked: nothing passes uncounted.
@@ -108,13 +109,21 @@ pub fn answer_refusal(answer: &Answer) -> Refusal {
     answer.refusal().unwrap_or_else(|| unavailable("the Gate answered another call than the one it was asked"))
 }
 
-/// What this isolate has yet to settle there is settled before.
-async fn send(env: &Env, table: &PlanTable, account: &Account, calls: Vec<Call>) -> Result<Vec<Answer>, Refusal> {
-    group::ask(env, table.version(), account, calls).await.map_err(|error| unavailable(&error))
+/// Asks an account's Gate several things, and gives the answer to the last. What this isolate has yet to settle there is settled
+/// before.
+async fn last(env: &Env, table: &PlanTable, account: &Account, calls: Vec<Call>) -> Result<Answer, Failed> {
+    let answer = group::ask(env, table.version(), account, calls).await?.pop();
+    answer.ok_or_else(|| Failed::own("the Gate gave no answer"))
+}
+
+/// What a caller is told of an answer that is a no, which is remembered.
+fn remembered(table: &PlanTable, principal: &Principal, answer: &Answer, asked_at: Millis) -> Refusal {
+    denial::remember(table, principal, answer, asked_at);
+    answer_refusal(answer)
 }
 
 fn decide(
-    answer: Result<Answer, Refusal>,
+    answer: Result<Answer, Failed>,
     table: &PlanTable,
     principal: &Principal,
     ask: &Ask,
@@ -131,19 +140,15 @@ fn decide(
             spare::remember(table, principal, &admission, now());
             Ok(Let::ByGate(admission))
         }
-        Ok(Answer::Limited { refused, standings, now: decided_at }) => {
-            let refusal = Answer::Limited { refused: refused.clone(), standings: standings.clone(), now: decided_at };
-            let denial = Denial { asked_at, answered_at: now(), decided_at, refused, standings };
-            denial::remember(principal, denial);
-            Err(answer_refusal(&refusal))
-        }
         Ok(other) => {
-            spare::forget(principal);
-            Err(answer_refusal(&other))
+            spare::refused(principal, &other, now());
+            Err(remembered(table, principal, &other, asked_at))
         }
-        Err(refusal) => match spare::admit(table, principal, ask, now()) {
+        // What a caller can bring about by itself (too much to do for its Gate, or a failure of its Gate's) lets nothing through.
+        Err(failed) if failed.fault != Fault::Unreachable => Err(unavailable(&failed.why)),
+        Err(failed) => match spare::admit(table, principal, ask, now()) {
             Some(admitted) => admitted.map(|admission| Let::BySpare(Box::new(admission))),
-            None => Err(refusal),
+            None => Err(unavailable(&failed.why)),
         },
     }
 }

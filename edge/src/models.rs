@@ -1,5 +1,5 @@
-//! `GET /v1/models`: the origin's list, kept for a few seconds and asked for by a few requests at once, so that a caller
-//! cannot reach the origin through it at will.
+//! `GET /v1/models` and `GET /v1/models/{model}`: the origin's list, kept for a few seconds and asked for by a few requests
+//! at once, so that a caller cannot reach the origin through it at will.
 
 use crate::config::Config;
 use crate::forward::{self, Ticket};
@@ -7,8 +7,10 @@ use crate::platform;
 use crate::request::Incoming;
 use crate::respond::{self, HeaderList};
 use crate::{auth, limit};
+use serde_json::Value;
 use sluice_protocol::Millis;
 use sluice_protocol::id::RequestId;
+use sluice_protocol::model_name::{model_name, no_model};
 use sluice_protocol::permission::Scope;
 use sluice_protocol::plan::Pattern;
 use sluice_protocol::ratelimit;
@@ -19,50 +21,100 @@ use web_sys::Response;
 use worker::{Context, Env};
 
 /// Serves the list to whoever has a valid key. Nothing is counted.
-pub async fn serve(
+pub async fn list(
     incoming: &Incoming,
     env: &Env,
     context: &Context,
     config: &Config,
     id: RequestId,
 ) -> Result<Response, Refusal> {
+    let Found { told, list, models } = find(incoming, env, context, config, id).await?;
+    let list = only(&list, &models).map_err(|error| limit::unavailable(&error.to_string()))?;
+    answer(id, told, &list)
+}
+
+/// Serves one entry of that list. A model that the caller may not use is not there, like one that nobody has.
+pub async fn one(
+    incoming: &Incoming,
+    env: &Env,
+    context: &Context,
+    config: &Config,
+    id: RequestId,
+    model: &str,
+) -> Result<Response, Refusal> {
+    let Found { told, list, models } = find(incoming, env, context, config, id).await?;
+    let list: Value = serde_json::from_str(&list).map_err(|error| limit::unavailable(&error.to_string()))?;
+    let name = model_name(model).filter(|name| may_use(&models, name));
+    match name.and_then(|name| list["data"].as_array()?.iter().find(|model| model["id"] == *name)) {
+        Some(entry) => answer(id, told, &entry.to_string()),
+        None => Err(no_model().with_headers(told)),
+    }
+}
+
+fn answer(id: RequestId, told: Vec<(&'static str, String)>, body: &str) -> Result<Response, Refusal> {
+    let mut headers = HeaderList::answer(id, respond::JSON);
+    for (name, value) in told {
+        headers.set(name, value);
+    }
+    respond::respond(200, &headers, body).map_err(|error| limit::unavailable(&format!("{error:?}")))
+}
+
+/// The origin's list, and what this caller is to be told of it.
+struct Found {
+    /// How its limits stand, in headers.
+    told: Vec<(&'static str, String)>,
+    list: String,
+    /// A model must be on each of these lists: of its plan and its key, and of the token itself.
+    models: Vec<Vec<Pattern>>,
+}
+
+async fn find(
+    incoming: &Incoming,
+    env: &Env,
+    context: &Context,
+    config: &Config,
+    id: RequestId,
+) -> Result<Found, Refusal> {
     let (table, principal) = auth::caller(&incoming.head, env, context, config).await?;
     principal.check(Some(Scope::Models), None)?;
     let admission = limit::identify(env, &table, &principal, Some(Scope::Models)).await?;
-    // Of its plan and its key, and of the token itself.
-    let models: Vec<_> = admission.models.iter().cloned().chain(principal.permissions.models.clone()).collect();
-    let mut headers = HeaderList::answer(id, respond::JSON);
-    for (name, value) in ratelimit::headers(&admission.standings, admission.now) {
-        headers.set(name, value);
-    }
+    let models = admission.models.iter().cloned().chain(principal.permissions.models.clone()).collect();
+    let told = ratelimit::headers(&admission.standings, admission.now);
     let list = match fresh(now()) {
         Some(list) => list,
         None => {
             let _asking = Asking::begin(now()).ok_or_else(busy)?;
             let subject = principal.subject();
-            let ticket = Ticket { request: id, account: principal.account, subject, admission, watch_capacity: false };
+            let ticket = Ticket {
+                request: id,
+                account: principal.account,
+                subject,
+                admission,
+                watch_capacity: false,
+                since: platform::now(),
+            };
             let list = forward::get(config, &ticket, "/v1/models").await?;
             LIST.replace(Some((now(), list.clone())));
             list
         }
     };
-    let list = only(&list, &models).map_err(|error| limit::unavailable(&error.to_string()))?;
-    respond::respond(200, &headers, &list).map_err(|error| limit::unavailable(&format!("{error:?}")))
+    Ok(Found { told, list, models })
 }
 
-/// The list without what the caller may not use: a model must be on each of its lists.
+/// The list without what the caller may not use.
 fn only<'l>(list: &'l str, models: &[Vec<Pattern>]) -> Result<Cow<'l, str>, serde_json::Error> {
     if models.is_empty() {
         return Ok(list.into());
     }
-    let mut all: serde_json::Value = serde_json::from_str(list)?;
+    let mut all: Value = serde_json::from_str(list)?;
     if let Some(data) = all.get_mut("data").and_then(|data| data.as_array_mut()) {
-        data.retain(|model| {
-            let name = model["id"].as_str().unwrap_or_default();
-            models.iter().all(|patterns| patterns.iter().any(|pattern| pattern.matches(name)))
-        });
+        data.retain(|model| may_use(models, model["id"].as_str().unwrap_or_default()));
     }
     Ok(all.to_string().into())
+}
+
+fn may_use(models: &[Vec<Pattern>], name: &str) -> bool {
+    models.iter().all(|patterns| patterns.iter().any(|pattern| pattern.matches(name)))
 }
 
 thread_local! {

@@ -1,41 +1,36 @@
 //! The plans in force: an isolate keeps the table for a few seconds and asks the Registry whether it has changed.
 
 use crate::config::Config;
+use crate::kept::{self, Kept};
 use crate::platform;
-use crate::{denial, limit, registry};
-use sluice_protocol::Millis;
+use crate::{limit, registry};
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
 use sluice_protocol::plan::{PlanTable, TableVersion};
 use sluice_protocol::refusal::Refusal;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use worker::{Context, Env};
 
-/// The table that decides now: never older than [`STALE_MS`], unless the Registry cannot be asked.
+/// The table in force: what is put holds everywhere within five seconds, unless the Registry cannot be asked. Then an isolate
+/// goes on with the one it has.
 pub async fn current(env: &Env, config: &Config, context: &Context) -> Result<Rc<PlanTable>, Refusal> {
-    let now = now();
-    let Some(kept) = CURRENT.with_borrow(Clone::clone) else { return refresh(env, config).await };
-    match now.abs_diff(kept.asked_at) {
-        age if age < FRESH_MS => {}
-        age if age < STALE_MS => {
-            // One request asks for all. It may vanish with its isolate's task, so its turn ends by itself.
-            if now.abs_diff(ASKING.get()) >= FRESH_MS {
-                ASKING.set(now);
-                let (env, config) = (env.clone(), config.plans.clone());
-                context.wait_until(async move {
-                    let _ = ask(&env, &config).await;
-                });
-            }
-        }
-        // Old limits are limits: better than refusing everybody.
-        _ => return Ok(refresh(env, config).await.unwrap_or(kept.table)),
-    }
-    Ok(kept.table)
+    let kept = kept::current(&CURRENT, context, || {
+        let (env, built_in) = (env.clone(), config.plans.clone());
+        async move { ask(&env, &built_in).await }
+    });
+    kept.await.map(|kept| kept.table).ok_or_else(|| limit::unavailable("the plans cannot be asked for"))
+}
+
+/// The table that a caller's request is decided by: the one in force. An isolate that has none yet and cannot ask for it leaves
+/// that to the caller's Gate ([`PlanTable::unknown`]), which goes on with the table it last decided by, like any other isolate.
+/// The table of the settings would be the wrong one to take: where another one was put, it may let more through.
+pub async fn for_caller(env: &Env, config: &Config, context: &Context) -> Rc<PlanTable> {
+    current(env, config, context).await.unwrap_or_else(|_| Rc::new(PlanTable::unknown()))
 }
 
 /// Asks the Registry now: what an admin has just changed is in force in this isolate.
 pub async fn refresh(env: &Env, config: &Config) -> Result<Rc<PlanTable>, Refusal> {
-    ask(env, &config.plans).await
+    ask(env, &config.plans).await.map(|kept| kept.table)
 }
 
 /// The table of this version, for a Gate: one that this isolate has, or else one that the Registry has. `None` if neither.
@@ -61,56 +56,37 @@ pub fn known(built_in: &Rc<PlanTable>, version: TableVersion) -> Option<Rc<PlanT
     TABLES.with_borrow(|tables| tables.iter().find(|table| table.version() == version).cloned())
 }
 
+/// The table in force.
 #[derive(Clone)]
-struct Kept {
+struct InForce {
     table: Rc<PlanTable>,
-    /// When the Registry was asked: whatever was put in force before that is in the table.
-    asked_at: Millis,
     /// Whether the Registry has it, or none.
     is_put: bool,
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Kept>> = const { RefCell::new(None) };
-    static ASKING: Cell<Millis> = const { Cell::new(0) };
+    static CURRENT: RefCell<Kept<InForce>> = Kept::nothing();
     /// The last few, newest last: Gates are asked with those that other isolates still have.
     static TABLES: RefCell<Vec<Rc<PlanTable>>> = const { RefCell::new(Vec::new()) };
 }
 
-async fn ask(env: &Env, built_in: &Rc<PlanTable>) -> Result<Rc<PlanTable>, Refusal> {
-    let asked_at = now();
-    let kept = CURRENT.with_borrow(Clone::clone);
+async fn ask(env: &Env, built_in: &Rc<PlanTable>) -> Result<InForce, Refusal> {
+    let asked_at = platform::now();
+    let kept = CURRENT.with_borrow(Kept::value);
     let has = kept.as_ref().filter(|kept| kept.is_put).map(|kept| kept.table.version());
     let answer = registry::ask(env, &RegistryCall::Plans { known: has }).await;
     let found = match (answer, kept) {
-        (Ok(RegistryAnswer::Plans(Some(json))), _) => read(&json).map(|table| (keep(table), true)),
-        (Ok(RegistryAnswer::Unchanged), Some(kept)) => Ok((kept.table, true)),
-        (Ok(_), _) => Ok((built_in.clone(), false)),
+        (Ok(RegistryAnswer::Plans(Some(json))), _) => {
+            read(&json).map(|table| InForce { table: keep(table), is_put: true })
+        }
+        (Ok(RegistryAnswer::Unchanged), Some(kept)) => Ok(InForce { is_put: true, ..kept }),
+        (Ok(_), _) => Ok(InForce { table: built_in.clone(), is_put: false }),
         (Err(refusal), _) => Err(refusal),
     };
-    let (table, is_put) = match found {
-        Ok(found) => found,
-        Err(refusal) => {
-            worker::console_warn!("the plans cannot be asked for: {}", refusal.detail.clone().unwrap_or_default());
-            // Not at once again. What another request has put there meanwhile stays.
-            let again_at = asked_at.saturating_sub(FRESH_MS);
-            CURRENT.with_borrow_mut(|current| {
-                if let Some(current) = current {
-                    current.asked_at = current.asked_at.max(again_at);
-                }
-            });
-            return Err(refusal);
-        }
-    };
-    // Asked before, answered after: what was learnt meanwhile is newer.
-    if let Some(newer) = CURRENT.with_borrow(Clone::clone).filter(|current| current.asked_at > asked_at) {
-        return Ok(newer.table);
-    }
-    let before = CURRENT.replace(Some(Kept { table: table.clone(), asked_at, is_put }));
-    if before.is_some_and(|before| before.table.version() != table.version()) {
-        denial::forget_all();
-    }
-    Ok(table)
+    let found = found.inspect_err(|refusal| {
+        worker::console_warn!("the plans cannot be asked for: {}", refusal.detail.clone().unwrap_or_default());
+    })?;
+    Ok(CURRENT.with_borrow_mut(|current| current.put(found, asked_at)))
 }
 
 /// The Registry keeps what was checked; what cannot be read was written by a newer version of ours.
@@ -133,12 +109,4 @@ fn keep(table: PlanTable) -> Rc<PlanTable> {
     table
 }
 
-fn now() -> Millis {
-    platform::now()
-}
-
-/// Until then nobody is asked.
-const FRESH_MS: u64 = 2_000;
-/// From then on a request waits for the answer: what is changed holds everywhere within five seconds.
-const STALE_MS: u64 = 4_500;
 const MAX_TABLES: usize = 4;

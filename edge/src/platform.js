@@ -64,9 +64,15 @@ export function transaction(storage, body) {
   storage.transactionSync(body);
 }
 
-// Tells `settle` of a promise's end.
-export function watch(promise, slot, settle) {
-  promise.then((value) => settle(slot, true, value), (error) => settle(slot, false, error));
+// Tells `settle` of a promise's end, for this holder of this slot.
+export function watch(promise, slot, holder, settle) {
+  promise.then((value) => settle(slot, holder, true, value), (error) => settle(slot, holder, false, error));
+}
+
+// Writes these bytes to a stream and ends it. Whether anybody takes them is not waited for.
+export function end_with(writable, bytes) {
+  const writer = writable.getWriter();
+  for (const done of [writer.write(bytes), writer.close()]) done.catch(() => {});
 }
 
 export function pause(ms) {

@@ -1,11 +1,14 @@
 //! The platform's calls that `platform.js` joins, and what it passes: many headers in one string.
 
-use js_sys::{Array, Promise};
+pub mod body;
+pub mod pipe;
+
+use js_sys::{Array, Promise, Uint8Array};
 use sluice_protocol::Millis;
 use sluice_protocol::header;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
-use web_sys::{AbortSignal, CryptoKey, Request, Response};
+use web_sys::{AbortSignal, CryptoKey, Request, Response, WritableStream};
 
 #[wasm_bindgen(module = "/src/platform.js")]
 extern "C" {
@@ -41,8 +44,11 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn transaction(storage: &JsValue, body: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<(), JsValue>;
 
-    /// Calls this function when the promise settles: with this number, whether it was kept, and what it gives.
-    pub fn watch(promise: &Promise, slot: usize, settle: &Closure<dyn Fn(usize, bool, JsValue)>);
+    /// Calls this function when the promise settles: with these numbers, whether it was kept, and what it gives.
+    pub fn watch(promise: &Promise, slot: usize, holder: u32, settle: &Closure<dyn Fn(usize, u32, bool, JsValue)>);
+    /// Writes these bytes to a stream and ends it, without waiting for whoever reads.
+    #[wasm_bindgen(catch)]
+    pub fn end_with(writable: &WritableStream, bytes: &Uint8Array) -> Result<(), JsValue>;
     /// A promise that is kept after this many milliseconds.
     pub fn pause(ms: i32) -> Promise;
     /// Calls this function when the signal is aborted.
@@ -101,9 +107,12 @@ impl Head {
         self.line(self.first + index?).strip_prefix('=')
     }
 
-    /// A request's method.
+    /// A request's method. `HEAD` is `GET` to us: the platform sends what stands before the body, and leaves the body out.
     pub fn method(&self) -> &str {
-        self.line(0)
+        match self.line(0) {
+            "HEAD" => "GET",
+            method => method,
+        }
     }
 
     /// A request's URL.
@@ -133,13 +142,20 @@ const REQUEST: &[&str] = &[
     header::CONNECTING_IP,
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
     header::SESSION_ID,
     header::IF_MATCH,
     header::IDEMPOTENCY_KEY,
 ];
 /// All that is looked at in an origin's response.
-const RESPONSE: &[&str] =
-    &[header::CONTENT_TYPE, header::CACHE_CONTROL, header::CAPACITY, header::PROMPT_TOKENS, header::RETRY_AFTER_MS];
+const RESPONSE: &[&str] = &[
+    header::CONTENT_TYPE,
+    header::CACHE_CONTROL,
+    header::CAPACITY,
+    header::PROMPT_TOKENS,
+    header::RETRY_AFTER_MS,
+    header::USAGE,
+];
 
 #[cfg(test)]
 mod tests {
@@ -147,13 +163,15 @@ mod tests {
 
     #[test]
     fn a_head_is_read_line_by_line() {
-        let text = "POST\nhttps://h/?a=b\n=Bearer x=y\n\n=\n\n\n\n".to_owned();
+        let text = "POST\nhttps://h/?a=b\n=Bearer x=y\n\n=\n\n\n\n\n".to_owned();
         let head = Head { text, first: 2, names: REQUEST };
         assert_eq!((head.method(), head.url()), ("POST", "https://h/?a=b"));
         assert_eq!(head.get(header::AUTHORIZATION), Some("Bearer x=y"));
         assert_eq!(head.get(header::API_KEY), None);
         assert_eq!(head.get(header::CONNECTING_IP), Some(""));
         assert_eq!(head.get(header::IF_MATCH), None);
+        let head = Head { text: "HEAD\nhttps://h/\n".to_owned(), first: 2, names: REQUEST };
+        assert_eq!(head.method(), "GET");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod failures;
 mod index;
+mod logins;
 mod once;
 mod outbox;
 mod tables;
@@ -12,12 +13,14 @@ use crate::audit::AuditLog;
 use crate::denied::DeniedRows;
 use crate::{config_of, hop};
 use index::Index;
+use logins::Logins;
 use outbox::Outbox;
 use sluice_protocol::admin::{KeyList, RegistryAnswer, RegistryCall};
 use sluice_protocol::gate_call::StorageCounters;
 use sluice_protocol::plan::TableVersion;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::token::DenialList;
+use std::cell::Cell;
 use tables::Tables;
 use wasm_bindgen::JsValue;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
@@ -28,7 +31,7 @@ pub async fn ask(env: &Env, call: &RegistryCall) -> std::result::Result<Registry
         Refusal::new(Reason::GateUnavailable, "The registry cannot be asked just now. Try again.").with_detail(detail)
     };
     let message = serde_json::to_vec(call).expect("our own types have string keys and no failing serialisers");
-    let answer = hop::call(env, "REGISTRY", "registry", &message).await.map_err(unavailable)?;
+    let answer = hop::call(env, "REGISTRY", "registry", &message).await.map_err(|failed| unavailable(failed.why))?;
     serde_json::from_slice(&answer).map_err(|error| unavailable(error.to_string()))
 }
 
@@ -40,24 +43,31 @@ pub struct Registry {
     tables: Tables,
     audit: AuditLog,
     denied: DeniedRows,
+    logins: Logins,
     env: Env,
+    /// Whether this instance has seen to it that what is to be forgotten will be.
+    is_awake: Cell<bool>,
 }
 
 impl DurableObject for Registry {
     fn new(state: State, env: Env) -> Self {
-        let (index, tables, outbox, audit_rows, denied) = {
+        let (index, tables, outbox, audit_rows, denied, logins) = {
             let sql = || state.storage().sql();
             let outbox = Outbox::new(&sql, state.storage());
-            (Index::new(&sql), Tables::new(sql()), outbox, sql(), DeniedRows::new(sql()))
+            (Index::new(&sql), Tables::new(sql()), outbox, sql(), DeniedRows::new(sql()), Logins::new(sql()))
         };
         // An object without storage could not have been started with the tables above.
         let raw = state._inner().storage().map(JsValue::from).unwrap_or_default();
-        Self { index, tables, outbox, audit: AuditLog::new(audit_rows, raw), denied, env }
+        let (audit, is_awake) = (AuditLog::new(audit_rows, raw), Cell::new(false));
+        Self { index, tables, outbox, audit, denied, logins, env, is_awake }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let message = hop::message(&mut request).await?;
         self.index.count_call();
+        if !self.is_awake.replace(true) {
+            self.outbox.wake().await?;
+        }
         let answer = self.answer(serde_json::from_slice(&message)?).await?;
         Ok(hop::answer(&serde_json::to_vec(&answer)?)?.into())
     }
@@ -79,10 +89,15 @@ impl Registry {
             }
             RegistryCall::Accounts(page) => RegistryAnswer::Accounts(self.index.accounts(&page)?),
             RegistryCall::Noted { note, call } => {
+                if let RegistryCall::PutDenialOnce { .. } = &*call {
+                    // Before anything is written: what it keeps for a day is to be forgotten.
+                    self.outbox.set_alarm().await?;
+                }
                 self.audit.together(note, || self.change(*call)).inspect_err(|_| self.forget())?
             }
-            RegistryCall::LoginFailed { note, unnoted } => self.audit.login_failed(note, unnoted)?,
-            RegistryCall::Audit(after) => RegistryAnswer::Audit(self.audit.page(after)?),
+            RegistryCall::LoginFailed { address, unnoted } => self.logins.failed(address, unnoted)?,
+            RegistryCall::FailedLogins => RegistryAnswer::FailedLogins(self.logins.list()?),
+            RegistryCall::Audit(query) => RegistryAnswer::Audit(self.audit.page(&query)?),
             RegistryCall::ListDenials => RegistryAnswer::ListedDenials(DenialList { data: self.denied.list()? }),
             RegistryCall::Denials { known } => self.denied.denials(known)?,
             RegistryCall::Plans { known } => self.tables.unless(known)?,
@@ -116,6 +131,7 @@ impl Registry {
         self.outbox.forget();
         self.tables.forget();
         self.denied.forget();
+        self.logins.forget();
     }
 
     /// What all of its rows have cost since this instance started.
@@ -125,6 +141,7 @@ impl Registry {
             + self.tables.counters()
             + self.audit.counters()
             + self.denied.counters()
+            + self.logins.counters()
     }
 
     /// Which plan table is in force.

@@ -1,59 +1,65 @@
 //! stream and settle: the origin's answer to the caller, with a look at the usage that it carries.
 //!
-//! A stream goes through a TransformStream whose pipe runs under `waitUntil`. Of the ways to relay a body this is the one
-//! in which the origin's connection closes at once when the caller leaves *and* our code learns of it (the pipe's promise
-//! settles). Passing the body straight through runs no code; `tee` keeps the origin working.
+//! A whole answer is read and handed over. A stream is piped (see `platform/pipe.js`), and ends with its lease at the latest, or
+//! when the origin has said nothing for too long.
 
 use crate::deadline::Deadline;
-use crate::forward::{Reply, Ticket, failed};
+use crate::ending::{Ending, Seen};
+use crate::forward::{Reply, Ticket, failed, lease_left};
+use crate::platform;
+use crate::platform::body::{Body, Broken};
+use crate::platform::pipe::{Pipe, pipe};
 use crate::promise::Settled;
 use crate::respond::{self, HeaderList};
 use futures_channel::oneshot::Sender;
-use js_sys::{Object, Promise, Reflect, Uint8Array};
-use sluice_protocol::chat::{Usage, usage_of};
+use js_sys::Uint8Array;
+use sluice_protocol::Millis;
+use sluice_protocol::chat::{Used, usage_of};
 use sluice_protocol::gate::Outcome;
 use sluice_protocol::header;
 use sluice_protocol::ratelimit;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
+use sluice_protocol::report;
 use sluice_protocol::sse::{self, Passed, SseParser, WholeEvents};
 use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::Closure;
-use wasm_bindgen_futures::spawn_local;
-use web_sys::{ReadableStream, Response, StreamPipeOptions, TransformStream, TransformStreamDefaultController};
+use web_sys::{ReadableStream, Response};
 
-/// Hands the caller its answer and returns, when the last byte has gone or the caller has, how to settle.
+/// Hands the caller its answer and returns, when the last byte has gone or the caller has, how it ended.
 pub async fn relay(
     reply: &Reply,
     deadline: &Deadline,
     ticket: &Ticket,
+    idle_ms: u32,
     answer: Sender<Result<Response, Refusal>>,
-) -> Outcome {
-    let outcome = relay_or_fail(reply, deadline, ticket, answer).await.unwrap_or_else(|error| {
+) -> Ending {
+    let clock = Clock { deadline, ticket, idle_ms };
+    relay_or_fail(reply, clock, answer).await.unwrap_or_else(|error| {
         worker::console_warn!("{}: the answer was not relayed to its end: {error:?}", ticket.request);
-        Outcome::Served(None)
-    });
-    match outcome {
-        // It broke off because its caller left, or because its time was over: the origin has worked for it.
-        Outcome::NotServed if deadline.is_over() => Outcome::Served(None),
-        outcome => outcome,
-    }
+        Ending::Ask(Outcome::Served(None))
+    })
 }
 
 async fn relay_or_fail(
     Reply { response, head }: &Reply,
-    deadline: &Deadline,
-    ticket: &Ticket,
+    clock: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
-) -> Result<Outcome, JsValue> {
+) -> Result<Ending, JsValue> {
+    let ticket = clock.ticket;
     let mut headers = HeaderList::new();
-    let mut is_stream = false;
     for name in header::ORIGIN_TO_CALLER {
         if let Some(value) = head.get(name) {
-            is_stream |= *name == header::CONTENT_TYPE && value.starts_with("text/event-stream");
             headers.set(name, value);
         }
+    }
+    let kind = head.get(header::CONTENT_TYPE).map_or("", header::essence);
+    let is_stream = kind.eq_ignore_ascii_case(header::essence(header::EVENT_STREAM));
+    if is_stream {
+        // Also where the origin is of an older version and does not say its charset.
+        headers.set(header::CONTENT_TYPE, header::EVENT_STREAM);
     }
     headers.set(header::REQUEST_ID, ticket.request.to_string());
     for (name, value) in ratelimit::headers(&ticket.admission.standings, ticket.admission.now) {
@@ -61,8 +67,8 @@ async fn relay_or_fail(
     }
     // A body that is not looked at is not made into an object.
     match is_stream.then(|| response.body()).flatten() {
-        Some(body) => relay_stream(&body, head.status(), &headers, deadline, answer).await,
-        None => relay_whole(response, head.status(), &headers, deadline, answer).await,
+        Some(body) => relay_stream(&body, head.status(), &headers, clock, answer).await,
+        None => relay_whole(response, head.status(), &headers, clock.deadline, answer).await,
     }
 }
 
@@ -72,140 +78,189 @@ async fn relay_whole(
     headers: &HeaderList,
     deadline: &Deadline,
     answer: Sender<Result<Response, Refusal>>,
-) -> Result<Outcome, JsValue> {
-    let buffer = match deadline.limit(Settled::of(&response.array_buffer()?)).await {
-        Some(Ok(buffer)) => buffer,
+) -> Result<Ending, JsValue> {
+    let body = match deadline.limit(Body::of_response(response, MAX_ANSWER_BYTES)).await {
+        Some(Ok(body)) => body,
+        Some(Err(Broken::Large)) => {
+            let _ = answer.send(Err(failed("the origin's answer is larger than any that is read whole")));
+            return Ok(Ending::Ask(Outcome::Served(None)));
+        }
         broken => {
-            let _ = answer.send(Err(failed(&format!("the origin's answer broke off: {broken:?}"))));
-            // Nothing of it reached the caller.
-            return Ok(Outcome::NotServed);
+            let why = match broken {
+                Some(Err(Broken::Off(error))) => format!("{error:?}"),
+                _ => "its time was over, or its caller has left".to_owned(),
+            };
+            let _ = answer.send(Err(failed(&format!("the origin's answer broke off: {why}"))));
+            // Nothing of it reached the caller. Whose time was over, or who has left, had the origin work all the same.
+            let otherwise = if deadline.is_over() { Outcome::Served(None) } else { Outcome::NotServed };
+            return Ok(Ending::Ask(otherwise));
         }
     };
-    let usage = usage_of(&Uint8Array::new(&buffer).to_vec());
+    let usage = usage_of(&body.bytes());
     // A send fails only if the caller has left.
-    let _ = answer.send(Ok(respond::respond_with(status, headers, &buffer)?));
-    Ok(Outcome::Served(usage))
+    let _ = answer.send(Ok(respond::respond_with(status, headers, body.as_js())?));
+    Ok(match usage {
+        Some(usage) => Ending::Certain(Outcome::Served(Some(usage))),
+        None => Ending::Ask(Outcome::Served(None)),
+    })
 }
 
 async fn relay_stream(
     body: &ReadableStream,
     status: u16,
     headers: &HeaderList,
-    deadline: &Deadline,
+    clock: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
-) -> Result<Outcome, JsValue> {
+) -> Result<Ending, JsValue> {
     let state = Rc::new(RefCell::new(Passing::new()));
-    let transform = {
+    let see = Closure::<dyn FnMut(JsValue) -> JsValue>::new({
         let state = state.clone();
-        Closure::<dyn FnMut(JsValue, TransformStreamDefaultController)>::new(
-            move |chunk: JsValue, controller: TransformStreamDefaultController| {
-                // It fails only once the readable side is gone, and then the pipe's promise says so.
-                let _ = match state.borrow_mut().push(&Uint8Array::new(&chunk).to_vec()) {
-                    Passed::Whole => controller.enqueue_with_chunk(&chunk),
-                    Passed::Part(part) if part.is_empty() => Ok(()),
-                    Passed::Part(part) => controller.enqueue_with_chunk(&Uint8Array::from(part.as_slice())),
-                };
-            },
-        )
-    };
-    let flush = {
+        move |chunk: JsValue| match state.borrow_mut().push(&Uint8Array::new(&chunk).to_vec(), platform::now()) {
+            Passed::Whole => JsValue::UNDEFINED,
+            Passed::Part(part) => Uint8Array::from(part.as_slice()).into(),
+        }
+    });
+    let rest = Closure::<dyn FnMut() -> Uint8Array>::new({
         let state = state.clone();
-        Closure::<dyn FnMut(TransformStreamDefaultController)>::new(
-            move |controller: TransformStreamDefaultController| {
-                let rest = state.borrow_mut().events.take_rest();
-                if !rest.is_empty() {
-                    let _ = controller.enqueue_with_chunk(&Uint8Array::from(rest.as_slice()));
-                }
-            },
-        )
-    };
-    let transformer = Object::new();
-    Reflect::set(&transformer, &"transform".into(), transform.as_ref())?;
-    Reflect::set(&transformer, &"flush".into(), flush.as_ref())?;
-    let through = TransformStream::new_with_transformer(&transformer)?;
-
-    // If the origin breaks off, the writable side stays usable: the caller is told inside the stream.
-    let options = StreamPipeOptions::new();
-    options.set_prevent_abort(true);
-    options.set_signal(&deadline.signal()?);
-    let pipe = body.pipe_to_with_options(&through.writable(), &options);
-    let _ = answer.send(Ok(respond::respond_with(status, headers, &through.readable())?));
-
-    let ended = Settled::of(&pipe).await;
-    // Before the caller is told of a failure: what it is told passes the transform too.
-    let outcome = state.borrow().outcome();
-    if let Err(error) = ended {
-        worker::console_warn!("a stream was not relayed to its end: {error:?}");
+        move || Uint8Array::from(state.borrow_mut().events.take_rest().as_slice())
+    });
+    let pipe = pipe(body, &see, &rest)?;
+    let _ = answer.send(Ok(respond::respond_with(status, headers, &pipe.readable())?));
+    let end = clock.wait(&pipe, &state).await;
+    let seen = state.borrow().seen();
+    if let Some(refusal) = end.refusal() {
+        worker::console_warn!("a stream was not relayed to its end: {}", refusal.detail.clone().unwrap_or_default());
+        let payload = serde_json::to_string(&refusal.body()).expect("our own types have string keys");
         // The event that had only begun is dropped, or the error would become a part of it.
-        state.borrow_mut().events.take_rest();
-        let told = tell_of_failure(&through, deadline)?;
-        // Nothing waits for it: a caller that has stopped reading takes it when it reads on, and one that has left does
-        // not matter. The stream's callbacks live until then.
-        spawn_local(async move {
-            for promise in told {
-                let _ = Settled::of(&promise).await;
-            }
-            drop((transform, flush));
-        });
+        pipe.end(&Uint8Array::from(sse::event(&payload).as_bytes()));
+    } else if matches!(end, End::Left) {
+        pipe.end(&Uint8Array::new_with_length(0));
     }
-    Ok(outcome)
+    Ok(Ending::of_stream(seen, matches!(end, End::Left | End::Over)))
+}
+
+/// When a stream's time is over.
+#[derive(Clone, Copy)]
+struct Clock<'a> {
+    deadline: &'a Deadline,
+    ticket: &'a Ticket,
+    /// How long the origin may say nothing, in milliseconds.
+    idle_ms: u32,
+}
+
+/// How a stream ended.
+enum End {
+    /// The origin's body did.
+    Whole,
+    /// The origin broke off.
+    Off(String),
+    /// The origin said nothing for too long.
+    Silent,
+    /// Its lease is over.
+    Over,
+    /// Its caller has left.
+    Left,
+}
+
+impl Clock<'_> {
+    /// Waits for a stream's end: the platform's pipe does not notice silence.
+    async fn wait(self, pipe: &Pipe, state: &RefCell<Passing>) -> End {
+        let mut ended = pin!(Settled::of(&pipe.ended()));
+        loop {
+            let silence = platform::now().saturating_sub(state.borrow().last_at);
+            // A caller that does not read is no silence of the origin's.
+            let silent_in = u64::from(self.idle_ms).checked_sub(silence).filter(|left| *left > 0);
+            let look_in = silent_in.unwrap_or(u64::from(self.idle_ms));
+            let lease = lease_left(self.ticket);
+            self.deadline.set(u32::try_from(look_in).unwrap_or(u32::MAX).min(lease));
+            match self.deadline.limit(ended.as_mut()).await {
+                Some(Ok(_)) => return End::Whole,
+                _ if self.deadline.has_left() => return End::Left,
+                Some(Err(error)) => return End::Off(format!("{error:?}")),
+                None if lease_left(self.ticket) == 0 => return End::Over,
+                None => {}
+            }
+            let silence = platform::now().saturating_sub(state.borrow().last_at);
+            if silence >= u64::from(self.idle_ms) && pipe.is_taken() {
+                return End::Silent;
+            }
+        }
+    }
+}
+
+impl End {
+    /// What a caller is told who is still there.
+    fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Whole | Self::Left => None,
+            Self::Off(error) => Some(failed(&format!("the origin broke off inside a stream: {error}"))),
+            Self::Silent => Some(
+                Refusal::new(Reason::OriginSilent, "The model server stopped answering in the middle of this answer.")
+                    .with_detail("the origin fell silent inside a stream"),
+            ),
+            Self::Over => Some(
+                Refusal::new(
+                    Reason::DeadlineExceeded,
+                    "The time for this request was over before its answer was complete.",
+                )
+                .with_detail("its lease is over"),
+            ),
+        }
+    }
 }
 
 /// A stream on its way: what has begun and not ended, and what was seen in it.
 struct Passing {
     events: WholeEvents,
     parser: SseParser,
-    usage: Option<Usage>,
+    usage: Option<Used>,
     /// Why the origin ended it, if not with an answer.
     refused: Option<Reason>,
+    /// Whether any event came that is not an error.
+    answered: bool,
+    /// When something came last.
+    last_at: Millis,
 }
 
 impl Passing {
-    const fn new() -> Self {
-        Self { events: WholeEvents::new(MAX_EVENT), parser: SseParser::new(MAX_EVENT), usage: None, refused: None }
+    fn new() -> Self {
+        let (events, parser) = (WholeEvents::new(MAX_EVENT), SseParser::new(MAX_EVENT));
+        Self { events, parser, usage: None, refused: None, answered: false, last_at: platform::now() }
     }
 
-    fn push(&mut self, chunk: &[u8]) -> Passed {
-        let (usage, refused) = (&mut self.usage, &mut self.refused);
+    fn push(&mut self, chunk: &[u8], now: Millis) -> Passed {
+        self.last_at = now;
+        let (usage, refused, answered) = (&mut self.usage, &mut self.refused, &mut self.answered);
         self.parser.push(chunk, |event| {
             *usage = usage_in(event).or(*usage);
+            *answered |= !event.starts_with(ERROR);
             *refused = refused_in(event).or(*refused);
         });
         self.events.push(chunk)
     }
 
-    /// A request that we failed is taken back, also where its stream had begun: it may only have waited.
-    fn outcome(&self) -> Outcome {
-        match (self.usage, self.refused) {
-            (None, Some(reason)) if reason.is_refunded() => Outcome::NotServed,
-            (usage, _) => Outcome::Served(usage),
-        }
+    fn seen(&self) -> Seen {
+        let so_far = std::str::from_utf8(self.parser.last_id()).ok().and_then(report::read_brief);
+        Seen { usage: self.usage, refused: self.refused, so_far, answered: self.answered }
     }
 }
 
-/// An error event and the end, without `[DONE]`: both promises are kept if the caller is still there.
-fn tell_of_failure(through: &TransformStream, deadline: &Deadline) -> Result<[Promise; 2], JsValue> {
-    let refusal = if deadline.is_over() {
-        Refusal::new(Reason::DeadlineExceeded, "The time for this request was over before its answer was complete.")
-    } else {
-        failed("the origin broke off inside a stream")
-    };
-    let payload = serde_json::to_string(&refusal.body()).expect("our own types have string keys");
-    let writer = through.writable().get_writer()?;
-    Ok([writer.write_with_chunk(&Uint8Array::from(sse::event(&payload).as_bytes())), writer.close()])
-}
-
 /// Most events carry text and no usage: a search of the bytes is cheaper than parsing them all.
-fn usage_in(event: &[u8]) -> Option<Usage> {
+fn usage_in(event: &[u8]) -> Option<Used> {
     const MARK: &[u8] = b"\"usage\"";
     event.windows(MARK.len()).any(|window| window == MARK).then(|| usage_of(event))?
 }
 
-/// The reason of an error event; nothing else begins like one.
+/// How the event of an error begins, and nothing else.
+const ERROR: &[u8] = b"{\"error\"";
+
+/// The reason of an error event.
 fn refused_in(event: &[u8]) -> Option<Reason> {
-    let body = event.starts_with(b"{\"error\"").then(|| serde_json::from_slice::<ErrorBody>(event))?;
+    let body = event.starts_with(ERROR).then(|| serde_json::from_slice::<ErrorBody>(event))?;
     Reason::from_code(body.ok()?.error.code.as_deref()?)
 }
 
+/// The longest answer that is read whole, in bytes: an isolate has 128 MB for everything, and here is it twice for a moment.
+const MAX_ANSWER_BYTES: u64 = 32 << 20;
 /// The longest event that is held back until it is whole, and looked at for usage.
 const MAX_EVENT: usize = 1 << 20;

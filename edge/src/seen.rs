@@ -3,11 +3,11 @@
 //! What is kept is what a token says, by the SHA-256 of its text. It holds no longer than the token, and its subject is looked up on
 //! the list of denials each time.
 
+use crate::recent::Recent;
 use sha2::{Digest, Sha256};
 use sluice_protocol::Millis;
 use sluice_protocol::token::{Checked, CheckedShort, DenialId};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What a good token says.
@@ -43,7 +43,7 @@ pub fn digest(text: &str) -> [u8; 32] {
 
 /// What this token says, if it was checked here and still holds.
 pub fn get(digest: &[u8; 32], now: Millis) -> Option<Rc<Token>> {
-    let found = SEEN.with_borrow(|seen| seen.young.get(digest).or_else(|| seen.old.get(digest)).cloned());
+    let found = SEEN.with_borrow(|seen| seen.tokens.get(digest).cloned());
     found.filter(|token| now < token.until())
 }
 
@@ -57,7 +57,7 @@ pub fn turn() -> u64 {
 pub fn put(digest: [u8; 32], token: Rc<Token>, turn: u64) {
     SEEN.with_borrow_mut(|seen| {
         if seen.turn == turn {
-            seen.put(digest, token);
+            seen.tokens.put(digest, token);
         }
     });
 }
@@ -67,21 +67,15 @@ pub fn forget_all() {
     SEEN.with_borrow_mut(|seen| *seen = Seen { turn: seen.turn + 1, ..Seen::default() });
 }
 
-/// The last ones, and those before them: a token that nobody uses is gone after two turns.
-#[derive(Default)]
 struct Seen {
-    young: HashMap<[u8; 32], Rc<Token>>,
-    old: HashMap<[u8; 32], Rc<Token>>,
+    tokens: Recent<[u8; 32], Rc<Token>>,
     /// How often all of them have been forgotten.
     turn: u64,
 }
 
-impl Seen {
-    fn put(&mut self, digest: [u8; 32], token: Rc<Token>) {
-        if self.young.len() >= MAX_SEEN {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(digest, token);
+impl Default for Seen {
+    fn default() -> Self {
+        Self { tokens: Recent::of(MAX_SEEN), turn: 0 }
     }
 }
 
@@ -89,8 +83,8 @@ thread_local! {
     static SEEN: RefCell<Seen> = RefCell::default();
 }
 
-/// Some hundreds of bytes each, twice so many at most.
-const MAX_SEEN: usize = 2_048;
+/// Some hundreds of bytes each.
+const MAX_SEEN: usize = 4_096;
 
 #[cfg(test)]
 mod tests {
@@ -129,16 +123,5 @@ mod tests {
         assert!(get(&digest("c"), 0).is_none());
         put(digest("c"), token(1_000), turn());
         assert!(get(&digest("c"), 0).is_some());
-    }
-
-    #[test]
-    fn memory_is_bounded_and_the_last_ones_are_there() {
-        let mut seen = Seen::default();
-        for number in 0..10 * MAX_SEEN {
-            seen.put(digest(&number.to_string()), token(1));
-        }
-        assert!(seen.young.len() + seen.old.len() <= 2 * MAX_SEEN);
-        let last = digest(&(9 * MAX_SEEN).to_string());
-        assert!(seen.young.contains_key(&last) || seen.old.contains_key(&last));
     }
 }

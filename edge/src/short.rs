@@ -13,7 +13,7 @@ use sluice_protocol::header;
 use sluice_protocol::id::{KeyId, RequestId};
 use sluice_protocol::permission::Scope;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::token::{KeySet, Material, Pace, ShortClaims, TokenAnswer, TokenKey, TokenRequest};
+use sluice_protocol::token::{Granted, KeySet, Material, Pace, ShortClaims, TokenAnswer, TokenKey, TokenRequest};
 use std::cell::RefCell;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
@@ -68,25 +68,25 @@ pub async fn issue(
     let (key, mark) = principal.caller.key().ok_or_else(only_keys)?;
     let key = KeyId { account, key };
     principal.check(Some(Scope::Tokens), None)?;
-    let body = request::body(incoming, MAX_BODY).await?;
+    let body = request::body(incoming, config, MAX_BODY).await?.bytes();
     if !body.is_empty() {
         request::require_json(&incoming.head)?;
     }
     let asked = TokenRequest::parse(&body)?;
-    // What the key itself may not do, its Gate refuses when the token is used.
-    let permissions = asked.permissions(&principal.permissions).map_err(|denied| denied.refusal())?;
     if let Some(wait) = PACE.with_borrow(|pace| pace.wait(key, platform::now())) {
         return Err(too_fast(wait));
     }
-    // Whether the key lives: its Gate knows. What it refuses is not counted: somebody else may have made up this key.
-    limit::identify(env, &table, &principal, None).await?;
+    // Whether the key lives, and may do this: its Gate knows. What it refuses is not counted: somebody else may have made up
+    // this key.
+    let admission = limit::identify(env, &table, &principal, Some(Scope::Tokens)).await?;
+    let now = platform::now();
+    let Granted { permissions, ttl_s } = asked.granted(&principal.permissions, admission.bounds.as_deref(), now)?;
     PACE.with_borrow_mut(|pace| pace.count(key, platform::now()));
-    let claims = ShortClaims::new(key, mark, &permissions, asked.ttl_s, random(), platform::now());
+    let claims = ShortClaims::new(key, mark, &permissions, ttl_s, random(), now);
     let access_token = keys.signer.sign(&claims).await.map_err(|error| {
         Refusal::new(Reason::Internal, "The token could not be signed. Try again.").with_detail(error)
     })?;
-    let answer =
-        TokenAnswer { access_token, token_type: "Bearer".into(), expires_in: asked.ttl_s, scope: claims.scope };
+    let answer = TokenAnswer { access_token, token_type: "Bearer".into(), expires_in: ttl_s, scope: claims.scope };
     let mut headers = HeaderList::answer(id, respond::JSON);
     headers.set(header::CACHE_CONTROL, "no-store");
     let body = serde_json::to_string(&answer).expect("our own types have string keys and no failing serialisers");

@@ -1,41 +1,48 @@
 //! What passes while an account's Gate cannot be reached, for plans that say so: a bucket in this isolate.
 //!
 //! Only callers that are known without their Gate pass: the subject of a token or an address, or a key that this isolate
-//! has seen admitted with the same secret within the last ten minutes, and not refused since.
+//! has seen admitted with the same secret within the last ten minutes. None that its Gate has refused since.
 
 use crate::auth::Principal;
+use crate::recent::Recent;
 use sluice_protocol::Millis;
 use sluice_protocol::account::{DEFAULT_MAX_TOKENS, forbidden};
 use sluice_protocol::bucket::Bucket;
-use sluice_protocol::gate_call::{Admission, Ask, Bounds, Caller};
-use sluice_protocol::key::SecretHash;
-use sluice_protocol::permission::Access;
+use sluice_protocol::gate_call::{Admission, Answer, Ask, Bounds, Caller, Identity};
+use sluice_protocol::permission::{Access, Denied};
 use sluice_protocol::plan::{Plan, PlanTable, WithoutGate};
-use sluice_protocol::principal::subject;
+use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::window::Fit;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-/// Remembers which plan and which bounds a key has, if it is one whose requests may pass without its Gate.
+/// Remembers which plan and which bounds a caller has whom its Gate has let in.
 pub fn remember(table: &PlanTable, principal: &Principal, Admission { plan, bounds, .. }: &Admission, now: Millis) {
-    let Caller::Key { secret_hash, .. } = principal.caller else { return };
-    if table.get(plan).is_none_or(|plan| plan.without_gate == WithoutGate::Refuse) {
-        return;
+    let allows = |plan: &str| table.get(plan).is_some_and(|plan| plan.without_gate != WithoutGate::Refuse);
+    let is_wanted = match &principal.caller {
+        Caller::Key { .. } => allows(plan),
+        // Its Gate may have named another plan than its issuer does, and that is the one that holds.
+        Caller::Known { plan: own, .. } => allows(plan) || allows(own),
+        Caller::Short { .. } => false,
+    };
+    if is_wanted {
+        let known = Known { is_refused: false, plan: plan.clone(), bounds: bounds.clone(), at: now };
+        KNOWN.with_borrow_mut(|all| all.put(name(principal), known));
     }
-    KNOWN.with_borrow_mut(|known| {
-        if known.len() >= MAX_KNOWN {
-            known.clear();
-        }
-        let admitted = KnownKey { secret_hash, plan: plan.clone(), bounds: bounds.clone(), at: now };
-        known.insert(subject(&principal.account, principal.key), admitted);
-    });
 }
 
-/// Forgets a caller that its Gate does not know, or no longer lets in.
-pub fn forget(principal: &Principal) {
-    if !KNOWN.with_borrow(HashMap::is_empty) {
-        KNOWN.with_borrow_mut(|known| drop(known.remove(&subject(&principal.account, principal.key))));
+/// Remembers that its Gate does not know a caller, or no longer lets it in. What it refuses of one request only says nothing
+/// of the others.
+pub fn refused(principal: &Principal, answer: &Answer, now: Millis) {
+    let is_about_caller = match answer {
+        Answer::UnknownCaller | Answer::Disabled | Answer::Expired | Answer::UnknownPlan(_) => true,
+        Answer::Denied(denied) => *denied == Denied::Address,
+        _ => false,
+    };
+    if is_about_caller {
+        let known = Known { is_refused: true, plan: String::new(), bounds: None, at: now };
+        KNOWN.with_borrow_mut(|all| all.put(name(principal), known));
     }
 }
 
@@ -60,6 +67,7 @@ pub fn admit(table: &PlanTable, principal: &Principal, ask: &Ask, now: Millis) -
         if spares.len() >= MAX_KNOWN {
             return None;
         }
+        // One for all plans of the account: what passes by one of them is missing to the others.
         let bucket = spares.entry(principal.account.name().to_owned()).or_insert_with(|| Bucket::starting(now, refill));
         let fits = bucket.fit(now, refill, u64::from(capacity), 1) == Fit::Now;
         fits.then(|| bucket.add(now, refill, 1, now))
@@ -69,17 +77,19 @@ pub fn admit(table: &PlanTable, principal: &Principal, ask: &Ask, now: Millis) -
 
 /// The plan and the bounds of a caller that is known without its Gate.
 fn known<'t>(table: &'t PlanTable, principal: &Principal, now: Millis) -> Option<(&'t Plan, Option<Box<Bounds>>)> {
-    match &principal.caller {
-        Caller::Known { plan, .. } => Some((table.get(plan)?, None)),
+    let told = KNOWN.with_borrow(|known| {
+        let known = known.get(&name(principal)).filter(|known| now.abs_diff(known.at) < KNOWN_MS)?;
+        Some((known.is_refused, known.plan.clone(), known.bounds.clone()))
+    });
+    match (&principal.caller, told) {
+        (_, Some((true, ..))) => None,
         // Whether its key still lives, only its Gate knows.
-        Caller::Short { .. } => None,
-        Caller::Key { secret_hash, .. } => KNOWN.with_borrow(|known| {
-            let known = known.get(&subject(&principal.account, principal.key))?;
-            let is_known = now.abs_diff(known.at) < KNOWN_MS
-                && known.secret_hash.matches(secret_hash)
-                && known.bounds.as_ref().is_none_or(|bounds| now < bounds.until);
-            Some((table.get(&known.plan).filter(|_| is_known)?, known.bounds.clone()))
-        }),
+        (Caller::Short { .. }, _) | (Caller::Key { .. }, None) => None,
+        (Caller::Known { plan, .. }, None) => Some((table.get(plan)?, None)),
+        (Caller::Key { .. } | Caller::Known { .. }, Some((false, plan, bounds))) => {
+            let is_over = bounds.as_ref().is_some_and(|bounds| now >= bounds.until);
+            Some((table.get(&plan).filter(|_| !is_over)?, bounds))
+        }
     }
 }
 
@@ -101,21 +111,27 @@ fn admission(plan: &Plan, ask: &Ask, now: Millis) -> Admission {
     }
 }
 
-/// A key that was admitted. Does not print.
-struct KnownKey {
-    secret_hash: SecretHash,
+/// What a Gate has said of a caller. A key's secret is a part of its name.
+struct Known {
+    is_refused: bool,
     plan: String,
     bounds: Option<Box<Bounds>>,
     at: Millis,
 }
 
+type Name = (Account, Identity);
+
+fn name(principal: &Principal) -> Name {
+    (principal.account.clone(), principal.caller.identity())
+}
+
 thread_local! {
-    static KNOWN: RefCell<HashMap<String, KnownKey>> = RefCell::default();
+    static KNOWN: RefCell<Recent<Name, Known>> = RefCell::new(Recent::of(MAX_KNOWN));
     static SPARES: RefCell<HashMap<String, Bucket>> = RefCell::default();
 }
 
 const MAX_KNOWN: usize = 10_000;
-/// How long a key is known after it was last admitted, in milliseconds.
+/// How long a caller is known after its Gate last spoke of it, in milliseconds.
 const KNOWN_MS: u64 = 10 * 60 * 1000;
 
 #[cfg(test)]
@@ -125,7 +141,7 @@ mod tests {
     use sluice_protocol::key::{ApiKey, Peppers};
     use sluice_protocol::permission::Permissions;
     use sluice_protocol::plan::Pattern;
-    use sluice_protocol::principal::Account;
+    use sluice_protocol::principal::Mark;
 
     fn table() -> PlanTable {
         let spare = r#"{"limits": [], "without_gate": {"capacity": 99, "refill": 1, "every": "1m"}}"#;
@@ -185,7 +201,35 @@ mod tests {
         assert!(!passes(3, AT - KNOWN_MS), "a clock that went back far");
         remember("p", None, AT + KNOWN_MS);
         assert!(passes(3, AT + KNOWN_MS));
-        forget(&principal(3));
+        refused(&principal(4), &Answer::UnknownCaller, AT + KNOWN_MS);
+        refused(&principal(3), &Answer::Denied(Denied::Model), AT + KNOWN_MS);
+        assert!(passes(3, AT + KNOWN_MS), "another secret, or one request, was refused");
+        refused(&principal(3), &Answer::Disabled, AT + KNOWN_MS);
         assert!(!passes(3, AT + KNOWN_MS), "its Gate has refused it since");
+    }
+
+    #[test]
+    fn what_a_gate_said_of_a_subject_holds_without_it() {
+        const AT: Millis = 1_790_000_000_000;
+        let subject = |name: &str| Principal {
+            account: Account::of_token("corp", "org"),
+            caller: Caller::Known { subject: Mark::of(name), plan: "p".into() },
+            key: None,
+            ..principal(3)
+        };
+        let passes = |name: &str, now| {
+            let principal = subject(name);
+            let ask = Ask::smallest(principal.caller.clone());
+            matches!(admit(&table(), &principal, &ask, now), Some(Ok(_)))
+        };
+        assert!(passes("ann", AT), "its issuer vouches for it");
+        refused(&subject("ann"), &Answer::Disabled, AT);
+        assert!(!passes("ann", AT) && passes("bob", AT));
+        assert!(passes("ann", AT + KNOWN_MS));
+        // An admin has put it under another plan.
+        let ask = Ask::smallest(subject("ann").caller);
+        let admitted = admission(table().get("shut").unwrap(), &ask, AT);
+        super::remember(&table(), &subject("ann"), &admitted, AT);
+        assert!(!passes("ann", AT) && passes("bob", AT));
     }
 }

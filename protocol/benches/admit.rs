@@ -154,7 +154,8 @@ fn settles(criterion: &mut Criterion) {
     let limits = [four(1_000_000), vec![window("tokens", Unit::Tokens, 1_000_000, 60_000)]].concat();
     let rules: Vec<Rule<'_>> = limits.iter().map(Rule::of).collect();
     let state = busy(&limits, FULL);
-    for (name, outcome) in [("with usage", Outcome::Served(Some(Usage::new(0, 0)))), ("taken back", Outcome::NotServed)]
+    for (name, outcome) in
+        [("with usage", Outcome::Served(Some(Usage::new(0, 0).into()))), ("taken back", Outcome::NotServed)]
     {
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|times| timed(&state, &rules, outcome, false, times));

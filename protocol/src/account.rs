@@ -12,6 +12,7 @@ use crate::gate_call::{
     AccountDescription, Admission, Answer, Ask, Bounds, Call, Caller, CallerDescription, Forbidden, Kept,
     KeyDescription, KeyRecord, StorageCounters,
 };
+use crate::id::RequestId;
 use crate::permission::{Access, Permissions, Scope};
 use crate::plan::{Allowance, Pattern, Plan, PlanTable};
 use crate::principal::Mark;
@@ -77,13 +78,17 @@ impl Account {
 
     /// Does one call at `now`. What it changed is in the second part of the result.
     pub fn answer(&mut self, call: &Call, setting: Setting<'_>, now: Millis) -> (Answer, Changed) {
-        let state_changed = |state| Changed { state, ..Changed::default() };
+        let moves_on = matches!(call, Call::Admit(_) | Call::Readmit { .. } | Call::Settle { .. });
+        let seen = moves_on && self.state.see(now);
+        let state_changed = |state| Changed { state: state || seen, ..Changed::default() };
         match call {
             Call::Admit(ask) => {
-                let before = self.state.lease_of(ask.request);
-                let answer = self.admit(ask, setting, now);
-                let admitted = matches!(answer, Answer::Admitted(_));
-                (answer, state_changed(admitted && !before))
+                let (answer, changed) = self.admit(ask, None, setting, now);
+                (answer, state_changed(changed))
+            }
+            Call::Readmit { first, ask } => {
+                let (answer, changed) = self.admit(ask, Some(*first), setting, now);
+                (answer, state_changed(changed))
             }
             Call::Identify { caller, scope, address } => {
                 let access = Access { scope: *scope, model: None, address: *address };
@@ -105,21 +110,32 @@ impl Account {
         }
     }
 
-    fn admit(&mut self, ask: &Ask, setting: Setting<'_>, now: Millis) -> Answer {
+    /// Decides one ask, and says whether the state changed. `first`: see [`Call::Readmit`].
+    fn admit(&mut self, ask: &Ask, first: Option<RequestId>, setting: Setting<'_>, now: Millis) -> (Answer, bool) {
         let Self { kept, state } = self;
         let access = Access { scope: Some(Scope::from(ask.endpoint)), model: Some(&ask.model), address: ask.address };
-        let known = match known(kept, &ask.caller, &access, setting.table, state.clamp(now)) {
+        let known = known(kept, &ask.caller, &access, setting.table, state.latest(now));
+        let known = known.and_then(|known| match forbidden(&known.plan.allowance, ask) {
+            Some(forbidden) => Err(Answer::NotAllowed(forbidden)),
+            None => Ok(known),
+        });
+        let known = match known {
             Ok(known) => known,
-            Err(answer) => return answer,
+            Err(answer) => return (answer, first.is_some_and(|first| state.end_counted(first, now))),
         };
-        let allowance = &known.plan.allowance;
-        if let Some(forbidden) = forbidden(allowance, ask) {
-            return Answer::NotAllowed(forbidden);
-        }
         let facts = facts(ask, &known, setting.table);
         let rules = rules(&kept.settings, &known, setting, ask.address);
         let is_new = !state.lease_of(ask.request);
-        match state.admit(&rules, known.plan.lease_ms, &facts, now) {
+        let lease_ms = known.plan.lease_ms;
+        let (decision, changed) = match first {
+            Some(first) => state.readmit(&rules, lease_ms, first, &facts, now),
+            None => {
+                let decision = state.admit(&rules, lease_ms, &facts, now);
+                let is_admitted = matches!(decision, Decision::Admit(_));
+                (decision, is_admitted && is_new)
+            }
+        };
+        let answer = match decision {
             Decision::Admit(admitted) => {
                 if is_new && known.record.is_some() {
                     state.watch_usage(known.mark);
@@ -135,11 +151,12 @@ impl Account {
                 now: state.clamp(now),
             },
             Decision::Closed => Answer::Closed,
-        }
+        };
+        (answer, changed)
     }
 
     fn identify(&self, caller: &Caller, access: &Access<'_>, setting: Setting<'_>, now: Millis) -> Answer {
-        let known = match known(&self.kept, caller, access, setting.table, self.state.clamp(now)) {
+        let known = match known(&self.kept, caller, access, setting.table, self.state.latest(now)) {
             Ok(known) => known,
             Err(answer) => return answer,
         };
@@ -161,7 +178,7 @@ impl Account {
     }
 
     fn describe_caller(&self, caller: &Caller, access: &Access<'_>, setting: Setting<'_>, now: Millis) -> Answer {
-        let known = match known(&self.kept, caller, access, setting.table, self.state.clamp(now)) {
+        let known = match known(&self.kept, caller, access, setting.table, self.state.latest(now)) {
             Ok(known) => known,
             Err(answer) => return answer,
         };

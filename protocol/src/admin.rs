@@ -1,5 +1,6 @@
 //! The JSON of `/admin/v1/`. Unknown members are refused, so that a misspelt one is not silently without effect.
 
+mod audit_query;
 mod change;
 mod create;
 mod filter;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use audit_query::{AUDIT_EXAMINED, AuditQuery, From as AuditFrom, Span};
 pub use create::{CreateAccount, CreateKey, CreateKeys, MAX_BULK, MAX_OVERLAP_MS, RotateKey};
 pub use filter::{AccountFilter, AccountPage, KeyFilter, KeyPage, MAX_EXAMINED, PAGE, no_query};
 pub use registry::{Addressed, Executed, Once, Outcome, RegistryAnswer, RegistryCall, Told};

@@ -1,6 +1,7 @@
 //! What a request asks of its account's limits: the facts that limits look at, and what it may use.
 
 use crate::cost::{Class, Rate, Work};
+use crate::gate::Blanket;
 use crate::id::RequestId;
 use crate::plan::{Endpoint, Limit, LimitKind, Per, Unit};
 use crate::principal::Mark;
@@ -48,14 +49,15 @@ pub struct Rule<'p> {
     pub limit: &'p Limit,
     /// The most that it lets through, before schedule and pressure.
     pub quota: u32,
-    /// Whose request it is exactly does not matter: see [`Limit::is_blanket`].
-    pub is_blanket: bool,
+    /// Which of the caller's requests it refuses together.
+    pub blanket: Blanket,
 }
 
 impl<'p> Rule<'p> {
     /// A limit as it stands in its plan.
     pub fn of(limit: &'p Limit) -> Self {
-        Self { limit, quota: limit.quota(), is_blanket: limit.is_blanket() }
+        let blanket = if limit.is_blanket() { Blanket::Caller } else { Blanket::No };
+        Self { limit, quota: limit.quota(), blanket }
     }
 
     /// Whether the limit is about this request.

@@ -59,7 +59,8 @@ pub enum Action {
     /// One was taken off that list.
     #[serde(rename = "denial.delete")]
     DenialDelete,
-    /// Somebody came to an admin route with credentials that are no admin's.
+    /// Somebody came to an admin route with credentials that are no admin's. Only versions before this one wrote it here: what
+    /// anybody can do is counted beside the chain, which is never pruned ([`crate::failures`]).
     #[serde(rename = "admin.login_failed")]
     LoginFailed,
 }
@@ -149,6 +150,19 @@ impl Note {
     /// for people (names, metadata) may hold anything, and is left out.
     pub fn with_members(self, body: &[u8]) -> Self {
         let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else { return self };
+        self.with_each(&members)
+    }
+
+    /// The same of the element at `place` of a list that is a member of the body.
+    pub fn with_members_of(self, body: &[u8], list: &str, place: usize) -> Self {
+        let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) else { return self };
+        match body.get(list).and_then(|list| list.get(place)) {
+            Some(serde_json::Value::Object(members)) => self.with_each(members),
+            _ => self,
+        }
+    }
+
+    fn with_each(self, members: &serde_json::Map<String, serde_json::Value>) -> Self {
         if members.is_empty() {
             return self;
         }
@@ -162,20 +176,24 @@ impl Note {
     }
 }
 
-/// Members of admin bodies whose values the log shows.
-const SHOWN: [&str; 11] = [
+/// Members of admin bodies whose values the log shows: never secret, and never for people.
+pub const SHOWN: [&str; 13] = [
     "account",
     "addresses",
     "disabled",
     "expires_at",
+    "issuer",
     "limits",
     "models",
-    "overlap_s",
+    "overlap",
     "overrides",
     "owner",
     "plan",
     "scopes",
+    "ttl_s",
 ];
+/// Members that the log names and does not show: they may hold anything. A member is one of these or of those.
+pub const NAMED: [&str; 4] = ["jti", "metadata", "name", "sub"];
 
 impl Entry {
     /// The entry that follows `head`. A clock that has gone back since then is not believed.

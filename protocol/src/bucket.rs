@@ -8,7 +8,7 @@
 //! debt that has drained meanwhile cannot be given back, or a bucket would hold more than its capacity.
 
 use crate::Millis;
-use crate::window::{EXACT_ENTRIES, Entry, Fit};
+use crate::window::{EXACT_ENTRIES, Entry, Fit, push_at};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -98,12 +98,23 @@ impl Bucket {
             self.fold();
         }
         let at = self.entries.back().map_or(now, |last| last.at.max(now)).max(self.since);
-        match self.entries.back_mut() {
-            _ if amount == 0 => {}
-            Some(last) if last.at == at => last.amount = last.amount.saturating_add(amount),
-            _ => self.entries.push_back(Entry { at, amount }),
-        }
+        push_at(&mut self.entries, at, amount);
         at
+    }
+
+    /// Counts all that lies after `now` at `now`.
+    pub fn take_back_to(&mut self, now: Millis) {
+        self.since = self.since.min(now);
+        let kept = self.entries.partition_point(|entry| entry.at <= now);
+        let later = self.entries.drain(kept..).fold(0_u32, |sum, entry| sum.saturating_add(entry.amount));
+        push_at(&mut self.entries, now, later);
+    }
+
+    /// Keeps at most so many amounts that may still be given back; the oldest are there for good.
+    pub fn fold_to(&mut self, most: usize) {
+        while self.entries.len() > most {
+            self.fold();
+        }
     }
 
     /// Takes back up to `amount` of what was counted at `at`, as if it had never been: what has drained since stays so.
@@ -166,9 +177,10 @@ impl Bucket {
         let mut debt = convert(self.debt, self.refill, refill);
         let mut since = self.since;
         for entry in &self.entries {
-            debt =
-                debt.saturating_sub(drained(since, entry.at, refill)).saturating_add(u128::from(entry.amount) * every);
-            since = entry.at;
+            // What was counted at a reading that was ahead is counted now, and has drained nothing on the way there.
+            let at = entry.at.min(now).max(since);
+            debt = debt.saturating_sub(drained(since, at, refill)).saturating_add(u128::from(entry.amount) * every);
+            since = at;
         }
         debt.saturating_sub(drained(since, now, refill))
     }

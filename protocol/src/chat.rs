@@ -17,7 +17,7 @@ use crate::member::{Body, Door};
 use crate::refusal::Refusal;
 pub use answer::{
     AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionDetails, Delta, FinishReason,
-    ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, usage_of,
+    ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, Used, usage_of,
 };
 pub use both::MAX_ANSWERS;
 pub use call::{AnswerCall, FunctionCall, ToolKind};

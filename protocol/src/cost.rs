@@ -1,6 +1,6 @@
 //! What a request weighs: its class, and its cost by a small formula.
 
-use crate::chat::Usage;
+use crate::chat::Used;
 use serde::{Deserialize, Serialize};
 
 /// How heavy a request is.
@@ -54,7 +54,7 @@ pub struct Work {
     pub prompt_tokens: u32,
     /// Tokens that may be generated.
     pub max_tokens: u32,
-    /// Whether the model was asked to think.
+    /// Whether the model may think: unless the caller says that it is not to.
     pub thinking: bool,
     /// Denoising steps of an image.
     pub image_steps: u32,
@@ -71,7 +71,7 @@ pub struct Rate {
     pub prompt_token: u32,
     /// For each generated token.
     pub completion_token: u32,
-    /// For each generated token of a request that was asked to think, on top of `completion_token`.
+    /// For each generated token that is thinking, on top of `completion_token`.
     pub thinking_token: u32,
     /// For each denoising step.
     pub image_step: u32,
@@ -80,19 +80,24 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// What is reserved: no split of `prompt_tokens + max_tokens` between prompt and answer costs more, as long as
-    /// at least `prompt_tokens` of them are the prompt's or the answer keeps to `max_tokens`.
+    /// What is reserved: no split of `prompt_tokens + max_tokens` between prompt, thinking and answer costs more, as long
+    /// as at least `prompt_tokens` of them are the prompt's or the answer keeps to `max_tokens`. Of a request that is not
+    /// to think nothing is reserved for thinking.
     pub fn reserve(&self, work: Work) -> u64 {
         let (prompt, answer) = (u64::from(work.prompt_tokens), u64::from(work.max_tokens));
-        let as_asked = self.tokens(prompt, answer, work.thinking);
+        let as_asked = self.tokens(prompt, answer, if work.thinking { answer } else { 0 });
         // A prompt that is longer than guessed takes from the answer's tokens; it may be the dearer of the two.
-        let all_prompt = self.tokens(prompt.saturating_add(answer), 0, work.thinking);
+        let all_prompt = self.tokens(prompt.saturating_add(answer), 0, 0);
         self.fixed(work).saturating_add(as_asked.max(all_prompt))
     }
 
-    /// What was used.
-    pub fn used(&self, work: Work, usage: Usage) -> u64 {
-        self.fixed(work).saturating_add(self.tokens(usage.prompt_tokens, usage.completion_tokens, work.thinking))
+    /// What was used. What was thought is what the origin says, whatever was asked for; where it does not say, all of the
+    /// answer of a request that might think.
+    pub fn used(&self, work: Work, Used { usage, reasoning_tokens }: Used) -> u64 {
+        let answer = usage.completion_tokens;
+        let unknown = if work.thinking { answer } else { 0 };
+        let thought = reasoning_tokens.unwrap_or(unknown).min(answer);
+        self.fixed(work).saturating_add(self.tokens(usage.prompt_tokens, answer, thought))
     }
 
     fn fixed(&self, work: Work) -> u64 {
@@ -101,15 +106,19 @@ impl Rate {
         u64::from(self.request).saturating_add(steps).saturating_add(pixels)
     }
 
-    fn tokens(&self, prompt: u64, answer: u64, thinking: bool) -> u64 {
-        let each = u64::from(self.completion_token) + if thinking { u64::from(self.thinking_token) } else { 0 };
-        u64::from(self.prompt_token).saturating_mul(prompt).saturating_add(each.saturating_mul(answer))
+    /// `thought` of the `answer` tokens were thinking.
+    fn tokens(&self, prompt: u64, answer: u64, thought: u64) -> u64 {
+        let each = |rate: u32, tokens: u64| u64::from(rate).saturating_mul(tokens);
+        each(self.prompt_token, prompt)
+            .saturating_add(each(self.completion_token, answer))
+            .saturating_add(each(self.thinking_token, thought))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Usage;
 
     #[test]
     fn classes_begin_where_the_table_says() {
@@ -139,7 +148,23 @@ mod tests {
         };
         let work = Work { prompt_tokens: 10, max_tokens: 100, thinking: true, image_steps: 5, image_pixels: 1_001 };
         assert_eq!(rate.reserve(work), 1_000 + 10 + 600 + 50 + 6);
-        assert_eq!(rate.used(work, Usage::new(12, 7)), 1_000 + 12 + 42 + 50 + 6);
-        assert_eq!(Rate { prompt_token: u32::MAX, ..rate }.used(work, Usage::new(u64::MAX, 0)), u64::MAX);
+        assert_eq!(rate.used(work, Usage::new(12, 7).into()), 1_000 + 12 + 42 + 50 + 6);
+        assert_eq!(Rate { prompt_token: u32::MAX, ..rate }.used(work, Usage::new(u64::MAX, 0).into()), u64::MAX);
+    }
+
+    /// The member of a request only says what is reserved, and what is assumed where the origin does not tell.
+    #[test]
+    fn thinking_is_charged_by_what_was_thought() {
+        let rate = Rate { completion_token: 1, thinking_token: 100, ..Rate::default() };
+        let work = |thinking| Work { max_tokens: 50, thinking, ..Work::default() };
+        let used =
+            |thinking, reasoning_tokens| rate.used(work(thinking), Used { usage: Usage::new(0, 38), reasoning_tokens });
+        assert_eq!((rate.reserve(work(true)), rate.reserve(work(false))), (5_050, 50));
+        for thinking in [true, false] {
+            assert_eq!(used(thinking, Some(24)), 38 + 2_400);
+            assert_eq!(used(thinking, Some(0)), 38);
+            assert_eq!(used(thinking, Some(99)), 38 + 3_800, "no more was thought than was generated");
+        }
+        assert_eq!((used(true, None), used(false, None)), (38 + 3_800, 38));
     }
 }

@@ -33,10 +33,26 @@ pub enum LogKind {
 pub enum Scope {
     /// The account's.
     Account,
-    /// That of all values that have none of their own.
+    /// That of all values that had none of their own, until rows of version 4: nothing is counted in it any more.
     Rest,
     /// A value's.
     Value(Mark),
+    /// That of the values without one of their own whose marks fall together: one of [`SHARES`].
+    Shared(u8),
+}
+
+/// How many values have a log of their own at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Of one limit.
+    pub values: usize,
+    /// Of one account in all.
+    pub logs: usize,
+}
+
+impl Room {
+    /// That of every account.
+    pub const OF_ACCOUNT: Self = Self { values: MAX_VALUES, logs: MAX_LOGS };
 }
 
 /// One log.
@@ -48,34 +64,45 @@ pub enum Log {
     Bucket(Bucket),
 }
 
-/// Values of one limit that have a log of their own at once; the others share one.
+/// Values of one limit that have a log of their own at once; the others share some.
 pub const MAX_VALUES: usize = 1_000;
-/// Logs of one account in all, past which new values share.
+/// Values of one account in all that have a log of their own, past which new ones share.
 pub const MAX_LOGS: usize = 1_500;
+/// Among how many logs of a limit the values are spread that have none of their own.
+pub const SHARES: u8 = 16;
 /// Entries of one account in all, past which logs are merged early, and past twice as many coarsely: a row holds two
 /// megabytes. Neither lets anything more through.
 pub const MAX_ENTRIES: usize = 65_536;
 
 impl Counts {
-    /// Which log a value's request belongs to at `now`. A value that has shared the common log does so until that is
-    /// empty, or what it used there would be forgotten.
-    pub fn scope(&self, limit: &Limit, value: Option<Mark>, now: Millis) -> Scope {
-        let Some(value) = value.map(Scope::Value) else { return Scope::Account };
+    /// In which log a value's request is counted that comes at `now`.
+    ///
+    /// A value has a log of its own as long as that is live, and as soon as there is room for one. What it has counted in a
+    /// shared log meanwhile is not forgotten: its own begins as a copy of that one ([`Self::add`]), others' counts included.
+    /// So a shared log takes nothing more once there is room, and one window later it binds nobody.
+    pub fn scope(&self, limit: &Limit, value: Option<Mark>, now: Millis, room: Room) -> Scope {
+        let Some(mark) = value else { return Scope::Account };
+        let value = Scope::Value(mark);
         let Some(logs) = self.logs_of(limit) else { return value };
-        let is_live = |scope: Scope| logs.get(&scope).is_some_and(|log| log.is_live(now));
-        if is_live(value) {
+        let is_own = |scope: &Scope| matches!(scope, Scope::Value(_));
+        let is_live = |(scope, log): (&Scope, &Log)| is_own(scope) && log.is_live(now);
+        if logs.get(&value).is_some_and(|log| log.is_live(now)) {
             return value;
         }
-        let is_full = || {
-            logs.len() >= MAX_VALUES && logs.values().filter(|log| log.is_live(now)).count() >= MAX_VALUES
-                || self.logs.values().map(BTreeMap::len).sum::<usize>() >= MAX_LOGS
-        };
-        if is_live(Scope::Rest) || is_full() { Scope::Rest } else { value }
+        let live_of = |logs: &BTreeMap<Scope, Log>| logs.iter().filter(|one| is_live(*one)).count();
+        let all = || self.logs.values();
+        // What is dead is dropped with the next change; looking at each log is left to accounts that are full of them.
+        let is_full = logs.len() >= room.values && live_of(logs) >= room.values
+            || all().map(BTreeMap::len).sum::<usize>() >= room.logs && all().map(live_of).sum::<usize>() >= room.logs;
+        if is_full { Scope::Shared(share(mark)) } else { value }
     }
 
-    /// The log of a limit in a scope.
-    pub fn get(&self, limit: &Limit, scope: Scope) -> Option<&Log> {
-        self.logs_of(limit)?.get(&scope)
+    /// What counts for a request that is counted in this scope: its log, or the shared one that its log will begin as.
+    pub fn get(&self, limit: &Limit, scope: Scope, now: Millis) -> Option<&Log> {
+        let logs = self.logs_of(limit)?;
+        let Scope::Value(mark) = scope else { return logs.get(&scope) };
+        let live = |scope: &Scope| logs.get(scope).filter(|log| log.is_live(now));
+        live(&scope).or_else(|| live(&Scope::Shared(share(mark))))
     }
 
     /// All logs of a limit.
@@ -89,6 +116,10 @@ impl Counts {
     pub fn add(&mut self, limit: &Limit, scope: Scope, amount: u32, now: Millis, oldest: Millis) -> Millis {
         let Some(name) = name(limit) else { return now };
         let logs = self.logs.entry(name).or_default();
+        if let Some(copy) = inherited(logs, scope, now) {
+            self.entries += copy.len();
+            logs.insert(scope, copy);
+        }
         let size = match self.entries {
             0..=MAX_ENTRIES => Size::EXACT,
             entries if entries <= 2 * MAX_ENTRIES => Size { entries: 300, ..Size::EXACT },
@@ -143,9 +174,50 @@ impl Counts {
         self.entries = entries;
     }
 
+    /// Merges every log to `parts` of its window, and folds all but as many of what a bucket may give back: they take less
+    /// room, and let nothing more through.
+    pub fn coarsen(&mut self, parts: u64) {
+        self.entries = 0;
+        for log in self.logs.values_mut().flat_map(BTreeMap::values_mut) {
+            match log {
+                Log::Window(window, span) => window.merge(*span, parts),
+                Log::Bucket(bucket) => bucket.fold_to(parts as usize),
+            }
+            self.entries += log.len();
+        }
+    }
+
+    /// What was counted in what is the future at `now` is counted now: the clock had been ahead.
+    pub fn take_back_to(&mut self, now: Millis) {
+        self.entries = 0;
+        for log in self.logs.values_mut().flat_map(BTreeMap::values_mut) {
+            match log {
+                Log::Window(window, _) => window.take_back_to(now),
+                Log::Bucket(bucket) => bucket.take_back_to(now),
+            }
+            self.entries += log.len();
+        }
+    }
+
+    /// How many logs hold something, and how many entries they have in all.
+    pub fn size(&self) -> (usize, usize) {
+        let holds = |log: &&Log| !matches!(log, Log::Window(window, _) if window.is_empty());
+        (self.logs.values().flat_map(BTreeMap::values).filter(holds).count(), self.entries)
+    }
+
+    /// The names of the limits that have logs.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.logs.keys().map(|(limit, ..)| limit.as_str())
+    }
+
     /// All logs, in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&CountName, Scope, &Log)> {
         self.logs.iter().flat_map(|(name, logs)| logs.iter().map(move |(scope, log)| (name, *scope, log)))
+    }
+
+    /// What rows before version 4 call [`Scope::Rest`] is as every shared log: a value may have been counted in it.
+    pub fn insert_rest(&mut self, name: &CountName, log: &Log) -> bool {
+        (0..SHARES).all(|share| self.insert(name.clone(), Scope::Shared(share), log.clone()))
     }
 
     /// Puts a log back that was stored. False if there is one already.
@@ -210,6 +282,18 @@ impl Log {
             Self::Bucket(bucket) => bucket.len(),
         }
     }
+}
+
+/// What a value's log begins as that has none yet: a copy of the shared one that it may have been counted in.
+fn inherited(logs: &BTreeMap<Scope, Log>, scope: Scope, now: Millis) -> Option<Log> {
+    let Scope::Value(mark) = scope else { return None };
+    let shared = || logs.get(&Scope::Shared(share(mark))).filter(|log| log.is_live(now));
+    if logs.contains_key(&scope) { None } else { shared().cloned() }
+}
+
+/// Which shared log a value belongs to.
+const fn share(Mark(bytes): Mark) -> u8 {
+    bytes[0] % SHARES
 }
 
 /// The name of a limit's log; `None` for a parallel limit.

@@ -4,27 +4,36 @@
 //! refused, and carries the exact time at which this very request would pass. Admit and settle are keyed by the request's
 //! id: repeated, reordered and late messages change nothing.
 
+mod clock;
+mod decision;
 mod passes;
+
+pub use clock::{CLOSED_MS, GRACE_MS, MAX_CLOSED, STEP_BACK_MS};
+pub use decision::{Admitted, Blanket, Decision, Outcome, Passes, Refused, RefusedKind, Totals};
 
 use crate::Millis;
 use crate::ask::{Facts, Rule, is_metered, reserve};
-use crate::chat::Usage;
+use crate::chat::Used;
 use crate::cost::Work;
-use crate::count::{self, Counts};
+use crate::count::{self, Counts, Room};
 use crate::id::RequestId;
 use crate::lease::{Among, Counted, Lease, Leases, Metered};
-use crate::plan::{LimitKind, Per, Unit, When};
+use crate::plan::{LimitKind, Per, When};
 use crate::principal::Mark;
+use crate::state::{MAX_BYTES, most_bytes};
 use crate::window::Fit;
 use passes::{kind_now, passes};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// All that a Gate knows of what an account did. Plain data: see [`crate::state`] for how it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GateState {
-    /// The latest time that was ever decided at. Time never goes back behind it.
+    /// The time of the latest change.
     pub(crate) last_now: Millis,
+    /// The last reading of the clock before that: what had expired by then has expired, whichever one reading is wrong.
+    pub(crate) sure: Millis,
+    /// A reading far before the latest change, if that was the last one: one of the two is wrong. See [`Self::see`].
+    pub(crate) behind: Option<Millis>,
     /// What was counted.
     pub(crate) counts: Counts,
     /// What is admitted and not settled.
@@ -40,112 +49,6 @@ pub struct GateState {
     pub(crate) usage: BTreeMap<Mark, Totals>,
 }
 
-/// The answer to an ask.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Go.
-    Admit(Admitted),
-    /// No. Nothing changed.
-    Refuse(Vec<Refused>),
-    /// This request was settled before: the message is late. Nothing changed, and it must not be forwarded.
-    Closed,
-}
-
-/// What was admitted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admitted {
-    /// When the lease ends by itself.
-    pub deadline: Millis,
-    /// What the request may use, if some limit of tokens or cost counts it.
-    pub metered: Option<Work>,
-    /// Watched limits that would have refused it.
-    pub shadowed: Vec<String>,
-}
-
-/// One limit that refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
-    /// The limit's name.
-    pub limit: String,
-    /// What kind it is, and what it lets through at the time of the decision.
-    pub kind: RefusedKind,
-    /// What the request asked for.
-    pub amount: u32,
-    /// What counted already.
-    pub used: u32,
-    /// When the request would pass this limit.
-    pub passes: Passes,
-    /// Whether it refuses, until then, whatever this caller asks for.
-    pub is_blanket: bool,
-}
-
-/// When a refused request would pass, if nothing else is counted or settled before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Passes {
-    /// At this time, in milliseconds since the epoch; not one millisecond earlier.
-    At(Millis),
-    /// When the origin is less full: it would pass then, or at least sooner.
-    LessFull,
-    /// Never: it asks for more than the limit ever lets through.
-    Never,
-}
-
-/// What kind of limit refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RefusedKind {
-    /// `limit` in any span of `window_ms`.
-    Window {
-        /// Of what.
-        unit: Unit,
-        /// The limit.
-        limit: u32,
-        /// The span.
-        window_ms: u64,
-    },
-    /// A token bucket.
-    Bucket {
-        /// Of what.
-        unit: Unit,
-        /// What it holds when it is full.
-        capacity: u32,
-    },
-    /// `limit` at once.
-    Parallel {
-        /// The limit.
-        limit: u32,
-    },
-}
-
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// The origin took it, to the end or until the caller left, or refused it as a bad request: it stays counted.
-    /// The usage is absent where the origin gave none or the stream broke off before its last event: then all that was
-    /// reserved stays counted.
-    Served(Option<Usage>),
-    /// It was a good request and we failed it (origin full, down or draining): taken back from every limit.
-    NotServed,
-}
-
-/// What an account has used since its Gate first saw it. Saturates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Requests that were settled as served.
-    pub served: u64,
-    /// Tokens of their prompts, as far as the origin told.
-    pub prompt_tokens: u64,
-    /// Tokens of their answers, as far as the origin told.
-    pub completion_tokens: u64,
-    /// What they cost, as far as a limit counted cost.
-    #[serde(default)]
-    pub cost: u64,
-}
-
-/// How long a settled request is remembered. An edge gives up on a lost message long before.
-pub const CLOSED_MS: u64 = 2 * 60 * 1000;
-/// How many settled requests are remembered at most. Past it a late message can only make the Gate stricter: a settle
-/// without a lease takes nothing back and adds nothing up, and an admit is counted and holds a lease until its deadline.
-pub const MAX_CLOSED: usize = 128;
 /// Leases of one account at once, whatever its plan says: its row must stay small.
 pub const MAX_LEASES: usize = 2_048;
 
@@ -167,15 +70,10 @@ struct Evaluation {
 }
 
 impl GateState {
-    /// The time to decide at: `now`, or the last time if the clock went back.
-    pub fn clamp(&self, now: Millis) -> Millis {
-        now.max(self.last_now)
-    }
-
     /// Decides one ask. [`Decision::Admit`] has changed the state (unless the request held its lease already), and the
     /// caller must store it before it answers; any other decision has changed nothing.
     pub fn admit(&mut self, rules: &[Rule<'_>], lease_ms: u64, facts: &Facts, now: Millis) -> Decision {
-        let now = self.clamp(now);
+        let (now, changed_at) = (self.clamp(now), self.latest(now));
         if let Some(lease) = self.leases.find(facts.request) {
             let metered = lease.metered.and_then(Metered::granted);
             return Decision::Admit(Admitted { deadline: lease.deadline, metered, shadowed: Vec::new() });
@@ -187,7 +85,38 @@ impl GateState {
         if !evaluation.refused.is_empty() {
             return Decision::Refuse(evaluation.refused);
         }
-        Decision::Admit(self.commit(evaluation, rules, lease_ms, facts, now))
+        Decision::Admit(self.commit(evaluation, rules, lease_ms, facts, (now, changed_at)))
+    }
+
+    /// Decides one ask for a request whose first reservation was too small for what the origin then counted: that one is
+    /// given back, and this one is asked for. Where it is refused, the first stays counted as a request and nothing more:
+    /// the origin has worked for it. Returns whether the state changed.
+    pub fn readmit(
+        &mut self,
+        rules: &[Rule<'_>],
+        lease_ms: u64,
+        first: RequestId,
+        facts: &Facts,
+        now: Millis,
+    ) -> (Decision, bool) {
+        let is_new = !self.lease_of(facts.request);
+        let mut given_back = self.clone();
+        let is_ended = given_back.settle(first, Outcome::NotServed, now);
+        let decision = given_back.admit(rules, lease_ms, facts, now);
+        if let Decision::Admit(_) = decision {
+            *self = given_back;
+            return (decision, is_ended || is_new);
+        }
+        let is_ended = self.end_counted(first, now);
+        // Asked once more, because what it has to wait for counts that request, too.
+        let decision = self.admit(rules, lease_ms, facts, now);
+        let is_admitted = matches!(decision, Decision::Admit(_));
+        (decision, is_ended || (is_admitted && is_new))
+    }
+
+    /// Ends the lease of a request that the origin took up and nothing was computed for. Returns whether the state changed.
+    pub fn end_counted(&mut self, request: RequestId, now: Millis) -> bool {
+        self.settle(request, Outcome::Served(Some(Used::NOTHING)), now)
     }
 
     /// Which rules refuse this request at `now`, and until when. Empty if it would pass.
@@ -200,7 +129,7 @@ impl GateState {
     /// A settle that comes before its admit (or long after its lease) leaves a mark, so that the admit, if it comes yet,
     /// is recognised as late.
     pub fn settle(&mut self, request: RequestId, outcome: Outcome, now: Millis) -> bool {
-        let now = self.clamp(now);
+        let now = self.latest(now);
         if self.is_closed(request) {
             return false;
         }
@@ -210,15 +139,15 @@ impl GateState {
                 let unused = match outcome {
                     Outcome::NotServed => counted.amount,
                     Outcome::Served(None) => 0,
-                    Outcome::Served(Some(usage)) => counted.unused(lease.metered, usage),
+                    Outcome::Served(Some(used)) => counted.unused(lease.metered, used),
                 };
                 let name = (counted.limit.clone(), counted.unit, log);
                 self.counts.refund(&name, counted.scope, counted.at, unused);
             }
-            if let Outcome::Served(usage) = outcome {
-                self.totals.add(usage, lease.metered);
+            if let Outcome::Served(used) = outcome {
+                self.totals.add(used, lease.metered);
                 if let Some(totals) = self.usage.get_mut(&lease.key) {
-                    totals.add(usage, lease.metered);
+                    totals.add(used, lease.metered);
                 }
             }
         }
@@ -283,7 +212,7 @@ impl GateState {
                 amount: 1,
                 used: MAX_LEASES as u32,
                 passes: Passes::At(at),
-                is_blanket: false,
+                blanket: Blanket::No,
             });
         }
         evaluation
@@ -299,9 +228,9 @@ impl GateState {
         let scope = match value {
             // Leases are counted value by value: there are never too many.
             Some(value) if is_parallel => count::Scope::Value(value),
-            value => self.counts.scope(limit, value, now),
+            value => self.counts.scope(limit, value, now, Room::OF_ACCOUNT),
         };
-        let log = self.counts.get(limit, scope);
+        let log = self.counts.get(limit, scope, now);
         let among = among(rule, scope);
         let earliest = |quota: u32| match limit.kind {
             _ if quota == 0 => Fit::Never,
@@ -318,7 +247,7 @@ impl GateState {
                 false => log.map_or(0, |log| u32::try_from(log.used(limit, now)).unwrap_or(u32::MAX)),
             },
             passes,
-            is_blanket: rule.is_blanket,
+            blanket: rule.blanket,
         });
         let counted = Counted {
             limit: limit.name.clone(),
@@ -337,10 +266,11 @@ impl GateState {
         rules: &[Rule<'_>],
         lease_ms: u64,
         facts: &Facts,
-        now: Millis,
+        (decided_at, now): (Millis, Millis),
     ) -> Admitted {
         self.tidy(now);
-        let oldest = self.leases.oldest().unwrap_or(now);
+        // What a bucket folds has drained for good, so it may only be what came before a reading that is sure.
+        let oldest = self.leases.oldest().unwrap_or(now).min(self.sure);
         let Evaluation { shadowed, counted, metered, .. } = evaluation;
         let add = |(place, mut counted): (usize, Counted)| {
             let rule: &Rule<'_> = &rules[place];
@@ -352,26 +282,29 @@ impl GateState {
             let count = self.shadowed.entry(limit.clone()).or_default();
             *count = count.saturating_add(1);
         }
-        let deadline = now.saturating_add(lease_ms);
+        let (deadline, told) = (now.saturating_add(lease_ms), decided_at.saturating_add(lease_ms));
         self.leases.grant(Lease { request: facts.request, key: facts.key, at: now, deadline, metered, counted });
-        Admitted { deadline, metered: metered.and_then(Metered::granted), shadowed }
+        self.keep_small();
+        Admitted { deadline: told, metered: metered.and_then(Metered::granted), shadowed }
+    }
+
+    /// Keeps the row below what an object can store: logs become coarser, which lets nothing more through. Where even that
+    /// does not suffice, leases give nothing back.
+    fn keep_small(&mut self) {
+        for parts in [32, 8, 1] {
+            if most_bytes(self) <= MAX_BYTES {
+                return;
+            }
+            self.counts.coarsen(parts);
+        }
+        if most_bytes(self) > MAX_BYTES {
+            self.leases.keep_what_they_count();
+        }
     }
 
     fn is_closed(&self, request: RequestId) -> bool {
         let mark = mark(request);
         self.closed.iter().any(|(_, closed)| *closed == mark)
-    }
-
-    /// Moves time on and forgets what no longer matters.
-    fn tidy(&mut self, now: Millis) {
-        self.last_now = now;
-        self.leases.drop_expired(now);
-        self.counts.drop_expired(now);
-        while self.closed.front().is_some_and(|(at, _)| at.saturating_add(CLOSED_MS) <= now)
-            || self.closed.len() > MAX_CLOSED
-        {
-            self.closed.pop_front();
-        }
     }
 }
 
@@ -381,18 +314,5 @@ pub(crate) fn among<'r>(rule: &Rule<'r>, scope: count::Scope) -> Among<'r> {
     match rule.limit.per {
         Per::Account if rule.limit.when == When::default() => Among::All,
         _ => Among::Counted(&rule.limit.name, scope),
-    }
-}
-
-impl Totals {
-    fn add(&mut self, usage: Option<Usage>, metered: Option<Metered>) {
-        let told = usage.unwrap_or_default();
-        self.served = self.served.saturating_add(1);
-        self.prompt_tokens = self.prompt_tokens.saturating_add(told.prompt_tokens);
-        self.completion_tokens = self.completion_tokens.saturating_add(told.completion_tokens);
-        if let Some(Metered { work, rate, .. }) = metered {
-            let cost = usage.map_or_else(|| rate.reserve(work), |usage| rate.used(work, usage));
-            self.cost = self.cost.saturating_add(cost);
-        }
     }
 }

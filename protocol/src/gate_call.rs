@@ -7,6 +7,7 @@ mod kept;
 mod refuse;
 
 use crate::Millis;
+use crate::chat::Used;
 use crate::command::{Command, Effect};
 use crate::gate::{Outcome, Refused, Totals};
 use crate::id::RequestId;
@@ -19,12 +20,14 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 pub use change::{AccountChange, KeyChange};
-pub use kept::{Kept, KeyRecord, MAX_KEPT_BYTES, MAX_RETIRING, Retiring, Settings, decode_kept, encode_kept};
+pub use kept::{
+    KEPT_VERSION, Kept, KeyRecord, MAX_KEPT_BYTES, MAX_RETIRING, Retiring, Settings, decode_kept, encode_kept,
+};
 pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
 /// the caller is told to try again.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// What the edge sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +77,28 @@ pub enum Call {
     },
     /// Say what is kept about the account.
     DescribeAccount,
+    /// [`Call::Admit`] with what the origin counted, for a request whose first reservation was too small for that. It ends
+    /// the first one's lease in any case: given back where this one is admitted, and otherwise counted as a request.
+    Readmit {
+        /// Under which id it was admitted first.
+        first: RequestId,
+        /// What is asked for now.
+        ask: Box<Ask>,
+    },
+}
+
+impl Call {
+    /// What of it can be done without any plans: what only ends something. `None` if nothing can.
+    pub fn ending(&self) -> Option<Self> {
+        match self {
+            Self::Settle { .. } => Some(self.clone()),
+            Self::Do(command) => command.action.ends_something().then(|| self.clone()),
+            Self::Readmit { first, .. } => {
+                Some(Self::Settle { request: *first, outcome: Outcome::Served(Some(Used::NOTHING)) })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// One request for a decision.
@@ -133,7 +158,26 @@ pub enum Caller {
     },
 }
 
+/// Who is meant by a [`Caller`]: two that are equal here are one to their Gate, whatever they ask for. To be a part of whatever
+/// is kept about a caller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// A key with a secret, or a token that was made with that: a Gate knows both as long as the key has the secret.
+    Key([u8; 4], [u8; 8]),
+    /// A subject or an address, with the plan that the edge names for it.
+    Known(Mark, String),
+}
+
 impl Caller {
+    /// Who is meant.
+    pub fn identity(&self) -> Identity {
+        match self {
+            Self::Key { key, secret_hash } => Identity::Key(*key, secret_hash.mark()),
+            Self::Short { key, mark } => Identity::Key(*key, *mark),
+            Self::Known { subject, plan } => Identity::Known(*subject, plan.clone()),
+        }
+    }
+
     /// Which of the account's keys this is, and the mark of the secret that it has shown: see [`SecretHash::mark`]. Nothing for
     /// who calls without a key.
     pub fn key(&self) -> Option<([u8; 4], [u8; 8])> {
@@ -369,7 +413,11 @@ pub fn decode_answers(bytes: &[u8]) -> Result<Vec<Answer>, MessageError> {
 }
 
 fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![VERSION]).expect("writing to a Vec does not fail")
+    encode_as(VERSION, value)
+}
+
+fn encode_as<T: Serialize + ?Sized>(version: u8, value: &T) -> Vec<u8> {
+    postcard::to_extend(value, vec![version]).expect("writing to a Vec does not fail")
 }
 
 fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {

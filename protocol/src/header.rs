@@ -9,6 +9,8 @@ pub const GRANT: &str = "x-sluice-grant";
 pub const CAPACITY: &str = "x-sluice-capacity";
 /// How many tokens the origin counted in a prompt that its grant does not cover, origin to edge.
 pub const PROMPT_TOKENS: &str = "x-sluice-prompt-tokens";
+/// What a refused request has used, if it is over, origin to edge (see [`crate::report::brief`]).
+pub const USAGE: &str = "x-sluice-usage";
 /// The request's id on every answer. The edge makes it; a caller's own value is not taken over.
 pub const REQUEST_ID: &str = "x-request-id";
 /// OpenAI's way to say whether an SDK may retry: `true` or `false`.
@@ -61,8 +63,42 @@ pub const SCANNER_SIGNATURE: &str = "github-public-key-signature";
 pub const CONTENT_TYPE: &str = "content-type";
 /// How long a body says it is.
 pub const CONTENT_LENGTH: &str = "content-length";
+/// What a body was packed with.
+pub const CONTENT_ENCODING: &str = "content-encoding";
+/// What a body may be packed with, on a 415 (RFC 9110, section 15.5.16).
+pub const ACCEPT_ENCODING: &str = "accept-encoding";
+/// A stream of events is UTF-8, and clients that go by the old rule for text have to be told.
+pub const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 /// Streams are not to be stored or transformed on the way.
 pub const CACHE_CONTROL: &str = "cache-control";
+/// Of which origin a page is, as its browser says.
+pub const ORIGIN: &str = "origin";
+/// What a cache must tell requests apart by.
+pub const VARY: &str = "vary";
+/// The method that a page would use, in a browser's question.
+pub const REQUEST_METHOD: &str = "access-control-request-method";
+/// The headers that it would send.
+pub const REQUEST_HEADERS: &str = "access-control-request-headers";
+/// Whose pages may read an answer.
+pub const ALLOW_ORIGIN: &str = "access-control-allow-origin";
+/// With which methods they may ask.
+pub const ALLOW_METHODS: &str = "access-control-allow-methods";
+/// With which headers.
+pub const ALLOW_HEADERS: &str = "access-control-allow-headers";
+/// Which of an answer's headers they may read.
+pub const EXPOSE_HEADERS: &str = "access-control-expose-headers";
+/// How long a browser may remember all that, in seconds.
+pub const MAX_AGE: &str = "access-control-max-age";
+
+/// A content type without its parameters: what it is.
+pub fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether a body comes as it is, by its `content-encoding` (RFC 9110, section 8.4).
+pub fn is_identity(encoding: &str) -> bool {
+    encoding.split(',').all(|coding| matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity"))
+}
 
 /// The only headers of an origin's answer that reach a caller. All others are dropped.
 pub const ORIGIN_TO_CALLER: &[&str] = &[CONTENT_TYPE, CACHE_CONTROL];
@@ -87,4 +123,53 @@ pub const OUTBOUND: &[&str] = &[
     ETAG,
     WWW_AUTHENTICATE,
     ALLOW,
+    ACCEPT_ENCODING,
+    VARY,
+    ALLOW_ORIGIN,
+    ALLOW_METHODS,
+    ALLOW_HEADERS,
+    EXPOSE_HEADERS,
+    MAX_AGE,
 ];
+
+/// What a page of another origin may read of an answer, besides what every page may.
+pub const EXPOSED: &[&str] = &[
+    REQUEST_ID,
+    SHOULD_RETRY,
+    RETRY_AFTER,
+    RETRY_AFTER_MS,
+    RATELIMIT_POLICY,
+    RATELIMIT,
+    LIMIT_REQUESTS,
+    REMAINING_REQUESTS,
+    RESET_REQUESTS,
+    LIMIT_TOKENS,
+    REMAINING_TOKENS,
+    RESET_TOKENS,
+    WWW_AUTHENTICATE,
+    ALLOW,
+    ACCEPT_ENCODING,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_and_encodings_are_read_as_their_rfc_says() {
+        for text in ["text/event-stream", "text/event-stream; charset=utf-8", " text/event-stream ;x=\"a;b\""] {
+            assert_eq!(essence(text), "text/event-stream");
+        }
+        assert_eq!(essence("text/event-streams"), "text/event-streams");
+        for (encoding, is) in [
+            ("", true),
+            ("identity", true),
+            (" Identity , identity", true),
+            ("gzip", false),
+            ("identity, gzip", false),
+            ("identitys", false),
+        ] {
+            assert_eq!(is_identity(encoding), is, "{encoding}");
+        }
+    }
+}

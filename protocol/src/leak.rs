@@ -3,6 +3,7 @@
 use crate::id::hex;
 use crate::key::{KEY_LEN, PREFIX};
 use crate::refusal::{Reason, Refusal};
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -25,6 +26,36 @@ pub struct LeakReport {
     /// What the scanner calls this kind of thing.
     #[serde(rename = "type", default)]
     pub kind: String,
+}
+
+/// As many matches as are taken; whether there are more is all that is kept of those.
+struct FirstReports {
+    reports: Vec<LeakReport>,
+    more: bool,
+}
+
+impl<'de> Deserialize<'de> for FirstReports {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Self { reports: Vec::new(), more: false })
+    }
+}
+
+impl<'de> Visitor<'de> for FirstReports {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of matches")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut matches: A) -> Result<Self, A::Error> {
+        while let Some(report) = matches.next_element()? {
+            self.more |= self.reports.len() == MAX_REPORTS;
+            if !self.more {
+                self.reports.push(report);
+            }
+        }
+        Ok(self)
+    }
 }
 
 /// What the scanner learns of one match. The match itself is not sent back.
@@ -51,12 +82,12 @@ pub enum LeakLabel {
 impl LeakReport {
     /// Reads a message: a list of matches. Members that it has besides (where it was found) are left alone.
     pub fn parse_all(message: &[u8]) -> Result<Vec<Self>, Refusal> {
-        let reports: Vec<Self> = serde_json::from_slice(message)
+        let FirstReports { reports, more } = serde_json::from_slice(message)
             // The message of the parser could quote a key.
             .map_err(|_| {
                 Refusal::new(Reason::InvalidJson, "The body is not a list of matches, each with a `token`.")
             })?;
-        if reports.len() > MAX_REPORTS {
+        if more {
             let message = format!("The body holds more than {MAX_REPORTS} matches. Send them in parts.");
             return Err(Refusal::new(Reason::InvalidRequest, message));
         }

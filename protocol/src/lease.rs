@@ -5,13 +5,14 @@
 //! before the deadline, so live leases are an upper bound on the work that runs.
 
 use crate::Millis;
-use crate::chat::Usage;
+use crate::chat::Used;
 use crate::cost::{Rate, Work};
 use crate::count::{LogKind, Scope};
 use crate::id::RequestId;
 use crate::plan::Unit;
 use crate::principal::Mark;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// One admitted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,9 +133,34 @@ impl Leases {
         self.0.retain(|lease| lease.deadline > now);
     }
 
+    /// Leases that were granted in what is the future at `now` were granted now, for as long as they were to last.
+    pub fn take_back_to(&mut self, now: Millis) {
+        for lease in &mut self.0 {
+            let lasts = lease.deadline.saturating_sub(lease.at);
+            lease.at = lease.at.min(now);
+            lease.deadline = lease.deadline.min(lease.at.saturating_add(lasts));
+            for counted in &mut lease.counted {
+                counted.at = counted.at.min(now);
+            }
+        }
+    }
+
     /// All leases that are kept, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Lease> {
         self.0.iter()
+    }
+
+    /// The names of the limits that count leases, each once.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let all = self.0.iter().flat_map(|lease| &lease.counted).map(|one| one.limit.as_str());
+        all.collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// Gives up what leases would give back to logs: it stays counted.
+    pub fn keep_what_they_count(&mut self) {
+        for lease in &mut self.0 {
+            lease.counted.retain(|one| one.log.is_none());
+        }
     }
 
     fn deadlines(&self, now: Millis, among: Among<'_>) -> impl Iterator<Item = Millis> {
@@ -156,10 +182,10 @@ impl Lease {
 impl Counted {
     /// How much of it is given back once it is known what was used. Never more than was counted, and nothing is added: an
     /// origin that is ours keeps to what was reserved.
-    pub fn unused(&self, metered: Option<Metered>, usage: Usage) -> u32 {
+    pub fn unused(&self, metered: Option<Metered>, used: Used) -> u32 {
         let used = match (self.unit, metered) {
-            (Unit::Tokens, _) => usage.prompt_tokens.saturating_add(usage.completion_tokens),
-            (Unit::Cost, Some(Metered { work, rate, .. })) => rate.used(work, usage),
+            (Unit::Tokens, _) => used.usage.prompt_tokens.saturating_add(used.usage.completion_tokens),
+            (Unit::Cost, Some(Metered { work, rate, .. })) => rate.used(work, used),
             (Unit::Requests | Unit::Cost, _) => return 0,
         };
         self.amount.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))

@@ -15,10 +15,12 @@
 // request
 pub mod chat;
 pub mod completion;
+pub mod cors;
 pub mod cost;
 pub mod header;
 pub mod id;
 pub mod member;
+pub mod model_name;
 pub mod refusal;
 // auth
 pub mod access;
@@ -26,6 +28,7 @@ pub mod admin;
 pub mod audit;
 pub mod command;
 pub mod failures;
+pub mod fresh;
 pub mod key;
 pub mod leak;
 pub mod permission;
@@ -41,6 +44,7 @@ pub mod gate_call;
 pub mod lease;
 pub mod plan;
 pub mod ratelimit;
+pub mod remembered;
 pub mod schedule;
 pub mod standing;
 pub mod state;

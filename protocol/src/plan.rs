@@ -247,6 +247,25 @@ impl PlanTable {
         Self::parse(BUILT_IN).expect("the built-in table is valid: a test reads it")
     }
 
+    /// The table that is not known: it has no plans, and a Gate that is asked with its version ([`TableVersion::UNKNOWN`])
+    /// decides by the table that it last decided by.
+    pub fn unknown() -> Self {
+        Self {
+            plans: BTreeMap::new(),
+            classes: Classes::default(),
+            costs: Vec::new(),
+            exemptions: Vec::new(),
+            anonymous: None,
+            version: TableVersion::UNKNOWN,
+            json: String::new(),
+        }
+    }
+
+    /// Whether this stands for a table that is not known.
+    pub fn is_unknown(&self) -> bool {
+        self.version == TableVersion::UNKNOWN
+    }
+
     /// The plan of this name.
     pub fn get(&self, name: &str) -> Option<&Plan> {
         self.plans.get(name)
@@ -287,6 +306,9 @@ impl PlanTable {
 }
 
 impl TableVersion {
+    /// Of no table: whoever asks does not know which one is in force.
+    pub const UNKNOWN: Self = Self([0; 8]);
+
     /// The version of a table with this text.
     pub fn of(json: &str) -> Self {
         let digest = Sha256::digest(json);
@@ -330,7 +352,8 @@ impl Limit {
         }
     }
 
-    /// Whether it refuses one request of a caller exactly if it refuses all of them, whatever they ask for.
+    /// Whether it refuses one request of a caller exactly if it refuses all of them, whatever they ask for. `Per::Key` counts by
+    /// the caller (a key, or a subject of those who have none), so that is true of each caller by itself, and of no other one.
     pub fn is_blanket(&self) -> bool {
         matches!(self.unit(), Unit::Requests)
             && matches!(self.per, Per::Account | Per::Key)

@@ -103,14 +103,14 @@ pub struct Row {
     pub kind: &'static str,
     /// The stable `code`.
     pub code: &'static str,
-    /// What `x-should-retry` says.
+    /// Whether the same request may pass later; `x-should-retry` says so, unless the wait is long.
     pub retry: Retry,
 }
 
 /// Whether a caller's SDK should try the same request again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// Yes, after the wait if one is known.
+    /// Yes, after the wait if one is known and short ([`LONGEST_SLEEP_MS`]).
     Yes,
     /// No: the same request would be refused again.
     No,
@@ -297,6 +297,13 @@ impl Refusal {
         self
     }
 
+    /// A body that was packed in a way that is not read here.
+    pub fn packed() -> Self {
+        let message = "The body's content-encoding is not read here. Send the body as it is, without one.";
+        Self::new(Reason::UnsupportedMediaType, message)
+            .with_headers(vec![(header::ACCEPT_ENCODING, "identity".into())])
+    }
+
     /// Adds headers.
     pub fn with_headers(mut self, headers: Vec<(&'static str, String)>) -> Self {
         self.told.extend(headers);
@@ -323,14 +330,16 @@ impl Refusal {
 
     /// The headers that this refusal carries, besides `content-type` and `x-request-id`.
     ///
-    /// `retry-after` is rounded up to whole seconds: a caller that waits that long is never early. A refusal that should
-    /// not be retried carries no wait.
+    /// `retry-after` is rounded up to whole seconds: a caller that waits that long is never early. A refusal that will not
+    /// pass later carries no wait. One that passes only after a while names its wait and is not to be retried by a client
+    /// on its own: some of OpenAI's sleep for a day inside of one call.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let row = self.reason.row();
         let mut headers = Vec::with_capacity(4);
-        let retry = row.retry == Retry::Yes;
-        headers.push((header::SHOULD_RETRY, retry.to_string()));
-        if let (true, Some(wait)) = (retry, self.retry_after_ms) {
+        let passes_later = row.retry == Retry::Yes;
+        let is_soon = self.retry_after_ms.is_none_or(|wait| wait <= LONGEST_SLEEP_MS);
+        headers.push((header::SHOULD_RETRY, (passes_later && is_soon).to_string()));
+        if let (true, Some(wait)) = (passes_later, self.retry_after_ms) {
             headers.push((header::RETRY_AFTER, wait.div_ceil(1000).to_string()));
             headers.push((header::RETRY_AFTER_MS, wait.to_string()));
         }
@@ -346,6 +355,9 @@ impl Refusal {
         headers
     }
 }
+
+/// How long a client may sleep before it sends a request again by itself, in milliseconds.
+pub const LONGEST_SLEEP_MS: u64 = 60_000;
 
 /// OpenAI's error body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -371,29 +383,4 @@ pub struct ErrorDetail {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_unique_and_round_trip() {
-        for reason in Reason::ALL {
-            assert_eq!(Reason::from_code(reason.row().code), Some(*reason), "{reason:?}");
-        }
-    }
-
-    #[test]
-    fn a_permanent_refusal_never_carries_a_wait() {
-        for reason in Reason::ALL {
-            let names: Vec<_> = Refusal::new(*reason, "x").with_retry_after_ms(1).headers();
-            let waits = names.iter().any(|(name, _)| *name == header::RETRY_AFTER);
-            assert_eq!(waits, reason.row().retry == Retry::Yes, "{reason:?}");
-        }
-    }
-
-    #[test]
-    fn seconds_are_rounded_up() {
-        let headers = Refusal::new(Reason::RateLimited, "x").with_retry_after_ms(2_001).headers();
-        assert!(headers.contains(&(header::RETRY_AFTER, "3".into())));
-        assert!(headers.contains(&(header::RETRY_AFTER_MS, "2001".into())));
-    }
-}
+mod tests;

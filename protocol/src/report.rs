@@ -1,7 +1,11 @@
-//! What an origin tells of one request: the answer to `DELETE /v1/requests/{id}`.
+//! What an origin tells of a request that did not end with a complete answer: in a refusal's header, in the event that ends a
+//! stream, beside each event, and in the answer to `DELETE /v1/requests/{id}`.
+//!
+//! The edge settles by it. A status says nothing of what was computed before it.
 
-use crate::chat::Usage;
+use crate::chat::{Usage, UsageReport, Used};
 use crate::id::RequestId;
+use crate::refusal::{ErrorBody, Refusal};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -16,6 +20,12 @@ pub struct RequestReport {
     pub status: RequestStatus,
     /// What it has used. Final once it is over; all zero if the model never began with it.
     pub usage: Usage,
+    /// How many of the generated tokens were thinking, as far as the origin knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+    /// Of a request that was never seen: how far back the origin would remember it, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_ms: Option<u64>,
 }
 
 /// Whether a request is over.
@@ -26,16 +36,98 @@ pub enum RequestStatus {
     Ended,
     /// It is to end and had not within the time for an answer: the engine is in a long step.
     Ending,
+    /// This origin knows of no such request, and will refuse it if it comes yet.
+    Unseen,
 }
 
 impl RequestReport {
     /// Of this request.
-    pub fn new(id: RequestId, status: RequestStatus, usage: Usage) -> Self {
-        Self { id: id.to_string(), object: "request".into(), status, usage }
+    pub fn new(id: RequestId, status: RequestStatus, used: Used) -> Self {
+        let Used { usage, reasoning_tokens } = used;
+        Self { id: id.to_string(), object: "request".into(), status, usage, reasoning_tokens, known_ms: None }
     }
 
-    /// What is to be settled, if that is certain.
-    pub fn final_usage(&self) -> Option<Usage> {
-        (self.status == RequestStatus::Ended).then_some(self.usage)
+    /// Of a request that did not come within the time that the origin remembers.
+    pub fn unseen(id: RequestId, known_ms: u64) -> Self {
+        Self { known_ms: Some(known_ms), ..Self::new(id, RequestStatus::Unseen, Used::NOTHING) }
+    }
+
+    /// What is to be settled for a request that was sent `age_ms` ago, if that is certain.
+    ///
+    /// One that the origin never saw has used nothing, if the origin would remember it: it has not been started since, nor
+    /// forgotten what ended since.
+    pub fn final_usage(&self, age_ms: u64) -> Option<Used> {
+        match self.status {
+            RequestStatus::Ended => Some(Used { usage: self.usage, reasoning_tokens: self.reasoning_tokens }),
+            RequestStatus::Ending => None,
+            RequestStatus::Unseen => self.known_ms.filter(|known| *known > age_ms).map(|_| Used::NOTHING),
+        }
+    }
+}
+
+/// The last event of a stream that breaks off: the refusal, and what was used if that is final.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamError {
+    /// As any refusal has it.
+    #[serde(flatten)]
+    pub body: ErrorBody,
+    /// What all of the request has used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageReport>,
+}
+
+impl StreamError {
+    /// For this refusal.
+    pub fn new(refusal: &Refusal, used: Option<Used>) -> Self {
+        let report = |used: Used| UsageReport::new(used.usage, 0, used.reasoning_tokens.unwrap_or_default());
+        Self { body: refusal.body(), usage: used.map(report) }
+    }
+}
+
+/// What was used in few bytes: tokens of the prompts, generated tokens, how many of them were thinking. It stands in the header
+/// [`crate::header::USAGE`] of a refusal, and in the `id` of each event of a stream: what had been used by then.
+pub fn brief(used: Used) -> String {
+    let Used { usage, reasoning_tokens } = used;
+    format!("{}/{}/{}", usage.prompt_tokens, usage.completion_tokens, reasoning_tokens.unwrap_or_default())
+}
+
+/// Reads what [`brief`] writes, and nothing else.
+pub fn read_brief(text: &str) -> Option<Used> {
+    let number = |digits: &str| {
+        let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_plain.then(|| digits.parse::<u64>().ok()).flatten()
+    };
+    let mut parts = text.split('/').map(number);
+    let (prompt, completion, reasoning) = (parts.next()??, parts.next()??, parts.next()??);
+    let used = Used { usage: Usage::new(prompt, completion), reasoning_tokens: Some(reasoning) };
+    parts.next().is_none().then_some(used)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_was_never_seen_has_used_nothing_as_far_back_as_is_known() {
+        let id = RequestId([1; 16]);
+        let used = Used { usage: Usage::new(5, 7), reasoning_tokens: Some(3) };
+        assert_eq!(RequestReport::new(id, RequestStatus::Ended, used).final_usage(1_000_000), Some(used));
+        assert_eq!(RequestReport::new(id, RequestStatus::Ending, used).final_usage(0), None);
+        let unseen = RequestReport::unseen(id, 30_000);
+        assert_eq!(unseen.final_usage(29_999), Some(Used::NOTHING));
+        assert_eq!(unseen.final_usage(30_000), None);
+        // As an origin that says no time would have to be read.
+        assert_eq!(RequestReport { known_ms: None, ..unseen }.final_usage(0), None);
+    }
+
+    #[test]
+    fn a_brief_usage_is_read_as_it_was_written() {
+        for usage in [Usage::new(0, 0), Usage::new(57, 12), Usage::new(u64::MAX, 1)] {
+            let used = Used { usage, reasoning_tokens: Some(2) };
+            assert_eq!(read_brief(&brief(used)), Some(used));
+        }
+        for wrong in ["", "//", "1/2", "/1/2", "+1/2/3", "1/2/3/4", "1 /2/3", "-1/2/3", "18446744073709551616/1/2"] {
+            assert_eq!(read_brief(wrong), None, "{wrong}");
+        }
     }
 }

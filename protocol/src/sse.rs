@@ -8,6 +8,7 @@
 pub struct SseParser {
     line: Vec<u8>,
     data: Vec<u8>,
+    id: Vec<u8>,
     has_data: bool,
     after_cr: bool,
     max_event: usize,
@@ -17,7 +18,20 @@ pub struct SseParser {
 impl SseParser {
     /// A parser that keeps at most `max_event` bytes of one event; a longer event is dropped whole.
     pub const fn new(max_event: usize) -> Self {
-        Self { line: Vec::new(), data: Vec::new(), has_data: false, after_cr: false, max_event, overflowed: false }
+        Self {
+            line: Vec::new(),
+            data: Vec::new(),
+            id: Vec::new(),
+            has_data: false,
+            after_cr: false,
+            max_event,
+            overflowed: false,
+        }
+    }
+
+    /// The last `id` that came, of an event or not; empty before the first. One that is longer than [`MAX_ID`] bytes is passed over.
+    pub fn last_id(&self) -> &[u8] {
+        &self.id
     }
 
     /// Takes a chunk and calls `event` with the payload of each event that it completes.
@@ -76,6 +90,10 @@ impl SseParser {
             }
             self.has_data = true;
             self.data.extend_from_slice(value);
+        }
+        if let Some(id) = line.strip_prefix(b"id:").filter(|id| id.len() <= MAX_ID) {
+            self.id.clear();
+            self.id.extend_from_slice(id.strip_prefix(b" ").unwrap_or(id));
         }
         self.reuse(line);
     }
@@ -151,6 +169,12 @@ pub fn event(payload: &str) -> String {
     format!("data: {payload}\n\n")
 }
 
+/// [`event`] with an `id`, which must be one line.
+pub fn event_with_id(id: &str, payload: &str) -> String {
+    debug_assert!(!id.contains(['\n', '\r']), "an id is one line");
+    format!("id: {id}\n{}", event(payload))
+}
+
 /// A comment: clients pass over it, and whatever lies between sees that the stream lives. The text must be one line.
 pub fn comment(text: &str) -> String {
     debug_assert!(!text.contains(['\n', '\r']), "a comment is one line");
@@ -159,3 +183,6 @@ pub fn comment(text: &str) -> String {
 
 /// The payload that ends a stream which is complete. A stream that broke off ends without it.
 pub const DONE: &str = "[DONE]";
+
+/// The longest `id` that is kept, in bytes.
+pub const MAX_ID: usize = 64;

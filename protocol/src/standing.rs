@@ -2,7 +2,7 @@
 
 use crate::Millis;
 use crate::ask::{Facts, Rule};
-use crate::count::{Log, Scope};
+use crate::count::{Log, Room, Scope};
 use crate::gate::{GateState, among};
 use crate::lease::Among;
 use crate::plan::{LimitKind, Per, Unit};
@@ -94,7 +94,10 @@ impl GateState {
             }
             LimitKind::Window { .. } | LimitKind::Bucket { .. } => {
                 let log = match value {
-                    Some(value) => self.counts.get(limit, self.counts.scope(limit, value, now)),
+                    Some(value) => {
+                        let scope = self.counts.scope(limit, value, now, Room::OF_ACCOUNT);
+                        self.counts.get(limit, scope, now)
+                    }
                     None => self.counts.all_of(limit).max_by_key(|log| log.used(limit, now)),
                 };
                 let kind = match limit.kind {

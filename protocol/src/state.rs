@@ -1,9 +1,11 @@
 //! How a [`GateState`] is kept: one packed row. A version byte, then postcard with every time as the distance from the
 //! one before it, which takes three to four bytes an entry.
 
+mod before;
+
 use crate::Millis;
 use crate::bucket::{Bucket, Refill};
-use crate::count::{Counts, Log, LogKind, Scope};
+use crate::count::{CountName, Counts, Log, LogKind, Scope};
 use crate::gate::{ClosedMark, GateState, Totals};
 use crate::id::RequestId;
 use crate::lease::{Counted, Lease, Metered};
@@ -12,9 +14,11 @@ use crate::principal::Mark;
 use crate::window::{Entry, Window};
 use serde::{Deserialize, Serialize};
 
-/// The version this code writes. It reads this one and version 2, which did not tell keys apart, and refuses others: a newer
-/// Gate's state is not to be guessed at.
-pub const VERSION: u8 = 3;
+/// The version this code writes. It reads this one, version 3, whose leases were larger and whose values shared one log, and
+/// version 2, which did not tell keys apart. It refuses others: a newer Gate's state is not to be guessed at.
+pub const VERSION: u8 = 4;
+/// What a row takes at most, in bytes: an object's row holds two million.
+pub const MAX_BYTES: usize = 1_900_000;
 
 /// Why a row is not a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,21 +34,19 @@ pub enum StateError {
 #[derive(Serialize, Deserialize)]
 struct Packed {
     last_now: u64,
+    /// How long before that.
+    sure: u64,
+    behind: Option<u64>,
     /// The names of limits, which logs and leases then give by their place.
     names: Vec<String>,
     windows: Vec<PackedWindow>,
     buckets: Vec<PackedBucket>,
+    /// In what leases are counted, by the limits' names; they then give it by its place.
+    counts: Vec<(u32, Unit, Option<LogKind>)>,
     leases: Vec<PackedLease>,
     closed: Vec<(u64, ClosedMark)>,
     totals: Totals,
     shadowed: Vec<(String, u64)>,
-}
-
-/// What stands behind a [`Packed`] since version 3.
-#[derive(Default, Serialize, Deserialize)]
-struct PackedUsage {
-    /// Whose each lease is, in the leases' order.
-    leases: Vec<Mark>,
     used: Vec<(Mark, Totals)>,
 }
 
@@ -74,18 +76,21 @@ struct PackedBucket {
 #[derive(Serialize, Deserialize)]
 struct PackedLease {
     request: RequestId,
+    key: Mark,
     at: u64,
     lasts: u64,
     metered: Option<Metered>,
+    /// Each scope once: a request has one for each thing that is counted `per`, and limits share them.
+    scopes: Vec<Scope>,
     counted: Vec<PackedCounted>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct PackedCounted {
-    limit: u32,
-    unit: Unit,
-    log: Option<LogKind>,
-    scope: Scope,
+    /// Its place in [`Packed::counts`].
+    count: u32,
+    /// Its place in [`PackedLease::scopes`].
+    scope: u32,
     /// From the lease's own time: a merged log may stand a little ahead.
     after: u64,
     amount: u32,
@@ -93,14 +98,14 @@ struct PackedCounted {
 
 /// Packs a state.
 pub fn encode(state: &GateState) -> Vec<u8> {
-    let mut names = Names::default();
+    let mut names = Places::<String>::default();
     let (mut windows, mut buckets) = (Vec::new(), Vec::new());
     for ((limit, unit, _), scope, log) in state.counts.iter() {
         // An empty log is as good as none.
         if matches!(log, Log::Window(window, _) if window.is_empty()) {
             continue;
         }
-        let (limit, unit) = (names.place(limit), *unit);
+        let (limit, unit) = (names.place_of(limit), *unit);
         match log {
             Log::Window(window, span) => windows.push(PackedWindow {
                 limit,
@@ -124,114 +129,155 @@ pub fn encode(state: &GateState) -> Vec<u8> {
             }
         }
     }
-    let mut counted = |lease: &Lease, counted: &Counted| PackedCounted {
-        limit: names.place(&counted.limit),
-        unit: counted.unit,
-        log: counted.log,
-        scope: counted.scope,
-        after: counted.at.saturating_sub(lease.at),
-        amount: counted.amount,
-    };
-    let leases = state
-        .leases
-        .iter()
-        .map(|lease| PackedLease {
+    let mut counts = Places::default();
+    let mut lease = |lease: &Lease| {
+        let mut scopes = Places::default();
+        let counted = |one: &Counted| PackedCounted {
+            count: counts.place((names.place_of(&one.limit), one.unit, one.log)),
+            scope: scopes.place(one.scope),
+            after: one.at.saturating_sub(lease.at),
+            amount: one.amount,
+        };
+        let counted = lease.counted.iter().map(counted).collect();
+        PackedLease {
             request: lease.request,
+            key: lease.key,
             at: lease.at,
             lasts: lease.deadline.saturating_sub(lease.at),
             metered: lease.metered,
-            counted: lease.counted.iter().map(|one| counted(lease, one)).collect(),
-        })
-        .collect();
+            scopes: scopes.0,
+            counted,
+        }
+    };
+    let leases = state.leases.iter().map(&mut lease).collect();
     let packed = Packed {
         last_now: state.last_now,
+        sure: state.last_now.saturating_sub(state.sure),
+        behind: state.behind,
         names: names.0,
         windows,
         buckets,
+        counts: counts.0,
         leases,
         closed: deltas(0, state.closed.iter().copied()),
         totals: state.totals,
         shadowed: state.shadowed.iter().map(|(limit, count)| (limit.clone(), *count)).collect(),
-    };
-    let usage = PackedUsage {
-        leases: state.leases.iter().map(|lease| lease.key).collect(),
         used: state.usage.iter().map(|(key, totals)| (*key, *totals)).collect(),
     };
-    postcard::to_extend(&(packed, usage), vec![VERSION]).expect("writing to a Vec does not fail")
+    postcard::to_extend(&packed, vec![VERSION]).expect("writing to a Vec does not fail")
+}
+
+/// What the row of a state takes at most, without writing it: times as far apart as months, and the largest amounts.
+pub fn most_bytes(state: &GateState) -> usize {
+    let (logs, entries) = state.counts.size();
+    let counted: usize = state.leases.iter().map(|lease| lease.counted.len()).sum();
+    let room = |name: &str| name.len() + 16;
+    // Of few it is not worth finding out which are the same. A limit's name has 32 characters at most.
+    let of_leases = if counted <= 1_000 { counted * 48 } else { state.leases.names().map(room).sum() };
+    let names = of_leases + state.counts.names().map(room).sum::<usize>();
+    let shadowed: usize = state.shadowed.keys().map(|name| name.len() + 12).sum();
+    256 + logs * 56
+        + entries * 10
+        + state.leases.iter().count() * 160
+        + counted * 14
+        + names
+        + shadowed
+        + state.closed.len() * 14
+        + state.usage.len() * 48
 }
 
 /// Unpacks a state. Never panics, whatever the bytes.
 pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
     let (version, packed) = bytes.split_first().ok_or(StateError::Damaged)?;
-    let (packed, mut usage): (Packed, PackedUsage) = match *version {
+    let packed: Packed = match *version {
         VERSION => postcard::from_bytes(packed).map_err(|_| StateError::Damaged)?,
-        2 => (postcard::from_bytes(packed).map_err(|_| StateError::Damaged)?, PackedUsage::default()),
+        2 | 3 => before::read(*version, packed)?,
         other => return Err(StateError::Version(other)),
     };
-    if *version == VERSION && usage.leases.len() != packed.leases.len() {
-        return Err(StateError::Damaged);
-    }
-    usage.leases.resize(packed.leases.len(), Mark::default());
     let name = |place: u32| packed.names.get(place as usize).cloned().ok_or(StateError::Damaged);
     let mut counts = Counts::default();
+    let mut insert = |key: CountName, scope: Scope, log: Log| {
+        let is_new = match scope {
+            Scope::Rest => counts.insert_rest(&key, &log),
+            scope => counts.insert(key, scope, log),
+        };
+        is_new.then_some(()).ok_or(StateError::Damaged)
+    };
     for window in packed.windows {
         let entries = times(window.kept_from, window.entries).into_iter().map(|(at, amount)| Entry { at, amount });
         let log = Window::from_parts(window.kept_from, entries).ok_or(StateError::Damaged)?;
         let key = (name(window.limit)?, window.unit, LogKind::Window(window.span));
-        if !counts.insert(key, window.scope, Log::Window(log, window.span)) {
-            return Err(StateError::Damaged);
-        }
+        insert(key, window.scope, Log::Window(log, window.span))?;
     }
     for bucket in packed.buckets {
         let entries = times(bucket.since, bucket.entries).into_iter().map(|(at, amount)| Entry { at, amount });
         let log = Bucket::from_parts(bucket.refill, (bucket.since, bucket.debt), entries).ok_or(StateError::Damaged)?;
         let key = (name(bucket.limit)?, bucket.unit, LogKind::Bucket);
-        if !counts.insert(key, bucket.scope, Log::Bucket(log)) {
-            return Err(StateError::Damaged);
-        }
+        insert(key, bucket.scope, Log::Bucket(log))?;
     }
-    let counted = |at: u64, one: PackedCounted| {
+    let counted = |at: u64, scopes: &[Scope], one: PackedCounted| -> Result<Counted, StateError> {
+        let (limit, unit, log) = *packed.counts.get(one.count as usize).ok_or(StateError::Damaged)?;
         Ok(Counted {
-            limit: name(one.limit)?,
-            unit: one.unit,
-            log: one.log,
-            scope: one.scope,
+            limit: name(limit)?,
+            unit,
+            log,
+            scope: *scopes.get(one.scope as usize).ok_or(StateError::Damaged)?,
             at: at.saturating_add(one.after),
             amount: one.amount,
         })
     };
-    let lease = |(lease, key): (PackedLease, Mark)| {
+    let lease = |lease: PackedLease| -> Result<Lease, StateError> {
+        let PackedLease { scopes, at, .. } = lease;
         Ok(Lease {
             request: lease.request,
-            key,
-            at: lease.at,
-            deadline: lease.at.saturating_add(lease.lasts),
+            key: lease.key,
+            at,
+            deadline: at.saturating_add(lease.lasts),
             metered: lease.metered,
-            counted: lease.counted.into_iter().map(|one| counted(lease.at, one)).collect::<Result<_, _>>()?,
+            counted: lease.counted.into_iter().map(|one| counted(at, &scopes, one)).collect::<Result<_, _>>()?,
         })
     };
     Ok(GateState {
         last_now: packed.last_now,
+        sure: packed.last_now.saturating_sub(packed.sure),
+        behind: packed.behind,
         counts,
-        leases: packed.leases.into_iter().zip(usage.leases).map(lease).collect::<Result<_, _>>()?,
+        leases: packed.leases.into_iter().map(lease).collect::<Result<_, _>>()?,
         closed: times(0, packed.closed).into(),
         totals: packed.totals,
         shadowed: packed.shadowed.into_iter().collect(),
-        usage: usage.used.into_iter().collect(),
+        usage: packed.used.into_iter().collect(),
     })
 }
 
-/// Each name once.
-#[derive(Default)]
-struct Names(Vec<String>);
+/// Each thing once, which is then given by its place.
+struct Places<T>(Vec<T>);
 
-impl Names {
-    fn place(&mut self, name: &str) -> u32 {
-        let place = self.0.iter().position(|other| other == name).unwrap_or_else(|| {
-            self.0.push(name.to_owned());
+impl<T> Default for Places<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: PartialEq> Places<T> {
+    fn place(&mut self, thing: T) -> u32 {
+        let known = self.0.iter().position(|other| *other == thing);
+        self.found(known, || thing)
+    }
+
+    fn found(&mut self, known: Option<usize>, thing: impl FnOnce() -> T) -> u32 {
+        let place = known.unwrap_or_else(|| {
+            self.0.push(thing());
             self.0.len() - 1
         });
         u32::try_from(place).expect("an account has a few limits, not four thousand million")
+    }
+}
+
+impl Places<String> {
+    fn place_of(&mut self, name: &str) -> u32 {
+        let known = self.0.iter().position(|other| other == name);
+        self.found(known, || name.to_owned())
     }
 }
 

@@ -23,7 +23,7 @@ pub use fetch::{KeyFetch, MAX_KEY_SET_BYTES, Need};
 pub use issuer::{IssuerSettings, KeySource, is_safe_url};
 pub use keys::{Algorithm, KeySet, Material, TokenKey};
 pub use pace::{BURST, EVERY_MS, Pace};
-pub use short::{CheckedShort, MAX_TTL_S, SHORT_ISSUER, ShortClaims, TokenAnswer, TokenRequest};
+pub use short::{CheckedShort, Granted, MAX_TTL_S, SHORT_ISSUER, ShortClaims, TokenAnswer, TokenRequest};
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;

@@ -103,12 +103,12 @@ impl Window {
     /// Counts `amount` at `now` and returns the time under which it is kept; settling needs it. Drops what no longer
     /// counts. An amount of 0 leaves no entry.
     pub fn add(&mut self, now: Millis, window: u64, amount: u32) -> Millis {
+        self.drop_expired(now, window);
         self.add_within(now, window, amount, Size::EXACT)
     }
 
-    /// [`Self::add`] to a log of another size, for accounts that have very many logs.
+    /// [`Self::add`] to a log of another size, for accounts that have very many logs. Drops nothing.
     pub fn add_within(&mut self, now: Millis, window: u64, amount: u32, size: Size) -> Millis {
-        self.drop_expired(now, window);
         if self.entries.len() >= size.entries {
             self.merge(window, size.sub_buckets);
         }
@@ -143,6 +143,16 @@ impl Window {
                 self.entries.remove(index);
             }
         }
+    }
+
+    /// Counts all that lies after `now` at `now`.
+    pub fn take_back_to(&mut self, now: Millis) {
+        self.kept_from = self.kept_from.min(now);
+        let kept = self.entries.partition_point(|entry| entry.at <= now);
+        let later = self.entries.drain(kept..).fold(0_u32, |sum, entry| sum.saturating_add(entry.amount));
+        push_at(&mut self.entries, now, later);
+        // Amounts saturate, so the sum may have become smaller.
+        self.sum = self.entries.iter().map(|entry| u64::from(entry.amount)).sum();
     }
 
     /// Drops what no longer counts at `now`.
@@ -192,7 +202,8 @@ impl Window {
         self.entries.iter().skip_while(move |entry| entry.at.saturating_add(window) <= now)
     }
 
-    fn merge(&mut self, window: u64, sub_buckets: u64) {
+    /// Merges entries to this fraction of the window, each at the latest time that it could stand for.
+    pub fn merge(&mut self, window: u64, sub_buckets: u64) {
         let step = window.div_ceil(sub_buckets).max(1);
         let mut merged: VecDeque<Entry> = VecDeque::with_capacity(self.entries.len() / 2);
         for entry in &self.entries {
@@ -205,5 +216,14 @@ impl Window {
         self.entries = merged;
         // Amounts saturate, so the sum may have become smaller.
         self.sum = self.entries.iter().map(|entry| u64::from(entry.amount)).sum();
+    }
+}
+
+/// Adds an amount behind all others, to the last entry if that has the same time.
+pub(crate) fn push_at(entries: &mut VecDeque<Entry>, at: Millis, amount: u32) {
+    match entries.back_mut() {
+        _ if amount == 0 => {}
+        Some(last) if last.at == at => last.amount = last.amount.saturating_add(amount),
+        _ => entries.push_back(Entry { at, amount }),
     }
 }

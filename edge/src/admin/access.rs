@@ -1,5 +1,5 @@
 //! Who administers: the holder of an admin token, or somebody for whom Cloudflare Access vouches. Who fails too often is not
-//! heard for a while, and failures are written down.
+//! heard for a while, unless with what nobody can guess, and failures are written down.
 
 use crate::auth::{address, find_credential};
 use crate::config::{AdminToken, Config};
@@ -13,10 +13,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use sluice_protocol::access::{AdminScopes, Vouched, is_person, is_service};
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
-use sluice_protocol::audit::{Action, Note};
-use sluice_protocol::failures::Failures;
+use sluice_protocol::failures::{Failures, is_certain};
 use sluice_protocol::header;
-use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::token::{IssuerSettings, Unverified};
 use std::cell::RefCell;
@@ -97,44 +95,39 @@ impl AccessAdmins {
 }
 
 /// The admin that calls. Whoever sends no credentials is refused and nothing more; wrong ones are counted and written down.
-pub async fn admin(
-    incoming: &Incoming,
-    env: &Env,
-    context: &Context,
-    config: &Config,
-    id: RequestId,
-) -> Result<Admin, Refusal> {
+pub async fn admin(incoming: &Incoming, env: &Env, context: &Context, config: &Config) -> Result<Admin, Refusal> {
     let head = &incoming.head;
     let address = address(head);
-    if let Some(wait) = FAILURES.with_borrow(|failures| failures.wait(address, platform::now())) {
-        // Also with a good token: an answer would tell whoever guesses that it is one.
-        return Err(not_heard(wait));
-    }
     let assertion = config.admin_access.as_ref().and_then(|_| header_of(incoming, header::ACCESS_ASSERTION));
     // A token goes first: Access puts its own on every request of a browser that it has let in.
     let found = match (find_credential(head.get(header::AUTHORIZATION), None), assertion.as_deref()) {
-        (Ok(Some(token)), _) => {
-            find_admin(token, &config.admin_tokens).map(|token| (format!("token:{}", token.name), token.scopes))
-        }
+        (Ok(Some(token)), _) => find_admin(token, &config.admin_tokens)
+            .map(|admin| (format!("token:{}", admin.name), admin.scopes, is_certain(token))),
         (Ok(None), Some(assertion)) => match &config.admin_access {
-            Some(access) => access.admin(assertion, context).await,
+            // Nobody guesses a signature.
+            Some(access) => access.admin(assertion, context).await.map(|(actor, scopes)| (actor, scopes, true)),
             None => return Err(refuse()),
         },
         (Ok(None), None) => return Err(refuse()),
         (Err(_), _) => None,
     };
-    match found {
-        Some((actor, scopes)) => Ok(Admin { actor, scopes, address }),
-        None => Err(failed(env, address, id).await),
+    let wait = FAILURES.with_borrow(|failures| failures.wait(address, platform::now()));
+    match (found, wait) {
+        // Whatever others do from the same address, or in its name.
+        (Some((actor, scopes, is_certain)), wait) if is_certain || wait.is_none() => {
+            Ok(Admin { actor, scopes, address })
+        }
+        // Also with a good token, if it is short: an answer would tell whoever guesses that it is one.
+        (_, Some(wait)) => Err(not_heard(wait)),
+        (_, None) => Err(failed(env, address).await),
     }
 }
 
 /// Counts a failure here and at the Registry, which hears of those elsewhere, too.
-async fn failed(env: &Env, address: Option<IpAddr>, id: RequestId) -> Refusal {
+async fn failed(env: &Env, address: Option<IpAddr>) -> Refusal {
     let verdict = FAILURES.with_borrow_mut(|failures| failures.fail(address, platform::now()));
     let Some(unnoted) = verdict.note else { return refuse() };
-    let note = Note::new("unknown", Action::LoginFailed, "", id).from_address(address);
-    match registry::ask(env, &RegistryCall::LoginFailed { note, unnoted }).await {
+    match registry::ask(env, &RegistryCall::LoginFailed { address, unnoted }).await {
         Ok(RegistryAnswer::LoginFailed(Some(wait))) => {
             FAILURES.with_borrow_mut(|failures| failures.block(address, wait, platform::now()));
         }
@@ -157,7 +150,7 @@ fn refuse() -> Refusal {
 }
 
 fn not_heard(wait: u64) -> Refusal {
-    let message = "Too many failed logins from this address. It is not heard until then.";
+    let message = "Too many failed logins. Nothing is heard from here until then.";
     Refusal::new(Reason::Flooding, message).with_retry_after_ms(wait)
 }
 

@@ -5,7 +5,7 @@ use super::commands::{self, once};
 use super::{AdminCall, Answered, MAX_BODY, expected};
 use crate::{limit, random, registry, respond};
 use sluice_protocol::admin::{
-    AccountPage, AccountView, CreateAccount, DeletedAccount, Once, Outcome, RegistryAnswer, RegistryCall, no_query,
+    AccountPage, AccountView, CreateAccount, DeletedAccount, Once, Outcome, RegistryAnswer, RegistryCall,
 };
 use sluice_protocol::audit::Action as Noted;
 use sluice_protocol::command::Action;
@@ -16,7 +16,6 @@ use sluice_protocol::refusal::{Reason, Refusal};
 
 /// Makes an account without keys.
 pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
-    no_query(call.query)?;
     let body = call.body(MAX_BODY).await?;
     let CreateAccount(change) = CreateAccount::parse(&body, &call.plans)?;
     let account = Account::of_key(AccountId(random()));
@@ -35,7 +34,6 @@ pub(super) async fn list(call: &AdminCall<'_>) -> Answered {
 }
 
 pub(super) async fn view(call: &AdminCall<'_>, account: &str) -> Answered {
-    no_query(call.query)?;
     let account = parse(account)?;
     match limit::one(call.env, &call.plans, &account, Call::DescribeAccount).await? {
         Answer::Account(described) if account.key_account().is_some() && !described.is_made() => Err(no_such_account()),
@@ -49,7 +47,6 @@ pub(super) async fn view(call: &AdminCall<'_>, account: &str) -> Answered {
 
 /// Changes what is set: it holds for the next request.
 pub(super) async fn change(call: &AdminCall<'_>, account: &str) -> Answered {
-    no_query(call.query)?;
     let account = parse(account)?;
     let body = call.body(MAX_BODY).await?;
     let change = AccountChange::parse(&body, &call.plans)?;
@@ -58,7 +55,6 @@ pub(super) async fn change(call: &AdminCall<'_>, account: &str) -> Answered {
 
 /// `disable` and `enable`: a change that needs no body.
 pub(super) async fn set_disabled(call: &AdminCall<'_>, account: &str, disabled: bool) -> Answered {
-    no_query(call.query)?;
     let account = parse(account)?;
     let body = call.no_body().await?;
     let change = AccountChange { disabled: Some(disabled), ..AccountChange::default() };
@@ -68,7 +64,6 @@ pub(super) async fn set_disabled(call: &AdminCall<'_>, account: &str, disabled: 
 
 /// Ends an account and all of its keys.
 pub(super) async fn delete(call: &AdminCall<'_>, account: &str) -> Answered {
-    no_query(call.query)?;
     let account = parse(account)?;
     if account.key_account().is_none() {
         let message = "Subjects of tokens and addresses cannot be deleted: they come again. Disable it.";

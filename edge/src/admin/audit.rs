@@ -1,19 +1,20 @@
-//! `GET /admin/v1/audit`: the audit log, page by page.
+//! `GET /admin/v1/audit`, the audit log, page by page; and `GET /admin/v1/failed-logins`, beside it.
 
 use super::{AdminCall, Answered};
 use crate::{limit, registry, respond};
-use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
-use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::admin::{AuditQuery, RegistryAnswer, RegistryCall};
 
 pub(super) async fn list(call: &AdminCall<'_>) -> Answered {
-    let after = match call.query.split('&').find_map(|pair| pair.strip_prefix("after=")) {
-        None => 0,
-        Some(text) => text.parse().map_err(|_| {
-            Refusal::new(Reason::InvalidRequest, "`after` is the number of an entry.").with_param("after")
-        })?,
-    };
-    match registry::ask(call.env, &RegistryCall::Audit(after)).await? {
+    let query = AuditQuery::parse(call.query)?;
+    match registry::ask(call.env, &RegistryCall::Audit(query)).await? {
         RegistryAnswer::Audit(page) => Ok(respond::json(200, &page, call.id)),
         _ => Err(limit::unavailable("the Registry gave another answer than a page of the log")),
+    }
+}
+
+pub(super) async fn failed_logins(call: &AdminCall<'_>) -> Answered {
+    match registry::ask(call.env, &RegistryCall::FailedLogins).await? {
+        RegistryAnswer::FailedLogins(list) => Ok(respond::json(200, &list, call.id)),
+        _ => Err(limit::unavailable("the Registry gave another answer than the failed logins")),
     }
 }

@@ -18,7 +18,11 @@ pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
     let denial = asked.clone().at(seed.at);
     let kind = if denial.kind == DenialKind::Jti { "jti" } else { "sub" };
     // The value may be somebody's address: the list has it, and the log has its name.
-    let note = call.note(Action::DenialCreate, denial.id).with("issuer", &denial.issuer).with("kind", kind);
+    let note = call
+        .note(Action::DenialCreate, denial.id)
+        .with("issuer", &denial.issuer)
+        .with("kind", kind)
+        .with_members(&body);
     let put = match once {
         Some(once) => RegistryCall::PutDenialOnce { denial: denial.clone(), once, seed },
         None => RegistryCall::PutDenial(denial.clone()),

@@ -7,7 +7,7 @@ use crate::{limit, platform, random, registry, respond};
 use serde::Serialize;
 use sluice_protocol::admin::{
     Addressed, CreateKey, CreateKeys, CreatedKey, DeletedKey, KeyPage, KeyView, Once, Outcome, RegistryAnswer,
-    RegistryCall, RotateKey, RotatedKey, no_query,
+    RegistryCall, RotateKey, RotatedKey,
 };
 use sluice_protocol::audit::{Action as Noted, Note};
 use sluice_protocol::command::{Action, Command};
@@ -20,20 +20,19 @@ use worker::Env;
 
 /// Makes a key.
 pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
-    no_query(call.query)?;
     let body = call.body(MAX_BODY).await?;
     let asked = CreateKey::parse(&body, &call.plans, platform::now())?;
-    let mut made = make(call, &[asked], &body, once(call, &body)?).await?;
+    let mut made = make(call, &[asked], |note, _| note.with_members(&body), once(call, &body)?).await?;
     let created = made.pop().ok_or_else(|| limit::unavailable("the Registry told no outcome"))??;
     Ok(respond::json(201, &created, call.id))
 }
 
 /// Makes several keys. Those that cannot be made are told in their places; if none can be made, the first one's why is told.
 pub(super) async fn create_many(call: &AdminCall<'_>) -> Answered {
-    no_query(call.query)?;
     let body = call.body(MAX_BULK_BODY).await?;
     let CreateKeys(asked) = CreateKeys::parse(&body, &call.plans, platform::now())?;
-    let made = make(call, &asked, b"", once(call, &body)?).await?;
+    let noted = |note: Note, place| note.with_members_of(&body, "keys", place);
+    let made = make(call, &asked, noted, once(call, &body)?).await?;
     if let (true, Some(Err(refusal))) = (made.iter().all(Result::is_err), made.first()) {
         return Err(refusal.clone());
     }
@@ -53,7 +52,6 @@ pub(super) async fn list(call: &AdminCall<'_>) -> Answered {
 }
 
 pub(super) async fn view(call: &AdminCall<'_>, key: &str) -> Answered {
-    no_query(call.query)?;
     let id = parse_id(key)?;
     let described = describe(call, id).await?;
     let view = KeyView::new(id, described);
@@ -62,7 +60,6 @@ pub(super) async fn view(call: &AdminCall<'_>, key: &str) -> Answered {
 
 /// Changes a key: what is answered holds for its next request.
 pub(super) async fn change(call: &AdminCall<'_>, key: &str) -> Answered {
-    no_query(call.query)?;
     let id = parse_id(key)?;
     let body = call.body(MAX_BODY).await?;
     let change = KeyChange::parse(&body, &call.plans, platform::now())?;
@@ -71,7 +68,6 @@ pub(super) async fn change(call: &AdminCall<'_>, key: &str) -> Answered {
 
 /// `disable` and `enable`: a change that needs no body.
 pub(super) async fn set_disabled(call: &AdminCall<'_>, key: &str, disabled: bool) -> Answered {
-    no_query(call.query)?;
     let id = parse_id(key)?;
     let body = call.no_body().await?;
     let change = KeyChange { disabled: Some(disabled), ..KeyChange::default() };
@@ -94,7 +90,6 @@ pub async fn disable(env: &Env, config: &Config, id: KeyId, note: Note) -> Resul
 
 /// Gives a key another secret; the old one is good for a while yet.
 pub(super) async fn rotate(call: &AdminCall<'_>, key: &str) -> Answered {
-    no_query(call.query)?;
     let id = parse_id(key)?;
     let body = call.body(MAX_BODY).await?;
     let RotateKey { overlap_ms } = RotateKey::parse(&body)?;
@@ -118,7 +113,6 @@ pub(super) async fn rotate(call: &AdminCall<'_>, key: &str) -> Answered {
 
 /// Ends a key: from the answer on it is refused.
 pub(super) async fn delete(call: &AdminCall<'_>, key: &str) -> Answered {
-    no_query(call.query)?;
     let id = parse_id(key)?;
     let account = Account::of_key(id.account);
     let what = (Action::DeleteKey { key: id.key }, call.note(Noted::KeyDelete, id));
@@ -152,10 +146,11 @@ enum Entry {
     Not(ErrorBody),
 }
 
+/// `noted`: what of the request for the key at a place the audit log shows.
 async fn make(
     call: &AdminCall<'_>,
     asked: &[CreateKey],
-    body: &[u8],
+    noted: impl Fn(Note, usize) -> Note,
     once: Option<Once>,
 ) -> Result<Vec<Result<CreatedKey, Refusal>>, Refusal> {
     let fresh = seed(call);
@@ -165,7 +160,7 @@ async fn make(
         let minted = mint(&fresh, place, asked)?;
         let account = Account::of_key(minted.id.account).name().to_owned();
         let command = asked.command(command_id(), &minted, fresh.at);
-        let note = call.note(Noted::KeyCreate, minted.id).with_members(body).with("plan", &asked.plan);
+        let note = noted(call.note(Noted::KeyCreate, minted.id), place as usize).with("plan", &asked.plan);
         Ok(Addressed { account, joins: asked.account.is_some(), command, note })
     };
     let commands = (0..).zip(asked).map(command).collect::<Result<Vec<_>, Refusal>>()?;

@@ -1,5 +1,7 @@
-//! Requests with an `Idempotency-Key`: what they were, and what became of each of their commands. Kept for a day.
+//! Requests with an `Idempotency-Key`: what they were, and what became of each of their commands. Kept for a day: the Registry's
+//! alarm rings when the oldest is over.
 
+use super::written::number;
 use crate::storage::{Rows, integer, text};
 use sluice_protocol::Millis;
 use sluice_protocol::admin::{Once, Outcome};
@@ -55,7 +57,30 @@ impl Requests {
         }
     }
 
-    /// Notes a request, and forgets some that are older than a day.
+    /// When the oldest one is to be forgotten.
+    pub fn ends_at(&self) -> Result<Option<Millis>> {
+        if !self.requests.exists()? {
+            return Ok(None);
+        }
+        let oldest = self.requests.exec("SELECT at FROM requests ORDER BY at LIMIT 1", Vec::new())?;
+        let at = oldest.first().and_then(|row| number(row.first()?));
+        Ok(at.map(|at| u64::try_from(at).unwrap_or(0).saturating_add(KEPT_MS)))
+    }
+
+    /// Forgets what is a day old, with all that its secrets were made from.
+    pub fn forget_old(&self, now: Millis) -> Result<()> {
+        if !self.requests.exists()? {
+            return Ok(());
+        }
+        let until = integer(now.saturating_sub(KEPT_MS) as i64);
+        if self.outcomes.exists()? {
+            let outcomes = "DELETE FROM outcomes WHERE name IN (SELECT name FROM requests WHERE at <= ?)";
+            self.outcomes.exec(outcomes, vec![until.clone()])?;
+        }
+        self.requests.exec("DELETE FROM requests WHERE at <= ?", vec![until]).map(drop)
+    }
+
+    /// Notes a request.
     pub fn begin(&self, once: &Once, seed: &Seed, now: Millis) -> Result<()> {
         if !self.requests.is_made() {
             self.requests.make(
@@ -63,13 +88,9 @@ impl Requests {
             )?;
             self.requests.run("CREATE INDEX IF NOT EXISTS requests_by_time ON requests (at)")?;
         }
-        let old = "SELECT name FROM requests WHERE at <= ? ORDER BY at LIMIT ?";
-        let old = self.requests.exec(old, vec![integer(now.saturating_sub(KEPT_MS) as i64), integer(FORGET)])?;
-        for row in old {
-            if self.outcomes.exists()? {
-                self.outcomes.exec("DELETE FROM outcomes WHERE name = ?", row.clone())?;
-            }
-            self.requests.exec("DELETE FROM requests WHERE name = ?", row)?;
+        if self.outcomes.exists()? {
+            // Of one of the same name that is a day old: it is about to be forgotten.
+            self.outcomes.exec("DELETE FROM outcomes WHERE name = ?", vec![text(name(once))])?;
         }
         let values =
             vec![text(name(once)), text(hex(&once.request)), text(serde_json::to_string(seed)?), integer(now as i64)];
@@ -114,5 +135,3 @@ pub fn name(once: &Once) -> String {
 
 /// How long a request is known, in milliseconds.
 const KEPT_MS: Millis = 24 * 60 * 60 * 1000;
-/// How many that are older are forgotten with each new one.
-const FORGET: i64 = 8;

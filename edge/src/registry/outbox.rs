@@ -9,6 +9,7 @@ use super::failures::Failures;
 use super::once::{self, Requests};
 use super::written::{Commands, Row, Unreadable, Written};
 use crate::audit::REFUSED;
+use crate::hop::Fault;
 use crate::promise::Settled;
 use crate::{hop, platform};
 use futures_util::StreamExt;
@@ -142,15 +143,31 @@ impl Outbox {
     /// Carries all that waits; sets the alarm again if something still does.
     pub async fn carry_all(&self, registry: &Registry) -> Result<()> {
         self.alarm_at.set(0);
+        self.requests.forget_old(platform::now())?;
         let accounts = self.written.accounts()?;
         if accounts.is_empty() {
             self.pause_ms.set(FIRST_PAUSE_MS);
-            return Ok(());
+            return self.set_alarm_for_old().await;
         }
         let pause = self.pause_ms.get();
         self.pause_ms
             .set(if self.carry_to(registry, accounts).await { FIRST_PAUSE_MS } else { 2 * pause }.min(MAX_PAUSE_MS));
-        if self.written.accounts()?.is_empty() { Ok(()) } else { self.set_alarm().await }
+        if self.written.accounts()?.is_empty() { self.set_alarm_for_old().await } else { self.set_alarm().await }
+    }
+
+    /// Sees to it that the alarm rings if something waits for it: a version that set none for what it kept may have been here.
+    pub async fn wake(&self) -> Result<()> {
+        if self.storage.get_alarm().await?.is_some() {
+            return Ok(());
+        }
+        if self.written.accounts()?.is_empty() { self.set_alarm_for_old().await } else { self.set_alarm().await }
+    }
+
+    /// Sets the alarm for when the oldest request is to be forgotten, if there is one.
+    async fn set_alarm_for_old(&self) -> Result<()> {
+        let Some(at) = self.requests.ends_at()? else { return Ok(()) };
+        self.alarm_at.set(at);
+        self.storage.set_alarm(at.saturating_sub(platform::now()) as i64).await
     }
 
     /// A plan that is not in this table, and that a command on its way names.
@@ -176,7 +193,7 @@ impl Outbox {
     }
 
     /// Sets the alarm, unless it rings soon.
-    async fn set_alarm(&self) -> Result<()> {
+    pub async fn set_alarm(&self) -> Result<()> {
         let (now, pause) = (platform::now(), self.pause_ms.get());
         if (now + 1..=now + MAX_PAUSE_MS).contains(&self.alarm_at.get()) {
             return Ok(());
@@ -254,7 +271,7 @@ impl Outbox {
             }
             let calls = batch.iter().map(|written| Call::Do(Box::new(written.command.clone()))).collect();
             let message = encode_envelope(&Envelope { account: account.to_owned(), table: registry.version()?, calls });
-            let answered = hop::tell(&registry.env, "GATE", account, &message).await;
+            let answered = hop::call(&registry.env, "GATE", account, &message).await;
             self.under_way.borrow_mut().remove(account);
             let (is_its_own, why) = match answered.map(|answer| decode_answers(&answer)) {
                 Ok(Ok(answers)) if answers.len() == batch.len() => {
@@ -264,7 +281,7 @@ impl Outbox {
                     return Ok(false);
                 }
                 Ok(_) => (true, "it answers something else".to_owned()),
-                Err(failed) => (failed.is_its_own, failed.why),
+                Err(failed) => (matches!(failed.fault, Fault::Own | Fault::Reset), failed.why),
             };
             worker::console_warn!("commands for {account} wait: {why}");
             match batch.pop() {

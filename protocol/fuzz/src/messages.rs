@@ -106,9 +106,17 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let act = |id, action| Call::Do(Box::new(Command { id: CommandId([id; 8]), expects: None, at: START, action }));
     let set = AccountChange { plan: Some(Some("vip".into())), ..AccountChange::default() };
     let groups = [
-        vec![admit(&caller), settle(Outcome::Served(Some(Usage::new(1, 2)))), Call::DescribeCaller { caller, address }],
+        vec![
+            admit(&caller),
+            settle(Outcome::Served(Some(Usage::new(1, 2).into()))),
+            Call::DescribeCaller { caller, address },
+        ],
         vec![
             admit(&known),
+            Call::Readmit {
+                first: request,
+                ask: Box::new(Ask { request: request.again(), ..Ask::smallest(known.clone()) }),
+            },
             settle(Outcome::NotServed),
             Call::Identify { caller: known, scope: Some(Scope::Models), address: None },
             Call::DescribeAccount,

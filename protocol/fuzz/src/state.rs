@@ -34,7 +34,7 @@ pub fn run(bytes: &[u8]) {
             0 => state.settle(facts.request, Outcome::NotServed, now),
             1 => {
                 let usage = Usage::new(u64::from(what), u64::from(id));
-                state.settle(facts.request, Outcome::Served((id > 8).then_some(usage)), now)
+                state.settle(facts.request, Outcome::Served((id > 8).then_some(usage.into())), now)
             }
             _ => {
                 let held = state.lease_of(facts.request);
@@ -94,7 +94,7 @@ pub fn row(requests: u8) -> Vec<u8> {
         let now = START + u64::from(id) * 10;
         let _ = state.admit(&rules, 1_000, &facts(id, 3), now);
         if id % 3 == 0 {
-            state.settle(RequestId([id; 16]), Outcome::Served(Some(Usage::new(1, 1))), now + 1);
+            state.settle(RequestId([id; 16]), Outcome::Served(Some(Usage::new(1, 1).into())), now + 1);
         }
     }
     state::encode(&state)

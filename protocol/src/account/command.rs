@@ -15,7 +15,7 @@ impl Account {
             return (self.effect(&command.action, true, setting, now), Changed::default());
         }
         let mut next = self.kept.clone();
-        let is_changed = match next.act(command, setting, self.state.clamp(now)) {
+        let is_changed = match next.act(command, setting, self.state.latest(now)) {
             Ok(is_changed) => is_changed,
             Err(answer) => return (answer, Changed::default()),
         };
@@ -33,7 +33,8 @@ impl Account {
             Action::DeleteKey { key } => self.state.forget_usage(Mark::of_key(*key)),
             Action::DeleteAccount => {
                 // Time does not go back, also not for an account that is made again.
-                self.state = GateState { last_now: self.state.last_now, ..GateState::default() };
+                let GateState { last_now, sure, behind, .. } = self.state;
+                self.state = GateState { last_now, sure, behind, ..GateState::default() };
                 true
             }
             _ => false,

@@ -3,6 +3,7 @@
 use super::{DEFAULT_MAX_TOKENS, Known, Setting};
 use crate::ask::{Exact, Facts, Rule};
 use crate::cost::Work;
+use crate::gate::Blanket;
 use crate::gate_call::{Ask, Settings};
 use crate::plan::{Limit, PlanTable};
 
@@ -31,10 +32,15 @@ pub(super) fn rules<'a>(
         of_key.or_else(|| settings.overrides.get(limit)).copied()
     };
     let limits = known.plan.limits.iter().chain(own).filter(|limit| !is_exempt(&limit.name));
+    let is_bound = known.record.is_some_and(|record| !record.permissions.addresses.is_empty());
     let rule = |limit: &'a Limit| Rule {
         quota: set(&limit.name).unwrap_or(limit.quota()),
-        // Another address of the same caller may be exempt.
-        is_blanket: limit.is_blanket() && !depends_on_address(&limit.name),
+        blanket: match limit.is_blanket() {
+            false => Blanket::No,
+            // From another address the same caller may be exempt, or is told that it may not call from there.
+            true if is_bound || depends_on_address(&limit.name) => Blanket::Address,
+            true => Blanket::Caller,
+        },
         limit,
     };
     limits.map(rule).collect()

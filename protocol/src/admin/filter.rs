@@ -140,7 +140,7 @@ pub const PAGE: u32 = 100;
 pub const MAX_EXAMINED: u32 = 1_000;
 
 /// Reads each parameter once; `take` says whether it knows it.
-fn each(query: &str, mut take: impl FnMut(&str, &str) -> Result<bool, Refusal>) -> Result<(), Refusal> {
+pub(super) fn each(query: &str, mut take: impl FnMut(&str, &str) -> Result<bool, Refusal>) -> Result<(), Refusal> {
     if query.len() > MAX_QUERY {
         return Err(invalid("query", format!("The query is longer than {MAX_QUERY} bytes.")));
     }

@@ -1,16 +1,19 @@
 //! What the edge asks of the Registry: the index of all keys and accounts, the plans, and commands for accounts. The truth
 //! about keys and accounts is at their Gates.
 
+use super::audit_query::AuditQuery;
 use super::{AccountList, AccountPage, AccountView, KeyList, KeyPage, KeyView};
 use crate::Millis;
 use crate::audit::{AuditPage, Note};
 use crate::command::Command;
+use crate::failures::FailedLogins;
 use crate::gate_call::Answer;
 use crate::id::KeyId;
 use crate::key::Seed;
 use crate::plan::TableVersion;
 use crate::refusal::{Reason, Refusal};
 use crate::token::{Denial, DenialId, DenialList};
+use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 /// What the edge asks.
@@ -52,13 +55,15 @@ pub enum RegistryCall {
     },
     /// Writes a failed admin login down, or counts it if there are too many.
     LoginFailed {
-        /// What the log says of it.
-        note: Note,
+        /// From where, if the platform told.
+        address: Option<IpAddr>,
         /// How many before it an isolate has only counted.
         unnoted: u64,
     },
-    /// The page of the audit log after this number.
-    Audit(u64),
+    /// A page of the audit log.
+    Audit(AuditQuery),
+    /// The failed logins that are kept.
+    FailedLogins,
     /// Adds a denial, or replaces it.
     PutDenial(Denial),
     /// Takes a denial off.
@@ -126,6 +131,8 @@ pub enum RegistryAnswer {
     Audit(AuditPage),
     /// A failed login is counted; for how many milliseconds its address is not heard, if it has failed too often.
     LoginFailed(Option<Millis>),
+    /// The failed logins that are kept.
+    FailedLogins(FailedLogins),
     /// All denials, for people.
     ListedDenials(DenialList),
     /// All denials.

@@ -22,6 +22,34 @@ impl Usage {
     }
 }
 
+/// What a request has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// Tokens in and out.
+    pub usage: Usage,
+    /// How many of the generated ones were thinking; `None` where the origin did not tell.
+    pub reasoning_tokens: Option<u64>,
+}
+
+impl Used {
+    /// Nothing was computed, as for a request that was wrong: it counts in limits of requests, and for what a formula
+    /// takes for the request itself.
+    pub const NOTHING: Self = Self { usage: Usage::new(0, 0), reasoning_tokens: Some(0) };
+}
+
+impl From<Usage> for Used {
+    /// Nobody told how much of it was thinking.
+    fn from(usage: Usage) -> Self {
+        Self { usage, reasoning_tokens: None }
+    }
+}
+
+impl From<UsageReport> for Used {
+    fn from(report: UsageReport) -> Self {
+        Self { usage: report.usage, reasoning_tokens: Some(report.completion_tokens_details.reasoning_tokens) }
+    }
+}
+
 /// Tokens used, as an answer reports them: with what of the prompt needed no computing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageReport {
@@ -237,10 +265,22 @@ pub struct ModelEntry {
 }
 
 /// The usage that a completion or a chunk carries, if it carries one. Reads both gates' own answers and other servers'.
-pub fn usage_of(json: &[u8]) -> Option<Usage> {
+pub fn usage_of(json: &[u8]) -> Option<Used> {
     #[derive(Deserialize)]
     struct Carrier {
-        usage: Option<Usage>,
+        usage: Option<Told>,
     }
-    serde_json::from_slice::<Carrier>(json).ok()?.usage
+    /// Members of other servers may be null.
+    #[derive(Deserialize)]
+    struct Told {
+        #[serde(flatten)]
+        usage: Usage,
+        completion_tokens_details: Option<Details>,
+    }
+    #[derive(Deserialize)]
+    struct Details {
+        reasoning_tokens: Option<u64>,
+    }
+    let Told { usage, completion_tokens_details: details } = serde_json::from_slice::<Carrier>(json).ok()?.usage?;
+    Some(Used { usage, reasoning_tokens: details.and_then(|details| details.reasoning_tokens) })
 }

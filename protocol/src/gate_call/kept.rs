@@ -1,6 +1,6 @@
 //! What a Gate keeps of an account besides its state: its settings and keys, and how the row looks that holds them.
 
-use super::{MessageError, VERSION, encode, whole};
+use super::{MessageError, encode_as, whole};
 use crate::Millis;
 use crate::command::CommandId;
 use crate::id::{AccountId, KeyId};
@@ -149,18 +149,20 @@ impl KeyRecord {
 
 /// Packs what is kept, for its row.
 pub fn encode_kept(kept: &Kept) -> Vec<u8> {
-    encode(kept)
+    encode_as(KEPT_VERSION, kept)
 }
 
 /// Unpacks what is kept; also rows of version 2, which knew no permissions and no commands. Never panics, whatever the bytes.
 pub fn decode_kept(bytes: &[u8]) -> Result<Kept, MessageError> {
     match bytes.split_first() {
-        Some((&VERSION, packed)) => whole(packed),
+        Some((&KEPT_VERSION, packed)) => whole(packed),
         Some((&2, packed)) => whole(packed).map(Kept2::read),
         _ => Err(MessageError),
     }
 }
 
+/// The version of this row: it changes less often than the messages.
+pub const KEPT_VERSION: u8 = 3;
 /// Secrets of one key that are good besides its newest.
 pub const MAX_RETIRING: usize = 4;
 /// The largest row, in bytes: an object's row holds two million.

@@ -3,6 +3,7 @@
 
 use super::{Checked, ClaimPath, DenialId, Rules, TokenError};
 use crate::Millis;
+use crate::gate_call::Bounds;
 use crate::id::{KeyId, hex, parse_hex};
 use crate::key::SecretHash;
 use crate::permission::{Denied, Permissions, Scope, Scopes, parse_models};
@@ -67,6 +68,15 @@ pub struct TokenRequest {
     pub models: Option<Vec<Pattern>>,
 }
 
+/// What a new token is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// What its holder may do: no more than its key may now.
+    pub permissions: Permissions,
+    /// For how many seconds: no longer than its key's secret is good.
+    pub ttl_s: u64,
+}
+
 /// The answer, in the form of OAuth (RFC 6749, section 5.1).
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct TokenAnswer {
@@ -118,6 +128,29 @@ impl TokenRequest {
             invalid("models", "`models` is a list of at most 64 names of models, or of beginnings of names and `*`.")
         })?;
         Ok(Self { ttl_s, scopes, models })
+    }
+
+    /// What the token is given, for a caller whose credentials allow this and whose key is bounded so. What it asks for by name
+    /// must be allowed by both; what it does not name is whatever both allow. A list of models that only the key has is the key's
+    /// to change, and no part of the token.
+    pub fn granted(&self, own: &Permissions, key: Option<&Bounds>, now: Millis) -> Result<Granted, Refusal> {
+        let of_key = key.map(|key| key.permissions.clone()).unwrap_or_default();
+        let mut permissions = self.permissions(own).map_err(Denied::refusal)?;
+        match self.scopes {
+            None => {
+                permissions.scopes = permissions.scopes.iter().filter(|scope| of_key.scopes.contains(*scope)).collect()
+            }
+            Some(asked) => {
+                let missing = asked.iter().find(|scope| !of_key.scopes.contains(*scope));
+                missing.map_or(Ok(()), |scope| Err(Denied::Scope(scope).refusal()))?;
+            }
+        }
+        if let Some(models) = &self.models {
+            let asked = Permissions { scopes: Scopes::NONE, models: Some(models.clone()), addresses: Vec::new() };
+            of_key.covers(&asked).map_err(Denied::refusal)?;
+        }
+        let left = key.map_or(u64::MAX, |key| key.until.saturating_sub(now) / 1_000);
+        Ok(Granted { permissions, ttl_s: self.ttl_s.min(left.max(1)) })
     }
 
     /// What the token may do, for a caller who may do this; what it asks for too much, if it does.

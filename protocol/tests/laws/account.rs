@@ -111,7 +111,7 @@ fn call(step: &Step) -> Call {
     match *step {
         Step::Admit(key, id) => Call::Admit(Box::new(ask(key, id))),
         Step::Settle(id, served) => {
-            let outcome = if served { Outcome::Served(Some(Usage::new(1, 1))) } else { Outcome::NotServed };
+            let outcome = if served { Outcome::Served(Some(Usage::new(1, 1).into())) } else { Outcome::NotServed };
             Call::Settle { request: ask(1, id).request, outcome }
         }
         Step::Describe(key) => Call::DescribeCaller { caller: caller(key), address: None },

@@ -3,13 +3,16 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice_protocol::admin::{
-    AccountPage, CreateKey, CreateKeys, KeyEntry, KeyFilter, KeyPage, PAGE, RotateKey, idempotency_key, version_of_etag,
+    AUDIT_EXAMINED, AccountPage, AuditFrom, AuditQuery, CreateAccount, CreateKey, CreateKeys, KeyEntry, KeyFilter,
+    KeyPage, PAGE, RotateKey, idempotency_key, version_of_etag,
 };
+use sluice_protocol::audit::{self, Action, Entry, Head, NAMED, Note, SHOWN};
 use sluice_protocol::gate_call::{AccountChange, KeyChange};
-use sluice_protocol::id::{AccountId, KeyId};
+use sluice_protocol::id::{AccountId, KeyId, RequestId};
 use sluice_protocol::key::{ApiKey, Peppers, Seed};
 use sluice_protocol::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::token::CreateDenial;
 
 const NOW: u64 = 1_790_000_000_000;
 
@@ -153,5 +156,123 @@ fn idempotency_keys_are_visible_ascii() {
     assert_eq!(idempotency_key(None), Ok(None));
     for bad in ["", " ", "a b", "a\tb", "é", "a\u{7f}", &format!("{longest}x")] {
         assert!(idempotency_key(Some(bad)).is_err(), "{bad:?}");
+    }
+}
+
+/// The members that a body may have, as the parser itself tells them to whoever sends another one.
+fn members_of(parse: impl Fn(&[u8]) -> Refusal, body: &str) -> Vec<String> {
+    let message = parse(body.as_bytes()).message.to_string();
+    let (_, told) = message.split_once("expected ").unwrap_or_else(|| panic!("{message}"));
+    told.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Each member of each body of an admin's is named by the log, and its value shown unless it may hold anything; so a member that
+/// is renamed, or new, cannot be left out of it.
+#[test]
+fn every_member_of_every_command_is_in_its_entry() {
+    let plans = PlanTable::parse(r#"{"plans": {"p": {"limits": []}}}"#).unwrap();
+    let unknown = r#"{"?": 1}"#;
+    let bodies = [
+        members_of(|body| CreateKey::parse(body, &plans, NOW).unwrap_err(), unknown),
+        members_of(|body| CreateKeys::parse(body, &plans, NOW).unwrap_err(), r#"{"keys": [{"?": 1}]}"#),
+        members_of(|body| KeyChange::parse(body, &plans, NOW).unwrap_err(), unknown),
+        members_of(|body| RotateKey::parse(body).unwrap_err(), unknown),
+        members_of(|body| CreateAccount::parse(body, &plans).unwrap_err(), unknown),
+        members_of(|body| AccountChange::parse(body, &plans).unwrap_err(), unknown),
+        members_of(|body| CreateDenial::parse(body).unwrap_err(), unknown),
+    ];
+    assert_eq!(bodies[3], ["overlap"]);
+    for members in &bodies {
+        for member in members {
+            let body = serde_json::json!({ member: "value" }).to_string();
+            let bulk = format!(r#"{{"keys": [{{}}, {body}]}}"#);
+            let note = || Note::new("token:ops", Action::KeyChange, "", RequestId([0; 16]));
+            let details = note().with_members(body.as_bytes()).details;
+            assert_eq!(details, note().with_members_of(bulk.as_bytes(), "keys", 1).details);
+            assert_eq!(details["members"], *member);
+            let is_shown = details.get(member.as_str()).map(String::as_str) == Some("value");
+            let is_named_only = NAMED.contains(&member.as_str());
+            assert!(is_shown != is_named_only, "`{member}` is neither shown nor one that may hold anything");
+        }
+    }
+    // And nothing is listed that is no member any more.
+    let is_member = |name: &&str| bodies.iter().flatten().any(|member| member == name);
+    assert!(SHOWN.iter().chain(&NAMED).all(is_member));
+}
+
+/// Pages of a log as short as they may be, forwards and backwards, with and without a filter that few entries match.
+#[test]
+fn pages_of_the_log_show_each_entry_once_in_either_direction() {
+    let mut head = Head::default();
+    let log: Vec<Entry> = (1..=2_345u64)
+        .map(|number| {
+            let action = if number % 700 == 1 { Action::KeyRotate } else { Action::KeyChange };
+            let entry = Entry::after(head, Note::new("token:ops", action, "", RequestId([0; 16])), NOW);
+            head = entry.head();
+            entry
+        })
+        .collect();
+    let read = |asked: &AuditQuery| {
+        let (mut asked, mut all, mut pages) = (asked.clone(), Vec::new(), 0);
+        loop {
+            pages += 1;
+            assert!(pages < 100, "it ends");
+            let span = asked.span(head.number);
+            assert!(span.to.saturating_sub(span.above) <= AUDIT_EXAMINED);
+            let is_in = |entry: &&Entry| {
+                (span.above + 1..=span.to).contains(&entry.number)
+                    && asked.action.is_none_or(|action| action == entry.action)
+            };
+            let mut found: Vec<u64> = log.iter().filter(is_in).map(|entry| entry.number).collect();
+            if span.is_backwards {
+                found.reverse();
+            }
+            let found =
+                found.into_iter().take(audit::PAGE + 1).map(|number| log[number as usize - 1].clone()).collect();
+            let page = span.page(found, head.number);
+            assert!(page.data.len() <= audit::PAGE);
+            all.extend(page.data.into_iter().map(|entry| entry.number));
+            let Some(next) = page.next else { return all };
+            asked.from = if span.is_backwards { AuditFrom::Before(next) } else { AuditFrom::After(next) };
+        }
+    };
+    for action in [None, Some(Action::KeyRotate), Some(Action::PlansPut)] {
+        let all = |from: u64, to: u64| -> Vec<u64> {
+            let is_meant =
+                |entry: &&Entry| (from..=to).contains(&entry.number) && action.is_none_or(|one| one == entry.action);
+            log.iter().filter(is_meant).map(|entry| entry.number).collect()
+        };
+        let asked = |from| AuditQuery { from, action, account: None };
+        for start in [0, 1, 99, 100, 101, 1_000, 2_244, 2_245, 2_344, 2_345, 9_999] {
+            assert_eq!(read(&asked(AuditFrom::After(start))), all(start + 1, u64::MAX), "after {start}");
+            let mut before = all(0, start.max(1) - 1);
+            before.reverse();
+            assert_eq!(read(&asked(AuditFrom::Before(start))), before, "before {start}");
+        }
+        let mut backwards = all(0, u64::MAX);
+        backwards.reverse();
+        assert_eq!(read(&asked(AuditFrom::Before(u64::MAX))), backwards);
+    }
+}
+
+#[test]
+fn a_query_of_the_log_is_read_as_a_whole_or_refused() {
+    let parse = |query: &str| AuditQuery::parse(query).map_err(|refusal| refusal.param.unwrap_or_default().to_string());
+    assert_eq!(parse("").unwrap(), AuditQuery::default());
+    let asked = parse("before=end&action=key.rotate&account=acct:a1a1a1a1a1a1a1a1").unwrap();
+    assert_eq!((asked.from, asked.action), (AuditFrom::Before(u64::MAX), Some(Action::KeyRotate)));
+    assert_eq!(asked.keys_begin().as_deref(), Some("key_a1a1a1a1a1a1a1a1"));
+    assert_eq!(parse("after=7").unwrap().from, AuditFrom::After(7));
+    for (bad, param) in [
+        ("after=x", "after"),
+        ("after=-1", "after"),
+        ("before=", "before"),
+        ("after=1&before=2", "before"),
+        ("after=1&after=2", "after"),
+        ("action=rotate", "action"),
+        ("account=ann", "account"),
+        ("limit=5", "limit"),
+    ] {
+        assert_eq!(parse(bad).unwrap_err(), param, "{bad}");
     }
 }

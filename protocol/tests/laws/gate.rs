@@ -7,12 +7,13 @@ use proptest::option;
 use proptest::prelude::*;
 use sluice_protocol::ask::{Exact, Facts, Rule};
 use sluice_protocol::bucket::Refill;
-use sluice_protocol::chat::Usage;
+use sluice_protocol::chat::{Usage, Used};
 use sluice_protocol::cost::{Class, Rate, Work};
 use sluice_protocol::gate::{CLOSED_MS, Decision, GateState, Outcome, Passes, Refused, RefusedKind};
 use sluice_protocol::gate_call::Answer;
 use sluice_protocol::plan::{Limit, LimitKind, Pattern, Per, Pressure, Unit, When};
 use sluice_protocol::principal::Mark;
+use sluice_protocol::refusal::LONGEST_SLEEP_MS;
 use sluice_protocol::schedule::{Schedule, ScheduleRule};
 use sluice_protocol::standing::For;
 use sluice_protocol::state;
@@ -25,11 +26,14 @@ enum Step {
     Clock(i64),
     Admit(u8, Box<Facts>),
     Settle(u8, Outcome),
+    /// The second in place of the first, as the origin counted it.
+    Readmit(u8, u8, Box<Facts>),
     Reload,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let usage = (0u64..9, 0u64..9).prop_map(|(prompt, answer)| Usage::new(prompt, answer));
+    let usage = (0u64..9, 0u64..9, option::of(0u64..11))
+        .prop_map(|(prompt, answer, reasoning_tokens)| Used { usage: Usage::new(prompt, answer), reasoning_tokens });
     let outcome = prop_oneof![
         2 => option::of(usage).prop_map(Outcome::Served),
         1 => Just(Outcome::NotServed),
@@ -39,6 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![Just(-5_000i64), Just(6_000), Just(60_000), Just(CLOSED_MS as i64)].prop_map(Step::Clock),
         6 => (0u8..40, some_facts()).prop_map(|(id, facts)| Step::Admit(id, Box::new(facts))),
         4 => (0u8..40, outcome).prop_map(|(id, outcome)| Step::Settle(id, outcome)),
+        2 => (0u8..40, 40u8..50, some_facts()).prop_map(|(first, id, facts)| Step::Readmit(first, id, Box::new(facts))),
         1 => Just(Step::Reload),
     ]
 }
@@ -128,7 +133,11 @@ proptest! {
         for step in steps {
             match step {
                 Step::Clock(by) => clock = clock.saturating_add_signed(by),
-                Step::Reload => state = state::decode(&state::encode(&state)).unwrap(),
+                Step::Reload => {
+                    let row = state::encode(&state);
+                    prop_assert!(row.len() <= state::most_bytes(&state));
+                    state = state::decode(&row).unwrap();
+                }
                 Step::Admit(id, facts) => {
                     let facts = Facts { request: request(id), ..*facts };
                     let before = state.clone();
@@ -149,6 +158,28 @@ proptest! {
                         }
                         (decision, verdict) => prop_assert!(false, "{:?} where {:?} is right", decision, verdict),
                     }
+                    stands(&state, &oracle, &rules, &facts, clock)?;
+                    spans(&oracle, &limits, &facts)?;
+                }
+                Step::Readmit(first, id, facts) => {
+                    let facts = Facts { request: request(id), ..*facts };
+                    let before = state.clone();
+                    let (decision, changed) = state.readmit(&rules, lease_ms, request(first), &facts, clock);
+                    prop_assert_eq!(changed, before != state);
+                    let verdict = oracle.readmit(&limits, lease_ms, (first, id), &facts, clock);
+                    let same = match (&decision, &verdict) {
+                        (Decision::Admit(held), Verdict::Held(deadline)) => held.deadline == *deadline,
+                        (Decision::Closed, Verdict::Closed) => true,
+                        (Decision::Admit(admitted), Verdict::Admitted { deadline, shadowed, work }) => {
+                            (admitted.deadline, &admitted.shadowed, admitted.metered) == (*deadline, shadowed, *work)
+                        }
+                        (Decision::Refuse(refused), Verdict::Refused(names)) => {
+                            honest(&state, &oracle, &rules, &facts, refused, clock)?;
+                            refused.iter().map(|one| &one.limit).eq(names)
+                        }
+                        _ => false,
+                    };
+                    prop_assert!(same, "{:?} where {:?} is right", decision, verdict);
                     stands(&state, &oracle, &rules, &facts, clock)?;
                     spans(&oracle, &limits, &facts)?;
                 }
@@ -314,7 +345,8 @@ fn honest(
     let unknown = refused.iter().any(|one| matches!(one.passes, Passes::LessFull | Passes::Never));
     prop_assert_eq!(told.retry_after_ms.is_none(), parallel || unknown);
     let never = refused.iter().any(|one| one.passes == Passes::Never);
-    prop_assert_eq!(told.headers()[0].1 == "false", never, "only what never passes is permanent");
+    let is_long = told.retry_after_ms.is_some_and(|wait| wait > LONGEST_SLEEP_MS);
+    prop_assert_eq!(told.headers()[0].1 == "false", never || is_long, "only what never passes soon is not tried again");
     if let Some(wait) = told.retry_after_ms {
         let schedules = rules.iter().any(|rule| !rule.limit.schedule.rules.is_empty());
         if !schedules {

@@ -5,6 +5,7 @@ use sluice_protocol::ask::{Facts, Rule};
 use sluice_protocol::bucket::Refill;
 use sluice_protocol::chat::Usage;
 use sluice_protocol::cost::Work;
+use sluice_protocol::count::SHARES;
 use sluice_protocol::gate::{Decision, GateState, Outcome, RefusedKind};
 use sluice_protocol::plan::{Limit, LimitKind, Per, Unit};
 use sluice_protocol::principal::Mark;
@@ -75,7 +76,7 @@ fn a_watched_limit_of_tokens_does_not_bind_the_origin() {
     let mut state = GateState::default();
     let Decision::Admit(admitted) = admit(&mut state, std::slice::from_ref(&watched), 100, 1, 0) else { panic!() };
     assert_eq!((admitted.metered, admitted.shadowed), (None, vec!["t".to_owned()]));
-    state.settle(request(1), Outcome::Served(Some(Usage::new(1, 1))), 5);
+    state.settle(request(1), Outcome::Served(Some(Usage::new(1, 1).into())), 5);
     assert_eq!(used(&state, &watched, 5), 2, "and what was used is counted all the same");
 }
 
@@ -95,28 +96,35 @@ fn a_late_refund_takes_nothing_from_others() {
     assert_eq!(used(&state, &limit[0], 1_160), 1);
 }
 
-/// Past a thousand values the rest share one count, and whoever shares it goes on sharing it until it is empty.
+/// Past a thousand values the others share counts, and each has one of its own again as soon as there is room: with what it
+/// has used in the shared one, or that would be forgotten.
 #[test]
-fn the_rest_of_very_many_values_share_one_count() {
+fn past_a_thousand_values_the_others_share_counts() {
     let limit = [Limit { per: Per::Session, ..window("w", 2, 1_000) }];
     let mut state = GateState::default();
-    let session = |n: u32| Facts { session: Some(Mark::of(&n.to_string())), ..facts(0) };
+    let mark = |n: u32| Mark::of(&n.to_string());
     let mut ask = |n: u32, number: u32, now| {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&number.to_le_bytes());
-        let facts = Facts { request: sluice_protocol::id::RequestId(id), ..session(n) };
+        let facts = Facts { request: sluice_protocol::id::RequestId(id), session: Some(mark(n)), ..facts(0) };
         matches!(state.admit(&rules(&limit), 1, &facts, now), Decision::Admit(_))
     };
     for n in 0..1_000 {
         assert!(ask(n, n, 1_000));
     }
-    assert!(ask(5_000, 5_000, 1_500) && ask(5_001, 5_001, 1_500));
-    assert!(!ask(5_002, 5_002, 1_500), "the shared count is full");
+    let share = |n: &u32| mark(*n).0[0] % SHARES;
+    let [a, b, c, d]: [u32; 4] =
+        (5_000..).filter(|n| share(n) == 3).take(4).collect::<Vec<_>>().try_into().expect("four were taken");
+    let other = (5_000..).find(|n| share(n) == 4).expect("marks are spread evenly");
+    assert!(ask(a, 5_000, 1_500) && ask(b, 5_001, 1_500));
+    assert!(!ask(c, 5_002, 1_500), "the shared count is full");
+    assert!(ask(other, 5_003, 1_500), "not all share one");
     assert!(ask(7, 6_000, 1_500), "who has a count of its own keeps it");
-    // The thousand have gone; whoever shared still does, or what it used would be forgotten.
-    assert!(!ask(5_000, 6_001, 2_400));
-    assert!(ask(5_000, 6_002, 2_500) && ask(5_000, 6_003, 2_500));
-    assert!(!ask(5_000, 6_004, 2_500), "a count of its own again");
+    // The thousand have gone. Who shared a count has one of its own by now, with all that was in it.
+    assert!(!ask(a, 6_001, 2_400));
+    assert!(ask(a, 6_002, 2_500) && ask(a, 6_003, 2_500));
+    assert!(!ask(a, 6_004, 2_500), "its own is full");
+    assert!(ask(b, 6_005, 2_500) && ask(d, 6_006, 2_500), "and binds nobody else");
 }
 
 /// A debt that has drained cannot be given back: the bucket would hold more than its capacity.
@@ -131,8 +139,8 @@ fn a_bucket_gives_back_only_what_has_not_drained() {
     let mut state = GateState::default();
     assert!(matches!(state.admit(&rules(&limit), 9_999, &tokens(1, 10), 0), Decision::Admit(_)));
     assert!(matches!(state.admit(&rules(&limit), 9_999, &tokens(2, 10), 100), Decision::Admit(_)));
-    state.settle(request(1), Outcome::Served(Some(Usage::new(1, 0))), 100);
+    state.settle(request(1), Outcome::Served(Some(Usage::new(1, 0).into())), 100);
     assert!(matches!(state.admit(&rules(&limit), 9_999, &tokens(3, 2), 100), Decision::Refuse(_)));
-    state.settle(request(2), Outcome::Served(Some(Usage::new(1, 0))), 100);
+    state.settle(request(2), Outcome::Served(Some(Usage::new(1, 0).into())), 100);
     assert!(matches!(state.admit(&rules(&limit), 9_999, &tokens(4, 9), 100), Decision::Admit(_)));
 }

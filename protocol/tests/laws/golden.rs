@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_protocol::account::Account;
 use sluice_protocol::admin::{
-    AccountEntry, AccountFilter, AccountList, AccountPage, AccountView, Addressed, CreatedKey, DeletedAccount,
-    DeletedKey, Executed, KeyEntry, KeyFilter, KeyList, KeyPage, KeyView, Once, Outcome as CommandOutcome,
-    RegistryAnswer, RegistryCall, RotatedKey, Told,
+    AccountEntry, AccountFilter, AccountList, AccountPage, AccountView, Addressed, AuditFrom, AuditQuery, CreatedKey,
+    DeletedAccount, DeletedKey, Executed, KeyEntry, KeyFilter, KeyList, KeyPage, KeyView, Once,
+    Outcome as CommandOutcome, RegistryAnswer, RegistryCall, RotatedKey, Told,
 };
 use sluice_protocol::audit::{self, AuditPage, Entry, Head, Note};
 use sluice_protocol::bucket::Refill;
@@ -18,11 +18,12 @@ use sluice_protocol::capacity::Capacity;
 use sluice_protocol::chat::{
     AnswerCall, AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice, Delta,
     FinishReason, FunctionCall, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, Timings, TokenLogprob, Usage,
-    UsageReport,
+    UsageReport, Used,
 };
 use sluice_protocol::command::{Action, Command, CommandId, Effect};
 use sluice_protocol::completion::{Completion, TextChoice, TextLogprobs};
-use sluice_protocol::gate::{Outcome, Passes, Refused, RefusedKind, Totals};
+use sluice_protocol::failures::{FailedLogin, FailedLogins};
+use sluice_protocol::gate::{Blanket, Outcome, Passes, Refused, RefusedKind, Totals};
 use sluice_protocol::gate_call::{
     self, AccountChange, AccountDescription, Admission, Answer, Ask, Bounds, Call, Caller, CallerDescription, Envelope,
     Forbidden, Kept, KeyChange, KeyDescription, KeyRecord, Retiring, Settings, StorageCounters,
@@ -234,7 +235,10 @@ fn the_json_of_the_public_api() {
     let delta = Delta { content: Some(String::new()), ..Delta::default() };
     json("chat_logprobs", &chunk(vec![ChunkChoice { index: 0, delta, logprobs, finish_reason: None }], None));
     let id = RequestId([0xc3; 16]);
-    json("request_report", &RequestReport::new(id, RequestStatus::Ended, Usage::new(11, 3)));
+    json(
+        "request_report",
+        &RequestReport::new(id, RequestStatus::Ended, Used { usage: Usage::new(11, 3), reasoning_tokens: Some(2) }),
+    );
     let logprobs = Some(TextLogprobs::new(
         vec![TokenLogprob { chosen: likelihood("H", -0.25, None), top_logprobs: Vec::new() }],
         &mut 0,
@@ -278,6 +282,17 @@ fn denial() -> Denial {
 }
 
 /// Three entries, the chain's first; a clock that goes back.
+fn failed_logins() -> FailedLogins {
+    let row = |address: &str, not_noted_before| FailedLogin {
+        address: address.into(),
+        first: 1_790_000_000_000,
+        last: 1_790_000_100_000,
+        count: 10,
+        not_noted_before,
+    };
+    FailedLogins { data: vec![row("2001:db8::/64", 370), row("203.0.113.9", 0), row("", 0)] }
+}
+
 fn audit_page() -> AuditPage {
     let notes = [
         note(),
@@ -335,6 +350,7 @@ fn the_json_of_the_admin_api() {
     json("admin_account", &AccountView::new(&account, described));
     json("admin_deleted_account", &DeletedAccount { account: account.to_string(), deleted: true });
     json("admin_audit", &audit_page());
+    json("admin_failed_logins", &failed_logins());
     json("admin_denials", &DenialList { data: vec![denial()] });
     json("admin_deleted_key", &DeletedKey { id: key_id(), deleted: true });
 }

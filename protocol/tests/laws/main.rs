@@ -7,7 +7,9 @@
 mod account;
 mod admin;
 mod chat;
+mod clock;
 mod completion;
+mod count;
 mod format;
 mod fuzz;
 mod gate;
@@ -19,6 +21,7 @@ mod model;
 mod oracle;
 mod permission;
 mod plan;
+mod remembered;
 mod sse;
 mod state;
 /// Shared with libFuzzer, whose crate needs them public.

@@ -1,5 +1,5 @@
 //! Every reachable state of small worlds: all interleavings of asks, settles, repeats, reordered and lost messages, lost
-//! answers, evictions, and a clock that ticks, stalls and goes back. Where the properties sample, this walks.
+//! answers, evictions, and a clock that ticks, stalls and goes back a little. Where the properties sample, this walks.
 //!
 //! # Bounds
 //!
@@ -26,7 +26,7 @@ mod truth;
 use sluice_protocol::account::{Account, Setting};
 use sluice_protocol::ask::Rule;
 use sluice_protocol::chat::Usage;
-use sluice_protocol::gate::{CLOSED_MS, GateState, Outcome, Passes};
+use sluice_protocol::gate::{CLOSED_MS, GRACE_MS, GateState, Outcome, Passes, STEP_BACK_MS};
 use sluice_protocol::gate_call::{Answer, Ask, Call, Caller, StorageCounters};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::plan::PlanTable;
@@ -47,6 +47,8 @@ enum Step {
     Evict,
     Ask(usize),
     Settle(usize, End),
+    /// The second in place of the first: see `Call::Readmit`.
+    AskAgain(usize, usize),
 }
 
 /// A world and how long it lasts.
@@ -54,6 +56,8 @@ struct Walk {
     world: World,
     table: PlanTable,
     ends: Vec<End>,
+    /// Which requests the origin counts, and under which id they are then asked for again.
+    again: Vec<(usize, usize)>,
     tick_ms: u64,
     ticks: u32,
 }
@@ -76,11 +80,12 @@ impl Walk {
         let lease_ms = u64::from(lease) * tick_ms;
         let json = serde_json::json!({"plans": {"p": {"lease": format!("{lease_ms}ms"), "limits": described}}});
         let requests = requests.iter().map(|(client, tokens)| Request { client: *client, tokens: *tokens }).collect();
-        let remembered = (CLOSED_MS / tick_ms) as u32;
+        let (remembered, grace) = ((CLOSED_MS / tick_ms) as u32, GRACE_MS.div_ceil(tick_ms) as u32);
         Self {
-            world: World { limits: limits.to_vec(), requests, lease, remembered },
+            world: World { limits: limits.to_vec(), requests, lease, grace, remembered },
             table: PlanTable::parse(&json.to_string()).unwrap(),
             ends: ends.to_vec(),
+            again: Vec::new(),
             tick_ms,
             ticks,
         }
@@ -122,13 +127,15 @@ impl Walk {
         if place.truth.clock < self.ticks {
             steps.push(Step::Tick);
         }
-        if place.truth.clock > 0 && place.truth.clock >= place.truth.last {
+        let goes_back = place.truth.clock > 0 && place.truth.clock >= place.truth.last;
+        if goes_back && self.tick_ms <= STEP_BACK_MS {
             steps.push(Step::ClockGoesBack);
         }
         for request in 0..self.world.requests.len() {
             steps.push(Step::Ask(request));
             steps.extend(self.ends.iter().map(|end| Step::Settle(request, *end)));
         }
+        steps.extend(self.again.iter().map(|(first, second)| Step::AskAgain(*first, *second)));
         steps
     }
 
@@ -140,7 +147,7 @@ impl Walk {
             Step::Tick => place.truth.clock += 1,
             Step::ClockGoesBack => place.truth.clock -= 1,
             Step::Evict => place.memory = read(&place.row),
-            Step::Ask(_) | Step::Settle(..) => {
+            Step::Ask(_) | Step::Settle(..) | Step::AskAgain(..) => {
                 let (changes, stored) = self.deliver(&mut place, step);
                 assert_eq!(changes, stored, "what changes is stored, and nothing else is");
                 if !changes {
@@ -172,6 +179,14 @@ impl Walk {
                 self.check_answer(&answer, &verdict, &before, &place.truth, request);
                 verdict == Verdict::Admitted
             }
+            Step::AskAgain(first, request) => {
+                let before = place.truth.clone();
+                let (verdict, changes) = place.truth.ask_again(&self.world, first, request);
+                self.check_reached(&before, &place.truth, request);
+                // What the caller is told is how it stands once the first has ended.
+                self.check_answer(&answer, &verdict, &place.truth, &place.truth, request);
+                changes
+            }
             Step::Settle(request, end) => {
                 let changes = place.truth.settle(&self.world, request, end);
                 assert_eq!(answer, Answer::Done(changes));
@@ -180,6 +195,21 @@ impl Walk {
             _ => false,
         };
         (changes, changed.state)
+    }
+
+    /// What the origin has worked for stays counted in limits of requests, whatever is decided.
+    fn check_reached(&self, before: &Truth, after: &Truth, request: usize) {
+        if before.held(&self.world, request).is_some() {
+            // It stands for the first already.
+            return;
+        }
+        let client = self.world.requests[request].client;
+        for (limit, kind) in self.world.limits.iter().enumerate() {
+            if !kind.tokens && !matches!(kind.kind, Kind::Parallel { .. }) {
+                let used = |truth: &Truth| truth.used(&self.world, limit, client, after.now());
+                assert!(used(after) >= used(before), "{before:?} became {after:?}");
+            }
+        }
     }
 
     fn check_answer(&self, answer: &Answer, verdict: &Verdict, before: &Truth, after: &Truth, request: usize) {
@@ -245,21 +275,24 @@ impl Walk {
         match step {
             Step::Settle(request, end) => {
                 let outcome = match end {
-                    End::Used(tokens) => Outcome::Served(Some(Usage::new(u64::from(tokens), 0))),
+                    End::Used(tokens) => Outcome::Served(Some(Usage::new(u64::from(tokens), 0).into())),
                     End::Unknown => Outcome::Served(None),
                     End::NotServed => Outcome::NotServed,
                 };
                 Call::Settle { request: RequestId([request as u8; 16]), outcome }
             }
-            Step::Ask(request) => {
-                let Request { client, tokens } = self.world.requests[request];
-                let caller = Caller::Known { subject: Mark([client; 8]), plan: "p".into() };
-                let request = RequestId([request as u8; 16]);
-                let max_tokens = Some(tokens - 1);
-                Call::Admit(Box::new(Ask { request, max_tokens, ..Ask::smallest(caller) }))
+            Step::Ask(request) => Call::Admit(Box::new(self.ask(request))),
+            Step::AskAgain(first, request) => {
+                Call::Readmit { first: RequestId([first as u8; 16]), ask: Box::new(self.ask(request)) }
             }
             _ => Call::DescribeAccount,
         }
+    }
+
+    fn ask(&self, request: usize) -> Ask {
+        let Request { client, tokens } = self.world.requests[request];
+        let caller = Caller::Known { subject: Mark([client; 8]), plan: "p".into() };
+        Ask { request: RequestId([request as u8; 16]), max_tokens: Some(tokens - 1), ..Ask::smallest(caller) }
     }
 
     fn ms(&self, tick: u32) -> u64 {
@@ -330,7 +363,7 @@ fn several_limits_at_once() {
         requests(Kind::Parallel { most: 2 }),
     ];
     let ends = [End::Used(1), End::NotServed];
-    explores(&Walk::new(&limits, &[(0, 2), (1, 4)], &ends, 2, TICK_MS, 6), 27_000);
+    explores(&Walk::new(&limits, &[(0, 2), (1, 4)], &ends, 2, TICK_MS, 7), 25_000);
 }
 
 /// A tick is a third of the time for which a settle is remembered.
@@ -339,4 +372,29 @@ fn settles_that_are_forgotten() {
     let limits = [requests(Kind::Window { most: 2, span: 2 }), requests(Kind::Parallel { most: 2 })];
     let ends = [End::Unknown, End::NotServed];
     explores(&Walk::new(&limits, &[(0, 2), (1, 2)], &ends, 2, CLOSED_MS / 3, 8), 15_000);
+}
+
+/// The second request is the first one again, with a prompt that the origin has counted: it may fit beside the third, fit only
+/// later, or be refused by requests that the first one is among.
+#[test]
+fn requests_that_the_origin_counts() {
+    let limits = [
+        requests(Kind::Window { most: 2, span: 3 }),
+        tokens(Kind::Window { most: 5, span: 2 }),
+        requests(Kind::Parallel { most: 2 }),
+    ];
+    let ends = [End::Used(1), End::NotServed];
+    let walk = Walk::new(&limits, &[(0, 2), (0, 4), (1, 2)], &ends, 2, TICK_MS, 3);
+    explores(&Walk { again: vec![(0, 1)], ..walk }, 50_000);
+}
+
+#[test]
+fn requests_that_the_origin_counts_in_buckets_and_for_each_client() {
+    let limits = [
+        requests(Kind::Bucket { most: 2, refill: 1, every: 2 }),
+        per_key(tokens(Kind::Bucket { most: 5, refill: 2, every: 3 })),
+    ];
+    let ends = [End::Unknown, End::NotServed];
+    let walk = Walk::new(&limits, &[(0, 2), (0, 4), (1, 2)], &ends, 3, TICK_MS, 3);
+    explores(&Walk { again: vec![(0, 1)], ..walk }, 20_000);
 }

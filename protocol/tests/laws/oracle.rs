@@ -2,21 +2,24 @@
 //! the code under test keeps or finds anything. It is slow on purpose.
 
 use sluice_protocol::ask::{Exact, Facts, Rule};
-use sluice_protocol::chat::Usage;
+use sluice_protocol::chat::{Usage, Used};
 use sluice_protocol::cost::{Class, Rate, Work};
-use sluice_protocol::gate::{CLOSED_MS, Outcome};
+use sluice_protocol::gate::{CLOSED_MS, GRACE_MS, Outcome};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::plan::{Endpoint, Limit, LimitKind, Per, Unit, When};
 use sluice_protocol::principal::Mark;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Oracle {
     pub(crate) last_now: u64,
+    /// The time of the change before the last one that was at another time.
+    sure: u64,
     pub(crate) admitted: Vec<Admitted>,
     closed: Vec<(u64, u8)>,
     pub(crate) served: u64,
 }
 
+#[derive(Clone)]
 pub(crate) struct Admitted {
     pub(crate) id: u8,
     pub(crate) at: u64,
@@ -64,7 +67,7 @@ pub(crate) fn rules(limits: &[Limit]) -> Vec<Rule<'_>> {
 
 impl Oracle {
     pub(crate) fn knows_closed(&self, id: u8) -> bool {
-        self.closed.iter().any(|(at, closed)| *closed == id && at + CLOSED_MS > self.last_now)
+        self.closed.iter().any(|(at, closed)| *closed == id && at + CLOSED_MS > self.sure)
     }
 
     /// Whether `amount` passes one limit at a time, if nothing happens before.
@@ -97,7 +100,7 @@ impl Oracle {
 
     pub(crate) fn admit(&mut self, limits: &[Limit], lease_ms: u64, id: u8, facts: &Facts, raw: u64) -> Verdict {
         let now = raw.max(self.last_now);
-        if let Some(open) = self.admitted.iter().find(|a| a.id == id && a.open && a.deadline > self.last_now) {
+        if let Some(open) = self.admitted.iter().find(|a| a.id == id && a.open && a.deadline + GRACE_MS > self.sure) {
             return Verdict::Held(open.deadline);
         }
         if self.knows_closed(id) {
@@ -113,7 +116,7 @@ impl Oracle {
             return Verdict::Refused(names(false));
         }
         let shadowed = names(true);
-        self.last_now = now;
+        self.changed(now);
         let deadline = now + lease_ms;
         let counted = about.iter().map(|limit| ((*limit).clone(), amount(limit, facts.rate, work))).collect();
         self.admitted.push(Admitted { id, at: now, deadline, open: true, facts: facts.clone(), work, counted });
@@ -121,13 +124,33 @@ impl Oracle {
         Verdict::Admitted { deadline, shadowed, work: metered.then_some(work) }
     }
 
+    /// The first is given back where that lets the second pass; otherwise it has been a request and nothing more.
+    pub(crate) fn readmit(
+        &mut self,
+        limits: &[Limit],
+        lease_ms: u64,
+        (first, id): (u8, u8),
+        facts: &Facts,
+        raw: u64,
+    ) -> Verdict {
+        let mut given_back = self.clone();
+        given_back.settle(first, Outcome::NotServed, raw);
+        let verdict = given_back.admit(limits, lease_ms, id, facts, raw);
+        if let Verdict::Admitted { .. } | Verdict::Held(_) = verdict {
+            *self = given_back;
+            return verdict;
+        }
+        self.settle(first, Outcome::Served(Some(Used::NOTHING)), raw);
+        self.admit(limits, lease_ms, id, facts, raw)
+    }
+
     pub(crate) fn settle(&mut self, id: u8, outcome: Outcome, raw: u64) -> bool {
         if self.knows_closed(id) {
             return false;
         }
-        let before = self.last_now;
-        self.last_now = raw.max(self.last_now);
-        if let Some(open) = self.admitted.iter_mut().find(|a| a.id == id && a.open && a.deadline > before) {
+        let before = self.sure;
+        self.changed(raw.max(self.last_now));
+        if let Some(open) = self.admitted.iter_mut().find(|a| a.id == id && a.open && a.deadline + GRACE_MS > before) {
             open.open = false;
             self.served += u64::from(outcome != Outcome::NotServed);
             let (rate, work) = (open.facts.rate, open.work);
@@ -135,16 +158,26 @@ impl Oracle {
                 *counted = match outcome {
                     Outcome::NotServed => 0,
                     Outcome::Served(None) => *counted,
-                    Outcome::Served(Some(usage)) => match limit.unit() {
+                    Outcome::Served(Some(Used { usage, reasoning_tokens })) => match limit.unit() {
                         Unit::Requests => *counted,
                         Unit::Tokens => (*counted).min(usage.prompt_tokens + usage.completion_tokens),
-                        Unit::Cost => (*counted).min(cost(rate, work, usage)),
+                        Unit::Cost => {
+                            let most = if work.thinking { usage.completion_tokens } else { 0 };
+                            let thought = reasoning_tokens.unwrap_or(most).min(usage.completion_tokens);
+                            (*counted).min(cost(rate, thought, usage))
+                        }
                     },
                 };
             }
         }
         self.closed.push((self.last_now, id));
         true
+    }
+
+    fn changed(&mut self, now: u64) {
+        if now > self.last_now {
+            (self.sure, self.last_now) = (self.last_now, now);
+        }
     }
 
     /// What a limit counted for requests like this one at the times that are meant.
@@ -191,18 +224,18 @@ pub(crate) fn amount(limit: &Limit, rate: Rate, work: Work) -> u64 {
         Unit::Cost => (prompt..=prompt + answer)
             .map(|prompt_used| {
                 let used = Usage::new(prompt_used, prompt + answer - prompt_used);
-                cost(rate, work, used)
+                cost(rate, if work.thinking { used.completion_tokens } else { 0 }, used)
             })
             .max()
             .unwrap(),
     }
 }
 
-fn cost(rate: Rate, work: Work, usage: Usage) -> u64 {
-    let each = rate.completion_token + if work.thinking { rate.thinking_token } else { 0 };
+fn cost(rate: Rate, thought: u64, usage: Usage) -> u64 {
     u64::from(rate.request)
         + u64::from(rate.prompt_token) * usage.prompt_tokens
-        + u64::from(each) * usage.completion_tokens
+        + u64::from(rate.completion_token) * usage.completion_tokens
+        + u64::from(rate.thinking_token) * thought
 }
 
 /// Guesses and defaults are lowered, one by one, until they could fit.

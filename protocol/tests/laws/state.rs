@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice_protocol::ask::Facts;
 use sluice_protocol::bucket::Refill;
-use sluice_protocol::cost::Work;
+use sluice_protocol::cost::{Rate, Work};
 use sluice_protocol::gate::{Decision, GateState, Outcome};
 use sluice_protocol::gate_call::{
     self, Answer, Call, Envelope, Kept, KeyRecord, decode_answers, decode_envelope, decode_kept, encode_answers,
@@ -85,15 +85,15 @@ fn messages_and_key_rows_of_other_versions_and_cut_ones_are_refused() {
     let envelope = Envelope { account: "acct:0101010101010101".into(), table: TableVersion([4; 8]), calls };
     let answers = [Answer::Done(true), Answer::UnknownPlan("p".into())];
     type IsRead = fn(&[u8]) -> bool;
-    let reads: [(Vec<u8>, IsRead); 3] = [
-        (encode_envelope(&envelope), |bytes| decode_envelope(bytes).is_ok()),
-        (encode_answers(&answers), |bytes| decode_answers(bytes).is_ok()),
-        (encode_kept(&kept), |bytes| decode_kept(bytes).is_ok()),
+    let reads: [(Vec<u8>, u8, IsRead); 3] = [
+        (encode_envelope(&envelope), gate_call::VERSION, |bytes| decode_envelope(bytes).is_ok()),
+        (encode_answers(&answers), gate_call::VERSION, |bytes| decode_answers(bytes).is_ok()),
+        (encode_kept(&kept), gate_call::KEPT_VERSION, |bytes| decode_kept(bytes).is_ok()),
     ];
-    for (bytes, is_read) in reads {
+    for (bytes, is_of, is_read) in reads {
         for version in 0..=u8::MAX {
             let other = [&[version], &bytes[1..]].concat();
-            assert_eq!(is_read(&other), version == gate_call::VERSION, "version {version}");
+            assert_eq!(is_read(&other), version == is_of, "version {version}");
         }
         for len in 0..bytes.len() {
             assert!(!is_read(&bytes[..len]), "{len} bytes of {}", bytes.len());
@@ -157,34 +157,61 @@ proptest! {
     }
 }
 
-/// The row of the busiest account that there can be fits where it is kept: two limits of tokens per user, more users than
-/// have logs of their own, each with many requests, and large amounts.
+/// The row of the largest account that there can be fits where it is kept: 32 limits with the longest names (a plan's and a
+/// key's own), of all units and kinds and by all values, more values than have room, keys that are watched, as many leases as
+/// there may be, and the largest amounts, months apart.
 #[test]
 fn the_largest_row_stays_below_two_megabytes() {
-    let tokens = |name: &str, window_ms| Limit {
-        per: Per::User,
-        ..Limit::new(name, LimitKind::Window { unit: Unit::Tokens, limit: u32::MAX, window_ms })
+    const MONTH: u64 = 31 * 86_400_000;
+    let limit = |index: u32| {
+        let unit = [Unit::Requests, Unit::Tokens, Unit::Cost][index as usize % 3];
+        let refill = Refill { amount: 1, every_ms: 60_000 };
+        let kind = match index % 8 {
+            0 => LimitKind::Bucket { unit, capacity: u32::MAX, refill },
+            1 => LimitKind::Parallel { limit: 2_048 },
+            _ => LimitKind::Window { unit, limit: u32::MAX, window_ms: MONTH - u64::from(index) },
+        };
+        let per = [Per::User, Per::Session, Per::Key, Per::User, Per::Model][index as usize % 5];
+        Limit { per, ..Limit::new(&format!("{index:-<32}"), kind) }
     };
-    let limits = [tokens("hour", 3_600_000), tokens("day", 86_400_000)];
+    let limits: Vec<Limit> = (0..32).map(limit).collect();
     let rules = rules(&limits);
-    let mut state = GateState::default();
-    let mut largest = 0;
-    for number in 0..260_000u32 {
+    let (mut state, mut largest, mut now) = (GateState::default(), 0, 1_790_000_000_000);
+    let mut open = std::collections::VecDeque::new();
+    for number in 0..7_500u32 {
         let mut request = [0; 16];
         request[..4].copy_from_slice(&number.to_le_bytes());
+        let value = |of: u32| Some(Mark::of(&(number % of).to_string()));
+        let key = Mark::of_key((number % 64).to_be_bytes());
+        let most = u32::MAX / 7_500;
         let facts = Facts {
             request: RequestId(request),
-            user: Some(Mark::of_key((number % 900).to_le_bytes())),
-            work: Work { prompt_tokens: 20_000 + number % 9_000, max_tokens: 4_000, ..Work::default() },
+            key,
+            model: format!("{}", number % 50),
+            user: value(701),
+            session: value(97),
+            work: Work { prompt_tokens: most / 2 - number, max_tokens: most / 2, thinking: true, ..Work::default() },
+            rate: Rate { request: 100, prompt_token: 1, completion_token: 1, thinking_token: 0, ..Rate::default() },
             ..facts(0)
         };
-        // One lease at a time: leases have a bound of their own.
-        let now = 1_790_000_000_000 + u64::from(number) * 13;
-        assert!(matches!(state.admit(&rules, 1, &facts, now), Decision::Admit(_)), "request {number}");
-        if number % 20_000 == 19_999 {
-            largest = largest.max(state::encode(&state).len());
+        // The last two thousand come close together, or their leases would not all be open at once.
+        now += if number < 5_000 { 300_000 } else { 3_000 };
+        state.watch_usage(key);
+        assert!(matches!(state.admit(&rules, 7_200_000, &facts, now), Decision::Admit(_)), "request {number}");
+        open.push_back(facts.request);
+        if open.len() > 2_047 {
+            let oldest = open.pop_front().unwrap();
+            state.settle(oldest, Outcome::Served(None), now);
+        }
+        if number % 500 == 499 {
+            let row = state::encode(&state);
+            assert!(row.len() <= state::most_bytes(&state), "{} bytes", row.len());
+            assert_eq!(state::decode(&row).map(|read| state::encode(&read).len()), Ok(row.len()));
+            largest = largest.max(row.len());
         }
     }
+    assert_eq!(state.live_leases(now), 2_047);
     assert!(largest < 2_000_000, "{largest} bytes");
-    assert!(largest > 500_000, "{largest} bytes: the account was to be a busy one");
+    assert!(largest > 800_000, "{largest} bytes: the account was to be a large one");
+    println!("{largest} bytes");
 }

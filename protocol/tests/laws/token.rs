@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value, json};
 use sluice_protocol::Millis;
+use sluice_protocol::gate_call::Bounds;
 use sluice_protocol::id::AccountId;
 use sluice_protocol::key::{ApiKey, Peppers};
-use sluice_protocol::permission::{Permissions, Scope, Scopes};
+use sluice_protocol::permission::{Permissions, Scope, Scopes, parse_models};
+use sluice_protocol::refusal::Reason;
 use sluice_protocol::token::{
     Algorithm, Checked, CreateDenial, DenialId, DenialKind, Denials, IssuerSettings, KeySet, ShortClaims, TokenError,
     TokenKey, TokenRequest, Unverified,
@@ -174,6 +176,54 @@ fn a_short_token_says_what_its_key_may_and_for_how_long() {
     let value = serde_json::to_value(ShortClaims::new(key.id, mark, &none, 1, [7; 16], NOW)).unwrap();
     let checked = ShortClaims::check(value.as_object().unwrap(), NOW).unwrap();
     assert_eq!((checked.permissions.scopes, checked.permissions.models), (Scopes::NONE, None));
+}
+
+/// Every set of scopes of a key, of the credentials that call for it, and of what they ask for: a token is given what all of them
+/// allow, it is refused where it names more, and the answer names no scope that the key does not have.
+#[test]
+fn a_token_is_given_what_its_key_may_and_no_more() {
+    let sets: Vec<Scopes> = (0..1 << Scope::ALL.len())
+        .map(|bits: u32| {
+            (0..).zip(Scope::ALL).filter(|(place, _)| bits >> place & 1 == 1).map(|(_, scope)| scope).collect()
+        })
+        .collect();
+    let allows = |scopes: Scopes| Permissions { scopes, ..Permissions::default() };
+    let covers = |all: &Scopes, part: &Scopes| part.iter().all(|scope| all.contains(scope));
+    for of_key in &sets {
+        let bounds = Bounds { permissions: allows(*of_key), until: u64::MAX };
+        for own in &sets {
+            for scopes in sets.iter().copied().map(Some).chain([None]) {
+                let asked = TokenRequest { ttl_s: 60, scopes, models: None };
+                let granted = asked.granted(&allows(*own), Some(&bounds), NOW);
+                let named = scopes.unwrap_or(Scopes::NONE);
+                assert_eq!(
+                    granted.is_ok(),
+                    covers(of_key, &named) && covers(own, &named),
+                    "{of_key:?} {own:?} {scopes:?}"
+                );
+                let Ok(granted) = granted else { continue };
+                let both = own.iter().filter(|scope| of_key.contains(*scope));
+                assert_eq!(granted.permissions.scopes, scopes.unwrap_or_else(|| both.collect()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_names_no_model_that_its_key_may_not_use_and_ends_with_its_secret() {
+    let models = |names: &[&str]| Some(parse_models(names.iter().copied()).unwrap());
+    let of_key = Permissions { models: models(&["tiny", "big-*"]), ..Permissions::default() };
+    let bounds = Bounds { permissions: of_key, until: NOW + 5_999 };
+    let granted = |names| {
+        TokenRequest { ttl_s: 60, scopes: None, models: names }.granted(&Permissions::default(), Some(&bounds), NOW)
+    };
+    assert_eq!(granted(models(&["big-1"])).unwrap().permissions.models, models(&["big-1"]));
+    assert_eq!(granted(models(&["small"])).unwrap_err().reason, Reason::NotAllowed);
+    // A list that only the key has stays the key's: it may be changed later.
+    let all = granted(None).unwrap();
+    assert_eq!((all.permissions.models, all.ttl_s), (None, 5));
+    let unbound = TokenRequest { ttl_s: 60, scopes: None, models: None };
+    assert_eq!(unbound.granted(&Permissions::default(), None, NOW).unwrap().ttl_s, 60);
 }
 
 #[test]

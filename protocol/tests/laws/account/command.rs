@@ -178,7 +178,8 @@ fn what_each_key_uses_is_told_apart_and_forgotten_with_the_key() {
     let mut account = account("p");
     for (key, id) in [(1, 1), (2, 2), (2, 3)] {
         account.answer(&Call::Admit(Box::new(ask(key, id))), setting(&table), 1);
-        let settle = Call::Settle { request: ask(1, id).request, outcome: Outcome::Served(Some(Usage::new(10, 1))) };
+        let settle =
+            Call::Settle { request: ask(1, id).request, outcome: Outcome::Served(Some(Usage::new(10, 1).into())) };
         account.answer(&settle, setting(&table), 2);
         account.state = state::decode(&state::encode(&account.state)).unwrap();
     }

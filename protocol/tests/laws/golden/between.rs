@@ -27,8 +27,9 @@ fn the_messages_to_and_from_a_gate() {
     };
     let anonymous = Caller::Known { subject: Mark::default(), plan: "anonymous".into() };
     let address = Some("203.0.113.9".parse().unwrap());
+    let used = Used { usage: Usage::new(12, 7), reasoning_tokens: Some(5) };
     let calls = vec![
-        Call::Admit(Box::new(ask)),
+        Call::Admit(Box::new(ask.clone())),
         Call::Identify { caller: anonymous, scope: Some(Scope::Models), address },
         Call::Identify {
             caller: Caller::Short { key: [0xb2; 4], mark: secret_hash.mark() },
@@ -36,10 +37,15 @@ fn the_messages_to_and_from_a_gate() {
             address: None,
         },
         Call::DescribeCaller { caller, address: None },
-        Call::Settle { request, outcome: Outcome::Served(Some(Usage::new(12, 3))) },
+        Call::Settle { request, outcome: Outcome::Served(Some(Usage::new(12, 3).into())) },
         Call::Settle { request, outcome: Outcome::NotServed },
         Call::DescribeKey { key: [0xb2; 4] },
         Call::DescribeAccount,
+        Call::Settle { request, outcome: Outcome::Served(Some(used)) },
+        Call::Readmit {
+            first: request,
+            ask: Box::new(Ask { request: request.again(), prompt_is_counted: true, ..ask }),
+        },
     ];
     let calls = calls.into_iter().chain(commands(secret_hash).into_iter().map(|one| Call::Do(Box::new(one)))).collect();
     let message = Envelope { account: "acct:a1a1a1a1a1a1a1a1".into(), table: TableVersion([9; 8]), calls };
@@ -61,7 +67,7 @@ fn the_messages_to_and_from_a_gate() {
         now: 1_790_000_000_000,
     };
     let refused =
-        |kind, passes| Refused { limit: "minute".into(), kind, amount: 1, used: 60, passes, is_blanket: true };
+        |kind, passes| Refused { limit: "minute".into(), kind, amount: 1, used: 60, passes, blanket: Blanket::Caller };
     let window = RefusedKind::Window { unit: Unit::Requests, limit: 60, window_ms: 60_000 };
     let answers = vec![
         Answer::Admitted(Box::new(admission.clone())),
@@ -106,7 +112,7 @@ fn the_messages_to_and_from_a_gate() {
     ];
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
-    golden("gate_messages.v3.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
+    golden("gate_messages.v4.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
 }
 
 /// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.
@@ -133,7 +139,7 @@ fn the_rows_of_a_gate() {
         let rate = sluice_protocol::cost::Rate { prompt_token: 1, ..Default::default() };
         account.state.admit(&rules, 600_000, &sluice_protocol::ask::Facts { rate, ..facts(id) }, at);
     }
-    account.state.settle(RequestId([1; 16]), Outcome::Served(Some(Usage::new(1, 3))), 1_790_000_000_300);
+    account.state.settle(RequestId([1; 16]), Outcome::Served(Some(Usage::new(1, 3).into())), 1_790_000_000_300);
     let packed = state::encode(&account.state);
     assert_eq!(state::decode(&packed).unwrap(), account.state);
 
@@ -143,30 +149,48 @@ fn the_rows_of_a_gate() {
     let kept = Kept { settings: settings(), keys: vec![bound(minted.secret_hash())], done };
     let packed_kept = gate_call::encode_kept(&kept);
     assert_eq!(gate_call::decode_kept(&packed_kept).unwrap(), kept);
-    golden("gate_rows.v3.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_kept)));
+    golden("gate_rows.v4.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_kept)));
 }
 
-/// Rows that lie on disks since version 2: they are read, and written anew as what they are now.
-#[test]
-fn the_rows_of_version_2() {
-    let rows = include_str!("../../golden/gate_rows.v2.hex");
+/// Rows of a golden file, as bytes.
+fn rows(file: &str) -> [Vec<u8>; 2] {
     let bytes = |line: &str| -> Vec<u8> {
         (0..line.len()).step_by(2).map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap()).collect()
     };
-    let [state, keys] = rows.lines().map(bytes).collect::<Vec<_>>().try_into().unwrap();
-    let mut read = state::decode(&state).unwrap();
+    file.lines().map(bytes).collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// What rows of the state from before say, however old: they are read, and written anew as what they are now.
+fn old_state(row: &[u8]) {
+    let mut read = state::decode(row).unwrap();
     assert_eq!(state::decode(&state::encode(&read)).unwrap(), read);
     let used = Totals { served: 1, prompt_tokens: 1, completion_tokens: 3, cost: 1 };
     assert_eq!((read.live_leases(1_790_000_000_300), read.totals()), (1, used));
     assert!(read.settle(RequestId([2; 16]), Outcome::Served(None), 1_790_000_000_400));
     assert_eq!((read.live_leases(1_790_000_000_400), read.totals().served), (0, 2));
+}
 
+/// Rows that lie on disks since version 2.
+#[test]
+fn the_rows_of_version_2() {
+    let [state, keys] = rows(include_str!("../../golden/gate_rows.v2.hex"));
+    old_state(&state);
     let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
     let secret_hash = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]).secret_hash();
     let overrides = [("minute".into(), 600)].into();
     let settings = Settings { disabled: true, plan: Some("vip".into()), overrides, ..Settings::default() };
     let kept = Kept { settings, keys: vec![record(secret_hash)], done: Vec::new() };
     assert_eq!(gate_call::decode_kept(&keys).unwrap(), kept);
+}
+
+/// Rows of version 3: that of keys is the same still.
+#[test]
+fn the_rows_of_version_3() {
+    let [state, keys] = rows(include_str!("../../golden/gate_rows.v3.hex"));
+    old_state(&state);
+    let [_, now] = rows(include_str!("../../golden/gate_rows.v4.hex"));
+    assert_eq!(keys, now);
+    assert!(gate_call::decode_kept(&keys).is_ok());
 }
 
 #[test]
@@ -194,8 +218,14 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::PlansOf(TableVersion([9; 8])),
             RegistryCall::PutPlans { json: "{}".into(), replaces: None },
             RegistryCall::Noted { note: note(), call: Box::new(RegistryCall::RemoveDenial(denial().id)) },
-            RegistryCall::LoginFailed { note: note(), unnoted: 2 },
-            RegistryCall::Audit(100),
+            RegistryCall::LoginFailed { address: "203.0.113.9".parse().ok(), unnoted: 2 },
+            RegistryCall::FailedLogins,
+            RegistryCall::Audit(AuditQuery::default()),
+            RegistryCall::Audit(AuditQuery {
+                from: AuditFrom::Before(300),
+                action: Some(audit::Action::KeyRotate),
+                account: Some("a1a1a1a1a1a1a1a1".into()),
+            }),
             RegistryCall::PutDenial(denial()),
             RegistryCall::PutDenialOnce { denial: denial(), once: Once { name: [1; 32], request: [2; 32] }, seed },
             RegistryCall::RemoveDenial(denial().id),
@@ -216,6 +246,7 @@ fn the_messages_to_and_from_the_registry() {
         RegistryAnswer::Unchanged,
         RegistryAnswer::Audit(audit_page()),
         RegistryAnswer::LoginFailed(Some(60_000)),
+        RegistryAnswer::FailedLogins(failed_logins()),
         RegistryAnswer::ListedDenials(DenialList { data: vec![denial()] }),
         RegistryAnswer::Denials { version: TableVersion([9; 8]), all: vec![(denial().id, denial().until)] },
         RegistryAnswer::OtherPlans(Some(TableVersion([9; 8]))),
@@ -234,7 +265,7 @@ fn the_refusals_of_a_gate() {
         amount,
         used,
         passes,
-        is_blanket: false,
+        blanket: Blanket::No,
     };
     let minute = RefusedKind::Window { unit: Unit::Requests, limit: 60, window_ms: 60_000 };
     let window = |at| refused("minute", minute, 1, 60, Passes::At(at));

@@ -53,6 +53,8 @@ pub(crate) struct Truth {
     pub(crate) clock: u32,
     /// The latest time at which something changed.
     pub(crate) last: u32,
+    /// The time of the change before, at another time: what had expired then is forgotten.
+    pub(crate) sure: u32,
     pub(crate) admitted: Vec<Admission>,
     /// Which requests were settled, and when the first settle came.
     pub(crate) closed: Vec<(u32, usize)>,
@@ -66,6 +68,8 @@ pub(crate) struct World {
     pub(crate) limits: Vec<Limit>,
     pub(crate) requests: Vec<Request>,
     pub(crate) lease: u32,
+    /// How long a lease is kept after its end.
+    pub(crate) grace: u32,
     /// How long a settle is remembered.
     pub(crate) remembered: u32,
 }
@@ -107,6 +111,23 @@ impl Truth {
         self.admitted.push(Admission { request, at: now, end: None });
         self.change(world, now);
         Verdict::Admitted
+    }
+
+    /// What must happen when a request is asked for again with what the origin counted, and whether anything changes: the
+    /// first is given back if that lets the second pass, and has otherwise been a request.
+    pub(crate) fn ask_again(&mut self, world: &World, first: usize, second: usize) -> (Verdict, bool) {
+        let mut given_back = self.clone();
+        let ended = given_back.settle(world, first, End::NotServed);
+        let verdict = given_back.admit(world, second);
+        if matches!(verdict, Verdict::Admitted | Verdict::Held(_)) {
+            *self = given_back;
+            let is_admitted = verdict == Verdict::Admitted;
+            return (verdict, ended || is_admitted);
+        }
+        let ended = self.settle(world, first, End::Used(0));
+        let verdict = self.admit(world, second);
+        let is_admitted = verdict == Verdict::Admitted;
+        (verdict, ended || is_admitted)
     }
 
     /// What must happen when a settle arrives now; whether anything changes.
@@ -178,9 +199,9 @@ impl Truth {
         }
     }
 
-    /// The request's lease: it is kept until the first change after its end.
+    /// The request's lease: it is kept until the first change that comes so long after its end.
     pub(crate) fn held(&self, world: &World, request: usize) -> Option<usize> {
-        let held = |one: &Admission| one.request == request && one.end.is_none() && world.is_live(one, self.last);
+        let held = |one: &Admission| one.request == request && one.end.is_none() && world.is_kept(one, self.sure);
         self.admitted.iter().position(held)
     }
 
@@ -205,10 +226,13 @@ impl Truth {
 
     /// Time has moved on: forgets what can no longer matter to any law, so that worlds that differ only in it are one.
     fn change(&mut self, world: &World, now: u32) {
-        self.last = now;
-        self.closed.retain(|(at, _)| at + world.remembered > now);
+        if now > self.last {
+            (self.sure, self.last) = (self.last, now);
+        }
+        let sure = self.sure;
+        self.closed.retain(|(at, _)| at + world.remembered > sure);
         let is_over = |one: &Admission| {
-            (one.end.is_some() || one.at + world.lease <= now)
+            (one.end.is_some() || !world.is_kept(one, sure))
                 && world.limits.iter().all(|limit| match limit.kind {
                     Kind::Window { span, .. } => one.at + span <= now,
                     // What has drained still bounds what was counted after it.
@@ -257,6 +281,11 @@ pub(crate) const fn per_key(limit: Limit) -> Limit {
 impl World {
     pub(crate) fn is_live(&self, one: &Admission, now: u32) -> bool {
         one.end.is_none() && one.at + self.lease > now
+    }
+
+    /// Whether a settle still finds it.
+    fn is_kept(&self, one: &Admission, sure: u32) -> bool {
+        one.at + self.lease + self.grace > sure
     }
 
     fn counted(&self, limit: usize, one: &Admission) -> u32 {

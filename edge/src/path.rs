@@ -1,0 +1,59 @@
+//! Paths of requests, and the methods that each route for callers has.
+
+/// Splits a URL that the platform has already parsed: `https://host/path?query`.
+pub fn path_and_query(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
+    path.split_once('?').unwrap_or((path, ""))
+}
+
+/// A path as the table of routes names it, and the model that it names.
+pub fn route_of(path: &str) -> (&str, &str) {
+    match path.strip_prefix("/v1/models/") {
+        Some(model) if !model.is_empty() => ("/v1/models/{model}", model),
+        _ => (path, ""),
+    }
+}
+
+/// The methods of a route for callers; `None` if there is none.
+pub fn methods(route: &str) -> Option<&'static str> {
+    match route {
+        "/v1/chat/completions" | "/v1/completions" | "/v1/auth/token" | "/leaks/github" => Some("POST"),
+        "/v1/models" | "/v1/models/{model}" | "/v1/key" | "/.well-known/jwks.json" | "/healthz" => Some("GET, HEAD"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_split_where_the_platform_joined_them() {
+        let cases = [
+            ("https://a.example/v1/models?x=1", ("/v1/models", "x=1")),
+            ("http://127.0.0.1:8787/", ("/", "")),
+            ("http://h", ("/", "")),
+            ("http://h/a?b?c", ("/a", "b?c")),
+        ];
+        for (url, parts) in cases {
+            assert_eq!(path_and_query(url), parts, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_model_is_whatever_follows_in_its_path() {
+        let one = "/v1/models/{model}";
+        for (path, parts) in [
+            ("/v1/models", ("/v1/models", "")),
+            ("/v1/models/", ("/v1/models/", "")),
+            ("/v1/models/tiny", (one, "tiny")),
+            ("/v1/models/Owner/Name", (one, "Owner/Name")),
+            ("/v1/models/%2e%2e%2fadmin", (one, "%2e%2e%2fadmin")),
+            ("/v1/modelsx", ("/v1/modelsx", "")),
+        ] {
+            assert_eq!(route_of(path), parts, "{path}");
+        }
+        assert_eq!((methods(one), methods("/v1/models/")), (Some("GET, HEAD"), None));
+    }
+}
