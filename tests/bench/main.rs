@@ -21,6 +21,7 @@ mod requests;
 mod scenario;
 mod workers;
 // the tables
+mod against;
 mod callers;
 mod edge;
 mod peers;
@@ -57,6 +58,9 @@ fn run(options: &Options) {
     }
     if options.registry {
         add("registry", registry::run(options, stub));
+    }
+    if let Some(build) = &options.against {
+        add("against", against::run(options, stub, &sluice, build));
     }
     if let Some(selected) = &options.peers {
         add("peers", peers::run(options, selected, stub, &sluice, &empty));

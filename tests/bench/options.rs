@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) callers: bool,
     /// Whether to look at the registry, empty and full.
     pub(crate) registry: bool,
+    /// Another build of the Worker to measure in the same rounds: the directory of its `index.js`.
+    pub(crate) against: Option<PathBuf>,
     /// How many keys fill it.
     pub(crate) keys: usize,
     /// What others use, if it is to be measured.
@@ -50,6 +52,7 @@ impl Options {
             accounts: false,
             callers: false,
             registry: false,
+            against: None,
             keys: 100_000,
             peers: None,
         };
@@ -66,6 +69,7 @@ impl Options {
                 "--accounts" => options.accounts = true,
                 "--callers" => options.callers = true,
                 "--registry" => options.registry = true,
+                "--against" => options.against = Some(value().into()),
                 "--keys" => options.keys = 1_000 * number(&name, &value()) as usize,
                 "--peers" => peers = value().split(',').map(peer).collect(),
                 "--peers-home" => home = Some(PathBuf::from(value())),
@@ -75,7 +79,7 @@ impl Options {
                     missing.push((peer(name), why.to_owned()));
                 }
                 _ => panic!(
-                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --registry, --keys, --peers"
+                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --registry, --against, --keys, --peers"
                 ),
             }
         }
@@ -89,7 +93,12 @@ impl Options {
 
     /// Whether nothing in particular was asked for.
     pub(crate) fn plain(&self) -> bool {
-        !self.sweep && !self.accounts && !self.callers && !self.registry && self.peers.is_none()
+        !self.sweep
+            && !self.accounts
+            && !self.callers
+            && !self.registry
+            && self.against.is_none()
+            && self.peers.is_none()
     }
 
     /// Length of one round.

@@ -4,9 +4,11 @@ use crate::{exactness, interrupt};
 use harness::caller::{self, Caller};
 use harness::edge::{Edge, EdgeFiles};
 use harness::issuers::{self, Issuer};
+use harness::process;
 use harness::secrets;
 use serde_json::json;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -36,6 +38,11 @@ impl Sluice {
     /// Starts it with a plan that admits all of the load, one that admits one request an hour, and the two of the tests for
     /// exactness.
     pub(crate) fn start(origin: SocketAddr) -> Self {
+        Self::start_build(origin, None)
+    }
+
+    /// [`Self::start`] with the Worker that lies in this directory, if one is named.
+    pub(crate) fn start_build(origin: SocketAddr, build: Option<&Path>) -> Self {
         let window =
             |limit: u32, window: &str| json!({"name": "window", "kind": "window", "limit": limit, "window": window});
         let parallel = json!({"name": "parallel", "kind": "parallel", "limit": 2_000});
@@ -55,7 +62,11 @@ impl Sluice {
             ("JWT_ISSUERS", issuers::setting(&[(Issuer::Lab, "open"), (Issuer::Mill, "open"), (Issuer::Port, "open")])),
         ];
         let directory = directory();
-        let edge = EdgeFiles::create(directory.path(), &settings).start();
+        let files = EdgeFiles::create(directory.path(), &settings);
+        if let Some(build) = build {
+            files.use_build(build);
+        }
+        let edge = files.start();
         let (address, process) = (edge.address(), workerd_in(&directory));
         Self { address, process, caller: Caller::new(address), _edge: edge, _directory: directory }
     }
@@ -131,20 +142,12 @@ pub(crate) fn disk_kind() -> &'static str {
 }
 
 fn in_memory() -> bool {
-    std::path::Path::new("/dev/shm").is_dir()
+    Path::new("/dev/shm").is_dir()
 }
 
 /// The workerd that runs in this directory.
 fn workerd_in(directory: &TempDir) -> u32 {
-    let processes = std::fs::read_dir("/proc").expect("the CPU time of a process is read from Linux's /proc").flatten();
-    processes
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .find(|id| {
-            let name = std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-            let place = std::fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
-            name.starts_with("workerd") && place == directory.path()
-        })
-        .expect("workerd has just been started there")
+    process::running_in(directory.path(), "workerd").expect("workerd has just been started there")
 }
 
 /// How many keys are made at a time.

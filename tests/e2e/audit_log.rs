@@ -5,8 +5,9 @@ use harness::raw::{exchange, request};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets, tools};
 use serde_json::{Value, json};
+use sluice_protocol::admin::{CreatedKey, KeyList};
 use sluice_protocol::audit::{Action, AuditPage, Entry, Head, verify};
-use sluice_protocol::failures::{MAX_FAILURES, MAX_NOTED, SPAN_MS};
+use sluice_protocol::failures::{FailedLogins, MAX_ALL, MAX_FAILURES, MAX_NOTED, SPAN_MS};
 use sluice_protocol::refusal::Reason;
 use std::process::Command;
 
@@ -189,7 +190,7 @@ fn each_admin_does_what_its_scopes_allow_and_is_written_down_by_name() {
 
 #[test]
 fn failed_logins_are_limited_by_address_and_written_down() {
-    let stack = Stack::new().with_twin().start();
+    let stack = Stack::new().setting("ADMIN_TOKENS", secrets::short_admin_tokens()).with_twin().start();
     let key = stack.key();
     for number in 0..MAX_FAILURES {
         // Also what looks like a key, and what is one: it is no admin's.
@@ -198,9 +199,11 @@ fn failed_logins_are_limited_by_address_and_written_down() {
     }
     let wait = from(&stack, "203.0.113.9", "wrong").refused(Reason::Flooding).retry_after_ms().expect("a wait");
     assert!((1..=SPAN_MS).contains(&wait), "{wait}");
-    // Not even the right token is heard from there; elsewhere it is.
-    from(&stack, "203.0.113.9", secrets::ADMIN_TOKEN).refused(Reason::Flooding);
-    from(&stack, "203.0.113.10", secrets::ADMIN_TOKEN).ok();
+    // Not even the right token is heard from there, if it is one that can be guessed; elsewhere it is.
+    from(&stack, "203.0.113.9", secrets::SHORT_ADMIN_TOKEN).refused(Reason::Flooding);
+    from(&stack, "203.0.113.10", secrets::SHORT_ADMIN_TOKEN).ok();
+    // One that nobody guesses is heard whatever is sent from its address, or in its name.
+    from(&stack, "203.0.113.9", secrets::ADMIN_TOKEN).ok();
     // Another isolate learns it with the first failure there.
     let headers = [bearer("wrong"), "cf-connecting-ip: 203.0.113.9".to_owned()];
     let at_twin = || exchange(stack.twin_address(), &request("GET", "/admin/v1/keys", &headers, b"")).from_edge();
@@ -210,30 +213,85 @@ fn failed_logins_are_limited_by_address_and_written_down() {
     let nobody = exchange(stack.edge_address(), &request("GET", "/admin/v1/keys", &[], b"")).from_edge();
     nobody.refused(Reason::InvalidAdminToken);
 
-    let failed: Vec<_> = log(&stack).into_iter().filter(|entry| entry.action == Action::LoginFailed).collect();
-    assert_eq!(failed.len(), MAX_FAILURES as usize + 1);
-    let address = "203.0.113.9".parse().ok();
-    assert!(failed.iter().all(|entry| entry.address == address && entry.actor == "unknown"), "{failed:?}");
-    let text = serde_json::to_string(&failed).expect("JSON");
-    assert!(!text.contains("wrong") && !text.contains(&key.key), "what was sent is not in the log: {text}");
+    let list = stack.edge.admin("GET", "/failed-logins", None).ok();
+    let failed: FailedLogins = serde_json::from_value(list.json()).expect("failed logins");
+    let [row] = failed.data.as_slice() else { panic!("one row for one address: {failed:?}") };
+    assert_eq!((row.address.as_str(), row.count), ("203.0.113.9", u64::from(MAX_FAILURES) + 1));
+    assert!(row.first <= row.last && row.not_noted_before == 0, "{row:?}");
+    assert!(
+        !list.text().contains("wrong") && !list.text().contains(&key.key),
+        "what was sent is kept: {}",
+        list.text()
+    );
+    // The log tells of what admins did, and of nothing that anybody can do.
+    assert_eq!(told(&log(&stack)), [(Action::KeyCreate, key.id.to_string().as_str())]);
     stack.check_logs(&[&key.key]);
 }
 
 #[test]
 fn a_flood_of_failed_logins_fills_neither_the_log_nor_the_registry() {
-    let stack = Stack::new().start();
+    let stack = Stack::new().setting("ADMIN_TOKENS", secrets::short_admin_tokens()).start();
     let before = stack.edge.list().storage;
-    for number in 0..400u32 {
-        from(&stack, &format!("198.51.{}.{}", number / 200, number % 200), "wrong").refused(Reason::InvalidAdminToken);
+    let entries = log(&stack);
+    for number in 0..MAX_ALL + 50 {
+        let answer = from(&stack, &format!("198.51.{}.{}", number / 200, number % 200), "wrong");
+        answer.refused(if number < MAX_ALL { Reason::InvalidAdminToken } else { Reason::Flooding });
     }
-    let after = stack.edge.list().storage;
-    assert_eq!(after.calls - before.calls, u64::from(MAX_NOTED) + 1, "the rest was only counted");
-    assert_eq!(log(&stack).len(), MAX_NOTED as usize);
+    // Whoever sets the address that is told has no end of them: all are slowed together.
+    from(&stack, "192.0.2.1", secrets::SHORT_ADMIN_TOKEN).refused(Reason::Flooding);
+    let long = |method, path, body| stack.edge.admin_as(secrets::ADMIN_TOKEN, method, path, body);
+    let after: KeyList = serde_json::from_value(long("GET", "/keys", None).ok().json()).expect("a list");
+    // One for the log before, one for this list.
+    assert_eq!(after.storage.calls - before.calls, u64::from(MAX_NOTED) + 2, "the rest was only counted");
+    let failed: FailedLogins = serde_json::from_value(long("GET", "/failed-logins", None).ok().json()).expect("rows");
+    assert_eq!(failed.data.len(), MAX_NOTED as usize);
+    let page: AuditPage = serde_json::from_value(long("GET", "/audit", None).ok().json()).expect("a page");
+    assert_eq!(page.data, entries);
     // Nobody is shut out.
-    from(&stack, "198.51.0.1", secrets::ADMIN_TOKEN).ok();
-    let key = stack.key();
+    let key = long("POST", "/keys", Some(&json!({"plan": PLAN}))).json();
     stack.script().allow_all();
-    stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    stack.edge.chat(key["key"].as_str(), &hello(4)).ok();
+}
+
+#[test]
+fn where_nobody_tells_addresses_wrong_tokens_are_slowed_and_right_ones_are_heard() {
+    let stack = Stack::new().setting("ADMIN_TOKENS", secrets::short_admin_tokens()).start();
+    let ask = |token: &str| stack.edge.admin_as(token, "GET", "/keys", None);
+    let answers: Vec<_> = (0..50).map(|_| ask("wrong")).collect();
+    let slowed = answers.iter().filter(|answer| answer.json()["error"]["code"] == Reason::Flooding.row().code).count();
+    assert_eq!(slowed, 50 - MAX_FAILURES as usize);
+    ask(secrets::SHORT_ADMIN_TOKEN).refused(Reason::Flooding);
+    ask(secrets::ADMIN_TOKEN).ok();
+}
+
+#[test]
+fn the_log_is_read_backwards_and_by_action_and_account() {
+    let stack = Stack::new().start();
+    let keys = [0; 3].map(|_| stack.key());
+    let path = |key: &CreatedKey| format!("/keys/{}", key.id);
+    stack.edge.admin("POST", &format!("{}/rotate", path(&keys[1])), Some(&json!({"overlap": "7m"}))).ok();
+    stack.edge.admin("PATCH", &format!("/accounts/{}", keys[1].account), Some(&json!({"disabled": true}))).ok();
+    let bulk = json!({"keys": [{"plan": PLAN, "name": "hidden", "scopes": ["chat"]}, {"plan": PLAN}]});
+    assert!(stack.edge.admin("POST", "/keys/bulk", Some(&bulk)).status < 300); // not a status: a bound
+    let all = log(&stack);
+    let ask = |query: &str| -> AuditPage {
+        let page = stack.edge.admin("GET", &format!("/audit?{query}"), None).ok().json();
+        serde_json::from_value(page).expect("a page of the log")
+    };
+    let numbers = |page: &AuditPage| page.data.iter().map(|entry| entry.number).collect::<Vec<_>>();
+    assert_eq!(numbers(&ask("before=end")), [7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(numbers(&ask("before=3")), [2, 1]);
+    assert_eq!(numbers(&ask("before=1")), [0; 0]);
+    assert_eq!(numbers(&ask("action=key.create&after=2")), [3, 6, 7]);
+    assert_eq!(numbers(&ask(&format!("account={}", keys[1].account))), [2, 4, 5]);
+    assert_eq!(numbers(&ask(&format!("account={}&action=key.rotate&before=end", keys[1].account))), [4]);
+    assert!(ask("action=admin.login_failed").data.is_empty());
+    // What was asked for is told, of each key of a bulk, too.
+    assert_eq!(all[3].details["overlap"], "7m");
+    assert_eq!(all[5].details["members"], "name,plan,scopes");
+    assert_eq!((all[5].details["scopes"].as_str(), all[6].details["members"].as_str()), ("[\"chat\"]", "plan"));
+    let [first, .., last] = all.as_slice() else { panic!("seven entries") };
+    assert_eq!((first.number, last.number), (1, 7));
 }
 
 #[test]

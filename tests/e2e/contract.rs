@@ -73,11 +73,11 @@ fn replace(value: &mut Value, at: &str, names: &[(&str, Value)], replaced: &mut 
 }
 
 /// Tries one description to the end; what was found is what this fails with. `never` are operations of which none can succeed here.
-fn try_out(document: &Value, url: &str, credential: &str, never: &[&str]) {
+fn try_out(document: &Value, url: &str, credential: &str, checks: &str, never: &[&str]) {
     let directory = tempfile::TempDir::with_prefix("sluice-contract-").expect("a directory for temporary files");
     std::fs::write(directory.path().join("openapi.json"), document.to_string()).expect("a new directory is writable");
     let output = Command::new(tools::python_tool("schemathesis"))
-        .args(["run", "openapi.json", "--url", url, "--seed", SEED, "--max-examples", EXAMPLES, "--checks", CHECKS])
+        .args(["run", "openapi.json", "--url", url, "--seed", SEED, "--max-examples", EXAMPLES, "--checks", checks])
         .args([
             "--phases",
             "examples,coverage,fuzzing,stateful",
@@ -121,7 +121,7 @@ fn callers_are_answered_as_the_description_says() {
     let key = stack.key();
     let document = with_names(PUBLIC, &[("model", json!([MODEL]))]);
     // A report needs a signature that nobody makes up.
-    try_out(&document, &format!("http://{}", stack.edge_address()), &key.key, &["POST /leaks/github"]);
+    try_out(&document, &format!("http://{}", stack.edge_address()), &key.key, CHECKS, &["POST /leaks/github"]);
     stack.edge.own(&key.key);
 }
 
@@ -151,6 +151,8 @@ fn admins_are_answered_as_the_description_says() {
         ("If-Match", json!(["*"])),
     ];
     let url = format!("http://{}/admin/v1", stack.edge_address());
-    try_out(&with_names(ADMIN, &names), &url, secrets::ADMIN_TOKEN, &[]);
+    // Whoever fails as often as this is soon not told any more that it fails; that every route asks for a token, `admin.rs` checks.
+    let checks = CHECKS.replace("ignored_auth,", "");
+    try_out(&with_names(ADMIN, &names), &url, secrets::ADMIN_TOKEN, &checks, &[]);
     stack.check_logs(&[]);
 }

@@ -11,7 +11,7 @@ use sluice_protocol::member::{Door, Fate, MEMBERS};
 use sluice_protocol::refusal::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+const METHODS: [&str; 6] = ["get", "head", "post", "put", "patch", "delete"];
 pub(crate) const PUBLIC: &str = "docs/openapi.json";
 pub(crate) const ADMIN: &str = "docs/openapi-admin.json";
 
@@ -24,7 +24,7 @@ fn repository(file: &str) -> String {
 }
 
 /// Each path with its methods in capitals.
-fn described(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
+pub(crate) fn described(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let methods = |path: &Map<String, Value>| {
         METHODS.into_iter().filter(|method| path.contains_key(*method)).map(str::to_uppercase).collect()
     };
@@ -33,7 +33,7 @@ fn described(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 /// A path with what it takes in the place of its parameters.
-fn filled(path: &str, key: &str, account: &str) -> String {
+pub(crate) fn filled(path: &str, key: &str, account: &str) -> String {
     path.replace("{key}", key).replace("{account}", account)
 }
 
@@ -63,14 +63,16 @@ fn each_route_for_callers_is_described() {
     let source = repository("edge/src/lib.rs");
     let mut seen = BTreeSet::new();
     for line in source.lines().map(str::trim) {
-        if line.starts_with("if path == \"/healthz\"") {
-            seen.insert(("GET".to_owned(), "/healthz".to_owned()));
-        }
+        let line = line.strip_prefix("if (method, route) == ").unwrap_or(line);
         let Some((method, rest)) = line.strip_prefix("(\"").and_then(|rest| rest.split_once("\", \"")) else {
             continue;
         };
-        let Some((path, _)) = rest.split_once("\") =>") else { continue };
+        let Some((path, _)) = rest.split_once("\") ") else { continue };
         seen.insert((method.to_owned(), path.to_owned()));
+        if method == "GET" {
+            // It is the same to the table.
+            seen.insert(("HEAD".to_owned(), path.to_owned()));
+        }
     }
     let all = described.iter().flat_map(|(path, methods)| methods.iter().map(|method| (method.clone(), path.clone())));
     assert_eq!(seen, all.collect());
@@ -143,7 +145,8 @@ fn each_admin_route_is_described() {
             seen += 1;
         }
     }
-    let all: usize = described.values().map(BTreeSet::len).sum();
+    let is_route = |method: &&String| method.as_str() != "HEAD";
+    let all: usize = described.values().map(|methods| methods.iter().filter(is_route).count()).sum();
     assert_eq!(seen, all);
 }
 
@@ -247,6 +250,7 @@ fn what_is_answered_is_what_is_described() {
         ("get", "/plans", None),
         ("get", "/denials", None),
         ("get", "/audit", None),
+        ("get", "/failed-logins", None),
         ("put", "/plans", Some(json!({"plans": {}}))),
         ("post", "/keys", Some(json!({"plan": "gold"}))),
         ("patch", "/keys/{key}", Some(json!({"colour": 1}))),
@@ -273,7 +277,7 @@ fn what_callers_are_answered_is_what_is_described() {
     let send = |method: &str, path: &str, credential: Option<&str>, headers: &[(&str, &str)], body: Option<&Value>| {
         let answer = stack.edge.send(|http, base| {
             let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method's name");
-            let request = http.request(method, format!("{base}{path}"));
+            let request = http.request(method, format!("{base}{}", path.replace("{model}", MODEL)));
             let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
             let request = credential.into_iter().fold(request, reqwest::blocking::RequestBuilder::bearer_auth);
             body.into_iter().fold(request, reqwest::blocking::RequestBuilder::json)
@@ -298,6 +302,8 @@ fn what_callers_are_answered_is_what_is_described() {
     }
     assert_eq!(send("post", "/v1/chat/completions", None, &[], Some(&hello(8))), 401);
     assert_eq!(send("get", "/v1/models", known, &[], None), 200);
+    assert_eq!(send("get", "/v1/models/{model}", known, &[], None), 200);
+    assert_eq!(send("get", "/v1/models/{model}", None, &[], None), 401);
     assert_eq!(send("get", "/v1/key", known, &[], None), 200);
     assert_eq!(send("get", "/v1/key", Some("slc_"), &[], None), 401);
     assert_eq!(send("post", "/v1/auth/token", known, &[], Some(&json!({"scopes": ["chat"]}))), 200);

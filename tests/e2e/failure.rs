@@ -158,8 +158,16 @@ fn settings_that_are_missing_are_all_named_and_health_is_served_without_them() {
 #[test]
 fn settings_that_are_wrong_are_named_without_their_values() {
     let value = "hunter2-not-a-value";
-    let names =
-        ["ORIGIN_URL", "KEY_PEPPERS", "GRANT_KEYS", "ADMIN_TOKENS", "PLANS", "MAX_BODY_BYTES", "ORIGIN_TIMEOUT_MS"];
+    let names = [
+        "ORIGIN_URL",
+        "KEY_PEPPERS",
+        "GRANT_KEYS",
+        "ADMIN_TOKENS",
+        "PLANS",
+        "MAX_BODY_BYTES",
+        "BODY_TIMEOUT_MS",
+        "ORIGIN_TIMEOUT_MS",
+    ];
     let stack = names.into_iter().fold(Stack::new(), |stack, name| stack.setting(name, value)).start();
     let refused = stack.edge.chat(Some("slc_x"), &hello(4)).refused(Reason::Misconfigured);
     assert!(!refused.text().contains(value));

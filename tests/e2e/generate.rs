@@ -2,7 +2,7 @@
 
 use harness::Stack;
 use harness::caller::{MODEL, hello, hello_stream};
-use harness::python::run_client;
+use harness::clients::run_client;
 use harness::wait::{SOON, until_true};
 use serde_json::{Value, json};
 use sluice_origin::scripted::{Fault, Say};

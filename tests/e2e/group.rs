@@ -117,10 +117,10 @@ fn who_travelled_in_a_message_that_failed_goes_alone_and_is_decided() {
         }
     }
     assert_eq!(count(&others, 200), 4, "of twelve, beside the first");
-    // A message that fails is sent once more; then each goes alone.
+    // A message that its Gate failed over is not sent again; each goes alone.
     let mut asks = asks(&stack, &key);
     asks.sort_unstable();
-    assert_eq!(asks, [[1].repeat(13), [12].repeat(2)].concat());
+    assert_eq!(asks, [[1].repeat(13), vec![12]].concat());
     check_used(&stack, &key, 5);
     assert_eq!(stack.edge.view(key.id).used.served, 5);
 }
@@ -149,11 +149,29 @@ fn a_gate_that_fails_for_all_refuses_each_soon_and_keeps_nothing() {
     for answer in others {
         answer.refused(Reason::GateUnavailable);
     }
-    assert_eq!(asks(&stack, &key)[1], 12, "they travelled together");
+    let mut asks = asks(&stack, &key);
+    assert_eq!(asks[1], 12, "they travelled together");
+    // Each was sent once with the others and once alone.
+    asks.sort_unstable();
+    assert_eq!(asks, [[1].repeat(13), vec![12]].concat());
     stack.between().pass();
     stack.edge.chat(Some(&key.key), &hello(4)).ok();
     let sum = || stack.edge.own(&key.key).limits[0].used;
     assert_eq!(sum(), 2);
+}
+
+#[test]
+fn a_gate_that_has_too_much_to_do_is_not_given_more() {
+    let stack = stack("99 per 1h");
+    let key = stack.key();
+    let gathered = gather(&stack, stack.edge_address(), &key, &alike(&key, 12), |_| Fate::Overload);
+    let (first, others) = gathered.release();
+    first.ok();
+    for answer in others {
+        answer.refused(Reason::GateUnavailable);
+    }
+    assert_eq!(asks(&stack, &key)[..2], [1, 12], "they travelled together");
+    assert_eq!(asks(&stack, &key).len(), 2, "and nobody went alone");
 }
 
 #[test]

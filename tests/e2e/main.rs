@@ -3,6 +3,14 @@
 
 mod request;
 
+mod cors;
+
+mod models;
+
+mod head;
+
+mod patience;
+
 mod auth;
 
 mod limit;
@@ -22,6 +30,8 @@ mod sections;
 mod tiny;
 
 mod settle;
+
+mod endings;
 
 mod tokens;
 
@@ -81,6 +91,10 @@ mod failure;
 mod unreachable;
 
 mod group;
+
+mod leaving;
+
+mod bodies;
 
 mod versions;
 

@@ -1,6 +1,7 @@
 //! `Idempotency-Key` on every POST: a request that is sent again is done once and answered alike.
 
 use harness::caller::hello;
+use harness::wait::{SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::{Value, json};
 use sluice_protocol::admin::CreatedKey;
@@ -102,4 +103,24 @@ fn a_request_whose_pepper_is_retired_is_not_answered_with_a_dead_key() {
     stack.restart_edge_with("KEY_PEPPERS", secrets::next_key_peppers());
     post(&stack, "k", "/keys", Some(&asked)).refused(Reason::IdempotencyKeyReused);
     assert_eq!(stack.edge.list().data.len(), 1);
+}
+
+/// What secrets are made from is kept for a day, and then it is gone though nobody sends anything: an alarm rings.
+#[test]
+fn what_secrets_are_made_from_is_gone_after_a_day() {
+    let mut stack = Stack::new().start();
+    let asked = json!({"plan": PLAN});
+    key(&post(&stack, "old", "/keys", Some(&asked)));
+    post(&stack, "denied", "/denials", Some(&json!({"issuer": "sluice", "jti": "j"})));
+    let young = key(&post(&stack, "young", "/keys", Some(&asked)));
+    // A day later, for two of the three. Whatever wakes the Registry does.
+    stack
+        .restart_edge_with_registry("UPDATE requests SET at = at - 86400001 WHERE at < (SELECT MAX(at) FROM requests)");
+    let written = || stack.edge.list().storage.rows_written;
+    until_true("they are forgotten", SOON, || written() >= 2);
+    assert_eq!(key(&post(&stack, "young", "/keys", Some(&asked))), young, "and no other is");
+    // The statement fails where there is such a row.
+    let no_old =
+        "INSERT INTO requests SELECT NULL, request, seed, at FROM requests WHERE at < (SELECT MAX(at) FROM requests)";
+    stack.restart_edge_with_registry(no_old);
 }

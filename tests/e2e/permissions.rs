@@ -1,9 +1,10 @@
 //! What a key may be used for: routes, models, addresses. Decided at its Gate, for its next request.
 
 use harness::caller::{MODEL, hello};
-use harness::{Answer, PLAN, RunningStack, Stack};
+use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::{Value, json};
 use sluice_protocol::admin::CreatedKey;
+use sluice_protocol::permission::Scope;
 use sluice_protocol::refusal::Reason;
 
 fn issue(stack: &RunningStack, bounds: &Value) -> CreatedKey {
@@ -27,6 +28,67 @@ fn chat_from(stack: &RunningStack, key: &CreatedKey, headers: &[(&str, &str)]) -
     let bearer = format!("Bearer {}", key.key);
     let headers: Vec<_> = [("authorization", bearer.as_str())].into_iter().chain(headers.iter().copied()).collect();
     stack.edge.chat_as(&headers, &hello(4))
+}
+
+/// A request to each route, with the scope that it needs.
+fn at_each_route(stack: &RunningStack, credential: &str) -> Vec<(&'static str, Option<Scope>, Answer)> {
+    let text = json!({"model": MODEL, "prompt": "x", "max_tokens": 4});
+    let post = |path: &str, body: &Value| {
+        stack.edge.send(|http, base| http.post(format!("{base}{path}")).bearer_auth(credential).json(body))
+    };
+    vec![
+        ("chat", Some(Scope::Chat), stack.edge.chat(Some(credential), &hello(4))),
+        ("completions", Some(Scope::Completions), post("/v1/completions", &text)),
+        ("models", Some(Scope::Models), stack.edge.get("/v1/models", Some(credential))),
+        ("a token", Some(Scope::Tokens), post("/v1/auth/token", &json!({}))),
+        // Everybody may look at itself.
+        ("key", None, stack.edge.get("/v1/key", Some(credential))),
+    ]
+}
+
+fn check_routes(stack: &RunningStack, credential: &str, scopes: &[Scope]) {
+    for (route, needed, answer) in at_each_route(stack, credential) {
+        if needed.is_none_or(|needed| scopes.contains(&needed)) {
+            answer.ok();
+        } else {
+            assert!(answer.refused(Reason::NotAllowed).text().contains("scope"), "{route} with {scopes:?}");
+        }
+    }
+}
+
+/// Every route and every scope, of keys and of the tokens that are made for them.
+#[test]
+fn each_scope_opens_its_own_route_and_no_other() {
+    let stack = Stack::new().setting("TOKEN_KEYS", secrets::token_keys()).start();
+    stack.script().allow_all();
+    for scope in Scope::ALL {
+        let key = issue(&stack, &json!({"scopes": [scope]}));
+        check_routes(&stack, &key.key, &[scope]);
+        // A token of an unbound key, for this scope alone.
+        let token = |credential: &str, asked: &Value| {
+            stack.edge.send(|http, base| http.post(format!("{base}/v1/auth/token")).bearer_auth(credential).json(asked))
+        };
+        let made = token(&stack.key().key, &json!({"scopes": [scope]})).ok().json();
+        assert_eq!(made["scope"], scope.name());
+        check_routes(&stack, made["access_token"].as_str().expect("a token"), &[scope]);
+        // A key that may make tokens, and this: the answer names both, and a renewed token has no more.
+        let mut both = vec![scope, Scope::Tokens];
+        both.dedup();
+        let key = issue(&stack, &json!({"scopes": both}));
+        let mut credential = key.key.clone();
+        for _ in 0..2 {
+            let made = token(&credential, &json!({})).ok().json();
+            assert_eq!(made["scope"], both.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(" "));
+            credential = made["access_token"].as_str().expect("a token").to_owned();
+            check_routes(&stack, &credential, &both);
+        }
+        for more in Scope::ALL.into_iter().filter(|more| !both.contains(more)) {
+            token(&key.key, &json!({"scopes": [more]})).refused(Reason::NotAllowed);
+        }
+        // A key that may no longer make tokens: none that it has made renews itself.
+        stack.edge.admin("PATCH", &format!("/keys/{}", key.id), Some(&json!({"scopes": ["chat"]}))).ok();
+        token(&credential, &json!({})).refused(Reason::NotAllowed);
+    }
 }
 
 #[test]
@@ -138,7 +200,7 @@ fn bounds_hold_while_the_gate_cannot_be_reached() {
     let key = issue(&stack, &json!({"models": [MODEL], "scopes": ["chat"], "addresses": ["203.0.113.9"]}));
     let here = [("cf-connecting-ip", "203.0.113.9")];
     chat_from(&stack, &key, &here).ok();
-    stack.between().decide(|message| if message.to == To::Gate { Fate::Fail } else { Fate::Pass });
+    stack.between().decide(|message| if message.to == To::Gate { Fate::Unreachable } else { Fate::Pass });
     chat_from(&stack, &key, &here).ok();
     chat_from(&stack, &key, &[("cf-connecting-ip", "203.0.113.10")]).refused(Reason::NotAllowed);
     completion(&stack, &key).refused(Reason::NotAllowed);

@@ -1,11 +1,14 @@
 //! What an isolate remembers of a refusal: it spares the Gate a question, ends on time, and ends with every change.
 
+use harness::between::{Message, To};
 use harness::caller::hello;
+use harness::raw::exchange;
 use harness::raw_origin;
 use harness::wait::{Door, SOON, until, until_true};
-use harness::{Answer, PLAN, RunningStack, Stack};
+use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::json;
 use sluice_protocol::admin::CreatedKey;
+use sluice_protocol::gate_call::Call;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -154,4 +157,81 @@ fn it_ends_when_something_is_given_back() {
         (start.elapsed() < Duration::from_millis(900)).then_some(())
     };
     until("one that was not waited for", SOON, round);
+}
+
+/// Messages that asked a Gate who somebody is.
+fn hops(stack: &RunningStack) -> usize {
+    let asks_for = |call: &Call| matches!(call, Call::Admit(_) | Call::Identify { .. } | Call::DescribeCaller { .. });
+    let is_hop = |message: &Message| message.to == To::Gate && message.envelope().calls.iter().any(asks_for);
+    stack.between().seen().iter().filter(|message| is_hop(message)).count()
+}
+
+/// Asks at every door, until some seconds are over; how many hops that took, and how many seconds.
+fn flood(stack: &RunningStack, key: &str, reason: Reason) -> (usize, u64, usize) {
+    let (before, start, mut requests) = (hops(stack), Instant::now(), 0);
+    while start.elapsed() < Duration::from_millis(1_500) {
+        let answers = [
+            stack.edge.chat(Some(key), &hello(4)),
+            stack.edge.get("/v1/models", Some(key)),
+            stack.edge.get("/v1/key", Some(key)),
+            stack.edge.send(|http, base| http.post(format!("{base}/v1/auth/token")).bearer_auth(key)),
+        ];
+        requests += answers.len();
+        answers.into_iter().for_each(|answer| drop(answer.refused(reason)));
+    }
+    (hops(stack) - before, start.elapsed().as_secs(), requests)
+}
+
+#[test]
+fn whoever_its_gate_does_not_let_in_costs_it_a_hop_a_second_at_whatever_door() {
+    let stack = Stack::new().setting("TOKEN_KEYS", secrets::token_keys()).with_between().start();
+    stack.script().allow_all();
+    let [disabled, deleted, rotated, elsewhere] = [0; 4].map(|_| stack.key());
+    let path = |key: &CreatedKey| format!("/keys/{}", key.id);
+    stack.edge.admin("POST", &format!("{}/disable", path(&disabled)), None).ok();
+    stack.edge.revoke(deleted.id);
+    stack.edge.admin("POST", &format!("{}/rotate", path(&rotated)), Some(&json!({"overlap": "0s"}))).ok();
+    stack.edge.admin("PATCH", &path(&elsewhere), Some(&json!({"addresses": ["203.0.113.9"]}))).ok();
+    for (key, reason) in [
+        (&disabled, Reason::Disabled),
+        (&deleted, Reason::InvalidKey),
+        (&rotated, Reason::InvalidKey),
+        (&elsewhere, Reason::NotAllowed),
+    ] {
+        let (hops, seconds, requests) = flood(&stack, &key.key, reason);
+        assert!(hops as u64 <= seconds + 1 && requests > 20, "{reason:?}: {hops} hops in {seconds} s for {requests}");
+    }
+    // A body is not even read for it: this one never comes.
+    stack.edge.chat(Some(&disabled.key), &hello(4)).refused(Reason::Disabled);
+    let head = request_head(&disabled.key);
+    exchange(stack.edge_address(), head.as_bytes()).from_edge().refused(Reason::Disabled);
+}
+
+/// A request whose body is announced and does not come.
+fn request_head(key: &str) -> String {
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {key}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\nconnection: close\r\n\r\n"
+    )
+}
+
+#[test]
+fn who_is_let_in_again_is_so_at_once_where_that_was_done_and_a_second_later_elsewhere() {
+    let stack = Stack::new().with_twin().with_between().start();
+    stack.script().allow_all();
+    let (key, twin) = (stack.key(), stack.twin());
+    let set = |verb: &str| drop(stack.edge.admin("POST", &format!("/keys/{}/{verb}", key.id), None).ok());
+    for _ in 0..3 {
+        set("disable");
+        // What refuses holds at once, everywhere, whatever was remembered.
+        for edge in [&stack.edge, &twin] {
+            edge.chat(Some(&key.key), &hello(4)).refused(Reason::Disabled);
+            edge.chat(Some(&key.key), &hello(4)).refused(Reason::Disabled);
+        }
+        set("enable");
+        let start = Instant::now();
+        chat(&stack, &key).ok();
+        until_true("let in there", SOON, || twin.chat(Some(&key.key), &hello(4)).status == 200);
+        assert!(start.elapsed() < Duration::from_millis(1_500), "{:?}", start.elapsed());
+    }
 }

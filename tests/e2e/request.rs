@@ -167,6 +167,47 @@ fn a_body_is_json_of_a_bounded_size() {
     post(&stack, &key.key, &chunked, &raw::chunked(&good, 7)).ok();
 }
 
+/// A body that is packed is refused before a byte of it is read, and the refusal says what is taken (RFC 9110, 15.5.16).
+#[test]
+fn a_packed_body_is_refused_by_the_name_of_its_header() {
+    let stack = Stack::new().limit("3 per 1h").setting("TOKEN_KEYS", harness::secrets::token_keys()).start();
+    stack.script().allow_all();
+    let key = stack.key();
+    let good = hello(8).to_string().into_bytes();
+    let before = stack.edge.view(key.id).storage;
+    // The beginning of a gzip: what it holds is nobody's business.
+    let packed = [&b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"[..], &[0; 100]].concat();
+    for encoding in
+        ["gzip", "GZIP", "deflate", "br", "zstd", "gzip, gzip", "identity, gzip", "none", "x".repeat(9_000).as_str()]
+    {
+        for body in [&packed, &good] {
+            let answer = post(&stack, &key.key, &[JSON, &format!("Content-Encoding: {encoding}")], body);
+            let answer = answer.refused(Reason::UnsupportedMediaType);
+            assert_eq!(answer.header("accept-encoding"), Some("identity"), "{encoding}");
+            assert!(answer.text().contains("content-encoding"), "{}", answer.text());
+        }
+    }
+    post(&stack, &key.key, &[JSON, "Content-Encoding: identity", "Content-Encoding: gzip"], &good)
+        .refused(Reason::UnsupportedMediaType);
+    // Every route that reads a body.
+    let gzip = "Content-Encoding: gzip".to_owned();
+    let at = |path: &str, credential: &str| {
+        let lines = [bearer(credential), JSON.to_owned(), gzip.clone()];
+        exchange(stack.edge_address(), &request("POST", path, &lines, &packed)).from_edge()
+    };
+    for (path, credential) in [
+        ("/v1/completions", &*key.key),
+        ("/v1/auth/token", &key.key),
+        ("/admin/v1/keys", harness::secrets::ADMIN_TOKEN),
+    ] {
+        at(path, credential).refused(Reason::UnsupportedMediaType);
+    }
+    check_only_looked(&stack, &key, before);
+    for encoding in ["identity", "Identity", ""] {
+        post(&stack, &key.key, &[JSON, &format!("Content-Encoding: {encoding}")], &good).ok();
+    }
+}
+
 #[test]
 fn the_cap_is_exact_and_is_one_megabyte_by_default() {
     let stack = Stack::new().start();
@@ -188,8 +229,9 @@ fn paths_and_methods_are_refused_by_name() {
         ("GET", "/v1/chat/completions", Reason::MethodNotAllowed, Some("POST")),
         ("PUT", "/v1/chat/completions", Reason::MethodNotAllowed, Some("POST")),
         ("DELETE", "/v1/chat/completions?x=y", Reason::MethodNotAllowed, Some("POST")),
-        ("POST", "/v1/models", Reason::MethodNotAllowed, Some("GET")),
-        ("POST", "/healthz", Reason::MethodNotAllowed, Some("GET")),
+        ("POST", "/v1/models", Reason::MethodNotAllowed, Some("GET, HEAD")),
+        ("OPTIONS", "/v1/models/tiny", Reason::MethodNotAllowed, Some("GET, HEAD")),
+        ("POST", "/healthz", Reason::MethodNotAllowed, Some("GET, HEAD")),
         ("GET", "/", Reason::NotFound, None),
         ("GET", "/v1", Reason::NotFound, None),
         ("POST", "/v1/chat/completions/", Reason::NotFound, None),

@@ -1,7 +1,7 @@
 //! stream: what the model says arrives as it is said, whole characters always, and every end is told.
 
 use harness::Stack;
-use harness::answer::{Stream, check_error};
+use harness::answer::{Stream, check_stream_error};
 use harness::caller::{hello, hello_stream};
 use harness::raw_origin::{Received, breaks_off_after};
 use harness::wait::{SOON, until_true};
@@ -89,7 +89,7 @@ fn an_origin_that_breaks_off_is_told_inside_the_stream() {
     assert_eq!(stream.text(), "half");
     assert!(!stream.done, "{stream:?}");
     assert_eq!(stream.errors.len(), 1, "{stream:?}");
-    check_error(&stream.errors[0], Reason::OriginFailed);
+    check_stream_error(&stream.errors[0], Reason::OriginFailed);
     // What was said was served: it stays counted.
     until_true("settled", SOON, || stack.edge.view(key.id).used.served == 1);
     stack.edge.chat(Some(&key.key), &hello_stream(8)).refused(Reason::RateLimited);
@@ -114,7 +114,7 @@ fn a_model_that_fails_is_told_inside_the_stream() {
     stack.script().say(Say::fail_after("abc", Fault::Row));
     let stream = stack.edge.chat(Some(&key.key), &hello_stream(8)).ok().stream();
     assert_eq!((stream.text().as_str(), stream.done), ("abc", false));
-    check_error(&stream.errors[0], Reason::Internal);
+    check_stream_error(&stream.errors[0], Reason::Internal);
 }
 
 #[test]

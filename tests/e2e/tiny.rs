@@ -2,7 +2,7 @@
 
 use harness::Stack;
 use harness::caller::MODEL;
-use harness::python::run_client;
+use harness::clients::run_client;
 use harness::tools;
 use serde_json::{Value, json};
 

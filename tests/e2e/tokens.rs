@@ -207,21 +207,58 @@ fn cost_is_what_the_formula_makes_of_the_usage() {
     let key = stack.key();
     stack.script().allow_all();
     let mut cost = 0;
-    let mut add = |body: &Value, [request, prompt, completion]: [u64; 3]| {
-        stack.script().say(Say::text("an answer"));
-        let usage = stack.edge.chat(Some(&key.key), body).ok().completion().usage.usage;
-        cost += request + prompt * usage.prompt_tokens + completion * usage.completion_tokens;
+    let mut add = |body: &Value, says: &str, [request, prompt, completion, thinking]: [u64; 4]| {
+        stack.script().say(Say::text(says));
+        let report = stack.edge.chat(Some(&key.key), body).ok().completion().usage;
+        let (usage, thought) = (report.usage, report.completion_tokens_details.reasoning_tokens);
+        assert_eq!(thought > 0, says.contains("<think>"));
+        cost += request + prompt * usage.prompt_tokens + completion * usage.completion_tokens + thinking * thought;
         assert_eq!(u64::from(settled(&stack, &key.key).used), cost);
         assert_eq!(stack.edge.view(key.id).used.cost, cost);
     };
-    let mut thinking = hello(32);
-    thinking["enable_thinking"] = true.into();
-    add(&hello(32), [10, 1, 4]);
-    add(&unnamed(hello(32)), [10, 1, 4]);
-    add(&thinking, [10, 1, 7]);
-    add(&hello(3_000), [1_000, 2, 8]);
+    let asked = |thinking: bool| {
+        let mut body = hello(64);
+        body["enable_thinking"] = thinking.into();
+        body
+    };
+    let light = [10, 1, 4, 3];
+    add(&hello(32), "an answer", light);
+    add(&unnamed(hello(32)), "an answer", light);
+    add(&asked(true), "an answer", light);
+    add(&hello(3_000), "an answer", [1_000, 2, 8, 0]);
+    // What was thought is charged, whatever was asked for.
+    for body in [hello(64), asked(true), asked(false)] {
+        add(&body, "<think>\nHm.\n</think>\n\nYes.", light);
+    }
     // A cost that is above the limit in any case.
     let dear = stack.edge.issue(&json!({"plan": harness::PLAN}));
     stack.edge.admin("PATCH", &format!("/keys/{}", dear.id), Some(&json!({"overrides": {"w": 100}}))).ok();
     stack.edge.chat(Some(&dear.key), &hello(32)).refused(Reason::NeverFits);
+}
+
+/// What the origin has to count, it works for: it stays counted as a request where the limits then refuse it.
+#[test]
+fn prompts_that_turn_out_too_long_count_as_requests() {
+    let minute = json!({"name": "minute", "kind": "window", "limit": 5, "window": "1h"});
+    let stack = Stack::new().with(minute).with(window("tokens", 1_500, "1h")).start();
+    let key = stack.key();
+    stack.script().allow_all();
+    let mut body = hello(16);
+    body["messages"][0]["content"] = "中".repeat(1_000).into();
+    let before = stack.edge.view(key.id).storage.rows_written;
+    let reasons: Vec<_> = (0..40)
+        .map(|_| {
+            let answer = stack.edge.chat(Some(&key.key), &body);
+            answer.json()["error"]["code"].as_str().expect("a refusal").to_owned()
+        })
+        .collect();
+    // The guess fits: only the origin can tell that it never will.
+    let (counted, limited) = reasons.split_at(5);
+    assert!(counted.iter().all(|code| code == "request_exceeds_limit"), "{counted:?}");
+    assert!(limited.iter().all(|code| code == "rate_limit_exceeded"), "{limited:?}");
+    let own = stack.edge.own(&key.key);
+    assert_eq!((own.live_leases, own.limits[0].used, own.limits[1].used), (0, 5, 0));
+    let rows = stack.edge.view(key.id).storage.rows_written - before;
+    assert!((5..=10).contains(&rows), "{rows}: two for each that was admitted, and none for the others");
+    assert_eq!(stack.script().steps(), 0, "the model was never asked");
 }

@@ -22,7 +22,7 @@ fn stack(plans: &Value) -> RunningStack {
 
 /// Gates cannot be reached from now on; the Registry can.
 fn lose_gates(stack: &RunningStack) {
-    stack.between().decide(|message| if message.to == To::Gate { Fate::Fail } else { Fate::Pass });
+    stack.between().decide(|message| if message.to == To::Gate { Fate::Unreachable } else { Fate::Pass });
 }
 
 /// What a key's Gate has counted in its first limit, once nothing of it runs.
@@ -53,9 +53,16 @@ fn a_key_that_was_just_admitted_passes_without_its_gate_as_its_plan_says() {
         let served = chat(known).ok();
         assert_eq!(served.header("ratelimit"), None, "nobody knows how it stands");
     }
-    for key in [known, refusing, &unseen, &disabled] {
+    for key in [known, refusing, &unseen] {
         chat(key).refused(Reason::GateUnavailable);
     }
+    // For a second its own refusal is remembered.
+    let refused_as = |reason: Reason| chat(&disabled).json()["error"]["code"] == reason.row().code;
+    until_true("it is refused like the others", SOON, || {
+        let is_unavailable = refused_as(Reason::GateUnavailable);
+        assert!(is_unavailable || refused_as(Reason::Disabled) || refused_as(Reason::GateUnavailable));
+        is_unavailable
+    });
     // Only who has seen the key lately knows it.
     stack.twin().chat(Some(&known.key), &hello(4)).refused(Reason::GateUnavailable);
     assert_eq!(stack.script().prompts().len(), 3 + 3);
@@ -114,4 +121,48 @@ fn a_request_whose_admission_was_lost_is_settled_all_the_same() {
     // And here it was not, and does not.
     stack.edge.chat(Some(&shut.key), &hello(4)).refused(Reason::GateUnavailable);
     assert_eq!((used(&stack, &shut), stack.edge.view(shut.id).used.served), (0, 0));
+}
+
+/// A caller can bring about both by itself: a flood, or a row that its Gate fails over.
+#[test]
+fn a_gate_that_is_there_and_does_not_answer_lets_nobody_pass() {
+    let stack = stack(&json!({"open": open(9, &json!({"capacity": 9, "refill": 1, "every": "1h"}))}));
+    let key = stack.edge.issue_key("open");
+    let chat = || stack.edge.chat(Some(&key.key), &hello(4));
+    chat().ok();
+    // What is yet to be settled would go in the same message, and who was in a message with others is asked for once more.
+    until_true("settled", SOON, || stack.edge.view(key.id).used.served == 1);
+    for fate in [Fate::Fail, Fate::Overload] {
+        let lost = fate.clone();
+        stack.between().decide(move |message| if message.asks() > 0 { lost.clone() } else { Fate::Pass });
+        let before = stack.between().seen().len();
+        chat().refused(Reason::GateUnavailable);
+        let asked = stack.between().seen()[before..].iter().filter(|message| message.asks() > 0).count();
+        assert_eq!(asked, 1, "{fate:?}: it is not asked again");
+    }
+    lose_gates(&stack);
+    chat().ok();
+    stack.between().pass();
+    assert_eq!(used(&stack, &key), 1);
+}
+
+#[test]
+fn what_a_gate_has_said_of_a_subject_holds_without_it() {
+    let bucket = json!({"capacity": 9, "refill": 1, "every": "1h"});
+    let plans = json!({"plans": {"open": open(9, &bucket)}, "anonymous": "open"});
+    let stack = Stack::new().plans(plans.to_string()).with_between().start();
+    stack.script().allow_all();
+    let from = |address: &str| stack.edge.chat_as(&[("cf-connecting-ip", address)], &hello(4));
+    let (one, other) = ("203.0.113.9", "203.0.113.10");
+    from(one).ok();
+    from(other).ok();
+    stack.edge.admin("PATCH", &format!("/accounts/ip:{one}"), Some(&json!({"disabled": true}))).ok();
+    from(one).refused(Reason::Disabled);
+    lose_gates(&stack);
+    until_true("nothing of the second before is remembered", SOON, || {
+        let status = from(one).status;
+        assert_ne!(status, 200);
+        status == 503 // not a status: what the answer's is compared with
+    });
+    from(other).ok();
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sluice_protocol::chat::{ChatChunk, ChatCompletion, Usage};
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::refusal::Reason;
+use sluice_protocol::refusal::{Reason, Retry};
 use sluice_protocol::sse::{DONE, SseParser};
 use std::fmt;
 
@@ -69,10 +69,11 @@ impl Answer {
         assert_eq!(self.status, row.status, "{reason:?} expected: {}", self.text());
         assert_eq!(self.header(header::CONTENT_TYPE), Some("application/json"), "{self:?}");
         check_error(&self.json(), reason);
-        let retry = row.retry == sluice_protocol::refusal::Retry::Yes;
+        let wait = self.retry_after_ms();
+        // No client is to sleep for longer on its own.
+        let retry = row.retry == Retry::Yes && wait.is_none_or(|wait| wait <= 60_000);
         assert_eq!(self.header(header::SHOULD_RETRY), Some(retry.to_string().as_str()), "{self:?}");
         assert_eq!(self.header(header::WWW_AUTHENTICATE).is_some(), row.status == 401, "{self:?}");
-        let wait = self.retry_after_ms();
         let seconds = self.header(header::RETRY_AFTER).map(|text| text.parse::<u64>().expect("whole seconds"));
         assert_eq!(seconds, wait.map(|wait| wait.div_ceil(1000)), "{self:?}");
         self
@@ -100,9 +101,17 @@ impl Answer {
     /// The streamed answer.
     #[track_caller]
     pub fn stream(&self) -> Stream {
-        assert_eq!(self.header(header::CONTENT_TYPE), Some("text/event-stream"), "{self:?}");
+        assert_eq!(self.header(header::CONTENT_TYPE), Some("text/event-stream; charset=utf-8"), "{self:?}");
         Stream::parse(&self.body)
     }
+}
+
+/// Checks an event that ends a stream with an error; it may tell what was used.
+pub fn check_stream_error(event: &Value, reason: Reason) {
+    let mut body = event.clone();
+    let usage = body.as_object_mut().and_then(|members| members.remove("usage"));
+    assert!(usage.is_none_or(|usage| usage["total_tokens"].is_u64()), "{event}");
+    check_error(&body, reason);
 }
 
 /// Checks one error body: exactly OpenAI's four members, and the reason's own values in them.

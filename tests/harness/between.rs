@@ -38,8 +38,12 @@ pub enum To {
 pub enum Fate {
     /// It arrives, and so does its answer.
     Pass,
-    /// It does not arrive: the object fails.
+    /// It does not arrive: the object fails over it.
     Fail,
+    /// It does not arrive: the object cannot be reached.
+    Unreachable,
+    /// It does not arrive: the object has too much to do.
+    Overload,
     /// It arrives, and its answer does not.
     LoseAnswer,
     /// The object is asked this in its place.
@@ -62,7 +66,7 @@ impl Message {
         if self.to != To::Gate {
             return 0;
         }
-        self.envelope().calls.iter().filter(|call| matches!(call, Call::Admit(_))).count()
+        self.envelope().calls.iter().filter(|call| matches!(call, Call::Admit(_) | Call::Readmit { .. })).count()
     }
 
     /// How many commands of admins it carries to a Gate.
@@ -150,6 +154,8 @@ fn write(fate: Fate) -> Value {
     match fate {
         Fate::Pass => json!({"fate": "pass"}),
         Fate::Fail => json!({"fate": "fail"}),
+        Fate::Unreachable => json!({"fate": "unreachable"}),
+        Fate::Overload => json!({"fate": "overload"}),
         Fate::LoseAnswer => json!({"fate": "lose"}),
         Fate::Ask(bytes) => json!({"fate": "ask", "bytes": text(bytes)}),
         Fate::Answer(bytes) => json!({"fate": "answer", "bytes": text(bytes)}),
@@ -164,6 +170,8 @@ export default deployed;
 
 const unpack = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const message_of = (bytes) => new Request("http://object/", { method: "POST", body: bytes });
+// As Cloudflare marks an error that is none of the object's code.
+const marked = (text, mark) => Object.assign(new Error(text), { [mark]: true });
 const pack = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 
 function between(Deployed, to, table) {
@@ -179,7 +187,9 @@ function between(Deployed, to, table) {
       const { fate, id, bytes: given } = await answer.json();
       switch (fate) {
         case "pass": return super.fetch(message);
-        case "lose": await super.fetch(message); throw new Error("the answer is lost");
+        case "lose": await super.fetch(message); throw marked("the answer is lost", "retryable");
+        case "unreachable": throw marked("the object cannot be reached", "retryable");
+        case "overload": throw marked("the object has too much to do", "overloaded");
         case "ask": return super.fetch(message_of(unpack(given)));
         case "answer": return new Response(unpack(given));
         case "keep":

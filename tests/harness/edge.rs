@@ -1,6 +1,7 @@
 //! The edge gate on the real runtime: workerd, configured as `wrangler.toml` says it is deployed.
 
 use crate::between;
+use crate::observed;
 use crate::process::{Announces, Program};
 use crate::tools;
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ pub struct Beside {
     pub shield: bool,
     /// Who decides what becomes of the messages to its objects: see [`crate::between`].
     pub between: Option<SocketAddr>,
+    /// What an isolate holds is to be seen: see [`crate::observed`].
+    pub observed: bool,
     /// The binding `ORIGIN`: another way to the origin than its address.
     pub through: Option<Through>,
 }
@@ -66,6 +69,9 @@ impl EdgeFiles {
             fs::copy(tools::edge_build(name), directory.join(name)).expect("the stack's directory is writable");
         }
         fs::write(directory.join("between.js"), between::MODULE).expect("the stack's directory is writable");
+        let next = if files.beside.between.is_some() { "between.js" } else { "index.js" };
+        fs::write(directory.join("observed.js"), observed::module(next)).expect("the stack's directory is writable");
+        fs::write(directory.join("observer.js"), observed::OBSERVER).expect("the stack's directory is writable");
         fs::create_dir(files.disk()).expect("the stack's directory is new");
         files.configure(settings);
         files
@@ -92,6 +98,14 @@ impl EdgeFiles {
         let config = cut(&config, "  bindings", "  ],\n");
         fs::write(directory.join("config.capnp"), config).expect("the stack's directory is writable");
         files
+    }
+
+    /// Takes another build of the Worker than this repository's: `build` holds what `cargo xtask build-edge` left there.
+    pub fn use_build(&self, build: &Path) {
+        for name in ["index.js", "index_bg.wasm"] {
+            let from = build.join(name);
+            fs::copy(&from, self.directory.join(name)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+        }
     }
 
     /// Starts workerd and waits until it listens.
@@ -169,7 +183,7 @@ impl EdgeFiles {
             value.unwrap_or_else(|| panic!("wrangler.toml has no {name}")).to_owned()
         };
         let if_set = |is_set: bool, text: &'static str| if is_set { text } else { "" };
-        let Beside { twin, ref twin_settings, shield, between, ref through } = self.beside;
+        let Beside { twin, ref twin_settings, shield, between, observed, ref through } = self.beside;
         let between_service = between.map(|address| {
             format!("    (name = \"between\", external = (address = {}, http = ())),\n", quoted(&address.to_string()))
         });
@@ -183,6 +197,7 @@ impl EdgeFiles {
                 .replace("@REGISTRY@", &class("Registry"))
                 .replace("@ORIGIN@", if_set(through.is_some(), ORIGIN_BINDING))
                 .replace("@SHIELD@", if_set(shield, SHIELD_BINDING))
+                .replace("@OBSERVED_MODULES@", if_set(observed, OBSERVED_MODULES))
                 .replace("@BETWEEN_MODULE@", if_set(between.is_some(), BETWEEN_MODULE))
                 .replace("@BETWEEN@", if_set(between.is_some(), BETWEEN_BINDING))
                 .replace("@BINDINGS@", bindings)
@@ -254,7 +269,7 @@ const config :Workerd.Config = (
 "#;
 const WORKER: &str = r#"const @NAME@ :Workerd.Worker = (
   modules = [
-@BETWEEN_MODULE@    (name = "index.js", esModule = embed "index.js"),
+@OBSERVED_MODULES@@BETWEEN_MODULE@    (name = "index.js", esModule = embed "index.js"),
     (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
   ],
   compatibilityDate = @DATE@,
@@ -273,6 +288,9 @@ const OBJECTS: &str = r#"  durableObjectNamespaces = [
 "#;
 const TWIN_SERVICE: &str = "    (name = \"twin\", worker = .twin),\n";
 const TWIN_SOCKET: &str = "    (name = \"twin\", address = \"127.0.0.1:0\", http = (), service = \"twin\"),\n";
+const OBSERVED_MODULES: &str = r#"    (name = "observed.js", esModule = embed "observed.js"),
+    (name = "observer.js", esModule = embed "observer.js"),
+"#;
 const BETWEEN_MODULE: &str = "    (name = \"between.js\", esModule = embed \"between.js\"),\n";
 const BETWEEN_BINDING: &str = "    (name = \"BETWEEN\", service = \"between\"),\n";
 const ORIGIN_BINDING: &str = "    (name = \"ORIGIN\", service = \"origin\"),\n";

@@ -17,12 +17,14 @@
 
 pub mod answer;
 pub mod between;
+pub mod browser;
 pub mod caller;
+pub mod clients;
 pub mod edge;
 pub mod issuers;
+pub mod observed;
 pub mod origin;
 pub mod process;
-pub mod python;
 pub mod raw;
 pub mod raw_origin;
 pub mod running;

@@ -40,6 +40,8 @@ pub struct OriginSettings {
     pub queue: usize,
     /// How long they wait.
     pub queue_timeout: Duration,
+    /// How long a scripted origin that drains lets requests finish.
+    pub drain_timeout: Duration,
     /// What a scripted origin's TLS is read from.
     pub tls: Option<TlsFiles>,
     /// The grant keys that it knows: `KID=PUBLIC`.
@@ -54,6 +56,7 @@ impl Default for OriginSettings {
             slots: 8,
             queue: 256,
             queue_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(30),
             tls: None,
             grant_keys: secrets::grant_publics().into(),
             bind: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -109,6 +112,22 @@ impl TestOrigin {
         }
     }
 
+    /// Drains a scripted origin.
+    pub fn drain(self) {
+        match self {
+            Self::Scripted(origin, _script) => RUNTIME.block_on(origin.drain()),
+            _ => panic!("this origin is not in this process"),
+        }
+    }
+
+    /// Sends an origin that is a process of its own a signal, by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        match self {
+            Self::Real(program, ..) => program.signal(name),
+            _ => panic!("this origin is no process of its own"),
+        }
+    }
+
     /// What a socket origin received.
     pub fn received(&self) -> Vec<Received> {
         match self {
@@ -145,6 +164,7 @@ fn scripted(settings: &OriginSettings) -> TestOrigin {
         slots: settings.slots,
         queue: settings.queue,
         queue_timeout: settings.queue_timeout,
+        drain_timeout: settings.drain_timeout,
         tls: settings.tls.clone(),
         ..Config::local()
     };

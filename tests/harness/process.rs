@@ -1,11 +1,12 @@
 //! Programs that a stack runs. None of them outlives the test that started it, however that test ends.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A running program. Dropping it kills the program and waits until it is gone.
@@ -14,7 +15,8 @@ pub struct Program {
     /// The keeper waits for the end of this pipe, which comes even if this process is killed.
     keeper_stdin: Option<ChildStdin>,
     keeper: Child,
-    lines: Receiver<String>,
+    /// Locked, so that several threads of a test may hold the program.
+    lines: Mutex<Receiver<String>>,
 }
 
 /// Where a program says that it listens.
@@ -26,7 +28,7 @@ pub enum Announces {
     OnDescriptor3,
 }
 
-/// Starts the program and kills it, by its own pid, when standard input ends. The keeper's standard output is where the
+/// Starts the program, sends it the signals that are named on standard input, and kills it, by its own pid, when that ends. The keeper's standard output is where the
 /// program announces itself; the keeper's standard error is the log.
 ///
 /// A shell, because a pipe that ends with its holder needs no `unsafe` and no Linux: every way for a test to end
@@ -37,14 +39,26 @@ shift
 if [ "$announces" = 3 ]; then "$@" 3>&1 >&2 </dev/null & else "$@" </dev/null & fi
 pid=$!
 exec >&-
-read -r _
+while read -r signal; do kill -s "$signal" "$pid"; done
 kill -9 "$pid" 2>/dev/null
 wait "$pid" 2>/dev/null
 "#;
 
 impl Program {
-    /// Starts `program` in `directory`; what it prints is appended to `log`.
+    /// Starts `program` in `directory`; what it prints, down to the finest, is appended to `log`.
     pub fn start(program: &Path, arguments: &[String], announces: Announces, directory: &Path, log: &Path) -> Self {
+        Self::start_at("trace", program, arguments, announces, directory, log)
+    }
+
+    /// [`Self::start`] with another level of its log: a run of an hour at the finest fills a disk.
+    pub fn start_at(
+        level: &str,
+        program: &Path,
+        arguments: &[String],
+        announces: Announces,
+        directory: &Path,
+        log: &Path,
+    ) -> Self {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let log = File::options().create(true).append(true).open(log).expect("the stack's directory is writable");
         let descriptor = if announces == Announces::OnDescriptor3 { "3" } else { "1" };
@@ -54,7 +68,7 @@ impl Program {
             .args(arguments)
             // No setting of the machine's reaches a program under test.
             .env_clear()
-            .env("RUST_LOG", "trace")
+            .env("RUST_LOG", level)
             .current_dir(directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -69,14 +83,25 @@ impl Program {
         std::thread::spawn(move || {
             BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
-        Self { name, keeper_stdin: keeper.stdin.take(), keeper, lines }
+        Self { name, keeper_stdin: keeper.stdin.take(), keeper, lines: Mutex::new(lines) }
+    }
+
+    /// Sends the program a signal, by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        let mut keeper = self.keeper_stdin.as_ref().expect("it is closed when this is dropped");
+        writeln!(keeper, "{name}").expect("the keeper lives as long as this");
     }
 
     /// The next line on descriptor 3 that `read` makes something of. Panics with the log's end if none comes in time.
     pub fn announced<T>(&self, log: &Path, mut read: impl FnMut(&str) -> Option<T>) -> T {
         let deadline = Instant::now() + START_TIME;
         loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => {
                     if let Some(found) = read(&line) {
                         return found;
@@ -86,6 +111,17 @@ impl Program {
             }
         }
     }
+}
+
+/// The process of this name that runs in this directory: a program's own, not its keeper's.
+pub fn running_in(directory: &Path, name: &str) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").expect("processes are looked up in Linux's /proc").flatten();
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find(|id| {
+        let found = std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+        let place = std::fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
+        // Linux keeps 15 bytes of a name.
+        found.trim_end() == &name[..name.len().min(15)] && place == directory
+    })
 }
 
 impl Drop for Program {

@@ -71,6 +71,11 @@ impl RawConnection {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
+    /// Closes its own half, and goes on reading.
+    pub fn say_no_more(&mut self) {
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
     /// Leaves with a reset (RST): noticed at once, also while there is nothing to write yet. Cloudflare's front, which
     /// knows when a client is gone, passes that on likewise.
     pub fn vanish(self) {
@@ -143,7 +148,7 @@ pub fn chunked(body: &[u8], size: usize) -> Vec<u8> {
 }
 
 /// The answer in `bytes` if it is complete.
-fn parse(bytes: &[u8]) -> Option<Answer> {
+pub fn parse(bytes: &[u8]) -> Option<Answer> {
     let (head, rest) = split_head(bytes)?;
     let mut lines = head.lines();
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;

@@ -3,6 +3,7 @@
 use crate::between::Between;
 use crate::caller::Caller;
 use crate::edge::{Edge, EdgeFiles};
+use crate::observed::{self, Observed};
 use crate::origin::{OriginKind, OriginSettings, TestOrigin};
 use crate::raw::{self, RawConnection};
 use crate::raw_origin::Received;
@@ -73,6 +74,16 @@ impl RunningStack {
         self.parts.between.as_ref().expect("the stack was made `with_between`")
     }
 
+    /// What the first isolate holds.
+    pub fn seen_inside(&self) -> Observed {
+        self.seen_inside_of(self.edge_address())
+    }
+
+    /// What the isolate behind this address holds; the stack was made `observed`.
+    pub fn seen_inside_of(&self, address: SocketAddr) -> Observed {
+        Observed::read(&Caller::new(address).send(|http, base| http.get(format!("{base}{}", observed::PATH))).json())
+    }
+
     /// Ends the scripted origin and starts it again where it was, with these grant keys: `KID=PUBLIC`.
     pub fn restart_origin_with(&mut self, grant_keys: &[String]) {
         self.parts.origin_settings.bind = self.parts.origin.address();
@@ -97,6 +108,17 @@ impl RunningStack {
     pub fn capacity(&self) -> Capacity {
         let answer = Caller::new(self.origin_address()).send(|http, base| http.get(format!("{base}/capacity"))).ok();
         serde_json::from_value(answer.json()).expect("a capacity")
+    }
+
+    /// Sends an origin that is a process of its own a signal, by its name without `SIG`.
+    pub fn signal_origin(&self, name: &str) {
+        self.parts.origin.signal(name);
+    }
+
+    /// Drains the scripted origin, on a thread of its own: it is gone afterwards.
+    pub fn drain_origin(&mut self) -> std::thread::JoinHandle<()> {
+        let origin = std::mem::replace(&mut self.parts.origin, TestOrigin::Down);
+        std::thread::spawn(move || origin.drain())
     }
 
     /// What a socket origin received.

@@ -11,7 +11,7 @@ use sluice_protocol::id::{AccountId, hex};
 use sluice_protocol::key::{ApiKey, Peppers};
 
 /// The admin's token.
-pub const ADMIN_TOKEN: &str = "e2e-admin-token-6f1b";
+pub const ADMIN_TOKEN: &str = "e2e-admin-token-6f1b-which-nobody-guesses";
 /// The name of the key that grants are signed with.
 pub const KID: &str = "e2e";
 
@@ -54,6 +54,14 @@ pub fn grant_keys() -> String {
 /// The edge's setting `ADMIN_TOKENS`.
 pub fn admin_tokens() -> String {
     format!("e2e:{}", hex(&Sha256::digest(ADMIN_TOKEN)))
+}
+
+/// A token that could be guessed; [`ADMIN_TOKEN`] is long.
+pub const SHORT_ADMIN_TOKEN: &str = "e2e-short-6f1b";
+
+/// `ADMIN_TOKENS` with both.
+pub fn short_admin_tokens() -> String {
+    format!("{},short:{}", admin_tokens(), hex(&Sha256::digest(SHORT_ADMIN_TOKEN)))
 }
 
 /// `ADMIN_TOKENS` of three admins, each with the scope that it is named after: see [`scoped_token`].

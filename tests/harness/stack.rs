@@ -116,6 +116,12 @@ impl Stack {
         self
     }
 
+    /// How long the scripted origin lets requests finish when it drains.
+    pub fn drain_timeout_ms(mut self, wait: u64) -> Self {
+        self.origin.drain_timeout = Duration::from_millis(wait);
+        self
+    }
+
     /// The real origin with the built-in model, in a process of its own.
     pub fn tiny_origin(mut self) -> Self {
         self.kind = OriginKind::Tiny;
@@ -152,6 +158,11 @@ impl Stack {
         self.setting("ORIGIN_TIMEOUT_MS", timeout.to_string())
     }
 
+    /// How long the origin may be silent inside a stream.
+    pub fn origin_idle_ms(self, idle: u64) -> Self {
+        self.setting("ORIGIN_IDLE_MS", idle.to_string())
+    }
+
     /// A second isolate of the edge beside the first: [`RunningStack::twin`].
     pub fn with_twin(mut self) -> Self {
         self.beside.twin = true;
@@ -173,6 +184,12 @@ impl Stack {
     /// The test decides what becomes of messages to Durable Objects: [`RunningStack::between`].
     pub fn with_between(mut self) -> Self {
         self.between = true;
+        self
+    }
+
+    /// What an isolate of the edge holds is to be seen: [`RunningStack::seen_inside`].
+    pub fn observed(mut self) -> Self {
+        self.beside.observed = true;
         self
     }
 

@@ -39,6 +39,19 @@ pub fn python_tool(name: &str) -> PathBuf {
     there(root().join("target/venv/bin").join(name), "the Python clients are not installed")
 }
 
+/// Node, as new as package.json has it.
+pub fn node() -> PathBuf {
+    there(root().join("node_modules/node/bin/node"), "Node is not installed")
+}
+
+/// Chromium, wherever it is on PATH.
+pub fn browser() -> PathBuf {
+    const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut candidates = std::env::split_paths(&path).flat_map(|directory| NAMES.map(|name| directory.join(name)));
+    there(candidates.find(|path| path.is_file()).unwrap_or_default(), "Chromium is not installed")
+}
+
 /// A program of `tests/clients`.
 pub fn client_script(file: &str) -> PathBuf {
     root().join("tests/clients").join(file)

@@ -1,12 +1,25 @@
-//! Callers that are other people's programs: Python, with the clients of `tests/requirements.txt`.
+//! Callers that are other people's programs: Python, with the clients of `tests/requirements.txt`, and Node, with those of
+//! `tests/clients/package.json`.
 
 use crate::tools;
 use serde_json::Value;
+use std::path::Path;
 use std::process::Command;
 
 /// Runs a program of `tests/clients` to its end and returns the JSON that it printed.
 pub fn run_client(script: &str, arguments: &[&str]) -> Value {
-    let output = Command::new(tools::python())
+    run(&tools::python(), script, arguments)
+}
+
+/// The same for a program in Node.
+pub fn run_node_client(script: &str, arguments: &[&str]) -> Value {
+    let client = tools::client_script("node_modules/openai/package.json");
+    assert!(client.is_file(), "the Node clients are not installed ({}): run `cargo xtask test`", client.display());
+    run(&tools::node(), script, arguments)
+}
+
+fn run(interpreter: &Path, script: &str, arguments: &[&str]) -> Value {
+    let output = Command::new(interpreter)
         .arg(tools::client_script(script))
         .args(arguments)
         // No proxy and no key of the machine's.
