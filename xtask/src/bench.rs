@@ -21,7 +21,7 @@ use crate::{
 };
 
 const USAGE: &str = "\
-Usage: cargo xtask bench edge [--sweep] [--accounts] [--callers] [--registry] [--peers [NAME,...]] [--seconds N] [--rounds N] [--connections N] [--json FILE]
+Usage: cargo xtask bench edge [--sweep] [--accounts] [--callers] [--registry] [--against DIR] [--peers [NAME,...]] [--seconds N] [--rounds N] [--connections N] [--json FILE]
 
 Measures the full walk, the refusals and an empty Worker on workerd, in one run: compare the ratios, not the figures.
 
@@ -29,6 +29,8 @@ Measures the full walk, the refusals and an empty Worker on workerd, in one run:
   --accounts     instead: 1, 10, 100, 1,000 and 10,000 accounts
   --callers      instead: API keys beside tokens of issuers (EdDSA, ES256, RS256), seen before and never seen, and short tokens
   --registry     instead: an admin's calls and a key's first use with an empty registry and with 100,000 keys
+  --against      instead: beside another build of the Worker, such as the one of the commit before (a directory that holds
+                 its index.js and index_bg.wasm: edge/build of another clone)
   --keys         thousands of keys for --registry (100)
   --peers        instead: Sluice beside what others put in front of a model, installed into target/peers and started in
                  turn before the same origin; all of them, or those named:

@@ -6,6 +6,7 @@
 mod graph;
 mod leftovers;
 mod licences;
+mod modules;
 mod purity;
 mod secrets;
 mod settings;
@@ -104,6 +105,11 @@ impl Checks<'_> {
             let sources = of_crates(checks.workspace.root(), &secrets::CRATES)?;
             holds(&secrets::logged_prompts(&sources), secrets::LOGS_FIX)?;
             Ok(format!("{} files", sources.len()))
+        })?;
+        self.check("imports run one way", |checks, _| {
+            let found = modules::find(&source::below(checks.workspace.root(), &modules::ROOTS)?);
+            holds(&modules::violations(&found), modules::FIX)?;
+            Ok(format!("{} arrows, {} circles left", found.arrows, found.circles.len()))
         })?;
         self.check("nothing is left undone", |checks, _| checks.leftovers())
     }

@@ -19,6 +19,7 @@ mod cuda;
 mod dev;
 mod parity;
 mod secrets;
+mod soak;
 mod test;
 mod train_tiny;
 
@@ -44,6 +45,7 @@ Usage: cargo xtask COMMAND
   secrets      a deployment's secrets: make them, replace them, hand them over (`cargo xtask secrets --help`)
   train-tiny   make the built-in model again, from nothing (`cargo xtask train-tiny --help`)
   audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
+  soak         an hour of hostile callers beside one who behaves (`cargo xtask soak --help`)
   audit verify whether an export of the audit log is whole and unchanged (`cargo xtask audit verify --help`)
   help         this text
 
@@ -95,6 +97,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         "secrets" => secrets::run(&workspace, args)?,
         "train-tiny" => return train_tiny::run(&workspace, args),
         "audit" => return audit::run(&workspace, args),
+        "soak" => return soak::run(&workspace, args),
         "audit-log" => audit_log::run(args)?,
         "help" => print!("{USAGE}"),
         unknown => bail!("there is no command `{unknown}`\n\n{USAGE}"),

@@ -1,6 +1,8 @@
 //! Set-up: everything the other commands need and a fresh machine lacks. Each step looks first, does the least that is
 //! missing, says how long it took, and where it cannot go on names the exact command that a person has to run.
 
+mod browser;
+mod debian;
 mod node;
 mod python;
 mod wasm;
@@ -34,8 +36,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Toolbox> {
     Ok(Toolbox { wasm, node, tools })
 }
 
-/// Brings in the Python environment of the end-to-end tests, `target/venv`.
-pub(crate) fn python(workspace: &Workspace) -> Result<()> {
+/// Brings in what calls the gates in the end-to-end tests: the Python environment `target/venv`, the packages of Node in
+/// `tests/clients`, and a browser.
+pub(crate) fn clients(workspace: &Workspace) -> Result<()> {
     let _one_at_a_time = workspace.lock("setup")?;
-    python::ensure(workspace)
+    python::ensure(workspace)?;
+    node::ensure_clients(workspace)?;
+    browser::ensure(workspace)
 }

@@ -72,7 +72,7 @@ fn steps(workspace: &Workspace, quick: bool, timing: &mut Timing) -> Result<()> 
     timing.of("build-edge", || build_edge::build(workspace, &toolbox))?;
     timing.of("build origin", || dev::build_origin(workspace).map(drop))?;
     timing.passed += timing.of("README's commands", || readme::run(workspace))?;
-    timing.of("Python clients", || setup::python(workspace))?;
+    timing.of("clients", || setup::clients(workspace))?;
     timing.passed += timing.of("test e2e", || {
         let mut tests = cargo_test(workspace, "e2e");
         // They find the gates, workerd and Python in the repository; a Node client finds its Node on PATH.

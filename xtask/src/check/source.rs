@@ -31,9 +31,15 @@ impl Source {
 
 /// The product's sources in `<crate>/src`: no file that is a test as a whole.
 pub(super) fn of_crates(root: &Path, crates: &[&str]) -> Result<Vec<Source>> {
+    let folders: Vec<_> = crates.iter().map(|name| format!("{name}/src")).collect();
+    below(root, &folders.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The sources below these folders: no file that is a test as a whole.
+pub(super) fn below(root: &Path, folders: &[&str]) -> Result<Vec<Source>> {
     let mut paths = Vec::new();
-    for name in crates {
-        collect(&root.join(name).join("src"), &mut paths)?;
+    for folder in folders {
+        collect(&root.join(folder), &mut paths)?;
     }
     paths.sort();
     let load = |path: PathBuf| {

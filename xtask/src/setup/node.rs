@@ -1,4 +1,5 @@
-//! The Node tools of package.json: wrangler, workerd, esbuild, binaryen, and a Node that is new enough for them.
+//! The Node tools of package.json: wrangler, workerd, esbuild, binaryen, and a Node that is new enough for them. And the
+//! clients in Node that the end-to-end tests call the gates with.
 
 use std::{
     env, fs,
@@ -52,12 +53,12 @@ pub(super) fn ensure(workspace: &Workspace) -> Result<Node> {
     let mut step = Step::begin("Node tools");
     let node = Node { modules: workspace.path("node_modules") };
     let stamp = node.modules.join(".sluice-stamp");
-    let wanted = fingerprint(workspace)?;
+    let wanted = fingerprint(workspace, "")?;
     if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && missing(&node).is_none() {
         step.done("ready");
         return Ok(node);
     }
-    if let Err(error) = install(workspace, &mut step) {
+    if let Err(error) = install(workspace, "", &mut step) {
         step.failed();
         return Err(error);
     }
@@ -73,23 +74,48 @@ pub(super) fn ensure(workspace: &Workspace) -> Result<Node> {
     Ok(node)
 }
 
-fn install(workspace: &Workspace, step: &mut Step) -> Result<()> {
+/// Installs what tests/clients/package-lock.json names, if it changed since the last time.
+pub(super) fn ensure_clients(workspace: &Workspace) -> Result<()> {
+    const FOLDER: &str = "tests/clients";
+    let mut step = Step::begin("Node clients");
+    let modules = workspace.path(FOLDER).join("node_modules");
+    let stamp = modules.join(".sluice-stamp");
+    let wanted = fingerprint(workspace, FOLDER)?;
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        step.done("ready");
+        return Ok(());
+    }
+    let installed = install(workspace, FOLDER, &mut step)
+        .and_then(|()| fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display())));
+    if installed.is_ok() {
+        step.done("installed with npm ci");
+    } else {
+        step.failed();
+    }
+    installed
+}
+
+/// `npm ci` in this folder of the repository.
+fn install(workspace: &Workspace, folder: &str, step: &mut Step) -> Result<()> {
     if find_in_path("npm").is_none() {
         bail!(BY_HAND);
     }
     let mut npm = command("npm");
     // A user's own npm settings may leave out development dependencies or install scripts; both are needed here.
-    npm.args(["ci", "--include=dev", "--ignore-scripts=false"]).current_dir(workspace.root());
-    process::run(step, npm, &workspace.log("npm-ci")?)
-        .context("cannot install the Node tools; once the cause is mended, `npm ci` in the repository does it")?;
+    npm.args(["ci", "--include=dev", "--ignore-scripts=false"]).current_dir(workspace.path(folder));
+    let place = if folder.is_empty() { "the repository" } else { folder };
+    process::run(step, npm, &workspace.log("npm-ci")?).with_context(|| {
+        format!("cannot install Node packages; once the cause is mended, `npm ci` in {place} does it")
+    })?;
     Ok(())
 }
 
-/// What decides whether the installed tools are the wanted ones.
-fn fingerprint(workspace: &Workspace) -> Result<String> {
+/// What decides whether the installed packages are the wanted ones.
+fn fingerprint(workspace: &Workspace, folder: &str) -> Result<String> {
     let mut hash = Sha256::new();
     for file in ["package.json", "package-lock.json"] {
-        hash.update(workspace.read(file)?);
+        let path = Path::new(folder).join(file);
+        hash.update(workspace.read(&path.to_string_lossy())?);
     }
     hash.update(env::consts::ARCH);
     hash.update(env::consts::OS);
@@ -130,18 +156,21 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_file_names_no_registry() {
-        let lock = Workspace::locate().read("package-lock.json").unwrap();
-        assert!(!lock.contains("\"resolved\""), "run npm with the repository's .npmrc: it leaves registries out");
+    fn the_lock_files_name_no_registry() {
+        for file in ["package-lock.json", "tests/clients/package-lock.json"] {
+            let lock = Workspace::locate().read(file).unwrap();
+            assert!(!lock.contains("\"resolved\""), "run npm with the repository's .npmrc: it leaves registries out");
+        }
     }
 
     #[test]
-    fn every_tool_has_an_exact_version() {
-        let package: serde_json::Value =
-            serde_json::from_str(&Workspace::locate().read("package.json").unwrap()).unwrap();
-        for (name, version) in package["devDependencies"].as_object().unwrap() {
-            let version = version.as_str().unwrap();
-            assert!(version.starts_with(|c: char| c.is_ascii_digit()), "{name} {version} is a range");
+    fn every_package_has_an_exact_version() {
+        for (file, kind) in [("package.json", "devDependencies"), ("tests/clients/package.json", "dependencies")] {
+            let package: serde_json::Value = serde_json::from_str(&Workspace::locate().read(file).unwrap()).unwrap();
+            for (name, version) in package[kind].as_object().unwrap() {
+                let version = version.as_str().unwrap();
+                assert!(version.starts_with(|c: char| c.is_ascii_digit()), "{name} {version} is a range");
+            }
         }
     }
 }

@@ -9,9 +9,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use super::debian;
 use crate::{
     process::{self, capture, command},
-    progress::{self, Step},
+    progress::Step,
     workspace::Workspace,
 };
 
@@ -85,7 +86,7 @@ pub(super) fn ensure(workspace: &Workspace) -> Result<Wasm> {
     if process::interrupted() {
         return Err(process::Interrupted.into());
     }
-    match debian(workspace, &mut step) {
+    match from_debian(workspace, &mut step) {
         Ok(wasm) => {
             step.done(&format!("Debian's compiler ({})", short(wasm.version())));
             Ok(wasm)
@@ -108,22 +109,15 @@ fn add_with_rustup(workspace: &Workspace, step: &mut Step) -> Result<()> {
 }
 
 /// Debian's compiler, installed if we may.
-fn debian(workspace: &Workspace, step: &mut Step) -> Result<Wasm> {
+fn from_debian(workspace: &Workspace, step: &mut Step) -> Result<Wasm> {
     let by_hand = format!(
         "no compiler for {TARGET}. Run `rustup target add {TARGET}`, or on Debian \
          `sudo apt-get update && sudo apt-get install -y {}`",
         DEBIAN_PACKAGES.join(" ")
     );
     if !debian_is_ready() {
-        if !Path::new("/usr/bin/apt-get").exists() || !rustix::process::geteuid().is_root() {
-            bail!(by_hand);
-        }
-        progress::note("  rustup cannot add the wasm target: installing Debian's compiler with apt-get");
-        for arguments in [vec!["update"], [&["install", "-y"], &DEBIAN_PACKAGES[..]].concat()] {
-            let mut apt = command("apt-get");
-            apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-            process::run(step, apt, &workspace.log("apt-get")?).with_context(|| by_hand.clone())?;
-        }
+        let why = "rustup cannot add the wasm target: installing Debian's compiler with apt-get";
+        debian::install(workspace, step, &DEBIAN_PACKAGES, why, &by_hand)?;
     }
     let version = version_of(DEBIAN_RUSTC).with_context(|| by_hand.clone())?;
     if !debian_is_ready() || parse_version(&version).is_none_or(|found| found < MINIMUM) {

@@ -1,0 +1,290 @@
+//! Imports run down among siblings and never back up, at every level of every crate's module tree; and nobody names a crate's
+//! root, which stands above everything.
+//!
+//! A file is a module, and a folder is what its file is. An arrow goes from the module of a file to the module of a path in it; the
+//! segments that both share are dropped, and what is left first on both sides are siblings. A parent and its child count as one.
+
+mod paths;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::source::Source;
+use paths::paths_in;
+
+/// What to do about a violation.
+pub(super) const FIX: &str = "move what both need below both, or let the upper one hand it down: imports run one way. \
+    What xtask/src/check/modules.rs lists as known may only shrink: take out of it what is gone";
+
+/// Where the module trees are: each has its own root.
+pub(super) const ROOTS: [&str; 8] = [
+    "protocol/src",
+    "edge/src",
+    "origin/src",
+    "origin/tiny",
+    "xtask/src",
+    "tests/harness",
+    "tests/bench",
+    "tests/audit",
+];
+
+/// Modules that import each other in a ring, at one level.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Circle {
+    /// The module whose children they are: a root of [`ROOTS`] and the segments below it.
+    pub(super) level: String,
+    /// Their names.
+    pub(super) modules: BTreeSet<String>,
+}
+
+/// What a reading of all sources finds.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Rings.
+    pub(super) circles: Vec<Circle>,
+    /// Files with a path that ends in their crate's root.
+    pub(super) name_the_root: BTreeSet<String>,
+    /// How many arrows there are between siblings.
+    pub(super) arrows: usize,
+}
+
+/// Reads all arrows and looks for rings among them.
+pub(super) fn find(sources: &[Source]) -> Found {
+    let mut found = Found::default();
+    let mut levels: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for root in ROOTS {
+        let files: Vec<_> =
+            sources.iter().filter_map(|source| Some((source, module_of(root, &source.path)?))).collect();
+        let modules: BTreeSet<_> = files.iter().map(|(_, module)| module.clone()).collect();
+        for (source, module) in &files {
+            for path in paths_in(&source.bare_code(), module) {
+                let target = (0..=path.len()).rev().map(|end| &path[..end]).find(|prefix| modules.contains(*prefix));
+                let Some(target) = target else { continue };
+                if target.is_empty() && !module.is_empty() {
+                    found.name_the_root.insert(source.path.clone());
+                }
+                let shared = module.iter().zip(target).take_while(|(ours, theirs)| ours == theirs).count();
+                if let (Some(from), Some(to)) = (module.get(shared), target.get(shared)) {
+                    let level = [&[root.to_owned()], &module[..shared]].concat().join("/");
+                    levels.entry(level).or_default().entry(from.clone()).or_default().insert(to.clone());
+                }
+            }
+        }
+    }
+    for (level, arrows) in levels {
+        found.arrows += arrows.values().map(BTreeSet::len).sum::<usize>();
+        let rings = rings(&arrows).into_iter().map(|modules| Circle { level: level.clone(), modules });
+        found.circles.extend(rings);
+    }
+    found
+}
+
+/// What is there and is not known, and what is known and no longer there.
+pub(super) fn violations(found: &Found) -> Vec<String> {
+    let known: Vec<_> = KNOWN_CIRCLES
+        .iter()
+        .map(|(level, modules)| Circle {
+            level: (*level).to_owned(),
+            modules: modules.split(' ').map(str::to_owned).collect(),
+        })
+        .collect();
+    let named = |circle: &Circle| {
+        let modules: Vec<_> = circle.modules.iter().map(String::as_str).collect();
+        format!("{}: {}", circle.level, modules.join(" "))
+    };
+    let is_new = |circle: &&Circle| !known.contains(circle);
+    let mut all: Vec<_> =
+        found.circles.iter().filter(is_new).map(|circle| format!("a circle in {}", named(circle))).collect();
+    let is_gone = |circle: &&Circle| !found.circles.contains(circle);
+    all.extend(known.iter().filter(is_gone).map(|circle| format!("known and no longer so: {}", named(circle))));
+    let roots: BTreeSet<_> = KNOWN_ROOTS.iter().map(|path| (*path).to_owned()).collect();
+    all.extend(found.name_the_root.difference(&roots).map(|path| format!("{path} names its crate's root")));
+    all.extend(roots.difference(&found.name_the_root).map(|path| format!("known and no longer so: {path}")));
+    all
+}
+
+/// The module that a file is, below a root; `None` if it lies elsewhere.
+fn module_of(root: &str, path: &str) -> Option<Vec<String>> {
+    let inside = path.strip_prefix(root)?.strip_prefix('/')?.strip_suffix(".rs")?;
+    let mut module: Vec<_> = inside.split('/').map(str::to_owned).collect();
+    match module.last().map(String::as_str) {
+        Some("mod") => drop(module.pop()),
+        Some("lib" | "main") if module.len() == 1 => module.clear(),
+        _ => {}
+    }
+    Some(module)
+}
+
+/// The strongly connected groups of more than one, by Kosaraju's two walks.
+fn rings(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<BTreeSet<String>> {
+    let mut backwards: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (from, to) in arrows.iter().flat_map(|(from, all)| all.iter().map(move |to| (from, to))) {
+        backwards.entry(to.clone()).or_default().insert(from.clone());
+    }
+    let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
+    for start in arrows.keys().chain(backwards.keys()) {
+        walk(start, arrows, &mut seen, &mut order);
+    }
+    let (mut groups, mut seen) = (Vec::new(), BTreeSet::new());
+    for start in order.iter().rev() {
+        let mut group = Vec::new();
+        walk(start, &backwards, &mut seen, &mut group);
+        if group.len() > 1 {
+            groups.push(group.into_iter().collect());
+        }
+    }
+    groups
+}
+
+/// Everything that can be reached and was not seen, in the order in which it was left.
+fn walk(from: &str, arrows: &BTreeMap<String, BTreeSet<String>>, seen: &mut BTreeSet<String>, left: &mut Vec<String>) {
+    if !seen.insert(from.to_owned()) {
+        return;
+    }
+    arrows.get(from).into_iter().flatten().for_each(|to| walk(to, arrows, seen, left));
+    left.push(from.to_owned());
+}
+
+/// Circles that were there when this check was written. The list may only shrink, and goes with the last of them.
+const KNOWN_CIRCLES: &[(&str, &str)] = &[
+    ("edge/src", "admin auth config denial denials issuers leaks limit plans request short spare token"),
+    ("edge/src", "platform promise"),
+    ("origin/src", "answers generate listing origin request stream wanted whole"),
+    ("origin/src", "engine memory text"),
+    ("origin/src/engine/qwen", "gguf safetensors weights"),
+    ("origin/src/engine/qwen", "attention dense linear packed product"),
+    ("origin/tiny", "drills examples"),
+    ("origin/tiny", "copying network"),
+    ("protocol/src", "command gate_call"),
+    ("protocol/src", "ask count gate lease plan state"),
+    ("tests/audit", "caller check options"),
+    ("tests/bench", "options peers scenario"),
+    ("tests/harness", "running stack"),
+    ("tests/harness", "caller issuers raw raw_origin watch"),
+    ("xtask/src/bench", "origin served"),
+];
+
+/// Files that named their crate's root then. The list may only shrink.
+const KNOWN_ROOTS: &[&str] = &[
+    "edge/src/admin/accounts.rs",
+    "edge/src/admin/commands.rs",
+    "edge/src/admin/keys.rs",
+    "edge/src/forward.rs",
+    "edge/src/gate.rs",
+    "edge/src/registry.rs",
+    "edge/src/short.rs",
+    "origin/src/engine/endless.rs",
+    "origin/src/generate.rs",
+    "origin/src/grant.rs",
+    "origin/src/origin.rs",
+    "origin/src/request.rs",
+    "origin/src/scripted.rs",
+    "origin/src/text/mod.rs",
+    "protocol/src/account.rs",
+    "protocol/src/account/command.rs",
+    "protocol/src/admin.rs",
+    "protocol/src/admin/change.rs",
+    "protocol/src/admin/create.rs",
+    "protocol/src/admin/registry.rs",
+    "protocol/src/admin/text.rs",
+    "protocol/src/audit.rs",
+    "protocol/src/audit/chain.rs",
+    "protocol/src/bucket.rs",
+    "protocol/src/command.rs",
+    "protocol/src/count.rs",
+    "protocol/src/failures.rs",
+    "protocol/src/fresh.rs",
+    "protocol/src/gate.rs",
+    "protocol/src/gate/clock.rs",
+    "protocol/src/gate/decision.rs",
+    "protocol/src/gate/passes.rs",
+    "protocol/src/gate_call.rs",
+    "protocol/src/gate_call/change.rs",
+    "protocol/src/gate_call/kept.rs",
+    "protocol/src/gate_call/refuse.rs",
+    "protocol/src/grant.rs",
+    "protocol/src/key.rs",
+    "protocol/src/lease.rs",
+    "protocol/src/own.rs",
+    "protocol/src/ratelimit.rs",
+    "protocol/src/remembered.rs",
+    "protocol/src/schedule.rs",
+    "protocol/src/standing.rs",
+    "protocol/src/state.rs",
+    "protocol/src/token/claims.rs",
+    "protocol/src/token/denial.rs",
+    "protocol/src/token/fetch.rs",
+    "protocol/src/token/pace.rs",
+    "protocol/src/token/short.rs",
+    "protocol/src/window.rs",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(files: &[(&str, &str)]) -> Found {
+        let source = |(path, text): &(&str, &str)| Source { path: (*path).to_owned(), text: (*text).to_owned() };
+        find(&files.iter().map(source).collect::<Vec<_>>())
+    }
+
+    fn circle(level: &str, modules: &[&str]) -> Circle {
+        Circle { level: level.to_owned(), modules: modules.iter().map(|name| (*name).to_owned()).collect() }
+    }
+
+    #[test]
+    fn a_ring_of_siblings_is_found_at_its_level_whatever_the_way_of_naming() {
+        let found = read(&[
+            ("edge/src/lib.rs", "mod a; mod b; mod c;"),
+            ("edge/src/a.rs", "use crate::{b::x, c as d};"),
+            ("edge/src/b.rs", "fn f() { super::c::deep::y() }"),
+            ("edge/src/c.rs", "mod deep;"),
+            ("edge/src/c/deep.rs", "use crate::a;"),
+        ]);
+        assert_eq!(found.circles, [circle("edge/src", &["a", "b", "c"])]);
+        assert_eq!(found.arrows, 4);
+    }
+
+    #[test]
+    fn a_ring_below_is_one_of_the_level_below() {
+        let found = read(&[
+            ("origin/src/lib.rs", "mod a;"),
+            ("origin/src/a/mod.rs", "mod x; mod y; use x::X; use self::y::Y;"),
+            ("origin/src/a/x.rs", "use super::y::Y;"),
+            ("origin/src/a/y.rs", "use super::{Helper, x};"),
+        ]);
+        assert_eq!(found.circles, [circle("origin/src/a", &["x", "y"])]);
+    }
+
+    #[test]
+    fn parents_and_children_may_name_each_other_and_tests_whom_they_like() {
+        let found = read(&[
+            ("protocol/src/lib.rs", "pub mod a; pub mod b;"),
+            ("protocol/src/a.rs", "mod x; use x::X; use super::b; // use crate::c\n"),
+            ("protocol/src/a/x.rs", "use super::Y; use crate::a::Z;"),
+            ("protocol/src/b.rs", "#[cfg(test)]\nmod tests { use crate::a; }"),
+        ]);
+        assert_eq!(found.circles, []);
+        assert!(found.name_the_root.is_empty());
+    }
+
+    #[test]
+    fn who_names_the_root_is_found() {
+        let found = read(&[
+            ("edge/src/lib.rs", "mod a; mod b; fn random() {}"),
+            ("edge/src/a.rs", "fn f() { crate::random() }"),
+            ("edge/src/b.rs", "use crate::a;"),
+        ]);
+        assert_eq!(found.name_the_root, BTreeSet::from(["edge/src/a.rs".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_known_may_only_shrink() {
+        let found = Found { circles: vec![circle("edge/src", &["new", "ring"])], ..Found::default() };
+        let all = violations(&found);
+        assert!(all[0].contains("a circle in edge/src: new ring"), "{all:?}");
+        assert_eq!(
+            all.iter().filter(|line| line.starts_with("known and no longer so")).count(),
+            KNOWN_CIRCLES.len() + KNOWN_ROOTS.len()
+        );
+    }
+}
