@@ -83,17 +83,21 @@ impl RawConnection {
         lingering.expect("an open socket takes options");
     }
 
-    /// False at the end of the connection.
     fn read_some(&mut self) -> bool {
-        let mut chunk = [0; 16 * 1024];
-        match self.socket.read(&mut chunk) {
-            Ok(0) => false,
-            Ok(read) => {
-                self.received.extend_from_slice(&chunk[..read]);
-                true
-            }
-            Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted),
+        read_some(&mut self.socket, &mut self.received)
+    }
+}
+
+/// Reads what is there, or waits for as long as the socket does. False at the end of the connection.
+pub fn read_some(socket: &mut TcpStream, received: &mut Vec<u8>) -> bool {
+    let mut chunk = [0; 16 * 1024];
+    match socket.read(&mut chunk) {
+        Ok(0) => false,
+        Ok(read) => {
+            received.extend_from_slice(&chunk[..read]);
+            true
         }
+        Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Connections of callers who do as they like. Nothing of what they are answered is kept.
 
 use harness::raw;
-use std::io::{ErrorKind, Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -74,15 +74,7 @@ impl Wire {
 
     /// False at the end of the connection.
     fn some(&mut self) -> bool {
-        let mut chunk = [0; 16 * 1024];
-        match self.socket.read(&mut chunk) {
-            Ok(0) => false,
-            Ok(read) => {
-                self.received.extend_from_slice(&chunk[..read]);
-                true
-            }
-            Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted),
-        }
+        raw::read_some(&mut self.socket, &mut self.received)
     }
 }
 
