@@ -15,6 +15,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+
+/// Marks an answer to a request whose grant was good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Granted;
 
 /// How long a request's head may take to arrive, and a connection may lie idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -111,7 +116,13 @@ async fn speak(
         // From here on the connection stays, until the last byte of the answer is handed over.
         let working = Working::new(&sitting);
         let answer = routes.call(request);
-        async move { answer.await.map(|response| response.map(|body| Held { body, _working: working })) }
+        async move {
+            let response = answer.await?;
+            if response.extensions().get::<Granted>().is_some() {
+                working.is_a_gates();
+            }
+            Ok::<_, Infallible>(response.map(|body| Held { body, _working: working }))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -232,6 +243,10 @@ impl Working {
     fn new(sitting: &Sitting) -> Self {
         sitting.room.lock().seats.work(sitting.seat);
         Self { room: Arc::clone(&sitting.room), seat: sitting.seat, peer: sitting.peer }
+    }
+
+    fn is_a_gates(&self) {
+        self.room.lock().seats.know(self.seat);
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::allowance::{Ceilings, allowance};
 use crate::answers::{Answers, Turn};
 use crate::body::{DISCARD_BYTES, check_head, discard, read};
+use crate::connections::Granted;
 use crate::engine::grammar::Constraint;
 use crate::engine::job_state::JobState;
 use crate::generate::Answering;
@@ -209,6 +210,9 @@ where
     });
     if let Some(id) = id {
         stamp(&mut response, id, shared.queue.capacity());
+        if shared.verifier.is_some() {
+            response.extensions_mut().insert(Granted);
+        }
     }
     response
 }

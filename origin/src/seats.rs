@@ -2,7 +2,12 @@
 //!
 //! A seat is for whoever has sent a request's head. A connection that has sent none (new, still greeting, or between two
 //! requests) is *idle*: it is there on sufferance, and where idle ones are too many, the one that has been idle for longest
-//! goes: of one peer first, so that nobody's silence costs others their seats. A connection that is being answered never goes.
+//! goes: of one peer first, so that nobody's silence costs others their seats. A connection that is being answered never
+//! goes.
+//!
+//! A connection that has carried a good grant is *known*: it is a gate's, which may be about to use it again, and closing it
+//! in that moment costs somebody a request. The others are strangers. Strangers go before the known, as long as they are
+//! more than a quarter of what may be idle: so many have just come and have had no time for a head.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -13,10 +18,26 @@ pub(crate) struct Seats {
     bounds: Bounds,
     next: u64,
     all: HashMap<Seat, Sitter>,
-    /// Who is idle, by when that began: the longest first.
-    idle: BTreeMap<u64, Seat>,
+    /// Who is idle, in the order in which they go.
+    idle: BTreeMap<Rank, Seat>,
     /// The same of each peer, as far as it has any.
-    peers: HashMap<Peer, BTreeSet<u64>>,
+    peers: HashMap<Peer, Idle>,
+    /// How many of all idle ones are strangers.
+    strangers: usize,
+}
+
+/// When an idle connection goes: strangers first, and the one that has been idle for longest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    is_known: bool,
+    since: u64,
+}
+
+/// The idle connections of one peer.
+#[derive(Debug, Default)]
+struct Idle {
+    ranks: BTreeSet<Rank>,
+    strangers: usize,
 }
 
 /// How many connections there may be.
@@ -44,6 +65,7 @@ pub(crate) enum Peer {
 #[derive(Debug)]
 struct Sitter {
     peer: Peer,
+    is_known: bool,
     state: State,
 }
 
@@ -61,6 +83,8 @@ enum State {
 const PEER: usize = 128;
 /// Of all kinds, where places do not say more: below the usual limit of 1,024 open files.
 const ALL: usize = 768;
+/// Of the idle ones, one in so many may be a stranger before strangers go first.
+const STRANGERS: usize = 4;
 
 impl Bounds {
     /// For an origin with so many slots and places in its queue: all of them may be busy beside all who may be idle.
@@ -86,7 +110,7 @@ impl Peer {
 
 impl Seats {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, next: 0, all: HashMap::new(), idle: BTreeMap::new(), peers: HashMap::new() }
+        Self { bounds, next: 0, all: HashMap::new(), idle: BTreeMap::new(), peers: HashMap::new(), strangers: 0 }
     }
 
     /// Whether nobody may come until somebody has gone.
@@ -97,7 +121,7 @@ impl Seats {
     /// Somebody comes, and is idle. Whoever comes has to [`Self::leave`].
     pub(crate) fn arrive(&mut self, peer: Peer) -> Seat {
         let seat = Seat(self.turn());
-        self.all.insert(seat, Sitter { peer, state: State::Leaving });
+        self.all.insert(seat, Sitter { peer, is_known: false, state: State::Leaving });
         self.rest(seat);
         seat
     }
@@ -105,6 +129,13 @@ impl Seats {
     /// The head of a request has come: also of one that was to go.
     pub(crate) fn work(&mut self, seat: Seat) {
         self.set(seat, State::Busy);
+    }
+
+    /// A request of it had a good grant. It works.
+    pub(crate) fn know(&mut self, seat: Seat) {
+        if let Some(sitter) = self.all.get_mut(&seat).filter(|sitter| sitter.state == State::Busy) {
+            sitter.is_known = true;
+        }
     }
 
     /// Its answer is over.
@@ -126,26 +157,26 @@ impl Seats {
 
     /// Who has to go, if anybody: to be asked until nobody has. `peer`: whose idle ones are looked at first.
     pub(crate) fn excess(&mut self, peer: Peer) -> Option<Seat> {
-        let own = self.peers.get(&peer).filter(|turns| turns.len() > self.bounds.peer);
-        let turn = match own {
-            Some(turns) => turns.first().copied(),
+        let own = self.peers.get(&peer).filter(|idle| idle.ranks.len() > self.bounds.peer);
+        let rank = match own {
+            Some(Idle { ranks, strangers }) => first_to_go(ranks.iter(), *strangers > self.bounds.peer / STRANGERS),
             // The last one is likely the one that has just come.
             None if self.idle.len() > self.bounds.idle || (self.is_full() && self.idle.len() > 1) => {
-                self.idle.keys().next().copied()
+                first_to_go(self.idle.keys(), self.strangers > self.bounds.idle / STRANGERS)
             }
             None => None,
         };
-        self.send_away(turn?)
+        self.send_away(rank?)
     }
 
-    /// The one that has been idle for longest: where something else is scarce than seats.
+    /// The one that goes first: where something else is scarce than seats.
     pub(crate) fn shed(&mut self) -> Option<Seat> {
-        let turn = *self.idle.keys().next()?;
-        self.send_away(turn)
+        let rank = *self.idle.keys().next()?;
+        self.send_away(rank)
     }
 
-    fn send_away(&mut self, turn: u64) -> Option<Seat> {
-        let seat = *self.idle.get(&turn)?;
+    fn send_away(&mut self, rank: Rank) -> Option<Seat> {
+        let seat = *self.idle.get(&rank)?;
         self.set(seat, State::Leaving);
         Some(seat)
     }
@@ -157,21 +188,37 @@ impl Seats {
 
     fn set(&mut self, seat: Seat, state: State) {
         let Some(sitter) = self.all.get_mut(&seat) else { return };
-        let (peer, before) = (sitter.peer, std::mem::replace(&mut sitter.state, state));
-        if let State::Idle(turn) = before {
-            self.idle.remove(&turn);
-            if let Some(turns) = self.peers.get_mut(&peer) {
-                turns.remove(&turn);
-                if turns.is_empty() {
+        let (peer, is_known) = (sitter.peer, sitter.is_known);
+        let before = std::mem::replace(&mut sitter.state, state);
+        // A busy connection becomes known; an idle one stays what it is, or it would not be found here.
+        if let State::Idle(since) = before {
+            self.idle.remove(&Rank { is_known, since });
+            self.strangers -= usize::from(!is_known);
+            if let Some(idle) = self.peers.get_mut(&peer) {
+                idle.ranks.remove(&Rank { is_known, since });
+                idle.strangers -= usize::from(!is_known);
+                if idle.ranks.is_empty() {
                     self.peers.remove(&peer);
                 }
             }
         }
-        if let State::Idle(turn) = state {
-            self.idle.insert(turn, seat);
-            self.peers.entry(peer).or_default().insert(turn);
+        if let State::Idle(since) = state {
+            self.idle.insert(Rank { is_known, since }, seat);
+            self.strangers += usize::from(!is_known);
+            let idle = self.peers.entry(peer).or_default();
+            idle.ranks.insert(Rank { is_known, since });
+            idle.strangers += usize::from(!is_known);
         }
     }
+}
+
+/// Who of these goes, which are in order: a stranger, or the first of the known. Whoever is there if the others are not.
+fn first_to_go<'r>(mut ranks: impl Iterator<Item = &'r Rank>, is_stranger: bool) -> Option<Rank> {
+    let first = *ranks.next()?;
+    if is_stranger || first.is_known {
+        return Some(first);
+    }
+    ranks.find(|rank| rank.is_known).copied().or(Some(first))
 }
 
 #[cfg(test)]
@@ -233,52 +280,91 @@ mod tests {
         assert!(!seats.is_full());
     }
 
+    #[test]
+    fn a_crowd_of_strangers_closes_no_connection_of_a_gate_that_shares_its_address() {
+        let mut seats = Seats::new(Bounds { all: 100, idle: 48, peer: 16 });
+        let known: Vec<Seat> = (0..12).map(|_| seats.arrive(peer(1))).collect();
+        for seat in &known {
+            seats.work(*seat);
+            seats.know(*seat);
+            seats.rest(*seat);
+        }
+        for _ in 0..1_000 {
+            seats.arrive(peer(1));
+            while let Some(gone) = seats.excess(peer(1)) {
+                assert!(!known.contains(&gone));
+                seats.leave(gone);
+            }
+        }
+        assert_eq!(seats.all.len(), 16);
+        // A stranger that has just come has time for its head, though all others are known.
+        let mut seats = Seats::new(Bounds { all: 100, idle: 48, peer: 16 });
+        let known: Vec<Seat> = (0..16).map(|_| seats.arrive(peer(1))).collect();
+        for seat in &known {
+            seats.work(*seat);
+            seats.know(*seat);
+            seats.rest(*seat);
+        }
+        let new = seats.arrive(peer(1));
+        assert_eq!((seats.excess(peer(1)), seats.excess(peer(1))), (Some(known[0]), None));
+        assert!(!seats.is_leaving(new));
+    }
+
     proptest! {
         /// Whatever comes, works, rests and goes: who works is never sent away, the bounds hold once the excess is gone, who goes
-        /// has been idle for longest (of its peer, or of all), and nothing is left of who has left.
+        /// has been idle for longest (of its peer, or of all; of strangers, or of the known), and nothing is left of who has left.
         #[test]
         fn bounds_hold_and_the_busy_stay(
-            moves in proptest::collection::vec((0u8..4, any::<u8>(), 0u8..4), 1..200),
+            moves in proptest::collection::vec((0u8..5, any::<u8>(), 0u8..4), 1..200),
             bounds in (1usize..12, 1usize..8, 1usize..5),
         ) {
+            struct Model { seat: Seat, peer: u8, is_idle: bool, is_known: bool }
             let bounds = Bounds { all: bounds.0, idle: bounds.1, peer: bounds.2 };
             let mut seats = Seats::new(bounds);
-            // Oldest first: the seat, its peer, and whether it is idle.
-            let mut model: Vec<(Seat, u8, bool)> = Vec::new();
+            // Longest idle first.
+            let mut model: Vec<Model> = Vec::new();
             for (kind, pick, last) in moves {
                 let at = (!model.is_empty()).then(|| usize::from(pick) % model.len());
                 match (kind, at) {
-                    (0, _) if !seats.is_full() => model.push((seats.arrive(peer(last)), last, true)),
+                    (0, _) if !seats.is_full() => {
+                        model.push(Model { seat: seats.arrive(peer(last)), peer: last, is_idle: true, is_known: false });
+                    }
                     (1, Some(at)) => {
-                        seats.work(model[at].0);
-                        model[at].2 = false;
+                        seats.work(model[at].seat);
+                        model[at].is_idle = false;
                     }
                     (2, Some(at)) => {
                         let mut entry = model.remove(at);
-                        seats.rest(entry.0);
-                        entry.2 = true;
+                        seats.rest(entry.seat);
+                        entry.is_idle = true;
                         model.push(entry);
                     }
-                    (3, Some(at)) => seats.leave(model.remove(at).0),
+                    (3, Some(at)) => seats.leave(model.remove(at).seat),
+                    (4, Some(at)) => {
+                        seats.know(model[at].seat);
+                        model[at].is_known |= !model[at].is_idle;
+                    }
                     _ => {}
                 }
                 while let Some(gone) = seats.excess(peer(last)) {
-                    let at = model.iter().position(|entry| entry.0 == gone).unwrap();
-                    let (_, whose, idle) = model[at];
-                    prop_assert!(idle, "somebody who worked was sent away");
-                    let older = model[..at].iter().filter(|entry| entry.2);
-                    let own = model.iter().filter(|entry| entry.2 && entry.1 == last).count() > bounds.peer;
-                    prop_assert_eq!(older.filter(|entry| !own || entry.1 == whose).count(), 0);
-                    prop_assert!(!own || whose == last);
+                    let is_own = model.iter().filter(|one| one.is_idle && one.peer == last).count() > bounds.peer;
+                    let among: Vec<_> = model.iter().filter(|one| one.is_idle && (!is_own || one.peer == last)).collect();
+                    let first = |is_known| among.iter().find(|one| one.is_known == is_known).map(|one| one.seat);
+                    let strangers = among.iter().filter(|one| !one.is_known).count();
+                    let most = if is_own { bounds.peer } else { bounds.idle };
+                    let order = if strangers > most / 4 { [false, true] } else { [true, false] };
+                    prop_assert_eq!(Some(gone), order.into_iter().find_map(first));
                     prop_assert!(seats.is_leaving(gone));
                     seats.leave(gone);
-                    model.remove(at);
+                    model.retain(|one| one.seat != gone);
                 }
-                let idle = |whose: Option<u8>| model.iter().filter(|e| e.2 && whose.is_none_or(|w| w == e.1)).count();
-                prop_assert!(idle(None) <= bounds.idle && idle(Some(last)) <= bounds.peer);
+                let idle = |of: &dyn Fn(&Model) -> bool| model.iter().filter(|one| one.is_idle && of(one)).count();
+                prop_assert!(idle(&|_| true) <= bounds.idle && idle(&|one| one.peer == last) <= bounds.peer);
                 prop_assert_eq!(seats.all.len(), model.len());
-                prop_assert_eq!(seats.idle.len(), idle(None));
-                prop_assert_eq!(seats.peers.values().map(BTreeSet::len).sum::<usize>(), idle(None));
+                prop_assert_eq!(seats.idle.len(), idle(&|_| true));
+                prop_assert_eq!(seats.strangers, idle(&|one| !one.is_known));
+                prop_assert_eq!(seats.peers.values().map(|idle| idle.ranks.len()).sum::<usize>(), idle(&|_| true));
+                prop_assert_eq!(seats.peers.values().map(|idle| idle.strangers).sum::<usize>(), idle(&|one| !one.is_known));
             }
         }
     }
