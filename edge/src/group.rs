@@ -117,7 +117,7 @@ async fn alone(env: &Env, account: &Account, place: &Place) -> Result<Vec<Answer
 async fn exchange(env: &Env, account: &Account, table: TableVersion, calls: Vec<Call>) -> Result<Vec<Answer>, Failed> {
     let asked = calls.len();
     let message = encode_envelope(&Envelope { account: account.name().to_owned(), table, calls });
-    let answer = hop::call(env, "GATE", account.name(), &message).await?;
+    let answer = hop::call_within(env, "GATE", account.name(), &message, GATE_MS).await?;
     let answers = decode_answers(&answer).map_err(|error| Failed::own(error.to_string()))?;
     if answers.len() != asked {
         return Err(Failed::own(format!("{asked} calls and {} answers", answers.len())));
@@ -220,6 +220,8 @@ fn now() -> Millis {
     platform::now()
 }
 
+/// How long a Gate may take to answer, in milliseconds. It answers within a few, and a new one within a second.
+const GATE_MS: u32 = 10_000;
 /// How many calls travel together at most: a few kilobytes.
 const MAX_GROUP: usize = 64;
 /// How long a settle that may be missed waits for an ask that takes it along, in milliseconds.

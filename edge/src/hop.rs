@@ -5,6 +5,7 @@
 //! has 128 KB for headers. A URL would do as well, but the platform logs URLs, and it redacts headers whose names hold the
 //! word "secret".
 
+use crate::deadline::Deadline;
 use crate::platform;
 use crate::promise::Settled;
 use base64::Engine;
@@ -29,6 +30,22 @@ pub async fn call(env: &Env, binding: &'static str, name: &str, message: &[u8]) 
         result => result,
     };
     result.map_err(|error| Failed { fault: fault(&error), why: format!("{binding} {name}: {error:?}") })
+}
+
+/// [`call`] for a request of the Worker's, which may not wait for ever. An object that has not answered within `ms`
+/// milliseconds has too much to do. (An object that asks another sets no timer: a pending one keeps it in memory.)
+pub async fn call_within(
+    env: &Env,
+    binding: &'static str,
+    name: &str,
+    message: &[u8],
+    ms: u32,
+) -> Result<Vec<u8>, Failed> {
+    let deadline = Deadline::new(None).map_err(|error| Failed::own(format!("{error:?}")))?;
+    deadline.set(ms);
+    deadline.limit(call(env, binding, name, message)).await.unwrap_or_else(|| {
+        Err(Failed { fault: Fault::Overloaded, why: format!("{binding} {name}: no answer within {ms} ms") })
+    })
 }
 
 /// Why there is no answer.

@@ -42,7 +42,7 @@ pub async fn of_version(
     if let Some(table) = known(built_in, version) {
         return Ok(Some(table));
     }
-    match registry::ask(env, &RegistryCall::PlansOf(version)).await? {
+    match registry::ask_from_object(env, &RegistryCall::PlansOf(version)).await? {
         RegistryAnswer::Plans(Some(json)) => read(&json).map(|table| Some(keep(table))),
         _ => Ok(None),
     }

@@ -25,15 +25,30 @@ use tables::Tables;
 use wasm_bindgen::JsValue;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
-/// Asks the Registry one thing.
+/// Asks the Registry one thing, for a request of the Worker's.
 pub async fn ask(env: &Env, call: &RegistryCall) -> std::result::Result<RegistryAnswer, Refusal> {
+    read(hop::call_within(env, "REGISTRY", "registry", &message(call), ASK_MS).await)
+}
+
+/// [`ask`] for an object, which sets no timer.
+pub async fn ask_from_object(env: &Env, call: &RegistryCall) -> std::result::Result<RegistryAnswer, Refusal> {
+    read(hop::call(env, "REGISTRY", "registry", &message(call)).await)
+}
+
+fn message(call: &RegistryCall) -> Vec<u8> {
+    serde_json::to_vec(call).expect("our own types have string keys and no failing serialisers")
+}
+
+fn read(answer: std::result::Result<Vec<u8>, hop::Failed>) -> std::result::Result<RegistryAnswer, Refusal> {
     let unavailable = |detail: String| {
         Refusal::new(Reason::GateUnavailable, "The registry cannot be asked just now. Try again.").with_detail(detail)
     };
-    let message = serde_json::to_vec(call).expect("our own types have string keys and no failing serialisers");
-    let answer = hop::call(env, "REGISTRY", "registry", &message).await.map_err(|failed| unavailable(failed.why))?;
+    let answer = answer.map_err(|failed| unavailable(failed.why))?;
     serde_json::from_slice(&answer).map_err(|error| unavailable(error.to_string()))
 }
+
+/// How long the Registry may take to answer, in milliseconds: an admin's call waits there until its Gates have been told.
+const ASK_MS: u32 = 30_000;
 
 /// The Durable Object.
 #[durable_object(alarm)]

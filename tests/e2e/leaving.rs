@@ -157,7 +157,9 @@ fn a_thousand_connections_that_are_reset_leave_nothing_behind() {
 
 fn check_stands_still(before: Observed, after: Observed) {
     assert!(after.memory - before.memory <= 512 << 10, "{before:?}, and then {after:?}");
-    assert!(after.slots - before.slots <= AT_ONCE as u64 / 2, "{before:?}, and then {after:?}");
+    // How many wait at once depends on the machine's moment. A slot lost with each reset of one stage would be three times
+    // as many as are open at once, in the three rounds that make a thousand.
+    assert!(after.slots - before.slots <= 2 * AT_ONCE as u64, "{before:?}, and then {after:?}");
 }
 
 /// Two that ask for the same account, one after the other: the first leaves while its message is on its way.

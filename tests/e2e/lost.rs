@@ -87,6 +87,29 @@ fn a_second_ask_that_is_lost_may_pass_without_its_gate_and_counts_all_the_same()
 }
 
 #[test]
+fn a_gate_that_never_answers_refuses_and_keeps_nothing() {
+    let stack = Stack::new().with(hour(9)).with_between().start();
+    stack.script().allow_all();
+    let (key, door) = (stack.key(), Door::new());
+    let waits = door.clone();
+    stack.between().decide(move |message| {
+        if message.asks() > 0 {
+            waits.pass();
+        }
+        Fate::Pass
+    });
+    let asked_at = Instant::now();
+    stack.edge.chat(Some(&key.key), &hello(4)).refused(Reason::GateUnavailable);
+    assert!(asked_at.elapsed() < 2 * SOON, "{:?}", asked_at.elapsed());
+    // It may have been admitted, and its ask may yet arrive: it comes too late, or ends with its settle.
+    door.open();
+    stack.between().pass();
+    check_used(&stack, &key, 0);
+    stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    check_used(&stack, &key, 1);
+}
+
+#[test]
 fn a_table_that_cannot_be_read_refuses_all_until_another_is_put() {
     let mut stack = Stack::new().limit("9 per 1h").with_between().start();
     stack.script().allow_all();
