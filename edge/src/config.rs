@@ -1,22 +1,26 @@
 //! Settings: read once for an isolate, checked whole, all mistakes reported together.
 
-use crate::admin::access::AccessAdmins;
-use crate::issuers::Issuers;
-use crate::leaks::Reporters;
-use crate::short::ShortTokens;
-use crate::sign::{GrantSigner, parse_seeds};
-use sluice_protocol::access::AdminScopes;
+use crate::auth;
+use crate::auth::admins::{AccessAdmins, AdminToken, parse_admin_tokens};
+use crate::auth::issuers::Issuers;
+use crate::auth::reporters::Reporters;
+use crate::auth::short_tokens::ShortTokens;
+use crate::forward::Origin;
+use crate::forward::pressure::Pressure;
+use crate::platform::sign::{Signer, parse_seeds};
+use crate::request::BodyLimits;
 use sluice_protocol::account::DEFAULT_MAX_TOKENS;
-use sluice_protocol::chat::ChatBounds;
-use sluice_protocol::cors::Origins;
-use sluice_protocol::id::parse_hex;
-use sluice_protocol::key::Peppers;
-use sluice_protocol::plan::PlanTable;
-use sluice_protocol::principal::is_name;
+use sluice_protocol::auth::key::Peppers;
+use sluice_protocol::limit::plan::PlanTable;
+use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::chat::ChatBounds;
+use sluice_protocol::request::cors::Origins;
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
+use worker::Env;
 
-/// One setting, as the README's table lists it.
+/// One setting, as docs/settings.md lists it.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// The name of the variable or secret.
@@ -52,7 +56,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "ADMIN_ACCESS",
         default: "",
-        meaning: "admins by Cloudflare Access, as JSON: `team` (its URL), `audience`, and `admins` (scopes by e-mail)",
+        meaning: "admins by Cloudflare Access, as JSON: `team` (its URL), `audience`, `admins` (scopes by e-mail) and `services` (by client id): see docs/administration.md",
     },
     Setting {
         name: "PLANS",
@@ -73,7 +77,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "CORS_ORIGINS",
         default: "",
-        meaning: "whose pages may call from a browser: origins such as https://app.example, comma separated, or `*` for all; without it none",
+        meaning: "whose pages may call from a browser: origins such as https://app.example, comma separated, or `*` for all; without it none: see docs/tokens.md",
     },
     Setting { name: "MAX_BODY_BYTES", default: "1048576", meaning: "the largest body that is read, in bytes" },
     Setting {
@@ -95,46 +99,24 @@ pub const SETTINGS: &[Setting] = &[
 
 /// The checked settings.
 pub struct Config {
-    /// Without a slash at its end.
-    pub origin_url: String,
-    /// For key tags.
-    pub peppers: Peppers,
-    /// For grants: the newest key.
-    pub grants: GrantSigner,
+    /// What auth is set to.
+    pub auth: auth::Settings,
+    /// Where requests are sent on.
+    pub origin: Origin,
     /// Who may administer.
     pub admin_tokens: Vec<AdminToken>,
     /// Who else may, if Cloudflare Access vouches for them.
     pub admin_access: Option<AccessAdmins>,
     /// What accounts may do, until an admin puts another table in force.
     pub plans: Rc<PlanTable>,
-    /// Whose tokens are taken.
-    pub issuers: Issuers,
-    /// What short tokens are signed with, if there are any.
-    pub short_tokens: Option<ShortTokens>,
     /// Who may report leaked keys, if anybody.
     pub reporters: Option<Reporters>,
     /// Whose pages may call.
-    pub origins: Origins,
-    /// In bytes.
-    pub max_body: u64,
-    /// In milliseconds.
-    pub body_timeout_ms: u32,
-    /// In milliseconds.
-    pub origin_timeout_ms: u32,
-    /// In milliseconds.
-    pub origin_idle_ms: u32,
+    pub origins: Rc<Origins>,
+    /// What a body may be.
+    pub bodies: BodyLimits,
     /// What a chat request may ask for.
     pub chat: ChatBounds,
-}
-
-/// One admin token: a name for the log, the SHA-256 of the token, and what its holder may do. Does not print.
-pub struct AdminToken {
-    /// For people.
-    pub name: String,
-    /// SHA-256 of the token.
-    pub hash: [u8; 32],
-    /// What its holder may do.
-    pub scopes: AdminScopes,
 }
 
 /// One wrong or missing setting.
@@ -164,7 +146,7 @@ impl Config {
         let mut reader = Reader { vars, mistakes: Vec::new() };
         let origin_url = reader.required("ORIGIN_URL", parse_url);
         let peppers = reader.required("KEY_PEPPERS", |text| Peppers::parse(text).map_err(Into::into));
-        let grants = reader.required("GRANT_KEYS", parse_grant_keys);
+        let signer = reader.required("GRANT_KEYS", parse_grant_keys);
         let admin_tokens = reader.required("ADMIN_TOKENS", parse_admin_tokens);
         let admin_access = reader.or_default("ADMIN_ACCESS", AccessAdmins::parse);
         let plans = reader.or_default("PLANS", parse_plans);
@@ -180,7 +162,7 @@ impl Config {
         let (
             Some(origin_url),
             Some(peppers),
-            Some(grants),
+            Some(signer),
             Some(admin_tokens),
             Some(admin_access),
             Some(plans),
@@ -195,7 +177,7 @@ impl Config {
         ) = (
             origin_url,
             peppers,
-            grants,
+            signer,
             admin_tokens,
             admin_access,
             plans,
@@ -213,27 +195,27 @@ impl Config {
         };
         let [body_timeout_ms, origin_timeout_ms, origin_idle_ms] =
             [body_timeout, timeout, idle].map(|ms| u32::try_from(ms).unwrap_or(u32::MAX));
-        if let Some(plan) = issuers.plans().find(|plan| plans.get(plan).is_none()) {
+        if let Some(plan) = issuers.missing_plan(|plan| plans.get(plan).is_some()) {
             let problem = format!("names the plan `{plan}`, which the plan table does not have");
             return Err(vec![Mistake { setting: "JWT_ISSUERS", problem }]);
         }
         let plans = Rc::new(plans);
         let chat = CHAT_BOUNDS;
         Ok(Self {
-            origin_url,
-            peppers,
-            grants,
+            auth: auth::Settings { peppers, issuers, short_tokens },
+            origin: Origin {
+                url: origin_url,
+                timeout_ms: origin_timeout_ms,
+                idle_ms: origin_idle_ms,
+                signer,
+                pressure: Pressure::default(),
+            },
             admin_tokens,
             admin_access,
             plans,
-            issuers,
-            short_tokens,
             reporters,
-            origins,
-            max_body,
-            body_timeout_ms,
-            origin_timeout_ms,
-            origin_idle_ms,
+            origins: Rc::new(origins),
+            bodies: BodyLimits { max: max_body, timeout_ms: body_timeout_ms },
             chat,
         })
     }
@@ -241,6 +223,33 @@ impl Config {
 
 /// The edge only refuses what no origin could want; the origin knows its model and decides the rest.
 const CHAT_BOUNDS: ChatBounds = ChatBounds { default_max_tokens: DEFAULT_MAX_TOKENS, max_max_tokens: 1_000_000 };
+
+/// The settings, read once for an isolate: its environment does not change while it lives.
+pub fn config_of(env: &Env) -> Result<Rc<Config>, Refusal> {
+    thread_local! {
+        static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
+    }
+    CONFIG.with_borrow_mut(|cached| {
+        if let Some(config) = cached {
+            return Ok(config.clone());
+        }
+        let config = Config::read(&WorkerVars(env)).map_err(|mistakes| {
+            let all: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+            Refusal::new(Reason::Misconfigured, "This deployment is not set up yet; its log says what is missing.")
+                .with_detail(format!("settings: {}", all.join("; ")))
+        })?;
+        Ok(cached.insert(Rc::new(config)).clone())
+    })
+}
+
+struct WorkerVars<'e>(&'e Env);
+
+impl Vars for WorkerVars<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        // Secrets and variables are both plain strings in the environment.
+        self.0.var(name).ok().map(|value| value.to_string())
+    }
+}
 
 struct Reader<'v, V> {
     vars: &'v V,
@@ -281,30 +290,10 @@ fn parse_url(text: &str) -> Result<String, String> {
 }
 
 /// Signs with the first; a second one is only there so that the two gates can be changed one after the other.
-fn parse_grant_keys(text: &str) -> Result<GrantSigner, String> {
+fn parse_grant_keys(text: &str) -> Result<Signer, String> {
     let seeds = parse_seeds(text)?;
     let (kid, seed) = seeds.first().ok_or("holds no key")?;
-    Ok(GrantSigner::new(kid, seed))
-}
-
-fn parse_admin_tokens(text: &str) -> Result<Vec<AdminToken>, String> {
-    let mut tokens: Vec<AdminToken> = Vec::new();
-    for entry in text.split(',') {
-        let (name, rest) = entry.trim().split_once(':').ok_or("must be `<name>:<SHA-256 in hex>`")?;
-        let (hash, scopes) = rest.split_once(':').map_or((rest, None), |(hash, scopes)| (hash, Some(scopes)));
-        let hash = parse_hex(hash).ok_or("needs a SHA-256 of 64 lower-case hexadecimal digits")?;
-        if !is_name(name) || tokens.iter().any(|token| token.name == name) {
-            return Err("needs names of 1 to 32 of a-z, 0-9 and -, each there once".into());
-        }
-        let scopes = match scopes {
-            None => AdminScopes::all(),
-            Some(text) => {
-                AdminScopes::parse(text).ok_or("has scopes other than `read`, `keys` and `plans`, joined by +")?
-            }
-        };
-        tokens.push(AdminToken { name: name.to_owned(), hash, scopes });
-    }
-    Ok(tokens)
+    Ok(Signer::new(kid, seed))
 }
 
 fn parse_plans(text: &str) -> Result<PlanTable, String> {
@@ -350,39 +339,11 @@ mod tests {
     fn the_defaults_are_those_of_the_table() {
         let config = Config::read(&good()).map_err(|mistakes| format!("{mistakes:?}")).unwrap();
         let default = |name: &str| SETTINGS.iter().find(|setting| setting.name == name).unwrap().default;
-        assert_eq!(config.max_body.to_string(), default("MAX_BODY_BYTES"));
-        assert_eq!(config.body_timeout_ms.to_string(), default("BODY_TIMEOUT_MS"));
-        assert_eq!(config.origin_timeout_ms.to_string(), default("ORIGIN_TIMEOUT_MS"));
-        assert_eq!(config.origin_idle_ms.to_string(), default("ORIGIN_IDLE_MS"));
-        assert_eq!(config.origin_url, "http://127.0.0.1:1");
-    }
-
-    #[test]
-    fn admin_tokens_have_names_and_scopes() {
-        let hash = "cd".repeat(32);
-        let parse = |text: &str| {
-            let tokens = parse_admin_tokens(&text.replace('#', &hash))?;
-            Ok::<_, String>(tokens.iter().map(|token| format!("{} {}", token.name, token.scopes)).collect::<Vec<_>>())
-        };
-        assert_eq!(parse("ops:#").unwrap(), ["ops read+keys+plans"]);
-        assert_eq!(
-            parse("ops:#, board:#:read,ci:#:plans+keys").unwrap(),
-            ["ops read+keys+plans", "board read", "ci keys+plans"]
-        );
-        for bad in [
-            "ops",
-            "ops:ab",
-            ":#",
-            "Ops:#",
-            "a b:#",
-            "ops:#:",
-            "ops:#:write",
-            "ops:#:read+read",
-            "ops:#,ops:#",
-            "ops:#,",
-        ] {
-            assert!(parse(bad).is_err(), "{bad}");
-        }
+        assert_eq!(config.bodies.max.to_string(), default("MAX_BODY_BYTES"));
+        assert_eq!(config.bodies.timeout_ms.to_string(), default("BODY_TIMEOUT_MS"));
+        assert_eq!(config.origin.timeout_ms.to_string(), default("ORIGIN_TIMEOUT_MS"));
+        assert_eq!(config.origin.idle_ms.to_string(), default("ORIGIN_IDLE_MS"));
+        assert_eq!(config.origin.url, "http://127.0.0.1:1");
     }
 
     #[test]

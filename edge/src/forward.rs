@@ -1,38 +1,58 @@
 //! forward: ticket -> signed grant + origin request with a deadline.
 
-use crate::config::Config;
-use crate::deadline::Deadline;
-use crate::ending::Ending;
+pub mod attempt;
+pub mod ending;
+pub mod pressure;
+
+use crate::forward::attempt::Attempt;
+use crate::forward::ending::Ending;
+use crate::forward::pressure::Pressure;
 use crate::platform::body::Body;
-use crate::platform::{self, Head};
-use crate::promise::Settled;
-use crate::respond::{self, HeaderList};
-use sluice_protocol::Millis;
-use sluice_protocol::capacity::Capacity;
-use sluice_protocol::chat::Used;
-use sluice_protocol::gate::Outcome;
+use crate::platform::deadline::Deadline;
+use crate::platform::promise::Settled;
+use crate::platform::respond::{self, HeaderList};
+use crate::platform::sign::Signer;
+use crate::platform::{self, Head, random};
+use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::forward::grant::{GrantClaims, body_hash};
+use sluice_protocol::forward::report::{self, RequestReport};
 use sluice_protocol::gate_call::Admission;
-use sluice_protocol::grant::{GrantClaims, body_hash};
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::Endpoint;
-use sluice_protocol::principal::Account;
+use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
-use sluice_protocol::report::{self, RequestReport};
-use std::cell::Cell;
+use sluice_protocol::request::chat::Used;
+use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::time::Millis;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{AbortSignal, Response};
 
+/// Where requests are sent on, and how.
+pub struct Origin {
+    /// Without a slash at its end.
+    pub url: String,
+    /// How long it may be silent before it answers, in milliseconds.
+    pub timeout_ms: u32,
+    /// How long it may be silent inside a stream, in milliseconds.
+    pub idle_ms: u32,
+    /// For grants: the newest key.
+    pub signer: Signer,
+    /// How full it is.
+    pub pressure: Pressure,
+}
+
 /// An admitted request: what must be settled.
 pub struct Ticket {
-    /// Which request.
-    pub request: RequestId,
+    /// Which request, and which of its reservations.
+    pub attempt: Attempt,
     /// Whose.
-    pub account: Account,
+    pub account: AccountName,
     /// The key, or the account of those who have none.
     pub subject: String,
     /// What its Gate said.
     pub admission: Admission,
+    /// Whether its Gate holds a lease for it.
+    pub is_held: bool,
     /// Whether some limit tightens as the origin fills.
     pub watch_capacity: bool,
     /// When it was made, which is before the origin could see the request.
@@ -68,7 +88,7 @@ impl Failed {
 ///
 /// The answer's body ends with the lease at the latest: the deadline that is returned holds its timer.
 pub async fn generate(
-    config: &Config,
+    origin: &Origin,
     ticket: &Ticket,
     endpoint: Endpoint,
     body: &Body,
@@ -76,21 +96,21 @@ pub async fn generate(
     left: &AbortSignal,
 ) -> Result<(Reply, Deadline), Failed> {
     let accept = if stream { "text/event-stream" } else { "application/json" };
-    let (reply, deadline) = fetch(config, ticket, "POST", endpoint.path(), Some(body), accept, Some(left)).await?;
+    let (reply, deadline) = fetch(origin, ticket, "POST", endpoint.path(), Some(body), accept, Some(left)).await?;
     if !reply.is_ok() {
         return Err(refused(&reply, &deadline).await);
     }
     // What was silent for less than its lease has the rest of it.
-    if config.origin_timeout_ms < lease_left(ticket) {
+    if origin.timeout_ms < lease_left(ticket) {
         deadline.set(lease_left(ticket));
     }
     Ok((reply, deadline))
 }
 
 /// Sends a request without a body on and returns the answer's text if the origin says yes.
-pub async fn get(config: &Config, ticket: &Ticket, path: &str) -> Result<String, Refusal> {
+pub async fn get(origin: &Origin, ticket: &Ticket, path: &str) -> Result<String, Refusal> {
     let (reply, deadline) =
-        fetch(config, ticket, "GET", path, None, "application/json", None).await.map_err(|failed| failed.refusal)?;
+        fetch(origin, ticket, "GET", path, None, "application/json", None).await.map_err(|failed| failed.refusal)?;
     if !reply.is_ok() {
         return Err(refused(&reply, &deadline).await.refusal);
     }
@@ -100,20 +120,21 @@ pub async fn get(config: &Config, ticket: &Ticket, path: &str) -> Result<String,
 
 /// Ends a request that broke off, if it still runs, and asks what it used; one that the origin has not seen is refused there from
 /// now on. `None` if the origin cannot tell.
-pub async fn cancel(config: &Config, ticket: &Ticket) -> Option<Used> {
-    let path = format!("/v1/requests/{}", ticket.request);
+pub async fn cancel(origin: &Origin, ticket: &Ticket) -> Option<Used> {
+    let path = format!("/v1/requests/{}", ticket.attempt.request());
     // A question of its own: the request's time may be over, and a grant is good for one call.
     let mut admission = ticket.admission.clone();
     admission.deadline = platform::now() + CANCEL_TIMEOUT_MS;
     let question = Ticket {
-        request: RequestId(crate::random()),
+        attempt: Attempt::first(RequestId(random())),
         account: ticket.account.clone(),
         subject: ticket.subject.clone(),
         admission,
+        is_held: false,
         watch_capacity: false,
         since: ticket.since,
     };
-    let (reply, deadline) = fetch(config, &question, "DELETE", &path, None, "application/json", None).await.ok()?;
+    let (reply, deadline) = fetch(origin, &question, "DELETE", &path, None, "application/json", None).await.ok()?;
     let is_json = reply.head.get(header::CONTENT_TYPE).is_some_and(|kind| header::essence(kind) == respond::JSON);
     if !reply.is_ok() || !is_json {
         return None;
@@ -123,7 +144,7 @@ pub async fn cancel(config: &Config, ticket: &Ticket) -> Option<Used> {
 }
 
 async fn fetch(
-    config: &Config,
+    origin: &Origin,
     ticket: &Ticket,
     method: &str,
     path: &str,
@@ -136,10 +157,10 @@ async fn fetch(
         Failed::new(refusal, Ending::Certain(Outcome::NotServed))
     };
     let hash = body_hash(&body.map(Body::bytes).unwrap_or_default());
-    let grant = grant(config, ticket, hash).await.map_err(internal)?;
+    let grant = grant(origin, ticket, hash).await.map_err(internal)?;
     let deadline = Deadline::new(left).map_err(|error| internal(format!("{error:?}")))?;
     // Silence ends with the lease at the latest: nobody waits whose place is somebody else's.
-    let silence = if body.is_some() { config.origin_timeout_ms } else { config.origin_timeout_ms.min(GET_TIMEOUT_MS) };
+    let silence = if body.is_some() { origin.timeout_ms } else { origin.timeout_ms.min(GET_TIMEOUT_MS) };
     deadline.set(silence.min(lease_left(ticket)));
     // The only headers that an origin sees: nothing of the caller's is copied.
     let mut headers = HeaderList::new();
@@ -149,14 +170,14 @@ async fn fetch(
         headers.set(header::CONTENT_TYPE, respond::JSON);
     }
     let no_body = JsValue::UNDEFINED;
-    let url = format!("{}{path}", config.origin_url);
+    let url = format!("{}{path}", origin.url);
     let sent = platform::send_to_origin(&url, method, &headers.to_json(), body.map_or(&no_body, Body::as_js))
         .map_err(|error| internal(format!("{error:?}")))?;
     match deadline.limit(Settled::of(&sent)).await {
         Some(Ok(response)) => {
             let reply = Reply::new(response.unchecked_into());
             if ticket.watch_capacity {
-                see_capacity(&reply.head);
+                origin.pressure.see(&reply.head);
             }
             Ok((reply, deadline))
         }
@@ -195,9 +216,9 @@ impl Reply {
 }
 
 /// The signed grant. It ends before the lease does, in whole seconds.
-async fn grant(config: &Config, ticket: &Ticket, bh: String) -> Result<String, String> {
+async fn grant(origin: &Origin, ticket: &Ticket, bh: String) -> Result<String, String> {
     let claims = GrantClaims {
-        jti: ticket.request.to_string(),
+        jti: ticket.attempt.request().to_string(),
         sub: ticket.subject.clone(),
         acc: ticket.account.to_string(),
         plan: ticket.admission.plan.clone(),
@@ -208,7 +229,7 @@ async fn grant(config: &Config, ticket: &Ticket, bh: String) -> Result<String, S
         exp: ticket.admission.deadline.saturating_sub(GRANT_MARGIN_MS) / 1000,
         bh,
     };
-    config.grants.sign(&claims).await
+    origin.signer.sign(&claims).await
 }
 
 /// What to make of an answer of the origin that is not a success. Its own refusals pass, if they are ones that a caller
@@ -240,22 +261,6 @@ async fn refused(Reply { response, head }: &Reply, deadline: &Deadline) -> Faile
     Failed::new(refusal, Ending::of_refusal(reason, told))
 }
 
-/// How many percent of the origin's places are in use, by what it said within the last second; 0 if it said nothing.
-pub fn pressure() -> u8 {
-    let (at, percent) = PRESSURE.get();
-    if platform::now().abs_diff(at) < CAPACITY_MS { percent } else { 0 }
-}
-
-fn see_capacity(head: &Head) {
-    if let Some(capacity) = head.get(header::CAPACITY).and_then(Capacity::parse) {
-        PRESSURE.set((platform::now(), capacity.percent_in_use()));
-    }
-}
-
-thread_local! {
-    static PRESSURE: Cell<(Millis, u8)> = const { Cell::new((0, 0)) };
-}
-
 async fn read_text(response: &Response, max: u64) -> Option<String> {
     let body = Body::of_response(response, max).await.ok()?;
     String::from_utf8(body.bytes()).ok()
@@ -270,8 +275,6 @@ pub fn failed(detail: &str) -> Refusal {
 const MAX_REPORT_BYTES: u64 = 64 << 10;
 /// The longest list of models.
 const MAX_LIST_BYTES: u64 = 1 << 20;
-/// How long what the origin says of itself is believed, in milliseconds.
-const CAPACITY_MS: u64 = 1_000;
 /// How long the origin may be silent about itself: that needs no model.
 const GET_TIMEOUT_MS: u32 = 10_000;
 /// How long an origin may take to end a request and tell what it used: longer than it waits for its engine.

@@ -3,13 +3,15 @@
 //! The object decides nothing: it loads an [`Account`], lets it answer, stores what changed in the same synchronous block,
 //! and only then lets the answers leave. The platform holds them back until the row is durable.
 
-use crate::platform;
-use crate::storage::Rows;
-use crate::{config_of, hop, plans};
-use sluice_protocol::account::{Account, Setting};
+use crate::config::config_of;
+use crate::limit::plans;
+use crate::platform::rows::Rows;
+use crate::{hop, platform};
+use sluice_protocol::account::{Account, DecisionContext};
 use sluice_protocol::gate_call::{self, Answer, Call, Envelope, decode_envelope, encode_answers};
-use sluice_protocol::plan::{PlanTable, TableVersion};
-use sluice_protocol::state;
+use sluice_protocol::id::TableVersion;
+use sluice_protocol::limit::plan::PlanTable;
+use sluice_protocol::limit::state;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
@@ -97,7 +99,7 @@ impl Gate {
         }
         let account = account.as_mut().expect("loaded above");
         let now = platform::now();
-        let setting = |table| Setting { account: &envelope.account, table, storage: self.rows.counters() };
+        let setting = |table| DecisionContext { account: &envelope.account, table, storage: self.rows.counters() };
         let (answers, changed) = match table {
             Some(table) => account.answer_all(&envelope.calls, setting(table), now),
             // Nobody decides by plans that nobody has; what only ends something needs none.

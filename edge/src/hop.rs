@@ -5,9 +5,14 @@
 //! has 128 KB for headers. A URL would do as well, but the platform logs URLs, and it redacts headers whose names hold the
 //! word "secret".
 
-use crate::deadline::Deadline;
+pub mod gate;
+pub mod group;
+pub mod kept;
+pub mod registry;
+
 use crate::platform;
-use crate::promise::Settled;
+use crate::platform::deadline::Deadline;
+use crate::platform::promise::Settled;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use js_sys::Uint8Array;

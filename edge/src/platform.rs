@@ -1,11 +1,18 @@
 //! The platform's calls that `platform.js` joins, and what it passes: many headers in one string.
 
 pub mod body;
+pub mod deadline;
 pub mod pipe;
+pub mod promise;
+pub mod respond;
+pub mod rows;
+pub mod sign;
+pub mod task;
 
 use js_sys::{Array, Promise, Uint8Array};
-use sluice_protocol::Millis;
 use sluice_protocol::header;
+use sluice_protocol::telemetry::Severity;
+use sluice_protocol::time::Millis;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use web_sys::{AbortSignal, CryptoKey, Request, Response, WritableStream};
@@ -70,9 +77,26 @@ extern "C" {
     pub fn verify(algorithm: &str, key: &CryptoKey, signature: &JsValue, data: &JsValue) -> Result<Promise, JsValue>;
 }
 
+/// Writes a line to the Worker's log.
+pub fn log(severity: Severity, line: &str) {
+    match severity {
+        Severity::Info => worker::console_log!("{line}"),
+        Severity::Warning => worker::console_warn!("{line}"),
+        Severity::Error => worker::console_error!("{line}"),
+    }
+}
+
 /// The time. It stands still while no promise settles.
 pub fn now() -> Millis {
     js_sys::Date::now() as Millis
+}
+
+/// Fresh random bytes.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // In a Worker this is crypto.getRandomValues, which does not fail for so few bytes.
+    getrandom::fill(&mut bytes).expect("the platform has randomness");
+    bytes
 }
 
 /// What stands before a body: two words of the platform's, or one, and the headers that we look at.

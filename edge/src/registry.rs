@@ -1,54 +1,31 @@
 //! The Registry: one Durable Object with the index of all keys and accounts, the plans in force, and the commands of admins
 //! that are on their way to Gates. The truth about keys and accounts is at their Gates; the index is what an admin lists.
 
-mod failures;
+mod audit;
+mod commands;
+mod denials;
+mod failing;
 mod index;
 mod logins;
-mod once;
 mod outbox;
-mod tables;
-mod written;
+mod plans;
+mod requests;
 
-use crate::audit::AuditLog;
-use crate::denied::DeniedRows;
-use crate::{config_of, hop};
+use crate::config::config_of;
+use crate::hop;
+use crate::registry::audit::AuditLog;
+use crate::registry::denials::DeniedRows;
 use index::Index;
 use logins::Logins;
 use outbox::Outbox;
+use plans::Tables;
 use sluice_protocol::admin::{KeyList, RegistryAnswer, RegistryCall};
-use sluice_protocol::gate_call::StorageCounters;
-use sluice_protocol::plan::TableVersion;
-use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::token::DenialList;
+use sluice_protocol::auth::token::DenialList;
+use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::id::TableVersion;
 use std::cell::Cell;
-use tables::Tables;
 use wasm_bindgen::JsValue;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
-
-/// Asks the Registry one thing, for a request of the Worker's.
-pub async fn ask(env: &Env, call: &RegistryCall) -> std::result::Result<RegistryAnswer, Refusal> {
-    read(hop::call_within(env, "REGISTRY", "registry", &message(call), ASK_MS).await)
-}
-
-/// [`ask`] for an object, which sets no timer.
-pub async fn ask_from_object(env: &Env, call: &RegistryCall) -> std::result::Result<RegistryAnswer, Refusal> {
-    read(hop::call(env, "REGISTRY", "registry", &message(call)).await)
-}
-
-fn message(call: &RegistryCall) -> Vec<u8> {
-    serde_json::to_vec(call).expect("our own types have string keys and no failing serialisers")
-}
-
-fn read(answer: std::result::Result<Vec<u8>, hop::Failed>) -> std::result::Result<RegistryAnswer, Refusal> {
-    let unavailable = |detail: String| {
-        Refusal::new(Reason::GateUnavailable, "The registry cannot be asked just now. Try again.").with_detail(detail)
-    };
-    let answer = answer.map_err(|failed| unavailable(failed.why))?;
-    serde_json::from_slice(&answer).map_err(|error| unavailable(error.to_string()))
-}
-
-/// How long the Registry may take to answer, in milliseconds: an admin's call waits there until its Gates have been told.
-const ASK_MS: u32 = 30_000;
 
 /// The Durable Object.
 #[durable_object(alarm)]

@@ -1,6 +1,10 @@
 //! request: HTTP -> a bounded body.
 
-use crate::config::Config;
+pub mod cors;
+pub mod path;
+pub mod shield;
+pub mod summary;
+
 use crate::platform::Head;
 use crate::platform::body::{Body, Bounds, Broken};
 use sluice_protocol::header;
@@ -13,6 +17,15 @@ pub struct Incoming {
     pub request: Request,
     /// What stands before the body.
     pub head: Head,
+}
+
+/// What a body may be, whatever its route says.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// The largest, in bytes.
+    pub max: u64,
+    /// How long it may take to arrive, in milliseconds.
+    pub timeout_ms: u32,
 }
 
 impl Incoming {
@@ -28,6 +41,11 @@ pub fn header(incoming: &Incoming, name: &str) -> Option<String> {
     incoming.request.headers().get(name).ok().flatten()
 }
 
+/// What a wrong method is told.
+pub fn refuse_method(allow: &'static str) -> Refusal {
+    Refusal::new(Reason::MethodNotAllowed, format!("This path takes {allow}.")).with_allow(allow)
+}
+
 /// Refuses a body that is not declared to be JSON.
 pub fn require_json(head: &Head) -> Result<(), Refusal> {
     let content_type = head.get(header::CONTENT_TYPE).unwrap_or_default();
@@ -39,7 +57,7 @@ pub fn require_json(head: &Head) -> Result<(), Refusal> {
 
 /// Reads the body, at most `max` bytes of it. A declared length that is larger, or a body that is packed, is refused before
 /// a byte is read.
-pub async fn body(Incoming { request, head }: &Incoming, config: &Config, max: u64) -> Result<Body, Refusal> {
+pub async fn body(Incoming { request, head }: &Incoming, limits: BodyLimits, max: u64) -> Result<Body, Refusal> {
     if !head.get(header::CONTENT_ENCODING).is_none_or(header::is_identity) {
         return Err(Refusal::packed());
     }
@@ -47,7 +65,7 @@ pub async fn body(Incoming { request, head }: &Incoming, config: &Config, max: u
     if declared.is_some_and(|length| length > max) {
         return Err(too_large(max));
     }
-    let bounds = Bounds { max, ms: config.body_timeout_ms, room: ROOM.max(2 * config.max_body) };
+    let bounds = Bounds { max, ms: limits.timeout_ms, room: ROOM.max(2 * limits.max) };
     Body::of_request(request, declared, bounds).await.map_err(|broken| match broken {
         Broken::Large => too_large(max),
         Broken::Late => Refusal::new(Reason::InvalidRequest, "The body did not arrive in time."),

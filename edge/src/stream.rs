@@ -3,24 +3,26 @@
 //! A whole answer is read and handed over. A stream is piped (see `platform/pipe.js`), and ends with its lease at the latest, or
 //! when the origin has said nothing for too long.
 
-use crate::deadline::Deadline;
-use crate::ending::{Ending, Seen};
+use crate::forward::ending::{Ending, Seen};
 use crate::forward::{Reply, Ticket, failed, lease_left};
-use crate::platform;
 use crate::platform::body::{Body, Broken};
+use crate::platform::deadline::Deadline;
 use crate::platform::pipe::{Pipe, pipe};
-use crate::promise::Settled;
-use crate::respond::{self, HeaderList};
+use crate::platform::promise::Settled;
+use crate::platform::respond::{self, HeaderList};
+use crate::platform::{self};
+use crate::telemetry;
 use futures_channel::oneshot::Sender;
 use js_sys::Uint8Array;
-use sluice_protocol::Millis;
-use sluice_protocol::chat::{Used, usage_of};
-use sluice_protocol::gate::Outcome;
+use sluice_protocol::forward::report;
 use sluice_protocol::header;
-use sluice_protocol::ratelimit;
+use sluice_protocol::limit::decision::Outcome;
+use sluice_protocol::limit::ratelimit;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
-use sluice_protocol::report;
+use sluice_protocol::request::chat::{Used, usage_of};
 use sluice_protocol::sse::{self, Passed, SseParser, WholeEvents};
+use sluice_protocol::telemetry::Line;
+use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
@@ -38,7 +40,8 @@ pub async fn relay(
 ) -> Ending {
     let clock = Clock { deadline, ticket, idle_ms };
     relay_or_fail(reply, clock, answer).await.unwrap_or_else(|error| {
-        worker::console_warn!("{}: the answer was not relayed to its end: {error:?}", ticket.request);
+        let (request, why) = (ticket.attempt.request(), format!("{error:?}"));
+        telemetry::write(&Line::trouble_of(request, "the answer was not relayed to its end", why));
         Ending::Ask(Outcome::Served(None))
     })
 }
@@ -61,7 +64,7 @@ async fn relay_or_fail(
         // Also where the origin is of an older version and does not say its charset.
         headers.set(header::CONTENT_TYPE, header::EVENT_STREAM);
     }
-    headers.set(header::REQUEST_ID, ticket.request.to_string());
+    headers.set(header::REQUEST_ID, ticket.attempt.request().to_string());
     for (name, value) in ratelimit::headers(&ticket.admission.standings, ticket.admission.now) {
         headers.set(name, value);
     }
@@ -129,7 +132,8 @@ async fn relay_stream(
     let end = clock.wait(&pipe, &state).await;
     let seen = state.borrow().seen();
     if let Some(refusal) = end.refusal() {
-        worker::console_warn!("a stream was not relayed to its end: {}", refusal.detail.clone().unwrap_or_default());
+        let (request, why) = (clock.ticket.attempt.request(), refusal.detail.clone().unwrap_or_default());
+        telemetry::write(&Line::trouble_of(request, "a stream was not relayed to its end", why));
         let payload = serde_json::to_string(&refusal.body()).expect("our own types have string keys");
         // The event that had only begun is dropped, or the error would become a part of it.
         pipe.end(&Uint8Array::from(sse::event(&payload).as_bytes()));

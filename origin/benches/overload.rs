@@ -5,9 +5,11 @@
 
 use serde_json::json;
 use sluice_origin::config::Config;
-use sluice_origin::engine::qwen::Qwen;
-use sluice_origin::engine::{endless, threads};
-use sluice_origin::{Backend, Origin, RunningOrigin, Text};
+use sluice_origin::engine::threads;
+use sluice_origin::models::qwen::Qwen;
+use sluice_origin::models::{Backend, endless};
+use sluice_origin::server::{Origin, RunningOrigin};
+use sluice_origin::text::Text;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -5,8 +5,10 @@
 
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::engine::{threads, tiny};
-use sluice_origin::{Backend, Origin, Text};
+use sluice_origin::engine::threads;
+use sluice_origin::models::{Backend, tiny};
+use sluice_origin::server::Origin;
+use sluice_origin::text::Text;
 use std::time::Instant;
 
 /// Its longest answers: lists of months and days, and of limits.

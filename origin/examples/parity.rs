@@ -3,8 +3,8 @@
 
 use serde::Deserialize;
 use sluice_origin::engine::model::{Logits, Model, Row};
-use sluice_origin::engine::qwen::Qwen;
-use sluice_origin::engine::qwen::weights::Precision;
+use sluice_origin::models::qwen::Qwen;
+use sluice_origin::models::qwen::precision::Precision;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;

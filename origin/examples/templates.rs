@@ -3,9 +3,9 @@
 //! with 1 if a prompt differs.
 
 use serde_json::Value;
-use sluice_origin::Text;
-use sluice_origin::engine::endless;
-use sluice_protocol::chat::{ChatBounds, ChatRequest};
+use sluice_origin::models::endless;
+use sluice_origin::text::Text;
+use sluice_protocol::request::chat::{ChatBounds, ChatRequest};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

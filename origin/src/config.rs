@@ -1,18 +1,18 @@
 //! Settings: what was typed, checked into what may be served. All mistakes are told at once.
 
 mod access;
-pub(crate) mod models;
+mod models;
 
 use crate::grant::GrantKey;
 use crate::tls::TlsFiles;
 use clap::{Args, Parser, Subcommand};
-use sluice_protocol::chat::ChatBounds;
+use sluice_protocol::request::chat::ChatBounds;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use models::{ModelChoice, Models};
+use crate::models::choice::Models;
 
 /// Sluice's origin gate: serves a Qwen model and admits only what the hardware can hold.
 #[derive(Debug, Parser)]
@@ -155,7 +155,7 @@ pub struct Config {
     pub queue: usize,
     /// How long a request may wait.
     pub queue_timeout: Duration,
-    /// How long [`crate::RunningOrigin::drain`] lets requests finish.
+    /// How long [`crate::server::RunningOrigin::drain`] lets requests finish.
     pub drain_timeout: Duration,
     /// Largest body in bytes.
     pub max_body: usize,

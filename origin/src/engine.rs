@@ -4,29 +4,24 @@
 //! reader: a sequence whose channel is full is left out of the steps until there is room. A reader that is gone frees
 //! its slot before the next step. The thread beats: a hung step is seen from outside by the age of the last beat.
 
-pub mod endless;
 pub(crate) mod grammar;
 pub(crate) mod job_state;
-pub mod load;
 pub(crate) mod logprobs;
 pub mod model;
-pub mod qwen;
 pub(crate) mod sampler;
 mod scheduler;
 mod slots;
 mod supervisor;
 pub mod threads;
-pub mod tiny;
 mod worker;
 
 use grammar::Constraint;
 use job_state::JobState;
 use logprobs::Logprobs;
 use model::Model;
-use sluice_protocol::chat::Sampling;
-use std::sync::Arc;
+use sluice_protocol::request::chat::Sampling;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use supervisor::supervise;

@@ -1,23 +1,25 @@
 //! generate, as a request sees it: tokens become text, and one of several things ends the answer.
 
+pub(crate) mod answers;
+
 use crate::engine::logprobs::Logprobs;
 use crate::engine::{Cause, Event, Generation, Sampled};
 use crate::live::cancelled;
 use crate::metrics::Metrics;
-use crate::origin::Loaded;
+use crate::models::Loaded;
 use crate::queue::draining;
 use crate::text::AnswerText;
 use crate::text::sections::Section;
-use sluice_protocol::chat::{
+use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::chat::{
     AnswerCall, CallDelta, Delta, FinishReason, LEAST_LOGPROB, Likelihood, Timings, TokenLogprob, Usage, UsageReport,
 };
-use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Span;
 
 /// An answer in progress. Dropping it ends its sequence.
-pub(crate) struct Answering {
+pub(crate) struct AnswerStream {
     live: Option<Generation>,
     text: AnswerText,
     /// Spells tokens.
@@ -53,7 +55,7 @@ pub(crate) enum Part {
     End(Ending),
 }
 
-impl Answering {
+impl AnswerStream {
     /// `prompt_tokens`: of all prompts of the request up to this answer's. `arrived` and `deadline` are the request's; `span` gets the answer's last log line. `place`: whether it is the
     /// request's first answer, and its last: requests are measured, not answers.
     pub(crate) fn new(
@@ -150,7 +152,7 @@ impl Answering {
                 Section::Reasoning(text) => delta.reasoning_content.get_or_insert_default().push_str(&text),
                 Section::Content(text) => delta.content.get_or_insert_default().push_str(&text),
                 Section::Call(function) => {
-                    let call = AnswerCall::new(crate::random_bytes(), function);
+                    let call = AnswerCall::new(crate::system::random_bytes(), function);
                     delta.tool_calls.get_or_insert_default().push(CallDelta { index: self.calls, call });
                     self.calls += 1;
                 }
@@ -226,7 +228,7 @@ fn spell(loaded: &Loaded, token: u32, logprobs: &Logprobs) -> TokenLogprob {
     }
 }
 
-impl Drop for Answering {
+impl Drop for AnswerStream {
     fn drop(&mut self) {
         if self.live.is_some() {
             self.report(&Cause::Left, self.received);

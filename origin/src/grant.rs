@@ -3,13 +3,15 @@
 //! A compact JWS in `x-sluice-grant`: EdDSA and nothing else, by one of at most two configured keys, which the header's
 //! `kid` selects. Keys that a token brings along (`jwk`, `jku`, `x5u`) are never looked at.
 
+pub(crate) mod allowance;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use sluice_protocol::Millis;
-use sluice_protocol::grant::{GrantClaims, MAX_GRANT_MS};
+use sluice_protocol::forward::grant::{GrantClaims, MAX_GRANT_MS};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::time::Millis;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::fmt;
@@ -63,7 +65,7 @@ impl fmt::Debug for GrantKey {
 
 /// A new key pair: the private seed and the public key, both 32 bytes in base64url. The seed is a secret.
 pub fn generate_key() -> (String, String) {
-    let seed = crate::random_bytes::<32>();
+    let seed = crate::system::random_bytes::<32>();
     let public = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key();
     (URL_SAFE_NO_PAD.encode(seed), URL_SAFE_NO_PAD.encode(public.as_bytes()))
 }

@@ -11,7 +11,7 @@ mod cache;
 mod client;
 mod download;
 mod error;
-mod name;
+pub(crate) mod name;
 mod progress;
 mod settings;
 

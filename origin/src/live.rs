@@ -3,10 +3,10 @@
 //! An edge asks for it when its caller has left or a stream broke off, and settles what was used and not what was reserved.
 
 use crate::engine::job_state::JobState;
-use sluice_protocol::chat::Used;
+use sluice_protocol::forward::report::{RequestReport, RequestStatus};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::report::{RequestReport, RequestStatus};
+use sluice_protocol::request::chat::Used;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -151,7 +151,7 @@ const MAX_OVER: usize = 65_536;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_protocol::chat::Usage;
+    use sluice_protocol::request::chat::Usage;
 
     #[tokio::test(start_paused = true)]
     async fn a_request_is_told_of_by_its_account_alone_while_it_runs_and_afterwards() {

@@ -4,10 +4,13 @@
 
 use clap::Parser;
 use serde_json::json;
-use sluice_origin::config::{Cli, Command, Config, Models, ServeArgs};
-use sluice_origin::engine::{threads, tiny};
-use sluice_origin::load::load;
-use sluice_origin::{Origin, generate_key};
+use sluice_origin::config::{Cli, Command, Config, ServeArgs};
+use sluice_origin::engine::threads;
+use sluice_origin::grant::generate_key;
+use sluice_origin::models::choice::Models;
+use sluice_origin::models::load::load;
+use sluice_origin::models::tiny;
+use sluice_origin::server::Origin;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;

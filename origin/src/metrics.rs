@@ -7,7 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use sluice_protocol::capacity::Capacity;
+use sluice_protocol::forward::capacity::Capacity;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 

@@ -1,9 +1,11 @@
 //! queue, the shell: wakes who is next, keeps the clock, and gives every place back exactly once.
 
-use crate::admission::{Admission, Answer, Ticket};
-use sluice_protocol::Millis;
-use sluice_protocol::capacity::Capacity;
+pub(crate) mod admission;
+
+use crate::queue::admission::{Admission, Answer, Ticket};
+use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::time::Millis;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

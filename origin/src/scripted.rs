@@ -4,7 +4,7 @@
 //! character of several bytes takes several tokens.
 //!
 //! ```
-//! use sluice_origin::{Origin, config::Config, scripted::{Script, Say}};
+//! use sluice_origin::{config::Config, scripted::{Script, Say}, server::Origin};
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! let script = Script::new(1);
 //! script.say(Say::text("héllo"));
@@ -15,10 +15,9 @@
 //! # });
 //! ```
 
-use crate::engine::endless;
-use crate::engine::load::LoadError;
 use crate::engine::model::{Logits, Model, ModelError, Row};
-use crate::origin::Backend;
+use crate::load_error::LoadError;
+use crate::models::{Backend, endless};
 use crate::text::Text;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -253,7 +252,7 @@ impl Script {
 
 /// A text side whose tokens are bytes.
 fn text() -> Result<Text, LoadError> {
-    let directory = std::env::temp_dir().join(format!("sluice-scripted-{:016x}", crate::random_u64()));
+    let directory = std::env::temp_dir().join(format!("sluice-scripted-{:016x}", crate::system::random_u64()));
     std::fs::create_dir(&directory).map_err(|error| LoadError::new(&directory, &error))?;
     let text = endless::write_text(&directory).and_then(|()| Text::load(&directory));
     // What is left behind is small and in a directory for such things.

@@ -1,19 +1,19 @@
 //! A running origin: what is served, and how it comes to an end.
 
+mod connections;
+mod seats;
+
+use crate::api::router;
 use crate::config::{Access, Config};
-use crate::connections::accept;
-use crate::engine::grammar::Grammars;
-use crate::engine::model::Model;
-use crate::engine::{Engine, EngineOptions};
+use crate::engine::EngineOptions;
 use crate::grant::Verifier;
-use crate::live::Live;
-use crate::memory;
 use crate::metrics::Metrics;
-use crate::queue::{Queue, draining};
-use crate::request::router;
-use crate::text::Text;
+use crate::models::share::kv_tokens;
+use crate::models::{Backend, Loaded, Models};
+use crate::queue::Queue;
+use crate::server::connections::accept;
+use crate::state::Shared;
 use crate::tls::Tls;
-use sluice_protocol::refusal::{Reason, Refusal};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -25,22 +25,6 @@ use tokio::task::JoinHandle;
 /// An origin that starts.
 pub struct Origin;
 
-/// A model to be served: a name, what computes, and its text side.
-pub struct Backend {
-    /// The name that requests call the model by.
-    pub name: String,
-    /// Computes.
-    pub model: Box<dyn Model>,
-    /// Between text and tokens.
-    pub text: Text,
-}
-
-impl From<Backend> for Vec<Backend> {
-    fn from(backend: Backend) -> Self {
-        vec![backend]
-    }
-}
-
 /// An origin that listens. Dropping it closes the listener and all connections at once.
 pub struct RunningOrigin {
     address: SocketAddr,
@@ -48,35 +32,6 @@ pub struct RunningOrigin {
     shared: Arc<Shared>,
     closing: watch::Sender<bool>,
     listener: JoinHandle<()>,
-}
-
-/// What all requests share.
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) queue: Arc<Queue>,
-    /// Absent on an open origin.
-    pub(crate) verifier: Option<Verifier>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) live: Arc<Live>,
-    models: OnceLock<Models>,
-    draining: AtomicBool,
-}
-
-/// The models that are being served, in the order of the settings. No two have one name.
-pub(crate) struct Models(Vec<Arc<Loaded>>);
-
-/// A model that is being served, with an engine of its own.
-pub(crate) struct Loaded {
-    pub(crate) name: String,
-    pub(crate) text: Text,
-    pub(crate) engine: Engine,
-    pub(crate) context: usize,
-    /// How many tokens the model has.
-    pub(crate) vocab: usize,
-    /// For answers that must have a form.
-    pub(crate) grammars: Grammars,
-    /// Seconds since the epoch.
-    pub(crate) since: u64,
 }
 
 /// How long an origin that ends waits for last bytes to be written.
@@ -137,14 +92,15 @@ impl RunningOrigin {
         let (backends, config) = (backends.into(), &self.shared.config);
         let kv_tokens = match config.kv_tokens {
             Some(tokens) => vec![tokens; backends.len()],
-            None => memory::kv_tokens(backends.iter().map(|backend| &*backend.model)),
+            None => kv_tokens(backends.iter().map(|backend| &*backend.model)),
         };
         let mut models = Models(Vec::new());
         for (backend, kv_tokens) in backends.into_iter().zip(kv_tokens) {
             if models.find(&backend.name).is_some() {
                 return Err(std::io::Error::other(format!("two models are named {}", backend.name)));
             }
-            models.0.push(Arc::new(Loaded::start(backend, kv_tokens, config)?));
+            let options = EngineOptions { runs: config.slots, kv_tokens, stall: config.stall_timeout };
+            models.0.push(Arc::new(Loaded::start(backend, options)?));
         }
         if models.0.is_empty() {
             return Err(std::io::Error::other("there is no model to serve"));
@@ -177,93 +133,5 @@ impl Drop for RunningOrigin {
     fn drop(&mut self) {
         // Drops the connections with it; the engine ends with the last request that shares it.
         self.listener.abort();
-    }
-}
-
-impl Shared {
-    /// The models, once all of them are loaded.
-    pub(crate) fn models(&self) -> Option<&Models> {
-        self.models.get()
-    }
-
-    /// The models, if requests are served now.
-    pub(crate) fn serving(&self) -> Result<&Models, Refusal> {
-        if self.draining.load(Ordering::Relaxed) {
-            return Err(draining());
-        }
-        self.models().ok_or_else(|| Refusal::new(Reason::ModelLoading, "The model is not loaded yet."))
-    }
-}
-
-impl Models {
-    /// The model of this name.
-    pub(crate) fn find(&self, name: &str) -> Option<&Arc<Loaded>> {
-        self.iter().find(|loaded| loaded.name == name)
-    }
-
-    /// All of them, in the order of the settings.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Loaded>> {
-        self.0.iter()
-    }
-
-    /// Those whose engine broke and has not started again, for the log.
-    pub(crate) fn down(&self) -> Option<String> {
-        let is_down = |loaded: &&Arc<Loaded>| loaded.engine.is_down();
-        let down: Vec<&str> = self.iter().filter(is_down).map(|loaded| &*loaded.name).collect();
-        (!down.is_empty()).then(|| down.join("; "))
-    }
-
-    /// Those whose engine was not seen between two steps for this long, for the log.
-    pub(crate) fn hung(&self, limit: Duration) -> Option<String> {
-        let old = |loaded: &Arc<Loaded>| {
-            let age = loaded.engine.beat_age();
-            (age > limit).then(|| format!("{}: the last beat was {} ms ago", loaded.name, age.as_millis()))
-        };
-        let hung: Vec<String> = self.iter().filter_map(old).collect();
-        (!hung.is_empty()).then(|| hung.join("; "))
-    }
-}
-
-impl Loaded {
-    fn start(backend: Backend, kv_tokens: usize, config: &Config) -> std::io::Result<Self> {
-        let Backend { name, model, text } = backend;
-        let options = EngineOptions { runs: config.slots, kv_tokens, stall: config.stall_timeout };
-        // A request that all the memory cannot hold is refused before it waits.
-        let context = model.context_length().min(kv_tokens);
-        let vocab = model.vocab_size();
-        let engine = Engine::start(model, text.ends().to_vec(), options)?;
-        let (grammars, since) = (Grammars::new(vocab), crate::now_millis() / 1000);
-        Ok(Self { name, text, engine, context, vocab, grammars, since })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::tests::job;
-    use crate::scripted::Script;
-    use sluice_protocol::chat::Sampling;
-
-    #[test]
-    fn a_hung_engine_is_named_and_no_other() {
-        let scripts = [Script::new(1), Script::new(1)];
-        let named = scripts.iter().zip(["fine", "stuck"]);
-        let start = |(script, name): (&Script, &str)| {
-            let backend = Backend { name: name.into(), ..script.backend() };
-            Arc::new(Loaded::start(backend, 100, &Config::local()).unwrap())
-        };
-        let models = Models(named.map(start).collect());
-        let job = job("", vec![1], 1, Sampling { seed: Some(1), ..Sampling::default() });
-        let _generation = models.find("stuck").unwrap().engine.submit(job);
-        // An idle engine beats ten times a second.
-        let limit = Duration::from_millis(500);
-        let begun = Instant::now();
-        let said = loop {
-            match models.hung(limit) {
-                Some(said) => break said,
-                None => assert!(begun.elapsed() < Duration::from_secs(30), "it never hung"),
-            }
-        };
-        assert!(said.starts_with("stuck: the last beat was ") && !said.contains("fine"), "{said}");
     }
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod detokenizer;
 mod marks;
-mod parts;
+pub(crate) mod parts;
 mod python;
 pub(crate) mod sections;
 pub(crate) mod stop;
@@ -11,17 +11,17 @@ mod template;
 mod tests;
 mod view;
 
-use crate::engine::load::LoadError;
+use crate::load_error::LoadError;
 use detokenizer::{Detokenizer, TokenBytes};
 use marks::{Marks, Piece};
-use parts::Parts;
 pub use parts::QWEN_PIECES;
+use parts::{Parts, Read};
 use sections::{CALL_MARKS, Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
 use serde_json::Value;
-use sluice_protocol::Millis;
-use sluice_protocol::chat::ChatRequest;
-use sluice_protocol::completion;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::chat::ChatRequest;
+use sluice_protocol::request::completion;
+use sluice_protocol::time::Millis;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -66,17 +66,13 @@ impl Text {
         Self::new(parts, path)
     }
 
-    /// The text side of the built-in model.
-    pub fn tiny() -> Result<Self, LoadError> {
-        Self::new(Parts::tiny()?, Path::new("tiny"))
+    /// The text side of a model whose files are read like this. `place` is for messages.
+    pub(crate) fn of_files(place: &Path, read: Read<'_>) -> Result<Self, LoadError> {
+        Self::new(Parts::of_files(place, read)?, place)
     }
 
-    /// A stand-in for a model of made-up weights: bytes are tokens, and every other id is spelt as its number.
-    pub fn stand_in(vocab: usize) -> Result<Self, LoadError> {
-        Self::new(Parts::stand_in(vocab), Path::new("the stand-in tokenizer"))
-    }
-
-    fn new(parts: Parts, place: &Path) -> Result<Self, LoadError> {
+    /// The text side that is made of these parts.
+    pub(crate) fn new(parts: Parts, place: &Path) -> Result<Self, LoadError> {
         let fault = |why: &dyn std::fmt::Display| LoadError::new(place, &format!("the tokenizer: {why}"));
         let mut bare: Value = serde_json::from_slice(&parts.tokenizer).map_err(|error| fault(&error))?;
         let tokenizer = with_added_tokens(&bare).map_err(|why| fault(&why))?;
@@ -98,7 +94,7 @@ impl Text {
             .collect();
         let bytes =
             TokenBytes::new(&tokenizer.get_vocab(true), |id| added.contains_key(&id), |id| hidden.contains(&id));
-        let marks = Arc::new(Marks::new(controls, crate::random_u64()));
+        let marks = Arc::new(Marks::new(controls, crate::system::random_u64()));
         let template = ChatTemplate::new(parts.template, parts.tokens, Arc::clone(&marks))
             .map_err(|error| LoadError::new(place, &format!("the chat template: {error}")))?;
         if parts.ends.is_empty() {

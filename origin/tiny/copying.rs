@@ -5,20 +5,9 @@
 //! thousand steps to find that pair. Here the first two layers start near to it, as Trockman and Kolter (2023) start theirs
 //! near to what training makes of others; all of it is trained on like any weight.
 
-use crate::network::{EMBEDDING, HEAD_DIM, HEADS, HIDDEN, THETA};
+use crate::attention::Attention;
 use crate::random::Random;
-
-/// The matrices of one layer's attention, row by row.
-pub(crate) struct Attention {
-    /// `[heads * width, hidden]`.
-    pub(crate) query: Vec<f32>,
-    /// `[key-value heads * width, hidden]`.
-    pub(crate) key: Vec<f32>,
-    /// `[key-value heads * width, hidden]`.
-    pub(crate) value: Vec<f32>,
-    /// `[hidden, heads * width]`.
-    pub(crate) output: Vec<f32>,
-}
+use crate::shape::{EMBEDDING, HEAD_DIM, HEADS, HIDDEN, THETA};
 
 /// Pairs of a head's numbers that are turned so quickly that they tell neighbours apart.
 const QUICK: usize = 4;

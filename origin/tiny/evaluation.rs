@@ -1,12 +1,15 @@
 //! How much of what was kept from the training is answered as intended, by the origin's own engine.
 
 use crate::dialogue::{Dialogue, Split};
-use crate::examples::{Example, Texts};
-use crate::families::{FAMILIES, Family, strange::STRANGE, unknown::UNKNOWN};
+use crate::example::Example;
+use crate::examples::Texts;
+use crate::families::strange::STRANGE;
+use crate::families::unknown::UNKNOWN;
+use crate::families::{FAMILIES, Family};
 use crate::random::Random;
 use crate::vocabulary;
 use sluice_origin::engine::model::{Logits, Model, Row};
-use sluice_origin::engine::qwen::Qwen;
+use sluice_origin::models::qwen::Qwen;
 use std::collections::HashSet;
 use std::error::Error;
 use std::hash::{DefaultHasher, Hash, Hasher};

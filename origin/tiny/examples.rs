@@ -2,12 +2,12 @@
 
 use crate::dialogue::Dialogue;
 use crate::drills::Drills;
-use crate::families;
+use crate::example::Example;
 use crate::network::Batch;
 use crate::random::Random;
-use crate::vocabulary;
-use sluice_origin::Text;
-use sluice_protocol::chat::{ChatBounds, ChatRequest};
+use crate::{families, vocabulary};
+use sluice_origin::text::Text;
+use sluice_protocol::request::chat::{ChatBounds, ChatRequest};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,16 +17,6 @@ use tokenizers::Tokenizer;
 const BATCH: usize = 1200;
 /// Longer dialogues are left out.
 const LONGEST: usize = 400;
-
-/// A prompt and its answer.
-pub(crate) struct Example {
-    /// What the origin gives to the model.
-    pub(crate) prompt: Vec<u32>,
-    /// What is to be learnt, its end included.
-    pub(crate) answer: Vec<u32>,
-    /// Which tokens of the answer nobody can tell, in order: they are read and not learnt.
-    pub(crate) free: Vec<usize>,
-}
 
 /// The text side of the model.
 pub(crate) struct Texts {

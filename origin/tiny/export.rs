@@ -1,10 +1,11 @@
 //! The trained model in Hugging Face's layout.
 
-use crate::network::{EPS, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, Network, THETA};
+use crate::network::Network;
+use crate::shape::{EPS, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, THETA};
 use crate::vocabulary::{self, VOCAB};
 use candle_core::{DType, Tensor};
 use serde_json::{Value, json};
-use sluice_origin::engine::endless::TEMPLATE;
+use sluice_origin::models::endless::TEMPLATE;
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;

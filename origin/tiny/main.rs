@@ -4,10 +4,12 @@
 //! network learns them (**network**, **copying**, **operations**, **optimiser**, **muon**, **training**), is written down (**export**) and judged
 //! (**evaluation**). `cargo xtask train-tiny` runs this program.
 
+mod attention;
 mod copying;
 mod dialogue;
 mod drills;
 mod evaluation;
+mod example;
 mod examples;
 mod export;
 mod families;
@@ -16,6 +18,7 @@ mod network;
 mod operations;
 mod optimiser;
 mod random;
+mod shape;
 mod training;
 mod vocabulary;
 

@@ -4,18 +4,20 @@
 //! as are remembered, and one lease that runs. `now` is when the last one was settled, so all of its logs count.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use sluice_protocol::account::{Account, Setting};
-use sluice_protocol::ask::{Exact, Facts, Rule};
-use sluice_protocol::bucket::Refill;
-use sluice_protocol::chat::Usage;
-use sluice_protocol::cost::{Class, Rate, Work};
-use sluice_protocol::gate::{Decision, GateState, Outcome};
-use sluice_protocol::gate_call::{Ask, Call, Caller, StorageCounters};
+use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::auth::principal::Mark;
+use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::gate_call::{Ask, Call, Caller};
 use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::{Endpoint, Limit, LimitKind, PlanTable, Unit};
-use sluice_protocol::principal::Mark;
-use sluice_protocol::state;
-use sluice_protocol::window::EXACT_ENTRIES;
+use sluice_protocol::limit::ask::{Exact, Facts, Rule};
+use sluice_protocol::limit::bucket::Refill;
+use sluice_protocol::limit::decision::{Decision, Outcome};
+use sluice_protocol::limit::plan::{Limit, LimitKind, PlanTable, Unit};
+use sluice_protocol::limit::state::{self, GateState};
+use sluice_protocol::limit::window::EXACT_ENTRIES;
+use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::cost::{Class, Rate, Work};
+use sluice_protocol::request::endpoint::Endpoint;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -177,11 +179,12 @@ fn rows(criterion: &mut Criterion) {
 /// What one message and one write of the row cost, besides the write.
 fn groups(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("account of four limits");
-    let limits = sluice_protocol::plan::limits_to_json(&four(1_000_000)).to_string();
+    let limits = sluice_protocol::limit::plan::limits_to_json(&four(1_000_000)).to_string();
     let limits = limits.replace(r#""limit":8"#, r#""limit":32"#);
     let table = PlanTable::parse(&format!(r#"{{"plans":{{"p":{{"limits":{limits}}}}}}}"#));
     let table = table.expect("what limits_to_json writes can be read");
-    let setting = Setting { account: "acct:0101010101010101", table: &table, storage: StorageCounters::default() };
+    let setting =
+        DecisionContext { account: "acct:0101010101010101", table: &table, storage: StorageCounters::default() };
     let account = Account { state: busy(&four(1_000_000), FULL), ..Account::default() };
     for size in [1_u64, 16] {
         let caller = Caller::Known { subject: Mark([1; 8]), plan: "p".into() };

@@ -5,18 +5,18 @@ mod change;
 mod command;
 mod rules;
 
-use crate::Millis;
-use crate::ask::Facts;
-use crate::gate::{Admitted, Decision, GateState, Passes, Refused};
-use crate::gate_call::{
-    AccountDescription, Admission, Answer, Ask, Bounds, Call, Caller, CallerDescription, Forbidden, Kept,
-    KeyDescription, KeyRecord, StorageCounters,
-};
+use crate::auth::pattern::Pattern;
+use crate::auth::permission::{Access, Bounds, Permissions, Scope};
+use crate::auth::principal::Mark;
+use crate::gate_call::description::{AccountDescription, CallerDescription, KeyDescription, StorageCounters};
+use crate::gate_call::{Admission, Answer, Ask, Call, Caller, Forbidden, Kept, KeyRecord};
 use crate::id::RequestId;
-use crate::permission::{Access, Permissions, Scope};
-use crate::plan::{Allowance, Pattern, Plan, PlanTable};
-use crate::principal::Mark;
-use crate::standing::For;
+use crate::limit::ask::Facts;
+use crate::limit::decision::{Admitted, Decision, Passes, Refused};
+use crate::limit::plan::{Allowance, Plan, PlanTable};
+use crate::limit::standing::For;
+use crate::limit::state::GateState;
+use crate::time::Millis;
 use rules::{facts, rules};
 
 /// Everything a Gate keeps.
@@ -39,7 +39,7 @@ pub struct Changed {
 
 /// What calls are decided with, besides the account itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Setting<'s> {
+pub struct DecisionContext<'s> {
     /// The account's name, as exemptions have it.
     pub account: &'s str,
     /// The plans.
@@ -64,7 +64,7 @@ struct Known<'a> {
 
 impl Account {
     /// Does several calls, each on its own and in order, as if they had come one by one.
-    pub fn answer_all(&mut self, calls: &[Call], setting: Setting<'_>, now: Millis) -> (Vec<Answer>, Changed) {
+    pub fn answer_all(&mut self, calls: &[Call], setting: DecisionContext<'_>, now: Millis) -> (Vec<Answer>, Changed) {
         let mut changed = Changed::default();
         let answer = |call: &Call| {
             let (answer, by_this) = self.answer(call, setting, now);
@@ -77,7 +77,7 @@ impl Account {
     }
 
     /// Does one call at `now`. What it changed is in the second part of the result.
-    pub fn answer(&mut self, call: &Call, setting: Setting<'_>, now: Millis) -> (Answer, Changed) {
+    pub fn answer(&mut self, call: &Call, setting: DecisionContext<'_>, now: Millis) -> (Answer, Changed) {
         let moves_on = matches!(call, Call::Admit(_) | Call::Readmit { .. } | Call::Settle { .. });
         let seen = moves_on && self.state.see(now);
         let state_changed = |state| Changed { state: state || seen, ..Changed::default() };
@@ -111,7 +111,13 @@ impl Account {
     }
 
     /// Decides one ask, and says whether the state changed. `first`: see [`Call::Readmit`].
-    fn admit(&mut self, ask: &Ask, first: Option<RequestId>, setting: Setting<'_>, now: Millis) -> (Answer, bool) {
+    fn admit(
+        &mut self,
+        ask: &Ask,
+        first: Option<RequestId>,
+        setting: DecisionContext<'_>,
+        now: Millis,
+    ) -> (Answer, bool) {
         let Self { kept, state } = self;
         let access = Access { scope: Some(Scope::from(ask.endpoint)), model: Some(&ask.model), address: ask.address };
         let known = known(kept, &ask.caller, &access, setting.table, state.latest(now));
@@ -155,7 +161,7 @@ impl Account {
         (answer, changed)
     }
 
-    fn identify(&self, caller: &Caller, access: &Access<'_>, setting: Setting<'_>, now: Millis) -> Answer {
+    fn identify(&self, caller: &Caller, access: &Access<'_>, setting: DecisionContext<'_>, now: Millis) -> Answer {
         let known = match known(&self.kept, caller, access, setting.table, self.state.latest(now)) {
             Ok(known) => known,
             Err(answer) => return answer,
@@ -177,7 +183,13 @@ impl Account {
         }))
     }
 
-    fn describe_caller(&self, caller: &Caller, access: &Access<'_>, setting: Setting<'_>, now: Millis) -> Answer {
+    fn describe_caller(
+        &self,
+        caller: &Caller,
+        access: &Access<'_>,
+        setting: DecisionContext<'_>,
+        now: Millis,
+    ) -> Answer {
         let known = match known(&self.kept, caller, access, setting.table, self.state.latest(now)) {
             Ok(known) => known,
             Err(answer) => return answer,
@@ -198,11 +210,11 @@ impl Account {
         }))
     }
 
-    fn describe_key(&self, key: [u8; 4], setting: Setting<'_>, now: Millis) -> Answer {
+    fn describe_key(&self, key: [u8; 4], setting: DecisionContext<'_>, now: Millis) -> Answer {
         Answer::Key(self.key(key, setting, now).map(Box::new))
     }
 
-    fn key(&self, key: [u8; 4], setting: Setting<'_>, now: Millis) -> Option<KeyDescription> {
+    fn key(&self, key: [u8; 4], setting: DecisionContext<'_>, now: Millis) -> Option<KeyDescription> {
         let record = self.kept.keys.iter().find(|record| record.key == key)?;
         Some(KeyDescription {
             record: record.clone(),
@@ -213,7 +225,7 @@ impl Account {
         })
     }
 
-    fn describe_account(&self, setting: Setting<'_>, now: Millis) -> AccountDescription {
+    fn describe_account(&self, setting: DecisionContext<'_>, now: Millis) -> AccountDescription {
         let usage = |record: &KeyRecord| (record.key, self.state.usage(Mark::of_key(record.key)));
         AccountDescription {
             settings: self.kept.settings.clone(),

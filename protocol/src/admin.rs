@@ -1,20 +1,25 @@
 //! The JSON of `/admin/v1/`. Unknown members are refused, so that a misspelt one is not silently without effect.
 
+pub mod access;
+pub mod audit;
 mod audit_query;
 mod change;
 mod create;
+pub mod failed_logins;
 mod filter;
 mod registry;
 mod text;
 
-use crate::Millis;
-use crate::gate::Totals;
-use crate::gate_call::{AccountDescription, KeyDescription, KeyRecord, Settings, StorageCounters};
+use crate::auth::key::ApiKey;
+use crate::auth::pattern::Pattern;
+use crate::auth::permission::Scopes;
+use crate::auth::principal::{AccountName, Network};
+use crate::gate_call::description::{AccountDescription, KeyDescription, StorageCounters};
+use crate::gate_call::{KeyRecord, Settings};
 use crate::id::KeyId;
-use crate::key::ApiKey;
-use crate::permission::Scopes;
-use crate::plan::{Pattern, limits_to_json};
-use crate::principal::{Account, Network};
+use crate::limit::decision::Totals;
+use crate::limit::plan::limits_to_json;
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,7 +28,7 @@ use std::fmt;
 pub use audit_query::{AUDIT_EXAMINED, AuditQuery, From as AuditFrom, Span};
 pub use create::{CreateAccount, CreateKey, CreateKeys, MAX_BULK, MAX_OVERLAP_MS, RotateKey};
 pub use filter::{AccountFilter, AccountPage, KeyFilter, KeyPage, MAX_EXAMINED, PAGE, no_query};
-pub use registry::{Addressed, Executed, Once, Outcome, RegistryAnswer, RegistryCall, Told};
+pub use registry::{Addressed, CommandOutcome, Executed, Once, RegistryAnswer, RegistryCall, StoredRefusal};
 pub use text::{idempotency_key, version_of_etag};
 
 /// The answer to `POST /admin/v1/keys`: the only time that the key itself is shown. Its `Debug` leaves the key out.
@@ -240,7 +245,7 @@ pub struct AccountView {
 
 impl AccountEntry {
     /// What an index keeps of an account.
-    pub fn new(account: &Account, settings: &Settings) -> Self {
+    pub fn new(account: &AccountName, settings: &Settings) -> Self {
         Self {
             account: account.to_string(),
             name: settings.name.clone(),
@@ -254,7 +259,7 @@ impl AccountEntry {
 
 impl AccountView {
     /// From what the account's Gate says.
-    pub fn new(account: &Account, described: AccountDescription) -> Self {
+    pub fn new(account: &AccountName, described: AccountDescription) -> Self {
         let id = account.key_account();
         let keys = described.keys.iter().filter_map(|(key, used)| Some((KeyId { account: id?, key: *key }, *used)));
         Self {

@@ -1,7 +1,7 @@
 //! When something that an isolate keeps of the Registry's is asked for anew: often enough to be in time, by one request for all,
 //! and not at once again where that has failed.
 
-use crate::Millis;
+use crate::time::Millis;
 
 /// Until then nobody asks.
 pub const FRESH_MS: Millis = 2_000;

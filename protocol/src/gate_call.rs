@@ -3,19 +3,25 @@
 //! A message is a version byte and postcard. One message holds several calls; each is decided on its own, in order.
 
 mod change;
+pub mod command;
+pub mod description;
 mod kept;
+pub mod own_key;
 mod refuse;
+pub mod remembered;
 
-use crate::Millis;
-use crate::chat::Used;
-use crate::command::{Command, Effect};
-use crate::gate::{Outcome, Refused, Totals};
-use crate::id::RequestId;
-use crate::key::SecretHash;
-use crate::permission::{Denied, Permissions, Scope};
-use crate::plan::{Endpoint, Pattern, TableVersion};
-use crate::principal::Mark;
-use crate::standing::Standing;
+use crate::auth::key::SecretHash;
+use crate::auth::pattern::Pattern;
+use crate::auth::permission::{Bounds, Denied, Scope};
+use crate::auth::principal::Mark;
+use crate::gate_call::command::{Command, Effect};
+use crate::gate_call::description::{AccountDescription, CallerDescription, KeyDescription};
+use crate::id::{RequestId, TableVersion};
+use crate::limit::decision::{Outcome, Refused};
+use crate::limit::standing::Standing;
+use crate::request::chat::Used;
+use crate::request::endpoint::Endpoint;
+use crate::time::Millis;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
@@ -275,95 +281,6 @@ pub struct Admission {
     pub models: Vec<Vec<Pattern>>,
     /// When it was decided.
     pub now: Millis,
-}
-
-/// What bounds a key besides its plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bounds {
-    /// What it may be used for.
-    pub permissions: Permissions,
-    /// When the secret that was sent is no longer good, milliseconds since the epoch.
-    pub until: Millis,
-}
-
-/// What a caller sees of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CallerDescription {
-    /// For people.
-    pub name: String,
-    /// The plan's name.
-    pub plan: String,
-    /// How its limits stand.
-    pub standings: Vec<Standing>,
-    /// Leases of its account that are live.
-    pub live_leases: u32,
-    /// What its account has used in all.
-    pub used: Totals,
-    /// When its smallest request passes, if nothing is counted or settled before: now, or later; `None` if never.
-    pub passes_at: Option<Millis>,
-    /// When it was decided.
-    pub now: Millis,
-}
-
-/// What an admin sees of a key at its Gate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyDescription {
-    /// What is kept.
-    pub record: KeyRecord,
-    /// Leases of its account that are live now.
-    pub live_leases: u32,
-    /// What its account has used in all.
-    pub used: Totals,
-    /// What of that the key has used.
-    pub used_by_key: Totals,
-    /// What the object did since it was started.
-    pub storage: StorageCounters,
-}
-
-/// What an admin sees of an account at its Gate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountDescription {
-    /// What is set for it.
-    pub settings: Settings,
-    /// Its keys, and what each has used.
-    pub keys: Vec<([u8; 4], Totals)>,
-    /// Its leases that are live now.
-    pub live_leases: u32,
-    /// What it has used in all.
-    pub used: Totals,
-    /// What the object did since it was started.
-    pub storage: StorageCounters,
-}
-
-/// What a Durable Object did since it was started. A refusal of a forged key leaves all of them as they were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StorageCounters {
-    /// Messages that reached it.
-    pub calls: u64,
-    /// Rows read.
-    pub rows_read: u64,
-    /// Rows written.
-    pub rows_written: u64,
-}
-
-impl core::ops::Add for StorageCounters {
-    type Output = Self;
-
-    /// Of both together.
-    fn add(self, other: Self) -> Self {
-        Self {
-            calls: self.calls + other.calls,
-            rows_read: self.rows_read + other.rows_read,
-            rows_written: self.rows_written + other.rows_written,
-        }
-    }
-}
-
-impl AccountDescription {
-    /// Whether anybody has made this account, or set something for it.
-    pub fn is_made(&self) -> bool {
-        !self.keys.is_empty() || self.settings != Settings::default()
-    }
 }
 
 impl Ask {

@@ -3,13 +3,13 @@
 //! Names that are not listed here do not cross the edge in either direction: the edge builds the origin's request and
 //! the caller's answer from nothing and adds only these.
 
-/// The signed grant, edge to origin (see [`crate::grant`]). Stripped from callers by never being copied.
+/// The signed grant, edge to origin (see [`crate::forward::grant`]). Stripped from callers by never being copied.
 pub const GRANT: &str = "x-sluice-grant";
-/// The origin's free places on every reply, origin to edge (see [`crate::capacity`]).
+/// The origin's free places on every reply, origin to edge (see [`crate::forward::capacity`]).
 pub const CAPACITY: &str = "x-sluice-capacity";
 /// How many tokens the origin counted in a prompt that its grant does not cover, origin to edge.
 pub const PROMPT_TOKENS: &str = "x-sluice-prompt-tokens";
-/// What a refused request has used, if it is over, origin to edge (see [`crate::report::brief`]).
+/// What a refused request has used, if it is over, origin to edge (see [`crate::forward::report::brief`]).
 pub const USAGE: &str = "x-sluice-usage";
 /// The request's id on every answer. The edge makes it; a caller's own value is not taken over.
 pub const REQUEST_ID: &str = "x-request-id";

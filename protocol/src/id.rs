@@ -2,6 +2,7 @@
 
 use crate::base62;
 use serde::{Deserialize, Serialize, de};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
@@ -123,4 +124,28 @@ pub fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("writing to a String does not fail");
         text
     })
+}
+/// Names one command: random. A Gate remembers the last ones that it has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandId(pub [u8; 8]);
+
+/// Names one table: the beginning of the SHA-256 of its JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TableVersion(pub [u8; 8]);
+
+impl TableVersion {
+    /// Of no table: whoever asks does not know which one is in force.
+    pub const UNKNOWN: Self = Self([0; 8]);
+
+    /// The version of a table with this text.
+    pub fn of(json: &str) -> Self {
+        let digest = Sha256::digest(json);
+        Self(digest[..8].try_into().expect("32 bytes hold 8"))
+    }
+}
+
+impl fmt::Display for TableVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
 }

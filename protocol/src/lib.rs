@@ -12,55 +12,28 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-// request
-pub mod chat;
-pub mod completion;
-pub mod cors;
-pub mod cost;
+// what all of it stands on
+mod base62;
+pub mod fresh;
 pub mod header;
 pub mod id;
-pub mod member;
-pub mod model_name;
+mod json;
 pub mod refusal;
+pub mod time;
+// request
+pub mod request;
 // auth
-pub mod access;
-pub mod admin;
-pub mod audit;
-pub mod command;
-pub mod failures;
-pub mod fresh;
-pub mod key;
-pub mod leak;
-pub mod permission;
-pub mod principal;
-pub mod token;
-// limit, settle
+pub mod auth;
+// limit, settle: the decision
+pub mod limit;
+// limit, settle: what the edge and an account's Gate say to each other, and the account there
 pub mod account;
-pub mod ask;
-pub mod bucket;
-pub mod count;
-pub mod gate;
 pub mod gate_call;
-pub mod lease;
-pub mod plan;
-pub mod ratelimit;
-pub mod remembered;
-pub mod schedule;
-pub mod standing;
-pub mod state;
-pub mod window;
-// what a caller sees of its limits
-pub mod own;
-// forward
-pub mod grant;
-// queue
-pub mod capacity;
+// what admins ask, and what is kept about it
+pub mod admin;
+// forward, queue, settle: what the edge and the origin say to each other
+pub mod forward;
 // stream
 pub mod sse;
-// settle: what became of a request that broke off
-pub mod report;
-
-mod base62;
-
-/// Milliseconds since the Unix epoch. Clocks stall and go back: whoever keeps time in a state clamps it to its own past.
-pub type Millis = u64;
+// what the edge writes down
+pub mod telemetry;

@@ -264,13 +264,13 @@ pub struct Refusal {
     /// How long to wait until this very request would pass; absent while unknown.
     pub retry_after_ms: Option<u64>,
     /// What else is told in headers: how the caller's limits stand, or which methods a path has.
-    pub told: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl Refusal {
     /// A refusal without a wait, a parameter or a log message.
     pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, message: message.into(), param: None, detail: None, retry_after_ms: None, told: Vec::new() }
+        Self { reason, message: message.into(), param: None, detail: None, retry_after_ms: None, headers: Vec::new() }
     }
 
     /// Names the field that was wrong.
@@ -293,7 +293,7 @@ impl Refusal {
 
     /// Adds the methods that the path has.
     pub fn with_allow(mut self, allow: &'static str) -> Self {
-        self.told.push((header::ALLOW, allow.to_owned()));
+        self.headers.push((header::ALLOW, allow.to_owned()));
         self
     }
 
@@ -306,7 +306,7 @@ impl Refusal {
 
     /// Adds headers.
     pub fn with_headers(mut self, headers: Vec<(&'static str, String)>) -> Self {
-        self.told.extend(headers);
+        self.headers.extend(headers);
         self
     }
 
@@ -351,7 +351,7 @@ impl Refusal {
             };
             headers.push((header::WWW_AUTHENTICATE, challenge));
         }
-        headers.extend(self.told.iter().cloned());
+        headers.extend(self.headers.iter().cloned());
         headers
     }
 }

@@ -2,9 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use sluice_protocol::chat::{ChatBounds, ChatRequest};
-use sluice_protocol::completion::CompletionRequest;
-use sluice_protocol::leak::LeakReport;
+use sluice_protocol::auth::leak::LeakReport;
+use sluice_protocol::request::chat::{ChatBounds, ChatRequest};
+use sluice_protocol::request::completion::CompletionRequest;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 

@@ -5,11 +5,10 @@ use crate::judge::headers::Told;
 use crate::observation::{Decision, Observation, Wait};
 use crate::options::Target;
 use serde_json::json;
-use std::fmt;
-use std::io;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use std::{fmt, io};
 
 /// The gateway under audit.
 pub(crate) struct Gateway {

@@ -17,14 +17,16 @@ mod caller;
 mod check;
 // how it is told
 mod progress;
+mod question;
 mod report;
 
 use caller::{Caller, Gateway};
-use check::{Check, Cost};
+use check::Cost;
 use clap::Parser;
 use http::{Clock, Connection};
 use observation::Claim;
 use options::Options;
+use question::Check;
 use report::{Finding, Row, Verdict};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};

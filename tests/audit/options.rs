@@ -1,7 +1,7 @@
 //! What is to be audited, and what it claims.
 
-use crate::check::Check;
 use crate::observation::Claim;
+use crate::question::Check;
 use clap::Parser;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;

@@ -1,9 +1,10 @@
 //! This repository's Worker beside another build of it: what a change costs, in one run and in turns.
 
+use crate::figures::median;
 use crate::load::Measured;
 use crate::options::Options;
 use crate::requests::{chat, forge, get};
-use crate::scenario::{Scenario, median, run_interleaved};
+use crate::scenario::{Scenario, run_interleaved};
 use crate::table::{Table, milliseconds, whole};
 use crate::workers::Sluice;
 use serde_json::{Value, json};

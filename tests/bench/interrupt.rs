@@ -1,10 +1,9 @@
 //! Ctrl-C and SIGTERM: whatever is under way stops, and every program and directory goes as if the run had ended.
 
-use std::panic;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{panic, thread};
 
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -8,8 +8,10 @@
 //! Read it in the order of the `mod` list.
 
 // what is asked of it
+mod figures;
 mod interrupt;
 mod options;
+mod peer;
 // how load is made and measured
 mod connection;
 mod cpu;

@@ -1,6 +1,6 @@
 //! The command line, as `cargo xtask bench edge` hands it on.
 
-use crate::peers::Peer;
+use crate::peer::Peer;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ mod report;
 use crate::exactness::{self, BURST_WINDOW, EDGE_WINDOW, LIMIT};
 use crate::load::{Load, Watched};
 use crate::options::{Options, Selected};
+use crate::peer::Peer;
 use crate::requests::{chat, forge};
 use crate::workers::{Empty, Sluice};
 use crate::{cpu, interrupt};
@@ -20,60 +21,6 @@ use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
-
-/// A gateway that people use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Peer {
-    /// nginx's `limit_req`.
-    Nginx,
-    /// FastAPI, SlowAPI and Redis, as people copy it.
-    SlowApi,
-    /// The same in its exact form.
-    SlowApiMovingWindow,
-    /// Flask-Limiter and Redis, as people copy it.
-    Flask,
-    /// The same in its exact form.
-    FlaskMovingWindow,
-    /// Express Gateway and Redis.
-    ExpressGateway,
-    /// LiteLLM's proxy and Redis.
-    LiteLlm,
-}
-
-impl Peer {
-    /// All of them.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Nginx,
-        Self::SlowApi,
-        Self::SlowApiMovingWindow,
-        Self::Flask,
-        Self::FlaskMovingWindow,
-        Self::ExpressGateway,
-        Self::LiteLlm,
-    ];
-
-    /// What it is called, on the command line and in tables.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::SlowApi => "slowapi",
-            Self::SlowApiMovingWindow => "slowapi-mw",
-            Self::Flask => "flask",
-            Self::FlaskMovingWindow => "flask-mw",
-            Self::ExpressGateway => "express-gateway",
-            Self::LiteLlm => "litellm",
-        }
-    }
-
-    /// The one of this name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|peer| peer.name() == name)
-    }
-
-    fn counts_in_redis(self) -> bool {
-        self != Self::Nginx
-    }
-}
 
 /// What a gateway is set up to limit, and so what is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! One row of a table: a load, whose CPU time counts, and what its rounds measured.
 
+use crate::figures::median;
 use crate::load::{Load, Measured, Watched};
 use crate::options::Options;
 use serde_json::{Value, json};
@@ -81,12 +82,4 @@ pub(crate) fn run_interleaved(options: &Options, scenarios: &mut [Scenario]) {
             }
         }
     }
-}
-
-/// The middle value; of an even number, the mean of the two in the middle.
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) { f64::midpoint(values[middle - 1], values[middle]) } else { values[middle] }
 }

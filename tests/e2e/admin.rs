@@ -1,11 +1,22 @@
 //! Administration: nobody gets in without a token, and nothing that is misspelt is without effect.
 
+mod access;
+mod accounts;
+mod audit_log;
+mod cost;
+mod hostile;
+mod keys;
+mod leaks;
+mod once;
+mod outbox;
+mod plans;
+
 use harness::caller::{bearer, hello};
 use harness::raw::{exchange, request};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::json;
-use sluice_protocol::failures::MAX_NOTED;
+use sluice_protocol::admin::failed_logins::MAX_NOTED;
 use sluice_protocol::refusal::Reason;
 
 const KEYS: &str = "/admin/v1/keys";
@@ -170,7 +181,7 @@ fn a_key_that_is_pasted_where_its_id_belongs_is_not_logged() {
 fn a_parameter_that_is_not_known_is_refused_everywhere() {
     let stack = Stack::new().start();
     let key = stack.key();
-    let document = crate::described::document(crate::described::ADMIN);
+    let document = crate::request::described::document(crate::request::described::ADMIN);
     let before = stack.edge.admin("GET", "/audit", None).ok().text().to_owned();
     let mut count = 0;
     for (path, methods) in document["paths"].as_object().expect("paths") {

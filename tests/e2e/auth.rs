@@ -1,5 +1,15 @@
 //! auth: who is refused, on what grounds, and that a bad key costs no storage operation.
 
+mod denials;
+mod epochs;
+pub(crate) mod issuers;
+mod jwks;
+mod principals;
+pub(crate) mod rfc8725;
+mod secrecy;
+mod short_tokens;
+mod signatures;
+
 use harness::caller::{bearer, hello};
 use harness::raw::{exchange, request};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};

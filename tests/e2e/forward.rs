@@ -1,11 +1,16 @@
 //! forward: what reaches the origin, what comes back of it, and what an origin takes from anybody but its edge.
 
-use harness::caller::{Caller, PROMPT, bearer, hello, hello_stream};
+mod elsewhere;
+mod failure;
+mod versions;
+
+use harness::caller::{Caller, bearer, hello, hello_stream};
 use harness::raw::{exchange, request};
 use harness::raw_origin::{breaks_off_after, json, silent};
+use harness::secrets::{self, PROMPT};
 use harness::wait::{SOON, until_true};
-use harness::{Answer, RunningStack, Stack, secrets};
-use sluice_protocol::grant::{GrantClaims, body_hash};
+use harness::{Answer, RunningStack, Stack};
+use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Reason;

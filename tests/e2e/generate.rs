@@ -1,13 +1,16 @@
 //! generate: whole answers, from a scripted model, the real one, and to the clients that people use.
 
+mod sections;
+mod tiny;
+
 use harness::Stack;
 use harness::caller::{MODEL, hello, hello_stream};
 use harness::clients::run_client;
 use harness::wait::{SOON, until_true};
 use serde_json::{Value, json};
 use sluice_origin::scripted::{Fault, Say};
-use sluice_protocol::chat::{FinishReason, Role};
 use sluice_protocol::refusal::Reason;
+use sluice_protocol::request::chat::{FinishReason, Role};
 use std::time::{Duration, Instant};
 
 #[test]

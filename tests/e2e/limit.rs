@@ -1,5 +1,13 @@
 //! limit: exactly as many as the plan says, and a refusal that is honest about when to come back.
 
+mod flood;
+mod group;
+mod kinds;
+mod lost;
+mod permissions;
+mod remembered;
+mod unreachable;
+
 use harness::caller::{Caller, hello, hello_stream};
 use harness::raw::RawConnection;
 use harness::wait::{SOON, until, until_true};

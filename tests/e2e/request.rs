@@ -1,7 +1,17 @@
 //! request: whatever is sent is answered with a typed refusal, before anything is counted.
 
-use harness::caller::{PROMPT, bearer, hello};
+mod bodies;
+mod completions;
+mod contract;
+mod cors;
+pub(crate) mod described;
+mod head;
+mod models;
+mod patience;
+
+use harness::caller::{bearer, hello};
 use harness::raw::{self, exchange, request};
+use harness::secrets::PROMPT;
 use harness::{RunningStack, Stack};
 use serde_json::json;
 use sluice_protocol::refusal::Reason;
@@ -121,7 +131,7 @@ fn every_bad_body_has_its_refusal_and_burns_no_quota() {
 fn check_only_looked(
     stack: &RunningStack,
     key: &sluice_protocol::admin::CreatedKey,
-    before: sluice_protocol::gate_call::StorageCounters,
+    before: sluice_protocol::gate_call::description::StorageCounters,
 ) {
     let after = stack.edge.view(key.id).storage;
     assert_eq!(after.calls, before.calls + 1);

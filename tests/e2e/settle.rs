@@ -1,10 +1,14 @@
 //! settle: what was used is what is written down, once for each request.
 
+mod endings;
+pub(crate) mod leaving;
+mod tokens;
+
 use harness::Stack;
 use harness::caller::{hello, hello_stream};
 use harness::wait::{SOON, until_true};
 use sluice_origin::scripted::Say;
-use sluice_protocol::chat::Usage;
+use sluice_protocol::request::chat::Usage;
 
 #[test]
 fn the_admin_sees_exactly_what_the_answers_reported() {

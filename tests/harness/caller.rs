@@ -2,13 +2,14 @@
 
 use crate::answer::Answer;
 use crate::secrets::ADMIN_TOKEN;
+use crate::secrets::PROMPT;
 use crate::watch::Sent;
 use reqwest::blocking::{Client, Request, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sluice_protocol::admin::{CreatedKey, DeletedKey, KeyList, KeyView};
+use sluice_protocol::gate_call::own_key::OwnKey;
 use sluice_protocol::header;
 use sluice_protocol::id::KeyId;
-use sluice_protocol::own::OwnKey;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -165,8 +166,6 @@ pub fn hello_stream(max_tokens: u32) -> Value {
 
 /// What the test origins call their model.
 pub const MODEL: &str = "tiny";
-/// What is said in tests; it must not be found in any log.
-pub const PROMPT: &str = "xyzzy-prompt-text";
 
 fn with_key(request: RequestBuilder, key: Option<&str>) -> RequestBuilder {
     match key {

@@ -1,9 +1,7 @@
 //! The edge gate on the real runtime: workerd, configured as `wrangler.toml` says it is deployed.
 
-use crate::between;
-use crate::observed;
 use crate::process::{Announces, Program};
-use crate::tools;
+use crate::{between, observed, tools};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;

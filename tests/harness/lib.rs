@@ -36,5 +36,6 @@ pub mod wait;
 pub mod watch;
 
 pub use answer::Answer;
+pub use running::PLAN;
 pub use running::RunningStack;
-pub use stack::{PLAN, Stack};
+pub use stack::Stack;

@@ -8,16 +8,18 @@ use crate::origin::{OriginKind, OriginSettings, TestOrigin};
 use crate::raw::{self, RawConnection};
 use crate::raw_origin::Received;
 use crate::secrets;
-use crate::stack::PLAN;
 use crate::watch::{Kind, Place, TOKENS, Watch};
 use serde_json::Value;
 use sluice_origin::scripted::Script;
 use sluice_protocol::admin::CreatedKey;
-use sluice_protocol::capacity::Capacity;
+use sluice_protocol::forward::capacity::Capacity;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
+
+/// The plan that [`Stack`]'s limits make.
+pub const PLAN: &str = "test";
 
 /// Both gates, running. Dropping them kills what was started, searches what it left behind for secrets (see [`crate::watch`]),
 /// and forgets it.
@@ -196,7 +198,7 @@ impl RunningStack {
     /// Checks that nothing secret is in any log: none of the deployment's secrets, none of these keys, no prompt, and no
     /// signed token (the JSON of whose header begins in one of a few ways in base64).
     pub fn check_logs(&self, keys: &[&str]) {
-        let fixed = TOKENS.iter().chain(&[crate::caller::PROMPT]).chain(keys).map(|text| (*text).to_owned());
+        let fixed = TOKENS.iter().chain(&[secrets::PROMPT]).chain(keys).map(|text| (*text).to_owned());
         let hidden: Vec<_> = secrets::all().into_iter().chain(fixed).collect();
         for (gate, log) in [("edge", Some(self.edge_log())), ("origin", self.origin_log())] {
             let Some(log) = log else { continue };

@@ -6,10 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use sha2::{Digest, Sha256};
-use sluice_protocol::grant::GrantClaims;
+use sluice_protocol::auth::key::{ApiKey, Peppers};
+use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::id::{AccountId, hex};
-use sluice_protocol::key::{ApiKey, Peppers};
 
+/// What is said in tests; it must not be found in any log.
+pub const PROMPT: &str = "xyzzy-prompt-text";
 /// The admin's token.
 pub const ADMIN_TOKEN: &str = "e2e-admin-token-6f1b-which-nobody-guesses";
 /// The name of the key that grants are signed with.

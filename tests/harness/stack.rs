@@ -4,17 +4,14 @@ use crate::between::Between;
 use crate::edge::{Beside, EdgeFiles, Through};
 use crate::origin::{OriginKind, OriginSettings, TestOrigin};
 use crate::raw_origin::Reply;
-use crate::running::{Parts, RunningStack};
-use crate::secrets;
+use crate::running::{PLAN, Parts, RunningStack};
 use crate::tls::Certificates;
 use crate::watch::Watch;
+use crate::{issuers, secrets};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tempfile::TempDir;
-
-/// The plan that [`Stack`]'s limits make.
-pub const PLAN: &str = "test";
 
 /// Both gates, not started yet: what a test says about them; all else is as deployed.
 #[must_use]
@@ -223,7 +220,7 @@ impl Stack {
         let origin = TestOrigin::start(&self.kind, &self.origin, directory.path());
         let settings = self.edge_settings(origin.address());
         let between = self.between.then(Between::start);
-        let watch = Watch::start(&settings);
+        let watch = Watch::start(&settings, &issuers::secrets());
         watch.settings(&self.beside.twin_settings);
         let through = self.certificates.take().map(|(certificates, brings)| {
             [&certificates.origin.1, &certificates.edge.1].into_iter().for_each(|key| watch.pem(key));

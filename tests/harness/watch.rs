@@ -10,8 +10,8 @@ use aho_corasick::AhoCorasick;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
+use sluice_protocol::auth::key::{KEY_LEN, PREFIX};
 use sluice_protocol::id::{hex, parse_hex};
-use sluice_protocol::key::{KEY_LEN, PREFIX};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -36,10 +36,10 @@ static STACKS: LazyLock<Mutex<HashMap<SocketAddr, Arc<Watch>>>> = LazyLock::new(
 
 impl Watch {
     /// Of a deployment with these settings.
-    pub fn start(settings: &[(&str, String)]) -> Arc<Self> {
+    pub fn start(settings: &[(&str, String)], issuers: &[String]) -> Arc<Self> {
         let watch = Arc::new(Self::default());
         secrets::all().iter().for_each(|secret| watch.hide("a secret of the tests' deployment", secret));
-        crate::issuers::secrets().iter().for_each(|secret| watch.hide("an issuer's secret", secret));
+        issuers.iter().for_each(|secret| watch.hide("an issuer's secret", secret));
         watch.settings(settings);
         watch
     }
@@ -155,7 +155,7 @@ impl Watch {
         let of = |patterns: &[&[u8]]| AhoCorasick::new(patterns).expect("some thousands of short patterns");
         let secrets = of(&needles.iter().map(Vec::as_slice).collect::<Vec<_>>());
         let (tokens, prefix) = (of(&TOKENS.map(str::as_bytes)), of(&[PREFIX.as_bytes()]));
-        let prompt = of(&[crate::caller::PROMPT.as_bytes()]);
+        let prompt = of(&[secrets::PROMPT.as_bytes()]);
         let mut found = Vec::new();
         for Place { name, bytes, kind } in places {
             let mut here: BTreeSet<_> = secrets.find_overlapping_iter(bytes).map(|hit| names[hit.pattern()]).collect();

@@ -1,6 +1,6 @@
 //! `cargo xtask audit verify FILE`: whether an export of the audit log is whole and unchanged. `audit-log verify` is the same.
 //!
-//! This shares no code with the edge that wrote it: the hashes are made again from what `protocol/src/audit.rs` documents.
+//! This shares no code with the edge that wrote it: the hashes are made again from what `protocol/src/admin/audit.rs` documents.
 
 use std::{collections::BTreeMap, fmt::Write, fs, path::PathBuf};
 

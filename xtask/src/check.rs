@@ -6,6 +6,7 @@
 mod graph;
 mod leftovers;
 mod licences;
+mod log_lines;
 mod modules;
 mod purity;
 mod secrets;
@@ -21,13 +22,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
 use self::source::of_crates;
-use crate::{
-    build_edge, dev,
-    process::{self, Interrupted, capture, command},
-    progress::{self, Step},
-    setup::{self, Toolbox},
-    workspace::Workspace,
-};
+use crate::process::{self, Interrupted, capture, command};
+use crate::progress::{self, Step};
+use crate::setup::{self, Toolbox};
+use crate::workspace::Workspace;
+use crate::{build_edge, dev};
 
 /// Members that are linted and tested on their own, so that features do not unify: in this order.
 pub(crate) const MEMBERS: [&str; 5] = ["sluice-protocol", "sluice-edge", "xtask", "sluice-origin", "e2e"];
@@ -101,6 +100,11 @@ impl Checks<'_> {
             holds(&secrets::printing_secrets(&sources), secrets::PRINTS_FIX)?;
             Ok(format!("{} files", sources.len()))
         })?;
+        self.check("one place writes to the log", |checks, _| {
+            let sources = of_crates(checks.workspace.root(), &log_lines::CRATES)?;
+            holds(&log_lines::violations(&sources), log_lines::FIX)?;
+            Ok(format!("{} files", sources.len()))
+        })?;
         self.check("no prompt is logged", |checks, _| {
             let sources = of_crates(checks.workspace.root(), &secrets::CRATES)?;
             holds(&secrets::logged_prompts(&sources), secrets::LOGS_FIX)?;
@@ -109,7 +113,7 @@ impl Checks<'_> {
         self.check("imports run one way", |checks, _| {
             let found = modules::find(&source::below(checks.workspace.root(), &modules::ROOTS)?);
             holds(&modules::violations(&found), modules::FIX)?;
-            Ok(format!("{} arrows, {} circles left", found.arrows, found.circles.len()))
+            Ok(format!("{} arrows, no circle", found.arrows))
         })?;
         self.check("nothing is left undone", |checks, _| checks.leftovers())
     }
@@ -132,9 +136,9 @@ impl Checks<'_> {
             })?;
         }
         self.check("settings of the edge", |checks, _| {
-            let readme = settings::from_readme(&checks.workspace.read("README.md")?, "edge")?;
+            let page = settings::from_page(&checks.workspace.read(settings::PAGE)?, "edge")?;
             let source = settings::from_edge_config(&checks.workspace.read("edge/src/config.rs")?)?;
-            holds(&settings::differences("edge", &readme, &source), settings::FIX)
+            holds(&settings::differences("edge", &page, &source), settings::FIX)
         })?;
         // The end of the edge's build is one linker and one optimiser: another core builds the origin meanwhile.
         let (origin, edge) = thread::scope(|scope| {
@@ -146,8 +150,8 @@ impl Checks<'_> {
             let mut serve = command(origin?);
             serve.args(["serve", "--help"]);
             let source = settings::from_origin_help(&capture(serve)?);
-            let readme = settings::from_readme(&checks.workspace.read("README.md")?, "origin")?;
-            holds(&settings::differences("origin", &readme, &source), settings::FIX)
+            let page = settings::from_page(&checks.workspace.read(settings::PAGE)?, "origin")?;
+            holds(&settings::differences("origin", &page, &source), settings::FIX)
         })?;
         self.check("wrangler deploy --dry-run", |checks, step| {
             edge?;

@@ -16,20 +16,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use lexopt::Parser;
 use serde_json::{Value, json};
 
+use self::http::Reply;
+use self::options::{Options, USAGE};
+use self::stack::Stack;
+use self::state::State;
 pub(crate) use self::state::{random, write_private};
-use self::{
-    http::Reply,
-    options::{Options, USAGE},
-    stack::Stack,
-    state::State,
-};
-use crate::{
-    build_edge,
-    process::{self, command},
-    progress::{self, Step},
-    setup,
-    workspace::Workspace,
-};
+use crate::process::{self, command};
+use crate::progress::{self, Step};
+use crate::workspace::Workspace;
+use crate::{build_edge, setup};
 
 /// An admin call touches one or two objects in the same process.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(30);

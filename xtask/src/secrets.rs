@@ -9,7 +9,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lexopt::{Arg, Parser, ValueExt};
 use serde_json::Value;
 use sha2::{Digest, Sha256};

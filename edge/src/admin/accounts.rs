@@ -2,24 +2,27 @@
 //! accounts without being made; accounts of keys are made here, or with their first key.
 
 use super::commands::{self, once};
-use super::{AdminCall, Answered, MAX_BODY, expected};
-use crate::{limit, random, registry, respond};
+use crate::admin::call::{AdminCall, MAX_BODY, expected};
+use crate::call::Answered;
+use crate::hop::gate::{self, answer_refusal, unavailable};
+use crate::hop::registry;
+use crate::platform::{random, respond};
+use sluice_protocol::admin::audit::AuditAction;
 use sluice_protocol::admin::{
-    AccountPage, AccountView, CreateAccount, DeletedAccount, Once, Outcome, RegistryAnswer, RegistryCall,
+    AccountPage, AccountView, CommandOutcome, CreateAccount, DeletedAccount, Once, RegistryAnswer, RegistryCall,
 };
-use sluice_protocol::audit::Action as Noted;
-use sluice_protocol::command::Action;
+use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::gate_call::command::Action;
 use sluice_protocol::gate_call::{AccountChange, Answer, Call};
 use sluice_protocol::id::AccountId;
-use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{Reason, Refusal};
 
 /// Makes an account without keys.
 pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
     let body = call.body(MAX_BODY).await?;
     let CreateAccount(change) = CreateAccount::parse(&body, &call.plans)?;
-    let account = Account::of_key(AccountId(random()));
-    let note = call.note(Noted::AccountCreate, &account).with_members(&body);
+    let account = AccountName::of_key(AccountId(random()));
+    let note = call.note(AuditAction::AccountCreate, &account).with_members(&body);
     let outcome =
         commands::one(call, &account, (Action::CreateAccount(change), note), None, once(call, &body)?).await?;
     Ok(respond::json(201, &commands::account(outcome)?, call.id))
@@ -29,19 +32,19 @@ pub(super) async fn list(call: &AdminCall<'_>) -> Answered {
     let page = AccountPage::parse(call.query)?;
     match registry::ask(call.env, &RegistryCall::Accounts(page)).await? {
         RegistryAnswer::Accounts(page) => Ok(respond::json(200, &page, call.id)),
-        _ => Err(limit::unavailable("the Registry gave another answer than a page")),
+        _ => Err(unavailable("the Registry gave another answer than a page")),
     }
 }
 
 pub(super) async fn view(call: &AdminCall<'_>, account: &str) -> Answered {
     let account = parse(account)?;
-    match limit::one(call.env, &call.plans, &account, Call::DescribeAccount).await? {
+    match gate::ask(call.env, &call.plans, &account, Call::DescribeAccount).await? {
         Answer::Account(described) if account.key_account().is_some() && !described.is_made() => Err(no_such_account()),
         Answer::Account(described) => {
             let view = AccountView::new(&account, *described);
             Ok(respond::json_of_version(&view, view.version, call.id))
         }
-        other => Err(limit::answer_refusal(&other)),
+        other => Err(answer_refusal(&other)),
     }
 }
 
@@ -69,12 +72,12 @@ pub(super) async fn delete(call: &AdminCall<'_>, account: &str) -> Answered {
         let message = "Subjects of tokens and addresses cannot be deleted: they come again. Disable it.";
         return Err(Refusal::new(Reason::InvalidRequest, message));
     }
-    let what = (Action::DeleteAccount, call.note(Noted::AccountDelete, &account));
+    let what = (Action::DeleteAccount, call.note(AuditAction::AccountDelete, &account));
     match commands::one(call, &account, what, expected(call)?, None).await? {
-        Outcome::Gone(true) => {
+        CommandOutcome::Gone(true) => {
             Ok(respond::json(200, &DeletedAccount { account: account.to_string(), deleted: true }, call.id))
         }
-        Outcome::Gone(false) => Err(no_such_account()),
+        CommandOutcome::Gone(false) => Err(no_such_account()),
         other => Err(commands::refusal(other)),
     }
 }
@@ -82,20 +85,20 @@ pub(super) async fn delete(call: &AdminCall<'_>, account: &str) -> Answered {
 /// `body`: what of the change the audit log shows.
 async fn apply(
     call: &AdminCall<'_>,
-    account: &Account,
+    account: &AccountName,
     (change, body): (AccountChange, &[u8]),
     once: Option<Once>,
 ) -> Answered {
-    let what = (Action::ChangeAccount(change), call.note(Noted::AccountChange, account).with_members(body));
+    let what = (Action::ChangeAccount(change), call.note(AuditAction::AccountChange, account).with_members(body));
     let outcome = commands::one(call, account, what, expected(call)?, once).await?;
     let view = commands::account(outcome)?;
     Ok(respond::json_of_version(&view, view.version, call.id))
 }
 
 /// A colon may be written as `%3A`, which some clients do.
-fn parse(text: &str) -> Result<Account, Refusal> {
+fn parse(text: &str) -> Result<AccountName, Refusal> {
     let text = text.replace("%3A", ":").replace("%3a", ":").replace("%2F", "/").replace("%2f", "/");
-    Account::parse(&text).ok_or_else(|| {
+    AccountName::parse(&text).ok_or_else(|| {
         let message = "There is no such account: it is 16 hexadecimal digits, `jwt:<issuer>:<hash>` or `ip:<address>`.";
         Refusal::new(Reason::KeyNotFound, message)
     })

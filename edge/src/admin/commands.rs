@@ -1,21 +1,26 @@
 //! Commands: through the Registry, which writes them down, to the Gates of their accounts.
 
-use super::AdminCall;
-use crate::{denial, limit, platform, random, registry};
+use crate::admin::call::AdminCall;
+use crate::hop::gate::unavailable;
+use crate::hop::registry;
+use crate::limit::remembered;
+use crate::platform::{self, random};
 use sha2::{Digest, Sha256};
-use sluice_protocol::admin::{AccountView, KeyView};
-use sluice_protocol::admin::{Addressed, Executed, Once, Outcome, RegistryAnswer, RegistryCall, idempotency_key};
-use sluice_protocol::audit::Note;
-use sluice_protocol::command::{Action, Command, CommandId};
+use sluice_protocol::admin::audit::Note;
+use sluice_protocol::admin::{
+    AccountView, Addressed, CommandOutcome, Executed, KeyView, Once, RegistryAnswer, RegistryCall, idempotency_key,
+};
+use sluice_protocol::auth::key::Seed;
+use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::gate_call::command::{Action, Command};
 use sluice_protocol::header;
-use sluice_protocol::key::Seed;
-use sluice_protocol::principal::Account;
+use sluice_protocol::id::CommandId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use worker::Env;
 
 /// What secrets of this request are made from.
 pub(super) fn seed(call: &AdminCall<'_>) -> Seed {
-    Seed { salt: random(), epoch: call.config.peppers.newest_epoch(), at: platform::now() }
+    Seed { salt: random(), epoch: call.config.auth.peppers.newest_epoch(), at: platform::now() }
 }
 
 /// A name for a command.
@@ -49,17 +54,17 @@ pub(super) async fn execute(
     once: Option<Once>,
 ) -> Result<Executed, Refusal> {
     let count = commands.len();
-    let accounts: Vec<_> = commands.iter().filter_map(|one| Account::parse(&one.account)).collect();
+    let accounts: Vec<_> = commands.iter().filter_map(|one| AccountName::parse(&one.account)).collect();
     let answer = registry::ask(env, &RegistryCall::Execute { commands, seed, once }).await;
     // Also where the answer is lost: something may have changed, and the next request asks its Gate.
-    accounts.iter().for_each(denial::forget);
+    accounts.iter().for_each(remembered::forget);
     match answer? {
         RegistryAnswer::Executed(executed) if executed.outcomes.len() == count => Ok(executed),
         RegistryAnswer::OtherRequest => Err(other_request()),
         RegistryAnswer::TooMany => {
-            Err(limit::unavailable("too many commands wait for this account").with_retry_after_ms(WAIT_MS))
+            Err(unavailable("too many commands wait for this account").with_retry_after_ms(WAIT_MS))
         }
-        _ => Err(limit::unavailable("the Registry gave another answer than to commands")),
+        _ => Err(unavailable("the Registry gave another answer than to commands")),
     }
 }
 
@@ -72,44 +77,44 @@ pub(super) fn other_request() -> Refusal {
 /// Does one thing to one account.
 pub(super) async fn one(
     call: &AdminCall<'_>,
-    account: &Account,
+    account: &AccountName,
     (action, note): (Action, Note),
     expects: Option<u32>,
     once: Option<Once>,
-) -> Result<Outcome, Refusal> {
+) -> Result<CommandOutcome, Refusal> {
     let seed = seed(call);
     let command = Command { id: command_id(), expects, at: seed.at, action };
     let addressed = Addressed { account: account.name().to_owned(), joins: false, command, note };
     let executed = execute(call.env, vec![addressed], seed, once).await?;
-    executed.outcomes.into_iter().next().ok_or_else(|| limit::unavailable("the Registry told no outcome"))
+    executed.outcomes.into_iter().next().ok_or_else(|| unavailable("the Registry told no outcome"))
 }
 
 /// The key that a command was about, or why there is none.
-pub(super) fn key(outcome: Outcome) -> Result<KeyView, Refusal> {
+pub(super) fn key(outcome: CommandOutcome) -> Result<KeyView, Refusal> {
     match outcome {
-        Outcome::Key(view) => Ok(*view),
+        CommandOutcome::Key(view) => Ok(*view),
         other => Err(refusal(other)),
     }
 }
 
 /// The account that a command was about, or why there is none.
-pub(super) fn account(outcome: Outcome) -> Result<AccountView, Refusal> {
+pub(super) fn account(outcome: CommandOutcome) -> Result<AccountView, Refusal> {
     match outcome {
-        Outcome::Account(view) => Ok(*view),
+        CommandOutcome::Account(view) => Ok(*view),
         other => Err(refusal(other)),
     }
 }
 
 /// Why an outcome is not the one that was hoped for.
-pub(super) fn refusal(outcome: Outcome) -> Refusal {
+pub(super) fn refusal(outcome: CommandOutcome) -> Refusal {
     match outcome {
-        Outcome::Refused(told) => told.refusal(),
-        Outcome::Waits => {
+        CommandOutcome::Refused(told) => told.refusal(),
+        CommandOutcome::Waits => {
             let message = "The account's Gate cannot be reached. The change is written down and is made as soon as it can \
                            be; it does not hold yet. Send the same request with the same `Idempotency-Key` to see.";
             Refusal::new(Reason::GateUnavailable, message).with_retry_after_ms(WAIT_MS)
         }
-        _ => limit::unavailable("the Registry told the outcome of another command"),
+        _ => unavailable("the Registry told the outcome of another command"),
     }
 }
 

@@ -1,29 +1,31 @@
 //! `/admin/v1/keys`.
 
 use super::commands::{self, command_id, once, seed};
-use super::{AdminCall, Answered, MAX_BODY, MAX_BULK_BODY, expected};
-use crate::config::Config;
-use crate::{limit, platform, random, registry, respond};
+use crate::admin::call::{AdminCall, MAX_BODY, MAX_BULK_BODY, expected};
+use crate::call::{Answered, Call as Request};
+use crate::hop::gate::{self, answer_refusal, unavailable};
+use crate::hop::registry;
+use crate::platform::{self, random, respond};
 use serde::Serialize;
+use sluice_protocol::admin::audit::{AuditAction, Note};
 use sluice_protocol::admin::{
-    Addressed, CreateKey, CreateKeys, CreatedKey, DeletedKey, KeyPage, KeyView, Once, Outcome, RegistryAnswer,
+    Addressed, CommandOutcome, CreateKey, CreateKeys, CreatedKey, DeletedKey, KeyPage, KeyView, Once, RegistryAnswer,
     RegistryCall, RotateKey, RotatedKey,
 };
-use sluice_protocol::audit::{Action as Noted, Note};
-use sluice_protocol::command::{Action, Command};
-use sluice_protocol::gate_call::{Answer, Call, KeyChange, KeyDescription};
+use sluice_protocol::auth::key::{ApiKey, Seed};
+use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::gate_call::command::{Action, Command};
+use sluice_protocol::gate_call::description::KeyDescription;
+use sluice_protocol::gate_call::{Answer, Call, KeyChange};
 use sluice_protocol::id::KeyId;
-use sluice_protocol::key::{ApiKey, Seed};
-use sluice_protocol::principal::Account;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
-use worker::Env;
 
 /// Makes a key.
 pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
     let body = call.body(MAX_BODY).await?;
     let asked = CreateKey::parse(&body, &call.plans, platform::now())?;
     let mut made = make(call, &[asked], |note, _| note.with_members(&body), once(call, &body)?).await?;
-    let created = made.pop().ok_or_else(|| limit::unavailable("the Registry told no outcome"))??;
+    let created = made.pop().ok_or_else(|| unavailable("the Registry told no outcome"))??;
     Ok(respond::json(201, &created, call.id))
 }
 
@@ -47,7 +49,7 @@ pub(super) async fn list(call: &AdminCall<'_>) -> Answered {
     let page = KeyPage::parse(call.query)?;
     match registry::ask(call.env, &RegistryCall::Keys(page)).await? {
         RegistryAnswer::Keys(page) => Ok(respond::json(200, &page, call.id)),
-        _ => Err(limit::unavailable("the Registry gave another answer than a page")),
+        _ => Err(unavailable("the Registry gave another answer than a page")),
     }
 }
 
@@ -77,14 +79,14 @@ pub(super) async fn set_disabled(call: &AdminCall<'_>, key: &str, disabled: bool
 
 /// Disables a key for whoever is not an admin; the note says who that is, and why. It holds when this returns, or as soon as
 /// the key's Gate can be reached.
-pub async fn disable(env: &Env, config: &Config, id: KeyId, note: Note) -> Result<(), Refusal> {
-    let seed = Seed { salt: random(), epoch: config.peppers.newest_epoch(), at: platform::now() };
+pub(super) async fn disable(request: &Request<'_>, id: KeyId, note: Note) -> Result<(), Refusal> {
+    let seed = Seed { salt: random(), epoch: request.config.auth.peppers.newest_epoch(), at: platform::now() };
     let change = Box::new(KeyChange { disabled: Some(true), ..KeyChange::default() });
     let action = Action::ChangeKey { key: id.key, change };
     let command = Command { id: command_id(), expects: None, at: seed.at, action };
-    let account = Account::of_key(id.account).name().to_owned();
+    let account = AccountName::of_key(id.account).name().to_owned();
     let addressed = Addressed { account, joins: false, command, note };
-    let executed = commands::execute(env, vec![addressed], seed, None).await?;
+    let executed = commands::execute(request.env, vec![addressed], seed, None).await?;
     executed.outcomes.into_iter().try_for_each(|outcome| commands::key(outcome).map(drop))
 }
 
@@ -98,8 +100,8 @@ pub(super) async fn rotate(call: &AdminCall<'_>, key: &str) -> Answered {
     let secret_hash = mint(call, &fresh, id)?.secret_hash();
     let action = Action::RotateKey { key: id.key, secret_hash, until: until(&fresh) };
     let command = Command { id: command_id(), expects: expected(call)?, at: fresh.at, action };
-    let account = Account::of_key(id.account).name().to_owned();
-    let note = call.note(Noted::KeyRotate, id).with_members(&body);
+    let account = AccountName::of_key(id.account).name().to_owned();
+    let note = call.note(AuditAction::KeyRotate, id).with_members(&body);
     let addressed = Addressed { account, joins: false, command, note };
     let executed = commands::execute(call.env, vec![addressed], fresh, once).await?;
     for outcome in executed.outcomes {
@@ -114,11 +116,11 @@ pub(super) async fn rotate(call: &AdminCall<'_>, key: &str) -> Answered {
 /// Ends a key: from the answer on it is refused.
 pub(super) async fn delete(call: &AdminCall<'_>, key: &str) -> Answered {
     let id = parse_id(key)?;
-    let account = Account::of_key(id.account);
-    let what = (Action::DeleteKey { key: id.key }, call.note(Noted::KeyDelete, id));
+    let account = AccountName::of_key(id.account);
+    let what = (Action::DeleteKey { key: id.key }, call.note(AuditAction::KeyDelete, id));
     match commands::one(call, &account, what, expected(call)?, None).await? {
-        Outcome::Gone(true) => Ok(respond::json(200, &DeletedKey { id, deleted: true }, call.id)),
-        Outcome::Gone(false) => Err(no_such_key()),
+        CommandOutcome::Gone(true) => Ok(respond::json(200, &DeletedKey { id, deleted: true }, call.id)),
+        CommandOutcome::Gone(false) => Err(no_such_key()),
         other => Err(commands::refusal(other)),
     }
 }
@@ -128,7 +130,7 @@ pub(super) fn shown(kind: &str, name: &str) -> String {
     match kind {
         "keys" if name == "bulk" => name.to_owned(),
         "keys" => KeyId::parse(name).map_or_else(|| "?".into(), |key| key.to_string()),
-        "accounts" => Account::parse(name).map_or_else(|| "?".into(), |account| account.to_string()),
+        "accounts" => AccountName::parse(name).map_or_else(|| "?".into(), |account| account.to_string()),
         _ => "?".into(),
     }
 }
@@ -154,19 +156,20 @@ async fn make(
     once: Option<Once>,
 ) -> Result<Vec<Result<CreatedKey, Refusal>>, Refusal> {
     let fresh = seed(call);
-    let mint =
-        |seed: &Seed, place: u32, asked: &CreateKey| asked.mint(&call.config.peppers, seed, place).ok_or_else(retired);
+    let mint = |seed: &Seed, place: u32, asked: &CreateKey| {
+        asked.mint(&call.config.auth.peppers, seed, place).ok_or_else(retired)
+    };
     let command = |(place, asked): (u32, &CreateKey)| {
         let minted = mint(&fresh, place, asked)?;
-        let account = Account::of_key(minted.id.account).name().to_owned();
+        let account = AccountName::of_key(minted.id.account).name().to_owned();
         let command = asked.command(command_id(), &minted, fresh.at);
-        let note = noted(call.note(Noted::KeyCreate, minted.id), place as usize).with("plan", &asked.plan);
+        let note = noted(call.note(AuditAction::KeyCreate, minted.id), place as usize).with("plan", &asked.plan);
         Ok(Addressed { account, joins: asked.account.is_some(), command, note })
     };
     let commands = (0..).zip(asked).map(command).collect::<Result<Vec<_>, Refusal>>()?;
     let executed = commands::execute(call.env, commands, fresh, once).await?;
     // Of a request that was sent before, the seed and so the keys are those of the first time.
-    let created = |((place, asked), outcome): ((u32, &CreateKey), Outcome)| {
+    let created = |((place, asked), outcome): ((u32, &CreateKey), CommandOutcome)| {
         let minted = mint(&executed.seed, place, asked)?;
         commands::key(outcome).map(|view| CreatedKey::new(&minted, &view.key))
     };
@@ -176,22 +179,22 @@ async fn make(
 /// `body`: what of the change the audit log shows.
 async fn apply(call: &AdminCall<'_>, id: KeyId, (change, body): (KeyChange, &[u8]), once: Option<Once>) -> Answered {
     let action = Action::ChangeKey { key: id.key, change: Box::new(change) };
-    let what = (action, call.note(Noted::KeyChange, id).with_members(body));
-    let outcome = commands::one(call, &Account::of_key(id.account), what, expected(call)?, once).await?;
+    let what = (action, call.note(AuditAction::KeyChange, id).with_members(body));
+    let outcome = commands::one(call, &AccountName::of_key(id.account), what, expected(call)?, once).await?;
     let view = commands::key(outcome)?;
     Ok(respond::json_of_version(&view, view.version, call.id))
 }
 
 fn mint(call: &AdminCall<'_>, seed: &Seed, id: KeyId) -> Result<ApiKey, Refusal> {
-    ApiKey::derive(&call.config.peppers, seed, 0, Some(id.account), Some(id.key)).ok_or_else(retired)
+    ApiKey::derive(&call.config.auth.peppers, seed, 0, Some(id.account), Some(id.key)).ok_or_else(retired)
 }
 
 async fn describe(call: &AdminCall<'_>, id: KeyId) -> Result<KeyDescription, Refusal> {
-    let account = Account::of_key(id.account);
-    match limit::one(call.env, &call.plans, &account, Call::DescribeKey { key: id.key }).await? {
+    let account = AccountName::of_key(id.account);
+    match gate::ask(call.env, &call.plans, &account, Call::DescribeKey { key: id.key }).await? {
         Answer::Key(Some(found)) => Ok(*found),
         Answer::Key(None) => Err(no_such_key()),
-        other => Err(limit::answer_refusal(&other)),
+        other => Err(answer_refusal(&other)),
     }
 }
 

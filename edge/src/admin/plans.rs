@@ -1,19 +1,20 @@
 //! `/admin/v1/plans`: the plan table. It is replaced as a whole, checked as a whole, and holds everywhere within seconds.
 
-use super::{AdminCall, Answered};
-use crate::issuers::missing_plan;
-use crate::respond::{self, HeaderList};
-use crate::{limit, plans};
+use crate::admin::call::AdminCall;
+use crate::call::Answered;
+use crate::hop::gate::unavailable;
+use crate::limit::plans;
+use crate::platform::respond::{self, HeaderList};
+use sluice_protocol::admin::audit::AuditAction;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
-use sluice_protocol::audit::Action;
 use sluice_protocol::header;
-use sluice_protocol::id::parse_hex;
-use sluice_protocol::plan::{MAX_TABLE_BYTES, PlanTable, TableVersion};
+use sluice_protocol::id::{TableVersion, parse_hex};
+use sluice_protocol::limit::plan::{MAX_TABLE_BYTES, PlanTable};
 use sluice_protocol::refusal::{Reason, Refusal};
 
 /// The table in force, as it was put, and its version as `etag`.
 pub(super) async fn view(call: &AdminCall<'_>) -> Answered {
-    let table = plans::refresh(call.env, call.config).await?;
+    let table = plans::refresh(call.env, &call.config.plans).await?;
     Ok(answer(call, &table))
 }
 
@@ -38,10 +39,11 @@ pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
         let message = format!("The table has mistakes, and the old one stays: {}{more}", all.join("; "));
         Refusal::new(Reason::InvalidRequest, message)
     })?;
-    if let Some(plan) = missing_plan(call.config, |plan| table.get(plan).is_some()) {
+    if let Some(plan) = call.config.auth.issuers.missing_plan(|plan| table.get(plan).is_some()) {
         return Err(in_use(plan, "an issuer in JWT_ISSUERS"));
     }
-    let note = call.note(Action::PlansPut, table.version()).with("plans", table.names().collect::<Vec<_>>().join(","));
+    let note =
+        call.note(AuditAction::PlansPut, table.version()).with("plans", table.names().collect::<Vec<_>>().join(","));
     match call.record(note, RegistryCall::PutPlans { json, replaces }).await? {
         RegistryAnswer::Done(_) => {}
         RegistryAnswer::OtherPlans(_) => return Err(changed()),
@@ -49,9 +51,9 @@ pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
             let by = key.map_or_else(|| "an account or a key on its way".to_owned(), |key| key.to_string());
             return Err(in_use(&plan, &by));
         }
-        _ => return Err(limit::unavailable("the Registry gave another answer than to a table")),
+        _ => return Err(unavailable("the Registry gave another answer than to a table")),
     }
-    let table = plans::refresh(call.env, call.config).await?;
+    let table = plans::refresh(call.env, &call.config.plans).await?;
     Ok(answer(call, &table))
 }
 

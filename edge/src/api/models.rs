@@ -1,52 +1,39 @@
 //! `GET /v1/models` and `GET /v1/models/{model}`: the origin's list, kept for a few seconds and asked for by a few requests
 //! at once, so that a caller cannot reach the origin through it at will.
 
-use crate::config::Config;
+use crate::call::{Call, Known};
+use crate::forward::attempt::Attempt;
 use crate::forward::{self, Ticket};
-use crate::platform;
-use crate::request::Incoming;
-use crate::respond::{self, HeaderList};
-use crate::{auth, limit};
+use crate::hop::gate::unavailable;
+use crate::limit;
+use crate::platform::respond::{self, HeaderList};
+use crate::platform::{self};
 use serde_json::Value;
-use sluice_protocol::Millis;
+use sluice_protocol::auth::pattern::Pattern;
+use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::model_name::{model_name, no_model};
-use sluice_protocol::permission::Scope;
-use sluice_protocol::plan::Pattern;
-use sluice_protocol::ratelimit;
+use sluice_protocol::limit::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::model_name::{model_name, no_model};
+use sluice_protocol::time::Millis;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use web_sys::Response;
-use worker::{Context, Env};
 
 /// Serves the list to whoever has a valid key. Nothing is counted.
-pub async fn list(
-    incoming: &Incoming,
-    env: &Env,
-    context: &Context,
-    config: &Config,
-    id: RequestId,
-) -> Result<Response, Refusal> {
-    let Found { told, list, models } = find(incoming, env, context, config, id).await?;
-    let list = only(&list, &models).map_err(|error| limit::unavailable(&error.to_string()))?;
-    answer(id, told, &list)
+pub async fn list(call: &Call<'_>) -> Result<Response, Refusal> {
+    let Found { told, list, models } = find(call).await?;
+    let list = only(&list, &models).map_err(|error| unavailable(&error.to_string()))?;
+    answer(call.id, told, &list)
 }
 
 /// Serves one entry of that list. A model that the caller may not use is not there, like one that nobody has.
-pub async fn one(
-    incoming: &Incoming,
-    env: &Env,
-    context: &Context,
-    config: &Config,
-    id: RequestId,
-    model: &str,
-) -> Result<Response, Refusal> {
-    let Found { told, list, models } = find(incoming, env, context, config, id).await?;
-    let list: Value = serde_json::from_str(&list).map_err(|error| limit::unavailable(&error.to_string()))?;
+pub async fn one(call: &Call<'_>, model: &str) -> Result<Response, Refusal> {
+    let Found { told, list, models } = find(call).await?;
+    let list: Value = serde_json::from_str(&list).map_err(|error| unavailable(&error.to_string()))?;
     let name = model_name(model).filter(|name| may_use(&models, name));
     match name.and_then(|name| list["data"].as_array()?.iter().find(|model| model["id"] == *name)) {
-        Some(entry) => answer(id, told, &entry.to_string()),
+        Some(entry) => answer(call.id, told, &entry.to_string()),
         None => Err(no_model().with_headers(told)),
     }
 }
@@ -56,7 +43,7 @@ fn answer(id: RequestId, told: Vec<(&'static str, String)>, body: &str) -> Resul
     for (name, value) in told {
         headers.set(name, value);
     }
-    respond::respond(200, &headers, body).map_err(|error| limit::unavailable(&format!("{error:?}")))
+    respond::respond(200, &headers, body).map_err(|error| unavailable(&format!("{error:?}")))
 }
 
 /// The origin's list, and what this caller is to be told of it.
@@ -68,16 +55,10 @@ struct Found {
     models: Vec<Vec<Pattern>>,
 }
 
-async fn find(
-    incoming: &Incoming,
-    env: &Env,
-    context: &Context,
-    config: &Config,
-    id: RequestId,
-) -> Result<Found, Refusal> {
-    let (table, principal) = auth::caller(&incoming.head, env, context, config).await?;
+async fn find(call: &Call<'_>) -> Result<Found, Refusal> {
+    let Known { table, principal } = call.caller().await?;
     principal.check(Some(Scope::Models), None)?;
-    let admission = limit::identify(env, &table, &principal, Some(Scope::Models)).await?;
+    let admission = limit::identify(call.env, &table, &principal, Some(Scope::Models)).await?;
     let models = admission.models.iter().cloned().chain(principal.permissions.models.clone()).collect();
     let told = ratelimit::headers(&admission.standings, admission.now);
     let list = match fresh(now()) {
@@ -86,14 +67,15 @@ async fn find(
             let _asking = Asking::begin(now()).ok_or_else(busy)?;
             let subject = principal.subject();
             let ticket = Ticket {
-                request: id,
+                attempt: Attempt::first(call.id),
                 account: principal.account,
                 subject,
                 admission,
+                is_held: false,
                 watch_capacity: false,
                 since: platform::now(),
             };
-            let list = forward::get(config, &ticket, "/v1/models").await?;
+            let list = forward::get(&call.config.origin, &ticket, "/v1/models").await?;
             LIST.replace(Some((now(), list.clone())));
             list
         }

@@ -1,11 +1,14 @@
 //! The list of denials: an isolate keeps it for a few seconds and asks the Registry whether it has changed.
 
-use crate::kept::{self, Kept};
+use crate::hop::gate::unavailable;
+use crate::hop::kept::{self, Kept};
+use crate::hop::registry;
 use crate::platform;
-use crate::{limit, registry};
+use crate::telemetry;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
+use sluice_protocol::auth::token::Denials;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::token::Denials;
+use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
 use std::rc::Rc;
 use worker::{Context, Env};
@@ -18,11 +21,11 @@ pub async fn current(env: &Env, context: &Context) -> Result<Rc<Denials>, Refusa
         async move {
             refresh(&env).await.inspect_err(|refusal| {
                 let detail = refusal.detail.clone().unwrap_or_default();
-                worker::console_warn!("the list of denials cannot be asked for: {detail}");
+                telemetry::write(&Line::trouble("the list of denials cannot be asked for", detail));
             })
         }
     });
-    list.await.ok_or_else(|| limit::unavailable("the list of denials cannot be asked for"))
+    list.await.ok_or_else(|| unavailable("the list of denials cannot be asked for"))
 }
 
 /// Asks the Registry now: what an admin has just changed holds in this isolate.
@@ -33,7 +36,7 @@ pub async fn refresh(env: &Env) -> Result<Rc<Denials>, Refusal> {
     let list = match (registry::ask(env, &RegistryCall::Denials { known }).await?, kept) {
         (RegistryAnswer::Denials { version, all }, _) => Rc::new(Denials::new(version, all)),
         (RegistryAnswer::Unchanged, Some(list)) => list,
-        _ => return Err(limit::unavailable("the Registry gave another answer than a list of denials")),
+        _ => return Err(unavailable("the Registry gave another answer than a list of denials")),
     };
     Ok(CURRENT.with_borrow_mut(|current| current.put(list, asked_at)))
 }

@@ -1,25 +1,15 @@
 //! Issuers of tokens: their keys, in the settings or behind a URL, and whether a token is signed with one of them.
 //!
-//! Keys behind a URL are fetched by one request for all of an isolate; when, `sluice_protocol::token::KeyFetch` decides. Like the
+//! Keys behind a URL are fetched by one request for all of an isolate; when, `sluice_protocol::auth::token::KeyFetch` decides. Like the
 //! asks of `group.rs`, who waits looks on a timer of its own.
 
-use crate::config::Config;
-use crate::deadline::Deadline;
-use crate::platform::body::{Body, Broken};
-use crate::platform::{self, Head};
-use crate::promise::Settled;
-use crate::respond::HeaderList;
-use crate::seen;
-use crate::verify::is_signed;
-use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::token::{
-    Algorithm, Checked, IssuerSettings, KeyFetch, KeySet, KeySource, MAX_KEY_SET_BYTES, Need, Rules, TokenError,
-    TokenKey, Unverified,
+use crate::auth::remote_keys::{Refused, RemoteKeys};
+use crate::auth::signature::is_signed;
+use crate::platform;
+use sluice_protocol::auth::token::{
+    Algorithm, Checked, IssuerSettings, KeySet, KeySource, Rules, TokenError, Unverified,
 };
-use std::cell::RefCell;
-use std::rc::Rc;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::Response;
+use sluice_protocol::refusal::{Reason, Refusal};
 use worker::Context;
 
 /// Who may issue tokens.
@@ -39,26 +29,6 @@ enum Keys {
     Remote(RemoteKeys),
 }
 
-/// Makes keys of a document.
-type ReadKeys = dyn Fn(&[u8]) -> Option<KeySet>;
-
-/// Keys behind a URL, as far as this isolate knows them.
-pub struct RemoteKeys {
-    /// For the log.
-    name: String,
-    url: String,
-    read: Rc<ReadKeys>,
-    fetch: Rc<RefCell<KeyFetch>>,
-}
-
-/// Why a token is not taken.
-pub enum Refused {
-    /// Because of the token.
-    Token(TokenError),
-    /// Its issuer's keys cannot be had: the token may be good.
-    Unavailable,
-}
-
 impl Issuers {
     /// Reads the setting.
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -71,8 +41,13 @@ impl Issuers {
     }
 
     /// The plans that they name.
-    pub fn plans(&self) -> impl Iterator<Item = &str> {
+    fn plans(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flat_map(|issuer| issuer.rules.plans())
+    }
+
+    /// A plan that they name and the table does not have.
+    pub fn missing_plan(&self, has: impl Fn(&str) -> bool) -> Option<&str> {
+        self.plans().find(|plan| !has(plan))
     }
 
     /// Whether one of them has this name.
@@ -132,55 +107,6 @@ impl Issuer {
     }
 }
 
-impl RemoteKeys {
-    /// None are known yet. `read` makes keys of the document; the name is for the log.
-    pub fn new(name: &str, url: &str, read: impl Fn(&[u8]) -> Option<KeySet> + 'static) -> Self {
-        Self { name: name.to_owned(), url: url.to_owned(), read: Rc::new(read), fetch: Rc::default() }
-    }
-
-    /// The key of this name, once somebody has fetched it.
-    pub async fn key(&self, kid: Option<&str>, context: &Context) -> Result<TokenKey, Refused> {
-        let mut waited = 0;
-        loop {
-            let need = self.fetch.borrow().need(kid, platform::now());
-            match need {
-                Need::Use(key) => return Ok(key),
-                Need::UseAndFetch(key) => {
-                    self.begin(context);
-                    return Ok(key);
-                }
-                Need::Fetch => self.begin(context),
-                Need::Wait => {}
-                Need::Unknown => return Err(Refused::Token(TokenError::Key)),
-                Need::Unavailable => return Err(Refused::Unavailable),
-            }
-            if waited >= PATIENCE_MS {
-                return Err(Refused::Unavailable);
-            }
-            // A pause that fails is one that is over.
-            let _ = Settled::of(&platform::pause(PAUSE_MS)).await;
-            waited += PAUSE_MS;
-        }
-    }
-
-    /// Fetches in a task of its own, which outlives a caller that leaves.
-    fn begin(&self, context: &Context) {
-        self.fetch.borrow_mut().begin(platform::now());
-        let (fetch, read, url, name) = (self.fetch.clone(), self.read.clone(), self.url.clone(), self.name.clone());
-        context.wait_until(async move {
-            let document = fetch_document(&url, MAX_KEY_SET_BYTES).await;
-            let keys = document.and_then(|document| read(&document).ok_or_else(|| "no key in it can be used".into()));
-            if let Err(problem) = &keys {
-                worker::console_warn!("the keys of {name} cannot be had: {problem}");
-            }
-            if fetch.borrow_mut().end(keys.ok(), platform::now()) {
-                // What was signed with a key that is gone is not to be taken any more.
-                seen::forget_all();
-            }
-        });
-    }
-}
-
 /// What a caller is told of a token that is not taken.
 pub fn refusal(refused: &Refused) -> Refusal {
     match refused {
@@ -191,41 +117,3 @@ pub fn refusal(refused: &Refused) -> Refusal {
         }
     }
 }
-
-/// Fetches a document of bounded size within bounded time. The error is for the log.
-async fn fetch_document(url: &str, max: u64) -> Result<Vec<u8>, String> {
-    let deadline = Deadline::new(None).map_err(|error| format!("{error:?}"))?;
-    deadline.set(FETCH_MS);
-    let fetched = async {
-        let mut headers = HeaderList::new();
-        headers.set("accept", "application/json");
-        headers.set("user-agent", "sluice");
-        let sent = platform::send(url, "GET", &headers.to_json(), &JsValue::UNDEFINED)?;
-        let response: Response = Settled::of(&sent).await?.unchecked_into();
-        let head = Head::of_response(&response);
-        if head.status() != 200 {
-            return Err(format!("the answer is {}", head.status()).into());
-        }
-        match Body::of_response(&response, max).await {
-            Ok(document) => Ok(document.bytes()),
-            Err(Broken::Off(error)) => Err(error),
-            Err(_) => Err(JsValue::from_str(&format!("the answer is larger than {max} bytes"))),
-        }
-    };
-    match deadline.limit(fetched).await {
-        Some(result) => result.map_err(|error| error.as_string().unwrap_or_else(|| format!("{error:?}"))),
-        None => Err("no answer in time".into()),
-    }
-}
-
-/// The plans that the settings' issuers name and the table does not have.
-pub fn missing_plan(config: &Config, has: impl Fn(&str) -> bool) -> Option<&str> {
-    config.issuers.plans().find(|plan| !has(plan))
-}
-
-/// How long a fetch may take, in milliseconds.
-const FETCH_MS: u32 = 5_000;
-/// How often who waits looks.
-const PAUSE_MS: i32 = 5;
-/// How long anybody waits.
-const PATIENCE_MS: i32 = 7_000;

@@ -5,12 +5,14 @@
 //! check is as quick here, our own code checks; both say the same of every signature.
 
 use crate::platform;
-use crate::promise::Settled;
+use crate::platform::promise::Settled;
+use crate::telemetry;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use js_sys::Uint8Array;
 use jsonwebtoken::DecodingKey;
-use sluice_protocol::token::{Algorithm, Material, TokenKey, Unverified};
+use sluice_protocol::auth::token::{Algorithm, Material, TokenKey, Unverified};
+use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use wasm_bindgen::{JsCast, JsValue};
@@ -22,7 +24,7 @@ pub async fn is_signed(token: &Unverified<'_>, key: &TokenKey) -> bool {
         Some(verifier) => match by_platform(token, &verifier).await {
             Ok(verdict) => verdict,
             Err(error) => {
-                worker::console_warn!("the platform does not check a signature: {error:?}");
+                telemetry::write(&Line::trouble("the platform does not check a signature", format!("{error:?}")));
                 by_ourselves(token, key)
             }
         },
@@ -51,7 +53,8 @@ async fn verifier(algorithm: Algorithm, material: &Material) -> Option<CryptoKey
     let verifier = match import(algorithm, &document).await {
         Ok(verifier) => Some(verifier),
         Err(error) => {
-            worker::console_warn!("the platform takes no such {} key, ours checks it: {error:?}", algorithm.name());
+            let what = format!("the platform takes no such {} key, ours checks it", algorithm.name());
+            telemetry::write(&Line::trouble(what, format!("{error:?}")));
             None
         }
     };

@@ -1,44 +1,44 @@
 //! Tokens: those of issuers that the operator names, and our own short ones. A bad one costs computing and nothing else: it reaches
 //! no object.
 
-use crate::config::Config;
-use crate::issuers::{self, Refused};
+use crate::auth::remote_keys::Refused;
+use crate::auth::short_tokens::ShortTokens;
+use crate::auth::signature::is_signed;
+use crate::auth::token_cache::{self, Token};
+use crate::auth::{Settings, issuers};
 use crate::platform;
-use crate::seen::{self, Token};
-use crate::short::ShortTokens;
-use crate::verify::is_signed;
+use sluice_protocol::auth::token::{Algorithm, CheckedShort, SHORT_ISSUER, ShortClaims, TokenError, Unverified};
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::token::{Algorithm, CheckedShort, SHORT_ISSUER, ShortClaims, TokenError, Unverified};
 use std::rc::Rc;
 use worker::{Context, Env};
 
 /// Checks a token. One answer for nearly everything that can be wrong with it.
-pub async fn verify(text: &str, env: &Env, context: &Context, config: &Config) -> Result<Rc<Token>, Refusal> {
-    let digest = seen::digest(text);
-    let token = match seen::get(&digest, platform::now()) {
+pub async fn verify(text: &str, env: &Env, context: &Context, settings: &Settings) -> Result<Rc<Token>, Refusal> {
+    let digest = token_cache::digest(text);
+    let token = match token_cache::get(&digest, platform::now()) {
         Some(token) => token,
         None => {
-            let turn = seen::turn();
-            let token = Rc::new(check(text, context, config).await.map_err(|refused| issuers::refusal(&refused))?);
-            seen::put(digest, token.clone(), turn);
+            let generation = token_cache::generation();
+            let token = Rc::new(check(text, context, settings).await.map_err(|refused| issuers::refusal(&refused))?);
+            token_cache::put(digest, token.clone(), generation);
             token
         }
     };
     // Asked for only once the token is known to be good, and each time: the list changes while the token does not.
-    let denials = crate::denials::current(env, context).await?;
+    let denials = crate::auth::denials::current(env, context).await?;
     if denials.deny(token.denials(), platform::now()) {
         return Err(issuers::refusal(&Refused::Token(TokenError::Denied)));
     }
     Ok(token)
 }
 
-async fn check(text: &str, context: &Context, config: &Config) -> Result<Token, Refused> {
+async fn check(text: &str, context: &Context, settings: &Settings) -> Result<Token, Refused> {
     let token = Unverified::parse(text).map_err(Refused::Token)?;
-    match &config.short_tokens {
+    match &settings.short_tokens {
         Some(keys) if token.issuer == SHORT_ISSUER => {
             check_short(&token, keys).await.map(Token::Short).map_err(Refused::Token)
         }
-        _ => config.issuers.check(&token, context).await.map(Token::Issued),
+        _ => settings.issuers.check(&token, context).await.map(Token::Issued),
     }
 }
 

@@ -5,8 +5,8 @@
 
 use crate::recent::Recent;
 use sha2::{Digest, Sha256};
-use sluice_protocol::Millis;
-use sluice_protocol::token::{Checked, CheckedShort, DenialId};
+use sluice_protocol::auth::token::{Checked, CheckedShort, DenialId};
+use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -48,15 +48,15 @@ pub fn get(digest: &[u8; 32], now: Millis) -> Option<Rc<Token>> {
 }
 
 /// How often all of them have been forgotten: to be asked before a token is checked.
-pub fn turn() -> u64 {
-    SEEN.with_borrow(|seen| seen.turn)
+pub fn generation() -> u64 {
+    SEEN.with_borrow(|seen| seen.generation)
 }
 
-/// Remembers a good token whose check began in this turn. In a later one the key that it was checked with may be gone, and it is
+/// Remembers a good token whose check began in this generation. In a later one the key that it was checked with may be gone, and it is
 /// left out.
-pub fn put(digest: [u8; 32], token: Rc<Token>, turn: u64) {
+pub fn put(digest: [u8; 32], token: Rc<Token>, generation: u64) {
     SEEN.with_borrow_mut(|seen| {
-        if seen.turn == turn {
+        if seen.generation == generation {
             seen.tokens.put(digest, token);
         }
     });
@@ -64,18 +64,18 @@ pub fn put(digest: [u8; 32], token: Rc<Token>, turn: u64) {
 
 /// Forgets all of them: some may no longer be good.
 pub fn forget_all() {
-    SEEN.with_borrow_mut(|seen| *seen = Seen { turn: seen.turn + 1, ..Seen::default() });
+    SEEN.with_borrow_mut(|seen| *seen = Seen { generation: seen.generation + 1, ..Seen::default() });
 }
 
 struct Seen {
     tokens: Recent<[u8; 32], Rc<Token>>,
     /// How often all of them have been forgotten.
-    turn: u64,
+    generation: u64,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { tokens: Recent::of(MAX_SEEN), turn: 0 }
+        Self { tokens: Recent::of(MAX_SEEN), generation: 0 }
     }
 }
 
@@ -89,11 +89,11 @@ const MAX_SEEN: usize = 4_096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_protocol::permission::Permissions;
-    use sluice_protocol::principal::{Account, Mark};
+    use sluice_protocol::auth::permission::Permissions;
+    use sluice_protocol::auth::principal::{AccountName, Mark};
 
     fn token(until: Millis) -> Rc<Token> {
-        let account = Account::of_token("corp", "ann");
+        let account = AccountName::of_token("corp", "ann");
         let (permissions, denials) = (Permissions::default(), [None, None]);
         Rc::new(Token::Issued(Checked {
             account,
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_token_is_remembered_for_as_long_as_it_holds() {
-        put(digest("a"), token(1_000), turn());
+        put(digest("a"), token(1_000), generation());
         assert!(get(&digest("a"), 999).is_some());
         assert!(get(&digest("a"), 1_000).is_none());
         assert!(get(&digest("b"), 0).is_none());
@@ -117,11 +117,11 @@ mod tests {
 
     #[test]
     fn what_was_checked_with_keys_of_before_is_not_remembered() {
-        let before = turn();
+        let before = generation();
         forget_all();
         put(digest("c"), token(1_000), before);
         assert!(get(&digest("c"), 0).is_none());
-        put(digest("c"), token(1_000), turn());
+        put(digest("c"), token(1_000), generation());
         assert!(get(&digest("c"), 0).is_some());
     }
 }

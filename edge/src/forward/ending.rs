@@ -3,9 +3,9 @@
 //! The origin tells it with a complete answer, with a refusal, or with the event that ends a stream. Where it told nothing, it
 //! is asked. Where it cannot be asked either, what it was seen to have used counts.
 
-use sluice_protocol::chat::Used;
-use sluice_protocol::gate::Outcome;
+use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::refusal::Reason;
+use sluice_protocol::request::chat::Used;
 
 /// How a request ended, as far as its edge knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ fn counted(used: Used, is_ours: bool) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_protocol::chat::Usage;
+    use sluice_protocol::request::chat::Usage;
 
     const NONE: Used = Used::NOTHING;
     const SOME: Used = Used { usage: Usage::new(5, 3), reasoning_tokens: Some(1) };

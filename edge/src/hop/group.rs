@@ -13,13 +13,13 @@
 //! the context of the other, and fail.) Nobody relies on another either: whoever waits too long, or was in a hop that
 //! failed with others in it, goes alone, once: unless the Gate has too much to do already. Admit and settle are keyed by the request's id, so a call that arrives twice is done once.
 
-use crate::hop::{Failed, Fault};
-use crate::promise::Settled;
-use crate::{hop, platform};
-use sluice_protocol::Millis;
+use crate::hop::{self, Failed, Fault};
+use crate::platform;
+use crate::platform::promise::Settled;
+use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::{Answer, Call, Envelope, decode_answers, encode_envelope};
-use sluice_protocol::plan::TableVersion;
-use sluice_protocol::principal::Account;
+use sluice_protocol::id::TableVersion;
+use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -27,13 +27,18 @@ use worker::Env;
 
 /// Asks an account's Gate: at once, or with the next hop. Several calls are done right after one another. The error is for
 /// the log.
-pub async fn ask(env: &Env, table: TableVersion, account: &Account, calls: Vec<Call>) -> Result<Vec<Answer>, Failed> {
+pub async fn ask(
+    env: &Env,
+    table: TableVersion,
+    account: &AccountName,
+    calls: Vec<Call>,
+) -> Result<Vec<Answer>, Failed> {
     let place = queue(table, account, calls, Kind::Ask);
     travel(env, account, &place).await
 }
 
 /// Tells an account's Gate that a request has ended: with the next ask, or when it is due. The error is for the log.
-pub async fn settle(env: &Env, table: TableVersion, account: &Account, call: Call, due: Due) -> Result<(), Failed> {
+pub async fn settle(env: &Env, table: TableVersion, account: &AccountName, call: Call, due: Due) -> Result<(), Failed> {
     let place = queue(table, account, vec![call], Kind::Settle);
     let is_crowded = with_lane(account, |lane| lane.places.len() >= CROWD);
     sleep(if is_crowded || due == Due::Soon { SOON_MS } else { SETTLE_MS }).await;
@@ -50,7 +55,7 @@ pub enum Due {
 }
 
 /// Waits until somebody has carried the calls, or nobody else is on the way and it goes itself, with all that wait.
-async fn travel(env: &Env, account: &Account, place: &Rc<Place>) -> Result<Vec<Answer>, Failed> {
+async fn travel(env: &Env, account: &AccountName, place: &Rc<Place>) -> Result<Vec<Answer>, Failed> {
     let mut waited = 0;
     loop {
         if let Some(group) = board(account, place) {
@@ -80,7 +85,7 @@ async fn travel(env: &Env, account: &Account, place: &Rc<Place>) -> Result<Vec<A
 }
 
 /// One hop for all of them. Each finds its answers in its place, or that it must go alone.
-async fn carry(env: &Env, account: &Account, group: &[Rc<Place>]) -> Result<(), Failed> {
+async fn carry(env: &Env, account: &AccountName, group: &[Rc<Place>]) -> Result<(), Failed> {
     let calls: Vec<_> = group.iter().flat_map(|place| place.calls.iter().cloned()).collect();
     // Plans that changed while they waited hold for all of them. A settle needs none: its own are those of its beginning.
     let last_ask = group.iter().rev().find(|place| place.kind == Kind::Ask);
@@ -110,11 +115,16 @@ async fn carry(env: &Env, account: &Account, group: &[Rc<Place>]) -> Result<(), 
 }
 
 /// Sends its calls in a hop of their own.
-async fn alone(env: &Env, account: &Account, place: &Place) -> Result<Vec<Answer>, Failed> {
+async fn alone(env: &Env, account: &AccountName, place: &Place) -> Result<Vec<Answer>, Failed> {
     exchange(env, account, place.table, place.calls.clone()).await
 }
 
-async fn exchange(env: &Env, account: &Account, table: TableVersion, calls: Vec<Call>) -> Result<Vec<Answer>, Failed> {
+async fn exchange(
+    env: &Env,
+    account: &AccountName,
+    table: TableVersion,
+    calls: Vec<Call>,
+) -> Result<Vec<Answer>, Failed> {
     let asked = calls.len();
     let message = encode_envelope(&Envelope { account: account.name().to_owned(), table, calls });
     let answer = hop::call_within(env, "GATE", account.name(), &message, GATE_MS).await?;
@@ -163,19 +173,19 @@ struct Lane {
 
 thread_local! {
     /// The Gates to which something goes.
-    static LANES: RefCell<HashMap<Account, Lane>> = RefCell::default();
+    static LANES: RefCell<HashMap<AccountName, Lane>> = RefCell::default();
     /// How long to wait between two looks.
     static PAUSE_MS: Cell<i32> = const { Cell::new(1) };
 }
 
-fn queue(table: TableVersion, account: &Account, calls: Vec<Call>, kind: Kind) -> Rc<Place> {
+fn queue(table: TableVersion, account: &AccountName, calls: Vec<Call>, kind: Kind) -> Rc<Place> {
     let place = Rc::new(Place { calls, table, kind, queued_at: now(), state: RefCell::default() });
     with_lane(account, |lane| lane.places.push_back(place.clone()));
     place
 }
 
 /// All that wait, if this one is among them and nobody is on the way.
-fn board(account: &Account, place: &Rc<Place>) -> Option<Vec<Rc<Place>>> {
+fn board(account: &AccountName, place: &Rc<Place>) -> Option<Vec<Rc<Place>>> {
     let now = now();
     let is_lost = |since: Millis| !(since..since + PATIENCE_MS as Millis).contains(&now);
     with_lane(account, |lane| {
@@ -197,7 +207,7 @@ fn board(account: &Account, place: &Rc<Place>) -> Option<Vec<Rc<Place>>> {
     })
 }
 
-fn with_lane<T>(account: &Account, change: impl FnOnce(&mut Lane) -> T) -> T {
+fn with_lane<T>(account: &AccountName, change: impl FnOnce(&mut Lane) -> T) -> T {
     LANES.with_borrow_mut(|lanes| {
         if !lanes.contains_key(account) {
             lanes.insert(account.clone(), Lane::default());

@@ -2,9 +2,10 @@
 //! their own whether it has arrived (`group.rs` says why). When, [`sluice_protocol::fresh`] decides.
 
 use crate::platform;
-use crate::promise::Settled;
+use crate::platform::promise::Settled;
 use sluice_protocol::fresh::{Fresh, Need, TURN_MS};
-use sluice_protocol::{Millis, refusal::Refusal};
+use sluice_protocol::refusal::Refusal;
+use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use std::future::Future;
 use std::thread::LocalKey;

@@ -1,36 +1,39 @@
 //! The plans in force: an isolate keeps the table for a few seconds and asks the Registry whether it has changed.
 
-use crate::config::Config;
-use crate::kept::{self, Kept};
+use crate::hop::gate::unavailable;
+use crate::hop::kept::{self, Kept};
+use crate::hop::registry;
 use crate::platform;
-use crate::{limit, registry};
+use crate::telemetry;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
-use sluice_protocol::plan::{PlanTable, TableVersion};
+use sluice_protocol::id::TableVersion;
+use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
 use std::rc::Rc;
 use worker::{Context, Env};
 
 /// The table in force: what is put holds everywhere within five seconds, unless the Registry cannot be asked. Then an isolate
 /// goes on with the one it has.
-pub async fn current(env: &Env, config: &Config, context: &Context) -> Result<Rc<PlanTable>, Refusal> {
+pub async fn current(env: &Env, built_in: &Rc<PlanTable>, context: &Context) -> Result<Rc<PlanTable>, Refusal> {
     let kept = kept::current(&CURRENT, context, || {
-        let (env, built_in) = (env.clone(), config.plans.clone());
+        let (env, built_in) = (env.clone(), built_in.clone());
         async move { ask(&env, &built_in).await }
     });
-    kept.await.map(|kept| kept.table).ok_or_else(|| limit::unavailable("the plans cannot be asked for"))
+    kept.await.map(|kept| kept.table).ok_or_else(|| unavailable("the plans cannot be asked for"))
 }
 
 /// The table that a caller's request is decided by: the one in force. An isolate that has none yet and cannot ask for it leaves
 /// that to the caller's Gate ([`PlanTable::unknown`]), which goes on with the table it last decided by, like any other isolate.
 /// The table of the settings would be the wrong one to take: where another one was put, it may let more through.
-pub async fn for_caller(env: &Env, config: &Config, context: &Context) -> Rc<PlanTable> {
-    current(env, config, context).await.unwrap_or_else(|_| Rc::new(PlanTable::unknown()))
+pub async fn for_caller(env: &Env, built_in: &Rc<PlanTable>, context: &Context) -> Rc<PlanTable> {
+    current(env, built_in, context).await.unwrap_or_else(|_| Rc::new(PlanTable::unknown()))
 }
 
 /// Asks the Registry now: what an admin has just changed is in force in this isolate.
-pub async fn refresh(env: &Env, config: &Config) -> Result<Rc<PlanTable>, Refusal> {
-    ask(env, &config.plans).await.map(|kept| kept.table)
+pub async fn refresh(env: &Env, built_in: &Rc<PlanTable>) -> Result<Rc<PlanTable>, Refusal> {
+    ask(env, built_in).await.map(|kept| kept.table)
 }
 
 /// The table of this version, for a Gate: one that this isolate has, or else one that the Registry has. `None` if neither.
@@ -84,7 +87,8 @@ async fn ask(env: &Env, built_in: &Rc<PlanTable>) -> Result<InForce, Refusal> {
         (Err(refusal), _) => Err(refusal),
     };
     let found = found.inspect_err(|refusal| {
-        worker::console_warn!("the plans cannot be asked for: {}", refusal.detail.clone().unwrap_or_default());
+        let why = refusal.detail.clone().unwrap_or_default();
+        telemetry::write(&Line::trouble("the plans cannot be asked for", why));
     })?;
     Ok(CURRENT.with_borrow_mut(|current| current.put(found, asked_at)))
 }
@@ -93,7 +97,7 @@ async fn ask(env: &Env, built_in: &Rc<PlanTable>) -> Result<InForce, Refusal> {
 fn read(json: &str) -> Result<PlanTable, Refusal> {
     PlanTable::parse(json).map_err(|mistakes| {
         let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
-        limit::unavailable(&format!("the plans in force cannot be read here: {first}"))
+        unavailable(&format!("the plans in force cannot be read here: {first}"))
     })
 }
 

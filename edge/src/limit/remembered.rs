@@ -1,14 +1,14 @@
 //! The refusals of a moment ago, as far as they still hold: a flood by one refused caller does not reach its Gate. What is
-//! remembered, and who is given it again, [`sluice_protocol::remembered`] decides.
+//! remembered, and who is given it again, [`sluice_protocol::gate_call::remembered`] decides.
 
-use crate::auth::Principal;
+use crate::auth::principal::Principal;
 use crate::platform;
-use sluice_protocol::Millis;
+use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::Answer;
-use sluice_protocol::plan::PlanTable;
-use sluice_protocol::principal::Account;
+use sluice_protocol::gate_call::remembered::{Asked, Asker, Remembered, Want};
+use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::remembered::{Asked, Asker, Remembered, Want};
+use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 
 /// Remembers what a Gate has just said, if it is a refusal of whatever this caller asks for. `asked_at`: when this isolate asked.
@@ -29,7 +29,7 @@ pub fn of(table: &PlanTable, principal: &Principal, want: Want) -> Option<Refusa
 /// Forgets what an account was refused: something about it has changed, and its next request asks its Gate.
 ///
 /// Other isolates still refuse for a second at most; they refuse what was refused, and let nothing through.
-pub fn forget(account: &Account) {
+pub fn forget(account: &AccountName) {
     REMEMBERED.with_borrow_mut(|remembered| remembered.forget(account, platform::now()));
 }
 

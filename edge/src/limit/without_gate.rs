@@ -3,17 +3,17 @@
 //! Only callers that are known without their Gate pass: the subject of a token or an address, or a key that this isolate
 //! has seen admitted with the same secret within the last ten minutes. None that its Gate has refused since.
 
-use crate::auth::Principal;
+use crate::auth::principal::Principal;
 use crate::recent::Recent;
-use sluice_protocol::Millis;
 use sluice_protocol::account::{DEFAULT_MAX_TOKENS, forbidden};
-use sluice_protocol::bucket::Bucket;
-use sluice_protocol::gate_call::{Admission, Answer, Ask, Bounds, Caller, Identity};
-use sluice_protocol::permission::{Access, Denied};
-use sluice_protocol::plan::{Plan, PlanTable, WithoutGate};
-use sluice_protocol::principal::Account;
+use sluice_protocol::auth::permission::{Access, Bounds, Denied};
+use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::gate_call::{Admission, Answer, Ask, Caller, Identity};
+use sluice_protocol::limit::bucket::Bucket;
+use sluice_protocol::limit::plan::{Plan, PlanTable, WithoutGate};
+use sluice_protocol::limit::window::Fit;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::window::Fit;
+use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -119,7 +119,7 @@ struct Known {
     at: Millis,
 }
 
-type Name = (Account, Identity);
+type Name = (AccountName, Identity);
 
 fn name(principal: &Principal) -> Name {
     (principal.account.clone(), principal.caller.identity())
@@ -137,11 +137,11 @@ const KNOWN_MS: u64 = 10 * 60 * 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sluice_protocol::auth::key::{ApiKey, Peppers};
+    use sluice_protocol::auth::pattern::Pattern;
+    use sluice_protocol::auth::permission::Permissions;
+    use sluice_protocol::auth::principal::Mark;
     use sluice_protocol::id::AccountId;
-    use sluice_protocol::key::{ApiKey, Peppers};
-    use sluice_protocol::permission::Permissions;
-    use sluice_protocol::plan::Pattern;
-    use sluice_protocol::principal::Mark;
 
     fn table() -> PlanTable {
         let spare = r#"{"limits": [], "without_gate": {"capacity": 99, "refill": 1, "every": "1m"}}"#;
@@ -151,7 +151,7 @@ mod tests {
     fn principal(secret: u8) -> Principal {
         let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
         let secret_hash = ApiKey::mint(&peppers, AccountId([1; 8]), [secret; 20]).secret_hash();
-        let account = Account::of_key(AccountId([1; 8]));
+        let account = AccountName::of_key(AccountId([1; 8]));
         Principal {
             account,
             caller: Caller::Key { key: [2; 4], secret_hash },
@@ -212,7 +212,7 @@ mod tests {
     fn what_a_gate_said_of_a_subject_holds_without_it() {
         const AT: Millis = 1_790_000_000_000;
         let subject = |name: &str| Principal {
-            account: Account::of_token("corp", "org"),
+            account: AccountName::of_token("corp", "org"),
             caller: Caller::Known { subject: Mark::of(name), plan: "p".into() },
             key: None,
             ..principal(3)

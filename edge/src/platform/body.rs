@@ -1,6 +1,6 @@
 //! Bodies, which `body.js` collects: JavaScript's own until somebody looks at them.
 
-use crate::promise::Settled;
+use crate::platform::promise::Settled;
 use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};

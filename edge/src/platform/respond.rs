@@ -36,13 +36,8 @@ impl HeaderList {
     }
 }
 
-/// A refusal as an answer; what only the log may know is logged here. A caller's own mistakes are not logged: whoever
-/// sends a thousand bad keys a second is not to fill the log with them.
+/// A refusal as an answer.
 pub fn refuse(refusal: &Refusal, request: RequestId) -> Result<Response, JsValue> {
-    if let Some(detail) = refusal.detail.as_ref().filter(|_| !refusal.reason.is_callers()) {
-        let code = refusal.reason.row().code;
-        worker::console_warn!("{{\"request\":\"{request}\",\"code\":\"{code}\",\"detail\":{detail:?}}}");
-    }
     let mut headers = HeaderList::answer(request, JSON);
     for (name, value) in refusal.headers() {
         headers.set(name, value);

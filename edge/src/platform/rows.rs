@@ -5,7 +5,7 @@
 
 use crate::platform;
 use js_sys::Uint8Array;
-use sluice_protocol::gate_call::StorageCounters;
+use sluice_protocol::gate_call::description::StorageCounters;
 use std::cell::Cell;
 use worker::{Result, SqlStorage, SqlStorageValue};
 

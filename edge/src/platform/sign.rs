@@ -3,7 +3,7 @@
 //! The same signature made by our code costs five times as much: WebAssembly has no 128-bit products.
 
 use crate::platform;
-use crate::promise::Settled;
+use crate::platform::promise::Settled;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use js_sys::{Array, Uint8Array};
@@ -13,7 +13,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{CryptoKey, SubtleCrypto, WorkerGlobalScope};
 
 /// Signs grants, and short tokens with keys of their own. Does not print.
-pub struct GrantSigner {
+pub struct Signer {
     /// The JWS's header, encoded, and the full stop after it.
     header: String,
     seed: [u8; 32],
@@ -21,7 +21,7 @@ pub struct GrantSigner {
     key: RefCell<Option<CryptoKey>>,
 }
 
-impl GrantSigner {
+impl Signer {
     /// A signer from an Ed25519 seed.
     pub fn new(kid: &str, seed: &[u8; 32]) -> Self {
         let header = encode(&Header { typ: "JWT", alg: "EdDSA", kid });
@@ -99,7 +99,7 @@ const PKCS8_ED25519: [u8; 16] =
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use sluice_protocol::grant::GrantClaims;
+    use sluice_protocol::forward::grant::GrantClaims;
 
     /// That it is signed, and with the right key, is seen by an origin: its tests and ours verify each grant.
     #[test]
@@ -116,7 +116,7 @@ mod tests {
             exp: 4_000_000_000,
             bh: "00".into(),
         };
-        let input = GrantSigner::new("k1", &[1; 32]).signing_input(&claims);
+        let input = Signer::new("k1", &[1; 32]).signing_input(&claims);
         let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
         let (header, payload) = input.split_once('.').unwrap();
         assert_eq!(read(header), json!({"typ": "JWT", "alg": "EdDSA", "kid": "k1"}));

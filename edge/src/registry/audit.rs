@@ -1,10 +1,11 @@
 //! The audit log at the Registry: rows that are added and never changed, each in one transaction with what it tells of.
 
-use crate::platform;
-use crate::storage::{Rows, integer, text};
+use crate::platform::rows::{Rows, integer, text};
+use crate::{platform, telemetry};
+use sluice_protocol::admin::audit::{AuditAction, AuditPage, Entry, Head, Note, PAGE};
 use sluice_protocol::admin::{AuditQuery, RegistryAnswer};
-use sluice_protocol::audit::{Action, AuditPage, Entry, Head, Note, PAGE};
-use sluice_protocol::gate_call::StorageCounters;
+use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use wasm_bindgen::JsValue;
@@ -27,9 +28,9 @@ struct End {
 }
 
 /// What an entry is known by: its request, what was done, to what, and whether it tells of a refusal.
-type What = (String, Action, String, bool);
+type What = (String, AuditAction, String, bool);
 
-fn what(request: &str, action: Action, target: &str, is_refused: bool) -> What {
+fn what(request: &str, action: AuditAction, target: &str, is_refused: bool) -> What {
     (request.to_owned(), action, target.to_owned(), is_refused)
 }
 
@@ -87,7 +88,7 @@ impl AuditLog {
         let values = vec![SqlStorageValue::Integer(number), text(serde_json::to_string(&entry)?)];
         self.rows.exec("INSERT INTO audit (number, entry) VALUES (?, ?)", values)?;
         // A witness outside of this storage: whoever keeps the Worker's log sees whether the chain was written anew.
-        worker::console_log!("{{\"audit\":{},\"hash\":\"{}\"}}", entry.number, entry.hash);
+        telemetry::write(&Line::Audit { audit: entry.number, hash: entry.hash.to_string() });
         end.remember(&entry);
         self.end.replace(Some(end));
         Ok(())

@@ -1,10 +1,10 @@
 //! The outbox's rows: commands that are written down and not answered yet.
 
-use crate::storage::{Rows, integer, text};
+use crate::platform::rows::{Rows, integer, text};
 use sluice_protocol::admin::Addressed;
-use sluice_protocol::audit::Note;
-use sluice_protocol::command::Command;
-use sluice_protocol::gate_call::StorageCounters;
+use sluice_protocol::admin::audit::Note;
+use sluice_protocol::gate_call::command::Command;
+use sluice_protocol::gate_call::description::StorageCounters;
 use worker::{Result, SqlStorage, SqlStorageValue};
 
 /// The table.

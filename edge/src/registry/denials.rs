@@ -1,12 +1,12 @@
 //! The list of denials at the Registry: rows that end by themselves.
 
 use crate::platform;
-use crate::storage::{Rows, text};
+use crate::platform::rows::{Rows, text};
 use sha2::{Digest, Sha256};
 use sluice_protocol::admin::RegistryAnswer;
-use sluice_protocol::gate_call::StorageCounters;
-use sluice_protocol::plan::TableVersion;
-use sluice_protocol::token::{Denial, DenialId, MAX_DENIALS};
+use sluice_protocol::auth::token::{Denial, DenialId, MAX_DENIALS};
+use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::id::TableVersion;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use worker::{Result, SqlStorage, SqlStorageValue};

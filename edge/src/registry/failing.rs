@@ -1,10 +1,10 @@
 //! Commands that their Gate fails over: how often, and since when. Empty as long as nothing is wrong.
 
-use super::written::number;
-use crate::storage::{Rows, integer};
-use sluice_protocol::Millis;
-use sluice_protocol::command::Failing;
-use sluice_protocol::gate_call::StorageCounters;
+use super::commands::number;
+use crate::platform::rows::{Rows, integer};
+use sluice_protocol::gate_call::command::Failing;
+use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::time::Millis;
 use worker::{Result, SqlStorage};
 
 /// The table.

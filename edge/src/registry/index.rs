@@ -1,14 +1,14 @@
 //! The index of keys and accounts. Every question is answered from an index of SQLite's, from where the page before ended:
 //! what it costs does not depend on how many there are.
 
-use crate::storage::{Rows, integer, text};
+use crate::platform::rows::{Rows, integer, text};
 use sluice_protocol::admin::{
     AccountEntry, AccountList, AccountPage, KeyEntry, KeyList, KeyPage, MAX_EXAMINED, RegistryAnswer,
 };
-use sluice_protocol::gate_call::StorageCounters;
+use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::id::{AccountId, KeyId};
-use sluice_protocol::plan::PlanTable;
-use sluice_protocol::principal::Account;
+use sluice_protocol::limit::plan::PlanTable;
 use worker::{Result, SqlStorage, SqlStorageValue};
 
 /// The two tables.
@@ -64,7 +64,7 @@ impl Index {
     }
 
     /// Removes an account and all of its keys.
-    pub fn remove_account(&self, account: &Account) -> Result<()> {
+    pub fn remove_account(&self, account: &AccountName) -> Result<()> {
         if self.accounts.exists()? {
             self.accounts.exec("DELETE FROM accounts WHERE id = ?", vec![text(account.to_string())])?;
         }

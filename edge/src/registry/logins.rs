@@ -1,14 +1,14 @@
 //! Failed logins of admins: a ring of rows, beside the audit log, so that nobody can fill that from outside. A row counts what one
 //! address did within an hour.
 
-use super::written::number;
+use super::commands::number;
 use crate::platform;
-use crate::storage::{Rows, integer, text};
+use crate::platform::rows::{Rows, integer, text};
 use core::net::IpAddr;
-use sluice_protocol::Millis;
 use sluice_protocol::admin::RegistryAnswer;
-use sluice_protocol::failures::{FailedLogin, FailedLogins, Failures, MAX_ROWS, ROW_MS, shown};
-use sluice_protocol::gate_call::StorageCounters;
+use sluice_protocol::admin::failed_logins::{FailedLogin, FailedLogins, Failures, MAX_ROWS, ROW_MS, shown};
+use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use worker::{Result, SqlStorage, SqlStorageValue};
 

@@ -5,26 +5,28 @@
 //! twice the Gate does once. So whatever dies when, both sides end up the same.
 
 use super::Registry;
-use super::failures::Failures;
-use super::once::{self, Requests};
-use super::written::{Commands, Row, Unreadable, Written};
-use crate::audit::REFUSED;
-use crate::hop::Fault;
-use crate::promise::Settled;
-use crate::{hop, platform};
+use super::commands::{Commands, Row, Unreadable, Written};
+use super::failing::Failures;
+use super::requests::{self, Requests};
+use crate::hop::{self, Fault};
+use crate::platform::promise::Settled;
+use crate::registry::audit::REFUSED;
+use crate::{platform, telemetry};
 use futures_util::StreamExt;
-use sluice_protocol::Millis;
+use sluice_protocol::admin::audit::Note;
 use sluice_protocol::admin::{
-    AccountEntry, AccountView, Addressed, Executed, KeyView, Once, Outcome, RegistryAnswer, Told,
+    AccountEntry, AccountView, Addressed, CommandOutcome, Executed, KeyView, Once, RegistryAnswer, StoredRefusal,
 };
-use sluice_protocol::audit::Note;
-use sluice_protocol::command::{Action, Effect, MAX_CARRIED};
-use sluice_protocol::gate_call::{Answer, Call, Envelope, StorageCounters, decode_answers, encode_envelope};
+use sluice_protocol::auth::key::Seed;
+use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::gate_call::command::{Action, Effect, MAX_CARRIED};
+use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::gate_call::{Answer, Call, Envelope, decode_answers, encode_envelope};
 use sluice_protocol::id::{KeyId, RequestId, hex};
-use sluice_protocol::key::Seed;
-use sluice_protocol::plan::PlanTable;
-use sluice_protocol::principal::Account;
+use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::telemetry::Line;
+use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::{Rc, Weak};
@@ -47,11 +49,11 @@ pub struct Outbox {
 }
 
 /// Where somebody looks for an outcome.
-type Slot = RefCell<Option<Outcome>>;
+type Slot = RefCell<Option<CommandOutcome>>;
 
 /// What is to be told about one command.
 enum Place {
-    Known(Outcome),
+    Known(CommandOutcome),
     Written(Rc<Slot>),
 }
 
@@ -87,7 +89,7 @@ impl Outbox {
             if before.request != hex(&once.request) {
                 return Ok(RegistryAnswer::OtherRequest);
             }
-            self.carry_to(registry, self.written.accounts_of(&once::name(once))?).await;
+            self.carry_to(registry, self.written.accounts_of(&requests::name(once))?).await;
             let outcomes = self.outcomes_of(once, commands.len())?;
             return Ok(RegistryAnswer::Executed(Executed { seed: before.seed, outcomes }));
         }
@@ -113,7 +115,7 @@ impl Outbox {
         self.carry_to(registry, accounts.into_iter().collect()).await;
         let outcome = |place| match place {
             Place::Known(outcome) => outcome,
-            Place::Written(slot) => slot.take().unwrap_or(Outcome::Waits),
+            Place::Written(slot) => slot.take().unwrap_or(CommandOutcome::Waits),
         };
         let outcomes = places.into_iter().map(outcome).collect();
         Ok(RegistryAnswer::Executed(Executed { seed, outcomes }))
@@ -203,18 +205,18 @@ impl Outbox {
     }
 
     fn write_down(&self, registry: &Registry, addressed: &Addressed, once: Option<&Once>, place: i64) -> Result<Place> {
-        let account = Account::parse(&addressed.account).ok_or("the edge sent a name that is no account's")?;
+        let account = AccountName::parse(&addressed.account).ok_or("the edge sent a name that is no account's")?;
         if addressed.joins && !account.key_account().map_or(Ok(true), |id| registry.index.has_account(id))? {
             let message = "There is no such account. POST /admin/v1/accounts makes one.";
             let refusal = Refusal::new(Reason::InvalidRequest, message).with_param("account");
-            let outcome = Outcome::Refused(Told::new(&refusal));
+            let outcome = CommandOutcome::Refused(StoredRefusal::new(&refusal));
             tell(registry, addressed.note.clone(), &outcome)?;
             if let Some(once) = once {
-                self.requests.end(&once::name(once), place, &outcome)?;
+                self.requests.end(&requests::name(once), place, &outcome)?;
             }
             return Ok(Place::Known(outcome));
         }
-        let id = self.written.add(addressed, once.map(|once| (once::name(once), place)))?;
+        let id = self.written.add(addressed, once.map(|once| (requests::name(once), place)))?;
         let slot = Rc::new(RefCell::new(None));
         let mut waiting = self.waiting.borrow_mut();
         // Whoever left no longer waits.
@@ -230,7 +232,7 @@ impl Outbox {
                 let carried = self.carry(registry, &account).await;
                 // What is wrong with one account is in no other's way.
                 carried.unwrap_or_else(|error| {
-                    worker::console_warn!("commands for {account} wait: {error}");
+                    telemetry::write(&Line::trouble(format!("commands for {account} wait"), error.to_string()));
                     false
                 })
             })
@@ -283,7 +285,7 @@ impl Outbox {
                 Ok(_) => (true, "it answers something else".to_owned()),
                 Err(failed) => (matches!(failed.fault, Fault::Own | Fault::Reset), failed.why),
             };
-            worker::console_warn!("commands for {account} wait: {why}");
+            telemetry::write(&Line::trouble(format!("commands for {account} wait"), why));
             match batch.pop() {
                 Some(_) if is_its_own && !batch.is_empty() => most = 1,
                 Some(Written { id, note, request, .. }) if is_its_own => {
@@ -315,10 +317,10 @@ impl Outbox {
         if !self.failures.count(failed.id, now)?.is_hopeless(now) {
             return Ok(false);
         }
-        worker::console_error!("a command for {account} is given up: its Gate fails over it");
+        telemetry::write(&Line::given_up(format!("a command for {account} is given up"), "its Gate fails over it"));
         let message = "The account's Gate has failed over this change again and again. It was given up, and is not made. \
                        The log says why it failed.";
-        let outcome = Outcome::Refused(Told::new(&Refusal::new(Reason::Internal, message)));
+        let outcome = CommandOutcome::Refused(StoredRefusal::new(&Refusal::new(Reason::Internal, message)));
         let note = failed.note.clone().unwrap_or_else(|| unreadable(account));
         registry.audit.append(note.with(REFUSED, "given_up"))?;
         self.end(failed.id, failed.request.as_ref(), outcome)?;
@@ -328,7 +330,7 @@ impl Outbox {
     /// What an answer means for the index and for who waits. The command is no longer on its way.
     fn settle(&self, registry: &Registry, account: &str, written: &Written, answer: Answer) -> Result<()> {
         let index = &registry.index;
-        let account = Account::parse(account).ok_or("a row is for a name that is no account's")?;
+        let account = AccountName::parse(account).ok_or("a row is for a name that is no account's")?;
         let key_id = |key| account.key_account().map(|account| KeyId { account, key });
         let outcome = match answer {
             Answer::Did(Effect::Key(described)) => {
@@ -342,31 +344,31 @@ impl Outbox {
                     };
                     index.put_account(&AccountEntry::new(&account, &settings), true)?;
                 }
-                Outcome::Key(Box::new(view))
+                CommandOutcome::Key(Box::new(view))
             }
             Answer::Did(Effect::Account(described)) => {
                 let view = AccountView::new(&account, *described);
                 index.put_account(&view.entry, false)?;
-                Outcome::Account(Box::new(view))
+                CommandOutcome::Account(Box::new(view))
             }
             Answer::Did(Effect::Gone(removed)) => match &written.command.action {
                 Action::DeleteKey { key } => {
                     let id = key_id(*key).ok_or("a key of an account that has none")?;
-                    Outcome::Gone(index.remove_key(id)? || removed)
+                    CommandOutcome::Gone(index.remove_key(id)? || removed)
                 }
                 _ => {
                     index.remove_account(&account)?;
-                    Outcome::Gone(removed)
+                    CommandOutcome::Gone(removed)
                 }
             },
-            other => Outcome::refused(&other).ok_or("a Gate answers another call than it was asked")?,
+            other => CommandOutcome::refused(&other).ok_or("a Gate answers another call than it was asked")?,
         };
         tell(registry, written.note.clone(), &outcome)?;
         self.end(written.id, written.request.as_ref(), outcome)
     }
 
     /// A row's outcome is known: its request and who waits for it are told, and it is struck out.
-    fn end(&self, id: i64, request: Option<&(String, i64)>, outcome: Outcome) -> Result<()> {
+    fn end(&self, id: i64, request: Option<&(String, i64)>, outcome: CommandOutcome) -> Result<()> {
         if let Some((request, place)) = request {
             self.requests.end(request, *place, &outcome)?;
         }
@@ -389,8 +391,8 @@ impl Outbox {
         true
     }
 
-    fn outcomes_of(&self, once: &Once, count: usize) -> Result<Vec<Outcome>> {
-        let mut outcomes = vec![Outcome::Waits; count];
+    fn outcomes_of(&self, once: &Once, count: usize) -> Result<Vec<CommandOutcome>> {
+        let mut outcomes = vec![CommandOutcome::Waits; count];
         for (place, outcome) in self.requests.outcomes(once)? {
             if let Some(known) = usize::try_from(place).ok().and_then(|place| outcomes.get_mut(place)) {
                 *known = outcome;
@@ -401,17 +403,17 @@ impl Outbox {
 }
 
 /// Tells the audit log of a command that was not done after all.
-fn tell(registry: &Registry, note: Note, outcome: &Outcome) -> Result<()> {
+fn tell(registry: &Registry, note: Note, outcome: &CommandOutcome) -> Result<()> {
     match outcome {
-        Outcome::Refused(told) => registry.audit.append(note.with(REFUSED, &told.code)),
-        Outcome::Gone(false) => registry.audit.append(note.with(REFUSED, "not_there")),
+        CommandOutcome::Refused(told) => registry.audit.append(note.with(REFUSED, &told.code)),
+        CommandOutcome::Gone(false) => registry.audit.append(note.with(REFUSED, "not_there")),
         _ => Ok(()),
     }
 }
 
 /// What the audit log says of a command whose own note cannot be read.
 fn unreadable(account: &str) -> Note {
-    Note::new("unknown", sluice_protocol::audit::Action::AccountChange, account, RequestId([0; 16]))
+    Note::new("unknown", sluice_protocol::admin::audit::AuditAction::AccountChange, account, RequestId([0; 16]))
 }
 
 /// How long after it was written down a command is carried again, in milliseconds; doubled with each try that fails.

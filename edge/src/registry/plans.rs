@@ -1,9 +1,10 @@
 //! The plan tables that were put lately.
 
-use crate::storage::Rows;
+use crate::platform::rows::Rows;
 use sluice_protocol::admin::RegistryAnswer;
-use sluice_protocol::gate_call::StorageCounters;
-use sluice_protocol::plan::{PlanTable, TableVersion};
+use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::id::TableVersion;
+use sluice_protocol::limit::plan::PlanTable;
 use std::cell::RefCell;
 use worker::{Result, SqlStorage, SqlStorageValue};
 

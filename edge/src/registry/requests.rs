@@ -1,13 +1,13 @@
 //! Requests with an `Idempotency-Key`: what they were, and what became of each of their commands. Kept for a day: the Registry's
 //! alarm rings when the oldest is over.
 
-use super::written::number;
-use crate::storage::{Rows, integer, text};
-use sluice_protocol::Millis;
-use sluice_protocol::admin::{Once, Outcome};
-use sluice_protocol::gate_call::StorageCounters;
+use super::commands::number;
+use crate::platform::rows::{Rows, integer, text};
+use sluice_protocol::admin::{CommandOutcome, Once};
+use sluice_protocol::auth::key::Seed;
+use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::id::hex;
-use sluice_protocol::key::Seed;
+use sluice_protocol::time::Millis;
 use worker::{Result, SqlStorage, SqlStorageValue};
 
 /// The requests, and the outcomes of their commands.
@@ -99,7 +99,7 @@ impl Requests {
     }
 
     /// Notes what became of a request's command.
-    pub fn end(&self, name: &str, place: i64, outcome: &Outcome) -> Result<()> {
+    pub fn end(&self, name: &str, place: i64, outcome: &CommandOutcome) -> Result<()> {
         self.outcomes.make(
             "(name TEXT NOT NULL, place INTEGER NOT NULL, outcome TEXT NOT NULL, PRIMARY KEY (name, place)) WITHOUT ROWID",
         )?;
@@ -109,7 +109,7 @@ impl Requests {
     }
 
     /// What became of its commands so far, by their places.
-    pub fn outcomes(&self, once: &Once) -> Result<Vec<(i64, Outcome)>> {
+    pub fn outcomes(&self, once: &Once) -> Result<Vec<(i64, CommandOutcome)>> {
         if !self.outcomes.exists()? {
             return Ok(Vec::new());
         }

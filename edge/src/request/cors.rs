@@ -1,31 +1,30 @@
-//! Pages of other origins: what a browser is told, where a setting allows it. What that is, `sluice_protocol::cors` decides.
+//! Pages of other origins: what a browser is told, where a setting allows it. What that is, `sluice_protocol::request::cors` decides.
 
-use crate::config::Config;
-use crate::path::{methods, path_and_query, route_of};
+use crate::platform::respond::{self, HeaderList};
+use crate::request::path::{methods, path_and_query, route_of};
 use crate::request::{self, Incoming};
-use crate::respond::{self, HeaderList};
-use sluice_protocol::cors::{Origins, Preflight};
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
+use sluice_protocol::request::cors::{Origins, Preflight};
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
 
 /// Who asks, where pages of other origins may: a page, or somebody who is none.
 pub struct Page {
-    config: Rc<Config>,
+    origins: Rc<Origins>,
     origin: Option<String>,
     path: String,
 }
 
 impl Page {
     /// `None` where no page may call: then nothing of this is looked at.
-    pub fn of(incoming: &Incoming, config: Rc<Config>) -> Option<Self> {
-        if config.origins == Origins::None {
+    pub fn of(incoming: &Incoming, origins: &Rc<Origins>) -> Option<Self> {
+        if **origins == Origins::None {
             return None;
         }
         let path = path_and_query(incoming.head.url()).0.to_owned();
-        Some(Self { origin: request::header(incoming, header::ORIGIN), config, path })
+        Some(Self { origin: request::header(incoming, header::ORIGIN), origins: origins.clone(), path })
     }
 
     /// The answer to a browser's question whether this page may call. Nobody else is asked, and credentials are not looked at:
@@ -38,7 +37,7 @@ impl Page {
         let headers = request::header(incoming, header::REQUEST_HEADERS);
         let asked =
             Preflight { origin: self.origin.as_deref(), method: method.as_deref(), headers: headers.as_deref() };
-        let told = self.config.origins.preflight(&self.path, methods(route_of(&self.path).0), asked)?;
+        let told = self.origins.preflight(&self.path, methods(route_of(&self.path).0), asked)?;
         let mut headers = HeaderList::new();
         headers.set(header::REQUEST_ID, id.to_string());
         for (name, value) in told {
@@ -50,7 +49,7 @@ impl Page {
     /// Adds to an answer what this page may read of it.
     pub fn tell(&self, response: &Response) -> Result<(), JsValue> {
         let headers = response.headers();
-        for (name, value) in self.config.origins.headers(&self.path, self.origin.as_deref()) {
+        for (name, value) in self.origins.headers(&self.path, self.origin.as_deref()) {
             headers.set(name, &value)?;
         }
         Ok(())

@@ -4,7 +4,9 @@
 //! the binding `FLOOD_SHIELD` there is no shield, and nothing to set.
 
 use crate::platform::Head;
+use crate::telemetry;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
 use worker::{Env, RateLimiter};
 
@@ -28,7 +30,7 @@ async fn pass_shield(shield: &RateLimiter, address: String) -> Result<(), Refusa
         }
         Ok(_) => Ok(()),
         Err(error) => {
-            worker::console_warn!("the flood shield fails: {error}");
+            telemetry::write(&Line::trouble("the flood shield fails", error.to_string()));
             Ok(())
         }
     }

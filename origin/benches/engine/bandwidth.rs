@@ -1,7 +1,7 @@
 //! How fast this machine reads memory, the quickest way that is known here: in large pages, from several places at once,
 //! with what comes next asked for ahead. What remains is the memory's own time.
 
-use sluice_origin::engine::qwen::pages::Pages;
+use sluice_origin::models::qwen::pages::Pages;
 use std::time::Instant;
 
 /// 640 MiB, as much as the weights that are measured and out of caches' reach.

@@ -13,10 +13,12 @@ use candle_transformers::models::quantized_qwen3::ModelWeights;
 use serde_json::json;
 use sluice_origin::config::Config;
 use sluice_origin::engine::model::{Logits, Model, Row};
-use sluice_origin::engine::qwen::shape::Shape;
-use sluice_origin::engine::qwen::{Qwen, export, named};
 use sluice_origin::engine::threads;
-use sluice_origin::{Backend, Origin, RunningOrigin, Text};
+use sluice_origin::models::Backend;
+use sluice_origin::models::qwen::shape::Shape;
+use sluice_origin::models::qwen::{Qwen, export, named};
+use sluice_origin::server::{Origin, RunningOrigin};
+use sluice_origin::text::Text;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

@@ -1,255 +1,35 @@
 //! request: from HTTP to a typed, bounded call, and through the walk: grant, queue, generate, stream.
 
-use crate::allowance::{Ceilings, allowance};
-use crate::answers::{Answers, Turn};
-use crate::body::{DISCARD_BYTES, check_head, discard, read};
-use crate::connections::Granted;
+use crate::api::body::{check_head, read};
+use crate::api::call::{Call, Caller};
+use crate::api::openai::head::{Form, Head};
+use crate::api::openai::request::GenerateRequest;
+use crate::api::openai::stream::{self, Accounting, Source, Waiting};
+use crate::api::openai::whole::whole;
+use crate::api::respond::events;
+use crate::engine;
 use crate::engine::grammar::Constraint;
 use crate::engine::job_state::JobState;
-use crate::generate::Answering;
-use crate::grant;
-use crate::listing::{list_models, one_model};
+use crate::generate::AnswerStream;
+use crate::generate::answers::{Answers, Turn};
+use crate::grant::allowance::{Ceilings, allowance};
 use crate::live::{LiveRequest, cancelled};
-use crate::metrics;
-use crate::origin::{Models, Shared};
+use crate::models::starting_again;
 use crate::queue::{Permit, Place};
-use crate::respond::{RefusalCode, events, json, refuse, stamp, tell_usage, typed};
-use crate::stream::{self, Accounting, Form, Head, Source, Waiting};
-use crate::wanted::Wanted;
-use crate::whole::whole;
-use crate::{engine, now_millis};
-use axum::Router;
+use crate::state::Shared;
+use crate::system::now_millis;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::header::{HeaderMap, HeaderValue};
-use axum::http::request::Parts;
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{delete, get, post};
 use bytes::Bytes;
-use futures_util::FutureExt;
-use sluice_protocol::chat::Used;
-use sluice_protocol::grant::GrantClaims;
-use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::Endpoint;
 use sluice_protocol::refusal::{Reason, Refusal};
-use std::panic::AssertUnwindSafe;
+use sluice_protocol::request::chat::Used;
+use sluice_protocol::request::endpoint::Endpoint;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tracing::{Instrument, Span, info_span};
 
-/// All routes of an origin.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let only = |methods: &'static str| {
-        move |request: Request| async move {
-            let (parts, body) = request.into_parts();
-            discard(&parts.headers, body, DISCARD_BYTES);
-            let refusal = Refusal::new(Reason::MethodNotAllowed, "This path does not have this method.");
-            refuse(&refusal.with_allow(methods))
-        }
-    };
-    Router::new()
-        .route(Endpoint::Chat.path(), post(chat).fallback(only("POST")))
-        .route(Endpoint::Completions.path(), post(complete).fallback(only("POST")))
-        .route("/v1/models", get(models).fallback(only("GET, HEAD")))
-        .route("/v1/models/{*model}", get(model).fallback(only("GET, HEAD")))
-        .route("/v1/requests/{id}", delete(cancel).fallback(only("DELETE")))
-        .route("/health", get(health).fallback(only("GET, HEAD")))
-        .route("/ready", get(ready).fallback(only("GET, HEAD")))
-        .route("/capacity", get(capacity).fallback(only("GET, HEAD")))
-        .route("/metrics", get(measures).fallback(only("GET, HEAD")))
-        .fallback(not_found)
-        .layer(from_fn_with_state(Arc::clone(&shared), stamped))
-        .with_state(shared)
-}
-
-/// Around every route: an id, the capacity of the moment the response is ready, and 500 instead of a dropped connection.
-async fn stamped(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let mut response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
-        refuse(&Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("a handler panicked"))
-    });
-    if let Some(RefusalCode(code)) = response.extensions().get() {
-        shared.metrics.refused(code);
-    }
-    stamp(&mut response, RequestId(crate::random_bytes()), shared.queue.capacity());
-    response
-}
-
-async fn not_found(request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    discard(&parts.headers, body, DISCARD_BYTES);
-    refuse(&Refusal::new(Reason::NotFound, "There is no such path."))
-}
-
-/// The process lives.
-async fn health() -> Response {
-    json(&serde_json::json!({"status": "ok"}))
-}
-
-/// Requests would be served now.
-async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    let models = match shared.serving() {
-        Ok(models) => models,
-        Err(refusal) => return refuse(&refusal),
-    };
-    if let Some(down) = models.down() {
-        return refuse(&starting_again().with_detail(down));
-    }
-    if let Some(hung) = models.hung(shared.config.heartbeat_timeout) {
-        return refuse(&Refusal::new(Reason::OriginSilent, "An engine does not move.").with_detail(hung));
-    }
-    json(&serde_json::json!({"status": "ready"}))
-}
-
-async fn capacity(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    match observe(&shared, &headers) {
-        Ok(()) => json(&shared.queue.capacity()),
-        Err(refusal) => refuse(&refusal),
-    }
-}
-
-async fn measures(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    if let Err(refusal) = observe(&shared, &headers) {
-        return refuse(&refusal);
-    }
-    let models = shared.models().into_iter().flat_map(Models::iter);
-    let engines = models.map(|loaded| (loaded.name.as_str(), &loaded.engine));
-    let text = shared.metrics.encode(shared.queue.capacity(), engines);
-    typed(text, HeaderValue::from_static(metrics::CONTENT_TYPE))
-}
-
-/// Whether this caller may look at the origin: with a grant, or anybody if the settings say so.
-fn observe(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
-    if shared.config.open_metrics {
-        return Ok(());
-    }
-    let caller = caller(shared, headers)?;
-    caller.claim(shared)?;
-    caller.check_body(&[])
-}
-
-async fn models(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, list_models).await
-}
-
-async fn model(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, one_model).await
-}
-
-async fn chat(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, async |call, body| answer(Endpoint::Chat, call, body).await).await
-}
-
-async fn complete(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, async |call, body| answer(Endpoint::Completions, call, body).await).await
-}
-
-/// Ends a request by its id, and tells what it used. Works while the origin drains, too: those who leave then are settled.
-async fn cancel(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    discard(&parts.headers, body, DISCARD_BYTES);
-    let outcome = async {
-        let caller = caller(&shared, &parts.headers)?;
-        caller.claim(&shared)?;
-        caller.check_body(&[])?;
-        let id = parts.uri.path().rsplit('/').next().and_then(RequestId::parse);
-        let report = match id {
-            Some(id) => shared.live.cancel(id, caller.account()).await,
-            None => None,
-        };
-        report.ok_or_else(|| Refusal::new(Reason::NotFound, "There is no such request of this account."))
-    };
-    outcome.await.map_or_else(|refusal| refuse(&refusal), |report| json(&report))
-}
-
-/// A caller, as its grant names it; or anybody, on an open origin.
-pub(crate) struct Caller {
-    id: RequestId,
-    claims: Option<GrantClaims>,
-    arrived: Instant,
-    deadline: Option<Instant>,
-}
-
-/// One call on its way: what a step needs to know.
-pub(crate) struct Call<'a> {
-    pub(crate) shared: &'a Arc<Shared>,
-    pub(crate) models: &'a Models,
-    pub(crate) parts: &'a Parts,
-    pub(crate) caller: &'a Caller,
-}
-
-/// What the routes with grants have in common: the origin serves, the caller is known, a refusal leaves no body behind.
-async fn walk<F>(shared: &Arc<Shared>, parts: &Parts, mut body: Body, step: F) -> Response
-where
-    F: AsyncFnOnce(Call<'_>, &mut Body) -> Result<Response, Refusal>,
-{
-    let span = info_span!("request", id = tracing::field::Empty);
-    let mut id = None;
-    let outcome = async {
-        let models = shared.serving()?;
-        let caller = caller(shared, &parts.headers)?;
-        id = Some(caller.id);
-        Span::current().record("id", tracing::field::display(caller.id));
-        step(Call { shared, models, parts, caller: &caller }, &mut body).await
-    }
-    .instrument(span.clone())
-    .await;
-    let mut response = outcome.unwrap_or_else(|refusal| {
-        discard(&parts.headers, body, shared.config.max_body);
-        let mut response = span.in_scope(|| refuse(&refusal));
-        // Of a request whose engine has not let go yet the edge asks.
-        if let Some(usage) = id.and_then(|id| shared.live.final_usage(id)) {
-            tell_usage(&mut response, usage);
-        }
-        response
-    });
-    if let Some(id) = id {
-        stamp(&mut response, id, shared.queue.capacity());
-        if shared.verifier.is_some() {
-            response.extensions_mut().insert(Granted);
-        }
-    }
-    response
-}
-
-fn caller(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Refusal> {
-    let _span = info_span!("grant").entered();
-    let arrived = Instant::now();
-    let Some(verifier) = &shared.verifier else {
-        return Ok(Caller { id: RequestId(crate::random_bytes()), claims: None, arrived, deadline: None });
-    };
-    let now = now_millis();
-    let grant = headers.get(header::GRANT).map(HeaderValue::as_bytes);
-    let (claims, id) = verifier.verify(grant, now)?;
-    let deadline = arrived + Duration::from_millis(claims.deadline_ms().saturating_sub(now));
-    Ok(Caller { id, claims: Some(claims), arrived, deadline: Some(deadline) })
-}
-
-impl Caller {
-    /// Uses the grant up.
-    pub(crate) fn claim(&self, shared: &Shared) -> Result<(), Refusal> {
-        match (&shared.verifier, &self.claims) {
-            (Some(verifier), Some(claims)) => verifier.claim(self.id, claims.deadline_ms(), now_millis()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whose it is; on an open origin everybody is one.
-    fn account(&self) -> &str {
-        self.claims.as_ref().map_or("", |claims| &claims.acc)
-    }
-
-    pub(crate) fn check_body(&self, body: &[u8]) -> Result<(), Refusal> {
-        self.claims.as_ref().map_or(Ok(()), |claims| grant::check_body(claims, body))
-    }
-}
-
-async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
+pub(crate) async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let Call { shared, parts, caller, .. } = call;
     check_head(&parts.headers, shared.config.max_body)?;
     // A place before the first byte of the body: whoever is refused has cost nothing.
@@ -326,7 +106,7 @@ async fn turn(place: Place, state: Arc<JobState>) -> Result<Permit, Refusal> {
 fn begin(
     shared: &Arc<Shared>,
     caller: &Caller,
-    wanted: Wanted,
+    wanted: GenerateRequest,
     max_tokens: u32,
     (live, state): (LiveRequest, Arc<JobState>),
     span: Span,
@@ -334,7 +114,7 @@ fn begin(
     let (loaded, metrics, account) =
         (Arc::clone(&wanted.loaded), Arc::clone(&shared.metrics), caller.account().to_owned());
     let (arrived, deadline) = (caller.arrived, caller.deadline);
-    let seed = wanted.sampling.seed.unwrap_or_else(crate::random_u64);
+    let seed = wanted.sampling.seed.unwrap_or_else(crate::system::random_u64);
     move |permit| {
         metrics.slot_after(&loaded.name, arrived.elapsed());
         Answers::new(wanted.all_answers(), permit, live, move |turn: Turn| {
@@ -360,7 +140,7 @@ fn begin(
                 is_first: number == 0,
                 guard: turn.guard,
             });
-            Answering::new(
+            AnswerStream::new(
                 (generation, (turn.index == 0, turn.is_last)),
                 (text(), Arc::clone(&loaded)),
                 (before + prompt.tokens.len()) as u64,
@@ -383,11 +163,6 @@ fn in_stream(shared: &Arc<Shared>, id: RequestId, span: Span) -> impl Fn(&Refusa
     }
 }
 
-/// What is said of a model whose engine broke.
-fn starting_again() -> Refusal {
-    Refusal::new(Reason::ModelLoading, "The model failed and is being started again.")
-}
-
 /// Parses, finds the model, tokenises and compiles, away from the threads that serve connections. The place goes along: a caller
 /// that leaves meanwhile gives it back when the work ends, and not before.
 async fn understand(
@@ -395,10 +170,10 @@ async fn understand(
     endpoint: Endpoint,
     body: Bytes,
     place: Place,
-) -> Result<(Wanted, Place), Refusal> {
+) -> Result<(GenerateRequest, Place), Refusal> {
     let shared = Arc::clone(shared);
     let work = move || {
-        let wanted = Wanted::read(endpoint, &body, shared.config.bounds, shared.models(), now_millis())?;
+        let wanted = GenerateRequest::read(endpoint, &body, shared.config.bounds, shared.models(), now_millis())?;
         Ok((wanted, place))
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {

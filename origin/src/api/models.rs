@@ -1,14 +1,14 @@
 //! The models that are being served, as OpenAI's clients look at them.
 
-use crate::body::read;
-use crate::origin::Loaded;
-use crate::request::Call;
-use crate::respond::json;
+use crate::api::body::read;
+use crate::api::call::Call;
+use crate::api::respond::json;
+use crate::models::Loaded;
 use axum::body::Body;
 use axum::response::Response;
-use sluice_protocol::chat::{ModelEntry, ModelList};
-use sluice_protocol::model_name::{model_name, no_model};
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::request::chat::{ModelEntry, ModelList};
+use sluice_protocol::request::model_name::{model_name, no_model};
 use std::sync::Arc;
 
 /// `GET /v1/models`: all that are being served.

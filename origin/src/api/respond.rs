@@ -4,11 +4,16 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use serde::Serialize;
-use sluice_protocol::chat::Used;
+use sluice_protocol::forward::capacity::Capacity;
+use sluice_protocol::forward::report::brief;
+use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::report::brief;
-use sluice_protocol::{capacity::Capacity, header};
+use sluice_protocol::request::chat::Used;
+
+/// Marks an answer to a request whose grant was good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Granted;
 
 /// Rides on a refused response, for the metrics.
 #[derive(Clone, Copy, Debug)]

@@ -1,66 +1,14 @@
 //! Which models to serve: what was typed, checked into what can be loaded.
 
 use super::ServeArgs;
-use crate::engine::qwen::NAMES;
-use crate::engine::qwen::weights::Precision;
 use crate::hub::{HubModel, HubSettings};
+use crate::models::choice::{ModelChoice, Models, TINY, is_gguf};
+use crate::models::qwen::precision::Precision;
+use crate::models::qwen::published::NAMES;
 use std::path::{Path, PathBuf};
 
-/// The models to serve, in the order in which they are listed: at least one, and no two of one name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Models {
-    /// Each of them.
-    pub choices: Vec<ModelChoice>,
-    /// How to reach the hub; `None` if no model is fetched from there.
-    pub hub: Option<HubSettings>,
-}
-
-/// A model to serve, as the settings name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModelChoice {
-    /// The built-in model.
-    Tiny,
-    /// A directory in Hugging Face's layout, or a GGUF file.
-    Local {
-        /// The name that requests call it by.
-        name: String,
-        /// Where it is.
-        path: PathBuf,
-        /// What its matrices are turned into; a GGUF file's stay as they are.
-        precision: Option<Precision>,
-    },
-    /// A model of the hub.
-    Hub {
-        /// The name that requests call it by.
-        name: String,
-        /// What it is.
-        model: HubModel,
-        /// What its matrices are turned into; a GGUF file's stay as they are.
-        precision: Option<Precision>,
-    },
-    /// Made-up weights in a well-known shape.
-    Random {
-        /// The shape's name, which requests call the model by.
-        name: String,
-        /// In what numbers.
-        precision: Precision,
-    },
-}
-
-/// The name of the built-in model.
-const TINY: &str = "tiny";
 /// As long as a request's `model` may be.
 const MAX_NAME: usize = 256;
-
-impl ModelChoice {
-    /// The name that requests call it by.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Tiny => TINY,
-            Self::Local { name, .. } | Self::Hub { name, .. } | Self::Random { name, .. } => name,
-        }
-    }
-}
 
 impl ServeArgs {
     pub(super) fn models(&self, mistakes: &mut Vec<String>) -> Option<Models> {
@@ -182,10 +130,6 @@ fn looks_like_a_path(text: &str) -> bool {
             .next()
             .is_some_and(|path| path.split('@').next().is_some_and(|path| path.matches('/').count() > 1))
         || (is_gguf(Path::new(text)) && !text.contains(':'))
-}
-
-pub(crate) fn is_gguf(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "gguf")
 }
 
 #[cfg(test)]

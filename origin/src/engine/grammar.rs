@@ -19,8 +19,8 @@ use llguidance::api::ParserLimits;
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
 use shape::{Place, Shape};
-use sluice_protocol::chat::{ChatRequest, ResponseFormat};
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::chat::{ChatRequest, ResponseFormat};
 use std::sync::OnceLock;
 use std::{iter, thread};
 

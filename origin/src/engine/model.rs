@@ -1,6 +1,7 @@
 //! What the engine asks of a model: rows of several sequences in, logits of the rows that sample out.
 //!
-//! The trait is written for a packed forward pass, where the rows of one step are one matrix. [`super::qwen`] is the one that computes;
+//! The trait is written for a packed forward pass, where the rows of one step are one matrix.
+//! [`crate::models::qwen`] is the one that computes;
 //! `crate::scripted` plays one in tests.
 
 /// A model with room for several sequences, each in a slot of its own that holds what the model remembers of it.

@@ -101,7 +101,7 @@ pub(crate) enum Cut {
 
 /// What decides whether a sequence goes on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Standing {
+pub(crate) struct SequenceStatus {
     /// Whether the reader is gone.
     pub(crate) left: bool,
     /// Whether its end was asked for.
@@ -113,14 +113,14 @@ pub(crate) struct Standing {
 }
 
 /// Looks at one sequence before a step.
-pub(crate) fn cut(standing: Standing, stall: Duration, now: Instant) -> Option<Cut> {
-    if standing.left {
+pub(crate) fn end_cause(status: SequenceStatus, stall: Duration, now: Instant) -> Option<Cut> {
+    if status.left {
         Some(Cut::Left)
-    } else if standing.cancelled {
+    } else if status.cancelled {
         Some(Cut::Cancelled)
-    } else if standing.deadline.is_some_and(|deadline| deadline <= now) {
+    } else if status.deadline.is_some_and(|deadline| deadline <= now) {
         Some(Cut::Deadline)
-    } else if standing.parked_since.is_some_and(|since| now.saturating_duration_since(since) >= stall) {
+    } else if status.parked_since.is_some_and(|since| now.saturating_duration_since(since) >= stall) {
         Some(Cut::Stalled)
     } else {
         None
@@ -185,14 +185,14 @@ mod tests {
     fn cuts_in_order_of_weight() {
         let now = Instant::now();
         let later = now + Duration::from_secs(9);
-        let standing = Standing { left: false, cancelled: false, deadline: Some(later), parked_since: Some(now) };
+        let status = SequenceStatus { left: false, cancelled: false, deadline: Some(later), parked_since: Some(now) };
         let stall = Duration::from_secs(5);
-        assert_eq!(cut(standing, stall, now), None);
-        assert_eq!(cut(standing, stall, now + stall), Some(Cut::Stalled));
-        assert_eq!(cut(standing, stall, later), Some(Cut::Deadline));
-        let cancelled = Standing { cancelled: true, ..standing };
-        assert_eq!(cut(cancelled, stall, later), Some(Cut::Cancelled));
-        assert_eq!(cut(Standing { left: true, ..cancelled }, stall, now), Some(Cut::Left));
+        assert_eq!(end_cause(status, stall, now), None);
+        assert_eq!(end_cause(status, stall, now + stall), Some(Cut::Stalled));
+        assert_eq!(end_cause(status, stall, later), Some(Cut::Deadline));
+        let cancelled = SequenceStatus { cancelled: true, ..status };
+        assert_eq!(end_cause(cancelled, stall, later), Some(Cut::Cancelled));
+        assert_eq!(end_cause(SequenceStatus { left: true, ..cancelled }, stall, now), Some(Cut::Left));
     }
 
     proptest! {

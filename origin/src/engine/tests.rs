@@ -2,11 +2,11 @@
 //! nothing holds a few tokens and no more.
 
 use super::model::{Logits, ModelError, Row};
-use super::qwen::Qwen;
-use super::qwen::shape::{Family, Rope, Shape};
-use super::qwen::weights::Precision;
 use super::sampler::SplitMix64;
 use super::*;
+use crate::models::qwen::Qwen;
+use crate::models::qwen::precision::Precision;
+use crate::models::qwen::shape::{Family, Rope, Shape};
 
 const VOCAB: usize = 512;
 

@@ -5,7 +5,7 @@ use super::job_state::JobState;
 use super::logprobs::Logprobs;
 use super::model::{Logits, Model, ModelError, Row};
 use super::sampler::Sampler;
-use super::scheduler::{Cut, Planned, Progress, Scheduler, Standing, cut};
+use super::scheduler::{Cut, Planned, Progress, Scheduler, SequenceStatus, end_cause};
 use super::slots::{Running, Slots, Start};
 use super::{Cause, Command, End, EngineOptions, Over, Sampled, Shared};
 use std::collections::VecDeque;
@@ -165,7 +165,7 @@ impl Worker {
             let sequence = &self.running[index];
             let cause = match ending {
                 true => Some(Cause::Draining),
-                false => cut(sequence.standing(), self.options.stall, now).map(Cause::from),
+                false => end_cause(sequence.status(), self.options.stall, now).map(Cause::from),
             };
             match cause {
                 Some(cause) => self.end(index, cause),
@@ -175,7 +175,7 @@ impl Worker {
         let mut index = 0;
         while index < self.waiting.len() {
             let command = &self.waiting[index];
-            let standing = Standing {
+            let status = SequenceStatus {
                 left: command.tokens.is_closed(),
                 cancelled: command.job.state.is_cancelled(),
                 deadline: command.job.deadline,
@@ -183,7 +183,7 @@ impl Worker {
             };
             let cause = match ending {
                 true => Some(Cause::Draining),
-                false => cut(standing, self.options.stall, now).map(Cause::from),
+                false => end_cause(status, self.options.stall, now).map(Cause::from),
             };
             match cause.and_then(|cause| Some((cause, self.waiting.remove(index)?))) {
                 // The reader may be gone: then nobody needs to know.
@@ -382,8 +382,8 @@ impl Sequence {
         Running { slot: self.slot, account: &self.account, computed }
     }
 
-    fn standing(&self) -> Standing {
-        Standing {
+    fn status(&self) -> SequenceStatus {
+        SequenceStatus {
             left: self.tokens.is_closed(),
             cancelled: self.state.is_cancelled(),
             deadline: self.deadline,

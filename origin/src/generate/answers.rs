@@ -3,18 +3,18 @@
 //! A slot is what the hardware holds, so several answers at once would take several slots, and a request has one. The first
 //! answer to a prompt leaves it in the engine's memory, where the next finds it.
 
-use crate::generate::{Answering, Part};
+use crate::generate::{AnswerStream, Part};
 use crate::live::LiveRequest;
 use crate::queue::Permit;
-use sluice_protocol::chat::{Delta, FinishReason, Timings, TokenLogprob, Usage, UsageReport};
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::request::chat::{Delta, FinishReason, Timings, TokenLogprob, Usage, UsageReport};
 
 /// The answers of a request. Own the slot: dropping them ends what runs and gives the slot back.
 pub(crate) struct Answers {
-    begin: Box<dyn FnMut(Turn) -> Answering + Send>,
+    begin: Box<dyn FnMut(Turn) -> AnswerStream + Send>,
     count: u32,
     index: u32,
-    current: Answering,
+    current: AnswerStream,
     used: Option<UsageReport>,
     /// Until the last answer is over, or one broke off.
     permit: Option<Permit>,
@@ -33,7 +33,7 @@ pub(crate) struct Turn {
 }
 
 /// One part of all answers.
-pub(crate) enum Said {
+pub(crate) enum AnswerEvent {
     /// What is new in the answer of this index, and how likely the tokens were that came since the last part.
     New(u32, Delta, Vec<TokenLogprob>),
     /// Why the answer of this index ended; the last one says what all of them used.
@@ -48,7 +48,7 @@ impl Answers {
         count: u32,
         permit: Permit,
         live: LiveRequest,
-        mut begin: impl FnMut(Turn) -> Answering + Send + 'static,
+        mut begin: impl FnMut(Turn) -> AnswerStream + Send + 'static,
     ) -> Self {
         let mut live = Some(live);
         let current = begin(turn(0, count, &permit, &mut live));
@@ -60,15 +60,15 @@ impl Answers {
         self.count > 1
     }
 
-    /// The next part. Not to be called after the last answer's end, nor after [`Said::Broken`].
-    pub(crate) async fn next(&mut self) -> Said {
+    /// The next part. Not to be called after the last answer's end, nor after [`AnswerEvent::Broken`].
+    pub(crate) async fn next(&mut self) -> AnswerEvent {
         let index = self.index;
         let (reason, report) = match self.current.next().await {
-            Part::New(delta, logprobs) => return Said::New(index, delta, logprobs),
+            Part::New(delta, logprobs) => return AnswerEvent::New(index, delta, logprobs),
             Part::End(Ok(ending)) => ending,
             Part::End(Err(refusal)) => {
                 (self.permit, self.live) = (None, None);
-                return Said::Broken(refusal);
+                return AnswerEvent::Broken(refusal);
             }
         };
         let used = self.used.map_or(report, |used| together(used, report));
@@ -77,11 +77,11 @@ impl Answers {
         match &self.permit {
             Some(permit) if self.index < self.count => {
                 self.current = (self.begin)(turn(self.index, self.count, permit, &mut self.live));
-                Said::End(index, reason, None)
+                AnswerEvent::End(index, reason, None)
             }
             _ => {
                 self.permit = None;
-                Said::End(index, reason, Some(used))
+                AnswerEvent::End(index, reason, Some(used))
             }
         }
     }

@@ -4,11 +4,11 @@
 //! what was reserved is a ceiling that nothing exceeds: what an account's windows hold of its tokens must not be less than
 //! what it used. A reservation that is too small is told with the exact count, so that the edge reserves again once.
 
-use sluice_protocol::chat::ChatRequest;
-use sluice_protocol::completion::CompletionRequest;
-use sluice_protocol::grant::GrantClaims;
+use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::chat::ChatRequest;
+use sluice_protocol::request::completion::CompletionRequest;
 
 /// What a grant says of tokens. What it leaves open is the largest number there is: no case of its own.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +118,7 @@ pub(crate) fn allowance(asked: Asked, prompts: &[usize], context: usize, ceiling
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use sluice_protocol::chat::ChatBounds;
+    use sluice_protocol::request::chat::ChatBounds;
 
     fn request(max_tokens: u32, given: bool) -> ChatRequest {
         several(1, max_tokens, given)
@@ -182,13 +182,13 @@ mod tests {
                         let Err(refusal) = got else { continue };
                         let counted = (header::PROMPT_TOKENS, prompt.to_string());
                         if refusal.reason == Reason::GrantTooSmall {
-                            assert_eq!(refusal.told, [counted], "{case}");
+                            assert_eq!(refusal.headers, [counted], "{case}");
                             // Reserved again for the prompt as counted and the longest answer, it passes.
                             let most = if max == 0 { answers * max_tokens } else { max };
                             let again = GrantClaims { tok: prompt as u64 + u64::from(most), ..claims };
                             assert!(decide(&request, prompt, context, &again).is_ok(), "{case}");
                         } else {
-                            assert!(refusal.told.is_empty(), "{case}");
+                            assert!(refusal.headers.is_empty(), "{case}");
                             // No reservation would help.
                             let again = GrantClaims { tok: 0, ..claims };
                             assert!(decide(&request, prompt, context, &again).is_err(), "{case}");

@@ -1,6 +1,5 @@
 //! What a model of the hub is called: `Owner/Name`, with `@REVISION` or `:FILE.gguf` behind it.
 
-use crate::engine::qwen::gguf_parts;
 use std::fmt;
 use std::str::FromStr;
 
@@ -38,7 +37,7 @@ impl HubModel {
 
     /// All files that the GGUF file was split into, in their order; it alone if it was not.
     pub(super) fn parts(&self) -> Vec<String> {
-        let parts = self.file.as_deref().map(gguf_parts);
+        let parts = self.file.as_deref().map(parts);
         parts.and_then(Result::ok).unwrap_or_default()
     }
 
@@ -84,7 +83,7 @@ impl FromStr for HubModel {
             Some(file) if !is_path(file) || !file.ends_with(".gguf") => {
                 return Err(format!("`{file}` is not a GGUF file of a repository, such as model-q8_0.gguf"));
             }
-            Some(file) => drop(gguf_parts(file).map_err(|why| format!("`{file}` {why}"))?),
+            Some(file) => drop(parts(file).map_err(|why| format!("`{file}` {why}"))?),
             None => {}
         }
         Ok(Self { owner: owner.into(), name: name.into(), revision: revision.into(), file: file.map(str::to_owned) })
@@ -109,6 +108,22 @@ pub(super) fn is_path(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
     let part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain);
     text.len() <= MAX_PATH && text.split('/').all(part)
+}
+
+/// `a-00001-of-00003.gguf` and its two siblings, or the file alone. A later part is refused with the reason.
+pub(crate) fn parts(name: &str) -> Result<Vec<String>, &'static str> {
+    let split = name.strip_suffix(".gguf").and_then(|stem| {
+        let (rest, count) = stem.rsplit_once("-of-")?;
+        let (stem, number) = rest.rsplit_once('-')?;
+        Some((stem, number.parse::<usize>().ok()?, count.parse::<usize>().ok()?, number.len()))
+    });
+    match split {
+        Some((_, number, _, _)) if number != 1 => Err("is a later part of a model; name its first part, 00001"),
+        Some((stem, _, count, digits)) if count <= 1_000 => {
+            Ok((1..=count).map(|number| format!("{stem}-{number:0digits$}-of-{count:0digits$}.gguf")).collect())
+        }
+        _ => Ok(vec![name.to_owned()]),
+    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@
 //!
 //! The weights are sums and products of exact numbers, without a transcendental function: bitwise the same everywhere.
 
-use super::load::LoadError;
-use super::sampler::SplitMix64;
+use crate::engine::sampler::SplitMix64;
+use crate::load_error::LoadError;
+use crate::text::Text;
 use crate::text::detokenizer::byte_characters;
+use crate::text::parts::Parts;
 use candle_core::{Device, Tensor};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 const HIDDEN: usize = 256;
@@ -79,7 +81,7 @@ pub fn ensure(directory: &Path) -> Result<(), LoadError> {
     let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(fault)?;
     let name = directory.file_name().ok_or_else(|| LoadError::new(directory, "not a name for a directory"))?;
-    let draft = parent.join(format!(".{}-{:016x}", name.to_string_lossy(), crate::random_u64()));
+    let draft = parent.join(format!(".{}-{:016x}", name.to_string_lossy(), crate::system::random_u64()));
     std::fs::create_dir(&draft).map_err(fault)?;
     let written = write(&draft).and_then(|()| match std::fs::rename(&draft, directory) {
         Ok(()) => Ok(()),
@@ -223,4 +225,23 @@ fn weights() -> candle_core::Result<HashMap<String, Tensor>> {
 /// Uniform in [-1, 1), in steps of 2^-23: exact in F32.
 fn signed(random: &mut SplitMix64) -> f32 {
     (random.next() >> 40) as f32 / (1u32 << 23) as f32 - 1.0
+}
+
+impl Text {
+    /// A stand-in for a model of made-up weights: bytes are tokens with the built-in model's control tokens, and every id above
+    /// them is spelt as its number.
+    pub fn stand_in(vocab: usize) -> Result<Self, LoadError> {
+        let mut tokenizer = tokenizer();
+        let first = 256 + ADDED.len();
+        for id in first..vocab {
+            tokenizer["model"]["vocab"][format!("[{id}]")] = id.into();
+        }
+        let parts = Parts {
+            tokenizer: tokenizer.to_string().into_bytes(),
+            template: TEMPLATE.into(),
+            tokens: BTreeMap::new(),
+            ends: vec![IM_END],
+        };
+        Self::new(parts, Path::new("the stand-in tokenizer"))
+    }
 }

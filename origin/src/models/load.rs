@@ -3,15 +3,13 @@
 //! What all need together is known from their headers and compared with what is free, before the first is loaded: that may take
 //! minutes. Then one after another, so that each sees how much memory those before it have left.
 
-use crate::config::models::is_gguf;
-use crate::config::{ModelChoice, Models};
-use crate::engine::load::LoadError;
-use crate::engine::qwen::weights::Precision;
-use crate::engine::qwen::{Qwen, named};
-use crate::engine::tiny;
 use crate::hub::{self, HubModel};
+use crate::load_error::LoadError;
 use crate::memory;
-use crate::origin::Backend;
+use crate::models::choice::{ModelChoice, Models, is_gguf};
+use crate::models::qwen::precision::Precision;
+use crate::models::qwen::{Qwen, named};
+use crate::models::{Backend, tiny};
 use crate::text::Text;
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -10,22 +10,26 @@ mod cpu;
 mod dense;
 mod export;
 mod gguf;
+mod joined;
 mod layer;
 mod linear;
-mod named;
 #[cfg_attr(not(target_arch = "x86_64"), path = "unpacked.rs")]
 mod packed;
 pub mod pages;
 mod pass;
+pub mod precision;
 mod product;
+pub mod published;
 mod rope;
+mod rows;
 mod safetensors;
 pub mod shape;
 mod store;
+mod tensor_name;
 pub mod weights;
 
-use super::load::LoadError;
-use super::model::{Logits, Model, ModelError, Row};
+use crate::engine::model::{Logits, Model, ModelError, Row};
+use crate::load_error::LoadError;
 use crate::memory;
 use attention::{Kind, Memory, Span};
 use candle_core::{DType, Device, Result, Tensor};
@@ -33,17 +37,19 @@ use gguf::Gguf;
 use layer::Layer;
 use linear::{Linear, Matrix, activation_dtype};
 use pass::{Buffers, Pass};
-use product::{Target, multiply, numbers};
+use precision::{Keep, Precision};
+use product::multiply;
 use rope::Frequencies;
+use rows::{Target, numbers};
 use safetensors::Safetensors;
 use shape::Shape;
 use std::path::Path;
 use store::Heads;
-use weights::{Keep, Name, Precision, Random, Source};
+use tensor_name::Name;
+use weights::{Random, Source};
 
 pub use export::export;
-pub(crate) use gguf::parts as gguf_parts;
-pub use named::{NAMES, named};
+pub use published::{NAMES, named};
 
 /// A Qwen2 or Qwen3 network with its slots.
 pub struct Qwen {

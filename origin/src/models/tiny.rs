@@ -3,12 +3,13 @@
 //! It answers on a fresh machine, without a network and without a disk. `origin/tiny/README.md` says what it is for, what it
 //! is worth, and how it is made again.
 
-use super::load::LoadError;
 use super::qwen::Qwen;
+use crate::load_error::LoadError;
+use crate::text::Text;
 use std::path::Path;
 
 /// Its files in Hugging Face's layout.
-pub(crate) static FILES: [(&str, &[u8]); 5] = [
+static FILES: [(&str, &[u8]); 5] = [
     ("config.json", include_bytes!("../../tiny/model/config.json")),
     ("generation_config.json", include_bytes!("../../tiny/model/generation_config.json")),
     ("tokenizer_config.json", include_bytes!("../../tiny/model/tokenizer_config.json")),
@@ -19,6 +20,17 @@ pub(crate) static FILES: [(&str, &[u8]); 5] = [
 /// The network, with room for this many sequences.
 pub fn network(slots: usize) -> Result<Qwen, LoadError> {
     Qwen::embedded(file("config.json")?, file("model.safetensors")?, slots)
+}
+
+impl Text {
+    /// The text side of the built-in model.
+    pub fn tiny() -> Result<Self, LoadError> {
+        let read = |name: &str| {
+            let found = FILES.iter().find(|(known, _)| *known == name);
+            found.map(|(_, bytes)| bytes.to_vec()).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        };
+        Self::of_files(Path::new("tiny"), &read)
+    }
 }
 
 /// Bytes that it adds to this program.

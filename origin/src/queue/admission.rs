@@ -3,8 +3,8 @@
 //! At most `slots` places run and at most `queue` wait. A free slot goes to the highest priority; within a priority the
 //! accounts take turns; within an account first come, first served. A slot is never free while somebody waits.
 
-use sluice_protocol::Millis;
-use sluice_protocol::capacity::Capacity;
+use sluice_protocol::forward::capacity::Capacity;
+use sluice_protocol::time::Millis;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

@@ -2,7 +2,8 @@
 //!
 //! Who that is [`Seats`] says. A connection is looked at once more before it goes: whoever's head lies in the kernel is heard.
 
-use crate::seats::{Bounds, Peer, Seat, Seats};
+use super::seats::{Bounds, Peer, Seat, Seats};
+use crate::api::respond::Granted;
 use crate::tls::Tls;
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -25,10 +26,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-
-/// Marks an answer to a request whose grant was good.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Granted;
 
 /// How long a request's head may take to arrive, and a connection may lie idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);

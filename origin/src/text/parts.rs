@@ -1,7 +1,6 @@
 //! What a text side is made of, and the places where models keep it.
 
-use crate::engine::load::LoadError;
-use crate::engine::{endless, tiny};
+use crate::load_error::LoadError;
 use candle_core::quantized::gguf_file::{Content, Value};
 use serde::Deserialize;
 use serde_json::json;
@@ -11,36 +10,28 @@ use std::io::BufReader;
 use std::path::Path;
 
 /// Reads a file of a model by its name.
-type Read<'a> = &'a dyn Fn(&str) -> std::io::Result<Vec<u8>>;
+pub(crate) type Read<'a> = &'a dyn Fn(&str) -> std::io::Result<Vec<u8>>;
 
 /// Everything of a model that is not weights.
-pub(super) struct Parts {
+pub(crate) struct Parts {
     /// `tokenizer.json`.
-    pub(super) tokenizer: Vec<u8>,
+    pub(crate) tokenizer: Vec<u8>,
     /// The chat template's source.
-    pub(super) template: String,
+    pub(crate) template: String,
     /// Tokens that templates know by a name, such as `eos_token`.
-    pub(super) tokens: BTreeMap<String, String>,
+    pub(crate) tokens: BTreeMap<String, String>,
     /// The ids that end an answer.
-    pub(super) ends: Vec<u32>,
+    pub(crate) ends: Vec<u32>,
 }
 
 impl Parts {
     /// The files of a directory in Hugging Face's layout.
-    pub(super) fn of_directory(directory: &Path) -> Result<Self, LoadError> {
+    pub(crate) fn of_directory(directory: &Path) -> Result<Self, LoadError> {
         Self::of_files(directory, &|name| std::fs::read(directory.join(name)))
     }
 
-    /// What is a part of this program.
-    pub(super) fn tiny() -> Result<Self, LoadError> {
-        Self::of_files(Path::new("tiny"), &|name| {
-            let found = tiny::FILES.iter().find(|(known, _)| *known == name);
-            found.map(|(_, bytes)| bytes.to_vec()).ok_or_else(|| std::io::ErrorKind::NotFound.into())
-        })
-    }
-
     /// `directory` is for messages.
-    fn of_files(directory: &Path, read: Read<'_>) -> Result<Self, LoadError> {
+    pub(crate) fn of_files(directory: &Path, read: Read<'_>) -> Result<Self, LoadError> {
         let tokenizer =
             read("tokenizer.json").map_err(|error| LoadError::new(directory.join("tokenizer.json"), &error))?;
         let (template, tokens) = load_template(directory, read)?;
@@ -48,26 +39,11 @@ impl Parts {
     }
 
     /// The metadata of a GGUF file, or of the first part of a split one.
-    pub(super) fn of_gguf(path: &Path) -> Result<Self, LoadError> {
+    pub(crate) fn of_gguf(path: &Path) -> Result<Self, LoadError> {
         let fault = |why: &dyn std::fmt::Display| LoadError::new(path, &why.to_string());
         let file = File::open(path).map_err(|error| fault(&error))?;
         let content = Content::read(&mut BufReader::new(file)).map_err(|error| fault(&error))?;
         from_metadata(&content).map_err(|why| fault(&why))
-    }
-
-    /// Bytes as tokens with the built-in model's control tokens; every id above them is spelt as its number.
-    pub(super) fn stand_in(vocab: usize) -> Self {
-        let mut tokenizer = endless::tokenizer();
-        let first = 256 + tokenizer["added_tokens"].as_array().map_or(0, Vec::len);
-        for id in first..vocab {
-            tokenizer["model"]["vocab"][format!("[{id}]")] = id.into();
-        }
-        Self {
-            tokenizer: tokenizer.to_string().into_bytes(),
-            template: endless::TEMPLATE.into(),
-            tokens: BTreeMap::new(),
-            ends: vec![endless::IM_END],
-        }
     }
 }
 

@@ -7,7 +7,7 @@
 use super::stop::overlap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sluice_protocol::chat::{FunctionCall, JsonText};
+use sluice_protocol::request::chat::{FunctionCall, JsonText};
 use std::borrow::Cow;
 
 /// One piece of an answer; never empty.

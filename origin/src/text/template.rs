@@ -8,7 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, Output, State, Value, escape_formatter};
 use minijinja_contrib::pycompat::unknown_method_callback;
-use sluice_protocol::Millis;
+use sluice_protocol::time::Millis;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 use std::io;

@@ -1,6 +1,9 @@
 //! Models of the hub: what is fetched, how it goes on after a break, what is checked, and what the operator is told.
 
-use crate::fake_hub::{COMMIT, FakeHub, Fault, REPOSITORY, hash};
+pub(crate) mod fake;
+mod tls;
+
+use crate::hub::fake::{COMMIT, FakeHub, Fault, REPOSITORY, hash};
 use serde_json::json;
 use sluice_origin::hub::{HubError, HubSettings, fetch};
 use std::fs;
@@ -44,7 +47,7 @@ impl Cache {
 
 /// Bytes that are nowhere alike.
 pub(crate) fn noise(count: usize) -> Vec<u8> {
-    crate::network::splitmix(9, count / 8 + 1).flat_map(u64::to_le_bytes).take(count).collect()
+    crate::models::network::splitmix(9, count / 8 + 1).flat_map(u64::to_le_bytes).take(count).collect()
 }
 
 /// A repository with more in it than is served.

@@ -1,9 +1,9 @@
 //! Keys: any text is refused, or it is exactly a key that was minted.
 
 use super::Input;
+use sluice_protocol::auth::key::{ApiKey, Peppers};
+use sluice_protocol::auth::principal::{AccountName, Network};
 use sluice_protocol::id::{AccountId, KeyId, RequestId};
-use sluice_protocol::key::{ApiKey, Peppers};
-use sluice_protocol::principal::{Account, Network};
 
 /// A key made of the first bytes; then what is left as a text by itself and as a change to that key.
 pub fn run(bytes: &[u8]) {
@@ -23,8 +23,8 @@ pub fn run(bytes: &[u8]) {
     }
     assert!(KeyId::parse(other).is_none_or(|id| id.to_string() == other));
     assert!(RequestId::parse(other).is_none_or(|id| id.to_string() == other));
-    if let Some(account) = Account::parse(other) {
-        assert_eq!(Account::parse(account.name()), Some(account), "a name is read as what it names");
+    if let Some(account) = AccountName::parse(other) {
+        assert_eq!(AccountName::parse(account.name()), Some(account), "a name is read as what it names");
     }
     let _ = Network::parse(other);
 }

@@ -1,22 +1,25 @@
 //! Messages between the edge and a Gate: damaged bytes are refused, or they are calls that an account can answer.
 
-use super::{Input, part, state::START};
-use sluice_protocol::account::{Account, Setting};
-use sluice_protocol::bucket::Refill;
-use sluice_protocol::chat::Usage;
-use sluice_protocol::command::{Action, Command, CommandId};
-use sluice_protocol::gate::Outcome;
+use super::state::START;
+use super::{Input, part};
+use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
+use sluice_protocol::auth::pattern::Pattern;
+use sluice_protocol::auth::permission::{Permissions, Scope, Scopes};
+use sluice_protocol::auth::principal::{Mark, Network};
+use sluice_protocol::gate_call::command::{Action, Command};
+use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::gate_call::{
-    AccountChange, Answer, Ask, Call, Caller, Envelope, Kept, KeyChange, KeyRecord, Retiring, StorageCounters,
-    decode_answers, decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
+    AccountChange, Answer, Ask, Call, Caller, Envelope, Kept, KeyChange, KeyRecord, Retiring, decode_answers,
+    decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
 };
-use sluice_protocol::id::{AccountId, RequestId};
-use sluice_protocol::key::{ApiKey, Peppers, SecretHash};
-use sluice_protocol::permission::{Permissions, Scope, Scopes};
-use sluice_protocol::plan::{Limit, LimitKind, Pattern, PlanTable, Pressure, Unit};
-use sluice_protocol::principal::{Mark, Network};
-use sluice_protocol::schedule::{Schedule, ScheduleRule};
-use sluice_protocol::state;
+use sluice_protocol::id::{AccountId, CommandId, RequestId};
+use sluice_protocol::limit::bucket::Refill;
+use sluice_protocol::limit::decision::Outcome;
+use sluice_protocol::limit::plan::{Limit, LimitKind, PlanTable, Pressure, Unit};
+use sluice_protocol::limit::schedule::{Schedule, ScheduleRule};
+use sluice_protocol::limit::state;
+use sluice_protocol::request::chat::Usage;
 
 /// A time, a row of keys and a row of state (the seeds' where they cannot be read), then an envelope or answers.
 pub fn run(bytes: &[u8]) {
@@ -36,7 +39,7 @@ pub fn run(bytes: &[u8]) {
     let mut account = Account { kept, state: state::decode(row).unwrap_or_default() };
     let table = PlanTable::built_in();
     let storage = StorageCounters::default();
-    let setting = Setting { account: &envelope.account, table: &table, storage };
+    let setting = DecisionContext { account: &envelope.account, table: &table, storage };
     for now in [now, now.saturating_add(1), now.saturating_add(60_000)] {
         let before = account.clone();
         let (answers, changed) = account.answer_all(&envelope.calls, setting, now);
@@ -144,7 +147,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     for calls in groups {
         let kept = Kept { keys: vec![record()], ..Kept::default() };
         let mut account = Account { kept, ..Account::default() };
-        let setting = Setting { account: "acct:0101010101010101", table: &table, storage: StorageCounters::default() };
+        let setting =
+            DecisionContext { account: "acct:0101010101010101", table: &table, storage: StorageCounters::default() };
         let (answers, _) = account.answer_all(&calls, setting, START);
         let envelope = Envelope { account: setting.account.into(), table: table.version(), calls };
         seeds.push([before.clone(), encode_envelope(&envelope)].concat());

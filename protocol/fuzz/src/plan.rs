@@ -1,14 +1,15 @@
 //! Plan tables: every mistake is told, and what is valid can be written, read back and decided with.
 
 use super::Input;
-use sluice_protocol::ask::{Exact, Facts, Rule};
-use sluice_protocol::cost::{Class, Work};
-use sluice_protocol::gate::{Decision, GateState, Outcome, Passes};
+use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::{Endpoint, Plan, PlanTable, limits_from_json, limits_to_json, parse_duration};
-use sluice_protocol::principal::Mark;
-use sluice_protocol::standing::For;
-use sluice_protocol::state;
+use sluice_protocol::limit::ask::{Exact, Facts, Rule};
+use sluice_protocol::limit::decision::{Decision, Outcome, Passes};
+use sluice_protocol::limit::plan::{Plan, PlanTable, limits_from_json, limits_to_json, parse_duration};
+use sluice_protocol::limit::standing::For;
+use sluice_protocol::limit::state::{self, GateState};
+use sluice_protocol::request::cost::{Class, Work};
+use sluice_protocol::request::endpoint::Endpoint;
 
 /// Eight bytes of time and eight of facts, then a table or a list of limits.
 pub fn run(bytes: &[u8]) {
@@ -47,7 +48,7 @@ fn facts(input: &mut Input<'_>) -> Facts {
         endpoint: Endpoint::Chat,
         work: Work { prompt_tokens: many(prompt), max_tokens: many(max_tokens), ..Work::default() },
         exact: Exact { prompt: exact & 1 != 0, max_tokens: exact & 2 != 0 },
-        rate: sluice_protocol::cost::Rate::default(),
+        rate: sluice_protocol::request::cost::Rate::default(),
         pressure,
     }
 }
@@ -99,7 +100,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let limits = r#"[{"name":"w","kind":"window","limit":1,"window":"1ms","per":"key"},
         {"name":"b","kind":"bucket","unit":"tokens","capacity":1000000000,"refill":1000000000,"every":"31d"}]"#;
     let start = [1_790_000_000_000_u64.to_le_bytes(), [1, 3, 2, 2, 60, 1, 0, 0]].concat();
-    [sluice_protocol::plan::BUILT_IN, everything, limits, "31d"]
+    [sluice_protocol::limit::plan::BUILT_IN, everything, limits, "31d"]
         .map(|text| [start.as_slice(), text.as_bytes()].concat())
         .into()
 }

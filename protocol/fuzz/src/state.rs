@@ -1,16 +1,17 @@
 //! The row of a Gate: damaged bytes are refused, or they are a state that can be kept and decided with.
 
 use super::{Input, part};
-use sluice_protocol::ask::{Exact, Facts, Rule};
-use sluice_protocol::bucket::Refill;
-use sluice_protocol::chat::Usage;
-use sluice_protocol::cost::{Class, Rate, Work};
-use sluice_protocol::gate::{Decision, GateState, Outcome};
+use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::{Endpoint, Limit, LimitKind, Per, Unit};
-use sluice_protocol::principal::Mark;
-use sluice_protocol::standing::For;
-use sluice_protocol::state;
+use sluice_protocol::limit::ask::{Exact, Facts, Rule};
+use sluice_protocol::limit::bucket::Refill;
+use sluice_protocol::limit::decision::{Decision, Outcome};
+use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit};
+use sluice_protocol::limit::standing::For;
+use sluice_protocol::limit::state::{self, GateState};
+use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::cost::{Class, Rate, Work};
+use sluice_protocol::request::endpoint::Endpoint;
 
 /// A row, then steps: what, for which request, how much later.
 pub fn run(bytes: &[u8]) {

@@ -1,7 +1,7 @@
 //! Tokens: any bytes as a token, as claims, and as an issuer's keys.
 
-use sluice_protocol::Millis;
-use sluice_protocol::token::{Algorithm, KeySet, MAX_TOKEN_BYTES, ShortClaims, Unverified};
+use sluice_protocol::auth::token::{Algorithm, KeySet, MAX_TOKEN_BYTES, ShortClaims, Unverified};
+use sluice_protocol::time::Millis;
 
 const NOW: Millis = 1_790_000_000_000;
 

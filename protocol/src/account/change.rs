@@ -1,7 +1,7 @@
 //! What an admin changes.
 
 use crate::gate_call::{AccountChange, KeyChange, KeyRecord, Settings};
-use crate::plan::Per;
+use crate::limit::plan::Per;
 
 impl KeyChange {
     /// Makes the change.

@@ -1,16 +1,21 @@
 //! An admin's commands at the account's Gate: each is done once, as a whole or not at all.
 
-use super::{Account, Changed, MAX_KEYS, Setting};
-use crate::Millis;
-use crate::command::{Action, Command, Effect, REMEMBERED};
-use crate::gate::GateState;
+use super::{Account, Changed, DecisionContext, MAX_KEYS};
+use crate::auth::principal::Mark;
+use crate::gate_call::command::{Action, Command, Effect, REMEMBERED};
 use crate::gate_call::{AccountChange, Answer, Kept, KeyChange, KeyRecord, MAX_KEPT_BYTES, Settings, encode_kept};
-use crate::plan::PlanTable;
-use crate::principal::Mark;
+use crate::limit::plan::PlanTable;
+use crate::limit::state::GateState;
+use crate::time::Millis;
 
 impl Account {
     /// Does a command, unless it was done before; both give the same answer.
-    pub(super) fn command(&mut self, command: &Command, setting: Setting<'_>, now: Millis) -> (Answer, Changed) {
+    pub(super) fn command(
+        &mut self,
+        command: &Command,
+        setting: DecisionContext<'_>,
+        now: Millis,
+    ) -> (Answer, Changed) {
         if self.kept.done.contains(&command.id) {
             return (self.effect(&command.action, true, setting, now), Changed::default());
         }
@@ -42,7 +47,7 @@ impl Account {
         (self.effect(&command.action, true, setting, now), Changed { kept: true, state })
     }
 
-    fn effect(&self, action: &Action, is_done: bool, setting: Setting<'_>, now: Millis) -> Answer {
+    fn effect(&self, action: &Action, is_done: bool, setting: DecisionContext<'_>, now: Millis) -> Answer {
         let key = match action {
             Action::DeleteKey { .. } | Action::DeleteAccount => return Answer::Did(Effect::Gone(is_done)),
             Action::CreateAccount(_) | Action::ChangeAccount(_) => {
@@ -66,7 +71,7 @@ impl Kept {
     }
 
     /// Makes the change, and says whether there was one to make. An error may leave half of it.
-    fn act(&mut self, command: &Command, setting: Setting<'_>, now: Millis) -> Result<bool, Answer> {
+    fn act(&mut self, command: &Command, setting: DecisionContext<'_>, now: Millis) -> Result<bool, Answer> {
         let expected = |version: u32| match command.expects {
             Some(expected) if expected != version => Err(Answer::OtherVersion),
             _ => Ok(version.wrapping_add(1)),

@@ -1,18 +1,18 @@
 //! Which limits apply to a caller, and what they see of its request.
 
-use super::{DEFAULT_MAX_TOKENS, Known, Setting};
-use crate::ask::{Exact, Facts, Rule};
-use crate::cost::Work;
-use crate::gate::Blanket;
+use super::{DEFAULT_MAX_TOKENS, DecisionContext, Known};
 use crate::gate_call::{Ask, Settings};
-use crate::plan::{Limit, PlanTable};
+use crate::limit::ask::{Exact, Facts, Rule};
+use crate::limit::decision::Blanket;
+use crate::limit::plan::{Limit, PlanTable};
+use crate::request::cost::Work;
 
 /// The plan's limits and the key's own, without those that the caller skips and with the numbers that an admin set for the
 /// key or, if not for that, for the account.
 pub(super) fn rules<'a>(
     settings: &Settings,
     known: &Known<'a>,
-    setting: Setting<'_>,
+    setting: DecisionContext<'_>,
     address: Option<core::net::IpAddr>,
 ) -> Vec<Rule<'a>> {
     let own = known.record.map(|record| record.limits.as_slice()).unwrap_or_default();

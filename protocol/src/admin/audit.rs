@@ -6,8 +6,8 @@
 
 mod chain;
 
-use crate::Millis;
 use crate::id::{RequestId, hex, parse_hex};
+use crate::time::Millis;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize, de};
 use std::borrow::Cow;
@@ -25,7 +25,7 @@ pub const MAX_DETAIL: usize = 256;
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Action {
+pub enum AuditAction {
     /// A key was made.
     #[serde(rename = "key.create")]
     KeyCreate,
@@ -60,7 +60,7 @@ pub enum Action {
     #[serde(rename = "denial.delete")]
     DenialDelete,
     /// Somebody came to an admin route with credentials that are no admin's. Only versions before this one wrote it here: what
-    /// anybody can do is counted beside the chain, which is never pruned ([`crate::failures`]).
+    /// anybody can do is counted beside the chain, which is never pruned ([`crate::admin::failed_logins`]).
     #[serde(rename = "admin.login_failed")]
     LoginFailed,
 }
@@ -73,7 +73,7 @@ pub struct Note {
     /// From where, if the platform says.
     pub address: Option<IpAddr>,
     /// What.
-    pub action: Action,
+    pub action: AuditAction,
     /// To what: an id; empty where there is none.
     pub target: String,
     /// What else is to be known of it, by name.
@@ -95,7 +95,7 @@ pub struct Entry {
     /// From where; null if that is not known.
     pub address: Option<IpAddr>,
     /// What.
-    pub action: Action,
+    pub action: AuditAction,
     /// To what; empty where there is nothing to name.
     pub target: String,
     /// What else is to be known of it, by name.
@@ -124,7 +124,7 @@ pub struct Hash(pub [u8; 32]);
 
 impl Note {
     /// A note without details.
-    pub fn new(actor: impl Into<String>, action: Action, target: impl fmt::Display, request: RequestId) -> Self {
+    pub fn new(actor: impl Into<String>, action: AuditAction, target: impl fmt::Display, request: RequestId) -> Self {
         let (actor, target) = (actor.into(), target.to_string());
         Self { actor, address: None, action, target, details: BTreeMap::new(), request }
     }

@@ -2,8 +2,8 @@
 
 use super::filter::each;
 use super::text::invalid;
-use crate::audit::{Action, AuditPage, Entry, PAGE};
-use crate::principal::Account;
+use crate::admin::audit::{AuditAction, AuditPage, Entry, PAGE};
+use crate::auth::principal::AccountName;
 use crate::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub struct AuditQuery {
     /// From where on.
     pub from: From,
     /// Those that say this was done.
-    pub action: Option<Action>,
+    pub action: Option<AuditAction>,
     /// Those about this account or a key of it, by the account's name.
     pub account: Option<String>,
 }
@@ -66,7 +66,7 @@ impl AuditQuery {
                 }
                 ("account", name) => {
                     let message = "`account` is 16 hexadecimal digits, `jwt:<issuer>:<hash>` or `ip:<address>`.";
-                    let account = Account::parse(name).ok_or_else(|| invalid("account", message.into()))?;
+                    let account = AccountName::parse(name).ok_or_else(|| invalid("account", message.into()))?;
                     asked.account = Some(account.to_string());
                     return Ok(true);
                 }

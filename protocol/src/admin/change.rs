@@ -4,11 +4,11 @@ use super::text::{
     check_addresses, check_expiry, check_metadata, check_models, check_overrides, check_plan, check_scopes, check_text,
     invalid, read,
 };
-use crate::Millis;
+use crate::auth::permission::Scopes;
 use crate::gate_call::{AccountChange, KeyChange};
-use crate::permission::Scopes;
-use crate::plan::{Limit, PlanTable, limits_from_json};
+use crate::limit::plan::{Limit, PlanTable, limits_from_json};
 use crate::refusal::Refusal;
+use crate::time::Millis;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -5,14 +5,14 @@ use super::text::{
     check_addresses, check_expiry, check_metadata, check_models, check_overrides, check_plan, check_scopes, check_text,
     invalid, read,
 };
-use crate::Millis;
-use crate::command::{Action, Command, CommandId};
+use crate::auth::key::{ApiKey, Peppers, Seed};
+use crate::auth::permission::{Permissions, Scopes};
+use crate::gate_call::command::{Action, Command};
 use crate::gate_call::{AccountChange, KeyRecord};
-use crate::id::AccountId;
-use crate::key::{ApiKey, Peppers, Seed};
-use crate::permission::{Permissions, Scopes};
-use crate::plan::{DEFAULT_PLAN, Limit, PlanTable, parse_duration};
+use crate::id::{AccountId, CommandId};
+use crate::limit::plan::{DEFAULT_PLAN, Limit, PlanTable, parse_duration};
 use crate::refusal::Refusal;
+use crate::time::Millis;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;

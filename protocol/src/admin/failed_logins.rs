@@ -7,8 +7,8 @@
 //! Of all addresses together, at most [`MAX_NOTED`] failures in a span are noted one by one; the rest are counted, and the next one
 //! that is noted tells how many. Whoever has a million addresses so fills neither the log nor a memory.
 
-use crate::Millis;
-use crate::principal::Account;
+use crate::auth::principal::AccountName;
+use crate::time::Millis;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -58,14 +58,14 @@ pub struct FailedLogins {
 
 /// How an address is called in a row.
 pub fn shown(address: Option<IpAddr>) -> String {
-    let account = address.map(Account::of_address);
+    let account = address.map(AccountName::of_address);
     account.map_or_else(String::new, |account| account.name().trim_start_matches("ip:").to_owned())
 }
 
 /// The failures of the last minute.
 #[derive(Clone, Debug, Default)]
 pub struct Failures {
-    by_address: HashMap<Option<Account>, Failed>,
+    by_address: HashMap<Option<AccountName>, Failed>,
     /// Since when failures of all are counted, how many there were, and how many of them were noted one by one.
     since: Millis,
     all: u32,
@@ -91,7 +91,7 @@ impl Failures {
     /// For how many milliseconds more an address is slowed. An IPv6 address is its /64; those without an address are one.
     pub fn wait(&self, address: Option<IpAddr>, now: Millis) -> Option<Millis> {
         let of_all = (self.all >= MAX_ALL).then(|| end_of(self.since, now)).flatten();
-        let failed = self.by_address.get(&address.map(Account::of_address));
+        let failed = self.by_address.get(&address.map(AccountName::of_address));
         let of_address =
             failed.filter(|failed| failed.count >= MAX_FAILURES).and_then(|failed| end_of(failed.last, now));
         of_address.max(of_all)
@@ -120,7 +120,7 @@ impl Failures {
     }
 
     fn count(&mut self, address: Option<IpAddr>, now: Millis) -> &mut Failed {
-        let who = address.map(Account::of_address);
+        let who = address.map(AccountName::of_address);
         if !self.by_address.contains_key(&who) && self.by_address.len() >= MAX_ADDRESSES {
             self.by_address.retain(|_, failed| now.abs_diff(failed.last) < SPAN_MS);
             if self.by_address.len() >= MAX_ADDRESSES {

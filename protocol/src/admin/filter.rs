@@ -2,8 +2,8 @@
 
 use super::text::invalid;
 use super::{AccountEntry, KeyEntry};
+use crate::auth::principal::{AccountName, is_name};
 use crate::id::{AccountId, KeyId};
-use crate::principal::{Account, is_name};
 use crate::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -115,7 +115,7 @@ impl AccountPage {
         each(query, |name, value| {
             let Self { filter, after, limit } = &mut page;
             match name {
-                "after" => *after = Some(Account::parse(value).ok_or_else(bad_cursor)?.to_string()),
+                "after" => *after = Some(AccountName::parse(value).ok_or_else(bad_cursor)?.to_string()),
                 "limit" => *limit = number(value)?,
                 "plan" => filter.plan = Some(plan(value)?),
                 "disabled" => filter.disabled = Some(flag(value)?),

@@ -3,16 +3,15 @@
 
 use super::audit_query::AuditQuery;
 use super::{AccountList, AccountPage, AccountView, KeyList, KeyPage, KeyView};
-use crate::Millis;
-use crate::audit::{AuditPage, Note};
-use crate::command::Command;
-use crate::failures::FailedLogins;
+use crate::admin::audit::{AuditPage, Note};
+use crate::admin::failed_logins::FailedLogins;
+use crate::auth::key::Seed;
+use crate::auth::token::{Denial, DenialId, DenialList};
 use crate::gate_call::Answer;
-use crate::id::KeyId;
-use crate::key::Seed;
-use crate::plan::TableVersion;
+use crate::gate_call::command::Command;
+use crate::id::{KeyId, TableVersion};
 use crate::refusal::{Reason, Refusal};
-use crate::token::{Denial, DenialId, DenialList};
+use crate::time::Millis;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
@@ -161,12 +160,12 @@ pub struct Executed {
     /// What the secrets in them were made from: of the first time, if they had been sent before.
     pub seed: Seed,
     /// In the order of the commands.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<CommandOutcome>,
 }
 
 /// What became of one command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum CommandOutcome {
     /// It has not reached its Gate; it is carried there as soon as that can be reached.
     Waits,
     /// The key as it is since.
@@ -176,12 +175,12 @@ pub enum Outcome {
     /// It is gone; whether this removed it.
     Gone(bool),
     /// Its Gate refused.
-    Refused(Told),
+    Refused(StoredRefusal),
 }
 
 /// A refusal as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct StoredRefusal {
     /// Its code.
     pub code: String,
     /// What the admin is told.
@@ -190,14 +189,14 @@ pub struct Told {
     pub param: Option<String>,
 }
 
-impl Outcome {
+impl CommandOutcome {
     /// A Gate's no.
     pub fn refused(answer: &Answer) -> Option<Self> {
-        answer.refusal().map(|refusal| Self::Refused(Told::new(&refusal)))
+        answer.refusal().map(|refusal| Self::Refused(StoredRefusal::new(&refusal)))
     }
 }
 
-impl Told {
+impl StoredRefusal {
     /// What of a refusal is kept.
     pub fn new(refusal: &Refusal) -> Self {
         Self {

@@ -1,10 +1,12 @@
 //! What admins write, read into what it can be: names, lists, times, and the two headers of theirs.
 
-use crate::Millis;
-use crate::permission::{Scopes, parse_addresses, parse_models};
-use crate::plan::{Pattern, PlanTable, parse_unique};
-use crate::principal::{Network, is_name};
+use crate::auth::pattern::Pattern;
+use crate::auth::permission::{Scopes, parse_addresses, parse_models};
+use crate::auth::principal::{Network, is_name};
+use crate::json::parse_unique;
+use crate::limit::plan::PlanTable;
 use crate::refusal::{Reason, Refusal};
+use crate::time::Millis;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::borrow::Cow;

@@ -50,7 +50,7 @@ pub struct Seed {
     /// The pepper's epoch.
     pub epoch: u8,
     /// When it was made, milliseconds since the epoch of time.
-    pub at: crate::Millis,
+    pub at: crate::time::Millis,
 }
 
 /// Why a text is not a key. Callers are not told which.

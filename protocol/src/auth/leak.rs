@@ -1,7 +1,7 @@
 //! Reports of leaked keys, in the format of GitHub's secret scanning partner programme.
 
+use crate::auth::key::{KEY_LEN, PREFIX};
 use crate::id::hex;
-use crate::key::{KEY_LEN, PREFIX};
 use crate::refusal::{Reason, Refusal};
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -115,8 +115,8 @@ const MAX_KIND: usize = 128;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::key::{ApiKey, Peppers};
     use crate::id::AccountId;
-    use crate::key::{ApiKey, Peppers};
 
     /// The pattern, read by hand: a prefix, a class of characters, a count.
     fn matches(text: &str) -> bool {
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_pattern_is_the_published_one() {
-        assert!(include_str!("../../docs/tokens.md").contains(&format!("`{}`", pattern())));
+        assert!(include_str!("../../../docs/tokens.md").contains(&format!("`{}`", pattern())));
     }
 
     #[test]

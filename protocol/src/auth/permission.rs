@@ -1,9 +1,11 @@
 //! What a principal may do, whatever proves who it is: a key's record or a token's claims. Where both apply (a token that
 //! was made for a key) both are asked, and both must say yes.
 
-use crate::plan::{Endpoint, Pattern, pattern};
-use crate::principal::Network;
+use crate::auth::pattern::{Pattern, pattern};
+use crate::auth::principal::Network;
 use crate::refusal::{Reason, Refusal};
+use crate::request::endpoint::Endpoint;
+use crate::time::Millis;
 use core::net::IpAddr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
@@ -232,4 +234,13 @@ fn covers(whole: &Pattern, part: &Pattern) -> bool {
         (None, Some(_)) => false,
         (_, None) => whole.matches(&part.0),
     }
+}
+
+/// What bounds a key besides its plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// What it may be used for.
+    pub permissions: Permissions,
+    /// When the secret that was sent is no longer good, milliseconds since the epoch.
+    pub until: Millis,
 }

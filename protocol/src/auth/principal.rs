@@ -9,7 +9,7 @@ use std::fmt;
 
 /// The unit that owns limits, by the name of its Gate: `acct:<id>`, `jwt:<issuer>:<hash>` or `ip:<prefix>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Account(String);
+pub struct AccountName(String);
 
 /// Eight bytes that stand for a longer name (a model, a session, a user): the beginning of its SHA-256. Whoever can choose
 /// names can make two share a count with some 2^32 tries; they then share it, which lets nothing more through.
@@ -23,7 +23,7 @@ pub struct Network {
     bits: u8,
 }
 
-impl Account {
+impl AccountName {
     /// The account of a key.
     pub fn of_key(id: AccountId) -> Self {
         Self(format!("acct:{id}"))
@@ -71,7 +71,7 @@ impl Account {
     }
 }
 
-impl fmt::Display for Account {
+impl fmt::Display for AccountName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The ids of key accounts have always been shown bare.
         f.write_str(self.0.strip_prefix("acct:").unwrap_or(&self.0))
@@ -147,7 +147,7 @@ impl<'de> Deserialize<'de> for Network {
 }
 
 /// Who a grant and a log name: the key's id, or the account of those who have no key.
-pub fn subject(account: &Account, key: Option<[u8; 4]>) -> String {
+pub fn subject(account: &AccountName, key: Option<[u8; 4]>) -> String {
     match (account.key_account(), key) {
         (Some(account), Some(key)) => KeyId { account, key }.to_string(),
         _ => account.name().to_owned(),
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn addresses_of_one_customer_are_one_account() {
-        let account = |text: &str| Account::of_address(text.parse().unwrap()).name().to_owned();
+        let account = |text: &str| AccountName::of_address(text.parse().unwrap()).name().to_owned();
         assert_eq!(account("203.0.113.9"), "ip:203.0.113.9");
         assert_eq!(account("::ffff:203.0.113.9"), "ip:203.0.113.9");
         assert_eq!(account("2001:db8:1:2:3:4:5:6"), "ip:2001:db8:1:2::/64");
@@ -192,17 +192,17 @@ mod tests {
     #[test]
     fn accounts_read_back_and_nothing_else_does() {
         let all = [
-            Account::of_key(AccountId([7; 8])),
-            Account::of_token("corp", "user@example"),
-            Account::of_address("203.0.113.9".parse().unwrap()),
-            Account::of_address("2001:db8::1".parse().unwrap()),
+            AccountName::of_key(AccountId([7; 8])),
+            AccountName::of_token("corp", "user@example"),
+            AccountName::of_address("203.0.113.9".parse().unwrap()),
+            AccountName::of_address("2001:db8::1".parse().unwrap()),
         ];
         for account in all {
-            assert_eq!(Account::parse(account.name()), Some(account.clone()));
-            assert_eq!(Account::parse(&account.to_string()), Some(account));
+            assert_eq!(AccountName::parse(account.name()), Some(account.clone()));
+            assert_eq!(AccountName::parse(&account.to_string()), Some(account));
         }
         for bad in ["", "acct:", "acct:07", "jwt:corp", "jwt:CORP:00", "ip:x", "ip:2001:db8::1/64", "other:1"] {
-            assert_eq!(Account::parse(bad), None, "{bad}");
+            assert_eq!(AccountName::parse(bad), None, "{bad}");
         }
     }
 

@@ -8,11 +8,11 @@ mod claims;
 mod denial;
 mod fetch;
 mod issuer;
-mod json;
 mod keys;
 mod pace;
 mod short;
 
+use crate::json;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};

@@ -60,7 +60,7 @@ impl GrantClaims {
     /// Checks what can be checked before the body is read, and returns the request's id.
     ///
     /// `now` is in milliseconds. There is no leeway after `exp`: the lease at the edge ends soon after it.
-    pub fn check(&self, now: crate::Millis) -> Result<RequestId, GrantError> {
+    pub fn check(&self, now: crate::time::Millis) -> Result<RequestId, GrantError> {
         let deadline = self.deadline_ms();
         if deadline <= now {
             return Err(GrantError::Expired);
@@ -78,7 +78,7 @@ impl GrantClaims {
     }
 
     /// `exp` in milliseconds. Saturates.
-    pub const fn deadline_ms(&self) -> crate::Millis {
+    pub const fn deadline_ms(&self) -> crate::time::Millis {
         self.exp.saturating_mul(1000)
     }
 }

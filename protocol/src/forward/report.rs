@@ -3,9 +3,9 @@
 //!
 //! The edge settles by it. A status says nothing of what was computed before it.
 
-use crate::chat::{Usage, UsageReport, Used};
 use crate::id::RequestId;
 use crate::refusal::{ErrorBody, Refusal};
+use crate::request::chat::{Usage, UsageReport, Used};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 

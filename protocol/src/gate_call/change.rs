@@ -1,9 +1,10 @@
 //! What is to change about a key or an account.
 
-use crate::Millis;
-use crate::permission::Scopes;
-use crate::plan::{Limit, Pattern};
-use crate::principal::Network;
+use crate::auth::pattern::Pattern;
+use crate::auth::permission::Scopes;
+use crate::auth::principal::Network;
+use crate::limit::plan::Limit;
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,14 +1,12 @@
 //! What an admin does to one account. The Registry writes it down, carries it to the account's Gate until it has arrived,
 //! and the Gate does it once, however often it comes.
 
-use crate::Millis;
-use crate::gate_call::{AccountChange, AccountDescription, KeyChange, KeyDescription, KeyRecord};
-use crate::key::SecretHash;
+use crate::auth::key::SecretHash;
+use crate::gate_call::description::{AccountDescription, KeyDescription};
+use crate::gate_call::{AccountChange, KeyChange, KeyRecord};
+use crate::id::CommandId;
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
-
-/// Names one command: random. A Gate remembers the last [`REMEMBERED`] that it has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommandId(pub [u8; 8]);
 
 /// One command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

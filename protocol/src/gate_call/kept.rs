@@ -1,12 +1,11 @@
 //! What a Gate keeps of an account besides its state: its settings and keys, and how the row looks that holds them.
 
 use super::{MessageError, encode_as, whole};
-use crate::Millis;
-use crate::command::CommandId;
-use crate::id::{AccountId, KeyId};
-use crate::key::SecretHash;
-use crate::permission::Permissions;
-use crate::plan::Limit;
+use crate::auth::key::SecretHash;
+use crate::auth::permission::Permissions;
+use crate::id::{AccountId, CommandId, KeyId};
+use crate::limit::plan::Limit;
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,10 +1,10 @@
 //! `GET /v1/key`: what a caller sees of its own key.
 
-use crate::gate::Totals;
-use crate::gate_call::CallerDescription;
-use crate::plan::{Per, Unit};
-use crate::principal::{Account, subject};
-use crate::standing::{Standing, StandingKind};
+use crate::auth::principal::{AccountName, subject};
+use crate::gate_call::description::CallerDescription;
+use crate::limit::decision::Totals;
+use crate::limit::plan::{Per, Unit};
+use crate::limit::standing::{Standing, StandingKind};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -64,7 +64,7 @@ pub struct OwnLimit {
 
 impl OwnKey {
     /// From what the key's Gate says.
-    pub fn new(account: &Account, key: Option<[u8; 4]>, described: CallerDescription) -> Self {
+    pub fn new(account: &AccountName, key: Option<[u8; 4]>, described: CallerDescription) -> Self {
         let now = described.now;
         Self {
             id: subject(account, key),
@@ -80,13 +80,13 @@ impl OwnKey {
 }
 
 impl OwnLimit {
-    fn new(standing: Standing, now: crate::Millis) -> Self {
+    fn new(standing: Standing, now: crate::time::Millis) -> Self {
         let (kind, window_ms) = match standing.kind {
             StandingKind::Window(window_ms) => ("window", Some(window_ms)),
             StandingKind::Bucket(fills_in_ms) => ("bucket", Some(fills_in_ms)),
             StandingKind::Parallel => ("parallel", None),
         };
-        let from_now = |at: Option<crate::Millis>| at.map(|at| at.saturating_sub(now));
+        let from_now = |at: Option<crate::time::Millis>| at.map(|at| at.saturating_sub(now));
         Self {
             remaining: standing.remaining(),
             name: standing.limit,

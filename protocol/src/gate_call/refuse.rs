@@ -1,11 +1,11 @@
 //! What a caller is told when a Gate says no.
 
 use super::{Answer, Forbidden};
-use crate::Millis;
-use crate::gate::{Passes, Refused, RefusedKind};
-use crate::plan::Unit;
-use crate::ratelimit;
+use crate::limit::decision::{Passes, Refused, RefusedKind};
+use crate::limit::plan::Unit;
+use crate::limit::ratelimit;
 use crate::refusal::{Reason, Refusal};
+use crate::time::Millis;
 
 impl Answer {
     /// The answer as the edge's caller sees it, if it is a no.

@@ -11,12 +11,12 @@
 //!
 //! What is forgotten stays forgotten: an answer that was on its way while something changed is not remembered.
 
-use crate::Millis;
-use crate::gate::{Blanket, Passes, Refused};
+use crate::auth::permission::Denied;
+use crate::auth::principal::AccountName;
 use crate::gate_call::{Answer, Caller, Identity};
-use crate::permission::Denied;
-use crate::plan::TableVersion;
-use crate::principal::Account;
+use crate::id::TableVersion;
+use crate::limit::decision::{Blanket, Passes, Refused};
+use crate::time::Millis;
 use core::net::IpAddr;
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ pub const MAX_REMEMBERED: usize = 4_096;
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
     /// Whose limits.
-    pub account: &'a Account,
+    pub account: &'a AccountName,
     /// Who calls.
     pub caller: &'a Caller,
     /// From where, if the platform told.
@@ -63,7 +63,7 @@ pub struct Remembered {
     young: Generation,
     old: Generation,
     /// When something about an account was last forgotten: what was asked before that is not remembered.
-    forgotten: HashMap<Account, Millis>,
+    forgotten: HashMap<AccountName, Millis>,
     /// The same for everybody.
     all_forgotten_at: Option<Millis>,
 }
@@ -110,7 +110,7 @@ impl Remembered {
     }
 
     /// Forgets what an account was refused: something about it has changed by `now`, and its next request asks its Gate.
-    pub fn forget(&mut self, account: &Account, now: Millis) {
+    pub fn forget(&mut self, account: &AccountName, now: Millis) {
         self.young.forget(account);
         self.old.forget(account);
         if self.forgotten.len() >= MAX_REMEMBERED {
@@ -139,7 +139,7 @@ struct Name {
 
 #[derive(Debug, Default)]
 struct Generation {
-    kept: HashMap<Account, HashMap<Name, Kept>>,
+    kept: HashMap<AccountName, HashMap<Name, Kept>>,
     /// How many refusals that is.
     len: usize,
 }
@@ -154,7 +154,7 @@ struct Kept {
 }
 
 impl Generation {
-    fn put(&mut self, account: &Account, name: Name, kept: Kept) {
+    fn put(&mut self, account: &AccountName, name: Name, kept: Kept) {
         let of_account = match self.kept.get_mut(account) {
             Some(of_account) => of_account,
             None => self.kept.entry(account.clone()).or_default(),
@@ -170,7 +170,7 @@ impl Generation {
         }
     }
 
-    fn forget(&mut self, account: &Account) {
+    fn forget(&mut self, account: &AccountName) {
         self.len -= self.kept.remove(account).map_or(0, |of_account| of_account.len());
     }
 }
@@ -216,14 +216,14 @@ fn wait(refused: &[Refused], decided_at: Millis) -> Millis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::RefusedKind;
-    use crate::plan::Unit;
-    use crate::principal::Mark;
+    use crate::auth::principal::Mark;
+    use crate::limit::decision::RefusedKind;
+    use crate::limit::plan::Unit;
 
     const TABLE: TableVersion = TableVersion([7; 8]);
 
-    fn account(name: &str) -> Account {
-        Account::of_token("corp", name)
+    fn account(name: &str) -> AccountName {
+        AccountName::of_token("corp", name)
     }
 
     fn subject(name: &str) -> Caller {
@@ -241,7 +241,7 @@ mod tests {
     /// Asked at 1,000, answered at 1,010.
     const ASKED: Asked = Asked { at: 1_000, answered_at: 1_010 };
 
-    fn asker<'a>(account: &'a Account, caller: &'a Caller) -> Asker<'a> {
+    fn asker<'a>(account: &'a AccountName, caller: &'a Caller) -> Asker<'a> {
         Asker { account, caller, address: None, table: TABLE }
     }
 

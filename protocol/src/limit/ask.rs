@@ -1,10 +1,11 @@
 //! What a request asks of its account's limits: the facts that limits look at, and what it may use.
 
-use crate::cost::{Class, Rate, Work};
-use crate::gate::Blanket;
+use crate::auth::principal::Mark;
 use crate::id::RequestId;
-use crate::plan::{Endpoint, Limit, LimitKind, Per, Unit};
-use crate::principal::Mark;
+use crate::limit::decision::Blanket;
+use crate::limit::plan::{Limit, LimitKind, Per, Unit};
+use crate::request::cost::{Class, Rate, Work};
+use crate::request::endpoint::Endpoint;
 
 /// A request, as limits see it.
 #[derive(Clone, Debug, PartialEq, Eq)]

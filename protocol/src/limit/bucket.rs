@@ -7,8 +7,8 @@
 //! What may still be given back keeps its time in a short log, because a refund has to be made where it was counted: a
 //! debt that has drained meanwhile cannot be given back, or a bucket would hold more than its capacity.
 
-use crate::Millis;
-use crate::window::{EXACT_ENTRIES, Entry, Fit, push_at};
+use crate::limit::window::{EXACT_ENTRIES, Entry, Fit, push_at};
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 

@@ -1,10 +1,10 @@
 //! What an account's limits have counted: a log for every limit, or for every value of what a limit counts `per`.
 
-use crate::Millis;
-use crate::bucket::Bucket;
-use crate::plan::{Limit, LimitKind, Unit};
-use crate::principal::Mark;
-use crate::window::{Fit, Size, Window};
+use crate::auth::principal::Mark;
+use crate::limit::bucket::Bucket;
+use crate::limit::plan::{Limit, LimitKind, Unit};
+use crate::limit::window::{Fit, Size, Window};
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

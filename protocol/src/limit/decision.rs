@@ -1,10 +1,10 @@
 //! What a Gate says, and what it is told.
 
-use crate::Millis;
-use crate::chat::Used;
-use crate::cost::Work;
-use crate::lease::Metered;
-use crate::plan::Unit;
+use crate::limit::lease::Metered;
+use crate::limit::plan::Unit;
+use crate::request::chat::Used;
+use crate::request::cost::Work;
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
 /// The answer to an ask.
@@ -123,7 +123,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    pub(super) fn add(&mut self, used: Option<Used>, metered: Option<Metered>) {
+    pub(crate) fn add(&mut self, used: Option<Used>, metered: Option<Metered>) {
         let told = used.unwrap_or_default().usage;
         self.served = self.served.saturating_add(1);
         self.prompt_tokens = self.prompt_tokens.saturating_add(told.prompt_tokens);

@@ -5,55 +5,25 @@
 //! id: repeated, reordered and late messages change nothing.
 
 mod clock;
-mod decision;
 mod passes;
 
+use crate::limit::decision::{Admitted, Blanket, Decision, Outcome, Passes, Refused, RefusedKind, Totals};
+use crate::limit::plan::MAX_LEASES;
+use crate::limit::state::{ClosedMark, GateState};
 pub use clock::{CLOSED_MS, GRACE_MS, MAX_CLOSED, STEP_BACK_MS};
-pub use decision::{Admitted, Blanket, Decision, Outcome, Passes, Refused, RefusedKind, Totals};
 
-use crate::Millis;
-use crate::ask::{Facts, Rule, is_metered, reserve};
-use crate::chat::Used;
-use crate::cost::Work;
-use crate::count::{self, Counts, Room};
+use crate::auth::principal::Mark;
 use crate::id::RequestId;
-use crate::lease::{Among, Counted, Lease, Leases, Metered};
-use crate::plan::{LimitKind, Per, When};
-use crate::principal::Mark;
-use crate::state::{MAX_BYTES, most_bytes};
-use crate::window::Fit;
+use crate::limit::ask::{Facts, Rule, is_metered, reserve};
+use crate::limit::count::{self, Room};
+use crate::limit::lease::{Among, Counted, Lease, Metered};
+use crate::limit::plan::{LimitKind, Per, When};
+use crate::limit::state::{MAX_BYTES, most_bytes};
+use crate::limit::window::Fit;
+use crate::request::chat::Used;
+use crate::request::cost::Work;
+use crate::time::Millis;
 use passes::{kind_now, passes};
-use std::collections::{BTreeMap, VecDeque};
-
-/// All that a Gate knows of what an account did. Plain data: see [`crate::state`] for how it is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GateState {
-    /// The time of the latest change.
-    pub(crate) last_now: Millis,
-    /// The last reading of the clock before that: what had expired by then has expired, whichever one reading is wrong.
-    pub(crate) sure: Millis,
-    /// A reading far before the latest change, if that was the last one: one of the two is wrong. See [`Self::see`].
-    pub(crate) behind: Option<Millis>,
-    /// What was counted.
-    pub(crate) counts: Counts,
-    /// What is admitted and not settled.
-    pub(crate) leases: Leases,
-    /// What was settled lately, oldest first, so that a late or repeated message for it is recognised. Half of the
-    /// request's random id is enough to tell requests apart, and keeps a busy account's row small.
-    pub(crate) closed: VecDeque<(Millis, ClosedMark)>,
-    /// What was used in all.
-    pub(crate) totals: Totals,
-    /// How many requests each watched limit would have refused.
-    pub(crate) shadowed: BTreeMap<String, u64>,
-    /// What of the totals each key has used, of those that are watched.
-    pub(crate) usage: BTreeMap<Mark, Totals>,
-}
-
-/// Leases of one account at once, whatever its plan says: its row must stay small.
-pub const MAX_LEASES: usize = 2_048;
-
-/// Half of a request's id.
-pub(crate) type ClosedMark = [u8; 8];
 
 fn mark(request: RequestId) -> ClosedMark {
     let [a, b, c, d, e, f, g, h, ..] = request.0;

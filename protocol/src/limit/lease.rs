@@ -4,13 +4,13 @@
 //! count live leases; expiry is decided when somebody asks, so no alarm is needed for correctness. The origin stops
 //! before the deadline, so live leases are an upper bound on the work that runs.
 
-use crate::Millis;
-use crate::chat::Used;
-use crate::cost::{Rate, Work};
-use crate::count::{LogKind, Scope};
+use crate::auth::principal::Mark;
 use crate::id::RequestId;
-use crate::plan::Unit;
-use crate::principal::Mark;
+use crate::limit::count::{LogKind, Scope};
+use crate::limit::plan::Unit;
+use crate::request::chat::Used;
+use crate::request::cost::{Rate, Work};
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

@@ -5,16 +5,17 @@ mod fields;
 mod reader;
 mod writer;
 
-use crate::bucket::Refill;
-use crate::cost::{Class, Classes, Rate};
-use crate::schedule::Schedule;
+use crate::auth::pattern::Pattern;
+use crate::id::TableVersion;
+use crate::limit::bucket::Refill;
+use crate::limit::schedule::Schedule;
+use crate::request::cost::{Class, Classes, Rate};
+use crate::request::endpoint::Endpoint;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 
 pub use fields::parse_duration;
-pub(crate) use fields::{parse_unique, pattern};
 pub use reader::{MAX_TABLE_BYTES, limits_from_json};
 pub use writer::limits_to_json;
 
@@ -33,10 +34,6 @@ pub struct PlanTable {
     version: TableVersion,
     json: String,
 }
-
-/// Names one table: the beginning of the SHA-256 of its JSON.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TableVersion(pub [u8; 8]);
 
 /// One plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,31 +169,6 @@ pub struct When {
     pub endpoints: Vec<Endpoint>,
 }
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Endpoint {
-    /// `POST /v1/chat/completions`.
-    #[default]
-    Chat,
-    /// `POST /v1/completions`.
-    Completions,
-}
-
-impl Endpoint {
-    /// Its path, at both gates.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "/v1/chat/completions",
-            Self::Completions => "/v1/completions",
-        }
-    }
-}
-
-/// A name, or the beginning of a name and `*`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pattern(pub String);
-
 /// From `from` percent of the origin's places in use on, a limit shrinks evenly, to `percent` of itself when all are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pressure {
@@ -223,7 +195,7 @@ pub struct Exemption {
     /// Accounts (`acct:...`, `jwt:...`, `ip:...`) and keys (`key_...`).
     pub principals: Vec<String>,
     /// Addresses of callers.
-    pub addresses: Vec<crate::principal::Network>,
+    pub addresses: Vec<crate::auth::principal::Network>,
 }
 
 /// One mistake in a plan table: where, and what to write instead.
@@ -305,23 +277,6 @@ impl PlanTable {
     }
 }
 
-impl TableVersion {
-    /// Of no table: whoever asks does not know which one is in force.
-    pub const UNKNOWN: Self = Self([0; 8]);
-
-    /// The version of a table with this text.
-    pub fn of(json: &str) -> Self {
-        let digest = Sha256::digest(json);
-        Self(digest[..8].try_into().expect("32 bytes hold 8"))
-    }
-}
-
-impl fmt::Display for TableVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::id::hex(&self.0))
-    }
-}
-
 impl Limit {
     /// A limit for the whole account and all of its requests.
     pub fn new(name: &str, kind: LimitKind) -> Self {
@@ -372,13 +327,6 @@ impl When {
     }
 }
 
-impl Pattern {
-    /// Whether this name is meant.
-    pub fn matches(&self, name: &str) -> bool {
-        self.0.strip_suffix('*').map_or(self.0 == name, |beginning| name.starts_with(beginning))
-    }
-}
-
 impl Pressure {
     /// The percentage of a limit that is left when `full` percent of the origin's places are in use.
     pub fn percent_at(self, full: u8) -> u32 {
@@ -389,6 +337,9 @@ impl Pressure {
         100 - 100_u32.saturating_sub(u32::from(self.percent)) * (full - from) / (100 - from)
     }
 }
+
+/// Leases of one account at once, whatever its plan says: its row must stay small.
+pub const MAX_LEASES: usize = 2_048;
 
 /// The plan of a key for which none was named.
 pub const DEFAULT_PLAN: &str = "registered";

@@ -7,10 +7,10 @@
 //!
 //! After draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit-Policy`, `RateLimit`) and OpenAI's published headers.
 
-use crate::Millis;
 use crate::header;
-use crate::plan::Unit;
-use crate::standing::{Standing, StandingKind};
+use crate::limit::plan::Unit;
+use crate::limit::standing::{Standing, StandingKind};
+use crate::time::Millis;
 use std::fmt::Write;
 
 /// The headers that tell these standings at `now`. Limits that are only watched are not told; none for a plan without
@@ -119,7 +119,7 @@ mod tests {
             limit: limit.into(),
             kind,
             unit,
-            per: crate::plan::Per::Account,
+            per: crate::limit::plan::Per::Account,
             quota,
             used,
             more_at,

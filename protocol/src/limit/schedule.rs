@@ -3,7 +3,7 @@
 //! Integers only: a factor is a percentage. Hours are those of a fixed distance from UTC; there is no daylight saving
 //! time, because a pure function cannot know a country's next law.
 
-use crate::Millis;
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
 /// When which percentage of a limit applies. Without a rule that matches it is 100.

@@ -1,11 +1,12 @@
 //! How an account's limits stand at one time: what callers are told in headers and by `GET /v1/key`.
 
-use crate::Millis;
-use crate::ask::{Facts, Rule};
-use crate::count::{Log, Room, Scope};
-use crate::gate::{GateState, among};
-use crate::lease::Among;
-use crate::plan::{LimitKind, Per, Unit};
+use crate::limit::ask::{Facts, Rule};
+use crate::limit::count::{Log, Room, Scope};
+use crate::limit::gate::among;
+use crate::limit::lease::Among;
+use crate::limit::plan::{LimitKind, Per, Unit};
+use crate::limit::state::GateState;
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
 /// One limit of a plan, as it stands for one caller at one time.
@@ -48,7 +49,7 @@ pub enum For<'f> {
     /// One request: only limits that are about it, and its own counts.
     Request(&'f Facts),
     /// A caller as such: all limits, and of those that count by model, session or user the fullest count.
-    Caller(crate::principal::Mark),
+    Caller(crate::auth::principal::Mark),
 }
 
 impl Standing {

@@ -3,16 +3,44 @@
 
 mod before;
 
-use crate::Millis;
-use crate::bucket::{Bucket, Refill};
-use crate::count::{CountName, Counts, Log, LogKind, Scope};
-use crate::gate::{ClosedMark, GateState, Totals};
+use crate::auth::principal::Mark;
 use crate::id::RequestId;
-use crate::lease::{Counted, Lease, Metered};
-use crate::plan::Unit;
-use crate::principal::Mark;
-use crate::window::{Entry, Window};
+use crate::limit::bucket::{Bucket, Refill};
+use crate::limit::count::{CountName, Counts, Log, LogKind, Scope};
+use crate::limit::decision::Totals;
+use crate::limit::lease::{Counted, Lease, Leases, Metered};
+use crate::limit::plan::Unit;
+use crate::limit::window::{Entry, Window};
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// All that a Gate knows of what an account did. Plain data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GateState {
+    /// The time of the latest change.
+    pub(crate) last_now: Millis,
+    /// The last reading of the clock before that: what had expired by then has expired, whichever one reading is wrong.
+    pub(crate) sure: Millis,
+    /// A reading far before the latest change, if that was the last one: one of the two is wrong. See [`Self::see`].
+    pub(crate) behind: Option<Millis>,
+    /// What was counted.
+    pub(crate) counts: Counts,
+    /// What is admitted and not settled.
+    pub(crate) leases: Leases,
+    /// What was settled lately, oldest first, so that a late or repeated message for it is recognised. Half of the
+    /// request's random id is enough to tell requests apart, and keeps a busy account's row small.
+    pub(crate) closed: VecDeque<(Millis, ClosedMark)>,
+    /// What was used in all.
+    pub(crate) totals: Totals,
+    /// How many requests each watched limit would have refused.
+    pub(crate) shadowed: BTreeMap<String, u64>,
+    /// What of the totals each key has used, of those that are watched.
+    pub(crate) usage: BTreeMap<Mark, Totals>,
+}
+
+/// Half of a request's id.
+pub(crate) type ClosedMark = [u8; 8];
 
 /// The version this code writes. It reads this one, version 3, whose leases were larger and whose values shared one log, and
 /// version 2, which did not tell keys apart. It refuses others: a newer Gate's state is not to be guessed at.

@@ -7,7 +7,7 @@
 //! keeping the **latest** time it could stand for. So a merged log never lets more through than the limit, and holds
 //! something back for at most 1/256 of the window longer than needed.
 
-use crate::Millis;
+use crate::time::Millis;
 use std::collections::VecDeque;
 
 /// Up to here the log is exact.

@@ -1,6 +1,6 @@
 //! OpenAI's chat API, as far as Sluice serves it: requests parsed at the door, answers as both gates write and read them.
 //!
-//! What is not served is refused by name and never silently ignored; [`crate::member`] says what is what.
+//! What is not served is refused by name and never silently ignored; [`crate::request::member`] says what is what.
 
 mod answer;
 pub(crate) mod both;
@@ -13,8 +13,8 @@ pub(crate) mod sampling;
 mod thinking;
 mod tools;
 
-use crate::member::{Body, Door};
 use crate::refusal::Refusal;
+use crate::request::member::{Body, Door};
 pub use answer::{
     AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionDetails, Delta, FinishReason,
     ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, Used, usage_of,

@@ -3,9 +3,9 @@
 //! The prompt is the caller's alone, so control tokens in it are control tokens: whoever writes a template of its own, or
 //! fills in the middle of code, needs them. In a chat they are text.
 
-use crate::chat::{ChatBounds, FinishReason, Sampling, TokenLogprob, UsageReport, both, logprobs, sampling};
-use crate::member::{Body, Door, invalid, raw};
 use crate::refusal::Refusal;
+use crate::request::chat::{ChatBounds, FinishReason, Sampling, TokenLogprob, UsageReport, both, logprobs, sampling};
+use crate::request::member::{Body, Door, invalid, raw};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub struct CompletionRequest {
     pub max_tokens: u32,
     /// Whether the caller named `max_tokens` itself.
     pub max_tokens_given: bool,
-    /// How many answers to each prompt, 1 to [`crate::chat::MAX_ANSWERS`]; with several prompts at most [`MAX_PROMPTS`] in all.
+    /// How many answers to each prompt, 1 to [`crate::request::chat::MAX_ANSWERS`]; with several prompts at most [`MAX_PROMPTS`] in all.
     pub answers: u32,
     /// Whether each answer begins with the prompt.
     pub echo: bool,
@@ -49,7 +49,7 @@ pub enum Prompt {
 }
 
 impl CompletionRequest {
-    /// Parses a body; refuses as [`crate::chat::ChatRequest::parse`] does.
+    /// Parses a body; refuses as [`crate::request::chat::ChatRequest::parse`] does.
     pub fn parse(body: &[u8], bounds: ChatBounds) -> Result<Self, Refusal> {
         let body = Body::read(body, Door::Completions)?;
         let (echo, logprobs) = (body.boolean("echo")?.unwrap_or(false), logprobs::count(&body, "logprobs")?);
@@ -86,7 +86,7 @@ impl CompletionRequest {
         u32::try_from(self.prompts.len()).unwrap_or(u32::MAX).saturating_mul(self.answers)
     }
 
-    /// As [`crate::chat::ChatRequest::most_tokens`].
+    /// As [`crate::request::chat::ChatRequest::most_tokens`].
     pub fn most_tokens(&self) -> Option<u32> {
         let answers = self.all_answers();
         (self.max_tokens_given || answers > 1).then(|| self.max_tokens.saturating_mul(answers))
@@ -175,7 +175,7 @@ pub struct Completion {
     pub model: String,
     /// The answers; in a stream one at a time, and none in the event that carries usage alone.
     pub choices: Vec<TextChoice>,
-    /// Tokens used; in a stream as [`crate::chat::ChatChunk`] has it.
+    /// Tokens used; in a stream as [`crate::request::chat::ChatChunk`] has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageReport>,
 }

@@ -1,6 +1,6 @@
 //! What a request weighs: its class, and its cost by a small formula.
 
-use crate::chat::Used;
+use crate::request::chat::Used;
 use serde::{Deserialize, Serialize};
 
 /// How heavy a request is.
@@ -118,7 +118,7 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Usage;
+    use crate::request::chat::Usage;
 
     #[test]
     fn classes_begin_where_the_table_says() {

@@ -4,21 +4,23 @@ mod command;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice_protocol::account::{Account, Setting};
-use sluice_protocol::bucket::Refill;
-use sluice_protocol::chat::Usage;
-use sluice_protocol::command::{Action, Command, CommandId, Effect};
-use sluice_protocol::gate::Outcome;
+use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
+use sluice_protocol::auth::permission::{Denied, Permissions, Scope, Scopes, parse_addresses, parse_models};
+use sluice_protocol::gate_call::command::{Action, Command, Effect};
+use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::gate_call::{
     AccountChange, Answer, Ask, Call, Caller, Envelope, Forbidden, Kept, KeyChange, KeyRecord, MAX_KEPT_BYTES,
-    StorageCounters, decode_answers, decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
+    decode_answers, decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
 };
-use sluice_protocol::id::{AccountId, RequestId};
-use sluice_protocol::key::{ApiKey, Peppers, SecretHash};
-use sluice_protocol::permission::{Denied, Permissions, Scope, Scopes, parse_addresses, parse_models};
-use sluice_protocol::plan::{Endpoint, Limit, LimitKind, PlanTable, Pressure, Unit};
+use sluice_protocol::id::{AccountId, CommandId, RequestId};
+use sluice_protocol::limit::bucket::Refill;
+use sluice_protocol::limit::decision::Outcome;
+use sluice_protocol::limit::plan::{Limit, LimitKind, PlanTable, Pressure, Unit};
+use sluice_protocol::limit::state;
 use sluice_protocol::refusal::Reason;
-use sluice_protocol::state;
+use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::endpoint::Endpoint;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn secret(key: u8) -> SecretHash {
@@ -72,8 +74,8 @@ fn table(limits: &str) -> PlanTable {
         .unwrap()
 }
 
-fn setting(table: &PlanTable) -> Setting<'_> {
-    Setting { account: "acct:0101010101010101", table, storage: StorageCounters::default() }
+fn setting(table: &PlanTable) -> DecisionContext<'_> {
+    DecisionContext { account: "acct:0101010101010101", table, storage: StorageCounters::default() }
 }
 
 /// How many requests of a key pass at once.
@@ -184,7 +186,7 @@ fn overrides_of_a_key_go_before_those_of_its_account() {
 fn a_keys_own_limits_are_about_that_key() {
     let table = table(WINDOW);
     let mut account = account("q");
-    let limits = sluice_protocol::plan::limits_from_json(
+    let limits = sluice_protocol::limit::plan::limits_from_json(
         "limits",
         &serde_json::json!([{"name": "own", "kind": "window", "limit": 2, "window": "1m"}]),
     );
@@ -226,7 +228,7 @@ fn changes_that_name_nothing_are_refused() {
     let mut account = account("p");
     let change = |change: KeyChange| change_key(1, change);
     let overrides = Some([("nothing".into(), 5)].into());
-    let own = sluice_protocol::plan::limits_from_json(
+    let own = sluice_protocol::limit::plan::limits_from_json(
         "limits",
         &serde_json::json!([{"name": "w", "kind": "parallel", "limit": 2}]),
     );

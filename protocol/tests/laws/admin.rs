@@ -2,17 +2,17 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sluice_protocol::admin::audit::{self, AuditAction, Entry, Head, NAMED, Note, SHOWN};
 use sluice_protocol::admin::{
     AUDIT_EXAMINED, AccountPage, AuditFrom, AuditQuery, CreateAccount, CreateKey, CreateKeys, KeyEntry, KeyFilter,
     KeyPage, PAGE, RotateKey, idempotency_key, version_of_etag,
 };
-use sluice_protocol::audit::{self, Action, Entry, Head, NAMED, Note, SHOWN};
+use sluice_protocol::auth::key::{ApiKey, Peppers, Seed};
+use sluice_protocol::auth::token::CreateDenial;
 use sluice_protocol::gate_call::{AccountChange, KeyChange};
 use sluice_protocol::id::{AccountId, KeyId, RequestId};
-use sluice_protocol::key::{ApiKey, Peppers, Seed};
-use sluice_protocol::plan::PlanTable;
+use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::token::CreateDenial;
 
 const NOW: u64 = 1_790_000_000_000;
 
@@ -186,7 +186,7 @@ fn every_member_of_every_command_is_in_its_entry() {
         for member in members {
             let body = serde_json::json!({ member: "value" }).to_string();
             let bulk = format!(r#"{{"keys": [{{}}, {body}]}}"#);
-            let note = || Note::new("token:ops", Action::KeyChange, "", RequestId([0; 16]));
+            let note = || Note::new("token:ops", AuditAction::KeyChange, "", RequestId([0; 16]));
             let details = note().with_members(body.as_bytes()).details;
             assert_eq!(details, note().with_members_of(bulk.as_bytes(), "keys", 1).details);
             assert_eq!(details["members"], *member);
@@ -206,7 +206,7 @@ fn pages_of_the_log_show_each_entry_once_in_either_direction() {
     let mut head = Head::default();
     let log: Vec<Entry> = (1..=2_345u64)
         .map(|number| {
-            let action = if number % 700 == 1 { Action::KeyRotate } else { Action::KeyChange };
+            let action = if number % 700 == 1 { AuditAction::KeyRotate } else { AuditAction::KeyChange };
             let entry = Entry::after(head, Note::new("token:ops", action, "", RequestId([0; 16])), NOW);
             head = entry.head();
             entry
@@ -236,7 +236,7 @@ fn pages_of_the_log_show_each_entry_once_in_either_direction() {
             asked.from = if span.is_backwards { AuditFrom::Before(next) } else { AuditFrom::After(next) };
         }
     };
-    for action in [None, Some(Action::KeyRotate), Some(Action::PlansPut)] {
+    for action in [None, Some(AuditAction::KeyRotate), Some(AuditAction::PlansPut)] {
         let all = |from: u64, to: u64| -> Vec<u64> {
             let is_meant =
                 |entry: &&Entry| (from..=to).contains(&entry.number) && action.is_none_or(|one| one == entry.action);
@@ -260,7 +260,7 @@ fn a_query_of_the_log_is_read_as_a_whole_or_refused() {
     let parse = |query: &str| AuditQuery::parse(query).map_err(|refusal| refusal.param.unwrap_or_default().to_string());
     assert_eq!(parse("").unwrap(), AuditQuery::default());
     let asked = parse("before=end&action=key.rotate&account=acct:a1a1a1a1a1a1a1a1").unwrap();
-    assert_eq!((asked.from, asked.action), (AuditFrom::Before(u64::MAX), Some(Action::KeyRotate)));
+    assert_eq!((asked.from, asked.action), (AuditFrom::Before(u64::MAX), Some(AuditAction::KeyRotate)));
     assert_eq!(asked.keys_begin().as_deref(), Some("key_a1a1a1a1a1a1a1a1"));
     assert_eq!(parse("after=7").unwrap().from, AuditFrom::After(7));
     for (bad, param) in [

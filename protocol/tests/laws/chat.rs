@@ -1,8 +1,8 @@
 //! The door: what is a chat request and what is not, as a table.
 
 use proptest::prelude::*;
-use sluice_protocol::chat::{Arguments, ChatBounds, ChatRequest, MAX_BIASES, Sampling, Speaker, usage_of};
 use sluice_protocol::refusal::Reason::{self, InvalidJson, InvalidRequest, UnsupportedParameter};
+use sluice_protocol::request::chat::{Arguments, ChatBounds, ChatRequest, MAX_BIASES, Sampling, Speaker, usage_of};
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };
 

@@ -5,12 +5,13 @@
 use crate::oracle::{facts, rules};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice_protocol::ask::Facts;
-use sluice_protocol::bucket::Refill;
-use sluice_protocol::gate::{Decision, GateState, Outcome, STEP_BACK_MS};
 use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::{Limit, LimitKind, Unit};
-use sluice_protocol::state;
+use sluice_protocol::limit::ask::Facts;
+use sluice_protocol::limit::bucket::Refill;
+use sluice_protocol::limit::decision::{Decision, Outcome};
+use sluice_protocol::limit::gate::STEP_BACK_MS;
+use sluice_protocol::limit::plan::{Limit, LimitKind, Unit};
+use sluice_protocol::limit::state::{self, GateState};
 
 const START: u64 = 1_790_000_000_000;
 const DAY: u64 = 86_400_000;

@@ -3,11 +3,11 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice_protocol::bucket::Refill;
-use sluice_protocol::count::{Counts, Room, Scope};
-use sluice_protocol::plan::{Limit, LimitKind, Per, Unit};
-use sluice_protocol::principal::Mark;
-use sluice_protocol::window::Fit;
+use sluice_protocol::auth::principal::Mark;
+use sluice_protocol::limit::bucket::Refill;
+use sluice_protocol::limit::count::{Counts, Room, Scope};
+use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit};
+use sluice_protocol::limit::window::Fit;
 
 const ROOM: Room = Room { values: 10, logs: 14 };
 const START: u64 = 1_790_000_000_000;

@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use sluice_protocol::chat::{ChatBounds, ChatRequest, JsonSchema, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, ResponseFormat};
 use sluice_protocol::refusal::Reason::InvalidRequest;
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::request::chat::{
+    ChatBounds, ChatRequest, JsonSchema, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, ResponseFormat,
+};
 
 fn parse(format: &str) -> Result<ResponseFormat, Refusal> {
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}],"response_format":{format}}}"#);

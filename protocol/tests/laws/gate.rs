@@ -5,18 +5,20 @@ use crate::oracle::{Oracle, Verdict, amount, facts, quota, request, rules};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use sluice_protocol::ask::{Exact, Facts, Rule};
-use sluice_protocol::bucket::Refill;
-use sluice_protocol::chat::{Usage, Used};
-use sluice_protocol::cost::{Class, Rate, Work};
-use sluice_protocol::gate::{CLOSED_MS, Decision, GateState, Outcome, Passes, Refused, RefusedKind};
+use sluice_protocol::auth::pattern::Pattern;
+use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::gate_call::Answer;
-use sluice_protocol::plan::{Limit, LimitKind, Pattern, Per, Pressure, Unit, When};
-use sluice_protocol::principal::Mark;
+use sluice_protocol::limit::ask::{Exact, Facts, Rule};
+use sluice_protocol::limit::bucket::Refill;
+use sluice_protocol::limit::decision::{Decision, Outcome, Passes, Refused, RefusedKind};
+use sluice_protocol::limit::gate::CLOSED_MS;
+use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Pressure, Unit, When};
+use sluice_protocol::limit::schedule::{Schedule, ScheduleRule};
+use sluice_protocol::limit::standing::For;
+use sluice_protocol::limit::state::{self, GateState};
 use sluice_protocol::refusal::LONGEST_SLEEP_MS;
-use sluice_protocol::schedule::{Schedule, ScheduleRule};
-use sluice_protocol::standing::For;
-use sluice_protocol::state;
+use sluice_protocol::request::chat::{Usage, Used};
+use sluice_protocol::request::cost::{Class, Rate, Work};
 
 /// Just before a Monday, 00:00 UTC: schedules of single minutes begin and end while a test's clock runs.
 const START: u64 = 1_789_948_800_000 - 300;
@@ -213,7 +215,7 @@ proptest! {
                 let first = once.admit(&rules, 90, &facts, now);
                 let watched = |decision: Decision| match decision {
                     // A repeated admit does not say again what was only watched.
-                    Decision::Admit(admitted) => Decision::Admit(sluice_protocol::gate::Admitted { shadowed: Vec::new(), ..admitted }),
+                    Decision::Admit(admitted) => Decision::Admit(sluice_protocol::limit::decision::Admitted { shadowed: Vec::new(), ..admitted }),
                     other => other,
                 };
                 prop_assert_eq!(watched(first.clone()), watched(twice.admit(&rules, 90, &facts, now)));

@@ -1,15 +1,16 @@
 //! Single cases of whole plans, each of which was a mistake once or nearly so; `gate.rs` has the properties.
 
 use crate::oracle::{facts, request, rules};
-use sluice_protocol::ask::{Facts, Rule};
-use sluice_protocol::bucket::Refill;
-use sluice_protocol::chat::Usage;
-use sluice_protocol::cost::Work;
-use sluice_protocol::count::SHARES;
-use sluice_protocol::gate::{Decision, GateState, Outcome, RefusedKind};
-use sluice_protocol::plan::{Limit, LimitKind, Per, Unit};
-use sluice_protocol::principal::Mark;
-use sluice_protocol::standing::For;
+use sluice_protocol::auth::principal::Mark;
+use sluice_protocol::limit::ask::{Facts, Rule};
+use sluice_protocol::limit::bucket::Refill;
+use sluice_protocol::limit::count::SHARES;
+use sluice_protocol::limit::decision::{Decision, Outcome, RefusedKind};
+use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit};
+use sluice_protocol::limit::standing::For;
+use sluice_protocol::limit::state::GateState;
+use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::cost::Work;
 
 fn window(name: &str, limit: u32, window_ms: u64) -> Limit {
     Limit::new(name, LimitKind::Window { unit: Unit::Requests, limit, window_ms })

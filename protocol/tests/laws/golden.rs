@@ -7,40 +7,43 @@ use crate::oracle::{facts, rules};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_protocol::account::Account;
+use sluice_protocol::admin::audit::{self, AuditPage, Entry, Head, Note};
+use sluice_protocol::admin::failed_logins::{FailedLogin, FailedLogins};
 use sluice_protocol::admin::{
-    AccountEntry, AccountFilter, AccountList, AccountPage, AccountView, Addressed, AuditFrom, AuditQuery, CreatedKey,
-    DeletedAccount, DeletedKey, Executed, KeyEntry, KeyFilter, KeyList, KeyPage, KeyView, Once,
-    Outcome as CommandOutcome, RegistryAnswer, RegistryCall, RotatedKey, Told,
+    AccountEntry, AccountFilter, AccountList, AccountPage, AccountView, Addressed, AuditFrom, AuditQuery,
+    CommandOutcome, CreatedKey, DeletedAccount, DeletedKey, Executed, KeyEntry, KeyFilter, KeyList, KeyPage, KeyView,
+    Once, RegistryAnswer, RegistryCall, RotatedKey, StoredRefusal,
 };
-use sluice_protocol::audit::{self, AuditPage, Entry, Head, Note};
-use sluice_protocol::bucket::Refill;
-use sluice_protocol::capacity::Capacity;
-use sluice_protocol::chat::{
+use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash, Seed};
+use sluice_protocol::auth::leak::LeakReport;
+use sluice_protocol::auth::pattern::Pattern;
+use sluice_protocol::auth::permission::{Bounds, Denied, Permissions, Scope, Scopes, parse_models};
+use sluice_protocol::auth::principal::{self, Mark, Network};
+use sluice_protocol::auth::token::{CreateDenial, Denial, DenialList, ShortClaims, TokenAnswer};
+use sluice_protocol::forward::capacity::Capacity;
+use sluice_protocol::forward::grant::{GrantClaims, body_hash};
+use sluice_protocol::forward::report::{RequestReport, RequestStatus};
+use sluice_protocol::gate_call::command::{Action, Command, Effect};
+use sluice_protocol::gate_call::description::{AccountDescription, CallerDescription, KeyDescription, StorageCounters};
+use sluice_protocol::gate_call::own_key::OwnKey;
+use sluice_protocol::gate_call::{
+    self, AccountChange, Admission, Answer, Ask, Call, Caller, Envelope, Forbidden, Kept, KeyChange, KeyRecord,
+    Retiring, Settings,
+};
+use sluice_protocol::id::{AccountId, CommandId, KeyId, RequestId, TableVersion, hex};
+use sluice_protocol::limit::bucket::Refill;
+use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused, RefusedKind, Totals};
+use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit};
+use sluice_protocol::limit::standing::{Standing, StandingKind};
+use sluice_protocol::limit::state;
+use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
+use sluice_protocol::request::chat::{
     AnswerCall, AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice, Delta,
     FinishReason, FunctionCall, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, Timings, TokenLogprob, Usage,
     UsageReport, Used,
 };
-use sluice_protocol::command::{Action, Command, CommandId, Effect};
-use sluice_protocol::completion::{Completion, TextChoice, TextLogprobs};
-use sluice_protocol::failures::{FailedLogin, FailedLogins};
-use sluice_protocol::gate::{Blanket, Outcome, Passes, Refused, RefusedKind, Totals};
-use sluice_protocol::gate_call::{
-    self, AccountChange, AccountDescription, Admission, Answer, Ask, Bounds, Call, Caller, CallerDescription, Envelope,
-    Forbidden, Kept, KeyChange, KeyDescription, KeyRecord, Retiring, Settings, StorageCounters,
-};
-use sluice_protocol::grant::{GrantClaims, body_hash};
-use sluice_protocol::id::{AccountId, KeyId, RequestId, hex};
-use sluice_protocol::key::{ApiKey, Peppers, SecretHash, Seed};
-use sluice_protocol::leak::LeakReport;
-use sluice_protocol::own::OwnKey;
-use sluice_protocol::permission::{Denied, Permissions, Scope, Scopes, parse_models};
-use sluice_protocol::plan::{Endpoint, Limit, LimitKind, Pattern, Per, TableVersion, Unit};
-use sluice_protocol::principal::{self, Mark, Network};
-use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
-use sluice_protocol::report::{RequestReport, RequestStatus};
-use sluice_protocol::standing::{Standing, StandingKind};
-use sluice_protocol::state;
-use sluice_protocol::token::{CreateDenial, Denial, DenialList, ShortClaims, TokenAnswer};
+use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
+use sluice_protocol::request::endpoint::Endpoint;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
@@ -185,7 +188,7 @@ fn described() -> CallerDescription {
 
 #[test]
 fn the_json_of_the_public_api() {
-    let account = principal::Account::of_key(key_id().account);
+    let account = principal::AccountName::of_key(key_id().account);
     json("own_key", &OwnKey::new(&account, Some(key_id().key), described()));
     let refusal = Refusal::new(Reason::InvalidRequest, "`max_tokens` must be a whole number.").with_param("max_tokens");
     json::<ErrorBody>("error", &refusal.body());
@@ -273,7 +276,7 @@ fn the_json_of_the_public_api() {
 }
 
 fn note() -> Note {
-    let note = Note::new("token:ops", audit::Action::KeyCreate, key_id(), RequestId([7; 16]));
+    let note = Note::new("token:ops", audit::AuditAction::KeyCreate, key_id(), RequestId([7; 16]));
     note.from_address("203.0.113.9".parse().ok()).with_members(br#"{"plan": "vip", "name": "laptop"}"#)
 }
 
@@ -296,9 +299,9 @@ fn failed_logins() -> FailedLogins {
 fn audit_page() -> AuditPage {
     let notes = [
         note(),
-        Note::new("unknown", audit::Action::LoginFailed, "", RequestId([8; 16]))
+        Note::new("unknown", audit::AuditAction::LoginFailed, "", RequestId([8; 16]))
             .from_address("2001:db8::1".parse().ok()),
-        Note::new("access:ann@example.com", audit::Action::PlansPut, "0011223344556677", RequestId([9; 16]))
+        Note::new("access:ann@example.com", audit::AuditAction::PlansPut, "0011223344556677", RequestId([9; 16]))
             .with("plans", "a,\"ä"),
     ];
     let mut head = Head::default();
@@ -344,7 +347,7 @@ fn the_json_of_the_admin_api() {
         used: USED,
         storage: STORAGE,
     };
-    let account = principal::Account::of_key(key_id().account);
+    let account = principal::AccountName::of_key(key_id().account);
     let entry = AccountEntry::new(&account, &described.settings);
     json("admin_account_list", &AccountList { data: vec![entry], next: Some(account.to_string()) });
     json("admin_account", &AccountView::new(&account, described));

@@ -1,8 +1,8 @@
 //! Keys: only what was minted under a pepper in force parses.
 
 use proptest::prelude::*;
+use sluice_protocol::auth::key::{ApiKey, KEY_LEN, KeyError, Peppers};
 use sluice_protocol::id::{AccountId, KeyId, RequestId};
-use sluice_protocol::key::{ApiKey, KEY_LEN, KeyError, Peppers};
 
 fn peppers(text: &str) -> Peppers {
     Peppers::parse(text).unwrap()

@@ -5,11 +5,11 @@ mod refused;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use sluice_protocol::chat::{ChatBounds, ChatRequest, MAX_CALLS, MAX_MESSAGES};
-use sluice_protocol::completion::CompletionRequest;
-use sluice_protocol::member::{Door, Fate, MEMBERS, Member};
 use sluice_protocol::refusal::Reason::{InvalidRequest, UnsupportedParameter};
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::request::chat::{ChatBounds, ChatRequest, MAX_CALLS, MAX_MESSAGES};
+use sluice_protocol::request::completion::CompletionRequest;
+use sluice_protocol::request::member::{Door, Fate, MEMBERS, Member};
 use std::path::PathBuf;
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };

@@ -23,16 +23,18 @@
 
 mod truth;
 
-use sluice_protocol::account::{Account, Setting};
-use sluice_protocol::ask::Rule;
-use sluice_protocol::chat::Usage;
-use sluice_protocol::gate::{CLOSED_MS, GRACE_MS, GateState, Outcome, Passes, STEP_BACK_MS};
-use sluice_protocol::gate_call::{Answer, Ask, Call, Caller, StorageCounters};
+use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::auth::principal::Mark;
+use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::gate_call::{Answer, Ask, Call, Caller};
 use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::PlanTable;
-use sluice_protocol::principal::Mark;
-use sluice_protocol::standing::{For, Standing};
-use sluice_protocol::state;
+use sluice_protocol::limit::ask::Rule;
+use sluice_protocol::limit::decision::{Outcome, Passes};
+use sluice_protocol::limit::gate::{CLOSED_MS, GRACE_MS, STEP_BACK_MS};
+use sluice_protocol::limit::plan::PlanTable;
+use sluice_protocol::limit::standing::{For, Standing};
+use sluice_protocol::limit::state::{self, GateState};
+use sluice_protocol::request::chat::Usage;
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use truth::{End, Kind, Limit, Request, Truth, Verdict, World, per_key, requests, tokens};
@@ -167,7 +169,7 @@ impl Walk {
     fn deliver(&self, place: &mut Place, step: Step) -> (bool, bool) {
         let now = self.ms(place.truth.clock);
         let mut account = Account { state: std::mem::take(&mut place.memory), ..Account::default() };
-        let setting = Setting { account: "a", table: &self.table, storage: StorageCounters::default() };
+        let setting = DecisionContext { account: "a", table: &self.table, storage: StorageCounters::default() };
         let call = self.call(step);
         let (answer, changed) = account.answer(&call, setting, now);
         place.memory = account.state;

@@ -1,13 +1,15 @@
 //! The oracle of whole plans: it keeps every admission for ever, looks at all of them each time, and knows nothing of how
 //! the code under test keeps or finds anything. It is slow on purpose.
 
-use sluice_protocol::ask::{Exact, Facts, Rule};
-use sluice_protocol::chat::{Usage, Used};
-use sluice_protocol::cost::{Class, Rate, Work};
-use sluice_protocol::gate::{CLOSED_MS, GRACE_MS, Outcome};
+use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::plan::{Endpoint, Limit, LimitKind, Per, Unit, When};
-use sluice_protocol::principal::Mark;
+use sluice_protocol::limit::ask::{Exact, Facts, Rule};
+use sluice_protocol::limit::decision::Outcome;
+use sluice_protocol::limit::gate::{CLOSED_MS, GRACE_MS};
+use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit, When};
+use sluice_protocol::request::chat::{Usage, Used};
+use sluice_protocol::request::cost::{Class, Rate, Work};
+use sluice_protocol::request::endpoint::Endpoint;
 
 #[derive(Clone, Default)]
 pub(crate) struct Oracle {

@@ -2,8 +2,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
-use sluice_protocol::permission::{Access, Denied, Permissions, Scope, Scopes, parse_addresses, parse_models};
-use sluice_protocol::principal::Network;
+use sluice_protocol::auth::permission::{Access, Denied, Permissions, Scope, Scopes, parse_addresses, parse_models};
+use sluice_protocol::auth::principal::Network;
 use std::collections::BTreeSet;
 
 /// An address as a list of bits, IPv4 written as IPv6 as IPv4.

@@ -4,19 +4,19 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
-use sluice_protocol::account::{Account, Setting};
-use sluice_protocol::chat::Usage;
-use sluice_protocol::command::{Action, Command, CommandId};
-use sluice_protocol::gate::{Blanket, Outcome, Passes, Refused};
-use sluice_protocol::gate_call::{
-    AccountChange, Answer, Ask, Call, Caller, Identity, Kept, KeyChange, KeyRecord, StorageCounters,
-};
-use sluice_protocol::id::{AccountId, RequestId};
-use sluice_protocol::key::{ApiKey, Peppers, SecretHash};
-use sluice_protocol::permission::{Denied, Permissions, Scope, parse_addresses};
-use sluice_protocol::plan::{Endpoint, Limit, LimitKind, Per, PlanTable, Unit};
-use sluice_protocol::principal::{self, Mark};
-use sluice_protocol::remembered::{Asked, Asker, REMEMBER_MS, Remembered, Want};
+use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
+use sluice_protocol::auth::permission::{Denied, Permissions, Scope, parse_addresses};
+use sluice_protocol::auth::principal::{self, Mark};
+use sluice_protocol::gate_call::command::{Action, Command};
+use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::gate_call::remembered::{Asked, Asker, REMEMBER_MS, Remembered, Want};
+use sluice_protocol::gate_call::{AccountChange, Answer, Ask, Call, Caller, Identity, Kept, KeyChange, KeyRecord};
+use sluice_protocol::id::{AccountId, CommandId, RequestId};
+use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused};
+use sluice_protocol::limit::plan::{Limit, LimitKind, Per, PlanTable, Unit};
+use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::endpoint::Endpoint;
 use std::net::IpAddr;
 
 const LIMITS: [&str; 9] = [
@@ -166,8 +166,8 @@ struct World {
 }
 
 impl World {
-    fn setting(&self) -> Setting<'_> {
-        Setting { account: NAME, table: &self.table, storage: StorageCounters::default() }
+    fn setting(&self) -> DecisionContext<'_> {
+        DecisionContext { account: NAME, table: &self.table, storage: StorageCounters::default() }
     }
 
     fn tell(&mut self, call: &Call) -> Answer {
@@ -183,7 +183,7 @@ impl World {
     }
 
     fn take(&mut self, step: &Step) {
-        let account = principal::Account::parse(NAME).unwrap();
+        let account = principal::AccountName::parse(NAME).unwrap();
         match *step {
             Step::Ask { who, address, chat, model, tokens, user, ago } => {
                 let caller = callers().swap_remove(who);
@@ -228,7 +228,7 @@ impl World {
         }
     }
 
-    fn ask(&mut self, ask: &Ask, account: &principal::Account, ago: u64) {
+    fn ask(&mut self, ask: &Ask, account: &principal::AccountName, ago: u64) {
         let asker = Asker { account, caller: &ask.caller, address: ask.address, table: self.table.version() };
         let found = self.remembered.get(&asker, Want::Admission, self.now);
         let of_identity = self.remembered.get(&asker, Want::Identity, self.now);
@@ -341,7 +341,7 @@ fn a_subject_that_is_over_its_limit_is_refused_alone() {
     let limit = r#"{"name":"each","kind":"window","limit":3,"window":"1h","per":"key"}"#;
     let table = format!(r#"{{"plans":{{"p":{{"limits":[{limit}]}},"free":{{"limits":[]}}}}}}"#);
     let table = PlanTable::parse(&table).unwrap();
-    let account = principal::Account::of_token("corp", "org");
+    let account = principal::AccountName::of_token("corp", "org");
     let mut gate = Account::default();
     let mut remembered = Remembered::default();
     let mut next = 0;
@@ -353,7 +353,7 @@ fn a_subject_that_is_over_its_limit_is_refused_alone() {
         }
         next += 1;
         let ask = Ask { request: RequestId([next; 16]), ..Ask::smallest(caller.clone()) };
-        let setting = Setting { account: account.name(), table: &table, storage: StorageCounters::default() };
+        let setting = DecisionContext { account: account.name(), table: &table, storage: StorageCounters::default() };
         let (answer, _) = gate.answer(&Call::Admit(Box::new(ask)), setting, START);
         remembered.put(&asker, &answer, Asked { at: START, answered_at: START });
         if matches!(answer, Answer::Admitted(_)) { "admitted" } else { "refused" }

@@ -3,19 +3,19 @@
 use crate::oracle::{facts, rules};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice_protocol::ask::Facts;
-use sluice_protocol::bucket::Refill;
-use sluice_protocol::cost::{Rate, Work};
-use sluice_protocol::gate::{Decision, GateState, Outcome};
+use sluice_protocol::auth::key::{ApiKey, Peppers};
+use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::gate_call::{
     self, Answer, Call, Envelope, Kept, KeyRecord, decode_answers, decode_envelope, decode_kept, encode_answers,
     encode_envelope, encode_kept,
 };
-use sluice_protocol::id::{AccountId, RequestId};
-use sluice_protocol::key::{ApiKey, Peppers};
-use sluice_protocol::plan::{Limit, LimitKind, Per, TableVersion, Unit};
-use sluice_protocol::principal::Mark;
-use sluice_protocol::state::{self, StateError};
+use sluice_protocol::id::{AccountId, RequestId, TableVersion};
+use sluice_protocol::limit::ask::Facts;
+use sluice_protocol::limit::bucket::Refill;
+use sluice_protocol::limit::decision::{Decision, Outcome};
+use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit};
+use sluice_protocol::limit::state::{self, GateState, StateError};
+use sluice_protocol::request::cost::{Rate, Work};
 
 fn full(entries: u32) -> GateState {
     let window = LimitKind::Window { unit: Unit::Requests, limit: entries, window_ms: 86_400_000 };

@@ -3,8 +3,8 @@
 //! The quickest of many rounds is compared: whatever else the machine does only makes rounds slower. A comparison that stops at
 //! the first difference is measured beside, so that it is known what such a one would look like.
 
+use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
 use sluice_protocol::id::AccountId;
-use sluice_protocol::key::{ApiKey, Peppers, SecretHash};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -1,16 +1,15 @@
 //! Tokens: the edges of their times to the millisecond, whose key is chosen, and what settings and bodies say.
 
 use serde_json::{Map, Value, json};
-use sluice_protocol::Millis;
-use sluice_protocol::gate_call::Bounds;
-use sluice_protocol::id::AccountId;
-use sluice_protocol::key::{ApiKey, Peppers};
-use sluice_protocol::permission::{Permissions, Scope, Scopes, parse_models};
-use sluice_protocol::refusal::Reason;
-use sluice_protocol::token::{
+use sluice_protocol::auth::key::{ApiKey, Peppers};
+use sluice_protocol::auth::permission::{Bounds, Permissions, Scope, Scopes, parse_models};
+use sluice_protocol::auth::token::{
     Algorithm, Checked, CreateDenial, DenialId, DenialKind, Denials, IssuerSettings, KeySet, ShortClaims, TokenError,
     TokenKey, TokenRequest, Unverified,
 };
+use sluice_protocol::id::AccountId;
+use sluice_protocol::refusal::Reason;
+use sluice_protocol::time::Millis;
 
 /// A time that is not a whole second.
 const NOW: Millis = 1_790_000_000_500;

@@ -1,9 +1,9 @@
 //! The door of tools: what may be called, and what is said about calling it.
 
-use sluice_protocol::chat::{
+use sluice_protocol::refusal::Reason::{self, InvalidRequest, UnsupportedParameter};
+use sluice_protocol::request::chat::{
     ChatBounds, ChatRequest, MAX_FUNCTION_NAME, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS, ToolChoice,
 };
-use sluice_protocol::refusal::Reason::{self, InvalidRequest, UnsupportedParameter};
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };
 

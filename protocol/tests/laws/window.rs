@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice_protocol::window::{EXACT_ENTRIES, Fit, SUB_BUCKETS, Window};
+use sluice_protocol::limit::window::{EXACT_ENTRIES, Fit, SUB_BUCKETS, Window};
 
 /// The oracle: all events, never forgotten.
 fn used(events: &[(u64, u32)], now: u64, window: u64) -> u64 {

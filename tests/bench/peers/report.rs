@@ -2,8 +2,8 @@
 
 use super::{Mode, Peer, SLUICE, SLUICE_FORGED, SLUICE_MANY};
 use crate::exactness::{Edge, LIMIT};
+use crate::figures::median;
 use crate::load::Measured;
-use crate::scenario::median;
 use crate::table::{Table, milliseconds, whole};
 use serde_json::{Value, json};
 

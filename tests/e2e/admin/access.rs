@@ -1,6 +1,6 @@
 //! Admins for whom Cloudflare Access vouches.
 
-use crate::issuers::now;
+use crate::auth::issuers::now;
 use harness::Stack;
 use harness::issuers::{Issuer, KID, KeyServer};
 use serde_json::{Value, json};

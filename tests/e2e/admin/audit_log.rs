@@ -5,9 +5,9 @@ use harness::raw::{exchange, request};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets, tools};
 use serde_json::{Value, json};
+use sluice_protocol::admin::audit::{AuditAction, AuditPage, Entry, Head, verify};
+use sluice_protocol::admin::failed_logins::{FailedLogins, MAX_ALL, MAX_FAILURES, MAX_NOTED, SPAN_MS};
 use sluice_protocol::admin::{CreatedKey, KeyList};
-use sluice_protocol::audit::{Action, AuditPage, Entry, Head, verify};
-use sluice_protocol::failures::{FailedLogins, MAX_ALL, MAX_FAILURES, MAX_NOTED, SPAN_MS};
 use sluice_protocol::refusal::Reason;
 use std::process::Command;
 
@@ -28,7 +28,7 @@ fn log(stack: &RunningStack) -> Vec<Entry> {
     all
 }
 
-fn told(entries: &[Entry]) -> Vec<(Action, &str)> {
+fn told(entries: &[Entry]) -> Vec<(AuditAction, &str)> {
     entries.iter().map(|entry| (entry.action, entry.target.as_str())).collect()
 }
 
@@ -40,14 +40,14 @@ fn every_kind_of_change_has_its_entry() {
     let red = made["account"].as_str().expect("an id").to_owned();
     let id = key.id.to_string();
     let changes = [
-        ("POST", format!("/keys/{id}/rotate"), Some(json!({"overlap": "0s"})), Action::KeyRotate),
-        ("POST", format!("/keys/{id}/disable"), None, Action::KeyChange),
-        ("POST", format!("/keys/{id}/enable"), None, Action::KeyChange),
-        ("POST", format!("/accounts/{red}/disable"), None, Action::AccountChange),
-        ("POST", format!("/accounts/{red}/enable"), None, Action::AccountChange),
-        ("POST", "/keys/bulk".into(), Some(json!({"keys": [{"plan": PLAN, "account": red}]})), Action::KeyCreate),
-        ("POST", "/denials".into(), Some(json!({"issuer": "sluice", "jti": "j"})), Action::DenialCreate),
-        ("DELETE", format!("/accounts/{red}"), None, Action::AccountDelete),
+        ("POST", format!("/keys/{id}/rotate"), Some(json!({"overlap": "0s"})), AuditAction::KeyRotate),
+        ("POST", format!("/keys/{id}/disable"), None, AuditAction::KeyChange),
+        ("POST", format!("/keys/{id}/enable"), None, AuditAction::KeyChange),
+        ("POST", format!("/accounts/{red}/disable"), None, AuditAction::AccountChange),
+        ("POST", format!("/accounts/{red}/enable"), None, AuditAction::AccountChange),
+        ("POST", "/keys/bulk".into(), Some(json!({"keys": [{"plan": PLAN, "account": red}]})), AuditAction::KeyCreate),
+        ("POST", "/denials".into(), Some(json!({"issuer": "sluice", "jti": "j"})), AuditAction::DenialCreate),
+        ("DELETE", format!("/accounts/{red}"), None, AuditAction::AccountDelete),
     ];
     let before = log(&stack).len();
     for (method, path, body, _) in &changes {
@@ -57,7 +57,7 @@ fn every_kind_of_change_has_its_entry() {
     let entries = log(&stack);
     let actions: Vec<_> = entries[before..].iter().map(|entry| entry.action).collect();
     assert_eq!(actions, changes.map(|(_, _, _, action)| action));
-    assert!(log(&stack).iter().any(|entry| entry.action == Action::AccountCreate));
+    assert!(log(&stack).iter().any(|entry| entry.action == AuditAction::AccountCreate));
 }
 
 /// A request with this token from this address.
@@ -82,11 +82,11 @@ fn what_an_admin_does_is_written_down_with_it() {
     let version =
         stack.edge.admin("GET", "/plans", None).ok().header("etag").expect("a version").trim_matches('"').to_owned();
     let expected = [
-        (Action::KeyCreate, id.as_str()),
-        (Action::KeyChange, &id),
-        (Action::AccountChange, &key.account),
-        (Action::PlansPut, &version),
-        (Action::KeyDelete, &id),
+        (AuditAction::KeyCreate, id.as_str()),
+        (AuditAction::KeyChange, &id),
+        (AuditAction::AccountChange, &key.account),
+        (AuditAction::PlansPut, &version),
+        (AuditAction::KeyDelete, &id),
     ];
     assert_eq!(told(&entries), expected);
     assert!(entries.iter().all(|entry| entry.actor == "token:e2e"), "{entries:?}");
@@ -101,7 +101,7 @@ fn what_an_admin_does_is_written_down_with_it() {
     stack.edge.admin("DELETE", &path, None).refused(Reason::KeyNotFound);
     let ordered = log(&stack);
     assert_eq!(ordered[..entries.len()], entries[..]);
-    assert_eq!(told(&ordered[entries.len()..]), [(Action::KeyDelete, id.as_str()); 2]);
+    assert_eq!(told(&ordered[entries.len()..]), [(AuditAction::KeyDelete, id.as_str()); 2]);
     assert_eq!(ordered.last().and_then(|entry| entry.details.get("refused")).map(String::as_str), Some("not_there"));
     let entries = ordered;
     stack.edge.put_plans(Some("\"0011223344556677\""), &table).refused(Reason::PreconditionFailed);
@@ -224,7 +224,7 @@ fn failed_logins_are_limited_by_address_and_written_down() {
         list.text()
     );
     // The log tells of what admins did, and of nothing that anybody can do.
-    assert_eq!(told(&log(&stack)), [(Action::KeyCreate, key.id.to_string().as_str())]);
+    assert_eq!(told(&log(&stack)), [(AuditAction::KeyCreate, key.id.to_string().as_str())]);
     stack.check_logs(&[&key.key]);
 }
 
@@ -324,6 +324,6 @@ fn what_is_written_twice_is_written_once() {
     });
     let key = stack.key();
     assert!(lost.load(Ordering::SeqCst) >= 2, "the message was sent again");
-    assert_eq!(told(&log(&stack)), [(Action::KeyCreate, key.id.to_string().as_str())]);
+    assert_eq!(told(&log(&stack)), [(AuditAction::KeyCreate, key.id.to_string().as_str())]);
     until_true("logged outside of the object, too", SOON, || stack.edge_log().contains("{\"audit\":1,\"hash\":"));
 }

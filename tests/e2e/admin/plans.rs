@@ -6,7 +6,7 @@ use harness::wait::until_true;
 use harness::{Answer, Stack};
 use serde_json::{Value, json};
 use sluice_protocol::header;
-use sluice_protocol::plan::MAX_TABLE_BYTES;
+use sluice_protocol::limit::plan::MAX_TABLE_BYTES;
 use sluice_protocol::refusal::Reason;
 use std::time::{Duration, Instant};
 

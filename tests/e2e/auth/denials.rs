@@ -1,7 +1,7 @@
 //! Tokens and subjects that are refused before their time.
 
-use crate::issuers::{ask, stack};
-use crate::rfc8725::all_issuers;
+use crate::auth::issuers::{ask, stack};
+use crate::auth::rfc8725::all_issuers;
 use harness::caller::Caller;
 use harness::issuers::Issuer;
 use harness::wait::until_true;

@@ -5,7 +5,7 @@ use harness::issuers::{Issuer, KID, KeyServer, secrets};
 use harness::wait::until_true;
 use harness::{PLAN, RunningStack, Stack};
 use serde_json::{Value, json};
-use sluice_protocol::principal::Account;
+use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::refusal::Reason;
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ fn claims_say_which_plan_scopes_models_and_account() {
     };
     let chat = |token: &str| stack.edge.chat(Some(token), &hello(4));
     let own = ask(&stack, &base(json!({}))).ok().json();
-    assert_eq!((&own["plan"], &own["id"]), (&json!("gold"), &json!(Account::of_token("lab", "acme").name())));
+    assert_eq!((&own["plan"], &own["id"]), (&json!("gold"), &json!(AccountName::of_token("lab", "acme").name())));
     assert_eq!(ask(&stack, &base(json!({"sub": "bob"}))).ok().json()["id"], own["id"], "one account for all of them");
     assert_eq!(ask(&stack, &base(json!({"realm": {"tiers": "silver"}}))).ok().json()["plan"], PLAN);
     chat(&base(json!({}))).ok();

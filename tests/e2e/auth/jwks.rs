@@ -1,7 +1,7 @@
 //! Keys behind a URL, as time goes by: an issuer that rotates them, one whose keys cannot be had any more, and one that is silent. How
 //! long keys are kept, to the millisecond, is shown where it is decided; here the edge waits out its own pauses, half a minute at most.
 
-use crate::issuers::{ask, by_url, named, stack};
+use crate::auth::issuers::{ask, by_url, named, stack};
 use harness::PLAN;
 use harness::caller::Caller;
 use harness::issuers::{Issuer, KID, KeyServer};

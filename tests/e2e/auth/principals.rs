@@ -6,7 +6,7 @@ use harness::issuers::{self, Issuer};
 use harness::{Answer, PLAN, RunningStack, Stack};
 use serde_json::{Value, json};
 use sluice_protocol::admin::CreatedKey;
-use sluice_protocol::principal::Account;
+use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::refusal::Reason;
 
 fn window(name: &str, limit: u32) -> Value {
@@ -209,7 +209,7 @@ fn subjects_of_tokens_are_accounts_of_their_issuer() {
             assert_eq!(served(|| ask(&token)), 2, "{issuer:?} {subject}");
             ask(&issuer.sign(&issuer.claims(subject))).refused(Reason::RateLimited);
         }
-        let account = Account::of_token(issuer.name(), "ann");
+        let account = AccountName::of_token(issuer.name(), "ann");
         patch(&stack, &format!("/accounts/{account}"), &json!({"overrides": {"window-0": 3}})).ok();
         ask(&issuer.token("ann")).ok();
         let own = stack.edge.get("/v1/key", Some(&issuer.token("ann"))).ok().json();

@@ -1,10 +1,10 @@
 //! Which tokens of issuers are taken: RFC 8725 as a table, for each algorithm, and what a bad one costs.
 
-use crate::issuers::{ask, now, stack, with};
+use crate::auth::issuers::{ask, now, stack, with};
 use harness::PLAN;
 use harness::issuers::{Issuer, KID};
 use serde_json::{Value, json};
-use sluice_protocol::principal::Account;
+use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::refusal::Reason;
 
 pub(crate) fn all_issuers() -> Vec<Value> {
@@ -195,7 +195,7 @@ fn good_tokens_of_every_algorithm_and_kind_of_key_are_taken() {
             for (what, token) in good {
                 let answer = ask(&stack, &token);
                 assert_eq!(answer.status, 200, "{issuer:?}, {what}: {}", answer.text());
-                assert_eq!(answer.json()["id"], Account::of_token(issuer.name(), "eve").name());
+                assert_eq!(answer.json()["id"], AccountName::of_token(issuer.name(), "eve").name());
             }
         }
     }

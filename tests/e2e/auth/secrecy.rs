@@ -3,12 +3,13 @@
 //!
 //! Every other test ends with such a search, too, for what it has used itself: see `harness::watch`, which is tried here.
 
-use harness::caller::{PROMPT, hello};
+use harness::caller::hello;
 use harness::issuers::{self, Issuer, KID, KeyServer, sign_report};
 use harness::raw::{exchange, request};
 use harness::raw_origin::{self, Received};
+use harness::secrets::{self, PROMPT};
 use harness::wait::{SOON, until_true};
-use harness::{Answer, PLAN, RunningStack, Stack, secrets, watch};
+use harness::{Answer, PLAN, RunningStack, Stack, watch};
 use serde_json::{Value, json};
 use sluice_protocol::id::AccountId;
 use std::fs::File;

@@ -5,9 +5,9 @@ use harness::wait::until_true;
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use jsonwebtoken::jwk::JwkSet;
 use serde_json::{Value, json};
+use sluice_protocol::auth::token::{BURST, EVERY_MS};
 use sluice_protocol::id::AccountId;
 use sluice_protocol::refusal::Reason;
-use sluice_protocol::token::{BURST, EVERY_MS};
 use std::time::Duration;
 
 fn stack() -> Stack {

@@ -1,6 +1,6 @@
 //! Signatures: the edge, which lets the platform check them, says of each what jsonwebtoken says, which shares no code with it.
 
-use crate::issuers::{ask, stack};
+use crate::auth::issuers::{ask, stack};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use harness::PLAN;

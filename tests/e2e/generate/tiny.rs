@@ -1,9 +1,8 @@
 //! The built-in model through both gates: what was scripted elsewhere, said by a model that was trained to say it.
 
-use harness::Stack;
 use harness::caller::MODEL;
 use harness::clients::run_client;
-use harness::tools;
+use harness::{Stack, tools};
 use serde_json::{Value, json};
 
 /// Questions and their most likely answers: end tokens, thinking, calls, JSON, stop strings, several turns.

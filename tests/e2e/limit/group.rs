@@ -9,7 +9,7 @@ use harness::wait::{Door, SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack};
 use serde_json::{Value, json};
 use sluice_protocol::admin::{CreatedKey, RegistryCall};
-use sluice_protocol::principal::Account;
+use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::refusal::Reason;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,7 +72,7 @@ fn come_as_far(address: SocketAddr, key: &CreatedKey) {
 }
 
 fn account(key: &CreatedKey) -> String {
-    Account::of_key(key.id.account).name().to_owned()
+    AccountName::of_key(key.id.account).name().to_owned()
 }
 
 /// How many requests each message to the key's Gate asked to admit, if any.

@@ -2,7 +2,8 @@
 //! asks for plans.
 
 use harness::between::{Fate, Message, To};
-use harness::caller::{PROMPT, hello};
+use harness::caller::hello;
+use harness::secrets::PROMPT;
 use harness::wait::{Door, SOON, until_true};
 use harness::{PLAN, RunningStack, Stack};
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use harness::caller::{MODEL, hello};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::{Value, json};
 use sluice_protocol::admin::CreatedKey;
-use sluice_protocol::permission::Scope;
+use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::refusal::Reason;
 
 fn issue(stack: &RunningStack, bounds: &Value) -> CreatedKey {

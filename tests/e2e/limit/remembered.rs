@@ -3,9 +3,8 @@
 use harness::between::{Message, To};
 use harness::caller::hello;
 use harness::raw::exchange;
-use harness::raw_origin;
 use harness::wait::{Door, SOON, until, until_true};
-use harness::{Answer, PLAN, RunningStack, Stack, secrets};
+use harness::{Answer, PLAN, RunningStack, Stack, raw_origin, secrets};
 use serde_json::json;
 use sluice_protocol::admin::CreatedKey;
 use sluice_protocol::gate_call::Call;

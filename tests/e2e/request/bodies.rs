@@ -1,12 +1,11 @@
 //! Bodies come in time and within their bounds, or are refused; and nobody holds them longer than they are needed.
 
-use crate::leaving::{CHUNKED, broken_off, doors, lines};
-use harness::Stack;
+use crate::settle::leaving::{CHUNKED, broken_off, doors, lines};
 use harness::caller::{hello, hello_stream};
 use harness::raw::{RawConnection, chunked, request};
 use harness::raw_origin::{Received, Reply};
-use harness::secrets;
 use harness::wait::{SOON, until, until_true};
+use harness::{Stack, secrets};
 use sluice_protocol::refusal::Reason;
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! The published descriptions, tried by somebody else's program: schemathesis sends what they allow and what they do not, and looks
 //! whether every answer is of their shapes. No answer may be a failure of ours.
 
-use crate::described::{ADMIN, PUBLIC, document};
+use crate::request::described::{ADMIN, PUBLIC, document};
 use harness::caller::MODEL;
 use harness::issuers::KeyServer;
 use harness::{PLAN, RunningStack, Stack, secrets, tools};

@@ -1,6 +1,6 @@
 //! `HEAD` wherever there is `GET`.
 
-use crate::described::{ADMIN, PUBLIC, described, document, filled};
+use crate::request::described::{ADMIN, PUBLIC, described, document, filled};
 use harness::caller::{MODEL, bearer};
 use harness::{RunningStack, Stack, raw, secrets};
 use std::io::{Read, Write};

@@ -1,16 +1,17 @@
 //! However a request ends: what was computed for it counts, its lease comes back, and its caller is told.
 
 use harness::answer::check_stream_error;
-use harness::caller::{Caller, PROMPT, hello, hello_stream};
+use harness::caller::{Caller, hello, hello_stream};
 use harness::raw_origin::{Received, Reply};
+use harness::secrets::PROMPT;
 use harness::wait::{SOON, until_true};
 use harness::{RunningStack, Stack};
 use serde_json::{Value, json};
 use sluice_origin::scripted::{Fault, Say};
 use sluice_protocol::admin::CreatedKey;
+use sluice_protocol::forward::report::RequestReport;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Reason;
-use sluice_protocol::report::RequestReport;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;

@@ -3,15 +3,16 @@
 //! The scripted model's tokens are bytes, so the edge's guess of a token for every four bytes is always too low, and a
 //! request that names its `max_tokens` always takes the second way through the gates.
 
-use harness::caller::{PROMPT, hello, hello_stream};
+use harness::caller::{hello, hello_stream};
+use harness::secrets::PROMPT;
 use harness::wait::{SOON, until, until_true};
 use harness::{Answer, RunningStack, Stack};
 use serde_json::{Value, json};
 use sluice_origin::scripted::Say;
-use sluice_protocol::chat::Usage;
+use sluice_protocol::gate_call::own_key::OwnLimit;
 use sluice_protocol::header;
-use sluice_protocol::own::OwnLimit;
 use sluice_protocol::refusal::Reason;
+use sluice_protocol::request::chat::Usage;
 use std::time::{Duration, Instant};
 
 /// What the prompt of [`hello`] comes to: its bytes and the template around them.

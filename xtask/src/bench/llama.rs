@@ -10,11 +10,9 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::peers;
-use crate::{
-    process::{self, command},
-    progress,
-    workspace::Workspace,
-};
+use crate::process::{self, command};
+use crate::progress;
+use crate::workspace::Workspace;
 
 const REQUIREMENTS: &str = "tests/bench/peers/requirements-llama.txt";
 const PACKAGE: &str = "llama-cpp-python";

@@ -5,15 +5,12 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::{
-    llama::Llama,
-    served::{self, Match},
-};
-use crate::{
-    process::{self, command},
-    progress,
-    workspace::Workspace,
-};
+use super::figures::median;
+use super::llama::Llama;
+use super::served::{self, Match};
+use crate::process::{self, command};
+use crate::progress;
+use crate::workspace::Workspace;
 
 pub(super) const USAGE: &str = "\
 Usage: cargo xtask bench origin [--shape NAME] [--rounds N] [--threads N] [--served]
@@ -267,16 +264,6 @@ fn served(sluice: &mut BTreeMap<String, Vec<f64>>) -> String {
         );
     }
     text
-}
-
-pub(super) fn median(values: Option<&mut Vec<f64>>) -> f64 {
-    match values {
-        Some(values) if !values.is_empty() => {
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        }
-        _ => f64::NAN,
-    }
 }
 
 #[cfg(test)]

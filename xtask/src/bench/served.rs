@@ -13,12 +13,12 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{gguf, llama::Llama, origin::median};
-use crate::{
-    process::{self, Interrupted, Running, command},
-    progress::Step,
-    workspace::Workspace,
-};
+use super::figures::median;
+use super::gguf;
+use super::llama::Llama;
+use crate::process::{self, Interrupted, Running, command};
+use crate::progress::Step;
+use crate::workspace::Workspace;
 
 /// How many ask at once.
 pub(super) const CLIENTS: [usize; 2] = [8, 16];

@@ -12,8 +12,7 @@ use super::source::Source;
 use paths::paths_in;
 
 /// What to do about a violation.
-pub(super) const FIX: &str = "move what both need below both, or let the upper one hand it down: imports run one way. \
-    What xtask/src/check/modules.rs lists as known may only shrink: take out of it what is gone";
+pub(super) const FIX: &str = "move what both need below both, or let the upper one hand it down: imports run one way";
 
 /// Where the module trees are: each has its own root.
 pub(super) const ROOTS: [&str; 8] = [
@@ -78,28 +77,14 @@ pub(super) fn find(sources: &[Source]) -> Found {
     found
 }
 
-/// What is there and is not known, and what is known and no longer there.
+/// Every circle, and every file that names its crate's root.
 pub(super) fn violations(found: &Found) -> Vec<String> {
-    let known: Vec<_> = KNOWN_CIRCLES
-        .iter()
-        .map(|(level, modules)| Circle {
-            level: (*level).to_owned(),
-            modules: modules.split(' ').map(str::to_owned).collect(),
-        })
-        .collect();
-    let named = |circle: &Circle| {
-        let modules: Vec<_> = circle.modules.iter().map(String::as_str).collect();
-        format!("{}: {}", circle.level, modules.join(" "))
+    let circle = |Circle { level, modules }: &Circle| {
+        let modules: Vec<_> = modules.iter().map(String::as_str).collect();
+        format!("a circle in {level}: {}", modules.join(" "))
     };
-    let is_new = |circle: &&Circle| !known.contains(circle);
-    let mut all: Vec<_> =
-        found.circles.iter().filter(is_new).map(|circle| format!("a circle in {}", named(circle))).collect();
-    let is_gone = |circle: &&Circle| !found.circles.contains(circle);
-    all.extend(known.iter().filter(is_gone).map(|circle| format!("known and no longer so: {}", named(circle))));
-    let roots: BTreeSet<_> = KNOWN_ROOTS.iter().map(|path| (*path).to_owned()).collect();
-    all.extend(found.name_the_root.difference(&roots).map(|path| format!("{path} names its crate's root")));
-    all.extend(roots.difference(&found.name_the_root).map(|path| format!("known and no longer so: {path}")));
-    all
+    let root = |path: &String| format!("{path} names its crate's root");
+    found.circles.iter().map(circle).chain(found.name_the_root.iter().map(root)).collect()
 }
 
 /// The module that a file is, below a root; `None` if it lies elsewhere.
@@ -143,80 +128,6 @@ fn walk(from: &str, arrows: &BTreeMap<String, BTreeSet<String>>, seen: &mut BTre
     arrows.get(from).into_iter().flatten().for_each(|to| walk(to, arrows, seen, left));
     left.push(from.to_owned());
 }
-
-/// Circles that were there when this check was written. The list may only shrink, and goes with the last of them.
-const KNOWN_CIRCLES: &[(&str, &str)] = &[
-    ("edge/src", "admin auth config denial denials issuers leaks limit plans request short spare token"),
-    ("edge/src", "platform promise"),
-    ("origin/src", "answers generate listing origin request stream wanted whole"),
-    ("origin/src", "engine memory text"),
-    ("origin/src/engine/qwen", "gguf safetensors weights"),
-    ("origin/src/engine/qwen", "attention dense linear packed product"),
-    ("origin/tiny", "drills examples"),
-    ("origin/tiny", "copying network"),
-    ("protocol/src", "command gate_call"),
-    ("protocol/src", "ask count gate lease plan state"),
-    ("tests/audit", "caller check options"),
-    ("tests/bench", "options peers scenario"),
-    ("tests/harness", "running stack"),
-    ("tests/harness", "caller issuers raw raw_origin watch"),
-    ("xtask/src/bench", "origin served"),
-];
-
-/// Files that named their crate's root then. The list may only shrink.
-const KNOWN_ROOTS: &[&str] = &[
-    "edge/src/admin/accounts.rs",
-    "edge/src/admin/commands.rs",
-    "edge/src/admin/keys.rs",
-    "edge/src/forward.rs",
-    "edge/src/gate.rs",
-    "edge/src/registry.rs",
-    "edge/src/short.rs",
-    "origin/src/engine/endless.rs",
-    "origin/src/generate.rs",
-    "origin/src/grant.rs",
-    "origin/src/origin.rs",
-    "origin/src/request.rs",
-    "origin/src/scripted.rs",
-    "origin/src/text/mod.rs",
-    "protocol/src/account.rs",
-    "protocol/src/account/command.rs",
-    "protocol/src/admin.rs",
-    "protocol/src/admin/change.rs",
-    "protocol/src/admin/create.rs",
-    "protocol/src/admin/registry.rs",
-    "protocol/src/admin/text.rs",
-    "protocol/src/audit.rs",
-    "protocol/src/audit/chain.rs",
-    "protocol/src/bucket.rs",
-    "protocol/src/command.rs",
-    "protocol/src/count.rs",
-    "protocol/src/failures.rs",
-    "protocol/src/fresh.rs",
-    "protocol/src/gate.rs",
-    "protocol/src/gate/clock.rs",
-    "protocol/src/gate/decision.rs",
-    "protocol/src/gate/passes.rs",
-    "protocol/src/gate_call.rs",
-    "protocol/src/gate_call/change.rs",
-    "protocol/src/gate_call/kept.rs",
-    "protocol/src/gate_call/refuse.rs",
-    "protocol/src/grant.rs",
-    "protocol/src/key.rs",
-    "protocol/src/lease.rs",
-    "protocol/src/own.rs",
-    "protocol/src/ratelimit.rs",
-    "protocol/src/remembered.rs",
-    "protocol/src/schedule.rs",
-    "protocol/src/standing.rs",
-    "protocol/src/state.rs",
-    "protocol/src/token/claims.rs",
-    "protocol/src/token/denial.rs",
-    "protocol/src/token/fetch.rs",
-    "protocol/src/token/pace.rs",
-    "protocol/src/token/short.rs",
-    "protocol/src/window.rs",
-];
 
 #[cfg(test)]
 mod tests {
@@ -278,13 +189,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_may_only_shrink() {
-        let found = Found { circles: vec![circle("edge/src", &["new", "ring"])], ..Found::default() };
-        let all = violations(&found);
-        assert!(all[0].contains("a circle in edge/src: new ring"), "{all:?}");
-        assert_eq!(
-            all.iter().filter(|line| line.starts_with("known and no longer so")).count(),
-            KNOWN_CIRCLES.len() + KNOWN_ROOTS.len()
-        );
+    fn each_of_them_is_told() {
+        let found = Found {
+            circles: vec![circle("edge/src", &["new", "ring"])],
+            name_the_root: BTreeSet::from(["edge/src/a.rs".to_owned()]),
+            arrows: 0,
+        };
+        assert_eq!(violations(&found), ["a circle in edge/src: new ring", "edge/src/a.rs names its crate's root"]);
     }
 }

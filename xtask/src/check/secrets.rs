@@ -176,7 +176,7 @@ mod tests {
             "#[derive(Debug)] pub struct Tokens(u64);",
             "// #[derive(Debug)] struct ApiKey",
         ] {
-            assert!(printing_secrets(&at("protocol/src/key.rs", text)).is_empty(), "{text}");
+            assert!(printing_secrets(&at("protocol/src/auth/key.rs", text)).is_empty(), "{text}");
         }
         assert!(printing_secrets(&at("origin/src/engine.rs", "#[derive(Debug)] struct StopToken;")).is_empty());
     }

@@ -11,17 +11,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{
-    http,
-    options::Options,
-    state::{Secrets, State},
-};
-use crate::{
-    process::{self, Interrupted, Running, command, interrupted},
-    progress::Step,
-    setup::Node,
-    workspace::Workspace,
-};
+use super::http;
+use super::options::Options;
+use super::state::{Secrets, State};
+use crate::process::{self, Interrupted, Running, command, interrupted};
+use crate::progress::Step;
+use crate::setup::Node;
+use crate::workspace::Workspace;
 
 /// A large model takes a while to load; what is fetched takes longer, and says so in the log.
 const ORIGIN_READY: Duration = Duration::from_secs(600);

@@ -10,11 +10,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::debian;
-use crate::{
-    process::{self, capture, command},
-    progress::Step,
-    workspace::Workspace,
-};
+use crate::process::{self, capture, command};
+use crate::progress::Step;
+use crate::workspace::Workspace;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Debian's compiler and what it needs to build the standard library for wasm32.

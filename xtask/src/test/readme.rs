@@ -18,7 +18,9 @@ use crate::{process::command, progress::Step, workspace::Workspace};
 /// How long an interrupted `dev` may take to end both gates; it waits for the origin to drain.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the README asks first.
+/// The first page, in both languages.
+const PAGES: [&str; 2] = ["README.md", "README.zh.md"];
+/// What it asks first.
 const QUESTION: &str = "What is Sluice?";
 
 /// Runs both, on free ports, with a state directory of their own. Everything they need has been built.
@@ -42,7 +44,7 @@ fn once(workspace: &Workspace, state: &Path) -> Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "`dev --once` failed: {}\n{said}", output.status);
     check_completion(&output.stdout)
-        .and_then(|content| check_shown(&content, &workspace.read("README.md")?))
+        .and_then(|content| PAGES.iter().try_for_each(|page| check_shown(&content, page, &workspace.read(page)?)))
         .with_context(|| format!("what `dev --once` printed; it also said\n{said}"))
 }
 
@@ -58,12 +60,12 @@ fn check_completion(printed: &[u8]) -> Result<String> {
     choice["message"]["content"].as_str().map(str::to_owned).context("it says nothing")
 }
 
-/// The README shows the question and this answer to it.
-fn check_shown(content: &str, readme: &str) -> Result<()> {
+/// A page shows the question and this answer to it.
+fn check_shown(content: &str, page: &str, text: &str) -> Result<()> {
     for shown in
         [format!("cargo xtask dev --once \"{QUESTION}\""), format!("\"content\": {}", serde_json::json!(content))]
     {
-        ensure!(readme.contains(&shown), "README.md does not show {shown}");
+        ensure!(text.contains(&shown), "{page} does not show {shown}");
     }
     Ok(())
 }
@@ -134,8 +136,8 @@ mod tests {
         assert_eq!(check_completion(good.as_bytes()).unwrap(), "two gates");
         assert!(check_completion(good.replace("stop", "length").as_bytes()).is_err());
         let readme = "cargo xtask dev --once \"What is Sluice?\"\n  \"content\": \"two gates\"";
-        assert!(check_shown("two gates", readme).is_ok());
-        assert!(check_shown("three gates", readme).is_err());
+        assert!(check_shown("two gates", "README.md", readme).is_ok());
+        assert!(check_shown("three gates", "README.md", readme).is_err());
         for bad in [
             "",
             "{}",
@@ -144,5 +146,18 @@ mod tests {
         ] {
             assert!(check_completion(bad.as_bytes()).is_err(), "{bad}");
         }
+    }
+
+    /// What a reader types is the same in both languages.
+    #[test]
+    fn both_pages_show_the_same_calls() {
+        let calls = |page: &str| {
+            let text = Workspace::locate().read(page).unwrap();
+            let blocks = text.split("\n```").filter(|block| block.starts_with("sh\n") || block.starts_with("python\n"));
+            blocks.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let [first, other] = PAGES.map(calls);
+        assert_eq!(first.len(), 2);
+        assert_eq!(first, other);
     }
 }

@@ -1,21 +1,21 @@
 //! request, as a type: what a body asks for, to whichever endpoint it came, checked against the model that is to answer.
 
-use crate::allowance::Asked;
+use crate::api::openai::head::Form;
 use crate::engine::grammar::Constraint;
-use crate::origin::{Loaded, Models};
-use crate::stream::Form;
+use crate::grant::allowance::Asked;
+use crate::models::{Loaded, Models};
 use crate::text::Prompt;
 use crate::text::sections::Calls;
-use sluice_protocol::Millis;
-use sluice_protocol::chat::{ChatBounds, ChatRequest, Sampling};
-use sluice_protocol::completion::{self, CompletionRequest};
-use sluice_protocol::model_name::no_model;
-use sluice_protocol::plan::Endpoint;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::chat::{ChatBounds, ChatRequest, Sampling};
+use sluice_protocol::request::completion::{self, CompletionRequest};
+use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::request::model_name::no_model;
+use sluice_protocol::time::Millis;
 use std::sync::Arc;
 
 /// What is to be generated, and how it is told.
-pub(crate) struct Wanted {
+pub(crate) struct GenerateRequest {
     /// The model that answers.
     pub(crate) loaded: Arc<Loaded>,
     /// In tokens, at least one.
@@ -40,7 +40,7 @@ pub(crate) struct Wanted {
     pub(crate) form: Form,
 }
 
-impl Wanted {
+impl GenerateRequest {
     /// Reads a body. Refuses what its endpoint refuses, another model's name, and tokens that the model does not have.
     /// Takes time in proportion to the body: not for an async thread. `now`: for templates that tell the date.
     pub(crate) fn read(

@@ -5,19 +5,20 @@
 //! `[DONE]`. Of several answers one comes after another, each with its index. An error ends the stream without
 //! `[DONE]`. Each event's `id` says what had been used by then. The answer, and with it the slot, lives in the response's body: when the client leaves, the body is dropped.
 
-use crate::answers::{Answers, Said};
+use crate::api::openai::head::{Form, Head};
+use crate::api::respond::to_json;
 use crate::engine::job_state::JobState;
+use crate::generate::answers::{AnswerEvent, Answers};
 use crate::queue::{Permit, Position};
-use crate::respond::to_json;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use sluice_protocol::chat::{
+use sluice_protocol::forward::report::{StreamError, brief};
+use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::chat::{
     ChatChunk, ChoiceLogprobs, ChunkChoice, Delta, FinishReason, Role, TokenLogprob, UsageReport, Used,
 };
-use sluice_protocol::completion::{Completion, TextChoice, TextLogprobs};
-use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::report::{StreamError, brief};
+use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
 use sluice_protocol::sse;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,42 +26,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::time::{Instant, sleep_until, timeout_at};
-
-/// In which of OpenAI's shapes an answer is told.
-#[derive(Clone)]
-pub(crate) enum Form {
-    /// As a chat's.
-    Chat,
-    /// As a text completion.
-    Text {
-        /// What answers begin with: their prompts, if that was asked for.
-        echo: Option<Vec<String>>,
-        /// How many answers there are to each prompt; at least 1.
-        answers: u32,
-    },
-}
-
-impl Form {
-    /// What the answer of this index begins with.
-    pub(crate) fn beginning(&self, index: u32) -> Option<&str> {
-        match self {
-            Self::Chat => None,
-            Self::Text { echo, answers } => echo.as_ref()?.get((index / answers) as usize).map(String::as_str),
-        }
-    }
-}
-
-/// What all events of a stream have in common.
-pub(crate) struct Head {
-    /// The answer's id.
-    pub(crate) id: String,
-    /// Seconds since the epoch.
-    pub(crate) created: u64,
-    /// The model that answers.
-    pub(crate) model: String,
-    /// How it is told.
-    pub(crate) form: Form,
-}
 
 /// Where a stream's answers come from.
 pub(crate) enum Source {
@@ -253,22 +218,22 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
         }
     }
 
-    fn say(&mut self, said: Said) -> Bytes {
+    fn say(&mut self, said: AnswerEvent) -> Bytes {
         match said {
-            Said::New(index, delta, logprobs) => {
+            AnswerEvent::New(index, delta, logprobs) => {
                 let payload = self.head.delta(index, delta, logprobs, &mut self.offset);
                 self.event(&payload)
             }
-            Said::End(index, reason, None) => {
+            AnswerEvent::End(index, reason, None) => {
                 self.phase = Phase::Role(index + 1);
                 self.offset = 0;
                 self.event(&self.head.finish(index, reason, None))
             }
-            Said::End(index, reason, Some(usage)) => {
+            AnswerEvent::End(index, reason, Some(usage)) => {
                 self.phase = Phase::Over;
                 self.end(index, reason, usage).into()
             }
-            Said::Broken(refusal) => self.broken(&refusal),
+            AnswerEvent::Broken(refusal) => self.broken(&refusal),
         }
     }
 

@@ -1,15 +1,15 @@
 //! generate, for a caller that wants its answers whole.
 
-use crate::answers::{Answers, Said};
-use crate::respond::json;
-use crate::stream::{Form, Head};
+use crate::api::openai::head::{Form, Head};
+use crate::api::respond::json;
+use crate::generate::answers::{AnswerEvent, Answers};
 use axum::body::Body;
 use axum::http::Response;
-use sluice_protocol::chat::{
+use sluice_protocol::refusal::Refusal;
+use sluice_protocol::request::chat::{
     AnswerCall, AnswerMessage, ChatCompletion, Choice, ChoiceLogprobs, Delta, FinishReason, TokenLogprob, UsageReport,
 };
-use sluice_protocol::completion::{Completion, TextChoice, TextLogprobs};
-use sluice_protocol::refusal::Refusal;
+use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
 
 /// All answers, once the last is complete. The slot is free as soon as the last token is there.
 ///
@@ -19,14 +19,14 @@ pub(crate) async fn whole(head: Head, mut answers: Answers, tells: bool) -> Resu
     let mut gathered = Gathered::default();
     let usage = loop {
         match answers.next().await {
-            Said::New(_, delta, logprobs) => gathered.add(delta, logprobs),
-            Said::End(index, reason, usage) => {
+            AnswerEvent::New(_, delta, logprobs) => gathered.add(delta, logprobs),
+            AnswerEvent::End(index, reason, usage) => {
                 all.push((index, std::mem::take(&mut gathered), reason));
                 if let Some(usage) = usage {
                     break usage;
                 }
             }
-            Said::Broken(refusal) => return Err(refusal),
+            AnswerEvent::Broken(refusal) => return Err(refusal),
         }
     };
     Ok(match &head.form {

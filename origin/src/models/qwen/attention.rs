@@ -5,9 +5,9 @@
 //! `[key heads, capacity, width]`.
 
 use super::cpu;
-use super::product::in_parallel;
+use super::rows::in_parallel;
 use super::store::{Heads, Stores};
-use candle_core::{CpuStorage, D, DType, Device, Result, Storage, Tensor};
+use candle_core::{D, DType, Device, Result, Tensor};
 use std::ops::Range;
 
 /// The memory of one slot.
@@ -172,14 +172,6 @@ pub(crate) fn attend(
         outputs.push(by_matmul(span, heads, (&rows(queries)?, &keys, &values))?);
     }
     Tensor::cat(&outputs, 0)
-}
-
-/// The numbers of a CPU tensor's storage.
-pub(crate) fn slice(storage: &Storage) -> Result<&[f32]> {
-    match storage {
-        Storage::Cpu(CpuStorage::F32(numbers)) => Ok(numbers),
-        _ => candle_core::bail!("the CPU computes in F32"),
-    }
 }
 
 /// For devices without kernels of ours: two matrix products, scores in F32. `queries` `[query heads, rows, width]`, `keys`

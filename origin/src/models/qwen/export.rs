@@ -1,8 +1,10 @@
 //! Writes a model of a real shape with made-up weights as a GGUF file, for other programs to be measured on the same one.
 
 use super::linear::Matrix;
+use super::precision::{Keep, Precision};
 use super::shape::{Family, Shape};
-use super::weights::{Keep, Name, Part, Precision, Random, Source};
+use super::tensor_name::{Name, Part};
+use super::weights::{Random, Source};
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Error, Result};
@@ -17,7 +19,7 @@ pub fn export(shape: &Shape, dtype: GgmlDType, seed: u64, path: &Path) -> Result
     let mut keep = Keep::new(Precision::F32, &Device::Cpu);
     let mut tensors: Vec<(String, Arc<QTensor>)> = Vec::new();
     for (name, size) in names(shape) {
-        let fault = |error: crate::engine::load::LoadError| Error::msg(error.to_string());
+        let fault = |error: crate::load_error::LoadError| Error::msg(error.to_string());
         let tensor = match size {
             Size::Vector(len) => {
                 let dense = source.vector(name, len, DType::F32, &Device::Cpu).map_err(fault)?;

@@ -2,9 +2,11 @@
 
 use super::linear::Matrix;
 use super::packed;
+use super::precision::Keep;
 use super::shape::{Family, Rope, Shape, Yarn};
-use super::weights::{Keep, Name};
-use crate::engine::load::LoadError;
+use super::tensor_name::Name;
+use crate::hub::name::parts;
+use crate::load_error::LoadError;
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
@@ -117,22 +119,6 @@ fn siblings(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let names = parts(&name).map_err(|why| LoadError::new(path, why))?;
     Ok(names.into_iter().map(|name| path.with_file_name(name)).collect())
-}
-
-/// `a-00001-of-00003.gguf` and its two siblings, or the file alone. A later part is refused with the reason.
-pub(crate) fn parts(name: &str) -> Result<Vec<String>, &'static str> {
-    let split = name.strip_suffix(".gguf").and_then(|stem| {
-        let (rest, count) = stem.rsplit_once("-of-")?;
-        let (stem, number) = rest.rsplit_once('-')?;
-        Some((stem, number.parse::<usize>().ok()?, count.parse::<usize>().ok()?, number.len()))
-    });
-    match split {
-        Some((_, number, _, _)) if number != 1 => Err("is a later part of a model; name its first part, 00001"),
-        Some((stem, _, count, digits)) if count <= 1_000 => {
-            Ok((1..=count).map(|number| format!("{stem}-{number:0digits$}-of-{count:0digits$}.gguf")).collect())
-        }
-        _ => Ok(vec![name.to_owned()]),
-    }
 }
 
 /// Reads the metadata of a model of architecture `qwen2` or `qwen3`. `head`: whether the file holds a head of its own.

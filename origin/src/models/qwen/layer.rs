@@ -1,11 +1,14 @@
 //! A layer's weights, and its pass on tensors for devices that we have no kernels for. On the CPU see `pass.rs`.
 
 use super::attention::{Memory, Projected, Span, attend};
-use super::linear::{Joined, Linear};
+use super::joined::Joined;
+use super::linear::Linear;
+use super::precision::Keep;
 use super::shape::{Family, Shape};
 use super::store::Heads;
-use super::weights::{Keep, Name, Part, Source};
-use crate::engine::load::LoadError;
+use super::tensor_name::{Name, Part};
+use super::weights::Source;
+use crate::load_error::LoadError;
 use candle_core::{DType, Result, Tensor};
 
 /// One layer's weights.

@@ -10,7 +10,7 @@
 mod vnni;
 
 use super::pages::{List, Pages};
-use super::product::Target;
+use super::rows::Target;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Result, bail};
 use half::f16;

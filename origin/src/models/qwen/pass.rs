@@ -6,7 +6,8 @@
 use super::activation::{normed, swiglu, turned};
 use super::attention::{Memory, Span, attend_on_cpu};
 use super::layer::Layer;
-use super::product::{Target, in_parallel, multiply, numbers};
+use super::product::multiply;
+use super::rows::{Target, in_parallel, numbers};
 use super::store::Heads;
 use candle_core::Result;
 

@@ -1,7 +1,7 @@
 //! Weights in safetensors files: headers first, each tensor when it is asked for.
 
-use super::weights::Name;
-use crate::engine::load::LoadError;
+use super::tensor_name::Name;
+use crate::load_error::LoadError;
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata};
 use std::collections::HashMap;

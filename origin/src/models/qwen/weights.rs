@@ -6,140 +6,14 @@
 use super::gguf::Gguf;
 use super::linear::Matrix;
 use super::packed;
-use super::pages::Pages;
+use super::precision::{Keep, Precision};
 use super::safetensors::Safetensors;
 use super::shape::Shape;
-use crate::engine::load::LoadError;
+use super::tensor_name::{Name, Part};
 use crate::engine::sampler::SplitMix64;
-use candle_core::quantized::GgmlDType;
+use crate::load_error::LoadError;
 use candle_core::{DType, Device, Tensor};
 use std::path::PathBuf;
-
-/// In what numbers a model's matrices are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// 32 bits: what the CPU computes in.
-    F32,
-    /// 8 bits and a scale per 32 numbers.
-    Q8_0,
-    /// 4 bits and scales per 256 numbers; embedding and head in Q8_0.
-    Q4K,
-    /// 16 bits, for CUDA.
-    Bf16,
-    /// 16 bits, for CUDA.
-    F16,
-}
-
-impl Precision {
-    /// The type of a matrix of a layer, or of the embedding and the head; `None` for dense ones.
-    fn quantised(self, end: bool) -> Option<GgmlDType> {
-        match self {
-            Self::F32 | Self::Bf16 | Self::F16 => None,
-            Self::Q4K if !end => Some(GgmlDType::Q4K),
-            Self::Q8_0 | Self::Q4K => Some(GgmlDType::Q8_0),
-        }
-    }
-
-    /// The type of dense matrices.
-    pub(crate) fn dense(self) -> DType {
-        match self {
-            Self::F32 | Self::Q8_0 | Self::Q4K => DType::F32,
-            Self::Bf16 => DType::BF16,
-            Self::F16 => DType::F16,
-        }
-    }
-}
-
-/// How a model's matrices are kept.
-#[derive(Debug)]
-pub(crate) struct Keep<'a> {
-    pub(crate) precision: Precision,
-    pub(crate) device: &'a Device,
-    /// Where those that we multiply ourselves lie.
-    pub(crate) pages: Pages,
-}
-
-impl<'a> Keep<'a> {
-    pub(crate) fn new(precision: Precision, device: &'a Device) -> Self {
-        Self { precision, device, pages: Pages::default() }
-    }
-}
-
-/// A tensor of the network. Each has a name in Hugging Face's layout and one in GGUF's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Name {
-    Embedding,
-    Head,
-    Norm,
-    /// Of a layer: its number, and which one.
-    Layer(usize, Part),
-}
-
-/// A tensor of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    InputNorm,
-    Query,
-    Key,
-    Value,
-    QueryBias,
-    KeyBias,
-    ValueBias,
-    QueryNorm,
-    KeyNorm,
-    Output,
-    OutputBias,
-    PostNorm,
-    Gate,
-    Up,
-    Down,
-}
-
-impl Name {
-    pub(super) fn hugging_face(self) -> String {
-        match self {
-            Self::Embedding => "model.embed_tokens.weight".into(),
-            Self::Head => "lm_head.weight".into(),
-            Self::Norm => "model.norm.weight".into(),
-            Self::Layer(layer, part) => format!("model.layers.{layer}.{}", part.names().0),
-        }
-    }
-
-    pub(super) fn gguf(self) -> String {
-        match self {
-            Self::Embedding => "token_embd.weight".into(),
-            Self::Head => "output.weight".into(),
-            Self::Norm => "output_norm.weight".into(),
-            Self::Layer(layer, part) => format!("blk.{layer}.{}", part.names().1),
-        }
-    }
-
-    fn is_end(self) -> bool {
-        matches!(self, Self::Embedding | Self::Head)
-    }
-}
-
-impl Part {
-    fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::InputNorm => ("input_layernorm.weight", "attn_norm.weight"),
-            Self::Query => ("self_attn.q_proj.weight", "attn_q.weight"),
-            Self::Key => ("self_attn.k_proj.weight", "attn_k.weight"),
-            Self::Value => ("self_attn.v_proj.weight", "attn_v.weight"),
-            Self::QueryBias => ("self_attn.q_proj.bias", "attn_q.bias"),
-            Self::KeyBias => ("self_attn.k_proj.bias", "attn_k.bias"),
-            Self::ValueBias => ("self_attn.v_proj.bias", "attn_v.bias"),
-            Self::QueryNorm => ("self_attn.q_norm.weight", "attn_q_norm.weight"),
-            Self::KeyNorm => ("self_attn.k_norm.weight", "attn_k_norm.weight"),
-            Self::Output => ("self_attn.o_proj.weight", "attn_output.weight"),
-            Self::OutputBias => ("self_attn.o_proj.bias", "attn_output.bias"),
-            Self::PostNorm => ("post_attention_layernorm.weight", "ffn_norm.weight"),
-            Self::Gate => ("mlp.gate_proj.weight", "ffn_gate.weight"),
-            Self::Up => ("mlp.up_proj.weight", "ffn_up.weight"),
-            Self::Down => ("mlp.down_proj.weight", "ffn_down.weight"),
-        }
-    }
-}
 
 /// Where weights are read from.
 pub(crate) enum Source {

@@ -10,9 +10,10 @@ use schemas::{Chance, judge, schema};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::engine::endless;
+use sluice_origin::models::{Backend, endless};
 use sluice_origin::scripted::{MODEL, Say, Script};
-use sluice_origin::{Backend, Origin, RunningOrigin, Text};
+use sluice_origin::server::{Origin, RunningOrigin};
+use sluice_origin::text::Text;
 use wild::{VOCAB, Wild};
 
 const THINK: u32 = 280;

@@ -4,8 +4,9 @@
 use crate::harness::{Edge, claims, client, parts};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::engine::tiny;
-use sluice_origin::{Backend, Origin, RunningOrigin, Text};
+use sluice_origin::models::{Backend, tiny};
+use sluice_origin::server::{Origin, RunningOrigin};
+use sluice_origin::text::Text;
 use sluice_protocol::header;
 
 const SLOTS: usize = 4;

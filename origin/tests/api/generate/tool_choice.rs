@@ -1,10 +1,10 @@
 //! `tool_choice`, `parallel_tool_calls` and `function.strict`, with a model that wants something else; whole and streamed.
 
+use crate::generate::sections::{Read, ask, changed};
 use crate::harness::{BOUND, Harness, chat_with, parts};
-use crate::sections::{Read, ask, changed};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::engine::endless;
+use sluice_origin::models::endless;
 use sluice_origin::scripted::{Say, Script};
 
 /// `f` takes an integer; `g` takes nothing.

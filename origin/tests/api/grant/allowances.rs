@@ -5,8 +5,8 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
 use sluice_origin::scripted::Say;
-use sluice_protocol::chat::ChatBounds;
-use sluice_protocol::grant::GrantClaims;
+use sluice_protocol::forward::grant::GrantClaims;
+use sluice_protocol::request::chat::ChatBounds;
 
 /// `max_tokens` where a request of these tests names none.
 const DEFAULT: u64 = 40;

@@ -7,8 +7,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use sluice_origin::config::{Access, Config};
 use sluice_origin::scripted::Script;
-use sluice_protocol::grant::GrantClaims;
-use sluice_protocol::plan::Endpoint;
+use sluice_protocol::forward::grant::GrantClaims;
+use sluice_protocol::request::endpoint::Endpoint;
 
 async fn granted(edge: &Edge) -> Harness {
     let harness =
@@ -145,7 +145,7 @@ async fn every_route_needs_a_grant_but_those_that_say_that_it_lives() {
     let script = Script::new(config.slots);
     let backend = script.backend();
     let harness = Harness::with_backend(config, script, backend).await;
-    let routes: Vec<(&str, &str)> = include_str!("../../src/request.rs")
+    let routes: Vec<(&str, &str)> = include_str!("../../../src/api.rs")
         .lines()
         .filter_map(|line| line.trim().strip_prefix(".route(")?.split_once(", "))
         .map(|(path, handler)| {

@@ -1,14 +1,14 @@
 //! The hub over TLS, as it is: who it must be, whose certificates count, and where the token goes.
 
-use crate::fake_hub::{COMMIT, FakeHub, Fault, REPOSITORY};
 use crate::harness::{BOUND, client, parts, text_of};
+use crate::hub::fake::{COMMIT, FakeHub, Fault, REPOSITORY};
 use crate::hub::{Cache, WEIGHTS, noise};
-use crate::program::{listening, program, signal};
-use crate::tls::Authority;
+use crate::server::program::{listening, program, signal};
+use crate::server::tls::Authority;
 use rustls::ServerConfig;
 use serde_json::json;
-use sluice_origin::engine::endless;
 use sluice_origin::hub::HubSettings;
+use sluice_origin::models::endless;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

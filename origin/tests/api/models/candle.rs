@@ -6,9 +6,10 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::{qwen2, qwen3};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::engine::endless;
-use sluice_origin::engine::qwen::Qwen;
-use sluice_origin::{Backend, Origin, RunningOrigin, Text};
+use sluice_origin::models::qwen::Qwen;
+use sluice_origin::models::{Backend, endless};
+use sluice_origin::server::{Origin, RunningOrigin};
+use sluice_origin::text::Text;
 use std::collections::HashMap;
 use std::path::Path;
 

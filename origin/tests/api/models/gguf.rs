@@ -1,18 +1,20 @@
 //! GGUF files: the built-in model as one file, as two, and as files that cannot be served.
 
 use crate::harness::{Harness, chat, parts, text_of};
-use crate::network::{Shape, one, prompt};
-use crate::parity::goldens;
+use crate::models::network::{Shape, one, prompt};
+use crate::models::parity::goldens;
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use serde_json::json;
-use sluice_origin::engine::endless;
+use sluice_origin::config::Config;
 use sluice_origin::engine::model::Model;
-use sluice_origin::engine::qwen::Qwen;
-use sluice_origin::engine::qwen::weights::Precision;
+use sluice_origin::models::qwen::Qwen;
+use sluice_origin::models::qwen::precision::Precision;
+use sluice_origin::models::{Backend, endless};
 use sluice_origin::scripted::Script;
-use sluice_origin::{Backend, Origin, Text, config::Config};
+use sluice_origin::server::Origin;
+use sluice_origin::text::Text;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};

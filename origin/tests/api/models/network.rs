@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
 use sluice_origin::engine::model::{Logits, Model, Row};
-use sluice_origin::engine::qwen::Qwen;
+use sluice_origin::models::qwen::Qwen;
 use std::collections::HashMap;
 use std::path::Path;
 

@@ -1,18 +1,18 @@
 //! Right answers: the packed forward pass against a float64 forward pass in numpy that shares no code with it
 //! (`origin/tests/oracle/forward.py`), and against itself under every way to cut and to mix its rows.
 
-use crate::network::{Shape, best, one, prompt, step};
+use crate::models::network::{Shape, best, one, prompt, step};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use candle_transformers::models::{qwen2, qwen3};
 use proptest::prelude::*;
 use serde_json::Value;
 use sluice_origin::engine::model::{Model, Row};
-use sluice_origin::engine::qwen::Qwen;
-use sluice_origin::engine::qwen::weights::Precision;
+use sluice_origin::models::qwen::Qwen;
+use sluice_origin::models::qwen::precision::Precision;
 use std::collections::BTreeMap;
 
-const GOLDENS: &str = include_str!("../oracle/forward.json");
+const GOLDENS: &str = include_str!("../../oracle/forward.json");
 
 pub(crate) fn goldens() -> BTreeMap<String, Value> {
     serde_json::from_str(GOLDENS).unwrap()

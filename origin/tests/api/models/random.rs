@@ -1,7 +1,7 @@
 //! Made-up weights in a published shape, through the program: what load tests of the real sizes stand on.
 
 use crate::harness::{client, parts, payloads, text_of, text_of_stream, until_then};
-use crate::program::{program, signal};
+use crate::server::program::{program, signal};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};

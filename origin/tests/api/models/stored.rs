@@ -1,12 +1,12 @@
 //! Weights that lie on the disk in 16 bits, as published ones do, and are turned into 8 or 4 when they are loaded.
 
-use crate::network::{Shape, one, prompt};
+use crate::models::network::{Shape, one, prompt};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 use serde_json::json;
 use sluice_origin::engine::model::Model;
-use sluice_origin::engine::qwen::Qwen;
-use sluice_origin::engine::qwen::weights::Precision;
+use sluice_origin::models::qwen::Qwen;
+use sluice_origin::models::qwen::precision::Precision;
 use std::collections::HashMap;
 
 type Tensors = HashMap<String, Tensor>;

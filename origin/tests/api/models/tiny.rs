@@ -2,11 +2,12 @@
 //! the server.
 
 use crate::harness::{client, parts};
-use crate::program::program;
+use crate::server::program::program;
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::engine::tiny;
-use sluice_origin::{Backend, Origin, RunningOrigin, Text};
+use sluice_origin::models::{Backend, tiny};
+use sluice_origin::server::{Origin, RunningOrigin};
+use sluice_origin::text::Text;
 use std::path::Path;
 
 async fn origin() -> RunningOrigin {
@@ -146,7 +147,7 @@ async fn its_files_are_served_as_any_models_are() {
     assert!(program(&["tiny", path.to_str().unwrap()]).status().await.unwrap().success());
     let text = Text::load(&path).unwrap();
     assert_eq!(text.ends(), Text::tiny().unwrap().ends());
-    let logits = |mut model: sluice_origin::engine::qwen::Qwen| {
+    let logits = |mut model: sluice_origin::models::qwen::Qwen| {
         use sluice_origin::engine::model::{Logits, Model, Row};
         let mut logits = Logits::default();
         logits.reset(1, model.vocab_size());
@@ -154,6 +155,6 @@ async fn its_files_are_served_as_any_models_are() {
         model.step(&[Row { slot: 0, position: 0, tokens: &[1, 2, 3], sample: true }], &mut logits).unwrap();
         logits.row(0).unwrap().unwrap().to_vec()
     };
-    let written = logits(sluice_origin::engine::qwen::Qwen::load(&path, 1, None).unwrap());
+    let written = logits(sluice_origin::models::qwen::Qwen::load(&path, 1, None).unwrap());
     assert_eq!(written, logits(tiny::network(1).unwrap()));
 }

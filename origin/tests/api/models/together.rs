@@ -1,21 +1,23 @@
 //! Several models in one origin: each answers as it does alone, and what they share is shared.
 
-use crate::fake_hub::{FakeHub, REPOSITORY};
 use crate::harness::{
     BOUND, Harness, chat, client, json_of, parts, payloads, text_of, text_of_stream, until, until_then,
 };
-use crate::program::{listening, program, signal};
+use crate::hub::fake::{FakeHub, REPOSITORY};
+use crate::server::program::{listening, program, signal};
 use candle_core::quantized::GgmlDType;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
-use sluice_origin::config::{Config, ModelChoice, Models};
-use sluice_origin::engine::qwen::shape::Shape;
-use sluice_origin::engine::qwen::weights::Precision;
-use sluice_origin::engine::qwen::{Qwen, export};
-use sluice_origin::engine::{endless, tiny};
-use sluice_origin::load::load;
+use sluice_origin::config::Config;
+use sluice_origin::models::choice::{ModelChoice, Models};
+use sluice_origin::models::load::load;
+use sluice_origin::models::qwen::precision::Precision;
+use sluice_origin::models::qwen::shape::Shape;
+use sluice_origin::models::qwen::{Qwen, export};
+use sluice_origin::models::{Backend, endless, tiny};
 use sluice_origin::scripted::{Say, Script};
-use sluice_origin::{Backend, Origin, RunningOrigin, Text};
+use sluice_origin::server::{Origin, RunningOrigin};
+use sluice_origin::text::Text;
 use std::iter;
 use std::path::Path;
 use std::process::Stdio;

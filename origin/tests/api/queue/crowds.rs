@@ -2,7 +2,7 @@
 //! its next step.
 
 use crate::harness::{Harness, chat_with, until, until_then};
-use crate::network::splitmix;
+use crate::models::network::splitmix;
 use serde_json::{Value, json};
 use sluice_origin::scripted::{Say, Script};
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,8 +5,8 @@ use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
 use sluice_origin::scripted::{MODEL, Say};
-use sluice_protocol::chat::ChatBounds;
-use sluice_protocol::grant::GrantClaims;
+use sluice_protocol::forward::grant::GrantClaims;
+use sluice_protocol::request::chat::ChatBounds;
 
 fn body(members: &Value) -> Value {
     let mut body = json!({"model": MODEL, "prompt": ["ab", "c"], "max_tokens": 16});

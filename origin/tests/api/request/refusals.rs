@@ -3,8 +3,8 @@
 use crate::harness::{Harness, chat, chat_with, parts};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sluice_origin::Origin;
 use sluice_origin::config::Config;
+use sluice_origin::server::Origin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::harness::{BOUND, Edge, claims, client, parts};
 use serde_json::{Value, json};
-use sluice_origin::engine::endless;
+use sluice_origin::models::endless;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};

@@ -8,9 +8,9 @@ use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
 use sluice_origin::scripted::{Fault, Say};
-use sluice_protocol::chat::Usage;
-use sluice_protocol::grant::GrantClaims;
-use sluice_protocol::report::{RequestReport, read_brief};
+use sluice_protocol::forward::grant::GrantClaims;
+use sluice_protocol::forward::report::{RequestReport, read_brief};
+use sluice_protocol::request::chat::Usage;
 use std::time::Duration;
 
 /// What a test does while the request runs.

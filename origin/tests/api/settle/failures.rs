@@ -94,7 +94,7 @@ async fn a_deadline_ends_a_stream_without_done() {
         harness.script.say(Say::endless("x"));
         harness.script.hold();
         let body = chat_with("hi", &json!({"stream": true, "max_tokens": 4000})).to_string().into_bytes();
-        let claims = sluice_protocol::grant::GrantClaims { exp: now_s() + 2, ..claims(&body) };
+        let claims = sluice_protocol::forward::grant::GrantClaims { exp: now_s() + 2, ..claims(&body) };
         let request = harness.post_bytes(body).header("x-sluice-grant", edge.sign(&claims));
         let stream = tokio::spawn(async move { payloads(request.send().await.unwrap()).await });
         let script = harness.script.clone();
@@ -121,7 +121,7 @@ async fn a_deadline_ends_a_whole_answer_with_504() {
     let harness = Harness::with(Config { slots: 1, access: edge.access(), ..Config::local() }).await;
     let start = || {
         let body = chat("hi").to_string().into_bytes();
-        let claims = sluice_protocol::grant::GrantClaims { exp: now_s() + 2, ..claims(&body) };
+        let claims = sluice_protocol::forward::grant::GrantClaims { exp: now_s() + 2, ..claims(&body) };
         harness.start_request(harness.post_bytes(body).header("x-sluice-grant", edge.sign(&claims)))
     };
     let running = start();

@@ -2,9 +2,9 @@
 
 use crate::harness::{Harness, chat, chat_with, counts, json_of, parts, payloads, text_of, text_of_stream};
 use serde_json::json;
-use sluice_origin::engine::endless::IM_END;
+use sluice_origin::models::endless::IM_END;
 use sluice_origin::scripted::Say;
-use sluice_protocol::capacity::Capacity;
+use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::id::RequestId;
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The chain: what an entry's hash is, and whether entries follow one another.
 
 use super::{DOMAIN, Entry, Hash};
-use crate::Millis;
+use crate::time::Millis;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -94,7 +94,7 @@ struct Hashed<'e> {
     at: Millis,
     actor: &'e str,
     address: Option<core::net::IpAddr>,
-    action: super::Action,
+    action: super::AuditAction,
     target: &'e str,
     details: &'e BTreeMap<String, String>,
     request: &'e str,
@@ -104,15 +104,19 @@ struct Hashed<'e> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{Action, Note};
+    use crate::admin::audit::{AuditAction, Note};
     use crate::id::RequestId;
 
     fn chain(count: u8) -> Vec<Entry> {
         let mut head = Head::default();
         (1..=count)
             .map(|number| {
-                let note =
-                    Note::new("token:ops", Action::KeyChange, format_args!("key_{number}"), RequestId([number; 16]));
+                let note = Note::new(
+                    "token:ops",
+                    AuditAction::KeyChange,
+                    format_args!("key_{number}"),
+                    RequestId([number; 16]),
+                );
                 // A clock that goes back.
                 let now = if number == 3 { 5 } else { 1_000 * u64::from(number) };
                 let entry = Entry::after(head, note.with("plan", "vip").from_address("203.0.113.9".parse().ok()), now);
@@ -142,7 +146,7 @@ mod tests {
         let changed = Err(ChainError::Hash { number: 3 });
         assert_eq!(change(|entry| entry.actor.push('x')), changed);
         assert_eq!(change(|entry| entry.address = None), changed);
-        assert_eq!(change(|entry| entry.action = Action::KeyDelete), changed);
+        assert_eq!(change(|entry| entry.action = AuditAction::KeyDelete), changed);
         assert_eq!(change(|entry| entry.target.clear()), changed);
         assert_eq!(change(|entry| entry.details.clear()), changed);
         assert_eq!(change(|entry| entry.request.push('x')), changed);
@@ -180,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_is_for_people_is_named_and_not_shown() {
-        let note = Note::new("token:ops", Action::KeyChange, "", RequestId([0; 16]));
+        let note = Note::new("token:ops", AuditAction::KeyChange, "", RequestId([0; 16]));
         let note =
             note.with_members(br#"{"name": "slc_secret", "plan": "vip", "disabled": true, "metadata": {"a": 1}}"#);
         let details: Vec<_> = note.details.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
@@ -189,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_long_detail_is_cut_where_a_character_ends() {
-        let note = Note::new("token:ops", Action::KeyChange, "", RequestId([0; 16]));
+        let note = Note::new("token:ops", AuditAction::KeyChange, "", RequestId([0; 16]));
         let note = note.with("x", format!("{}ä", "a".repeat(super::super::MAX_DETAIL - 1)));
         assert_eq!(note.details["x"], "a".repeat(super::super::MAX_DETAIL - 1));
     }

@@ -1,9 +1,9 @@
 //! What a token's claims mean: until when it holds, who its holder is, and what its holder may do.
 
 use super::{DenialId, DenialKind, MAX_NAME_BYTES, TokenError};
-use crate::Millis;
-use crate::permission::{Permissions, Scope, parse_models};
-use crate::principal::{Account, Mark};
+use crate::auth::permission::{Permissions, Scope, parse_models};
+use crate::auth::principal::{AccountName, Mark};
+use crate::time::Millis;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub struct Rules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// The account that it is for.
-    pub account: Account,
+    pub account: AccountName,
     /// Its subject.
     pub subject: Mark,
     /// Its plan's name.
@@ -76,7 +76,7 @@ impl Rules {
             _ => return Err(TokenError::Claim("(the account's)")),
         };
         Ok(Checked {
-            account: Account::of_token(&self.name, account),
+            account: AccountName::of_token(&self.name, account),
             subject: Mark::of(subject),
             plan: self.plan(claims)?,
             permissions: self.permissions(claims)?,

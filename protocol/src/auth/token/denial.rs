@@ -1,11 +1,10 @@
 //! Tokens and subjects that are refused although their issuer still vouches for them.
 
 use super::MAX_NAME_BYTES;
-use crate::Millis;
-use crate::id::{hex, parse_hex};
-use crate::plan::TableVersion;
-use crate::principal::is_name;
+use crate::auth::principal::is_name;
+use crate::id::{TableVersion, hex, parse_hex};
 use crate::refusal::{Reason, Refusal};
+use crate::time::Millis;
 use serde::{Deserialize, Serialize, de};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;

@@ -2,7 +2,7 @@
 //! and whoever sends made-up key names does not make it ask its issuer at will.
 
 use super::{KeySet, TokenKey};
-use crate::Millis;
+use crate::time::Millis;
 use std::rc::Rc;
 
 /// The longest document that is read, in bytes.
@@ -92,7 +92,7 @@ const ASKING_MS: Millis = 6_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::Material;
+    use crate::auth::token::Material;
 
     fn key(kid: &str) -> TokenKey {
         TokenKey { kid: Some(kid.into()), material: Material::Ed25519([7; 32]) }

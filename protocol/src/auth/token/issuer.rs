@@ -1,8 +1,8 @@
 //! `JWT_ISSUERS`: who may issue tokens, as an operator writes it.
 
 use super::{Algorithm, ClaimPath, KeySet, Rules, SHORT_ISSUER, TokenKey};
-use crate::permission::Scope;
-use crate::principal::is_name;
+use crate::auth::permission::Scope;
+use crate::auth::principal::is_name;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

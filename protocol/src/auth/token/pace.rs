@@ -1,8 +1,8 @@
 //! How fast short tokens are made for a key: many at once, and then a few a second. An isolate keeps it in memory; tokens are
 //! made by backends for their users, so a key has plenty, and whoever makes them in a loop finds an end.
 
-use crate::Millis;
 use crate::id::KeyId;
+use crate::time::Millis;
 use std::collections::HashMap;
 
 /// How many tokens a key is given at once.

@@ -2,14 +2,13 @@
 //! ends with its key.
 
 use super::{Checked, ClaimPath, DenialId, Rules, TokenError};
-use crate::Millis;
-use crate::gate_call::Bounds;
+use crate::auth::key::SecretHash;
+use crate::auth::pattern::Pattern;
+use crate::auth::permission::{Bounds, Denied, Permissions, Scope, Scopes, parse_models};
+use crate::auth::principal::AccountName;
 use crate::id::{KeyId, hex, parse_hex};
-use crate::key::SecretHash;
-use crate::permission::{Denied, Permissions, Scope, Scopes, parse_models};
-use crate::plan::Pattern;
-use crate::principal::Account;
 use crate::refusal::{Reason, Refusal};
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -213,8 +212,8 @@ impl ShortClaims {
 
 impl CheckedShort {
     /// The account that it counts for: its key's.
-    pub fn account(&self) -> Account {
-        Account::of_key(self.key.account)
+    pub fn account(&self) -> AccountName {
+        AccountName::of_key(self.key.account)
     }
 }
 

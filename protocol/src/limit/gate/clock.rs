@@ -1,7 +1,7 @@
 //! How a Gate tells the time: a clock may stand still, go back a little, or be wrong once, and nothing is let through by it.
 
-use super::GateState;
-use crate::Millis;
+use crate::limit::state::GateState;
+use crate::time::Millis;
 
 /// How far a clock may go back and is taken to stand still, in milliseconds: clocks that are set right step less.
 pub const STEP_BACK_MS: u64 = 10_000;

@@ -1,10 +1,10 @@
 //! When a request would pass a rule: the search over what its schedule makes of it.
 
-use super::{Passes, RefusedKind};
-use crate::Millis;
-use crate::ask::Rule;
-use crate::plan::LimitKind;
-use crate::window::Fit;
+use crate::limit::ask::Rule;
+use crate::limit::decision::{Passes, RefusedKind};
+use crate::limit::plan::LimitKind;
+use crate::limit::window::Fit;
+use crate::time::Millis;
 
 /// When a request passes that does not pass now; `None` if it does. `earliest` says when it fits under a quota that stays
 /// as it is.

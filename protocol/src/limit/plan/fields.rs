@@ -1,11 +1,8 @@
 //! Reading single members of a JSON object, and remembering what was wrong with them.
 
-use super::{Pattern, PlanMistake};
-use crate::principal::is_name;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use super::PlanMistake;
+use crate::auth::principal::is_name;
 use serde_json::{Map, Value};
-use std::fmt;
 
 /// Walks a JSON value and collects the mistakes that it meets.
 pub(super) struct Reader {
@@ -150,81 +147,8 @@ pub fn parse_duration(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// A JSON value in which no object has a member twice: of two limits, the one that is meant cannot be guessed.
-pub(crate) fn parse_unique(json: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str::<Unique>(json).map(|unique| unique.0)
-}
-
-struct Unique(Value);
-
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UniqueVisitor)
-    }
-}
-
-struct UniqueVisitor;
-
-impl<'de> Visitor<'de> for UniqueVisitor {
-    type Value = Unique;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Unique, E> {
-        Ok(Unique(Value::Null))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Unique, E> {
-        Ok(Unique(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Unique, E> {
-        Ok(Unique(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Unique, E> {
-        Ok(Unique(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Unique, E> {
-        Ok(Unique(value.into()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Unique, E> {
-        Ok(Unique(value.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Unique, A::Error> {
-        let mut values = Vec::new();
-        while let Some(Unique(value)) = items.next_element()? {
-            values.push(value);
-        }
-        Ok(Unique(values.into()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Unique, A::Error> {
-        let mut object = Map::new();
-        while let Some((name, Unique(value))) = members.next_entry::<String, Unique>()? {
-            if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("the member `{name}` stands twice in one object")));
-            }
-            object.insert(name, value);
-        }
-        Ok(Unique(object.into()))
-    }
-}
-
 pub(super) fn find<T: Copy>(known: &[(&str, T)], name: &str) -> Option<T> {
     known.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
-}
-
-/// A model's name as OpenAI's clients send it, or the beginning of one and `*`.
-pub(crate) fn pattern(text: &str) -> Option<Pattern> {
-    let inner = text.strip_suffix('*').unwrap_or(text);
-    let good = !text.is_empty() && text.len() <= 128 && !inner.contains('*') && !text.chars().any(char::is_control);
-    good.then(|| Pattern(text.to_owned()))
 }
 
 pub(super) fn parse_minute(text: &str) -> Option<u16> {

@@ -1,15 +1,17 @@
 //! Reading a plan table: the JSON is walked by hand, because serde stops at the first mistake.
 
-use super::fields::{DAYS, MAX_LIST, Reader, find, parse_minute, parse_offset, parse_unique, pattern};
+use super::fields::{DAYS, MAX_LIST, Reader, find, parse_minute, parse_offset};
 use super::{
     Allowance, CostRule, Endpoint, Exemption, Limit, LimitKind, Per, Plan, PlanMistake, PlanTable, Pressure,
     TableVersion, Unit, When, WithoutGate,
 };
-use crate::bucket::Refill;
-use crate::cost::{Class, Classes, Rate};
+use crate::auth::pattern::pattern;
+use crate::auth::principal::{AccountName, Network};
 use crate::id::KeyId;
-use crate::principal::{Account, Network};
-use crate::schedule::{Schedule, ScheduleRule};
+use crate::json::parse_unique;
+use crate::limit::bucket::Refill;
+use crate::limit::schedule::{Schedule, ScheduleRule};
+use crate::request::cost::{Class, Classes, Rate};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -45,7 +47,7 @@ const MAX_RULES: usize = 16;
 const MAX_WINDOW_MS: u64 = 31 * 24 * 60 * 60 * 1000;
 // A grant ends a second or two before its lease, in whole seconds: shorter leases would leave nothing to grant.
 const MIN_LEASE_MS: u64 = 5_000;
-const MAX_LEASE_MS: u64 = crate::grant::MAX_GRANT_MS;
+const MAX_LEASE_MS: u64 = crate::forward::grant::MAX_GRANT_MS;
 const DEFAULT_LEASE_MS: u64 = 10 * 60 * 1000;
 /// Requests: more than one object can decide in a window. Tokens and cost: all that an amount can be.
 const MAX_REQUESTS: u64 = 1_000_000;
@@ -206,7 +208,7 @@ impl Reader {
                 capacity.zip(refill).map(|(capacity, refill)| LimitKind::Bucket { unit, capacity, refill })
             }
             _ => {
-                let most = crate::gate::MAX_LEASES as u64;
+                let most = crate::limit::plan::MAX_LEASES as u64;
                 self.required(at, object, "limit", most).map(|limit| LimitKind::Parallel { limit })
             }
         };
@@ -347,9 +349,9 @@ impl Reader {
         for name in self.names(&format!("{at}.who"), &who, |name| principal(name).then(|| name.to_owned())) {
             match Network::parse(&name) {
                 Some(network) => exemption.addresses.push(network),
-                None => {
-                    exemption.principals.push(Account::parse(&name).map_or(name, |account| account.name().to_owned()))
-                }
+                None => exemption
+                    .principals
+                    .push(AccountName::parse(&name).map_or(name, |account| account.name().to_owned())),
             }
         }
         Some(exemption)
@@ -368,5 +370,5 @@ const CLASSES: [(&str, Class); 3] = [("light", Class::Light), ("medium", Class::
 const ENDPOINTS: [(&str, Endpoint); 2] = [("chat", Endpoint::Chat), ("completions", Endpoint::Completions)];
 
 fn principal(text: &str) -> bool {
-    KeyId::parse(text).is_some() || Account::parse(text).is_some() || Network::parse(text).is_some()
+    KeyId::parse(text).is_some() || AccountName::parse(text).is_some() || Network::parse(text).is_some()
 }

@@ -1,7 +1,7 @@
 //! Writing a limit as a plan table has it: what [`super::limits_from_json`] reads back as the same limit.
 
 use super::{Limit, LimitKind, Per, Unit, When};
-use crate::schedule::Schedule;
+use crate::limit::schedule::Schedule;
 use serde_json::{Map, Value, json};
 
 /// A list of limits as JSON. Members that have their default are left out.
@@ -67,7 +67,7 @@ fn when(when: &When) -> Value {
 
 fn schedule(schedule: &Schedule) -> Value {
     let minute = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    let rule = |rule: &crate::schedule::ScheduleRule| {
+    let rule = |rule: &crate::limit::schedule::ScheduleRule| {
         let days: Vec<_> =
             (0..7).filter(|day| rule.days & (1 << day) != 0).map(|day| super::fields::DAYS[day]).collect();
         json!({"days": days, "from": minute(rule.from), "to": minute(rule.to), "percent": rule.percent})

@@ -1,12 +1,13 @@
 //! Rows of versions before this one, as they lie on disks: read as what they are now.
 
 use super::{Packed, PackedBucket, PackedCounted, PackedLease, PackedWindow, Places, StateError};
-use crate::count::{LogKind, Scope};
-use crate::gate::{ClosedMark, Totals};
+use crate::auth::principal::Mark;
 use crate::id::RequestId;
-use crate::lease::Metered;
-use crate::plan::Unit;
-use crate::principal::Mark;
+use crate::limit::count::{LogKind, Scope};
+use crate::limit::decision::Totals;
+use crate::limit::lease::Metered;
+use crate::limit::plan::Unit;
+use crate::limit::state::ClosedMark;
 use serde::Deserialize;
 
 /// What versions 2 and 3 have in common.

@@ -1,8 +1,8 @@
 //! Members that both doors read in one way.
 
 use super::ChatBounds;
-use crate::member::{Body, invalid, raw};
 use crate::refusal::Refusal;
+use crate::request::member::{Body, invalid, raw};
 
 /// The most answers that one request may want. They come one after another in the one slot that the request has, before
 /// its one deadline.

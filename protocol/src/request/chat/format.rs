@@ -3,8 +3,8 @@
 //!
 //! Nothing is compiled here: whether a schema can be followed at all, the origin finds out before the request waits.
 
-use crate::member::{Body, invalid, raw};
 use crate::refusal::Refusal;
+use crate::request::member::{Body, invalid, raw};
 
 /// What form an answer must have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

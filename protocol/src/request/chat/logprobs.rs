@@ -3,8 +3,8 @@
 //! They are the model's own, before bias, penalties and temperature, as vLLM's default (`raw_logprobs`) has it. OpenAI's
 //! reference does not say what comes before.
 
-use crate::member::{Body, invalid};
 use crate::refusal::Refusal;
+use crate::request::member::{Body, invalid};
 use serde::{Deserialize, Serialize};
 
 /// OpenAI's bound on `top_logprobs`.

@@ -1,9 +1,9 @@
 //! The messages of a request: who spoke, what was said, called and answered.
 
 use super::json::{JsonText, cause};
-use crate::member::raw::{self, Stopped};
-use crate::member::{Body, invalid};
 use crate::refusal::{Reason, Refusal};
+use crate::request::member::raw::{self, Stopped};
+use crate::request::member::{Body, invalid};
 
 /// Our bound on the messages of a request.
 pub const MAX_MESSAGES: usize = 16_384;

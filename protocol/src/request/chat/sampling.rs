@@ -1,8 +1,8 @@
 //! How a request wants its tokens chosen: parsed at the door and bounded, so that no number of a caller's makes a
 //! logit infinite or a sampler divide by nothing.
 
-use crate::member::{Body, invalid, raw};
 use crate::refusal::Refusal;
+use crate::request::member::{Body, invalid, raw};
 use std::collections::BTreeMap;
 
 /// How a request wants its tokens chosen. In which order the members take effect, the origin's sampler says.

@@ -1,7 +1,7 @@
 //! Whether the model thinks: the ways in which people say so, and which of them goes first.
 
-use crate::member::{Body, Given, invalid, raw};
 use crate::refusal::Refusal;
+use crate::request::member::{Body, Given, invalid, raw};
 
 /// Our bound on what `chat_template_kwargs` names, and on the bytes of a name.
 const MAX_ARGUMENTS: usize = 64;

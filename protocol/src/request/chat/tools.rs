@@ -2,8 +2,8 @@
 
 use super::format::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, is_within_bounds};
 use super::json::{JsonText, cause};
-use crate::member::{Body, invalid, raw};
 use crate::refusal::{Reason, Refusal};
+use crate::request::member::{Body, invalid, raw};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 

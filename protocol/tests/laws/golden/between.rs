@@ -1,6 +1,7 @@
 //! What the parts of the edge say to each other, and what lies on disks: Gates, the Registry, rows, refusals.
 
 use super::*;
+use sluice_protocol::telemetry::Line;
 
 /// Messages between versions: a change here needs a new version byte.
 #[test]
@@ -136,8 +137,8 @@ fn the_rows_of_a_gate() {
     let rules = rules(&limits);
     let mut account = Account::default();
     for (id, at) in [(1, 1_790_000_000_000), (2, 1_790_000_000_250), (3, 1_790_000_000_250)] {
-        let rate = sluice_protocol::cost::Rate { prompt_token: 1, ..Default::default() };
-        account.state.admit(&rules, 600_000, &sluice_protocol::ask::Facts { rate, ..facts(id) }, at);
+        let rate = sluice_protocol::request::cost::Rate { prompt_token: 1, ..Default::default() };
+        account.state.admit(&rules, 600_000, &sluice_protocol::limit::ask::Facts { rate, ..facts(id) }, at);
     }
     account.state.settle(RequestId([1; 16]), Outcome::Served(Some(Usage::new(1, 3).into())), 1_790_000_000_300);
     let packed = state::encode(&account.state);
@@ -223,7 +224,7 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::Audit(AuditQuery::default()),
             RegistryCall::Audit(AuditQuery {
                 from: AuditFrom::Before(300),
-                action: Some(audit::Action::KeyRotate),
+                action: Some(audit::AuditAction::KeyRotate),
                 account: Some("a1a1a1a1a1a1a1a1".into()),
             }),
             RegistryCall::PutDenial(denial()),
@@ -233,7 +234,7 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::Denials { known: Some(TableVersion([9; 8])) },
         ],
     );
-    let refused = Told::new(&Refusal::new(Reason::InvalidRequest, "No.").with_param("account"));
+    let refused = StoredRefusal::new(&Refusal::new(Reason::InvalidRequest, "No.").with_param("account"));
     let outcomes = vec![CommandOutcome::Waits, CommandOutcome::Gone(true), CommandOutcome::Refused(refused)];
     let answers = vec![
         RegistryAnswer::Done(true),
@@ -318,4 +319,26 @@ fn the_table_of_refusals() {
         })
         .collect();
     golden("refusals.txt", &lines);
+}
+
+/// Whoever collects the edge's log reads these.
+#[test]
+fn lines_of_the_log() {
+    let request = || RequestId([7; 16]).to_string();
+    let lines = [
+        Line::Refused { request: request(), code: "origin_failed", detail: "the origin said \"no\"".into() },
+        Line::Watched { request: request(), plan: "team".into(), would_have_refused: "minute".into() },
+        Line::Admin {
+            request: request(),
+            admin: "token:ops".into(),
+            method: "POST".into(),
+            path: "/admin/v1/keys".into(),
+        },
+        Line::Audit { audit: 12, hash: "ab".repeat(32) },
+        Line::trouble("the plans cannot be asked for", "the registry is busy"),
+        Line::trouble_of(RequestId([7; 16]), "it is not settled", "its Gate is busy"),
+        Line::given_up("a command for acct:0707070707070707 is given up", "its Gate fails over it"),
+    ];
+    let text: String = lines.iter().map(|line| format!("{:?} {}\n", line.severity(), line.to_json())).collect();
+    golden("telemetry.txt", &text);
 }

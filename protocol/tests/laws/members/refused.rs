@@ -1,8 +1,8 @@
 //! What is wrong in a request is refused by the name of its member, in words about the request.
 
 use super::{VALUES, body, each, least, parse};
-use sluice_protocol::member::{Door, Fate};
 use sluice_protocol::refusal::Reason::{InvalidJson, InvalidRequest, UnsupportedParameter};
+use sluice_protocol::request::member::{Door, Fate};
 
 /// Words of a machine about itself.
 const MACHINE: [&str; 9] =

@@ -1,13 +1,12 @@
 //! Whether a value that a schema lists (`const`, `enum`) fulfils what the schema says beside it.
 
-use super::Compiler;
 use super::document::{Document, Id, Json};
 use super::items::places;
 use super::keywords::{count, text_of, types};
 use super::members::written;
 use super::number::Numbers;
 use super::pattern::{self, PLAIN};
-use super::{format, number_of};
+use super::{Compiler, format, number_of};
 
 impl Compiler {
     /// Whether all of these schemas hold of a value. As deep as the value is.

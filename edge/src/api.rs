@@ -1,0 +1,5 @@
+//! The routes of callers besides the walk.
+
+pub mod key;
+pub mod models;
+pub mod token;

@@ -1,0 +1,104 @@
+//! The route table: what each path and method leads to.
+
+use crate::admin::{self, leaks};
+use crate::api::{key, models, token};
+use crate::call::{Answered, Call};
+use crate::config::config_of;
+use crate::platform::task::{self, Answer};
+use crate::platform::{random, respond};
+use crate::request::cors::Page;
+use crate::request::path::{methods, path_and_query, route_of};
+use crate::request::{Incoming, refuse_method};
+use crate::telemetry;
+use crate::walk;
+use sluice_protocol::id::RequestId;
+use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::telemetry::Line;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+use web_sys::{Request, Response};
+use worker::{Context, Env};
+
+/// request: gives it an id, routes it, and turns a refusal into an answer. A browser's question whether a page may call is
+/// answered before anything else, and each answer says whose pages may read it.
+pub async fn serve(request: Request, env: Env, context: Context) -> Result<Response, worker::Error> {
+    let id = RequestId(random());
+    let incoming = Incoming::new(request);
+    let page = config_of(&env).ok().and_then(|config| Page::of(&incoming, &config.origins));
+    if let Some(answer) = page.as_ref().and_then(|page| page.preflight(&incoming, id)) {
+        return Ok(answer?);
+    }
+    let context = Rc::new(context);
+    let to_its_end = |answer| run(incoming, env, context.clone(), id, answer);
+    let response = match task::run(&context, to_its_end).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            note(&refusal, id);
+            respond::refuse(&refusal, id)?
+        }
+    };
+    if let Some(page) = page {
+        page.tell(&response)?;
+    }
+    Ok(response)
+}
+
+/// Serves one request to its end, which may come after its answer.
+async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, answer: Answer) {
+    let (path, _) = path_and_query(incoming.head.url());
+    let (route, model) = route_of(path);
+    let method = incoming.head.method();
+    let allowed = methods(route).filter(|allow| !allow.split(", ").any(|allowed| allowed == method));
+    let answered = match (method, route, allowed) {
+        ("GET", "/healthz", _) => Ok(respond::json(200, &Health { status: "ok" }, id)),
+        (_, _, Some(allow)) => Err(refuse_method(allow)),
+        _ => match config_of(&env) {
+            Err(refusal) => Err(refusal),
+            Ok(config) => {
+                let call = Call { incoming: &incoming, env: &env, context: &context, config: &config, id };
+                match (method, route) {
+                    ("POST", "/v1/chat/completions") => return walk::serve(&call, Endpoint::Chat, answer).await,
+                    ("POST", "/v1/completions") => return walk::serve(&call, Endpoint::Completions, answer).await,
+                    _ => step_aside(&call, route, model).await,
+                }
+            }
+        },
+    };
+    let not_built = |error| {
+        Refusal::new(Reason::Internal, "The answer could not be built. Try again.").with_detail(format!("{error:?}"))
+    };
+    // It is for nobody if the caller has left.
+    drop(answer.send(answered.and_then(|answer: Result<Response, JsValue>| answer.map_err(not_built))));
+}
+
+/// The routes besides the walk.
+async fn step_aside(call: &Call<'_>, route: &str, model: &str) -> Answered {
+    match (call.incoming.head.method(), route) {
+        ("GET", "/v1/key") => key::serve(call).await,
+        ("GET", "/v1/models") => models::list(call).await.map(Ok),
+        ("GET", "/v1/models/{model}") => models::one(call, model).await.map(Ok),
+        ("POST", "/v1/auth/token") => token::issue(call).await,
+        ("GET", "/.well-known/jwks.json") => token::document(call),
+        ("POST", "/leaks/github") => leaks::serve(call).await,
+        _ if route.starts_with("/admin/v1/") => admin::serve(call).await,
+        _ => Err(Refusal::new(
+            Reason::NotFound,
+            "There is no such path. POST /v1/chat/completions and /v1/completions, GET /v1/models and GET /v1/key are served.",
+        )),
+    }
+}
+
+/// Writes down what only the log may know of a refusal. A caller's own mistakes are not logged: whoever sends a thousand bad keys
+/// a second is not to fill the log with them.
+fn note(refusal: &Refusal, request: RequestId) {
+    if let Some(detail) = refusal.detail.clone().filter(|_| !refusal.reason.is_callers()) {
+        let (request, code) = (request.to_string(), refusal.reason.row().code);
+        telemetry::write(&Line::Refused { request, code, detail });
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Health {
+    status: &'static str,
+}

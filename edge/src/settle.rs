@@ -1,0 +1,84 @@
+//! settle: an admitted request's lease ends, and its Gate learns what was used. How each ending counts is decided here and in
+//! `forward/ending.rs`.
+
+use crate::forward::attempt::Attempt;
+use crate::forward::ending::Ending;
+use crate::forward::{self, Origin, Ticket};
+use crate::hop::group::{self, Due};
+use crate::limit::remembered;
+use crate::telemetry;
+use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::gate_call::{Admission, Call};
+use sluice_protocol::id::RequestId;
+use sluice_protocol::limit::decision::Outcome;
+use sluice_protocol::limit::plan::{PlanTable, Unit};
+use sluice_protocol::limit::standing::{Standing, StandingKind};
+use sluice_protocol::telemetry::Line;
+use worker::Env;
+
+/// Where one request is settled.
+pub struct Settle<'a> {
+    /// The environment.
+    pub env: &'a Env,
+    /// The plans that it was asked with.
+    pub table: &'a PlanTable,
+    /// Whose.
+    pub account: &'a AccountName,
+}
+
+impl Settle<'_> {
+    /// Its Gate gave no answer. It may have admitted it, and only its answer was lost: the lease is not to last till its deadline.
+    pub async fn unanswered(&self, attempt: Attempt) {
+        self.end(attempt.request(), attempt.unserved(), Due::Soon).await;
+        if let Some(first) = attempt.before() {
+            // It may not even have learnt that the first reservation is over.
+            self.end(first, attempt.unserved(), Due::Soon).await;
+        }
+    }
+
+    /// Its caller has left while its Gate was asked: nothing was sent on.
+    pub async fn given_up(&self, attempt: Attempt, is_held: bool) {
+        if let Some(first) = attempt.before().filter(|_| !is_held) {
+            self.end(first, attempt.unserved(), Due::Soon).await;
+        }
+        self.end(attempt.request(), attempt.unserved(), Due::Soon).await;
+    }
+
+    /// It was sent on, and this became of it. Where the edge does not know what was used, it asks the origin.
+    pub async fn ended(&self, ticket: &Ticket, ending: Ending, origin: &Origin) {
+        let outcome = match ending {
+            Ending::Certain(outcome) => outcome,
+            Ending::Ask(_) => ending.settled(forward::cancel(origin, ticket).await),
+        };
+        if let Some(first) = ticket.attempt.before().filter(|_| !ticket.is_held) {
+            // Its Gate may not have learnt of the second reservation: the first is all that it knows of this request.
+            self.end(first, outcome, Due::Soon).await;
+        }
+        // Also where its Gate could not be reached: it may have admitted it, and only its answer was lost.
+        self.end(ticket.attempt.request(), outcome, due(outcome, &ticket.admission)).await;
+    }
+
+    /// Ends a request's lease. If its Gate cannot be reached, the lease ends by itself at its deadline.
+    async fn end(&self, request: RequestId, outcome: Outcome, due: Due) {
+        if let Err(error) =
+            group::settle(self.env, self.table.version(), self.account, Call::Settle { request, outcome }, due).await
+        {
+            telemetry::write(&Line::trouble_of(request, "it is not settled", error.why));
+        }
+        if outcome == Outcome::NotServed {
+            // What was counted has been given back: what refused a moment ago may pass now.
+            remembered::forget(self.account);
+        }
+    }
+}
+
+/// When what an admitted request gives back may be missed by the account's requests elsewhere: soon, unless half of each
+/// limit that it gives back to is left. What was served stays counted in a limit of requests.
+fn due(outcome: Outcome, admission: &Admission) -> Due {
+    let gets_back = |limit: &&Standing| limit.kind == StandingKind::Parallel || limit.unit != Unit::Requests;
+    let has_plenty = |limit: &Standing| limit.remaining() >= limit.quota / 2 && limit.remaining() > 0;
+    match outcome {
+        Outcome::Served(_) if admission.standings.iter().filter(gets_back).all(has_plenty) => Due::Later,
+        _ => Due::Soon,
+    }
+}

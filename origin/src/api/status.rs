@@ -1,0 +1,59 @@
+//! How the origin is: `/health`, `/ready`, `/capacity` and `/metrics`.
+
+use crate::api::call::caller;
+use crate::api::respond::{json, refuse, typed};
+use crate::metrics;
+use crate::models::{Models, starting_again};
+use crate::state::Shared;
+use axum::extract::State;
+use axum::http::header::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use sluice_protocol::refusal::{Reason, Refusal};
+use std::sync::Arc;
+
+/// The process lives.
+pub(crate) async fn health() -> Response {
+    json(&serde_json::json!({"status": "ok"}))
+}
+
+/// Requests would be served now.
+pub(crate) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    let models = match shared.serving() {
+        Ok(models) => models,
+        Err(refusal) => return refuse(&refusal),
+    };
+    if let Some(down) = models.down() {
+        return refuse(&starting_again().with_detail(down));
+    }
+    if let Some(hung) = models.hung(shared.config.heartbeat_timeout) {
+        return refuse(&Refusal::new(Reason::OriginSilent, "An engine does not move.").with_detail(hung));
+    }
+    json(&serde_json::json!({"status": "ready"}))
+}
+
+pub(crate) async fn capacity(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    match observe(&shared, &headers) {
+        Ok(()) => json(&shared.queue.capacity()),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+pub(crate) async fn measures(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    if let Err(refusal) = observe(&shared, &headers) {
+        return refuse(&refusal);
+    }
+    let models = shared.models().into_iter().flat_map(Models::iter);
+    let engines = models.map(|loaded| (loaded.name.as_str(), &loaded.engine));
+    let text = shared.metrics.encode(shared.queue.capacity(), engines);
+    typed(text, HeaderValue::from_static(metrics::CONTENT_TYPE))
+}
+
+/// Whether this caller may look at the origin: with a grant, or anybody if the settings say so.
+fn observe(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
+    if shared.config.open_metrics {
+        return Ok(());
+    }
+    let caller = caller(shared, headers)?;
+    caller.claim(shared)?;
+    caller.check_body(&[])
+}

@@ -1,0 +1,129 @@
+//! Models: what is loaded and served, and the kinds of them.
+
+pub mod choice;
+pub mod endless;
+pub mod load;
+pub mod qwen;
+pub(crate) mod share;
+pub mod tiny;
+
+use crate::engine::grammar::Grammars;
+use crate::engine::model::Model;
+use crate::engine::{Engine, EngineOptions};
+use crate::system::now_millis;
+use crate::text::Text;
+use sluice_protocol::refusal::{Reason, Refusal};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A model to be served: a name, what computes, and its text side.
+pub struct Backend {
+    /// The name that requests call the model by.
+    pub name: String,
+    /// Computes.
+    pub model: Box<dyn Model>,
+    /// Between text and tokens.
+    pub text: Text,
+}
+
+impl From<Backend> for Vec<Backend> {
+    fn from(backend: Backend) -> Self {
+        vec![backend]
+    }
+}
+
+/// The models that are being served, in the order of the settings. No two have one name.
+pub(crate) struct Models(pub(crate) Vec<Arc<Loaded>>);
+
+/// A model that is being served, with an engine of its own.
+pub(crate) struct Loaded {
+    pub(crate) name: String,
+    pub(crate) text: Text,
+    pub(crate) engine: Engine,
+    pub(crate) context: usize,
+    /// How many tokens the model has.
+    pub(crate) vocab: usize,
+    /// For answers that must have a form.
+    pub(crate) grammars: Grammars,
+    /// Seconds since the epoch.
+    pub(crate) since: u64,
+}
+
+/// What is said of a model whose engine broke.
+pub(crate) fn starting_again() -> Refusal {
+    Refusal::new(Reason::ModelLoading, "The model failed and is being started again.")
+}
+
+impl Models {
+    /// The model of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Arc<Loaded>> {
+        self.iter().find(|loaded| loaded.name == name)
+    }
+
+    /// All of them, in the order of the settings.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Loaded>> {
+        self.0.iter()
+    }
+
+    /// Those whose engine broke and has not started again, for the log.
+    pub(crate) fn down(&self) -> Option<String> {
+        let is_down = |loaded: &&Arc<Loaded>| loaded.engine.is_down();
+        let down: Vec<&str> = self.iter().filter(is_down).map(|loaded| &*loaded.name).collect();
+        (!down.is_empty()).then(|| down.join("; "))
+    }
+
+    /// Those whose engine was not seen between two steps for this long, for the log.
+    pub(crate) fn hung(&self, limit: Duration) -> Option<String> {
+        let old = |loaded: &Arc<Loaded>| {
+            let age = loaded.engine.beat_age();
+            (age > limit).then(|| format!("{}: the last beat was {} ms ago", loaded.name, age.as_millis()))
+        };
+        let hung: Vec<String> = self.iter().filter_map(old).collect();
+        (!hung.is_empty()).then(|| hung.join("; "))
+    }
+}
+
+impl Loaded {
+    pub(crate) fn start(backend: Backend, options: EngineOptions) -> std::io::Result<Self> {
+        let Backend { name, model, text } = backend;
+        // A request that all the memory cannot hold is refused before it waits.
+        let context = model.context_length().min(options.kv_tokens);
+        let vocab = model.vocab_size();
+        let engine = Engine::start(model, text.ends().to_vec(), options)?;
+        let (grammars, since) = (Grammars::new(vocab), now_millis() / 1000);
+        Ok(Self { name, text, engine, context, vocab, grammars, since })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::job;
+    use crate::scripted::Script;
+    use sluice_protocol::request::chat::Sampling;
+    use std::time::Instant;
+
+    #[test]
+    fn a_hung_engine_is_named_and_no_other() {
+        let scripts = [Script::new(1), Script::new(1)];
+        let named = scripts.iter().zip(["fine", "stuck"]);
+        let options = EngineOptions { runs: 1, kv_tokens: 100, stall: Duration::from_secs(60) };
+        let start = |(script, name): (&Script, &str)| {
+            let backend = Backend { name: name.into(), ..script.backend() };
+            Arc::new(Loaded::start(backend, options).unwrap())
+        };
+        let models = Models(named.map(start).collect());
+        let job = job("", vec![1], 1, Sampling { seed: Some(1), ..Sampling::default() });
+        let _generation = models.find("stuck").unwrap().engine.submit(job);
+        // An idle engine beats ten times a second.
+        let limit = Duration::from_millis(500);
+        let begun = Instant::now();
+        let said = loop {
+            match models.hung(limit) {
+                Some(said) => break said,
+                None => assert!(begun.elapsed() < Duration::from_secs(30), "it never hung"),
+            }
+        };
+        assert!(said.starts_with("stuck: the last beat was ") && !said.contains("fine"), "{said}");
+    }
+}

@@ -1,0 +1,38 @@
+//! What all requests share.
+
+use crate::config::Config;
+use crate::grant::Verifier;
+use crate::live::Live;
+use crate::metrics::Metrics;
+use crate::models::Models;
+use crate::queue::{Queue, draining};
+use sluice_protocol::refusal::{Reason, Refusal};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) queue: Arc<Queue>,
+    /// Absent on an open origin.
+    pub(crate) verifier: Option<Verifier>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) models: OnceLock<Models>,
+    pub(crate) draining: AtomicBool,
+}
+
+impl Shared {
+    /// The models, once all of them are loaded.
+    pub(crate) fn models(&self) -> Option<&Models> {
+        self.models.get()
+    }
+
+    /// The models, if requests are served now.
+    pub(crate) fn serving(&self) -> Result<&Models, Refusal> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(draining());
+        }
+        self.models().ok_or_else(|| Refusal::new(Reason::ModelLoading, "The model is not loaded yet."))
+    }
+}

@@ -1,0 +1,9 @@
+//! generate: what a request says of its answer.
+
+mod forms;
+mod forms_refused;
+mod sampling;
+pub(crate) mod sections;
+mod seeds;
+mod several;
+mod tool_choice;

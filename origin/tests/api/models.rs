@@ -1,0 +1,10 @@
+//! models: real computation, one model and several.
+
+mod candle;
+mod gguf;
+pub(crate) mod network;
+pub(crate) mod parity;
+mod random;
+mod stored;
+mod tiny;
+mod together;

@@ -1,0 +1,4 @@
+//! queue: who runs, who waits, who is refused.
+
+mod crowds;
+mod queueing;

@@ -1,0 +1,5 @@
+//! The program and its connections.
+
+pub(crate) mod program;
+mod silent;
+pub(crate) mod tls;

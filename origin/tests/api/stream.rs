@@ -1,0 +1,4 @@
+//! stream: how an answer is told.
+
+mod serving;
+mod silence;

@@ -1,0 +1,21 @@
+//! Patterns of models' names.
+
+use serde::{Deserialize, Serialize};
+
+/// A name, or the beginning of a name and `*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pattern(pub String);
+
+impl Pattern {
+    /// Whether this name is meant.
+    pub fn matches(&self, name: &str) -> bool {
+        self.0.strip_suffix('*').map_or(self.0 == name, |beginning| name.starts_with(beginning))
+    }
+}
+
+/// A model's name as OpenAI's clients send it, or the beginning of one and `*`.
+pub(crate) fn pattern(text: &str) -> Option<Pattern> {
+    let inner = text.strip_suffix('*').unwrap_or(text);
+    let good = !text.is_empty() && text.len() <= 128 && !inner.contains('*') && !text.chars().any(char::is_control);
+    good.then(|| Pattern(text.to_owned()))
+}
