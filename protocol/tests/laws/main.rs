@@ -6,29 +6,14 @@
 
 mod account;
 mod admin;
-mod chat;
-mod clock;
-mod completion;
-mod count;
-mod format;
+mod auth;
 mod fuzz;
-mod gate;
-mod gate_cases;
 mod golden;
-mod key;
-mod members;
-mod model;
+mod limit;
 mod oracle;
-mod permission;
-mod plan;
-mod remembered;
+mod request;
 mod sse;
-mod state;
 /// Shared with libFuzzer, whose crate needs them public.
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod targets;
-mod timing;
-mod token;
-mod tools;
-mod window;

@@ -1,6 +1,8 @@
 //! Whole plans against a naive account that remembers everything: random schedules of admit, settle, repeat, reorder,
 //! reload, lost leases, and a clock that stalls and jumps both ways; every kind of limit, unit and modifier.
 
+mod cases;
+
 use crate::oracle::{Oracle, Verdict, amount, facts, quota, request, rules};
 use proptest::collection::vec;
 use proptest::option;

@@ -1,4 +1,4 @@
-//! Single cases of whole plans, each of which was a mistake once or nearly so; `gate.rs` has the properties.
+//! Single cases of whole plans, each of which was a mistake once or nearly so; the properties are in [`super`].
 
 use crate::oracle::{facts, request, rules};
 use sluice_protocol::auth::principal::Mark;

@@ -1,0 +1,10 @@
+//! What is admitted: plans, windows, counts and the state that keeps them, against oracles and over every reachable world.
+
+mod clock;
+mod count;
+mod gate;
+mod model;
+mod plan;
+mod remembered;
+mod state;
+mod window;
