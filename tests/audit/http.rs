@@ -1,6 +1,6 @@
 //! HTTP/1.1 on plain sockets, so that it is known when the first byte left and when the first one came.
 
-use harness::raw::{header_line, split_head, unchunk};
+use harness::caller::raw::{header_line, split_head, unchunk};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! What clients send: the same to every gateway.
 
-use harness::{caller, raw};
+use harness::caller::{self, raw};
 use serde_json::json;
 
 /// Where a chat request goes, at every gateway.

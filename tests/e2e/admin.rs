@@ -11,8 +11,8 @@ mod once;
 mod outbox;
 mod plans;
 
+use harness::caller::raw::{exchange, request};
 use harness::caller::{bearer, hello};
-use harness::raw::{exchange, request};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::json;

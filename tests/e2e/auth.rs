@@ -10,8 +10,8 @@ mod secrecy;
 mod short_tokens;
 mod signatures;
 
+use harness::caller::raw::{exchange, request};
 use harness::caller::{bearer, hello};
-use harness::raw::{exchange, request};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::json;
 use sluice_protocol::id::AccountId;

@@ -4,9 +4,9 @@ mod elsewhere;
 mod failure;
 mod versions;
 
+use harness::caller::raw::{exchange, request};
 use harness::caller::{Caller, bearer, hello, hello_stream};
-use harness::raw::{exchange, request};
-use harness::raw_origin::{breaks_off_after, json, silent};
+use harness::origin::raw::{breaks_off_after, json, silent};
 use harness::secrets::{self, PROMPT};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, RunningStack, Stack};
@@ -158,7 +158,7 @@ fn an_origin_that_is_silent_is_a_gateway_timeout() {
 #[test]
 fn an_answer_that_breaks_off_before_its_end_is_a_bad_gateway() {
     let half = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{\"id\":";
-    let reply = std::sync::Arc::new(move |_: &harness::raw_origin::Received, socket: &mut std::net::TcpStream| {
+    let reply = std::sync::Arc::new(move |_: &harness::origin::raw::Received, socket: &mut std::net::TcpStream| {
         let _ = std::io::Write::write_all(socket, half.as_bytes());
     });
     let stack = Stack::new().raw_origin(reply).start();

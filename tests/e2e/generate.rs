@@ -4,8 +4,8 @@ mod sections;
 mod tiny;
 
 use harness::Stack;
+use harness::caller::clients::run_client;
 use harness::caller::{MODEL, hello, hello_stream};
-use harness::clients::run_client;
 use harness::wait::{SOON, until_true};
 use serde_json::{Value, json};
 use sluice_origin::scripted::{Fault, Say};

@@ -8,8 +8,8 @@ mod permissions;
 mod remembered;
 mod unreachable;
 
+use harness::caller::raw::RawConnection;
 use harness::caller::{Caller, hello, hello_stream};
-use harness::raw::RawConnection;
 use harness::wait::{SOON, until, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack};
 use serde_json::json;

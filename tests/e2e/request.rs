@@ -9,8 +9,8 @@ mod head;
 mod models;
 mod patience;
 
+use harness::caller::raw::{self, exchange, request};
 use harness::caller::{bearer, hello};
-use harness::raw::{self, exchange, request};
 use harness::secrets::PROMPT;
 use harness::{RunningStack, Stack};
 use serde_json::json;

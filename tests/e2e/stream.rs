@@ -3,7 +3,7 @@
 use harness::Stack;
 use harness::answer::{Stream, check_stream_error};
 use harness::caller::{hello, hello_stream};
-use harness::raw_origin::{Received, breaks_off_after};
+use harness::origin::raw::{Received, breaks_off_after};
 use harness::wait::{SOON, until_true};
 use sluice_origin::scripted::{Fault, Say};
 use sluice_protocol::refusal::Reason;

@@ -1,8 +1,11 @@
 //! Callers: HTTP as an application sends it, and the admin.
 
+pub mod browser;
+pub mod clients;
+pub mod raw;
+
 use crate::answer::Answer;
-use crate::secrets::ADMIN_TOKEN;
-use crate::secrets::PROMPT;
+use crate::secrets::{ADMIN_TOKEN, PROMPT};
 use crate::watch::Sent;
 use reqwest::blocking::{Client, Request, RequestBuilder, Response};
 use serde_json::{Value, json};

@@ -1,7 +1,10 @@
 //! The edge gate on the real runtime: workerd, configured as `wrangler.toml` says it is deployed.
 
+pub mod between;
+pub mod observed;
+
 use crate::process::{Announces, Program};
-use crate::{between, observed, tools};
+use crate::tools;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
@@ -23,9 +26,9 @@ pub struct Beside {
     pub twin_settings: Vec<(&'static str, String)>,
     /// The binding `FLOOD_SHIELD`: it refuses [`FLOODING`], fails for [`FAILING`], and lets everybody else through.
     pub shield: bool,
-    /// Who decides what becomes of the messages to its objects: see [`crate::between`].
+    /// Who decides what becomes of the messages to its objects: see [`between`].
     pub between: Option<SocketAddr>,
-    /// What an isolate holds is to be seen: see [`crate::observed`].
+    /// What an isolate holds is to be seen: see [`observed`].
     pub observed: bool,
     /// The binding `ORIGIN`: another way to the origin than its address.
     pub through: Option<Through>,

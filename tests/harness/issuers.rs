@@ -1,6 +1,6 @@
 //! Issuers of tokens, as an operator names them, and what only they can make: one for each algorithm.
 
-use crate::raw_origin::{RawOrigin, Received};
+use crate::origin::raw::{RawOrigin, Received};
 use crate::secrets::PKCS8_ED25519;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -16,18 +16,11 @@
 //! see [`watch`].
 
 pub mod answer;
-pub mod between;
-pub mod browser;
 pub mod caller;
-pub mod clients;
 pub mod edge;
 pub mod issuers;
-pub mod observed;
 pub mod origin;
 pub mod process;
-pub mod raw;
-pub mod raw_origin;
-pub mod running;
 pub mod secrets;
 pub mod stack;
 pub mod tls;
@@ -36,6 +29,5 @@ pub mod wait;
 pub mod watch;
 
 pub use answer::Answer;
-pub use running::PLAN;
-pub use running::RunningStack;
 pub use stack::Stack;
+pub use stack::running::{PLAN, RunningStack};

@@ -1,10 +1,12 @@
 //! The origins that an edge can have in a test.
 
+pub mod raw;
+
 use crate::caller::MODEL;
 use crate::process::{Announces, Program};
-use crate::raw_origin::{RawOrigin, Received, Reply};
 use crate::wait::{SOON, until};
 use crate::{secrets, tools};
+use raw::{RawOrigin, Received, Reply};
 use sluice_origin::config::{Access, Config};
 use sluice_origin::models::{Backend, endless};
 use sluice_origin::scripted::Script;

@@ -1,13 +1,15 @@
 //! Both gates, started together.
 
-use crate::between::Between;
+pub mod running;
+
+use crate::edge::between::Between;
 use crate::edge::{Beside, EdgeFiles, Through};
+use crate::origin::raw::Reply;
 use crate::origin::{OriginKind, OriginSettings, TestOrigin};
-use crate::raw_origin::Reply;
-use crate::running::{PLAN, Parts, RunningStack};
 use crate::tls::Certificates;
 use crate::watch::Watch;
 use crate::{issuers, secrets};
+use running::{PLAN, Parts, RunningStack};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use harness::caller::{Caller, MODEL};
 use harness::edge::{Edge, EdgeFiles};
+use harness::origin::raw::{RawOrigin, Reply};
 use harness::process::{Announces, Program, running_in};
-use harness::raw_origin::{RawOrigin, Reply};
 use harness::{secrets, tools};
 use serde_json::{Value, json};
 use std::io::{Read, Write};

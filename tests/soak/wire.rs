@@ -1,6 +1,6 @@
 //! Connections of callers who do as they like. Nothing of what they are answered is kept.
 
-use harness::raw;
+use harness::caller::raw;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! The audit log: what admins do is written down with what they do, in a chain, and nothing secret is in it.
 
+use harness::caller::raw::{exchange, request};
 use harness::caller::{bearer, hello};
-use harness::raw::{exchange, request};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets, tools};
 use serde_json::{Value, json};
@@ -311,7 +311,7 @@ fn what_cannot_be_written_down_is_not_done() {
 
 #[test]
 fn what_is_written_twice_is_written_once() {
-    use harness::between::{Fate, To};
+    use harness::edge::between::{Fate, To};
     use sluice_protocol::admin::RegistryCall;
     use std::sync::atomic::{AtomicU32, Ordering};
     let stack = Stack::new().with_between().start();

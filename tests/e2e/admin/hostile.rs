@@ -2,7 +2,7 @@
 //! refused by its name, and nothing is made or changed by any of them.
 
 use harness::caller::bearer;
-use harness::raw::{exchange, request};
+use harness::caller::raw::{exchange, request};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::{Map, Value, json};
 use sluice_protocol::refusal::Reason;

@@ -1,8 +1,8 @@
 //! Commands of admins on their way to Gates: whatever dies in between, each arrives, and is done once.
 
-use harness::between::{Fate, Message, To};
+use harness::caller::raw::{RawConnection, request};
 use harness::caller::{bearer, hello};
-use harness::raw::{RawConnection, request};
+use harness::edge::between::{Fate, Message, To};
 use harness::wait::{Door, SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::{Value, json};

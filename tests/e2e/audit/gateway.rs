@@ -1,6 +1,6 @@
 //! Gateways that are wrong in one way each, and one that is right, made of a socket and a lock.
 
-use harness::raw::{header_line, split_head};
+use harness::caller::raw::{header_line, split_head};
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -164,7 +164,7 @@ fn keys_that_are_no_keys_touch_no_storage() {
 /// other, and a stream that began before is not cut.
 #[test]
 fn grant_keys_change_while_requests_run() {
-    let mut stack = Stack::new().raw_origin(harness::raw_origin::json("200 OK", "", "{}")).start();
+    let mut stack = Stack::new().raw_origin(harness::origin::raw::json("200 OK", "", "{}")).start();
     let key = stack.key();
     let kid = |stack: &harness::RunningStack| {
         stack.edge.chat(Some(&key.key), &hello(4));

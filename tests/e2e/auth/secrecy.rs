@@ -4,9 +4,9 @@
 //! Every other test ends with such a search, too, for what it has used itself: see `harness::watch`, which is tried here.
 
 use harness::caller::hello;
+use harness::caller::raw::{exchange, request};
 use harness::issuers::{self, Issuer, KID, KeyServer, sign_report};
-use harness::raw::{exchange, request};
-use harness::raw_origin::{self, Received};
+use harness::origin::raw::{self, Received};
 use harness::secrets::{self, PROMPT};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack, watch};
@@ -164,7 +164,7 @@ fn used(told: &Arc<Mutex<String>>) -> (RunningStack, Vec<(&'static str, String)>
     let told = told.clone();
     let origin = Arc::new(move |received: &Received, socket: &mut TcpStream| {
         let body = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        raw_origin::json("200 OK", "", body)(received, socket);
+        raw::json("200 OK", "", body)(received, socket);
     });
     let stack = Stack::new()
         .raw_origin(origin)

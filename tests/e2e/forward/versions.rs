@@ -1,8 +1,8 @@
 //! Two versions side by side: a Worker, a Gate and its rows that are not of one deploy. What is not understood is refused
 //! and left as it is.
 
-use harness::between::{Fate, Message, To};
 use harness::caller::hello;
+use harness::edge::between::{Fate, Message, To};
 use harness::wait::{SOON, until_true};
 use harness::{PLAN, RunningStack, Stack};
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 use harness::Stack;
 use harness::caller::MODEL;
-use harness::clients::run_client;
+use harness::caller::clients::run_client;
 use serde_json::json;
 use sluice_origin::models::endless;
 use sluice_origin::scripted::Say;

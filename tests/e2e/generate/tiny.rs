@@ -1,7 +1,7 @@
 //! The built-in model through both gates: what was scripted elsewhere, said by a model that was trained to say it.
 
 use harness::caller::MODEL;
-use harness::clients::run_client;
+use harness::caller::clients::run_client;
 use harness::{Stack, tools};
 use serde_json::{Value, json};
 

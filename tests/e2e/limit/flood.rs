@@ -2,7 +2,7 @@
 //! storage operation at all, whatever account they name, and those who have a key are served meanwhile.
 
 use harness::caller::bearer;
-use harness::raw::request;
+use harness::caller::raw::request;
 use harness::{Stack, secrets};
 use sluice_protocol::id::AccountId;
 use std::io::{Read, Write};

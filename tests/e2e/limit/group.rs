@@ -2,9 +2,9 @@
 //!
 //! The first message is held on its way. What comes meanwhile waits for it, and travels together once it is answered.
 
-use harness::between::{Fate, Message, To};
+use harness::caller::raw::RawConnection;
 use harness::caller::{Caller, hello};
-use harness::raw::RawConnection;
+use harness::edge::between::{Fate, Message, To};
 use harness::wait::{Door, SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack};
 use serde_json::{Value, json};

@@ -160,8 +160,8 @@ fn so_many_at_once_in_each_session() {
         let mut headers = headers(session);
         headers.push("Content-Type: application/json".into());
         let body = hello(4).to_string();
-        let request = harness::raw::request("POST", "/v1/chat/completions", &headers, body.as_bytes());
-        harness::raw::RawConnection::send(stack.edge_address(), &request)
+        let request = harness::caller::raw::request("POST", "/v1/chat/completions", &headers, body.as_bytes());
+        harness::caller::raw::RawConnection::send(stack.edge_address(), &request)
     };
     let first = open("one");
     until_true("it runs", SOON, || stack.edge.own(&key.key).live_leases == 1);

@@ -1,8 +1,8 @@
 //! Answers that are lost on the way: of the second ask of a request whose prompt was taken for shorter than it is, and of
 //! asks for plans.
 
-use harness::between::{Fate, Message, To};
 use harness::caller::hello;
+use harness::edge::between::{Fate, Message, To};
 use harness::secrets::PROMPT;
 use harness::wait::{Door, SOON, until_true};
 use harness::{PLAN, RunningStack, Stack};

@@ -193,7 +193,7 @@ fn a_key_ends_when_it_is_to_end() {
 /// A key that its Gate denies is not let through by the bucket that stands in for it.
 #[test]
 fn bounds_hold_while_the_gate_cannot_be_reached() {
-    use harness::between::{Fate, To};
+    use harness::edge::between::{Fate, To};
     let bucket = json!({"capacity": 9, "refill": 1, "every": "1h"});
     let stack = Stack::new().plan("without_gate", bucket).with_between().start();
     stack.script().allow_all();

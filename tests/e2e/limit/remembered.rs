@@ -1,10 +1,11 @@
 //! What an isolate remembers of a refusal: it spares the Gate a question, ends on time, and ends with every change.
 
-use harness::between::{Message, To};
 use harness::caller::hello;
-use harness::raw::exchange;
+use harness::caller::raw::exchange;
+use harness::edge::between::{Message, To};
+use harness::origin::raw;
 use harness::wait::{Door, SOON, until, until_true};
-use harness::{Answer, PLAN, RunningStack, Stack, raw_origin, secrets};
+use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::json;
 use sluice_protocol::admin::CreatedKey;
 use sluice_protocol::gate_call::Call;
@@ -125,7 +126,7 @@ fn it_ends_with_every_change_to_what_it_was_about() {
 #[test]
 fn it_ends_when_something_is_given_back() {
     let full = serde_json::to_string(&Refusal::new(Reason::Overloaded, "full").body()).expect("JSON");
-    let reply = raw_origin::json("503 Service Unavailable", "", full); // not a status: a line of HTTP
+    let reply = raw::json("503 Service Unavailable", "", full); // not a status: a line of HTTP
     let door = Arc::new(Mutex::new(Door::new()));
     let current = {
         let door = door.clone();

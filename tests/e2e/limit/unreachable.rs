@@ -1,7 +1,7 @@
 //! What happens while an account's Gate cannot be reached, and once it can be again.
 
-use harness::between::{Fate, Message, To};
 use harness::caller::hello;
+use harness::edge::between::{Fate, Message, To};
 use harness::wait::{SOON, until, until_true};
 use harness::{RunningStack, Stack};
 use serde_json::{Value, json};

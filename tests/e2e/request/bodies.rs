@@ -1,9 +1,9 @@
 //! Bodies come in time and within their bounds, or are refused; and nobody holds them longer than they are needed.
 
 use crate::settle::leaving::{CHUNKED, broken_off, doors, lines};
+use harness::caller::raw::{RawConnection, chunked, request};
 use harness::caller::{hello, hello_stream};
-use harness::raw::{RawConnection, chunked, request};
-use harness::raw_origin::{Received, Reply};
+use harness::origin::raw::{Received, Reply};
 use harness::wait::{SOON, until, until_true};
 use harness::{Stack, secrets};
 use sluice_protocol::refusal::Reason;

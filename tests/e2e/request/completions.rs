@@ -1,7 +1,7 @@
 //! Text completions, several answers of one request, and streams that wait, through both gates.
 
+use harness::caller::clients::run_client;
 use harness::caller::{MODEL, hello, hello_stream};
-use harness::clients::run_client;
 use harness::wait::{SOON, until_true};
 use harness::{Answer, RunningStack, Stack};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! Pages of other origins: what browsers are told, and what a page in a real one may do.
 
-use harness::browser::Site;
+use harness::caller::browser::Site;
+use harness::caller::raw::{exchange, request};
 use harness::caller::{MODEL, bearer, hello};
-use harness::raw::{exchange, request};
 use harness::{Answer, RunningStack, Stack, secrets};
 use serde_json::{Value, json};
 use sluice_origin::scripted::Say;

@@ -1,8 +1,8 @@
 //! `HEAD` wherever there is `GET`.
 
 use crate::request::described::{ADMIN, PUBLIC, described, document, filled};
-use harness::caller::{MODEL, bearer};
-use harness::{RunningStack, Stack, raw, secrets};
+use harness::caller::{MODEL, bearer, raw};
+use harness::{RunningStack, Stack, secrets};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 

@@ -1,8 +1,8 @@
 //! One model of the list, by its name.
 
+use harness::caller::raw::{exchange, request};
 use harness::caller::{MODEL, bearer, hello};
-use harness::raw::{exchange, request};
-use harness::raw_origin::Reply;
+use harness::origin::raw::Reply;
 use harness::{PLAN, RunningStack, Stack, secrets};
 use serde_json::{Value, json};
 use sluice_protocol::refusal::Reason;

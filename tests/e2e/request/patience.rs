@@ -1,8 +1,8 @@
 //! A wait of hours is told, and no client sleeps through it: OpenAI's own clients, with their defaults, come back with the
 //! refusal within seconds.
 
+use harness::caller::clients::{run_client, run_node_client};
 use harness::caller::{MODEL, hello};
-use harness::clients::{run_client, run_node_client};
 use harness::{Answer, RunningStack, Stack};
 use serde_json::Value;
 use sluice_protocol::refusal::{Reason, Refusal};

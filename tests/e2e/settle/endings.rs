@@ -2,7 +2,7 @@
 
 use harness::answer::check_stream_error;
 use harness::caller::{Caller, hello, hello_stream};
-use harness::raw_origin::{Received, Reply};
+use harness::origin::raw::{Received, Reply};
 use harness::secrets::PROMPT;
 use harness::wait::{SOON, until_true};
 use harness::{RunningStack, Stack};

@@ -1,11 +1,11 @@
 //! Who leaves holds nothing: at whatever stage a connection is reset, what an isolate has for it goes, and nobody else
 //! waits for it.
 
-use harness::between::{Fate, To};
+use harness::caller::raw::{RawConnection, chunked, request};
 use harness::caller::{Caller, bearer, hello, hello_stream};
-use harness::observed::Observed;
-use harness::raw::{RawConnection, chunked, request};
-use harness::raw_origin::{Received, Reply};
+use harness::edge::between::{Fate, To};
+use harness::edge::observed::Observed;
+use harness::origin::raw::{Received, Reply};
 use harness::wait::{Door, SOON, until_true};
 use harness::{RunningStack, Stack, secrets};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Callers that are pages in a real browser: Chromium without a window, and a server that shows it one page.
 
+use super::raw::split_head;
 use crate::process::{Announces, Program};
-use crate::raw::split_head;
 use crate::tools;
 use serde_json::Value;
 use std::io::{Read, Write};

@@ -2,7 +2,7 @@
 //! and says what becomes of it. Nothing of this is in the Worker: its module stands behind another one that is written
 //! here, which the test answers over a socket.
 
-use crate::raw_origin::RawOrigin;
+use crate::origin::raw::RawOrigin;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ impl Between {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let reply = {
             let (decide, seen) = (decide.clone(), seen.clone());
-            move |received: &crate::raw_origin::Received, socket: &mut std::net::TcpStream| {
+            move |received: &crate::origin::raw::Received, socket: &mut std::net::TcpStream| {
                 let message = read(&received.body);
                 lock(&seen).push(message.clone());
                 let decide = lock(&decide).clone();

@@ -1,6 +1,6 @@
 //! An origin made of a socket: it keeps what it received, and answers with any bytes, none, or half of some.
 
-use crate::raw::{header_line, split_head, unchunk};
+use crate::caller::raw::{header_line, split_head, unchunk};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,12 +1,12 @@
 //! Both gates, running.
 
-use crate::between::Between;
 use crate::caller::Caller;
+use crate::caller::raw::{self, RawConnection};
+use crate::edge::between::Between;
+use crate::edge::observed::{self, Observed};
 use crate::edge::{Edge, EdgeFiles};
-use crate::observed::{self, Observed};
+use crate::origin::raw::Received;
 use crate::origin::{OriginKind, OriginSettings, TestOrigin};
-use crate::raw::{self, RawConnection};
-use crate::raw_origin::Received;
 use crate::secrets;
 use crate::watch::{Kind, Place, TOKENS, Watch};
 use serde_json::Value;

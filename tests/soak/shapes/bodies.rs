@@ -4,8 +4,7 @@ use super::{PATIENCE, Shape};
 use crate::gates::Gates;
 use crate::tally::Tally;
 use crate::wire::{Wire, post};
-use harness::caller::{MODEL, hello};
-use harness::raw;
+use harness::caller::{MODEL, hello, raw};
 use serde_json::json;
 use std::net::SocketAddr;
 

@@ -4,8 +4,7 @@ use super::Shape;
 use super::bodies::ask;
 use crate::gates::Gates;
 use crate::wire::post;
-use harness::caller::{bearer, hello};
-use harness::raw;
+use harness::caller::{bearer, hello, raw};
 
 pub(super) fn shapes(gates: &Gates) -> Vec<Shape> {
     let edge = gates.edge;
