@@ -1,9 +1,12 @@
 //! The tables about Sluice alone: what each answer costs, and how that changes with connections and with accounts.
 
-use crate::cpu;
-use crate::load::Measured;
+pub(crate) mod against;
+pub(crate) mod callers;
+pub(crate) mod registry;
+
+use crate::load::requests::{chat, forge, get};
+use crate::load::{Measured, cpu};
 use crate::options::Options;
-use crate::requests::{chat, forge, get};
 use crate::scenario::{Scenario, run_interleaved};
 use crate::table::{Table, milliseconds, whole};
 use crate::workers::{Empty, Sluice};

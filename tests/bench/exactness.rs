@@ -1,6 +1,6 @@
 //! How exact a gateway's limit is: three attacks on a limit of 30, and what it says about when to come back.
 
-use crate::connection::{Answer, Connection};
+use crate::load::connection::{Answer, Connection};
 use crate::{interrupt, load};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};

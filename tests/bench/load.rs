@@ -1,9 +1,13 @@
 //! A load generator: clients with one kept-alive connection each, all on one thread, each sending as soon as it has its
 //! answer. One thread, because threads that wake each other for every answer cost more than the answers of a quick gateway.
 
-use crate::connection::Connection;
-use crate::{cpu, interrupt};
+pub(crate) mod connection;
+pub(crate) mod cpu;
+pub(crate) mod requests;
+
+use crate::interrupt;
 use anyhow::{Context, Result, ensure};
+use connection::Connection;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;

@@ -11,25 +11,20 @@
 mod figures;
 mod interrupt;
 mod options;
-mod peer;
 // how load is made and measured
-mod connection;
-mod cpu;
 mod exactness;
 mod load;
 mod stub;
 // what is measured
-mod requests;
 mod scenario;
 mod workers;
 // the tables
-mod against;
-mod callers;
 mod edge;
 mod peers;
-mod registry;
 mod table;
 
+use edge::{against, callers, registry};
+use load::cpu;
 use options::Options;
 use std::process::ExitCode;
 use workers::{Empty, Sluice};

@@ -1,6 +1,8 @@
 //! The command line, as `cargo xtask bench edge` hands it on.
 
-use crate::peer::Peer;
+pub(crate) mod peer;
+
+use peer::Peer;
 use std::path::PathBuf;
 use std::time::Duration;
 

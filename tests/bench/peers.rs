@@ -7,12 +7,12 @@ mod redis;
 mod report;
 
 use crate::exactness::{self, BURST_WINDOW, EDGE_WINDOW, LIMIT};
-use crate::load::{Load, Watched};
+use crate::interrupt;
+use crate::load::requests::{chat, forge};
+use crate::load::{Load, Watched, cpu};
+use crate::options::peer::Peer;
 use crate::options::{Options, Selected};
-use crate::peer::Peer;
-use crate::requests::{chat, forge};
 use crate::workers::{Empty, Sluice};
-use crate::{cpu, interrupt};
 use anyhow::{Result, bail};
 use gateway::Gateway;
 use redis::Redis;

@@ -2,8 +2,8 @@
 
 use crate::figures::median;
 use crate::load::Measured;
+use crate::load::requests::{chat, forge, get};
 use crate::options::Options;
-use crate::requests::{chat, forge, get};
 use crate::scenario::{Scenario, run_interleaved};
 use crate::table::{Table, milliseconds, whole};
 use crate::workers::Sluice;

@@ -1,9 +1,9 @@
 //! The walk for callers with keys and with tokens, one account each: what a credential costs.
 
-use crate::edge::print;
+use super::print;
 use crate::load::Measured;
+use crate::load::requests::chat;
 use crate::options::Options;
-use crate::requests::chat;
 use crate::scenario::{Scenario, run_interleaved};
 use crate::workers::Sluice;
 use harness::issuers::Issuer;

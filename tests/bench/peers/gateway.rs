@@ -4,9 +4,9 @@ use super::group::Group;
 use super::recipe::Place;
 use super::redis::Redis;
 use super::{Mode, Peer, free_address};
-use crate::connection::Connection;
 use crate::load;
-use crate::requests::get;
+use crate::load::connection::{Answer, Connection};
+use crate::load::requests::get;
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -66,7 +66,7 @@ fn answers(address: SocketAddr, request: &[u8]) -> bool {
     answer.unwrap_or(false)
 }
 
-fn is_served(answer: &std::io::Result<crate::connection::Answer>) -> bool {
+fn is_served(answer: &std::io::Result<Answer>) -> bool {
     answer.as_ref().is_ok_and(|answer| answer.status < 500)
 }
 

@@ -1,7 +1,8 @@
 //! Programs that start others: gateways with workers, and Redis. Each has a process group of its own, and none of them
 //! outlives this process, however it ends.
 
-use crate::{cpu, interrupt};
+use crate::interrupt;
+use crate::load::cpu;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;

@@ -3,7 +3,7 @@
 
 use super::group::find_program;
 use super::{Mode, Peer, WORKERS};
-use crate::requests::MODEL;
+use crate::load::requests::MODEL;
 use anyhow::{Context, Result};
 use harness::tools;
 use serde_json::json;
