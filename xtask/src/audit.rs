@@ -1,5 +1,7 @@
 //! `cargo xtask audit`: what a gateway's limits are really worth. The tool is `sluice-audit` in `tests/`; this builds it
-//! and becomes it. `cargo xtask audit verify FILE` is about the other audit, the log of what admins did: see `audit_log.rs`.
+//! and becomes it. `cargo xtask audit verify FILE` is about the other audit, the log of what admins did: see [`log`].
+
+pub(crate) mod log;
 
 use std::{ffi::OsString, os::unix::process::CommandExt, process::ExitCode};
 
@@ -7,13 +9,13 @@ use anyhow::{Context, Result};
 use lexopt::Parser;
 use rustix::process::getpgrp;
 
-use crate::{audit_log, process::command, workspace::Workspace};
+use crate::{process::command, workspace::Workspace};
 
 /// Hands the rest of the command line to the tool. Returns only if it cannot be started: its exit status is ours.
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
     let rest: Vec<OsString> = args.raw_args()?.collect();
     if is_about_the_log(&rest) {
-        audit_log::run(Parser::from_args(rest))?;
+        log::run(Parser::from_args(rest))?;
         return Ok(ExitCode::SUCCESS);
     }
     // The tests' build will do: the tool waits for the gateway, not for the processor.
@@ -40,7 +42,7 @@ mod tests {
         let run = |words: &[&str]| {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
             assert!(is_about_the_log(&words), "{words:?}");
-            audit_log::run(Parser::from_args(words))
+            log::run(Parser::from_args(words))
         };
         let file = golden.to_str().unwrap();
         run(&["verify", file]).unwrap();

@@ -12,8 +12,7 @@ use crate::{
     process::{self, command},
     progress::{self, Step},
     setup::{self, Toolbox},
-    tools::hex,
-    workspace::Workspace,
+    workspace::{Workspace, hex},
 };
 
 /// Directories whose every file goes into the Worker.

@@ -8,20 +8,16 @@ mod progress;
 mod workspace;
 // what set-up brings in
 mod setup;
-mod tools;
-// one per command
+// one per command; those for the origin alone share a room
 mod audit;
-mod audit_log;
 mod bench;
 mod build_edge;
 mod check;
-mod cuda;
 mod dev;
-mod parity;
+mod origin;
 mod secrets;
 mod soak;
 mod test;
-mod train_tiny;
 
 use std::process::ExitCode;
 
@@ -92,13 +88,13 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         }
         "test" => test::run(&workspace, args)?,
         "bench" => bench::run(&workspace, args)?,
-        "parity" => parity::run(&workspace, args)?,
-        "cuda" => cuda::run(&workspace, args)?,
+        "parity" => origin::parity::run(&workspace, args)?,
+        "cuda" => origin::cuda::run(&workspace, args)?,
         "secrets" => secrets::run(&workspace, args)?,
-        "train-tiny" => return train_tiny::run(&workspace, args),
+        "train-tiny" => return origin::train_tiny::run(&workspace, args),
         "audit" => return audit::run(&workspace, args),
         "soak" => return soak::run(&workspace, args),
-        "audit-log" => audit_log::run(args)?,
+        "audit-log" => audit::log::run(args)?,
         "help" => print!("{USAGE}"),
         unknown => bail!("there is no command `{unknown}`\n\n{USAGE}"),
     }

@@ -19,8 +19,7 @@ use crate::{
     dev::{random, write_private},
     process::{capture, command},
     setup,
-    tools::hex,
-    workspace::Workspace,
+    workspace::{Workspace, hex},
 };
 
 const USAGE: &str = "\

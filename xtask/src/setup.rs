@@ -5,16 +5,14 @@ mod browser;
 mod debian;
 mod node;
 mod python;
+mod tools;
 mod wasm;
 
 use anyhow::Result;
 
+use self::tools::Tools;
 pub(crate) use self::{node::Node, wasm::Wasm};
-use crate::{
-    progress,
-    tools::{self, Tools},
-    workspace::Workspace,
-};
+use crate::{progress, workspace::Workspace};
 
 /// What set-up found or installed, handed to the steps that use it.
 pub(crate) struct Toolbox {

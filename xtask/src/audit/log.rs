@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     /// Written by the protocol's own tests; a page as the edge answers it.
-    const PAGE: &str = include_str!("../../protocol/tests/golden/admin_audit.json");
+    const PAGE: &str = include_str!("../../../protocol/tests/golden/admin_audit.json");
 
     fn page() -> Value {
         serde_json::from_str(PAGE).unwrap()

@@ -15,8 +15,7 @@ use crate::{
     process::{self, Interrupted, command},
     progress::{self, Step},
     setup::Toolbox,
-    tools::hex,
-    workspace::Workspace,
+    workspace::{Workspace, hex},
 };
 
 /// A peer and what it needs.

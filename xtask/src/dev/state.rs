@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     process::{capture, command},
-    tools::hex,
+    workspace::hex,
 };
 
 /// The grant key's name; a deployment that rotates has one name per key.

@@ -119,7 +119,7 @@ fn fingerprint(workspace: &Workspace, folder: &str) -> Result<String> {
     }
     hash.update(env::consts::ARCH);
     hash.update(env::consts::OS);
-    Ok(crate::tools::hex(&hash.finalize()))
+    Ok(crate::workspace::hex(&hash.finalize()))
 }
 
 /// The first program that should be there and is not.

@@ -8,8 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     process::{self, command},
     progress::Step,
-    tools::hex,
-    workspace::Workspace,
+    workspace::{Workspace, hex},
 };
 
 const NO_VENV: &str = "cannot create a Python environment. On Debian: `sudo apt-get install -y python3-venv`";

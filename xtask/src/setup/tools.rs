@@ -53,11 +53,6 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<Tools> {
     Ok(Tools { worker_build, wasm_bindgen })
 }
 
-/// Bytes as lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The tools' build directory: shared, so that they share their dependencies, and removed afterwards.
 const SCRATCH: &str = "build";
 
