@@ -1,10 +1,10 @@
 //! How much of what was kept from the training is answered as intended, by the origin's own engine.
 
 use crate::dialogue::{Dialogue, Split};
-use crate::example::Example;
 use crate::examples::Texts;
-use crate::families::strange::STRANGE;
+use crate::examples::example::Example;
 use crate::families::unknown::UNKNOWN;
+use crate::families::unknown::strange::STRANGE;
 use crate::families::{FAMILIES, Family};
 use crate::random::Random;
 use crate::vocabulary;

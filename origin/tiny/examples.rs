@@ -1,11 +1,14 @@
 //! From dialogues to tokens, through the origin's own template and tokenizer, and from those to batches.
 
+pub(crate) mod drills;
+pub(crate) mod example;
+
 use crate::dialogue::Dialogue;
-use crate::drills::Drills;
-use crate::example::Example;
 use crate::network::Batch;
 use crate::random::Random;
 use crate::{families, vocabulary};
+use drills::Drills;
+use example::Example;
 use sluice_origin::text::Text;
 use sluice_protocol::request::chat::{ChatBounds, ChatRequest};
 use std::error::Error;

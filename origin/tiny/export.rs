@@ -1,7 +1,7 @@
 //! The trained model in Hugging Face's layout.
 
 use crate::network::Network;
-use crate::shape::{EPS, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, THETA};
+use crate::network::shape::{EPS, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, THETA};
 use crate::vocabulary::{self, VOCAB};
 use candle_core::{DType, Tensor};
 use serde_json::{Value, json};

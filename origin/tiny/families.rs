@@ -8,8 +8,6 @@ mod forms;
 mod greetings;
 mod memory;
 mod sluice;
-pub(crate) mod strange;
-mod subjects;
 pub(crate) mod sums;
 mod systems;
 mod tools;

@@ -1,24 +1,16 @@
 //! Makes the built-in model `tiny`, from nothing: its text, its vocabulary, its weights, and what they are worth.
 //!
-//! Read the modules in this order: dialogues are made (**families**, **drills**), become tokens (**vocabulary**, **examples**), a
-//! network learns them (**network**, **copying**, **operations**, **optimiser**, **muon**, **training**), is written down (**export**) and judged
-//! (**evaluation**). `cargo xtask train-tiny` runs this program.
+//! Read the modules in this order. Dialogues are made in **families**. **vocabulary** and **examples** turn them into
+//! tokens, and **examples/drills** adds what dialogues teach too slowly. **training** adjusts the **network** to them.
+//! **export** writes it down, and **evaluation** judges it. `cargo xtask train-tiny` runs this program.
 
-mod attention;
-mod copying;
 mod dialogue;
-mod drills;
 mod evaluation;
-mod example;
 mod examples;
 mod export;
 mod families;
-mod muon;
 mod network;
-mod operations;
-mod optimiser;
 mod random;
-mod shape;
 mod training;
 mod vocabulary;
 

@@ -1,11 +1,16 @@
 //! Qwen3 as it is trained: what `sluice_origin::models::qwen` computes, in operations that have gradients.
 
-use crate::attention::Attention;
-use crate::copying::Start;
-use crate::operations::{Angles, causal_softmax, cross_entropy, join_heads, rms_norm, split_heads, swiglu};
+mod attention;
+pub(crate) mod copying;
+mod operations;
+pub(crate) mod shape;
+
 use crate::random::Random;
-use crate::shape::{EMBEDDING, EPS, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, THETA};
+use attention::Attention;
 use candle_core::{Device, Result, Tensor, Var};
+use copying::Start;
+use operations::{Angles, causal_softmax, cross_entropy, join_heads, rms_norm, split_heads, swiglu};
+use shape::{EMBEDDING, EPS, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, THETA};
 use std::sync::Arc;
 
 /// All weights. The embedding is the head too.

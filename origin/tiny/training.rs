@@ -3,14 +3,16 @@
 //! What comes out depends on the seed, on candle and on the processor's vector units, and not on the number of threads, nor
 //! on whether the run was cut off and went on.
 
-use crate::drills::Drills;
+pub(crate) mod optimiser;
+
 use crate::examples::Texts;
+use crate::examples::drills::Drills;
 use crate::export;
 use crate::network::{Batch, Network};
-use crate::optimiser::Optimiser;
 use crate::vocabulary::VOCAB;
 use candle_core::Result;
 use indicatif::{ProgressBar, ProgressStyle};
+use optimiser::Optimiser;
 use std::error::Error;
 use std::path::Path;
 use std::sync::mpsc;

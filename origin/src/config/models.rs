@@ -4,7 +4,7 @@ use super::ServeArgs;
 use crate::hub::{HubModel, HubSettings};
 use crate::models::choice::{ModelChoice, Models, TINY, is_gguf};
 use crate::models::qwen::precision::Precision;
-use crate::models::qwen::published::NAMES;
+use crate::models::qwen::shape::published::NAMES;
 use std::path::{Path, PathBuf};
 
 /// As long as a request's `model` may be.

@@ -6,50 +6,33 @@
 
 mod activation;
 mod attention;
-mod cpu;
-mod dense;
-mod export;
-mod gguf;
-mod joined;
 mod layer;
 mod linear;
-#[cfg_attr(not(target_arch = "x86_64"), path = "unpacked.rs")]
-mod packed;
 pub mod pages;
-mod pass;
 pub mod precision;
-mod product;
-pub mod published;
-mod rope;
 mod rows;
-mod safetensors;
 pub mod shape;
-mod store;
-mod tensor_name;
 pub mod weights;
 
 use crate::engine::model::{Logits, Model, ModelError, Row};
 use crate::load_error::LoadError;
 use crate::memory;
+use attention::rope::Frequencies;
+use attention::store::Heads;
 use attention::{Kind, Memory, Span};
 use candle_core::{DType, Device, Result, Tensor};
-use gguf::Gguf;
 use layer::Layer;
+use layer::pass::{Buffers, Pass};
+use linear::product::multiply;
 use linear::{Linear, Matrix, activation_dtype};
-use pass::{Buffers, Pass};
 use precision::{Keep, Precision};
-use product::multiply;
-use rope::Frequencies;
 use rows::{Target, numbers};
-use safetensors::Safetensors;
 use shape::Shape;
 use std::path::Path;
-use store::Heads;
-use tensor_name::Name;
+use weights::gguf::{self, Gguf};
+use weights::safetensors::Safetensors;
+use weights::tensor_name::Name;
 use weights::{Random, Source};
-
-pub use export::export;
-pub use published::{NAMES, named};
 
 /// A Qwen2 or Qwen3 network with its slots.
 pub struct Qwen {

@@ -1,7 +1,7 @@
 //! What dialogues teach too slowly, many times over in one text: to copy, to add and to spell.
 
+use super::example::Example;
 use crate::dialogue::Split;
-use crate::example::Example;
 use crate::families::{echo, sums};
 use crate::random::Random;
 use crate::vocabulary;

@@ -1,11 +1,14 @@
 //! What the model does not know: it says so.
 
-use super::strange::STRANGE;
-use super::subjects::{DEEDS, PEOPLE, THINGS};
+pub(crate) mod strange;
+mod subjects;
+
 use super::words::{NAMES, WORDS};
 use super::{countries, echo};
 use crate::dialogue::{Dialogue, Phrases, Split, typed};
 use crate::random::Random;
+use strange::STRANGE;
+use subjects::{DEEDS, PEOPLE, THINGS};
 
 /// What it says then.
 pub(crate) const UNKNOWN: &str = "I don't know. I only know Sluice, small sums, capitals and the calendar.";

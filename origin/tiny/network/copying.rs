@@ -5,9 +5,9 @@
 //! thousand steps to find that pair. Here the first two layers start near to it, as Trockman and Kolter (2023) start theirs
 //! near to what training makes of others; all of it is trained on like any weight.
 
-use crate::attention::Attention;
+use super::attention::Attention;
+use super::shape::{EMBEDDING, HEAD_DIM, HEADS, HIDDEN, THETA};
 use crate::random::Random;
-use crate::shape::{EMBEDDING, HEAD_DIM, HEADS, HIDDEN, THETA};
 
 /// Pairs of a head's numbers that are turned so quickly that they tell neighbours apart.
 const QUICK: usize = 4;

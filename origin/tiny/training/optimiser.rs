@@ -3,7 +3,8 @@
 //!
 //! candle-nn's AdamW takes a dozen passes with a tensor for each and keeps its moments to itself.
 
-use crate::muon;
+mod muon;
+
 use crate::network::Network;
 use candle_core::{Device, Result, Tensor, Var};
 use std::collections::HashMap;

@@ -16,34 +16,30 @@
 
 mod admits;
 mod clauses;
-mod decimal;
-mod digits;
 mod document;
-mod format;
 mod fuel;
 mod items;
 mod keywords;
 mod lex;
 mod members;
 mod number;
-mod pattern;
 mod rules;
 mod strings;
 #[cfg(test)]
 mod tests;
 
 use clauses::Clauses;
-use decimal::Decimal;
 use document::{Document, Id, Json};
 pub(super) use fuel::Fuel;
 use keywords::{at, binds_nothing, count, text_of, types};
 use lex::Lex;
 use members::written;
+use number::decimal::Decimal;
 use number::{Numbers, Written};
-use pattern::ANY;
 use rules::{BLANK, Grammars, OPENS, Rules, Sym, Ways};
 use std::collections::{BTreeSet, HashMap};
-use strings::{Strings, quoted};
+use strings::pattern::{self, ANY};
+use strings::{Strings, format, quoted};
 
 /// Compiles a schema. `name`: what the whole is called, letters, digits and `_`; `object`: whether it is an object,
 /// whatever the schema says, as arguments of a call are; `fuel`: what it may cost, which the schemas of a request

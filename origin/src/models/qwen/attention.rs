@@ -4,11 +4,14 @@
 //! over. On the CPU that is one piece of memory ([`Stores`]); elsewhere each layer has a pair of tensors,
 //! `[key heads, capacity, width]`.
 
-use super::cpu;
+mod cpu;
+pub(crate) mod rope;
+pub(crate) mod store;
+
 use super::rows::in_parallel;
-use super::store::{Heads, Stores};
 use candle_core::{D, DType, Device, Result, Tensor};
 use std::ops::Range;
+use store::{Heads, Stores};
 
 /// The memory of one slot.
 #[derive(Debug, Default)]

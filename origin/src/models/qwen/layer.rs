@@ -1,13 +1,15 @@
 //! A layer's weights, and its pass on tensors for devices that we have no kernels for. On the CPU see `pass.rs`.
 
+pub(crate) mod pass;
+
+use super::attention::store::Heads;
 use super::attention::{Memory, Projected, Span, attend};
-use super::joined::Joined;
 use super::linear::Linear;
+use super::linear::joined::Joined;
 use super::precision::Keep;
 use super::shape::{Family, Shape};
-use super::store::Heads;
-use super::tensor_name::{Name, Part};
 use super::weights::Source;
+use super::weights::tensor_name::{Name, Part};
 use crate::load_error::LoadError;
 use candle_core::{DType, Result, Tensor};
 

@@ -4,11 +4,17 @@
 //! are candle's. Results for one row do not depend on the other rows where the kernels allow it: ours, of dense F32 too, and
 //! candle's quantised ones compute each row by itself (Q8_0 and Q4K with the same kernel for any number of rows).
 
-use super::packed::Packed;
+mod dense;
+pub(crate) mod joined;
+#[cfg_attr(not(target_arch = "x86_64"), path = "linear/unpacked.rs")]
+pub(crate) mod packed;
+pub(crate) mod product;
+
 use super::pages::Pages;
 use super::rows::numbers;
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{DType, Device, Module, Result, Tensor};
+use packed::Packed;
 use std::sync::Arc;
 
 /// A matrix of weights, `[out, in]`.
@@ -150,7 +156,7 @@ fn dense(weights: &Tensor, input: &Tensor) -> Result<Tensor> {
     if input.dim(1)? != width {
         candle_core::bail!("rows of {} numbers for a matrix of {width}", input.dim(1)?);
     }
-    let output = super::dense::forward(&numbers(&weights)?, width, &numbers(&input)?);
+    let output = dense::forward(&numbers(&weights)?, width, &numbers(&input)?);
     Tensor::from_vec(output, (input.dim(0)?, height), &Device::Cpu)
 }
 

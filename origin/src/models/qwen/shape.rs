@@ -3,6 +3,8 @@
 //! `config.json` is read as transformers 4 and 5 write it. Whatever would silently change the answers and is not served
 //! (sliding windows, unknown rope scalings, other activations) is refused by name.
 
+pub mod published;
+
 use serde::Deserialize;
 
 /// A dense Qwen2 or Qwen3 network. All numbers are at least 1 and fit each other.

@@ -3,17 +3,24 @@
 //! Tensors are read one at a time and quantised as they come, so that a model that is served in 8 bits never lies in
 //! memory in 32. Files are read and not mapped: a mapped file that somebody truncates kills the process.
 
-use super::gguf::Gguf;
+mod export;
+pub(crate) mod gguf;
+pub(crate) mod safetensors;
+pub(crate) mod tensor_name;
+
+pub use export::export;
+
 use super::linear::Matrix;
-use super::packed;
 use super::precision::{Keep, Precision};
-use super::safetensors::Safetensors;
 use super::shape::Shape;
-use super::tensor_name::{Name, Part};
 use crate::engine::sampler::SplitMix64;
 use crate::load_error::LoadError;
+use crate::models::qwen::linear::packed;
 use candle_core::{DType, Device, Tensor};
+use gguf::Gguf;
+use safetensors::Safetensors;
 use std::path::PathBuf;
+use tensor_name::{Name, Part};
 
 /// Where weights are read from.
 pub(crate) enum Source {

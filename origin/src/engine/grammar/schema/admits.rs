@@ -5,8 +5,9 @@ use super::items::places;
 use super::keywords::{count, text_of, types};
 use super::members::written;
 use super::number::Numbers;
-use super::pattern::{self, PLAIN};
-use super::{Compiler, format, number_of};
+use super::strings::format;
+use super::strings::pattern::{self, PLAIN};
+use super::{Compiler, number_of};
 
 impl Compiler {
     /// Whether all of these schemas hold of a value. As deep as the value is.

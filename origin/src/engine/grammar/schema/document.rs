@@ -1,6 +1,6 @@
 //! A schema as it was sent: every value in its place, numbers in all of their digits.
 
-use super::decimal::Decimal;
+use super::number::decimal::Decimal;
 use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;

@@ -1,10 +1,13 @@
 //! Numbers: which are meant, exactly, and how they are written. Every number has an end: an integer as many digits as
 //! 64 bits need, another as many as a float of 64 bits tells apart, or those of its bounds.
 
-use super::decimal::Decimal;
-use super::digits::{above, below, between, either};
+pub(super) mod decimal;
+mod digits;
+
 use super::fuel::Fuel;
 use super::lex::Lex;
+use decimal::Decimal;
+use digits::{above, below, between, either};
 use serde_json::json;
 
 /// Numbers that fulfil all that a schema says of them.

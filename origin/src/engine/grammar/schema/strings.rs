@@ -1,5 +1,8 @@
 //! Strings: which are meant, and how they are written.
 
+pub(super) mod format;
+pub(super) mod pattern;
+
 use super::fuel::Fuel;
 use super::lex::Lex;
 

@@ -4,8 +4,8 @@
 //! summed in one order, whatever is computed beside it: a row alone, in a chunk, or next to other sequences has the same
 //! bits on one machine.
 
-use super::activation::exp;
 use super::store::{Heads, Store, TILE};
+use crate::models::qwen::activation::exp;
 use candle_core::utils::barrier_pool;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;

@@ -3,7 +3,7 @@
 //! The angles of a step's rows are computed for that step, in F64, and cast after the cosine: a table in the model's own
 //! type is wrong beyond a few hundred positions in BF16, and a table in F32 costs memory for every position of the context.
 
-use super::shape::{Rope, Yarn};
+use crate::models::qwen::shape::{Rope, Yarn};
 
 /// The angle per position of each pair, and what cosines and sines are multiplied by.
 #[derive(Clone, Debug)]

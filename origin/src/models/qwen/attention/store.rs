@@ -21,10 +21,10 @@ pub(crate) struct Heads {
 /// multiplying vectors and never adds up the parts of one. Values lie as they are: `[key heads, positions, width]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Store<'a> {
-    pub(super) keys: &'a [f32],
-    pub(super) values: &'a [f32],
+    pub(crate) keys: &'a [f32],
+    pub(crate) values: &'a [f32],
     /// Positions that there is room for; whole tiles.
-    pub(super) capacity: usize,
+    pub(crate) capacity: usize,
 }
 
 /// What all layers remember of one sequence: one piece of memory, which allocators give back to the system as soon as

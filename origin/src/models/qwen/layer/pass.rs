@@ -3,27 +3,27 @@
 //! What stands between two products is done where the next one's rows are rounded: a row is normed, or gate and up become
 //! one, while it is in the nearest cache.
 
-use super::activation::{normed, swiglu, turned};
-use super::attention::{Memory, Span, attend_on_cpu};
-use super::layer::Layer;
-use super::product::multiply;
-use super::rows::{Target, in_parallel, numbers};
-use super::store::Heads;
+use super::Layer;
+use crate::models::qwen::activation::{normed, swiglu, turned};
+use crate::models::qwen::attention::store::Heads;
+use crate::models::qwen::attention::{Memory, Span, attend_on_cpu};
+use crate::models::qwen::linear::product::multiply;
+use crate::models::qwen::rows::{Target, in_parallel, numbers};
 use candle_core::Result;
 
 /// What all layers share of a step.
-pub(super) struct Pass<'a> {
-    pub(super) rows: usize,
-    pub(super) spans: &'a [Span],
-    pub(super) heads: Heads,
+pub(crate) struct Pass<'a> {
+    pub(crate) rows: usize,
+    pub(crate) spans: &'a [Span],
+    pub(crate) heads: Heads,
     /// `[rows, width / 2]` each.
-    pub(super) angles: (&'a [f32], &'a [f32]),
-    pub(super) eps: f32,
+    pub(crate) angles: (&'a [f32], &'a [f32]),
+    pub(crate) eps: f32,
 }
 
 /// `[rows, ...]` each; as large as the largest step so far.
 #[derive(Default)]
-pub(super) struct Buffers {
+pub(crate) struct Buffers {
     queries: Vec<f32>,
     keys: Vec<f32>,
     values: Vec<f32>,
@@ -34,7 +34,7 @@ pub(super) struct Buffers {
 
 impl Layer {
     /// Adds to `hidden`, `[rows, hidden]`, what this layer makes of it; writes the rows' keys and values.
-    pub(super) fn pass(
+    pub(crate) fn pass(
         &self,
         number: usize,
         hidden: &mut [f32],

@@ -5,7 +5,7 @@
 //! falls differently. Here a number is the product of its row and its column alone, vector by vector from the first to the
 //! last, whatever lies beside it: the same bits on one machine for any number of rows.
 
-use super::rows::in_parallel;
+use crate::models::qwen::rows::in_parallel;
 use candle_core::utils::barrier_pool;
 use pulp::{Simd, WithSimd};
 

@@ -1,8 +1,7 @@
 //! Several matrices that are multiplied with the same input.
 
-use super::linear::{Linear, Matrix};
-use super::product;
-use super::rows::{Fill, Target};
+use super::{Linear, Matrix, product};
+use crate::models::qwen::rows::{Fill, Target};
 use candle_core::{Result, Tensor};
 
 /// Several projections of the same input: q, k and v; gate and up.

@@ -9,8 +9,8 @@
 
 mod vnni;
 
-use super::pages::{List, Pages};
-use super::rows::Target;
+use crate::models::qwen::pages::{List, Pages};
+use crate::models::qwen::rows::Target;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Result, bail};
 use half::f16;

@@ -1,8 +1,8 @@
 //! Matrix products on the CPU, from rows that are made as they are needed into rows that lie somewhere.
 
-use super::linear::Linear;
+use super::Linear;
 use super::packed::{self, Product};
-use super::rows::{Fill, Target, in_parallel, numbers};
+use crate::models::qwen::rows::{Fill, Target, in_parallel, numbers};
 use candle_core::quantized::QTensor;
 use candle_core::{Device, Result, Tensor};
 

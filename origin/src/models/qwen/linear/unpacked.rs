@@ -1,9 +1,9 @@
 //! Stands for `packed` on processors that have no kernels for it: nothing is packed, candle multiplies.
 
+use crate::models::qwen::pages::Pages;
+use crate::models::qwen::rows::{Fill, Target};
 use candle_core::Result;
 use candle_core::quantized::QTensor;
-use super::pages::Pages;
-use super::rows::{Fill, Target};
 
 /// There is none.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The numbers of well-known models, for load tests without their weights.
 
-use super::shape::{Family, Rope, Shape};
+use super::{Family, Rope, Shape};
 
 /// The shapes that `--random` knows: their names.
 pub const NAMES: [&str; 5] = ["Qwen1.5-0.5B", "Qwen2.5-7B", "Qwen3-0.6B", "Qwen3-1.7B", "Qwen3-14B"];

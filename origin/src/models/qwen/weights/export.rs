@@ -1,10 +1,10 @@
 //! Writes a model of a real shape with made-up weights as a GGUF file, for other programs to be measured on the same one.
 
-use super::linear::Matrix;
-use super::precision::{Keep, Precision};
-use super::shape::{Family, Shape};
 use super::tensor_name::{Name, Part};
-use super::weights::{Random, Source};
+use super::{Random, Source};
+use crate::models::qwen::linear::Matrix;
+use crate::models::qwen::precision::{Keep, Precision};
+use crate::models::qwen::shape::{Family, Shape};
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Error, Result};

@@ -1,12 +1,11 @@
 //! GGUF files: their tensors, and the network's numbers in their metadata.
 
-use super::linear::Matrix;
-use super::packed;
-use super::precision::Keep;
-use super::shape::{Family, Rope, Shape, Yarn};
 use super::tensor_name::Name;
 use crate::hub::name::parts;
 use crate::load_error::LoadError;
+use crate::models::qwen::linear::{Matrix, packed};
+use crate::models::qwen::precision::Keep;
+use crate::models::qwen::shape::{Family, Rope, Shape, Yarn};
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
@@ -17,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// A GGUF file, or several that a model was split into.
 pub(crate) struct Gguf {
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The first file's metadata: the model's.
     pub(crate) content: Content,
     /// All files: the readers, and which tensor is where.
@@ -62,7 +61,7 @@ impl Gguf {
     }
 
     /// Bytes of memory that its tensors will take.
-    pub(super) fn needs(&self) -> u64 {
+    pub(crate) fn needs(&self) -> u64 {
         let needs = |info: &TensorInfo| {
             let held = bytes(info).unwrap_or(u64::MAX);
             match info.ggml_dtype {
@@ -79,18 +78,18 @@ impl Gguf {
     }
 
     /// Whether a file holds this tensor.
-    pub(super) fn has(&self, name: Name) -> bool {
+    pub(crate) fn has(&self, name: Name) -> bool {
         self.tensors.contains_key(&name.gguf())
     }
 
-    pub(super) fn matrix(&mut self, name: Name, shape: &[usize], keep: &mut Keep<'_>) -> Result<Matrix, LoadError> {
+    pub(crate) fn matrix(&mut self, name: Name, shape: &[usize], keep: &mut Keep<'_>) -> Result<Matrix, LoadError> {
         let path = self.path.clone();
         let tensor = self.tensor(name, shape, keep.device)?;
         Matrix::from_gguf(tensor, &mut keep.pages)
             .map_err(|error| LoadError::new(path, &format!("{}: {error}", name.gguf())))
     }
 
-    pub(super) fn dense(&mut self, name: Name, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
+    pub(crate) fn dense(&mut self, name: Name, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
         let path = self.path.clone();
         let tensor = self.tensor(name, shape, device)?.dequantize(device);
         tensor.map_err(|error| LoadError::new(path, &format!("{}: {error}", name.gguf())))
@@ -123,7 +122,7 @@ fn siblings(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
 
 /// Reads the metadata of a model of architecture `qwen2` or `qwen3`. `head`: whether the file holds a head of its own.
 /// Says what is wrong or missing, for the operator.
-pub(super) fn shape(content: &Content, head: bool) -> Result<Shape, String> {
+pub(crate) fn shape(content: &Content, head: bool) -> Result<Shape, String> {
     let metadata = Metadata(content);
     let architecture = metadata.text("general.architecture").ok_or("general.architecture is missing")?;
     let family = match architecture {

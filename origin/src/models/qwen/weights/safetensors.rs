@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// All `*.safetensors` of a directory, or one that is a part of this program.
 pub(crate) struct Safetensors {
-    pub(super) directory: PathBuf,
+    pub(crate) directory: PathBuf,
     tensors: HashMap<String, Place>,
 }
 
@@ -30,7 +30,7 @@ const MAX_HEADER: u64 = 100_000_000;
 
 impl Safetensors {
     /// Whether a file holds this tensor.
-    pub(super) fn has(&self, name: Name) -> bool {
+    pub(crate) fn has(&self, name: Name) -> bool {
         self.tensors.contains_key(&name.hugging_face())
     }
 
@@ -67,7 +67,7 @@ impl Safetensors {
         Ok(Self { directory, tensors: places.into_iter().map(held).collect() })
     }
 
-    pub(super) fn dense(&self, name: Name, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
+    pub(crate) fn dense(&self, name: Name, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
         let name = name.hugging_face();
         let place = self
             .tensors

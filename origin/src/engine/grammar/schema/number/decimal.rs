@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 /// An exact decimal number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Decimal {
+pub(crate) struct Decimal {
     negative: bool,
     /// Without zeros in front and behind; empty: zero.
     digits: String,
@@ -18,12 +18,12 @@ const MAX_POINT: i64 = 400; // not a status: digits
 const MAX_DIGITS: usize = 400; // not a status: digits
 
 impl Decimal {
-    pub(super) fn zero() -> Self {
+    pub(crate) fn zero() -> Self {
         Self { negative: false, digits: String::new(), point: 0 }
     }
 
     /// Reads a number of JSON; `None`: it is none, or larger, smaller or longer than we handle.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -42,39 +42,39 @@ impl Decimal {
         held.then_some(Self { negative, digits, point: point as i32 })
     }
 
-    pub(super) fn of(integer: i128) -> Self {
+    pub(crate) fn of(integer: i128) -> Self {
         // An integer is a number of JSON, and has at most forty digits.
         Self::read(&integer.to_string()).unwrap_or_else(Self::zero)
     }
 
-    pub(super) fn is_zero(&self) -> bool {
+    pub(crate) fn is_zero(&self) -> bool {
         self.digits.is_empty()
     }
 
-    pub(super) fn is_negative(&self) -> bool {
+    pub(crate) fn is_negative(&self) -> bool {
         self.negative
     }
 
-    pub(super) fn is_integer(&self) -> bool {
+    pub(crate) fn is_integer(&self) -> bool {
         self.digits.len() as i64 <= i64::from(self.point.max(0)) || self.is_zero()
     }
 
-    pub(super) fn negated(&self) -> Self {
+    pub(crate) fn negated(&self) -> Self {
         Self { negative: !self.negative && !self.is_zero(), ..self.clone() }
     }
 
     /// The place of its first digit before the point; 0 and less: behind it.
-    pub(super) fn point(&self) -> i32 {
+    pub(crate) fn point(&self) -> i32 {
         self.point
     }
 
     /// Digits from the first that is not zero to the last.
-    pub(super) fn significant(&self) -> usize {
+    pub(crate) fn significant(&self) -> usize {
         self.digits.len()
     }
 
     /// Digits before the point, without a sign: at least one.
-    pub(super) fn whole(&self) -> String {
+    pub(crate) fn whole(&self) -> String {
         let Ok(point) = usize::try_from(self.point) else { return "0".into() };
         match self.digits.get(..point) {
             _ if point == 0 => "0".into(),
@@ -84,7 +84,7 @@ impl Decimal {
     }
 
     /// Digits behind the point, without zeros at the end.
-    pub(super) fn fraction(&self) -> String {
+    pub(crate) fn fraction(&self) -> String {
         match usize::try_from(self.point) {
             Ok(point) => self.digits.get(point..).unwrap_or_default().to_owned(),
             Err(_) => format!("{}{}", "0".repeat(self.point.unsigned_abs() as usize), self.digits),
@@ -92,19 +92,19 @@ impl Decimal {
     }
 
     /// As plain JSON, in all of its digits.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let (sign, fraction) = (if self.negative { "-" } else { "" }, self.fraction());
         let point = if fraction.is_empty() { "" } else { "." };
         format!("{sign}{}{point}{fraction}", self.whole())
     }
 
     /// Itself, if it is an integer of at most 37 digits.
-    pub(super) fn integer(&self) -> Option<i128> {
+    pub(crate) fn integer(&self) -> Option<i128> {
         (self.is_integer() && self.point <= 37).then(|| self.text().parse().ok()).flatten()
     }
 
     /// The largest integer that is not larger; `None`: it has more than 37 digits.
-    pub(super) fn floor(&self) -> Option<i128> {
+    pub(crate) fn floor(&self) -> Option<i128> {
         if self.point > 37 {
             return None;
         }
@@ -114,7 +114,7 @@ impl Decimal {
     }
 
     /// As an integer and how many of its digits are behind the point; `None`: it has too many digits.
-    pub(super) fn scaled(&self) -> Option<(i128, u32)> {
+    pub(crate) fn scaled(&self) -> Option<(i128, u32)> {
         let behind = self.fraction();
         let digits = [self.whole(), behind.clone()].concat();
         let value: i128 = (digits.len() <= 30).then(|| digits.parse().ok()).flatten()?;

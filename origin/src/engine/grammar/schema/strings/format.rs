@@ -2,7 +2,7 @@
 //! nothing (JSON Schema, validation, 7.2).
 
 /// What a string of this format is; nothing of it has to be escaped in JSON. `None`: the format binds nothing.
-pub(super) fn lookup(name: &str) -> Option<&'static str> {
+pub(crate) fn lookup(name: &str) -> Option<&'static str> {
     Some(match name {
         "date" => DATE,
         "time" => TIME,

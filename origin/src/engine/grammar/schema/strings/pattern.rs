@@ -1,17 +1,17 @@
 //! `pattern`: a regular expression of ECMAScript, about the characters of a string, as one about how JSON spells them.
 
-use super::lex::{Lex, push};
+use crate::engine::grammar::schema::lex::{Lex, push};
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use std::fmt::Write;
 
 /// One character of a string, in any spelling that a JSON text may have: a pair of surrogates is one.
-pub(super) const ANY: &str = concat!(
+pub(crate) const ANY: &str = concat!(
     r"(?:[^\x{22}\x{5C}\x{0}-\x{1F}]|\x{5C}(?:[\x{22}\x{5C}\x{2F}bfnrt]",
     r"|u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}",
     r"|[dD][89abAB][0-9a-fA-F]{2}\x{5C}u[dD][c-fC-F][0-9a-fA-F]{2})))"
 );
 /// One character of a name: spelled in the shortest way, or no two names could be told apart.
-pub(super) const PLAIN: &str = r"(?:[^\x{22}\x{5C}\x{0}-\x{1F}]|\x{5C}(?:[\x{22}\x{5C}bfnrt]|u00[01][0-9a-fA-F]))";
+pub(crate) const PLAIN: &str = r"(?:[^\x{22}\x{5C}\x{0}-\x{1F}]|\x{5C}(?:[\x{22}\x{5C}bfnrt]|u00[01][0-9a-fA-F]))";
 
 /// Our bound on one pattern, in bytes.
 const MAX_PATTERN: usize = 4096;
@@ -21,7 +21,7 @@ const MAX_CLASSES: usize = 8;
 const MAX_SPELLED: usize = 256 * 1024;
 
 /// What a pattern says of a string, without its quotes. `any`: what the characters may be that it says nothing of.
-pub(super) fn read(pattern: &str, any: &str) -> Result<Lex, String> {
+pub(crate) fn read(pattern: &str, any: &str) -> Result<Lex, String> {
     let wrong = |why: &str| format!("the pattern `{}`: {why}", pattern.chars().take(60).collect::<String>());
     if pattern.len() > MAX_PATTERN {
         return Err(wrong("it is too long"));
@@ -303,7 +303,7 @@ fn spell_class(ranges: &[(char, char)], to: &mut String) {
 }
 
 /// These characters in every spelling that [`PLAIN`] has for them, without quotes.
-pub(super) fn spelled(text: &str) -> Lex {
+pub(crate) fn spelled(text: &str) -> Lex {
     let mut regex = String::new();
     text.chars().for_each(|char| spell_class(&[(char, char)], &mut regex));
     Lex::Regex(regex)

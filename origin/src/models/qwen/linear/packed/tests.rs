@@ -1,7 +1,7 @@
 //! Against candle's reading of the same blocks, and the formula in F64.
 
-use super::super::pages::Pages;
 use super::*;
+use crate::models::qwen::pages::Pages;
 use candle_core::{Device, Tensor};
 use proptest::prelude::*;
 

@@ -4,8 +4,8 @@
 //! they have been found, and threads write disjoint parts of one output.
 #![allow(unsafe_code)]
 
-use super::super::rows::{Fill, in_parallel};
 use super::{BLOCK, Eight, Four, Line, Product, STRIP, SUPER, Strips, TILE};
+use crate::models::qwen::rows::{Fill, in_parallel};
 use candle_core::utils::barrier_pool;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
