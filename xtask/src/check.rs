@@ -8,6 +8,7 @@ mod leftovers;
 mod licences;
 mod log_lines;
 mod modules;
+mod paths;
 mod purity;
 mod secrets;
 mod settings;
@@ -115,6 +116,7 @@ impl Checks<'_> {
             holds(&modules::violations(&found), modules::FIX)?;
             Ok(format!("{} arrows, no circle", found.arrows))
         })?;
+        self.check("files that are named are there", |checks, _| checks.paths())?;
         self.check("nothing is left undone", |checks, _| checks.leftovers())
     }
 
@@ -198,20 +200,33 @@ impl Checks<'_> {
     }
 
     fn leftovers(&self) -> Result<String> {
+        let files = self.files()?;
+        let code: Vec<_> = files.iter().filter(|path| leftovers::is_code(path)).collect();
+        let mut found = Vec::new();
+        for path in &code {
+            found.extend(leftovers::in_file(path, &self.workspace.read(path)?));
+        }
+        holds(&found, leftovers::FIX)?;
+        Ok(format!("{} files", code.len()))
+    }
+
+    fn paths(&self) -> Result<String> {
+        let files = self.files()?;
+        let all: Vec<&str> = files.iter().map(String::as_str).collect();
+        let mut found = Vec::new();
+        for path in all.iter().filter(|path| paths::has_prose(path)) {
+            found.extend(paths::in_file(path, &self.workspace.read(path)?, &all));
+        }
+        holds(&found, paths::FIX)
+    }
+
+    /// All files of the repository, and those that are to be added. A tracked file that was deleted but not yet committed has
+    /// nothing left in it.
+    fn files(&self) -> Result<Vec<String>> {
         let mut git = command("git");
         git.args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(self.workspace.root());
         let listed = capture(git)?;
-        let mut found = Vec::new();
-        let mut count = 0;
-        for path in listed.lines().filter(|path| leftovers::is_code(path)) {
-            // A tracked file that was deleted but not yet committed has nothing left in it.
-            if self.workspace.path(path).exists() {
-                found.extend(leftovers::in_file(path, &self.workspace.read(path)?));
-                count += 1;
-            }
-        }
-        holds(&found, leftovers::FIX)?;
-        Ok(format!("{count} files"))
+        Ok(listed.lines().filter(|path| self.workspace.path(path).exists()).map(str::to_owned).collect())
     }
 
     /// clippy where the toolchain has it for wasm32; Debian's compiler only checks.

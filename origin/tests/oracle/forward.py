@@ -1,6 +1,6 @@
 """A second opinion: Qwen2 and Qwen3 in numpy, in float64, one token after another, written from the papers' formulas.
 
-Writes the goldens that `origin/tests/api/parity.rs` reads:
+Writes the goldens that `origin/tests/api/models/parity.rs` reads:
 
     python3 origin/tests/oracle/forward.py > origin/tests/oracle/forward.json
 

@@ -1,4 +1,4 @@
-"""llama.cpp on a GGUF file: the figures that `origin/benches/engine.rs` has of Sluice's engine, measured in the same way.
+"""llama.cpp on a GGUF file: the figures that `origin/benches/engine/main.rs` has of Sluice's engine, measured in the same way.
 
 Usage: llama.py FILE THREADS. One JSON line per figure.
 """
