@@ -15,44 +15,20 @@
 //! # });
 //! ```
 
-use crate::engine::model::{Logits, Model, ModelError, Row};
+mod model;
+mod say;
+
 use crate::load_error::LoadError;
 use crate::models::{Backend, endless};
 use crate::text::Text;
+use model::ScriptedModel;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+pub use say::{Fault, Say};
+
 /// The name that a scripted model is served by.
 pub const MODEL: &str = "scripted";
-
-/// What a scripted model says to one request. Requests take them in the order in which they start.
-#[derive(Clone, Debug)]
-pub struct Say {
-    /// The logits of each step; what is not named has -100.
-    steps: Vec<Vec<(u32, f32)>>,
-    then: Then,
-}
-
-/// What comes after the tokens.
-#[derive(Clone, Copy, Debug)]
-enum Then {
-    End,
-    Again,
-    Fault(Fault),
-}
-
-/// A way to fail, in place of the next token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Logits that are not numbers.
-    NaN,
-    /// An error of this row alone.
-    Row,
-    /// An error of the whole step.
-    Step,
-    /// A panic.
-    Panic,
-}
 
 /// Where else than in a step a scripted model can panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,51 +39,6 @@ pub enum Place {
     Release,
     /// Between two steps, in the engine's own thread.
     Between,
-}
-
-impl Say {
-    /// The bytes of this text, one token each, and then the end of the answer.
-    pub fn text(text: &str) -> Self {
-        Self::tokens(text.bytes().map(u32::from).collect())
-    }
-
-    /// These tokens, and then the end of the answer.
-    pub fn tokens(tokens: Vec<u32>) -> Self {
-        Self::logits(tokens.into_iter().map(certain).collect())
-    }
-
-    /// Whatever the sampler makes of these logits, one list for each step, and then the end of the answer. Tokens that a
-    /// list does not name have a logit of -100.
-    pub fn logits(steps: Vec<Vec<(u32, f32)>>) -> Self {
-        Self { steps, then: Then::End }
-    }
-
-    /// The bytes of this text again and again, without end.
-    ///
-    /// Panics if the text is empty.
-    pub fn endless(text: &str) -> Self {
-        assert!(!text.is_empty(), "an endless answer says something");
-        Self { then: Then::Again, ..Self::text(text) }
-    }
-
-    /// The bytes of this text, and then a failure.
-    pub fn fail_after(text: &str, fault: Fault) -> Self {
-        Self { then: Then::Fault(fault), ..Self::text(text) }
-    }
-
-    fn step(&self, number: usize) -> Result<Vec<(u32, f32)>, Fault> {
-        match (self.steps.get(number), self.then) {
-            (Some(logits), _) => Ok(logits.clone()),
-            (None, Then::End) => Ok(certain(endless::IM_END)),
-            (None, Then::Again) => Ok(self.steps[number % self.steps.len()].clone()),
-            (None, Then::Fault(fault)) => Err(fault),
-        }
-    }
-}
-
-/// Logits by which this token comes, whatever the temperature.
-fn certain(token: u32) -> Vec<(u32, f32)> {
-    vec![(token, 100.0)]
 }
 
 /// The test's hold on a scripted model. Clones share it. Dropping the last one lets the model run freely.
@@ -258,102 +189,6 @@ fn text() -> Result<Text, LoadError> {
     // What is left behind is small and in a directory for such things.
     let _ = std::fs::remove_dir_all(&directory);
     text
-}
-
-struct ScriptedModel {
-    shared: Arc<Shared>,
-    slots: usize,
-    context: usize,
-}
-
-/// As many logits as there are bytes and control tokens.
-const VOCAB: usize = 288;
-
-impl Model for ScriptedModel {
-    fn context_length(&self) -> usize {
-        self.context
-    }
-
-    fn vocab_size(&self) -> usize {
-        self.shared.pass(Place::Between);
-        VOCAB
-    }
-
-    fn slots(&self) -> usize {
-        self.slots
-    }
-
-    fn token_bytes(&self) -> usize {
-        0
-    }
-
-    fn begin(&mut self, _slot: usize, _tokens: usize) -> Result<(), ModelError> {
-        self.shared.pass(Place::Begin);
-        Ok(())
-    }
-
-    fn copy_prefix(&mut self, _from: usize, _to: usize, _tokens: usize) -> Result<(), ModelError> {
-        Err(ModelError("a script has no memory to copy".into()))
-    }
-
-    fn step(&mut self, rows: &[Row<'_>], logits: &mut Logits) -> Result<(), ModelError> {
-        let mut guard = self.shared.wait_for_permit();
-        let state = &mut *guard;
-        state.steps += 1;
-        state.widest = state.widest.max(rows.len());
-        let mut fault = None;
-        for (number, row) in rows.iter().enumerate() {
-            match state.run(row) {
-                Ok(None) => {}
-                Ok(Some(named)) => {
-                    let values = logits.row_mut(number);
-                    values.fill(-100.0);
-                    for (token, logit) in named {
-                        values[token as usize] = logit;
-                    }
-                }
-                Err(Fault::NaN) => logits.row_mut(number).fill(f32::NAN),
-                Err(Fault::Row) => logits.fail(number, "a scripted failure of a row"),
-                Err(whole) => fault = Some(whole),
-            }
-        }
-        drop(guard);
-        match fault {
-            Some(Fault::Panic) => panic!("a scripted panic"),
-            Some(_) => Err(ModelError("a scripted failure of a step".into())),
-            None => Ok(()),
-        }
-    }
-
-    fn release(&mut self, slot: usize) {
-        self.shared.pass(Place::Release);
-        self.shared.lock().running[slot] = None;
-    }
-}
-
-impl State {
-    fn run(&mut self, row: &Row<'_>) -> Result<Option<Vec<(u32, f32)>>, Fault> {
-        if row.position == 0 {
-            let say = self.says.pop_front().unwrap_or_else(|| Say::text("ok"));
-            assert!(self.running[row.slot].is_none(), "a sequence started in a slot that was not released");
-            self.running[row.slot] = Some(Running { say, said: 0, prompt: self.prompts.len() });
-            self.prompts.push(Vec::new());
-        }
-        let running = self.running[row.slot].as_mut().expect("a sequence starts at position 0");
-        if running.said == 0 {
-            let prompt = &mut self.prompts[running.prompt];
-            assert_eq!(prompt.len(), row.position, "a prompt came with a gap");
-            prompt.extend_from_slice(row.tokens);
-            self.prompted += row.tokens.len() as u64;
-        }
-        if !row.sample {
-            return Ok(None);
-        }
-        let logits = running.say.step(running.said)?;
-        running.said += 1;
-        self.generated += 1;
-        Ok(Some(logits))
-    }
 }
 
 impl Shared {

@@ -1,13 +1,14 @@
 //! The engine's thread: takes commands, plans a step, runs it, hands out what it sampled.
 
-use super::grammar::Constraint;
-use super::job_state::JobState;
+mod sequence;
+
 use super::logprobs::Logprobs;
 use super::model::{Logits, Model, ModelError, Row};
 use super::sampler::Sampler;
-use super::scheduler::{Cut, Planned, Progress, Scheduler, SequenceStatus, end_cause};
+use super::scheduler::{Planned, Scheduler, SequenceStatus, end_cause};
 use super::slots::{Running, Slots, Start};
-use super::{Cause, Command, End, EngineOptions, Over, Sampled, Shared};
+use super::{Cause, Command, End, EngineOptions, Sampled, Shared};
+use sequence::Sequence;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
 
 /// The engine can run nothing any more: every slot was given up.
 #[derive(Debug)]
@@ -29,34 +29,13 @@ pub(super) struct Worker {
     scheduler: Scheduler,
     logits: Logits,
     inbox: Receiver<Command>,
-    /// Permitted, but the slot that was freed for it is not reaped yet: at most one step out of phase.
+    /// Jobs that have a permit but no slot yet: the sequence before them ends at the next reaping, one step later at
+    /// most.
     waiting: VecDeque<Command>,
     running: Vec<Sequence>,
     slots: Slots,
     started: u64,
     shared: Arc<Shared>,
-}
-
-struct Sequence {
-    order: u64,
-    slot: usize,
-    account: String,
-    prompt: Vec<u32>,
-    /// Positions that the model remembers.
-    done: usize,
-    /// What was sampled, the ending token included.
-    answer: Vec<u32>,
-    max_tokens: u32,
-    sampler: Sampler,
-    constraint: Option<Constraint>,
-    logprobs: Option<u32>,
-    over: Option<Over>,
-    tokens: mpsc::Sender<Sampled>,
-    end: oneshot::Sender<End>,
-    deadline: Option<Instant>,
-    parked_since: Option<Instant>,
-    state: Arc<JobState>,
-    guard: Box<dyn Send>,
 }
 
 impl Worker {
@@ -82,7 +61,7 @@ impl Worker {
         }
     }
 
-    /// Runs all that comes, until nothing more can. An error: the engine is broken, and goes on only as new.
+    /// Runs all jobs until no more can come. An error: the engine is broken and must be renewed.
     pub(super) fn run(&mut self) -> Result<(), Broken> {
         loop {
             if self.slots.is_dead() {
@@ -111,7 +90,7 @@ impl Worker {
         self.shared.beat.store(beat, Ordering::Relaxed);
     }
 
-    /// Fails all that runs, waits or has come in; false once nothing more can come. The model is not touched.
+    /// Fails all that runs, waits or has come in. False once no more can come. The model is not touched.
     pub(super) fn fail_all(&mut self) -> bool {
         self.beat();
         let open = self.receive();
@@ -130,7 +109,7 @@ impl Worker {
         open
     }
 
-    /// Makes it as new: nothing of the sequences before is left. Weights are never written, so they are good.
+    /// Makes the engine as new: nothing of earlier sequences is left. Weights are never written, so they are good.
     pub(super) fn renew(&mut self) {
         for slot in 0..self.model.slots() {
             self.model.release(slot);
@@ -151,7 +130,7 @@ impl Worker {
         }
     }
 
-    /// Ends what must not go on.
+    /// Ends the sequences that must not go on.
     fn reap(&mut self, now: Instant) {
         let ending = self.shared.ending.load(Ordering::Relaxed);
         for sequence in &mut self.running {
@@ -245,7 +224,7 @@ impl Worker {
         }
     }
 
-    /// Makes a slot ready; how many tokens of the prompt it holds already.
+    /// Makes a slot ready. Returns how many tokens of the prompt it holds already.
     fn begin(&mut self, start: &Start, room: usize) -> Result<usize, ModelError> {
         let source = start.prefix.map(|(slot, _)| slot);
         for slot in start.released.iter().filter(|slot| Some(**slot) != source) {
@@ -293,7 +272,7 @@ impl Worker {
         }
     }
 
-    /// Takes one row's outcome; says why the sequence is over, if it is.
+    /// Takes one row's outcome. Returns why the sequence is over, if it is.
     fn take(&mut self, number: usize, planned: &Planned) -> Option<Cause> {
         let sequence = &mut self.running[planned.index];
         let in_prompt = sequence.prompt.len().saturating_sub(planned.start).min(planned.len);
@@ -368,54 +347,10 @@ impl Worker {
     }
 }
 
-impl Sequence {
-    fn ready(&self) -> bool {
-        self.tokens.capacity() > 0
-    }
-
-    fn progress(&self) -> Progress {
-        Progress { order: self.order, prompt: self.prompt.len(), done: self.done, ready: self.ready() }
-    }
-
-    fn as_source(&self) -> Running<'_> {
-        let computed = &self.prompt[..self.done.min(self.prompt.len())];
-        Running { slot: self.slot, account: &self.account, computed }
-    }
-
-    fn status(&self) -> SequenceStatus {
-        SequenceStatus {
-            left: self.tokens.is_closed(),
-            cancelled: self.state.is_cancelled(),
-            deadline: self.deadline,
-            parked_since: self.parked_since,
-        }
-    }
-
-    fn row(&self, planned: &Planned) -> Row<'_> {
-        let tokens = match self.prompt.get(planned.start..planned.start + planned.len) {
-            Some(chunk) => chunk,
-            // The token that was sampled last is the only one that the model has not seen.
-            None => &self.answer[self.answer.len().saturating_sub(1)..],
-        };
-        Row { slot: self.slot, position: planned.start, tokens, sample: planned.sample }
-    }
-}
-
-impl From<Cut> for Cause {
-    fn from(cut: Cut) -> Self {
-        match cut {
-            Cut::Deadline => Self::Deadline,
-            Cut::Left => Self::Left,
-            Cut::Cancelled => Self::Cancelled,
-            Cut::Stalled => Self::Stalled,
-        }
-    }
-}
-
-/// The most tokens of one prompt in a step: what a leaving client can cost; and, of all prompts together, what an answer in
-/// progress waits for.
+/// The most tokens of one prompt in a step: what a leaving client can cost. Also the most of all prompts together while
+/// an answer is in progress, which waits for them.
 const PREFILL_CHUNK: usize = 256;
-/// The most prompt tokens in a step, of all prompts together, while nobody is answering.
+/// The most tokens of all prompts together in a step while no answer is in progress.
 const PREFILL_BUDGET: usize = 512;
 /// How often an idle engine beats.
 const IDLE_BEAT: Duration = Duration::from_millis(100);

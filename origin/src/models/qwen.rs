@@ -1,5 +1,5 @@
-//! Qwen2 and Qwen3 as one packed forward pass: the rows of all running sequences and the chunks of prompts of a step are
-//! one matrix `[rows, hidden]`, so that the weights are read once for all of them.
+//! Qwen2 and Qwen3 as one packed forward pass: the rows of all running sequences and the chunks of prompts of a step
+//! are one matrix `[rows, hidden]`, so that the weights are read once for all of them.
 //!
 //! One row and many take the same path. Attention looks at each sequence's own memory; logits are computed for the rows
 //! that sample alone.
@@ -8,6 +8,7 @@ mod activation;
 mod attention;
 mod layer;
 mod linear;
+mod load;
 pub mod pages;
 pub mod precision;
 mod rows;
@@ -15,29 +16,21 @@ pub mod shape;
 pub mod weights;
 
 use crate::engine::model::{Logits, Model, ModelError, Row};
-use crate::load_error::LoadError;
-use crate::memory;
 use attention::rope::Frequencies;
 use attention::store::Heads;
 use attention::{Kind, Memory, Span};
 use candle_core::{DType, Device, Result, Tensor};
 use layer::Layer;
 use layer::pass::{Buffers, Pass};
+use linear::Linear;
 use linear::product::multiply;
-use linear::{Linear, Matrix, activation_dtype};
-use precision::{Keep, Precision};
 use rows::{Target, numbers};
 use shape::Shape;
-use std::path::Path;
-use weights::gguf::{self, Gguf};
-use weights::safetensors::Safetensors;
-use weights::tensor_name::Name;
-use weights::{Random, Source};
 
 /// A Qwen2 or Qwen3 network with its slots.
 pub struct Qwen {
     shape: Shape,
-    /// Without a bias, as is the head.
+    /// Neither it nor the head has a bias.
     embedding: Linear,
     layers: Vec<Layer>,
     norm: Tensor,
@@ -47,7 +40,7 @@ pub struct Qwen {
     heads: Heads,
     memories: Vec<Memory>,
     device: Device,
-    /// Of activations, and of what slots remember.
+    /// The type of activations, and of what slots remember.
     dtype: DType,
     /// Whether it computes on tensors, as it does elsewhere than on the CPU.
     on_tensors: bool,
@@ -55,52 +48,6 @@ pub struct Qwen {
 }
 
 impl Qwen {
-    /// Loads `config.json` and all `*.safetensors` of a directory, or a GGUF file. Blocks for as long as that takes.
-    ///
-    /// `precision` is that of the matrices; a GGUF file's are kept as they are and it must be `None`. Without one,
-    /// safetensors are served in F32.
-    pub fn load(path: &Path, slots: usize, precision: Option<Precision>) -> std::result::Result<Self, LoadError> {
-        if path.extension().is_some_and(|extension| extension == "gguf") {
-            if precision.is_some() {
-                return Err(LoadError::new(path, "a GGUF file is served in its own types; leave --dtype away"));
-            }
-            let files = Gguf::open(path)?;
-            let shape = gguf::shape(&files.content, files.has(Name::Head)).map_err(|why| LoadError::new(path, &why))?;
-            fits(files.needs(), "", path)?;
-            return Self::build(shape, Source::Gguf(files), slots, Precision::F32, path);
-        }
-        let shape = read_shape(path)?;
-        let source = Source::Safetensors(Safetensors::open(path)?);
-        Self::build(shape, source, slots, precision.unwrap_or(Precision::F32), path)
-    }
-
-    /// Bytes of memory that the weights of a model will take, by its headers: nothing else is read. `precision` as in
-    /// [`Self::load`].
-    pub fn needs(path: &Path, precision: Option<Precision>) -> std::result::Result<u64, LoadError> {
-        match path.extension().is_some_and(|extension| extension == "gguf") {
-            true => Gguf::open(path).map(|files| files.needs()),
-            false => read_shape(path).map(|shape| Self::random_needs(&shape, precision.unwrap_or(Precision::F32))),
-        }
-    }
-
-    /// The same of made-up weights.
-    pub fn random_needs(shape: &Shape, precision: Precision) -> u64 {
-        weights::estimate(shape, precision) as u64
-    }
-
-    /// Loads a `config.json` and a safetensors file that are parts of this program, in F32.
-    pub fn embedded(config: &[u8], weights: &'static [u8], slots: usize) -> std::result::Result<Self, LoadError> {
-        let place = Path::new("the built-in model");
-        let shape = Shape::parse(config).map_err(|why| LoadError::new(place, &why))?;
-        let source = Source::Safetensors(Safetensors::embedded(weights)?);
-        Self::build(shape, source, slots, Precision::F32, place)
-    }
-
-    /// Makes up weights from a seed.
-    pub fn random(shape: Shape, slots: usize, precision: Precision, seed: u64) -> std::result::Result<Self, LoadError> {
-        Self::build(shape, Source::Random(Random::new(seed)), slots, precision, Path::new("random weights"))
-    }
-
     /// The network's numbers.
     pub fn shape(&self) -> &Shape {
         &self.shape
@@ -112,65 +59,13 @@ impl Qwen {
         self.embedding.matrix.bytes() + head + self.layers.iter().map(Layer::bytes).sum::<usize>()
     }
 
-    fn build(
-        shape: Shape,
-        mut source: Source,
-        slots: usize,
-        precision: Precision,
-        place: &Path,
-    ) -> std::result::Result<Self, LoadError> {
-        if !matches!(source, Source::Gguf(_)) {
-            let hint = format!(" in {precision:?}");
-            fits(Self::random_needs(&shape, precision), &hint, place)?;
-        }
-        let device = device().map_err(|error| LoadError::new(place, &error))?;
-        let dtype = activation_dtype(&device, precision.dense());
-        let heads = Heads { query: shape.heads, key: shape.kv_heads, width: shape.head_dim };
-        let mut keep = Keep::new(precision, &device);
-        let embedding = source.matrix(Name::Embedding, [shape.vocab, shape.hidden], &mut keep)?;
-        let head = match (shape.tied, source.has(Name::Head)) {
-            (true, _) => None,
-            (false, true) => Some(source.matrix(Name::Head, [shape.vocab, shape.hidden], &mut keep)?),
-            (false, false) if matches!(source, Source::Random(_)) => {
-                Some(source.matrix(Name::Head, [shape.vocab, shape.hidden], &mut keep)?)
-            }
-            (false, false) => {
-                let why = "tie_word_embeddings is false and no file holds lm_head.weight";
-                return Err(LoadError::new(place, why));
-            }
-        };
-        let layers = (0..shape.layers)
-            .map(|number| Layer::load(&mut source, &shape, number, &mut keep, dtype))
-            .collect::<std::result::Result<Vec<_>, _>>()?;
-        let norm = source.vector(Name::Norm, shape.hidden, dtype, &device)?;
-        let frequencies = Frequencies::new(shape.rope, shape.head_dim);
-        let memories = (0..slots).map(|_| Memory::default()).collect();
-        let (embedding, head) = (plain(embedding), head.map(plain));
-        let on_tensors = !device.is_cpu();
-        let buffers = Buffers::default();
-        Ok(Self {
-            embedding,
-            layers,
-            norm,
-            head,
-            frequencies,
-            heads,
-            memories,
-            device,
-            dtype,
-            on_tensors,
-            buffers,
-            shape,
-        })
-    }
-
     /// How it computes: on slices on the CPU, on tensors elsewhere.
     fn kind(&self) -> Kind<'_> {
         if self.on_tensors { Kind::Tensors(self.dtype, &self.device) } else { Kind::Slices }
     }
 
-    /// Runs the rows through all layers and remembers them, on tensors. Logits of the sampling rows, `[rows, vocab]` in
-    /// F32; nothing if none samples.
+    /// Runs the rows through all layers and remembers them, on tensors. Returns the logits of the sampling rows,
+    /// `[rows, vocab]` in F32, or nothing if none samples.
     fn by_tensors(&mut self, step: &Step) -> Result<Option<Tensor>> {
         let count = step.ids.len();
         let tensor = |numbers: Vec<f32>| {
@@ -311,10 +206,6 @@ impl Model for Qwen {
     }
 }
 
-fn plain(matrix: Matrix) -> Linear {
-    Linear { matrix, bias: None }
-}
-
 /// The rows of a step, laid one after another.
 struct Step {
     ids: Vec<u32>,
@@ -337,31 +228,6 @@ impl Step {
             }
         }
         step
-    }
-}
-
-/// The device to compute on: the first CUDA device if this program was built for CUDA, or else the CPU.
-fn device() -> Result<Device> {
-    if cfg!(feature = "cuda") { Device::new_cuda(0) } else { Ok(Device::Cpu) }
-}
-
-fn read_shape(path: &Path) -> std::result::Result<Shape, LoadError> {
-    let file = path.join("config.json");
-    let json = std::fs::read(&file).map_err(|error| LoadError::new(&file, &error))?;
-    Shape::parse(&json).map_err(|why| LoadError::new(&file, &why))
-}
-
-/// Refuses before anything is read what cannot fit into this machine's memory. `how`: in what numbers, if that can be chosen.
-fn fits(needed: u64, how: &str, place: &Path) -> std::result::Result<(), LoadError> {
-    match memory::short_of(needed) {
-        None => Ok(()),
-        Some(available) => {
-            let advice =
-                if how.is_empty() { "take a smaller file" } else { "try --dtype q8_0 or q4k, or a smaller model" };
-            let (needed, available) = (memory::gib(needed), memory::gib(available));
-            let why = format!("its weights need about {needed} of memory{how}, and {available} are free; {advice}");
-            Err(LoadError::new(place, &why))
-        }
     }
 }
 

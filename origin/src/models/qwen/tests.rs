@@ -1,5 +1,6 @@
 //! The pass on tensors, which other devices take, against the pass on slices: both on the CPU.
 
+use super::precision::Precision;
 use super::shape::{Family, Rope, Yarn};
 use super::*;
 
