@@ -39,15 +39,15 @@ pub(crate) struct EngineOptions {
     pub(crate) stall: Duration,
 }
 
-/// Tokens that may lie between the engine and a reader.
+/// Tokens that the channel to a reader holds.
 const CHANNEL: usize = 16;
 
-/// Whether an answer is over with this token, its next one.
+/// Is given the tokens of an answer in turn, and says whether the answer ends with this one.
 pub(crate) type Over = Box<dyn FnMut(u32) -> bool + Send>;
 
 /// One sequence to run.
 pub(crate) struct Job {
-    /// Whose it is: beginnings of prompts are shared within an account.
+    /// The account. Its sequences share the beginnings of prompts; accounts share nothing.
     pub(crate) account: String,
     /// At least one token, fewer than the model's context.
     pub(crate) prompt: Vec<u32>,
@@ -55,20 +55,20 @@ pub(crate) struct Job {
     pub(crate) max_tokens: u32,
     /// How to choose.
     pub(crate) sampling: Sampling,
-    /// Decides every draw; that of `sampling` is not looked at.
+    /// The seed of every draw. The one in `sampling` is ignored.
     pub(crate) seed: u64,
     /// What form the answer must have, if any.
     pub(crate) constraint: Option<Constraint>,
-    /// Whether tokens come with their log probabilities, and with those of how many of the likeliest.
+    /// If set, a token comes with its log probability, and with those of this many of the likeliest tokens.
     pub(crate) logprobs: Option<u32>,
-    /// Says after each token whether the answer is over with it, where anything but the model can end it. Its reader finds
-    /// the same, but later, and what is computed until then is of use to nobody.
+    /// Decides after each token whether the answer ends, where a stop string can end it. The reader finds the same end,
+    /// but later: tokens computed until then would be wasted.
     pub(crate) over: Option<Over>,
-    /// When it has to be over.
+    /// The deadline.
     pub(crate) deadline: Option<Instant>,
-    /// Where the engine writes how far it has come, and reads whether to stop.
+    /// Where the engine writes its progress, and reads whether to stop.
     pub(crate) state: Arc<JobState>,
-    /// Whether its request has had no answer to this prompt before: each prompt counts once.
+    /// Whether this is the request's first answer to this prompt. A prompt counts once.
     pub(crate) is_first: bool,
     /// Dropped when the sequence is over, for whatever reason.
     pub(crate) guard: Box<dyn Send>,
@@ -84,7 +84,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// Of a sequence that generated nothing.
+    /// The end of a sequence that generated nothing.
     fn of_none(cause: Cause) -> Self {
         Self { cause, tokens: 0 }
     }
@@ -99,11 +99,11 @@ pub(crate) enum Cause {
     Length,
     /// The deadline came.
     Deadline,
-    /// Nobody reads any more.
+    /// The reader is gone.
     Left,
     /// The reader took nothing for too long.
     Stalled,
-    /// Its end was asked for.
+    /// Somebody cancelled it.
     Cancelled,
     /// The origin stops.
     Draining,
@@ -140,13 +140,13 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    /// Tokens of the request's prompts, up to this one, that were copied from earlier sequences and not computed; 0 before
-    /// the first starts.
+    /// Tokens of the request's prompts so far that were copied from earlier sequences instead of computed. 0 before the
+    /// first sequence starts.
     pub(crate) fn cached(&self) -> u64 {
         self.state.cached()
     }
 
-    /// Of this answer so many tokens are known not to be thinking, where it were `before`.
+    /// Reports that `now` tokens of this answer are known not to be thinking. The last report said `before`.
     pub(crate) fn answer(&self, before: u64, now: u64) {
         self.state.answer(before, now);
     }
@@ -235,7 +235,7 @@ impl Engine {
         self.shared.down.load(Ordering::Relaxed)
     }
 
-    /// Ends all sequences, those that are still to come too, with [`Cause::Draining`].
+    /// Ends all sequences with [`Cause::Draining`], also those that are handed over later.
     pub(crate) fn end_all(&self) {
         self.shared.ending.store(true, Ordering::Relaxed);
         self.thread.unpark();

@@ -43,13 +43,13 @@ pub(crate) struct Loaded {
     pub(crate) context: usize,
     /// How many tokens the model has.
     pub(crate) vocab: usize,
-    /// For answers that must have a form.
+    /// Compiles forms of answers.
     pub(crate) grammars: Grammars,
     /// Seconds since the epoch.
     pub(crate) since: u64,
 }
 
-/// What is said of a model whose engine broke.
+/// What a caller is told of a model whose engine broke.
 pub(crate) fn starting_again() -> Refusal {
     Refusal::new(Reason::ModelLoading, "The model failed and is being started again.")
 }

@@ -1,4 +1,4 @@
-//! queue, the shell: wakes who is next, keeps the clock, and gives every place back exactly once.
+//! queue, the shell: wakes the next request, keeps the clock, and gives every place back exactly once.
 
 pub(crate) mod admission;
 
@@ -34,7 +34,7 @@ enum Wake {
 }
 
 impl Queue {
-    /// `patience`: how long anybody may wait.
+    /// `patience`: how long a request may wait.
     pub(crate) fn new(slots: usize, queue: usize, patience: Duration) -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
@@ -46,7 +46,7 @@ impl Queue {
 
     /// Takes a place, or is refused with the time after which there should be one. Never waits.
     ///
-    /// `deadline`: when the request has to be over; it bounds the wait too.
+    /// `deadline` is when the request has to be over. It bounds the wait too.
     pub(crate) fn ask(
         self: &Arc<Self>,
         account: &str,
@@ -85,12 +85,12 @@ impl Queue {
         }
     }
 
-    /// The places of this moment.
+    /// How many run and wait at this moment.
     pub(crate) fn capacity(&self) -> Capacity {
         self.lock().admission.capacity()
     }
 
-    /// Refuses everybody who waits or will ask. Who runs goes on.
+    /// Refuses every request that waits or will ask. Those that run go on.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -100,7 +100,7 @@ impl Queue {
         }
     }
 
-    /// Waits until nobody has a place.
+    /// Waits until no place is taken.
     pub(crate) async fn idle(&self) {
         loop {
             let changed = self.changed.notified();
@@ -162,7 +162,8 @@ pub(crate) struct Place {
     deadline: Option<Instant>,
 }
 
-/// A slot. It is given back once, by whichever comes first: the drop of the permit, or that of [`Self::release_on_end`].
+/// A slot. It is given back once, by whichever comes first: the drop of the permit, or that of
+/// [`Self::release_on_end`].
 pub(crate) struct Permit {
     held: Arc<Held>,
 }
@@ -188,7 +189,7 @@ impl Position {
 }
 
 impl Place {
-    /// To be asked while the place waits.
+    /// Call it while the place waits.
     pub(crate) fn position(&self) -> Position {
         Position { queue: Arc::clone(&self.held.queue), ticket: self.held.ticket }
     }
@@ -202,7 +203,8 @@ impl Place {
                 biased;
                 wake = &mut turn => wake,
                 () = timer => {
-                    // Takes this place out, unless its turn came in this very moment: either way the waker has been used.
+                    // Takes this place out, unless its turn came in this very moment: either way the waker has been
+                    // used.
                     self.held.queue.expire();
                     turn.await
                 }
@@ -229,13 +231,13 @@ impl Place {
 }
 
 impl Permit {
-    /// Says that the slot is really used.
+    /// Notes that something runs in the slot: only such slots say how long one is held.
     pub(crate) fn serve(&self) {
         self.held.served.store(true, Ordering::Relaxed);
     }
 
-    /// Something that gives the slot back when it is dropped, for the engine to hold: the slot is free as soon as the
-    /// sequence is over, even if its reader is still busy with the rest. Also says that the slot was really used.
+    /// A guard for the engine that gives the slot back when it is dropped. The slot is free as soon as the sequence is
+    /// over, even if its reader is still busy with the rest. Also notes that something runs in the slot.
     pub(crate) fn release_on_end(&self) -> Box<dyn Send> {
         self.serve();
         Box::new(Self { held: Arc::clone(&self.held) })

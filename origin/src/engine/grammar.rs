@@ -27,7 +27,7 @@ use std::{iter, thread};
 /// Compiles forms for one model's vocabulary.
 pub(crate) struct Grammars {
     vocab: usize,
-    /// Made when first asked for: for 151,936 tokens it takes more than a second. `None` if it could not be made.
+    /// Made at the first use: for 151,936 tokens that takes more than a second. `None` if it could not be made.
     factory: OnceLock<Option<ParserFactory>>,
 }
 
@@ -113,8 +113,8 @@ impl Constraint {
         self.param
     }
 
-    /// Makes minus infinity of the logits of all tokens that must not come next; the others stay as they are. An ending
-    /// token stays only where the answer is complete.
+    /// Sets the logits of all tokens that must not come next to minus infinity, and leaves the others. An ending token
+    /// stays only where the answer is complete.
     pub(super) fn mask(&mut self, logits: &mut [f32]) -> Result<(), DeadEnd> {
         if self.phase == Phase::Thinking {
             for end in &self.ends {
@@ -144,8 +144,8 @@ impl Constraint {
         Ok(())
     }
 
-    /// Goes on with the token that was chosen, which is not an ending one. Whether the answer is complete with it, so
-    /// that nothing more could come.
+    /// Goes on with the token that was chosen, which is not an ending one. Returns whether the answer is complete with
+    /// it: nothing more could come.
     pub(super) fn accept(&mut self, token: u32) -> Result<bool, DeadEnd> {
         match (self.phase, self.marks) {
             (Phase::Before, Some([open, _])) if token == open => self.phase = Phase::Thinking,

@@ -11,32 +11,32 @@ pub(crate) struct JobState {
     prompt: AtomicU64,
     cached: AtomicU64,
     generated: AtomicU64,
-    /// Of the generated tokens those that are known not to be thinking.
+    /// Generated tokens that are known not to be thinking.
     answered: AtomicU64,
     cancelled: watch::Sender<bool>,
 }
 
 impl JobState {
-    /// Of a request that nothing has been done for.
+    /// The state of a request that nothing has been done for.
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
         let cancelled = watch::Sender::new(false);
         Self { prompt: zero(), cached: zero(), generated: zero(), answered: zero(), cancelled }
     }
 
-    /// The engine begins with a prompt of so many tokens, `cached` of which need no computing. Not to be called for another
-    /// answer to the same prompt.
+    /// Notes that the engine begins with a prompt of so many tokens, `cached` of which need no computing. Call it once
+    /// for a prompt, however many answers it has.
     pub(crate) fn begin(&self, prompt: usize, cached: usize) {
         self.cached.fetch_add(cached as u64, Ordering::Relaxed);
         self.prompt.fetch_add(prompt as u64, Ordering::Relaxed);
     }
 
-    /// One token was generated.
+    /// Notes one generated token.
     pub(crate) fn generate(&self) {
         self.generated.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Tokens of its prompts that were copied from earlier sequences and not computed; 0 before it begins.
+    /// Tokens of its prompts that were copied from earlier sequences instead of computed. 0 before it begins.
     pub(crate) fn cached(&self) -> u64 {
         self.cached.load(Ordering::Relaxed)
     }
@@ -51,13 +51,13 @@ impl JobState {
         Used { usage: self.usage(), reasoning_tokens: Some(self.reasoning_tokens()) }
     }
 
-    /// Of one of its answers so many tokens are known not to be thinking, where it were `before`.
+    /// Notes that `now` tokens of one answer are known not to be thinking. The last note said `before`.
     pub(crate) fn answer(&self, before: u64, now: u64) {
         // What looked like an answer may turn out to be thinking: adding wraps, and so subtracts.
         self.answered.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
     }
 
-    /// How many of the generated tokens were thinking, or may have been: some have been read by nobody yet.
+    /// How many generated tokens were thinking, or may have been: nobody has read the last ones yet.
     fn reasoning_tokens(&self) -> u64 {
         self.generated.load(Ordering::Relaxed).saturating_sub(self.answered.load(Ordering::Relaxed))
     }

@@ -1,18 +1,18 @@
-//! How likely a model found a token, and which it found likeliest: of its logits as they come, before any sampling. Where an answer
-//! must have a form, of the tokens that may come there, as in vLLM: the others are taken out before its raw log probabilities.
+//! How likely a model found a token, and which tokens it found likeliest. Log probabilities are of the logits as they
+//! come, before any sampling. Where an answer must have a form, only the tokens that may come there count, as in vLLM.
 
 /// One token's log probability, and those of the likeliest.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Logprobs {
     /// Natural logarithm.
     pub(crate) logprob: f64,
-    /// The likeliest tokens, likeliest first; of equal ones the lower id. None that can never come.
+    /// The likeliest tokens, likeliest first; of equal ones the lower id first. Tokens that cannot come are left out.
     pub(crate) top: Vec<(u32, f64)>,
 }
 
 impl Logprobs {
-    /// `log softmax` of logits that a token was sampled from (so none is NaN and the largest is finite). `token` is one of
-    /// them; `top` may be more than there are. One pass and a short list: the vocabulary is never sorted.
+    /// The log softmax of logits that `token` was sampled from: none is NaN, and the largest is finite. `top` may
+    /// exceed the vocabulary. One pass and a short list: the vocabulary is never sorted.
     pub(crate) fn of(logits: &[f32], token: u32, top: usize) -> Self {
         let mut likeliest: Vec<(u32, f32)> = Vec::with_capacity(top.min(logits.len()) + 1);
         let mut max = f32::NEG_INFINITY;

@@ -1,8 +1,7 @@
 //! What the engine asks of a model: rows of several sequences in, logits of the rows that sample out.
 //!
 //! The trait is written for a packed forward pass, where the rows of one step are one matrix.
-//! [`crate::models::qwen`] is the one that computes;
-//! `crate::scripted` plays one in tests.
+//! [`crate::models::qwen`] computes; `crate::scripted` stands in for it in tests.
 
 /// A model with room for several sequences, each in a slot of its own that holds what the model remembers of it.
 pub trait Model: Send {
@@ -12,29 +11,31 @@ pub trait Model: Send {
     /// How many logits a sampling row has.
     fn vocab_size(&self) -> usize;
 
-    /// Bytes of memory that a slot takes for each token that it holds; 0 if none to speak of.
+    /// Bytes of memory that a slot takes for each token that it holds. 0 if that is not worth counting.
     fn token_bytes(&self) -> usize;
 
-    /// How many sequences there is room for, those that are only remembered included. Slots are numbered from 0.
+    /// How many sequences there is room for, including those that are only kept for their prefix. Slots are numbered
+    /// from 0.
     fn slots(&self) -> usize;
 
-    /// Makes room for a sequence of at most this many tokens, prompt and answer, in a released slot. An error means that
-    /// the sequence cannot run (there is no memory); the slot is released then.
+    /// Makes room for a sequence of at most this many tokens, prompt and answer, in a released slot. An error means
+    /// that the sequence cannot run (there is no memory); the slot is released then.
     fn begin(&mut self, slot: usize, tokens: usize) -> Result<(), ModelError>;
 
-    /// Remembers in the slot `to`, which has just begun, the first `tokens` positions of the slot `from`, as if they had been
-    /// computed there. An error leaves `to` as if it had not been asked.
+    /// Copies the first `tokens` positions of the slot `from` into the slot `to`, which has just begun, as if they had
+    /// been computed there. An error leaves `to` unchanged.
     fn copy_prefix(&mut self, from: usize, to: usize, tokens: usize) -> Result<(), ModelError>;
 
     /// Computes one step.
     ///
-    /// No two rows have the same slot. A slot's rows come in order and without gaps: the first after a
-    /// [`Self::begin`] has position 0, or that of what was copied. For every row with [`Row::sample`] set, `logits` gets the logits after its last token, or
-    /// a failure of that row alone. An error means that every row of the step failed; the engine releases their slots.
+    /// No two rows have the same slot. A slot's rows come in order and without gaps: the first after a [`Self::begin`]
+    /// has position 0, or the one after what was copied. For every row with [`Row::sample`] set, `logits` gets the
+    /// logits after its last token, or a failure of that row alone. An error means that every row of the step failed;
+    /// the engine releases their slots.
     fn step(&mut self, rows: &[Row<'_>], logits: &mut Logits) -> Result<(), ModelError>;
 
-    /// Forgets the sequence in a slot and gives its memory back. Also called for a slot in which nothing ran yet, and after
-    /// an error or a panic.
+    /// Forgets the sequence in a slot and gives its memory back. Also called for a slot in which nothing ran yet, and
+    /// after an error or a panic.
     fn release(&mut self, slot: usize);
 }
 
@@ -110,7 +111,8 @@ impl Logits {
         self.rows[row] = Outcome::Failed(why.into());
     }
 
-    /// What became of a row: its logits, nothing (it was not to be sampled, or the model left it out), or why it failed.
+    /// What became of a row: its logits, nothing (it was not to be sampled, or the model left it out), or why it
+    /// failed.
     pub fn row(&self, row: usize) -> Result<Option<&[f32]>, &str> {
         match &self.rows[row] {
             Outcome::Missing => Ok(None),

@@ -30,19 +30,20 @@ impl SplitMix64 {
 
 /// One request's source of choices.
 ///
-/// In this order, which is vLLM's (`vllm.v1.sample.sampler.Sampler`, steps 5 to 7) and, for what it has, that of Hugging
-/// Face's `transformers` (`_get_logits_processor`, penalties before temperature before top-k before top-p):
+/// In this order, which is vLLM's (`vllm.v1.sample.sampler.Sampler`, steps 5 to 7) and, for what it has, that of
+/// Hugging Face's `transformers` (`_get_logits_processor`, penalties before temperature before top-k before top-p):
 ///
 /// 1. `logit_bias` is added.
-/// 2. `repetition_penalty` (Keskar and others 2019, as Hugging Face has it): logits of tokens in the prompt or the answer
-///    are divided by it if positive, multiplied if not.
-/// 3. `frequency_penalty`, once for each time that a token is in the answer, and `presence_penalty`, once, are subtracted
-///    (OpenAI's formula).
+/// 2. `repetition_penalty` (Keskar and others 2019, as Hugging Face has it): logits of tokens in the prompt or the
+///    answer are divided by it if positive, multiplied if not.
+/// 3. `frequency_penalty`, once for each time that a token is in the answer, and `presence_penalty`, once, are
+///    subtracted (OpenAI's formula).
 /// 4. Below a temperature of 0.00001 (vLLM's border) the likeliest token is taken, and nothing more is asked.
 /// 5. Logits are divided by the temperature and become probabilities.
 /// 6. `min_p`: what is less than this times as likely as the likeliest goes.
 /// 7. `top_k`: all but so many of the likeliest go.
-/// 8. `top_p`: of what is left, and of the probability that is left, the smallest set of the likeliest with that share stays.
+/// 8. `top_p`: of what is left, and of the probability that is left, the smallest set of the likeliest with that share
+///    stays.
 /// 9. One of those is drawn, by a generator that belongs to this request alone.
 ///
 /// Tokens that are equally likely go by their id, the lowest first; vLLM keeps all that tie with the last of `top_k`.
@@ -64,13 +65,13 @@ pub(crate) struct Sampler {
 #[error("the logits are not finite numbers")]
 pub(crate) struct NotFinite;
 
-/// The lightest token of a set of the heaviest: its weight and its id. Whoever is heavier, or as heavy and not of a
-/// higher id, is in the set.
+/// The lightest token of a set of the heaviest: its weight and its id. A token is in the set if it is heavier, or as
+/// heavy with an id that is not higher.
 type Lightest = (f32, u32);
 
 impl Sampler {
-    /// For one answer to this prompt. `seed` decides all draws; that of `how` is not looked at, as a request that names
-    /// none has one of chance.
+    /// For one answer to this prompt. `seed` decides all draws. The seed in `how` is ignored: a request without one
+    /// gets a random one.
     pub(crate) fn new(how: Sampling, seed: u64, prompt: &[u32]) -> Self {
         let mut seen = if how.repetition_penalty == 1.0 { Vec::new() } else { prompt.to_vec() };
         seen.sort_unstable();
@@ -88,8 +89,8 @@ impl Sampler {
 
     /// Chooses the answer's next token and remembers it for the penalties. Minus infinity stands for "never".
     ///
-    /// Refuses logits of which one is NaN or plus infinity, or all are minus infinity, also if they become so by what is
-    /// added and multiplied; then nothing is remembered.
+    /// Refuses logits of which one is NaN or plus infinity, or all are minus infinity. That holds also for what bias
+    /// and penalties make of them. Then nothing is remembered.
     pub(crate) fn sample(&mut self, logits: &[f32]) -> Result<u32, NotFinite> {
         let token = if self.penalises() || !self.how.logit_bias.is_empty() {
             let mut adjusted = std::mem::take(&mut self.adjusted);
@@ -163,8 +164,8 @@ impl Sampler {
         Ok(last)
     }
 
-    /// Steps 6 to 8: each leaves a set of the heaviest, so the lightest member says all; and what the set weighs. Never
-    /// sorts: in linear time on average.
+    /// Steps 6 to 8. Each leaves a set of the heaviest tokens, which its lightest member describes. Returns that one
+    /// and the weight of the set. Never sorts: it takes linear time on average.
     fn survivors(&mut self) -> (Lightest, f64) {
         // The likeliest token weighs exp(0), which is 1.
         let least = self.how.min_p as f32;
@@ -190,8 +191,8 @@ impl Sampler {
         ((weights[lightest as usize], lightest), mass)
     }
 
-    /// The smallest set of the heaviest tokens of `order` that weighs at least `need`: its lightest member and its weight.
-    /// Found by halving, in linear time on average; the vocabulary is never sorted.
+    /// The smallest set of the heaviest tokens of `order` that weighs at least `need`: its lightest member and its
+    /// weight. Found by halving, in linear time on average; the vocabulary is never sorted.
     fn nucleus(&mut self, need: f64) -> (Lightest, f64) {
         let weights = &self.weights;
         let mut rest = self.order.as_mut_slice();

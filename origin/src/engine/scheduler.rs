@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 /// Chooses the rows of a step: one token for every sequence that is answering, and chunks of prompts within a budget.
 ///
-/// Prompts take turns: the step after one starts with the prompt after the last that was served, so that a long prompt
-/// does not hold back a short one by more than its own share. A step that somebody's next token waits for reads one chunk
-/// and no more, however many prompts there are.
+/// Prompts take turns: a step starts with the prompt after the last one that was served. So a long prompt does not hold
+/// back a short one by more than its own share. While an answer is in progress, a step reads one chunk and no more,
+/// however many prompts there are.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     chunk: usize,
@@ -17,13 +17,13 @@ pub(crate) struct Scheduler {
 /// One sequence, as far as the choice depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Progress {
-    /// Grows with every sequence that starts; gives the prompts their order.
+    /// The number of the sequence, in order of start: the order of prompts.
     pub(crate) order: u64,
     /// Tokens of the prompt.
     pub(crate) prompt: usize,
     /// Tokens that the model has seen.
     pub(crate) done: usize,
-    /// Whether a sampled token could be handed on. A sequence whose reader is slow waits and holds nobody up.
+    /// Whether a sampled token could be handed on. A sequence with a slow reader waits, and holds up no other.
     pub(crate) ready: bool,
 }
 
@@ -41,9 +41,9 @@ pub(crate) struct Planned {
 }
 
 impl Scheduler {
-    /// `chunk`: the most tokens of one prompt in a step; a leaving client frees its slot after at most this much work.
-    /// `budget`: the most prompt tokens in a step in which nobody is answering, of all prompts together. Where somebody is,
-    /// they are a chunk at most, if that is less. Both at least 1.
+    /// `chunk` is the most tokens of one prompt in a step: a client that leaves frees its slot after at most this much
+    /// work. `budget` is the most tokens of all prompts together in a step without an answer in progress. With one they
+    /// are a chunk at most, if that is less. Both are at least 1.
     pub(crate) fn new(chunk: usize, budget: usize) -> Self {
         debug_assert!(chunk > 0 && budget > 0);
         Self { chunk, budget, turn: 0 }
@@ -89,9 +89,9 @@ impl Scheduler {
 /// Why a sequence ends before its next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// Nobody reads any more.
+    /// The reader is gone.
     Left,
-    /// Its end was asked for.
+    /// Somebody cancelled it.
     Cancelled,
     /// Its deadline has come.
     Deadline,
@@ -104,15 +104,15 @@ pub(crate) enum Cut {
 pub(crate) struct SequenceStatus {
     /// Whether the reader is gone.
     pub(crate) left: bool,
-    /// Whether its end was asked for.
+    /// Whether somebody cancelled it.
     pub(crate) cancelled: bool,
-    /// When it has to be over.
+    /// The deadline.
     pub(crate) deadline: Option<Instant>,
-    /// Since when its reader takes nothing.
+    /// Since when its reader has taken nothing.
     pub(crate) parked_since: Option<Instant>,
 }
 
-/// Looks at one sequence before a step.
+/// Why a sequence must end before the next step, if it must.
 pub(crate) fn end_cause(status: SequenceStatus, stall: Duration, now: Instant) -> Option<Cut> {
     if status.left {
         Some(Cut::Left)
@@ -196,8 +196,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever answers, reads and waits: a step has one token of every answer that can go on, one chunk of a prompt at
-        /// most, and of all prompts together one chunk beside answers and the budget without any.
+        /// Whatever answers, reads and waits: a step has one token of every answer that can go on, one chunk of a
+        /// prompt at most, and of all prompts together one chunk beside answers and the budget without any.
         #[test]
         fn steps_are_bounded_and_prompts_complete(
             prompts in proptest::collection::vec(1usize..700, 1..6),

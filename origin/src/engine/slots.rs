@@ -1,8 +1,8 @@
 //! Which sequence lives where, and what may be reused: the model's slots and their memory, in tokens. Pure.
 //!
-//! A sequence takes a slot with room for all that it may become. When it is over, its slot is parked and not released:
-//! the next sequence of the same account whose prompt begins with the same tokens starts from a copy of that part. Whoever
-//! runs comes first: parked slots are given up, the longest unused first, when a slot or memory is needed.
+//! A sequence takes a slot with room for all that it may become. When it is over, its slot is parked and not released.
+//! A later sequence of the same account whose prompt begins with the same tokens starts from a copy of that part.
+//! Running sequences come first: when a slot or memory is needed, parked slots are released, the longest unused first.
 
 use std::collections::HashMap;
 
@@ -40,7 +40,7 @@ pub(crate) struct Start {
     pub(crate) prefix: Option<(usize, usize)>,
 }
 
-/// A sequence that runs, as far as another may begin like it.
+/// A running sequence, as a source for one that begins alike.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Running<'a> {
     pub(crate) slot: usize,
@@ -49,7 +49,7 @@ pub(crate) struct Running<'a> {
     pub(crate) computed: &'a [u32],
 }
 
-/// A copy of fewer tokens than this is not worth a look.
+/// A copy of fewer tokens than this is not worth making.
 const LEAST: usize = 16;
 
 impl Slots {
@@ -58,8 +58,8 @@ impl Slots {
         Self { budget, runs, free: (0..count).rev().collect(), running: HashMap::new(), parked: Vec::new() }
     }
 
-    /// A slot for a sequence of at most `room` tokens that begins with `prompt`; `None` as long as it has to wait for
-    /// others to end. A room beyond the whole budget is given once nothing else runs: whoever asks bounds it before.
+    /// A slot for a sequence of at most `room` tokens that begins with `prompt`. `None` as long as it has to wait for
+    /// others to end. A room beyond the whole budget is given once nothing else runs, so the caller bounds it.
     pub(crate) fn start(
         &mut self,
         account: &str,
@@ -80,7 +80,8 @@ impl Slots {
             released.push(oldest.slot);
             self.free.push(oldest.slot);
         }
-        // The source of a copy cannot be its target: another slot that was just freed is taken, or the copy is left out.
+        // The source of a copy cannot be its target: another slot that was just freed is taken, or the copy is left
+        // out.
         let source = prefix.map(|(slot, _)| slot);
         let index = self.free.iter().rposition(|slot| Some(*slot) != source).or(self.free.len().checked_sub(1))?;
         let slot = self.free.swap_remove(index);
@@ -92,8 +93,8 @@ impl Slots {
         Some(Start { slot, released, prefix: prefix.filter(|(source, _)| *source != slot) })
     }
 
-    /// The sequence in this slot is over. With `tokens`, what its memory holds, the slot is parked and not to be released;
-    /// false if it is not worth keeping: then it is free, and to be released.
+    /// Ends the sequence in this slot, whose memory holds `tokens`. True: the slot is parked, and the model keeps its
+    /// memory. False: it is not worth keeping; the slot is free, and the model must release it.
     pub(crate) fn park(&mut self, slot: usize, account: String, tokens: Vec<u32>) -> bool {
         let Some(room) = self.running.remove(&slot) else {
             return false;
@@ -108,14 +109,14 @@ impl Slots {
         true
     }
 
-    /// The sequence in this slot is over and its memory is released.
+    /// Ends the sequence in this slot, whose memory is released.
     pub(crate) fn release(&mut self, slot: usize) {
         if self.running.remove(&slot).is_some() {
             self.free.push(slot);
         }
     }
 
-    /// The slot is not to be used again.
+    /// Gives the slot up: it is never used again.
     pub(crate) fn give_up(&mut self, slot: usize) {
         self.running.remove(&slot);
         self.free.retain(|free| *free != slot);
@@ -126,7 +127,8 @@ impl Slots {
         self.free.is_empty() && self.running.is_empty() && self.parked.is_empty()
     }
 
-    /// Where the longest beginning of the prompt lies. At least the prompt's last token is computed anew, for its logits.
+    /// The slot that holds the longest beginning of the prompt. The prompt's last token is always computed, for its
+    /// logits.
     fn prefix(&self, account: &str, prompt: &[u32], running: &[Running<'_>]) -> Option<(usize, usize)> {
         let most = prompt.len().saturating_sub(1);
         let shared = |tokens: &[u32]| tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count().min(most);

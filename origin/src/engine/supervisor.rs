@@ -1,7 +1,7 @@
 //! What an engine's thread does when the engine itself breaks: it fails what ran, and starts again.
 //!
-//! A model that panics in a step or while a sequence begins fails these sequences and nothing else. This is for the rest: a
-//! panic of ours between two steps, or a model that cannot release its slots.
+//! A model that panics in a step or while a sequence begins fails these sequences and nothing else. This is for the
+//! rest: a panic of ours between two steps, or a model that cannot release its slots.
 
 use super::Shared;
 use super::worker::Worker;
@@ -44,7 +44,7 @@ fn backoff(failures: u32) -> Duration {
     LEAST.saturating_mul(1 << doublings.min(16)).min(MOST)
 }
 
-/// Waits, and fails all that comes meanwhile. False once nothing more can come.
+/// Waits, and fails all jobs that come meanwhile. False once no more can come.
 fn idle(worker: &mut Worker, wait: Duration) -> bool {
     let until = Instant::now() + wait;
     loop {
@@ -59,13 +59,13 @@ fn idle(worker: &mut Worker, wait: Duration) -> bool {
     }
 }
 
-/// After this long without a failure the next one is a first.
+/// After this long without a failure, the next failure counts as the first.
 const CALM: Duration = Duration::from_secs(60);
-/// The second start waits for so long, each one after it twice as long.
+/// The wait before the second start; it doubles with each later one.
 const LEAST: Duration = Duration::from_secs(1);
-/// No start waits longer.
+/// The longest wait before a start.
 const MOST: Duration = Duration::from_secs(60);
-/// How often an engine that waits looks whether it is still wanted.
+/// How often a waiting engine looks whether more jobs can come.
 const LOOK: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

@@ -50,8 +50,8 @@ pub(crate) fn job(account: &str, prompt: Vec<u32>, max_tokens: u32, sampling: Sa
 /// Tokens of the shortest answer.
 const LEAST: u32 = 14;
 
-/// A request of this number: its prompt from one of three beginnings and an end of its own, its own seed and way to choose.
-/// Long prompts are read in several chunks, and every second request shares its account and so its beginning.
+/// A request of this number: its prompt from one of three beginnings and an end of its own, its own seed and way to
+/// choose. Long prompts are read in several chunks, and every second request shares its account and so its beginning.
 fn request(number: usize) -> Job {
     let ids = |seed: u64, count: usize| -> Vec<u32> {
         let mut random = SplitMix64::new(seed);
@@ -184,8 +184,8 @@ impl Model for Endless {
     fn release(&mut self, _slot: usize) {}
 }
 
-/// Four billion tokens are asked for and nobody reads: as many are made as the channel holds, and then one for each that
-/// is taken. That the sequence stands still is seen by another, which has all of its answer meanwhile.
+/// Four billion tokens are asked for and nobody reads: as many are made as the channel holds, and then one for each
+/// that is taken. That the sequence stands still is seen by another, which has all of its answer meanwhile.
 #[tokio::test]
 async fn who_takes_nothing_holds_as_many_tokens_as_a_channel() {
     let options = EngineOptions { runs: 2, kv_tokens: 1 << 40, stall: Duration::from_secs(60) };

@@ -3,10 +3,10 @@
 /// What candle and rayon read.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
 
-/// Tells candle, once, how many threads are to compute: as many as it would find itself, unless the environment says.
+/// Tells candle once how many threads compute: as many as it would find itself, unless the environment says otherwise.
 ///
-/// Without it candle counts the processor's cores before each of its products, in `/proc/cpuinfo`: a fifth of the time of a
-/// small model's step. Call it where no other thread runs yet, before a model is loaded.
+/// Without this, candle counts the cores in `/proc/cpuinfo` before each product: a fifth of a small model's step. Call
+/// it before any other thread runs and before a model is loaded.
 #[allow(unsafe_code)]
 pub fn settle() {
     if std::env::var_os(VARIABLE).is_none() {

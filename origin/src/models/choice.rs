@@ -40,7 +40,7 @@ pub enum ModelChoice {
     Random {
         /// The shape's name, which requests call the model by.
         name: String,
-        /// In what numbers.
+        /// What its matrices are kept in.
         precision: Precision,
     },
 }

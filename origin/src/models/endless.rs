@@ -1,9 +1,9 @@
 //! A model for tests and load tests: a small Qwen3 with random weights, made here, the same on every machine.
 //!
-//! It downloads nothing and knows nothing: it proves the walk, from the request to the last event of the stream. Its
-//! answers are gibberish, but readable: every embedding has a common part `u`, which the residual stream therefore always
-//! holds, and the output rows of printable ASCII have `+u` in them and all others `-u`. It so never ends by itself, and
-//! an answer has exactly as many tokens as were asked for, each one character.
+//! It downloads nothing and knows nothing: it exercises the walk, from the request to the last event of the stream. Its
+//! answers are readable gibberish. Every embedding has a common part `u`, so the residual stream always holds it. The
+//! output rows of printable ASCII contain `+u`, all others `-u`. So it never ends by itself, and an answer has exactly
+//! as many tokens as were asked for, each one character.
 //!
 //! The weights are sums and products of exact numbers, without a transcendental function: bitwise the same everywhere.
 
@@ -67,8 +67,8 @@ const VOCAB: usize = 288;
 const COMMON: f32 = 16.0;
 const READABLE: f32 = 2.0;
 
-/// ChatML as Qwen3 uses it, in words of our own: no default system message, tools, thoughts of earlier turns left out, and
-/// an empty thought where thinking is switched off.
+/// ChatML as Qwen3 uses it, in words of our own: no default system message, tools, thoughts of earlier turns left out,
+/// and an empty thought where thinking is switched off.
 pub const TEMPLATE: &str = include_str!("tiny.jinja");
 
 /// Makes sure that the model is in `directory`, and makes it if it is not there: in a directory beside it first, which
@@ -228,8 +228,8 @@ fn signed(random: &mut SplitMix64) -> f32 {
 }
 
 impl Text {
-    /// A stand-in for a model of made-up weights: bytes are tokens with the built-in model's control tokens, and every id above
-    /// them is spelt as its number.
+    /// A stand-in for a model of made-up weights: bytes are tokens with the built-in model's control tokens, and every
+    /// id above them is spelt as its number.
     pub fn stand_in(vocab: usize) -> Result<Self, LoadError> {
         let mut tokenizer = tokenizer();
         let first = 256 + ADDED.len();

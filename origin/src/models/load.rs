@@ -1,7 +1,8 @@
 //! From the names in the settings to models in memory: what the hub has is fetched, then one is loaded after another.
 //!
-//! What all need together is known from their headers and compared with what is free, before the first is loaded: that may take
-//! minutes. Then one after another, so that each sees how much memory those before it have left.
+//! Loading may take minutes. So what all models need together, which their headers say, is compared with what is free
+//! before the first is loaded. Then they are loaded in turn, so that each sees how much memory those before it have
+//! left.
 
 use crate::hub::{self, HubModel};
 use crate::load_error::LoadError;
@@ -30,8 +31,8 @@ impl fmt::Display for LoadErrors {
 const SEED: u64 = 7;
 
 /// Loads all models, each with room for this many sequences, in the order of the settings. Blocks for as long as that
-/// takes. Fails with the first that cannot be fetched or loaded; what is not where the settings say is told of all of them,
-/// before anything is fetched.
+/// takes. Files that the settings name and that are missing are reported for all models, before anything is fetched.
+/// After that, the first model that cannot be fetched or loaded ends it.
 pub fn load(models: Models, slots: usize) -> Result<Vec<Backend>, LoadErrors> {
     let missing: Vec<String> = models.choices.iter().filter_map(missing).collect();
     if !missing.is_empty() {
@@ -120,7 +121,7 @@ fn load_one(choice: ModelChoice, slots: usize) -> Result<Backend, LoadError> {
     }
 }
 
-/// What a model on this machine lacks, and what to do about it.
+/// What is missing of a model on this machine, and what to do about it.
 fn missing(choice: &ModelChoice) -> Option<String> {
     let ModelChoice::Local { name, path, .. } = choice else { return None };
     let why = match (path.is_file(), path.is_dir()) {
@@ -135,7 +136,7 @@ fn missing(choice: &ModelChoice) -> Option<String> {
     Some(format!("{name}: {} {why}", path.display()))
 }
 
-/// What a directory lacks of Hugging Face's layout.
+/// What is missing of Hugging Face's layout in a directory.
 fn lacking(directory: &Path) -> Option<String> {
     let named = ["config.json", "tokenizer.json"].into_iter().filter(|file| !directory.join(file).is_file());
     let mut lacking: Vec<&str> = named.collect();

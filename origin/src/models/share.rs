@@ -3,8 +3,8 @@
 use crate::engine::model::Model;
 use crate::memory::available;
 
-/// How many tokens the slots of each of these loaded models may hold, in their order: every slot's whole context, or what
-/// half of the free memory holds for all models together. The rest is for prompts, logits and the kernel.
+/// How many tokens the slots of each of these loaded models may hold, in their order: every slot's whole context, or
+/// what half of the free memory holds for all models together. The rest is for prompts, logits and the kernel.
 pub(crate) fn kv_tokens<'a>(models: impl Iterator<Item = &'a dyn Model>) -> Vec<usize> {
     let models: Vec<(usize, usize)> =
         models.map(|model| (model.context_length().saturating_mul(model.slots()), model.token_bytes())).collect();
@@ -13,8 +13,8 @@ pub(crate) fn kv_tokens<'a>(models: impl Iterator<Item = &'a dyn Model>) -> Vec<
 
 /// The same for a known budget in bytes and models of `(tokens wanted, bytes of a token)`.
 ///
-/// Nobody gets less than an even share unless it wants less, and what it does not want goes to the others; the sum stays
-/// within the budget. Every model gets a token at least, so that it refuses by name what does not fit.
+/// No model gets less than an even share unless it wants less; what it does not want goes to the others. The sum stays
+/// within the budget. Every model gets at least one token, so that it refuses by name what does not fit.
 fn divide(budget: Option<u64>, models: &[(usize, usize)]) -> Vec<usize> {
     let Some(mut left) = budget else { return models.iter().map(|(tokens, _)| *tokens).collect() };
     let bytes = |(tokens, bytes): &(usize, usize)| (*tokens as u64).saturating_mul(*bytes as u64);

@@ -1,7 +1,7 @@
 //! The default model `tiny`: a small Qwen3 that was trained here (`origin/tiny/`), and is a part of this program.
 //!
-//! It answers on a fresh machine, without a network and without a disk. `origin/tiny/README.md` says what it is for, what it
-//! is worth, and how it is made again.
+//! It answers on a fresh machine, without a network and without a disk. `origin/tiny/README.md` says what it is for,
+//! what it is worth, and how it is made again.
 
 use super::qwen::Qwen;
 use crate::load_error::LoadError;

@@ -1,4 +1,5 @@
-//! queue, the decisions: who runs, who waits, who is refused. Pure: time is an argument, in milliseconds of any origin.
+//! queue, the decisions: which request runs, waits or is refused. Pure: time is an argument, in milliseconds since
+//! any moment.
 //!
 //! At most `slots` places run and at most `queue` wait. A free slot goes to the highest priority; within a priority the
 //! accounts take turns; within an account first come, first served. A slot is never free while somebody waits.
@@ -24,14 +25,14 @@ pub(crate) struct Admission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
-/// The answer to somebody who asks for a place.
+/// The answer to a request for a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// There is a slot.
     Run(Ticket),
     /// There is a place in the queue.
     Wait(Ticket),
-    /// All is taken; this long until it would not be, if that is known.
+    /// All is taken. Until a place should be free it takes this long, if that is known.
     Full(Option<u64>),
 }
 
@@ -42,7 +43,7 @@ struct Waiting {
     deadline: Millis,
 }
 
-/// The accounts of one priority in the order of their turns, each with what it waits for.
+/// The accounts of one priority in the order of their turns, each with its waiting requests.
 #[derive(Debug, Default)]
 struct Level {
     turns: VecDeque<String>,
@@ -51,7 +52,7 @@ struct Level {
 
 /// Weight of the newest slot time in the average.
 const NEWEST: f64 = 0.2;
-/// No caller is sent away for longer than this: by then the estimate is worth nothing.
+/// The longest time that a caller is told to stay away: beyond it the estimate is worth nothing.
 const MAX_RETRY_MS: u64 = 30_000;
 
 impl Admission {
@@ -92,8 +93,8 @@ impl Admission {
 
     /// Gives a place back, running or waiting. Returns whose turn it is now, if that freed a slot for somebody.
     ///
-    /// `served`: whether something ran in the slot; only such places say how long a slot is held. A ticket that has no
-    /// place (any more) changes nothing.
+    /// `served`: whether something ran in the slot. Only such places say how long a slot is held. A ticket without a
+    /// place changes nothing.
     pub(crate) fn leave(&mut self, ticket: Ticket, served: bool, now: Millis) -> Option<Ticket> {
         if let Some(waiting) = self.waiting.remove(&ticket) {
             self.forget(ticket, &waiting);
@@ -132,7 +133,7 @@ impl Admission {
         self.running.contains_key(&ticket)
     }
 
-    /// Takes out of the queue whoever has waited until its deadline.
+    /// Takes those out of the queue whose deadline has come.
     pub(crate) fn expire(&mut self, now: Millis) -> Vec<Ticket> {
         let due = |waiting: &Waiting| waiting.deadline <= now;
         let mut expired: Vec<_> = self.waiting.iter().filter(|(_, waiting)| due(waiting)).map(|(t, _)| *t).collect();
@@ -145,8 +146,8 @@ impl Admission {
         expired
     }
 
-    /// How long somebody who came now and found no place should stay away: the time in which the queue of this moment is
-    /// served. `None` until a slot was held once. Between 1 ms and 30 s.
+    /// How long a request that finds no place now should stay away: the time in which the present queue is served.
+    /// `None` until a slot was held once. Between 1 ms and 30 s.
     pub(crate) fn retry_after(&self) -> Option<u64> {
         let wait = (self.waiting.len() + 1) as f64 * self.hold? / self.slots as f64;
         // The cast saturates; it cannot be NaN, as a hold time is finite.
@@ -167,7 +168,7 @@ impl Admission {
         }
     }
 
-    /// Whether nobody has a place.
+    /// Whether no place is taken.
     pub(crate) fn is_idle(&self) -> bool {
         self.running.is_empty() && self.waiting.is_empty()
     }

@@ -1,8 +1,8 @@
 //! Every order in which a few clients can ask, wait, run and leave, tried on the real queue: up to seven steps of three
 //! clients, with slots and places from none to two.
 //!
-//! Each operation is atomic (one mutex), so orders of operations are all the interleavings that threads can make of them.
-//! What must hold afterwards is counted from the clients' own side and not from the queue's.
+//! Each operation is atomic (one mutex), so orders of operations are all the interleavings that threads can make of
+//! them. What must hold afterwards is counted from the clients' own side and not from the queue's.
 
 use super::*;
 use std::future::Future;
@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 const CLIENTS: usize = 3;
 const STEPS: usize = 7;
 
-/// What a client does, or what happens to all of them.
+/// What one client does, or what happens to all of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     /// Asks for a place; with a deadline that is over already if it is not patient.

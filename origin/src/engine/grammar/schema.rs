@@ -6,10 +6,10 @@
 //! or digits for ever. This one is bounded everywhere, and by counts: a schema compiles on a slow machine or nowhere.
 //!
 //! **How.** A place in an answer must fulfil a *set* of schemas, all at once ([`Key`]): what its parents say of it, and
-//! what these refer to. For each set there is one rule, made once; so references may go in circles. [`clauses`] goes
-//! into the choices of a set, and for each alternative the keywords are put together type by type. A rule that no
-//! finite text fulfils is dropped with all that needs it, in the end: so `oneOf` is shown to be exact (two options
-//! together must be such a rule), and a schema that nothing fits is refused.
+//! what these refer to. Each set has one rule, made once, so references may go in circles. [`clauses`] turns the
+//! choices of a set into alternatives. For each alternative the keywords are put together type by type. In the end a
+//! rule that no finite text fulfils is dropped, with all that needs it. That shows that a `oneOf` is exact: two of its
+//! options together must be such a rule. And a schema that nothing fits is refused.
 //!
 //! **What an answer looks like.** Members come in the schema's order, those of other names behind them. White space is
 //! that of compact JSON, of Python's, or a line break and an indentation, once at a place. Numbers have an end.
@@ -41,9 +41,9 @@ use std::collections::{BTreeSet, HashMap};
 use strings::pattern::{self, ANY};
 use strings::{Strings, format, quoted};
 
-/// Compiles a schema. `name`: what the whole is called, letters, digits and `_`; `object`: whether it is an object,
-/// whatever the schema says, as arguments of a call are; `fuel`: what it may cost, which the schemas of a request
-/// share.
+/// Compiles a schema. `name` is that of the whole: letters, digits and `_`. `object` says that it is an object,
+/// whatever the schema says, as the arguments of a call are. `fuel` is what it may cost; the schemas of a request share
+/// it.
 ///
 /// The error is for the caller: what is not served or contradicts itself, and where. Takes a few milliseconds, and some
 /// hundreds at most, counted in steps.
@@ -70,7 +70,7 @@ pub(super) fn compile(schema: &str, name: &str, object: bool, fuel: &mut Fuel) -
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     all: Vec<Id>,
-    /// More may be let through than the schemas do, never less: to find out that nothing fulfils them.
+    /// May let through more than the schemas do, never less: enough to find out that nothing fulfils them.
     loose: bool,
 }
 
@@ -186,7 +186,7 @@ impl Compiler {
         Ok(different)
     }
 
-    /// The types that all of these schemas let through; of `number` and `integer` one.
+    /// The types that all of these schemas let through. Of `number` and `integer` it names one.
     fn kinds(&self, flats: &[Id]) -> Vec<&'static str> {
         let lets = |kind: &str| {
             flats.iter().all(|flat| match types(&self.document, *flat) {
@@ -283,7 +283,7 @@ fn number_of(document: &Document, flat: Id, numbers: &mut Numbers) -> Result<(),
     }
 }
 
-/// One of these, those that are plain expressions as one expression.
+/// A rule for one of these. Those that are plain expressions become one expression.
 fn together(all: Vec<Lex>) -> Lex {
     let (mut plain, mut others, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for lex in all {

@@ -238,6 +238,6 @@ fn try_compile(factory: &ParserFactory, grammar: TopLevelGrammar) -> Result<Matc
     }
 }
 
-/// How many parts are compiled one by one to find those that cannot be followed. Of the others those that need not be
-/// are not.
+/// How many parts are compiled one by one, to find those that cannot be followed. Beyond that, parts that need not be
+/// followed are left out.
 const MAX_PROBES: usize = 32;

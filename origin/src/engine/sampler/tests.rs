@@ -69,7 +69,8 @@ fn a_bias_moves_its_token_alone() {
     assert_eq!(greedy(biased(&[(3, 100.0), (u32::MAX, 100.0)]), &[]).sample(&logits), Ok(1));
 }
 
-/// Hugging Face's formula: a positive logit is divided, a negative one multiplied, once however often the token was there.
+/// Hugging Face's formula: a positive logit is divided, a negative one multiplied, once however often the token was
+/// there.
 #[test]
 fn repetition_is_penalised_over_prompt_and_answer() {
     let how = Sampling { repetition_penalty: 2.0, ..Sampling::default() };
@@ -118,8 +119,8 @@ fn steps_come_in_the_order_that_is_written_down() {
     assert!((0..200).all(|seed| Sampler::new(how.clone(), seed, &[]).sample(&[0.0, -2.0]) == Ok(0)));
 }
 
-/// The same by sorting everything, in double precision and with a generator of its own: the next token, or none where it
-/// hangs by a thread (rounding may put a border on either side of a token).
+/// The same by sorting everything, in double precision and with a generator of its own: the next token, or none where
+/// it hangs by a thread (rounding may put a border on either side of a token).
 struct Oracle {
     how: Sampling,
     state: u64,

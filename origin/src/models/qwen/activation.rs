@@ -1,5 +1,5 @@
-//! What stands between the matrices on the CPU, row by row: RMSNorm, rotation, SwiGLU; and the exponential that SwiGLU
-//! shares with attention's softmax.
+//! What happens between the matrix products on the CPU, row by row: RMSNorm, rotation, SwiGLU. And the exponential that
+//! SwiGLU shares with the softmax of attention.
 
 use pulp::{Arch, Simd, WithSimd};
 

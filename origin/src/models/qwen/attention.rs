@@ -1,8 +1,8 @@
 //! What each slot remembers of its sequence, and attention over it.
 //!
-//! A slot takes memory for what its sequence may become, writes in place, and gives the memory back when the sequence is
-//! over. On the CPU that is one piece of memory ([`Stores`]); elsewhere each layer has a pair of tensors,
-//! `[key heads, capacity, width]`.
+//! A slot takes memory for what its sequence may become, writes in place, and gives the memory back when the sequence
+//! is over. On the CPU that is one piece of memory ([`Stores`]); elsewhere each layer has a pair of tensors, `[key
+//! heads, capacity, width]`.
 
 mod cpu;
 pub(crate) mod rope;
@@ -89,7 +89,7 @@ impl Memory {
         self.capacity
     }
 
-    /// After all layers of a step are written.
+    /// Call it after all layers of a step are written.
     pub(crate) fn advance(&mut self, rows: usize) {
         self.len += rows;
     }
@@ -177,8 +177,8 @@ pub(crate) fn attend(
     Tensor::cat(&outputs, 0)
 }
 
-/// For devices without kernels of ours: two matrix products, scores in F32. `queries` `[query heads, rows, width]`, `keys`
-/// and `values` `[key heads, seen, width]`, to `[rows, query heads * width]`.
+/// For devices without kernels of ours: two matrix products, scores in F32. `queries` `[query heads, rows, width]`,
+/// `keys` and `values` `[key heads, seen, width]`, to `[rows, query heads * width]`.
 fn by_matmul(span: &Span, heads: Heads, (queries, keys, values): (&Tensor, &Tensor, &Tensor)) -> Result<Tensor> {
     let (count, seen) = (span.rows.len(), span.position + span.rows.len());
     let group = heads.query / heads.key;

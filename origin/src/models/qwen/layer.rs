@@ -1,4 +1,5 @@
-//! A layer's weights, and its pass on tensors for devices that we have no kernels for. On the CPU see `pass.rs`.
+//! A layer's weights, and its pass on tensors for devices that we have no kernels for. The pass on the CPU is in
+//! [`pass`].
 
 pub(crate) mod pass;
 

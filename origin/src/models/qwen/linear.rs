@@ -1,8 +1,8 @@
 //! Matrices of weights, dense or quantised, and what is multiplied by them.
 //!
-//! Q8_0 and Q4K are packed for kernels of ours where the processor has what they need; other types, and other processors,
-//! are candle's. Results for one row do not depend on the other rows where the kernels allow it: ours, of dense F32 too, and
-//! candle's quantised ones compute each row by itself (Q8_0 and Q4K with the same kernel for any number of rows).
+//! Q8_0 and Q4K are packed for kernels of ours where the processor has the instructions. candle multiplies other types,
+//! and all types on other processors. Our kernels, dense F32 included, and candle's quantised ones compute each row by
+//! itself: the result of a row does not depend on the other rows.
 
 mod dense;
 pub(crate) mod joined;
@@ -39,7 +39,7 @@ impl Matrix {
         })
     }
 
-    /// A matrix as a GGUF file holds it: the types that are no blocks become dense F32.
+    /// A matrix as a GGUF file holds it. Types that are not blocks become dense F32.
     pub(crate) fn from_gguf(tensor: QTensor, pages: &mut Pages) -> Result<Self> {
         match tensor.dtype() {
             GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => Ok(Self::Dense(tensor.dequantize(&tensor.device())?)),
@@ -95,7 +95,7 @@ impl Matrix {
         }
     }
 
-    /// The weights, if they are candle's to multiply.
+    /// The weights, if candle multiplies them.
     pub(crate) fn quantised(&self) -> Option<&QTensor> {
         match self {
             Self::Quantised(weights) => Some(weights),

@@ -1,8 +1,8 @@
 //! Memory for weights, in large pages where the system has them.
 //!
-//! A decode reads every weight once. In pages of 4 KiB the processor looks up an address for every 64 lines, and what it
-//! fetches ahead ends with the page; two threads here read 24 to 30 GB/s so, and 30 to 36 in pages of 2 MiB. A matrix is
-//! seldom a whole number of those, so a model's matrices lie one after another.
+//! A decode reads every weight once. In pages of 4 KiB the processor looks up an address for every 64 lines, and its
+//! prefetch ends with the page. Two threads read 24 to 30 GB/s that way, and 30 to 36 in pages of 2 MiB. A matrix is
+//! seldom a whole number of large pages, so the matrices of a model lie one after another.
 //!
 //! A place of `unsafe`: lists lie in memory that others share.
 #![allow(unsafe_code)]
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// A large page of x86-64, and of arm64 with pages of 4 KiB.
 const LARGE: usize = 2 << 20;
-/// What is asked for at once. Pages of it that nothing is written to take no memory.
+/// Bytes that are allocated at once. Pages that nothing is written to take no memory.
 const CHUNK: usize = 64 << 20;
 
 /// Room for the lists of one model, one after another.
@@ -43,7 +43,7 @@ impl Pages {
     }
 }
 
-/// What is pushed once and never changed again, in a place of its own among other lists.
+/// A list in a chunk that others share. Items are pushed once and never changed.
 pub struct List<T> {
     first: NonNull<T>,
     len: usize,

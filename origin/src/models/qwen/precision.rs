@@ -44,7 +44,7 @@ impl Precision {
 pub(crate) struct Keep<'a> {
     pub(crate) precision: Precision,
     pub(crate) device: &'a Device,
-    /// Where those that we multiply ourselves lie.
+    /// Memory for the matrices that we multiply ourselves.
     pub(crate) pages: Pages,
 }
 

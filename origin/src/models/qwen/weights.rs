@@ -103,7 +103,7 @@ pub(crate) struct Random {
     pool: Vec<f32>,
 }
 
-/// A prime, so that no matrix has it as its width: rows differ.
+/// A prime, so that no matrix is this wide and all rows differ.
 const POOL: usize = 1_048_573;
 
 impl Random {

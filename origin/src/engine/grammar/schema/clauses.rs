@@ -1,21 +1,21 @@
-//! From schemas that all hold at once to alternatives without choices: each a set of schemas whose own keywords all
-//! hold.
+//! From schemas that all hold at once to alternatives without choices. Each alternative is a set of schemas whose own
+//! keywords all hold.
 
 use super::document::{Document, Id, Json};
 use super::fuel::Fuel;
 use super::keywords::{at, binds_nothing, check, text_of};
 use std::collections::{BTreeSet, HashMap};
 
-/// Schemas whose own keywords hold together; what they say by `$ref`, `allOf`, `anyOf` and `oneOf` has been gone into.
+/// Schemas whose own keywords hold together. Their `$ref`, `allOf`, `anyOf` and `oneOf` have been followed.
 pub(super) type Clause = BTreeSet<Id>;
 
-/// Goes into schemas, and remembers what it has seen.
+/// Follows schemas, and remembers what it has seen.
 pub(super) struct Clauses {
     anchors: HashMap<String, Option<Id>>,
-    /// Schemas that were checked, they and what holds with them.
+    /// Schemas that were checked, together with what holds with them.
     checked: BTreeSet<Id>,
     pub(super) fuel: Fuel,
-    /// Options of a `oneOf` of which no value may fit two.
+    /// Options of a `oneOf`: no value may fit two of them.
     pub(super) apart: BTreeSet<(Id, Id)>,
 }
 
@@ -27,7 +27,7 @@ impl Clauses {
         Self { anchors: anchors(document), checked: BTreeSet::new(), fuel, apart: BTreeSet::new() }
     }
 
-    /// Takes away from what may be spent.
+    /// Spends fuel.
     pub(super) fn pay(&mut self, steps: usize) -> Result<(), String> {
         self.fuel.pay(steps as u64)
     }
@@ -145,7 +145,7 @@ impl Clauses {
     }
 }
 
-/// Whether nothing fits a schema, plainly: as `false`, or as not anything.
+/// Whether a schema plainly says that nothing fits it: `false`, or `not` of anything.
 pub(super) fn is_never(document: &Document, schema: Id) -> bool {
     matches!(document.get(schema), Json::Bool(false))
         || document.member(schema, "not").is_some_and(|not| binds_nothing(document, not))

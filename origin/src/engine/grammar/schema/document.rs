@@ -30,8 +30,8 @@ pub(super) struct Document {
     above: Vec<Option<(Id, String)>>,
 }
 
-/// How deep objects and arrays may lie in one another: the door's bound, and so much as a call's parameters may be
-/// deeper.
+/// How deep objects and arrays may lie in one another: the bound for a request, and as much as a call's parameters may
+/// be deeper.
 const MAX_DEPTH: usize = 66;
 
 impl Document {

@@ -1,13 +1,14 @@
-//! What compiling the schemas of one request may cost, in steps: so that a slow machine refuses what a quick one does.
+//! What compiling the schemas of one request may cost. It is counted in steps, so that a slow machine refuses what a
+//! quick one does.
 
 /// Steps that are left. A step is about a microsecond.
 pub(in crate::engine::grammar) struct Fuel(u64);
 
-/// A few hundred milliseconds.
+/// What a request has: a few hundred milliseconds.
 const STEPS: u64 = 600_000;
 
 impl Fuel {
-    /// What a request has.
+    /// The fuel of one request.
     pub(in crate::engine::grammar) fn full() -> Self {
         Self(STEPS)
     }
@@ -16,7 +17,7 @@ impl Fuel {
         Self(0)
     }
 
-    /// Takes away from it. The error, for the caller: that is too much.
+    /// Spends some of it. The error tells the caller that the schemas are too large.
     pub(super) fn pay(&mut self, steps: u64) -> Result<(), String> {
         let left = self.0.checked_sub(steps);
         self.0 = left.unwrap_or(0);

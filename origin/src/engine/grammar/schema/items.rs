@@ -71,8 +71,8 @@ impl Compiler {
     }
 }
 
-/// What the items of an array must be that have a place of their own, and all others. Up to the draft of 2019-09 a list
-/// of `items` is what `prefixItems` is now.
+/// What the items of an array must be: those with a place of their own, and all others. Up to the draft of 2019-09 a
+/// list under `items` means what `prefixItems` means now.
 pub(super) fn places(document: &Document, schema: Id) -> (Vec<Id>, Option<Id>) {
     let items = document.member(schema, "items");
     if let Some(Json::Array(own)) = items.map(|items| document.get(items)) {

@@ -1,5 +1,5 @@
-//! Which keywords a schema may have. What binds and is not followed is refused; what excludes nothing is passed over,
-//! as what no draft of JSON Schema knows is.
+//! Which keywords a schema may have. A keyword that binds and is not followed is refused. One that excludes nothing is
+//! ignored, and so is one that no draft of JSON Schema knows.
 
 use super::document::{Document, Id, Json};
 
@@ -114,7 +114,7 @@ fn text(document: &Document, id: Id) -> Option<&str> {
     }
 }
 
-/// A member that counts something. What is more than can be counted is as much as can.
+/// A member that is a count. Larger numbers than `u64` holds become its maximum.
 pub(super) fn count(document: &Document, schema: Id, name: &str) -> Option<u64> {
     match document.get(document.member(schema, name)?) {
         Json::Number(number) if number.is_integer() && !number.is_negative() => {

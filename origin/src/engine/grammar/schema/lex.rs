@@ -1,4 +1,5 @@
-//! What a piece of text without structure may be: a regular language, to be written as a terminal and to be asked.
+//! What a piece of text without structure may be: a regular language. It is written as a terminal of the grammar, and
+//! asked whether some text is in it.
 
 use super::fuel::Fuel;
 use llguidance::derivre::{Regex, RegexAst, RegexBuilder};
@@ -30,12 +31,12 @@ impl Lex {
         Self::Regex(regex)
     }
 
-    /// One of these, or what is in it where it is one.
+    /// One of these. A list of one is that one.
     pub(super) fn or(mut of: Vec<Self>) -> Self {
         if of.len() == 1 { of.remove(0) } else { Self::Or(of) }
     }
 
-    /// All of these at once, or what is in it where it is one.
+    /// All of these at once. A list of one is that one.
     pub(super) fn and(mut of: Vec<Self>) -> Self {
         if of.len() == 1 { of.remove(0) } else { Self::And(of) }
     }
@@ -65,7 +66,7 @@ impl Lex {
         }
     }
 
-    /// How much there is of it.
+    /// Its size, in bytes of expressions.
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Regex(regex) => regex.len() + 2,
@@ -74,7 +75,7 @@ impl Lex {
         }
     }
 
-    /// Whether some text is in it. The error: that could not be found out within what it may cost.
+    /// Whether any text is in it. The error: the fuel did not suffice to find out.
     pub(super) fn is_possible(&self, fuel: &mut Fuel) -> Result<bool, String> {
         Ok(!self.compiled(fuel)?.always_empty())
     }

@@ -1,5 +1,5 @@
-//! Numbers: which are meant, exactly, and how they are written. Every number has an end: an integer as many digits as
-//! 64 bits need, another as many as a float of 64 bits tells apart, or those of its bounds.
+//! Numbers: which are meant, exactly, and how they are written. Every number has an end. An integer has as many digits
+//! as 64 bits need, any other number as many as a float of 64 bits tells apart, unless its bounds need more.
 
 pub(super) mod decimal;
 mod digits;
@@ -17,7 +17,7 @@ pub(super) struct Numbers {
     least: Option<(Decimal, bool)>,
     most: Option<(Decimal, bool)>,
     integer: bool,
-    /// What all are multiples of: so many, with so many digits behind the point.
+    /// What all are multiples of: an integer, and how many of its digits are behind the point.
     step: Option<(i128, u32)>,
 }
 
@@ -26,20 +26,20 @@ pub(super) enum Written {
     /// There are none.
     Never,
     Lex(Lex),
-    /// As multiples of something that ten is no multiple of: llguidance counts them.
+    /// Multiples of something that does not divide a power of ten. llguidance counts them.
     Multiples(serde_json::Value),
 }
 
 /// Digits of an integer without bounds: those of 64 bits.
 const INTEGER_DIGITS: usize = 19;
-/// Digits before the point of another number, and behind it: as JavaScript writes a float without an exponent.
+/// Digits before and behind the point of other numbers: as JavaScript writes a float without an exponent.
 const WHOLE_DIGITS: usize = 21;
 const FRACTION_DIGITS: usize = 24;
 /// Digits that a float of 64 bits always tells apart.
 const EXACT_DIGITS: i32 = 15;
-/// Where a bound is so far out or so near to zero that what we write never comes to it.
+/// A bound beyond this, or nearer to zero, is never reached by what we write.
 const FAR: i32 = 37;
-/// How many multiples there may be before their digits repeat: what llguidance then does takes a few milliseconds.
+/// How many multiples there may be before their digits repeat. So many cost llguidance a few milliseconds.
 const MAX_STEPS: i128 = 1000;
 
 impl Numbers {

@@ -93,7 +93,7 @@ impl Rules {
         (self.size <= MAX_SIZE).then_some(()).ok_or_else(|| "it is too large".into())
     }
 
-    /// Which rules some finite text fulfils.
+    /// For each rule, whether a finite text can fulfil it.
     pub(super) fn fulfilled(&self) -> Vec<bool> {
         let mut users = vec![Vec::new(); self.rules.len()];
         for (rule, ways) in self.rules.iter().enumerate() {

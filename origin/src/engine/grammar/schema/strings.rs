@@ -19,8 +19,8 @@ pub(super) struct Strings {
 const MAX_LENGTH: u64 = 1 << 24;
 
 impl Strings {
-    /// What stands between the quotes. `any`: one character of which nothing is said. `None`: there are no such
-    /// strings. The error: what is asked for is not served.
+    /// The language of what stands between the quotes. `any` is an expression for a character without restrictions.
+    /// `None`: there are no such strings. The error: the schema asks for something that is not served.
     pub(super) fn inside(self, any: &str, fuel: &mut Fuel) -> Result<Option<Lex>, String> {
         let most = self.most.filter(|most| *most <= MAX_LENGTH);
         if most.is_some_and(|most| most < self.least) {

@@ -1,8 +1,8 @@
 //! Attention on the CPU, of all sequences of a step side by side.
 //!
 //! Safe Rust, compiled for each kind of vector unit and chosen when the program runs (`pulp`). Each number of a row is
-//! summed in one order, whatever is computed beside it: a row alone, in a chunk, or next to other sequences has the same
-//! bits on one machine.
+//! summed in one order, whatever is computed beside it: a row alone, in a chunk, or next to other sequences has the
+//! same bits on one machine.
 
 use super::store::{Heads, Store, TILE};
 use crate::models::qwen::activation::exp;
@@ -155,8 +155,8 @@ impl WithSimd for Attend<'_> {
     }
 }
 
-/// Adds to each line of `output` the rows of `matrix`, `[rows, columns]`, each times that line's weight for it: from the
-/// first row to the last, whatever else is computed.
+/// Adds to each line of `output` the rows of `matrix`, `[rows, columns]`, each times that line's weight for it: from
+/// the first row to the last, whatever else is computed.
 #[inline(always)]
 fn multiply<S: Simd, const LINES: usize>(
     simd: S,

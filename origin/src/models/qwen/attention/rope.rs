@@ -1,7 +1,8 @@
 //! Rotary position embedding (Su et al. 2021, arXiv 2104.09864), halves rotated as in transformers.
 //!
-//! The angles of a step's rows are computed for that step, in F64, and cast after the cosine: a table in the model's own
-//! type is wrong beyond a few hundred positions in BF16, and a table in F32 costs memory for every position of the context.
+//! The angles of a step's rows are computed for that step, in F64, and cast after the cosine: a table in the model's
+//! own type is wrong beyond a few hundred positions in BF16, and a table in F32 costs memory for every position of the
+//! context.
 
 use crate::models::qwen::shape::{Rope, Yarn};
 

@@ -1,7 +1,7 @@
 //! A step's pass through a layer on the CPU: on slices, in buffers that stay, without tensors in between.
 //!
-//! What stands between two products is done where the next one's rows are rounded: a row is normed, or gate and up become
-//! one, while it is in the nearest cache.
+//! What happens between two products is done where the next one's rows are rounded. A row is normed, or its gate and up
+//! are joined, while it is in the nearest cache.
 
 use super::Layer;
 use crate::models::qwen::activation::{normed, swiglu, turned};

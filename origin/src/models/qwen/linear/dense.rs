@@ -1,9 +1,9 @@
 //! Products with dense F32 matrices on the CPU, each number summed in one order.
 //!
-//! A general kernel cuts its work by the number of rows, and so sums in another order for one row than for many. Then what
-//! a request says would hang on what else is in a step, and on how much of its prompt is remembered: a draw that is close
-//! falls differently. Here a number is the product of its row and its column alone, vector by vector from the first to the
-//! last, whatever lies beside it: the same bits on one machine for any number of rows.
+//! A general kernel cuts its work by the number of rows, and so sums one row in another order than many. The answer to
+//! a request would then depend on what else is in a step, and on how much of its prompt is remembered: a close draw
+//! falls differently. Here a number is the product of its row and its column alone, vector by vector from the first to
+//! the last. So one machine gives the same bits for any number of rows.
 
 use crate::models::qwen::rows::in_parallel;
 use candle_core::utils::barrier_pool;
@@ -11,7 +11,7 @@ use pulp::{Simd, WithSimd};
 
 /// Columns of a product that one thread takes at a time; a multiple of 3, 6 and 8, the widths of tiles.
 const STRIP: usize = 48;
-/// Multiplications that are not worth to be shared out.
+/// So few multiplications are not worth sharing out among threads.
 const SMALL: usize = 1 << 16;
 
 /// What `[rows, width]` becomes by a matrix `[height, width]`: `[rows, height]`. `width` is at least 1.
@@ -147,8 +147,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
-        /// Against the sum in F64; and every row alone, and every number of rows from the first on, has the bits that it has
-        /// among all.
+        /// Against the sum in F64; and every row alone, and every number of rows from the first on, has the bits that
+        /// it has among all.
         #[test]
         fn products_are_the_sum_and_rows_do_not_meet(
             rows in 0usize..14,

@@ -6,8 +6,8 @@ use candle_core::{Result, Tensor};
 
 /// Several projections of the same input: q, k and v; gate and up.
 ///
-/// Dense ones are kept as one matrix and multiplied at once. Quantised ones stay apart; on the CPU they share the rounded
-/// input and one parallel region, if they are packed or candle has a kernel for it.
+/// Dense ones are kept as one matrix and multiplied at once. Quantised ones stay apart; on the CPU they share the
+/// rounded input and one parallel region, if they are packed or candle has a kernel for it.
 #[derive(Clone, Debug)]
 pub(crate) enum Joined {
     /// One matrix, the heights of its parts, and their biases one after another.

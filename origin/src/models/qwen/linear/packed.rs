@@ -1,8 +1,9 @@
 //! Matrices in 8 and 4 bits, laid out for processors that multiply bytes (AVX-512 VNNI).
 //!
-//! GGUF keeps each row's blocks one after another. Here sixteen rows are a *strip*, and of each block of 32 columns the
-//! strip's numbers lie so that one instruction multiplies four columns of all sixteen rows with four numbers of an input:
-//! no sums across a vector, every byte is read once, in order. The numbers are those of the file; nothing is rounded again.
+//! GGUF keeps each row's blocks one after another. Here sixteen rows are a *strip*. In each block of 32 columns the
+//! numbers of a strip lie so that one instruction multiplies four columns of all sixteen rows with four numbers of an
+//! input. That needs no sums across a vector, and reads every byte once, in order. The numbers are those of the file;
+//! nothing is rounded again.
 //!
 //! Inputs are rounded to 8 bits, 32 numbers to a scale, as candle and llama.cpp do for Q8_0. Products are whole numbers
 //! and exact; blocks are added up from first to last. A row's result has the same bits whatever is computed beside it.

@@ -1,4 +1,4 @@
-//! Matrix products on the CPU, from rows that are made as they are needed into rows that lie somewhere.
+//! Matrix products on the CPU. Their input rows are made as they are needed, and their output goes into given slices.
 
 use super::Linear;
 use super::packed::{self, Product};

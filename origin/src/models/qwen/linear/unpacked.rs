@@ -1,4 +1,4 @@
-//! Stands for `packed` on processors that have no kernels for it: nothing is packed, candle multiplies.
+//! Takes the place of `packed` on processors without kernels for it: nothing is packed, and candle multiplies.
 
 use crate::models::qwen::pages::Pages;
 use crate::models::qwen::rows::{Fill, Target};

@@ -1,4 +1,5 @@
-//! Writes a model of a real shape with made-up weights as a GGUF file, for other programs to be measured on the same one.
+//! Writes a model of a real shape with made-up weights as a GGUF file, for other programs to be measured on the same
+//! one.
 
 use super::tensor_name::{Name, Part};
 use super::{Random, Source};
@@ -12,8 +13,8 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Writes the file: matrices in this type, embedding and head in Q8_0. The whole model lies in memory until then. The tokenizer in it has tokens without merges: as many as
-/// the vocabulary, none of them text.
+/// Writes the file: matrices in this type, embedding and head in Q8_0. The whole model lies in memory until then. Its
+/// tokenizer has as many tokens as the vocabulary, without merges and none of them text.
 pub fn export(shape: &Shape, dtype: GgmlDType, seed: u64, path: &Path) -> Result<()> {
     let mut source = Source::Random(Random::new(seed));
     let mut keep = Keep::new(Precision::F32, &Device::Cpu);

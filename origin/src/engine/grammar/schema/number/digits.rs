@@ -1,4 +1,4 @@
-//! Numbers as digits: regular expressions for those from one to another, and for those above or below one.
+//! Ranges of numbers as regular expressions over their digits: from one to another, above one, below one.
 
 use super::decimal::Decimal;
 
@@ -63,7 +63,7 @@ fn digits(count: usize) -> String {
     if count == 0 { String::new() } else { format!("[0-9]{{{count}}}") }
 }
 
-/// Numbers without a sign that are at least this one, or more.
+/// Numbers without a sign from this one on. `excluded`: without this one itself.
 pub(super) fn above(bound: &Decimal, excluded: bool) -> String {
     let (whole, fraction) = (bound.whole(), bound.fraction());
     let mut ways = vec![format!(r"{}(?:\x{{2E}}[0-9]+)?", more(&whole))];
@@ -79,7 +79,7 @@ pub(super) fn above(bound: &Decimal, excluded: bool) -> String {
     either(ways)
 }
 
-/// Numbers without a sign that are at most this one, or less. The bound is not excluded where it is zero.
+/// Numbers without a sign up to this one. `excluded`: without this one itself, which is then not zero.
 pub(super) fn below(bound: &Decimal, excluded: bool) -> String {
     let (whole, fraction) = (bound.whole(), bound.fraction());
     let mut ways = Vec::new();

@@ -1,4 +1,5 @@
-//! `pattern`: a regular expression of ECMAScript, about the characters of a string, as one about how JSON spells them.
+//! `pattern`: turns a regular expression of ECMAScript, which is about the characters of a string, into one about how
+//! JSON spells them.
 
 use crate::engine::grammar::schema::lex::{Lex, push};
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
@@ -10,7 +11,7 @@ pub(crate) const ANY: &str = concat!(
     r"|u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}",
     r"|[dD][89abAB][0-9a-fA-F]{2}\x{5C}u[dD][c-fC-F][0-9a-fA-F]{2})))"
 );
-/// One character of a name: spelled in the shortest way, or no two names could be told apart.
+/// One character of a name, spelled in the shortest way: with several spellings, names could not be told apart.
 pub(crate) const PLAIN: &str = r"(?:[^\x{22}\x{5C}\x{0}-\x{1F}]|\x{5C}(?:[\x{22}\x{5C}bfnrt]|u00[01][0-9a-fA-F]))";
 
 /// Our bound on one pattern, in bytes.
@@ -20,7 +21,7 @@ const MAX_CLASSES: usize = 8;
 /// How much an expression may grow by being spelled.
 const MAX_SPELLED: usize = 256 * 1024;
 
-/// What a pattern says of a string, without its quotes. `any`: what the characters may be that it says nothing of.
+/// The language of a pattern, without quotes. `any` is an expression for the characters that the pattern leaves open.
 pub(crate) fn read(pattern: &str, any: &str) -> Result<Lex, String> {
     let wrong = |why: &str| format!("the pattern `{}`: {why}", pattern.chars().take(60).collect::<String>());
     if pattern.len() > MAX_PATTERN {
@@ -38,7 +39,7 @@ pub(crate) fn read(pattern: &str, any: &str) -> Result<Lex, String> {
     Ok(Lex::and(ahead))
 }
 
-/// What stands at a pattern's beginning and looks ahead: whether that must not come, what, and what is behind it.
+/// A look-ahead at the beginning of a pattern: whether it is negated, what it looks for, and the rest of the pattern.
 fn looked_ahead(pattern: &str) -> Option<(bool, &str, &str)> {
     let (is_not, rest) = match pattern.strip_prefix("^(?!") {
         Some(rest) => (true, rest),
@@ -62,7 +63,7 @@ fn looked_ahead(pattern: &str) -> Option<(bool, &str, &str)> {
     None
 }
 
-/// The same for a pattern that looks nowhere ahead.
+/// As [`read`], for a pattern without a look-ahead.
 fn one(pattern: &str, any: &str) -> Result<Lex, String> {
     let wrong = str::to_owned;
     let ours = translated(pattern)?;

@@ -84,8 +84,8 @@ proptest! {
     }
 }
 
-/// A matrix of which each thread gets several strips, so that those of a single row are computed two at once: the same bits
-/// as beside other rows, strip by strip.
+/// A matrix of which each thread gets several strips, so that those of a single row are computed two at once: the same
+/// bits as beside other rows, strip by strip.
 #[test]
 fn strips_that_are_computed_together_do_not_meet() {
     let threads = candle_core::utils::get_num_threads();

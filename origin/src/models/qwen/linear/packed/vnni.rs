@@ -1,7 +1,7 @@
 //! The products, with AVX-512 and its instruction for dot products of bytes (`vpdpbusd`, "VNNI").
 //!
-//! A place of `unsafe`: a function that is compiled for instructions which not every processor has may only be called once
-//! they have been found, and threads write disjoint parts of one output.
+//! A place of `unsafe`: a function that is compiled for instructions which not every processor has may only be called
+//! once they have been found, and threads write disjoint parts of one output.
 #![allow(unsafe_code)]
 
 use super::{BLOCK, Eight, Four, Line, Product, STRIP, SUPER, Strips, TILE};
@@ -64,7 +64,7 @@ struct Input {
 struct Rounded {
     /// Four numbers each, as their bytes lie.
     numbers: [i32; BLOCK / 4],
-    /// Minus 128 times their sum: what takes away what was added to the weights.
+    /// Minus 128 times their sum, which undoes the 128 that were added to each weight.
     offset: i32,
     scale: f32,
     /// Their sum, times the scale.
@@ -138,8 +138,8 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Rounds one row of a tile: the largest number of a block becomes 127 or -127. What is not a number makes the block's
-/// scale none, and so every result of this row.
+/// Rounds one row of a tile: the largest number of a block becomes 127 or -127. A NaN in a block makes its scale NaN,
+/// and so every result of this row.
 #[target_feature(enable = "avx512f,avx512bw")]
 fn round(input: &[f32], blocks: &mut [Rounded], row: usize, rows: usize) {
     let absolute = _mm512_set1_epi32(i32::MAX);
@@ -264,8 +264,8 @@ fn tile_of_eight<const ROWS: usize, const FETCH: bool>(
     sums.map(|lanes| store(lanes))
 }
 
-/// Two strips of Q8_0 times one row. A block's lines are those of [`tile_of_eight`], written out: a function for both was not
-/// made a part of that one's loop, and prefill was a sixth slower.
+/// Two strips of Q8_0 times one row. It repeats the lines of [`tile_of_eight`]: the compiler did not inline a function
+/// for both into that loop, and prefill was a sixth slower.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 #[inline]
 fn two_of_eight([first, second]: [Blocks<'_>; 2], row: &[Rounded]) -> [[f32; STRIP]; 2] {
@@ -358,8 +358,8 @@ fn bytes_to_floats(bytes: &[u8; STRIP]) -> __m512 {
     _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
 }
 
-/// Asks the processor for the line so many bytes behind this one, into its second cache: brought into the first, what is not
-/// used yet drives out what is (15 % slower at one row; docs/engine.md).
+/// Asks the processor for the line so many bytes behind this one, into its second cache. In the first cache it would
+/// drive out what is in use (15 % slower at one row; docs/engine.md).
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn fetch<T>(line: &T, ahead: usize) {
