@@ -12,7 +12,7 @@ pub mod registry;
 
 use crate::platform;
 use crate::platform::deadline::Deadline;
-use crate::platform::promise::Settled;
+use crate::platform::workerd::promise::Settled;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use js_sys::Uint8Array;
@@ -146,5 +146,5 @@ fn fault(error: &JsValue) -> Fault {
 
 /// The longest message that goes as a header, in bytes.
 const MAX_IN_HEADER: usize = 16 * 1024;
-/// As `platform.js` and `entry.js` have it.
+/// As `calls.js` and `entry.js` have it.
 const MESSAGE: &str = "secret-message";

@@ -1,13 +1,11 @@
-//! The platform's calls that `platform.js` joins, and what it passes: many headers in one string.
+//! The platform's calls that `calls.js` joins, and what it passes: many headers in one string.
 
-pub mod body;
 pub mod deadline;
-pub mod pipe;
-pub mod promise;
 pub mod respond;
 pub mod rows;
 pub mod sign;
 pub mod task;
+pub mod workerd;
 
 use js_sys::{Array, Promise, Uint8Array};
 use sluice_protocol::header;
@@ -17,7 +15,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use web_sys::{AbortSignal, CryptoKey, Request, Response, WritableStream};
 
-#[wasm_bindgen(module = "/src/platform.js")]
+#[wasm_bindgen(module = "/src/platform/workerd/js/calls.js")]
 extern "C" {
     fn request_head(request: &Request, names: &JsValue) -> String;
     fn response_head(response: &Response, names: &JsValue) -> String;

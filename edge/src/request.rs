@@ -6,7 +6,7 @@ pub mod shield;
 pub mod summary;
 
 use crate::platform::Head;
-use crate::platform::body::{Body, Bounds, Broken};
+use crate::platform::workerd::body::{Body, Bounds, Broken};
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
 use web_sys::Request;

@@ -1,15 +1,15 @@
 //! stream and settle: the origin's answer to the caller, with a look at the usage that it carries.
 //!
-//! A whole answer is read and handed over. A stream is piped (see `platform/pipe.js`), and ends with its lease at the latest, or
+//! A whole answer is read and handed over. A stream is piped (see `platform/workerd/js/pipe.js`), and ends with its lease at the latest, or
 //! when the origin has said nothing for too long.
 
 use crate::forward::ending::{Ending, Seen};
 use crate::forward::{Reply, Ticket, failed, lease_left};
-use crate::platform::body::{Body, Broken};
 use crate::platform::deadline::Deadline;
-use crate::platform::pipe::{Pipe, pipe};
-use crate::platform::promise::Settled;
 use crate::platform::respond::{self, HeaderList};
+use crate::platform::workerd::body::{Body, Broken};
+use crate::platform::workerd::pipe::{Pipe, pipe};
+use crate::platform::workerd::promise::Settled;
 use crate::platform::{self};
 use crate::telemetry;
 use futures_channel::oneshot::Sender;

@@ -24,7 +24,7 @@ const SKIPPED: [&str; 3] = ["build", "target", "tests"];
 /// What a finished build leaves.
 const PRODUCTS: [&str; 2] = ["edge/build/index.js", "edge/build/index_bg.wasm"];
 /// What the platform calls. It checks, at every start of the Worker, that worker-build's module is what it expects.
-const FRONT: &str = "edge/src/platform/entry.js";
+const FRONT: &str = "edge/src/platform/workerd/js/entry.js";
 /// Written last, so that an interrupted build is no build.
 const STAMP: &str = "edge/build/.fingerprint";
 

@@ -2,10 +2,10 @@
 //! Like the asks of `hop/group.rs`, who waits looks on a timer of its own.
 
 use crate::auth::token_cache;
-use crate::platform::body::{Body, Broken};
 use crate::platform::deadline::Deadline;
-use crate::platform::promise::Settled;
 use crate::platform::respond::HeaderList;
+use crate::platform::workerd::body::{Body, Broken};
+use crate::platform::workerd::promise::Settled;
 use crate::platform::{self, Head};
 use crate::telemetry;
 use sluice_protocol::auth::token::{KeyFetch, KeySet, MAX_KEY_SET_BYTES, Need, TokenError, TokenKey};

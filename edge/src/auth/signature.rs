@@ -5,7 +5,7 @@
 //! check is as quick here, our own code checks; both say the same of every signature.
 
 use crate::platform;
-use crate::platform::promise::Settled;
+use crate::platform::workerd::promise::Settled;
 use crate::telemetry;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

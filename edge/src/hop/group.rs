@@ -15,7 +15,7 @@
 
 use crate::hop::{self, Failed, Fault};
 use crate::platform;
-use crate::platform::promise::Settled;
+use crate::platform::workerd::promise::Settled;
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::{Answer, Call, Envelope, decode_answers, encode_envelope};
 use sluice_protocol::id::TableVersion;

@@ -2,7 +2,7 @@
 //! their own whether it has arrived (`group.rs` says why). When, [`sluice_protocol::fresh`] decides.
 
 use crate::platform;
-use crate::platform::promise::Settled;
+use crate::platform::workerd::promise::Settled;
 use sluice_protocol::fresh::{Fresh, Need, TURN_MS};
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::time::Millis;

@@ -3,7 +3,7 @@
 //! The same signature made by our code costs five times as much: WebAssembly has no 128-bit products.
 
 use crate::platform;
-use crate::platform::promise::Settled;
+use crate::platform::workerd::promise::Settled;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use js_sys::{Array, Uint8Array};

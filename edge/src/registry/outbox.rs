@@ -9,7 +9,7 @@ use super::commands::{Commands, Row, Unreadable, Written};
 use super::failing::Failures;
 use super::requests::{self, Requests};
 use crate::hop::{self, Fault};
-use crate::platform::promise::Settled;
+use crate::platform::workerd::promise::Settled;
 use crate::registry::audit::REFUSED;
 use crate::{platform, telemetry};
 use futures_util::StreamExt;

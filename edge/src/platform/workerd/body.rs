@@ -1,12 +1,12 @@
 //! Bodies, which `body.js` collects: JavaScript's own until somebody looks at them.
 
-use crate::platform::promise::Settled;
+use crate::platform::workerd::promise::Settled;
 use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Request, Response};
 
-#[wasm_bindgen(module = "/src/platform/body.js")]
+#[wasm_bindgen(module = "/src/platform/workerd/js/body.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
     fn collect_body(request: &Request, length: f64, max: f64, ms: u32, room: f64) -> Result<Promise, JsValue>;

@@ -5,14 +5,14 @@
 // `criticalError` is worker-build's own mark of a panic; it makes the module anew whenever one of its classes is used.
 
 import { DurableObject } from "cloudflare:workers";
-import Made, { Gate as MadeGate, Registry as MadeRegistry } from "../../build/index.js";
+import Made, { Gate as MadeGate, Registry as MadeRegistry } from "../../../../build/index.js";
 
 const state = globalThis.__worker_init_state;
 const fetch = Made.prototype.fetch;
 
 // Every start of the Worker sees this: every test, and Cloudflare before it takes a deployment.
 if (state?.criticalError !== false || !Number.isInteger(state.instanceId) || typeof fetch !== "function") {
-  throw new Error("worker-build's output is not what edge/src/platform/entry.js was written for");
+  throw new Error("worker-build's output is not what edge/src/platform/workerd/js/entry.js was written for");
 }
 
 // Makes the module anew if a panic has broken it.

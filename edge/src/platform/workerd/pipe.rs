@@ -5,7 +5,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use web_sys::ReadableStream;
 
-#[wasm_bindgen(module = "/src/platform/pipe.js")]
+#[wasm_bindgen(module = "/src/platform/workerd/js/pipe.js")]
 extern "C" {
     /// A body that is being piped.
     pub type Pipe;
