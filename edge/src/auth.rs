@@ -14,12 +14,12 @@ pub mod token_cache;
 use crate::auth::issuers::Issuers;
 use crate::auth::principal::Credential;
 use crate::auth::short_tokens::ShortTokens;
-use crate::platform::Head;
+use crate::platform::head::Head;
+use crate::platform::{Context, Env};
 use sluice_protocol::auth::key::{ApiKey, PREFIX, Peppers};
 use sluice_protocol::gate_call::refuse_key;
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
-use worker::{Context, Env};
 
 /// What this step is set to.
 pub struct Settings {

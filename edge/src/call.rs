@@ -4,15 +4,13 @@ use crate::auth;
 use crate::auth::principal::{Principal, principal};
 use crate::config::Config;
 use crate::limit::{plans, remembered};
+use crate::platform::{Context, Env, Fault, Response};
 use crate::request::{Incoming, shield};
 use sluice_protocol::gate_call::remembered::Want;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
 use std::rc::Rc;
-use wasm_bindgen::JsValue;
-use web_sys::Response;
-use worker::{Context, Env};
 
 /// A request that is being served.
 pub struct Call<'a> {
@@ -29,7 +27,7 @@ pub struct Call<'a> {
 }
 
 /// An answer. The outer error is a refusal; the inner one is the platform's, while the answer was built.
-pub type Answered = Result<Result<Response, JsValue>, Refusal>;
+pub type Answered = Result<Result<Response, Fault>, Refusal>;
 
 /// Who calls, and the plans that decide.
 pub struct Known {

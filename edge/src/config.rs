@@ -8,6 +8,7 @@ use crate::auth::short_tokens::ShortTokens;
 use crate::forward::Origin;
 use crate::forward::pressure::Pressure;
 use crate::platform::sign::{Signer, parse_seeds};
+use crate::platform::{Env, isolate_local};
 use crate::request::BodyLimits;
 use sluice_protocol::account::DEFAULT_MAX_TOKENS;
 use sluice_protocol::auth::key::Peppers;
@@ -18,7 +19,6 @@ use sluice_protocol::request::cors::Origins;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
-use worker::Env;
 
 /// One setting, as docs/settings.md lists it.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +134,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Where settings come from: the Worker's environment, or a map in tests.
+/// Where settings come from: a deployment's environment, or a map in tests.
 pub trait Vars {
     /// The value of a variable or secret; `None` if it is not set.
     fn get(&self, name: &str) -> Option<String>;
@@ -226,14 +226,14 @@ const CHAT_BOUNDS: ChatBounds = ChatBounds { default_max_tokens: DEFAULT_MAX_TOK
 
 /// The settings, read once for an isolate: its environment does not change while it lives.
 pub fn config_of(env: &Env) -> Result<Rc<Config>, Refusal> {
-    thread_local! {
+    isolate_local! {
         static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
     }
     CONFIG.with_borrow_mut(|cached| {
         if let Some(config) = cached {
             return Ok(config.clone());
         }
-        let config = Config::read(&WorkerVars(env)).map_err(|mistakes| {
+        let config = Config::read(env).map_err(|mistakes| {
             let all: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
             Refusal::new(Reason::Misconfigured, "This deployment is not set up yet; its log says what is missing.")
                 .with_detail(format!("settings: {}", all.join("; ")))
@@ -242,12 +242,9 @@ pub fn config_of(env: &Env) -> Result<Rc<Config>, Refusal> {
     })
 }
 
-struct WorkerVars<'e>(&'e Env);
-
-impl Vars for WorkerVars<'_> {
+impl Vars for Env {
     fn get(&self, name: &str) -> Option<String> {
-        // Secrets and variables are both plain strings in the environment.
-        self.0.var(name).ok().map(|value| value.to_string())
+        self.var(name)
     }
 }
 

@@ -8,11 +8,10 @@ use crate::forward::attempt::Attempt;
 use crate::forward::ending::Ending;
 use crate::forward::pressure::Pressure;
 use crate::platform::deadline::Deadline;
+use crate::platform::head::Head;
 use crate::platform::respond::{self, HeaderList};
 use crate::platform::sign::Signer;
-use crate::platform::workerd::body::Body;
-use crate::platform::workerd::promise::Settled;
-use crate::platform::{self, Head, random};
+use crate::platform::{self, Body, Response, Signal, random};
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::forward::report::{self, RequestReport};
@@ -24,8 +23,6 @@ use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::request::chat::Used;
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::time::Millis;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{AbortSignal, Response};
 
 /// Where requests are sent on, and how.
 pub struct Origin {
@@ -93,7 +90,7 @@ pub async fn generate(
     endpoint: Endpoint,
     body: &Body,
     stream: bool,
-    left: &AbortSignal,
+    left: &Signal,
 ) -> Result<(Reply, Deadline), Failed> {
     let accept = if stream { "text/event-stream" } else { "application/json" };
     let (reply, deadline) = fetch(origin, ticket, "POST", endpoint.path(), Some(body), accept, Some(left)).await?;
@@ -150,7 +147,7 @@ async fn fetch(
     path: &str,
     body: Option<&Body>,
     accept: &str,
-    left: Option<&AbortSignal>,
+    left: Option<&Signal>,
 ) -> Result<(Reply, Deadline), Failed> {
     let internal = |error: String| {
         let refusal = Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error);
@@ -158,7 +155,7 @@ async fn fetch(
     };
     let hash = body_hash(&body.map(Body::bytes).unwrap_or_default());
     let grant = grant(origin, ticket, hash).await.map_err(internal)?;
-    let deadline = Deadline::new(left).map_err(|error| internal(format!("{error:?}")))?;
+    let deadline = Deadline::new(left).map_err(|fault| internal(fault.to_string()))?;
     // Silence ends with the lease at the latest: nobody waits whose place is somebody else's.
     let silence = if body.is_some() { origin.timeout_ms } else { origin.timeout_ms.min(GET_TIMEOUT_MS) };
     deadline.set(silence.min(lease_left(ticket)));
@@ -169,20 +166,19 @@ async fn fetch(
     if body.is_some() {
         headers.set(header::CONTENT_TYPE, respond::JSON);
     }
-    let no_body = JsValue::UNDEFINED;
     let url = format!("{}{path}", origin.url);
-    let sent = platform::send_to_origin(&url, method, &headers.to_json(), body.map_or(&no_body, Body::as_js))
-        .map_err(|error| internal(format!("{error:?}")))?;
-    match deadline.limit(Settled::of(&sent)).await {
+    let sent = platform::fetch_from_origin(&url, method, &headers.to_json(), body)
+        .map_err(|fault| internal(fault.to_string()))?;
+    match deadline.limit(sent).await {
         Some(Ok(response)) => {
-            let reply = Reply::new(response.unchecked_into());
+            let reply = Reply::new(response);
             if ticket.watch_capacity {
                 origin.pressure.see(&reply.head);
             }
             Ok((reply, deadline))
         }
-        Some(Err(error)) => {
-            let refusal = failed(&format!("the origin cannot be reached: {error:?}"));
+        Some(Err(fault)) => {
+            let refusal = failed(&format!("the origin cannot be reached: {fault}"));
             // It may have reached it all the same, and been worked on.
             Err(Failed::new(refusal, Ending::Ask(Outcome::NotServed)))
         }
@@ -206,7 +202,7 @@ pub fn lease_left(ticket: &Ticket) -> u32 {
 
 impl Reply {
     fn new(response: Response) -> Self {
-        let head = Head::of_response(&response);
+        let head = response.head();
         Self { response, head }
     }
 

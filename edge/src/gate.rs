@@ -5,21 +5,19 @@
 
 use crate::config::config_of;
 use crate::limit::plans;
+use crate::platform::objects::Object;
 use crate::platform::rows::Rows;
-use crate::{hop, platform};
+use crate::platform::{self, Env, Fault, State};
 use sluice_protocol::account::{Account, DecisionContext};
 use sluice_protocol::gate_call::{self, Answer, Call, Envelope, decode_envelope, encode_answers};
 use sluice_protocol::id::TableVersion;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::limit::state;
+use sluice_protocol::refusal::Refusal;
 use std::cell::RefCell;
 use std::rc::Rc;
-use wasm_bindgen::JsValue;
-use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
-/// The Durable Object.
-#[durable_object(fetch)]
+/// The object.
 pub struct Gate {
     rows: Rows,
     env: Env,
@@ -28,48 +26,39 @@ pub struct Gate {
     table: RefCell<Option<Rc<PlanTable>>>,
 }
 
-impl DurableObject for Gate {
+impl Object for Gate {
     fn new(state: State, env: Env) -> Self {
-        Self {
-            rows: Rows::new(state.storage().sql(), "gate"),
-            env,
-            account: RefCell::new(None),
-            table: RefCell::new(None),
-        }
+        Self { rows: Rows::new(&state, "gate"), env, account: RefCell::new(None), table: RefCell::new(None) }
     }
 
-    /// What [`Gate::answer`] leaves: a message that is long, or whose plans are not known here.
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let envelope = read(&hop::message(&mut request).await?)?;
-        let config = config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?;
-        // Asked once for each version, and before anything is read or changed.
-        let table = match envelope.table {
-            TableVersion::UNKNOWN => self.table.borrow().clone(),
-            version => {
-                let found = plans::of_version(&self.env, &config.plans, version).await;
-                found.map_err(|refusal| refusal.detail.unwrap_or_default())?
-            }
-        };
-        Ok(self.answer_and_store(&envelope, table.as_ref(), &config.plans)?.into())
-    }
-}
-
-#[wasm_bindgen]
-impl Gate {
-    /// Answers a message that came as a header, in the turn in which it came: nearly all do. Nothing, if its plans must be
-    /// asked for first; nothing has been done then.
-    pub fn answer(&self, message: &str) -> core::result::Result<Option<web_sys::Response>, JsValue> {
-        let envelope = read(&hop::from_header(message)?)?;
-        let config = config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?;
+    /// Nearly all messages; not those whose plans must be asked for first.
+    fn answer_at_once(&self, message: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        let envelope = read(message)?;
+        let config = config_of(&self.env).map_err(fault)?;
         match plans::known(&config.plans, envelope.table) {
-            Some(table) => Ok(Some(self.answer_and_store(&envelope, Some(&table), &config.plans)?)),
+            Some(table) => self.answer_and_store(&envelope, Some(&table), &config.plans).map(Some),
             None => Ok(None),
         }
     }
+
+    async fn answer(&self, message: Vec<u8>) -> Result<Vec<u8>, Fault> {
+        let envelope = read(&message)?;
+        let config = config_of(&self.env).map_err(fault)?;
+        // Asked once for each version, and before anything is read or changed.
+        let table = match envelope.table {
+            TableVersion::UNKNOWN => self.table.borrow().clone(),
+            version => plans::of_version(&self.env, &config.plans, version).await.map_err(fault)?,
+        };
+        self.answer_and_store(&envelope, table.as_ref(), &config.plans)
+    }
 }
 
-fn read(message: &[u8]) -> Result<Envelope> {
+fn read(message: &[u8]) -> Result<Envelope, Fault> {
     Ok(decode_envelope(message).map_err(|error| error.to_string())?)
+}
+
+fn fault(refusal: Refusal) -> Fault {
+    refusal.detail.unwrap_or_default().into()
 }
 
 impl Gate {
@@ -79,7 +68,7 @@ impl Gate {
         envelope: &Envelope,
         table: Option<&Rc<PlanTable>>,
         built_in: &PlanTable,
-    ) -> Result<web_sys::Response> {
+    ) -> Result<Vec<u8>, Fault> {
         self.rows.count_call();
         let answers = self.answer_all(envelope, table.map(Rc::as_ref), built_in);
         if let Some(table) = table.filter(|_| envelope.table != TableVersion::UNKNOWN) {
@@ -89,10 +78,15 @@ impl Gate {
             // Memory may be ahead of the disk: the next call reads again.
             self.account.replace(None);
         }
-        Ok(hop::answer(&encode_answers(&answers?))?)
+        Ok(encode_answers(&answers?))
     }
 
-    fn answer_all(&self, envelope: &Envelope, table: Option<&PlanTable>, built_in: &PlanTable) -> Result<Vec<Answer>> {
+    fn answer_all(
+        &self,
+        envelope: &Envelope,
+        table: Option<&PlanTable>,
+        built_in: &PlanTable,
+    ) -> Result<Vec<Answer>, Fault> {
         let mut account = self.account.borrow_mut();
         if account.is_none() {
             *account = Some(self.load()?);
@@ -125,7 +119,7 @@ impl Gate {
         Ok(answers)
     }
 
-    fn load(&self) -> Result<Account> {
+    fn load(&self) -> Result<Account, Fault> {
         let mut account = Account::default();
         for (id, value) in self.rows.all()? {
             match id {

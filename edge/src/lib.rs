@@ -32,24 +32,12 @@ mod settle;
 mod stream;
 // below the steps: messages to objects, and the platform
 mod hop;
-mod platform;
+pub mod platform;
 mod recent;
 mod telemetry;
 
-use worker::{Context, Env, event};
-
-/// Runs once for an isolate, before its first request.
-///
-/// `wasm-bindgen-futures` wakes a task through `queueMicrotask` where there is one, and else through a promise that is
-/// resolved already. workerd makes a native function for each call of the former: a tenth of a request's whole cost.
-#[event(start)]
-fn start() {
-    // It fails only if the platform should forbid it, and then tasks are woken as before.
-    let _ = js_sys::Reflect::set(&js_sys::global(), &"queueMicrotask".into(), &wasm_bindgen::JsValue::UNDEFINED);
-}
-
-/// Every request.
-#[event(fetch)]
-async fn main(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response, worker::Error> {
-    routes::serve(request, env, context).await
+platform::entries! {
+    requests: routes::serve,
+    objects that answer at once: { Gate: gate::Gate },
+    objects with an alarm: { Registry: registry::Registry },
 }

@@ -6,8 +6,9 @@ pub mod without_gate;
 
 use crate::auth::principal::Principal;
 use crate::hop::gate::{self, answer_refusal, last, unavailable};
-use crate::hop::{Failed, Fault};
-use crate::{platform, telemetry};
+use crate::platform::objects::{Cause, Unanswered};
+use crate::platform::{self, Env};
+use crate::telemetry;
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::gate_call::description::CallerDescription;
 use sluice_protocol::gate_call::{Admission, Answer, Ask, Call};
@@ -16,7 +17,6 @@ use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
-use worker::Env;
 
 /// What let a request through.
 pub enum Admitted {
@@ -80,7 +80,7 @@ fn told(table: &PlanTable, principal: &Principal, answer: &Answer, asked_at: Mil
 }
 
 fn decide(
-    answer: Result<Answer, Failed>,
+    answer: Result<Answer, Unanswered>,
     table: &PlanTable,
     principal: &Principal,
     ask: &Ask,
@@ -100,7 +100,7 @@ fn decide(
             Err(told(table, principal, &other, asked_at))
         }
         // What a caller can bring about by itself (too much to do for its Gate, or a failure of its Gate's) lets nothing through.
-        Err(failed) if failed.fault != Fault::Unreachable => Err(unavailable(&failed.why)),
+        Err(failed) if failed.cause != Cause::Unreachable => Err(unavailable(&failed.why)),
         Err(failed) => match without_gate::admit(table, principal, ask, now()) {
             Some(admitted) => admitted.map(|admission| Admitted::WithoutGate(Box::new(admission))),
             None => Err(unavailable(&failed.why)),

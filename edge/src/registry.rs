@@ -12,7 +12,8 @@ mod plans;
 mod requests;
 
 use crate::config::config_of;
-use crate::hop;
+use crate::platform::objects::Object;
+use crate::platform::{Env, Result, State};
 use crate::registry::audit::AuditLog;
 use crate::registry::denials::DeniedRows;
 use index::Index;
@@ -24,11 +25,8 @@ use sluice_protocol::auth::token::DenialList;
 use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::id::TableVersion;
 use std::cell::Cell;
-use wasm_bindgen::JsValue;
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
-/// The Durable Object.
-#[durable_object(alarm)]
+/// The object.
 pub struct Registry {
     index: Index,
     outbox: Outbox,
@@ -41,38 +39,37 @@ pub struct Registry {
     is_awake: Cell<bool>,
 }
 
-impl DurableObject for Registry {
+impl Object for Registry {
     fn new(state: State, env: Env) -> Self {
-        let (index, tables, outbox, audit_rows, denied, logins) = {
-            let sql = || state.storage().sql();
-            let outbox = Outbox::new(&sql, state.storage());
-            (Index::new(&sql), Tables::new(sql()), outbox, sql(), DeniedRows::new(sql()), Logins::new(sql()))
-        };
-        // An object without storage could not have been started with the tables above.
-        let raw = state._inner().storage().map(JsValue::from).unwrap_or_default();
-        let (audit, is_awake) = (AuditLog::new(audit_rows, raw), Cell::new(false));
-        Self { index, tables, outbox, audit, denied, logins, env, is_awake }
+        Self {
+            index: Index::new(&state),
+            outbox: Outbox::new(&state),
+            tables: Tables::new(&state),
+            audit: AuditLog::new(&state),
+            denied: DeniedRows::new(&state),
+            logins: Logins::new(&state),
+            env,
+            is_awake: Cell::new(false),
+        }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let message = hop::message(&mut request).await?;
+    async fn answer(&self, message: Vec<u8>) -> Result<Vec<u8>> {
         self.index.count_call();
         if !self.is_awake.replace(true) {
             self.outbox.wake().await?;
         }
-        let answer = self.answer(serde_json::from_slice(&message)?).await?;
-        Ok(hop::answer(&serde_json::to_vec(&answer)?)?.into())
+        let answer = self.done(serde_json::from_slice(&message)?).await?;
+        Ok(serde_json::to_vec(&answer)?)
     }
 
     /// Carries what could not be carried when it was written down.
-    async fn alarm(&self) -> Result<Response> {
-        self.outbox.carry_all(self).await?;
-        Response::empty()
+    async fn alarm(&self) -> Result<()> {
+        self.outbox.carry_all(self).await
     }
 }
 
 impl Registry {
-    async fn answer(&self, call: RegistryCall) -> Result<RegistryAnswer> {
+    async fn done(&self, call: RegistryCall) -> Result<RegistryAnswer> {
         Ok(match call {
             RegistryCall::Execute { commands, seed, once } => self.outbox.execute(self, commands, seed, once).await?,
             RegistryCall::Keys(page) => {

@@ -5,11 +5,11 @@ pub mod path;
 pub mod shield;
 pub mod summary;
 
-use crate::platform::Head;
-use crate::platform::workerd::body::{Body, Bounds, Broken};
+use crate::platform::body::{Bounds, Broken};
+use crate::platform::head::Head;
+use crate::platform::{Body, Request};
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
-use web_sys::Request;
 
 /// A caller's request.
 pub struct Incoming {
@@ -31,14 +31,14 @@ pub struct BodyLimits {
 impl Incoming {
     /// Reads its head.
     pub fn new(request: Request) -> Self {
-        let head = Head::of_request(&request);
+        let head = request.head();
         Self { request, head }
     }
 }
 
 /// A header that only few routes look at. Those that many do are in its head.
 pub fn header(incoming: &Incoming, name: &str) -> Option<String> {
-    incoming.request.headers().get(name).ok().flatten()
+    incoming.request.header(name)
 }
 
 /// What a wrong method is told.
@@ -71,9 +71,7 @@ pub async fn body(Incoming { request, head }: &Incoming, limits: BodyLimits, max
         Broken::Late => Refusal::new(Reason::InvalidRequest, "The body did not arrive in time."),
         Broken::Full => Refusal::new(Reason::Overloaded, "Too many large bodies are on their way here. Try again.")
             .with_retry_after_ms(FULL_MS),
-        Broken::Off(error) => {
-            Refusal::new(Reason::InvalidJson, "The body broke off.").with_detail(format!("{error:?}"))
-        }
+        Broken::Off(fault) => Refusal::new(Reason::InvalidJson, "The body broke off.").with_detail(fault.to_string()),
     })
 }
 

@@ -5,7 +5,7 @@ use crate::api::{key, models, token};
 use crate::call::{Answered, Call};
 use crate::config::config_of;
 use crate::platform::task::{self, Answer};
-use crate::platform::{random, respond};
+use crate::platform::{Context, Env, Fault, Request, Response, random, respond};
 use crate::request::cors::Page;
 use crate::request::path::{methods, path_and_query, route_of};
 use crate::request::{Incoming, refuse_method};
@@ -16,13 +16,10 @@ use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::Line;
 use std::rc::Rc;
-use wasm_bindgen::JsValue;
-use web_sys::{Request, Response};
-use worker::{Context, Env};
 
 /// request: gives it an id, routes it, and turns a refusal into an answer. A browser's question whether a page may call is
 /// answered before anything else, and each answer says whose pages may read it.
-pub async fn serve(request: Request, env: Env, context: Context) -> Result<Response, worker::Error> {
+pub async fn serve(request: Request, env: Env, context: Context) -> Result<Response, Fault> {
     let id = RequestId(random());
     let incoming = Incoming::new(request);
     let page = config_of(&env).ok().and_then(|config| Page::of(&incoming, &config.origins));
@@ -65,11 +62,11 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
             }
         },
     };
-    let not_built = |error| {
-        Refusal::new(Reason::Internal, "The answer could not be built. Try again.").with_detail(format!("{error:?}"))
+    let not_built = |fault: Fault| {
+        Refusal::new(Reason::Internal, "The answer could not be built. Try again.").with_detail(fault.to_string())
     };
     // It is for nobody if the caller has left.
-    drop(answer.send(answered.and_then(|answer: Result<Response, JsValue>| answer.map_err(not_built))));
+    drop(answer.send(answered.and_then(|answer: Result<Response, Fault>| answer.map_err(not_built))));
 }
 
 /// The routes besides the walk.

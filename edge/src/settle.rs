@@ -6,6 +6,7 @@ use crate::forward::ending::Ending;
 use crate::forward::{self, Origin, Ticket};
 use crate::hop::group::{self, Due};
 use crate::limit::remembered;
+use crate::platform::Env;
 use crate::telemetry;
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::{Admission, Call};
@@ -14,7 +15,6 @@ use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::plan::{PlanTable, Unit};
 use sluice_protocol::limit::standing::{Standing, StandingKind};
 use sluice_protocol::telemetry::Line;
-use worker::Env;
 
 /// Where one request is settled.
 pub struct Settle<'a> {

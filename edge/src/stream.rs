@@ -1,19 +1,16 @@
 //! stream and settle: the origin's answer to the caller, with a look at the usage that it carries.
 //!
-//! A whole answer is read and handed over. A stream is piped (see `platform/workerd/js/pipe.js`), and ends with its lease at the latest, or
+//! A whole answer is read and handed over. A stream is piped ([`Pipe`]), and ends with its lease at the latest, or
 //! when the origin has said nothing for too long.
 
 use crate::forward::ending::{Ending, Seen};
 use crate::forward::{Reply, Ticket, failed, lease_left};
+use crate::platform::body::Broken;
 use crate::platform::deadline::Deadline;
-use crate::platform::respond::{self, HeaderList};
-use crate::platform::workerd::body::{Body, Broken};
-use crate::platform::workerd::pipe::{Pipe, pipe};
-use crate::platform::workerd::promise::Settled;
-use crate::platform::{self};
+use crate::platform::respond::HeaderList;
+use crate::platform::{self, Body, Fault, Pipe, Response, Stream};
 use crate::telemetry;
 use futures_channel::oneshot::Sender;
-use js_sys::Uint8Array;
 use sluice_protocol::forward::report;
 use sluice_protocol::header;
 use sluice_protocol::limit::decision::Outcome;
@@ -26,9 +23,6 @@ use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
-use wasm_bindgen::JsValue;
-use wasm_bindgen::prelude::Closure;
-use web_sys::{ReadableStream, Response};
 
 /// Hands the caller its answer and returns, when the last byte has gone or the caller has, how it ended.
 pub async fn relay(
@@ -39,8 +33,8 @@ pub async fn relay(
     answer: Sender<Result<Response, Refusal>>,
 ) -> Ending {
     let clock = Clock { deadline, ticket, idle_ms };
-    relay_or_fail(reply, clock, answer).await.unwrap_or_else(|error| {
-        let (request, why) = (ticket.attempt.request(), format!("{error:?}"));
+    relay_or_fail(reply, clock, answer).await.unwrap_or_else(|fault| {
+        let (request, why) = (ticket.attempt.request(), fault.to_string());
         telemetry::write(&Line::trouble_of(request, "the answer was not relayed to its end", why));
         Ending::Ask(Outcome::Served(None))
     })
@@ -50,7 +44,7 @@ async fn relay_or_fail(
     Reply { response, head }: &Reply,
     clock: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
-) -> Result<Ending, JsValue> {
+) -> Result<Ending, Fault> {
     let ticket = clock.ticket;
     let mut headers = HeaderList::new();
     for name in header::ORIGIN_TO_CALLER {
@@ -69,7 +63,7 @@ async fn relay_or_fail(
         headers.set(name, value);
     }
     // A body that is not looked at is not made into an object.
-    match is_stream.then(|| response.body()).flatten() {
+    match is_stream.then(|| response.stream()).flatten() {
         Some(body) => relay_stream(&body, head.status(), &headers, clock, answer).await,
         None => relay_whole(response, head.status(), &headers, clock.deadline, answer).await,
     }
@@ -81,7 +75,7 @@ async fn relay_whole(
     headers: &HeaderList,
     deadline: &Deadline,
     answer: Sender<Result<Response, Refusal>>,
-) -> Result<Ending, JsValue> {
+) -> Result<Ending, Fault> {
     let body = match deadline.limit(Body::of_response(response, MAX_ANSWER_BYTES)).await {
         Some(Ok(body)) => body,
         Some(Err(Broken::Large)) => {
@@ -90,7 +84,7 @@ async fn relay_whole(
         }
         broken => {
             let why = match broken {
-                Some(Err(Broken::Off(error))) => format!("{error:?}"),
+                Some(Err(Broken::Off(fault))) => fault.to_string(),
                 _ => "its time was over, or its caller has left".to_owned(),
             };
             let _ = answer.send(Err(failed(&format!("the origin's answer broke off: {why}"))));
@@ -101,7 +95,7 @@ async fn relay_whole(
     };
     let usage = usage_of(&body.bytes());
     // A send fails only if the caller has left.
-    let _ = answer.send(Ok(respond::respond_with(status, headers, body.as_js())?));
+    let _ = answer.send(Ok(Response::of_body(status, &headers.to_json(), &body)?));
     Ok(match usage {
         Some(usage) => Ending::Certain(Outcome::Served(Some(usage))),
         None => Ending::Ask(Outcome::Served(None)),
@@ -109,26 +103,23 @@ async fn relay_whole(
 }
 
 async fn relay_stream(
-    body: &ReadableStream,
+    body: &Stream,
     status: u16,
     headers: &HeaderList,
     clock: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
-) -> Result<Ending, JsValue> {
+) -> Result<Ending, Fault> {
     let state = Rc::new(RefCell::new(Passing::new()));
-    let see = Closure::<dyn FnMut(JsValue) -> JsValue>::new({
+    let see = {
         let state = state.clone();
-        move |chunk: JsValue| match state.borrow_mut().push(&Uint8Array::new(&chunk).to_vec(), platform::now()) {
-            Passed::Whole => JsValue::UNDEFINED,
-            Passed::Part(part) => Uint8Array::from(part.as_slice()).into(),
-        }
-    });
-    let rest = Closure::<dyn FnMut() -> Uint8Array>::new({
+        move |chunk: &[u8]| state.borrow_mut().push(chunk, platform::now())
+    };
+    let rest = {
         let state = state.clone();
-        move || Uint8Array::from(state.borrow_mut().events.take_rest().as_slice())
-    });
-    let pipe = pipe(body, &see, &rest)?;
-    let _ = answer.send(Ok(respond::respond_with(status, headers, &pipe.readable())?));
+        move || state.borrow_mut().events.take_rest()
+    };
+    let pipe = Pipe::begin(body, see, rest)?;
+    let _ = answer.send(Ok(Response::of_pipe(status, &headers.to_json(), &pipe)?));
     let end = clock.wait(&pipe, &state).await;
     let seen = state.borrow().seen();
     if let Some(refusal) = end.refusal() {
@@ -136,9 +127,9 @@ async fn relay_stream(
         telemetry::write(&Line::trouble_of(request, "a stream was not relayed to its end", why));
         let payload = serde_json::to_string(&refusal.body()).expect("our own types have string keys");
         // The event that had only begun is dropped, or the error would become a part of it.
-        pipe.end(&Uint8Array::from(sse::event(&payload).as_bytes()));
+        pipe.end(sse::event(&payload).as_bytes());
     } else if matches!(end, End::Left) {
-        pipe.end(&Uint8Array::new_with_length(0));
+        pipe.end(&[]);
     }
     Ok(Ending::of_stream(seen, matches!(end, End::Left | End::Over)))
 }
@@ -169,7 +160,7 @@ enum End {
 impl Clock<'_> {
     /// Waits for a stream's end: the platform's pipe does not notice silence.
     async fn wait(self, pipe: &Pipe, state: &RefCell<Passing>) -> End {
-        let mut ended = pin!(Settled::of(&pipe.ended()));
+        let mut ended = pin!(pipe.ended());
         loop {
             let silence = platform::now().saturating_sub(state.borrow().last_at);
             // A caller that does not read is no silence of the origin's.
@@ -180,7 +171,7 @@ impl Clock<'_> {
             match self.deadline.limit(ended.as_mut()).await {
                 Some(Ok(_)) => return End::Whole,
                 _ if self.deadline.has_left() => return End::Left,
-                Some(Err(error)) => return End::Off(format!("{error:?}")),
+                Some(Err(fault)) => return End::Off(fault.to_string()),
                 None if lease_left(self.ticket) == 0 => return End::Over,
                 None => {}
             }

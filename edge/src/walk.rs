@@ -7,7 +7,7 @@ use crate::forward::{self, Failed, Origin, Reply, Ticket};
 use crate::limit::{self, Admitted, plans, remembered};
 use crate::platform::deadline::Deadline;
 use crate::platform::task::Answer;
-use crate::platform::workerd::body::Body;
+use crate::platform::{Body, Signal};
 use crate::request::summary::RequestSummary;
 use crate::request::{self, shield};
 use crate::settle::Settle;
@@ -18,7 +18,6 @@ use sluice_protocol::gate_call::remembered::Want;
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::endpoint::Endpoint;
-use web_sys::AbortSignal;
 
 /// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled.
 pub async fn serve(call: &Call<'_>, endpoint: Endpoint, answer: Answer) {
@@ -37,7 +36,7 @@ struct Asked {
     /// Whether its answer comes in pieces.
     stream: bool,
     /// Aborted when the caller leaves.
-    left: AbortSignal,
+    left: Signal,
 }
 
 /// request -> auth: what the Gate is to be asked.
@@ -117,7 +116,7 @@ async fn held(
     attempt: Attempt,
     settle: &Settle<'_>,
     principal: &auth::principal::Principal,
-    left: &AbortSignal,
+    left: &Signal,
     answer: Answer,
 ) -> Option<(Ticket, Answer)> {
     let (admission, is_held) = match admitted {
@@ -132,7 +131,7 @@ async fn held(
             return None;
         }
     };
-    if left.aborted() {
+    if left.is_aborted() {
         settle.given_up(attempt, is_held).await;
         return None;
     }

@@ -4,7 +4,7 @@ use crate::admin::call::AdminCall;
 use crate::hop::gate::unavailable;
 use crate::hop::registry;
 use crate::limit::remembered;
-use crate::platform::{self, random};
+use crate::platform::{self, Env, random};
 use sha2::{Digest, Sha256};
 use sluice_protocol::admin::audit::Note;
 use sluice_protocol::admin::{
@@ -16,7 +16,6 @@ use sluice_protocol::gate_call::command::{Action, Command};
 use sluice_protocol::header;
 use sluice_protocol::id::CommandId;
 use sluice_protocol::refusal::{Reason, Refusal};
-use worker::Env;
 
 /// What secrets of this request are made from.
 pub(super) fn seed(call: &AdminCall<'_>) -> Seed {

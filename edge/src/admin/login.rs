@@ -6,7 +6,7 @@ use crate::auth::find_credential;
 use crate::auth::principal::address;
 use crate::call::Call;
 use crate::hop::registry;
-use crate::platform;
+use crate::platform::{self, Env, isolate_local};
 use crate::request::header as header_of;
 use crate::telemetry;
 use core::net::IpAddr;
@@ -17,7 +17,6 @@ use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
-use worker::Env;
 
 /// An admin that has proved who it is.
 pub struct Admin {
@@ -83,6 +82,6 @@ fn not_heard(wait: u64) -> Refusal {
     Refusal::new(Reason::Flooding, message).with_retry_after_ms(wait)
 }
 
-thread_local! {
+isolate_local! {
     static FAILURES: RefCell<Failures> = RefCell::default();
 }

@@ -5,6 +5,7 @@ use crate::call::Answered;
 use crate::hop::gate::unavailable;
 use crate::limit::plans;
 use crate::platform::respond::{self, HeaderList};
+use crate::platform::{Fault, Response};
 use sluice_protocol::admin::audit::AuditAction;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
 use sluice_protocol::header;
@@ -57,7 +58,7 @@ pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
     Ok(answer(call, &table))
 }
 
-fn answer(call: &AdminCall<'_>, table: &PlanTable) -> Result<web_sys::Response, wasm_bindgen::JsValue> {
+fn answer(call: &AdminCall<'_>, table: &PlanTable) -> Result<Response, Fault> {
     let mut headers = HeaderList::answer(call.id, respond::JSON);
     headers.set(header::ETAG, format!("\"{}\"", table.version()));
     respond::respond(200, &headers, table.json())

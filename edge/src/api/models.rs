@@ -7,7 +7,7 @@ use crate::forward::{self, Ticket};
 use crate::hop::gate::unavailable;
 use crate::limit;
 use crate::platform::respond::{self, HeaderList};
-use crate::platform::{self};
+use crate::platform::{self, Response, isolate_local};
 use serde_json::Value;
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::auth::permission::Scope;
@@ -18,7 +18,6 @@ use sluice_protocol::request::model_name::{model_name, no_model};
 use sluice_protocol::time::Millis;
 use std::borrow::Cow;
 use std::cell::RefCell;
-use web_sys::Response;
 
 /// Serves the list to whoever has a valid key. Nothing is counted.
 pub async fn list(call: &Call<'_>) -> Result<Response, Refusal> {
@@ -43,7 +42,7 @@ fn answer(id: RequestId, told: Vec<(&'static str, String)>, body: &str) -> Resul
     for (name, value) in told {
         headers.set(name, value);
     }
-    respond::respond(200, &headers, body).map_err(|error| unavailable(&format!("{error:?}")))
+    respond::respond(200, &headers, body).map_err(|fault| unavailable(&fault.to_string()))
 }
 
 /// The origin's list, and what this caller is to be told of it.
@@ -99,7 +98,7 @@ fn may_use(models: &[Vec<Pattern>], name: &str) -> bool {
     models.iter().all(|patterns| patterns.iter().any(|pattern| pattern.matches(name)))
 }
 
-thread_local! {
+isolate_local! {
     static LIST: RefCell<Option<(Millis, String)>> = const { RefCell::new(None) };
     static ASKING: RefCell<Vec<Millis>> = const { RefCell::new(Vec::new()) };
 }

@@ -2,7 +2,7 @@
 
 use crate::call::{Answered, Call, Known};
 use crate::platform::respond::{self, HeaderList};
-use crate::platform::{self, random};
+use crate::platform::{self, isolate_local, random};
 use crate::{limit, request};
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::auth::token::{Granted, Pace, ShortClaims, TokenAnswer, TokenRequest};
@@ -65,7 +65,7 @@ fn too_fast(wait: u64) -> Refusal {
     Refusal::new(Reason::Flooding, message).with_retry_after_ms(wait)
 }
 
-thread_local! {
+isolate_local! {
     static PACE: RefCell<Pace> = RefCell::default();
 }
 

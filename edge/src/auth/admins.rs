@@ -1,6 +1,7 @@
 //! Who may administer: holders of tokens, and people for whom Cloudflare Access vouches. Settings, and what proves them.
 
 use crate::auth::issuers::Issuer;
+use crate::platform::Context;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -10,7 +11,6 @@ use sluice_protocol::auth::token::{IssuerSettings, Unverified};
 use sluice_protocol::id::parse_hex;
 use std::collections::BTreeMap;
 use subtle::ConstantTimeEq;
-use worker::Context;
 
 /// One admin token: a name for the log, the SHA-256 of the token, and what its holder may do. Does not print.
 pub struct AdminToken {

@@ -3,7 +3,7 @@
 use crate::hop::gate::unavailable;
 use crate::hop::kept::{self, Kept};
 use crate::hop::registry;
-use crate::platform;
+use crate::platform::{self, Context, Env, isolate_local};
 use crate::telemetry;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
 use sluice_protocol::auth::token::Denials;
@@ -11,7 +11,6 @@ use sluice_protocol::refusal::Refusal;
 use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
 use std::rc::Rc;
-use worker::{Context, Env};
 
 /// The list: what is denied is refused everywhere within five seconds, unless the Registry cannot be asked. An isolate that has
 /// no list at all takes no tokens: it cannot know which of them are denied.
@@ -41,6 +40,6 @@ pub async fn refresh(env: &Env) -> Result<Rc<Denials>, Refusal> {
     Ok(CURRENT.with_borrow_mut(|current| current.put(list, asked_at)))
 }
 
-thread_local! {
+isolate_local! {
     static CURRENT: RefCell<Kept<Rc<Denials>>> = Kept::nothing();
 }

@@ -5,12 +5,11 @@
 
 use crate::auth::remote_keys::{Refused, RemoteKeys};
 use crate::auth::signature::is_signed;
-use crate::platform;
+use crate::platform::{self, Context};
 use sluice_protocol::auth::token::{
     Algorithm, Checked, IssuerSettings, KeySet, KeySource, Rules, TokenError, Unverified,
 };
 use sluice_protocol::refusal::{Reason, Refusal};
-use worker::Context;
 
 /// Who may issue tokens.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use crate::auth::token_cache::Token;
 use crate::hop::gate::unavailable;
-use crate::platform::Head;
+use crate::platform::head::Head;
 use core::net::IpAddr;
 use sluice_protocol::auth::key::ApiKey;
 use sluice_protocol::auth::permission::{Access, Denied, Permissions, Scope};

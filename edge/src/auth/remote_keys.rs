@@ -2,19 +2,15 @@
 //! Like the asks of `hop/group.rs`, who waits looks on a timer of its own.
 
 use crate::auth::token_cache;
+use crate::platform::body::Broken;
 use crate::platform::deadline::Deadline;
 use crate::platform::respond::HeaderList;
-use crate::platform::workerd::body::{Body, Broken};
-use crate::platform::workerd::promise::Settled;
-use crate::platform::{self, Head};
+use crate::platform::{self, Body, Context, Fault, fetch, sleep};
 use crate::telemetry;
 use sluice_protocol::auth::token::{KeyFetch, KeySet, MAX_KEY_SET_BYTES, Need, TokenError, TokenKey};
 use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
 use std::rc::Rc;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::Response;
-use worker::Context;
 
 /// Makes keys of a document.
 type ReadKeys = dyn Fn(&[u8]) -> Option<KeySet>;
@@ -61,8 +57,7 @@ impl RemoteKeys {
             if waited >= PATIENCE_MS {
                 return Err(Refused::Unavailable);
             }
-            // A pause that fails is one that is over.
-            let _ = Settled::of(&platform::pause(PAUSE_MS)).await;
+            sleep(PAUSE_MS).await;
             waited += PAUSE_MS;
         }
     }
@@ -87,26 +82,25 @@ impl RemoteKeys {
 
 /// Fetches a document of bounded size within bounded time. The error is for the log.
 async fn fetch_document(url: &str, max: u64) -> Result<Vec<u8>, String> {
-    let deadline = Deadline::new(None).map_err(|error| format!("{error:?}"))?;
+    let deadline = Deadline::new(None).map_err(|fault| fault.to_string())?;
     deadline.set(FETCH_MS);
     let fetched = async {
         let mut headers = HeaderList::new();
         headers.set("accept", "application/json");
         headers.set("user-agent", "sluice");
-        let sent = platform::send(url, "GET", &headers.to_json(), &JsValue::UNDEFINED)?;
-        let response: Response = Settled::of(&sent).await?.unchecked_into();
-        let head = Head::of_response(&response);
-        if head.status() != 200 {
-            return Err(format!("the answer is {}", head.status()).into());
+        let response = fetch(url, "GET", &headers.to_json(), None)?.await?;
+        let status = response.head().status();
+        if status != 200 {
+            return Err(Fault::from(format!("the answer is {status}")));
         }
         match Body::of_response(&response, max).await {
             Ok(document) => Ok(document.bytes()),
-            Err(Broken::Off(error)) => Err(error),
-            Err(_) => Err(JsValue::from_str(&format!("the answer is larger than {max} bytes"))),
+            Err(Broken::Off(fault)) => Err(fault),
+            Err(_) => Err(format!("the answer is larger than {max} bytes").into()),
         }
     };
     match deadline.limit(fetched).await {
-        Some(result) => result.map_err(|error| error.as_string().unwrap_or_else(|| format!("{error:?}"))),
+        Some(result) => result.map_err(|fault| fault.to_string()),
         None => Err("no answer in time".into()),
     }
 }
@@ -114,6 +108,6 @@ async fn fetch_document(url: &str, max: u64) -> Result<Vec<u8>, String> {
 /// How long a fetch may take, in milliseconds.
 const FETCH_MS: u32 = 5_000;
 /// How often who waits looks.
-const PAUSE_MS: i32 = 5;
+const PAUSE_MS: u32 = 5;
 /// How long anybody waits.
-const PATIENCE_MS: i32 = 7_000;
+const PATIENCE_MS: u32 = 7_000;

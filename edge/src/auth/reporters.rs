@@ -1,6 +1,7 @@
 //! Who may report keys that have leaked.
 
 use crate::auth::remote_keys::{Refused, RemoteKeys};
+use crate::platform::Context;
 use crate::request::{self, Incoming};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +10,6 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use sluice_protocol::auth::token::{KeySet, Material, is_safe_url};
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
-use worker::Context;
 
 /// Who may report: whoever holds one of the keys behind this URL.
 pub struct Reporters(RemoteKeys);

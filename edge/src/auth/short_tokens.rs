@@ -1,6 +1,6 @@
 //! Our own short tokens: what they are signed and checked with.
 
-use crate::platform::sign::Signer;
+use crate::platform::sign::{Signer, parse_seeds};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::SigningKey;
@@ -22,7 +22,7 @@ impl ShortTokens {
         if text.is_empty() {
             return Ok(None);
         }
-        let seeds = crate::platform::sign::parse_seeds(text)?;
+        let seeds = parse_seeds(text)?;
         let (mut public, mut document) = (KeySet::default(), Vec::new());
         for (kid, seed) in &seeds {
             let key = SigningKey::from_bytes(seed).verifying_key().to_bytes();

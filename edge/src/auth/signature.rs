@@ -4,27 +4,23 @@
 //! products. Its form of a key is made once for an isolate. What it does not take (an RSA key with a rare exponent), and secrets, whose
 //! check is as quick here, our own code checks; both say the same of every signature.
 
-use crate::platform;
-use crate::platform::workerd::promise::Settled;
+use crate::platform::{Fault, Verifier, isolate_local};
 use crate::telemetry;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use js_sys::Uint8Array;
 use jsonwebtoken::DecodingKey;
 use sluice_protocol::auth::token::{Algorithm, Material, TokenKey, Unverified};
 use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::CryptoKey;
 
 /// Whether the signature is this key's. The token's algorithm must be the one that the key is for.
 pub async fn is_signed(token: &Unverified<'_>, key: &TokenKey) -> bool {
     match verifier(token.algorithm, &key.material).await {
         Some(verifier) => match by_platform(token, &verifier).await {
             Ok(verdict) => verdict,
-            Err(error) => {
-                telemetry::write(&Line::trouble("the platform does not check a signature", format!("{error:?}")));
+            Err(fault) => {
+                telemetry::write(&Line::trouble("the platform does not check a signature", fault.to_string()));
                 by_ourselves(token, key)
             }
         },
@@ -32,29 +28,26 @@ pub async fn is_signed(token: &Unverified<'_>, key: &TokenKey) -> bool {
     }
 }
 
-async fn by_platform(token: &Unverified<'_>, verifier: &CryptoKey) -> Result<bool, JsValue> {
+async fn by_platform(token: &Unverified<'_>, verifier: &Verifier) -> Result<bool, Fault> {
     let Ok(signature) = URL_SAFE_NO_PAD.decode(token.signature) else { return Ok(false) };
     // For some the platform has no answer but an error.
     if token.algorithm.signature_len().is_some_and(|len| len != signature.len()) {
         return Ok(false);
     }
-    let (signature, data) = (Uint8Array::from(signature.as_slice()), Uint8Array::from(token.signed.as_bytes()));
-    let verdict = platform::verify(token.algorithm.name(), verifier, &signature, &data)?;
-    // Whatever is not `true` is no.
-    Ok(Settled::of(&verdict).await?.is_truthy())
+    verifier.verify(&signature, token.signed.as_bytes()).await
 }
 
 /// The platform's form of a key; `None` where it has none.
-async fn verifier(algorithm: Algorithm, material: &Material) -> Option<CryptoKey> {
+async fn verifier(algorithm: Algorithm, material: &Material) -> Option<Verifier> {
     if let Some(known) = VERIFIERS.with_borrow(|verifiers| verifiers.get(material).cloned()) {
         return known;
     }
     let document = material.public_document()?;
-    let verifier = match import(algorithm, &document).await {
+    let verifier = match Verifier::import(algorithm.name(), &document).await {
         Ok(verifier) => Some(verifier),
-        Err(error) => {
+        Err(fault) => {
             let what = format!("the platform takes no such {} key, ours checks it", algorithm.name());
-            telemetry::write(&Line::trouble(what, format!("{error:?}")));
+            telemetry::write(&Line::trouble(what, fault.to_string()));
             None
         }
     };
@@ -65,11 +58,6 @@ async fn verifier(algorithm: Algorithm, material: &Material) -> Option<CryptoKey
         verifiers.insert(material.clone(), verifier.clone());
     });
     verifier
-}
-
-async fn import(algorithm: Algorithm, document: &[u8]) -> Result<CryptoKey, JsValue> {
-    let import = platform::import_verifier(algorithm.name(), &Uint8Array::from(document))?;
-    Ok(Settled::of(&import).await?.unchecked_into())
 }
 
 fn by_ourselves(token: &Unverified<'_>, key: &TokenKey) -> bool {
@@ -94,9 +82,9 @@ fn by_ourselves(token: &Unverified<'_>, key: &TokenKey) -> bool {
     jsonwebtoken::crypto::verify(token.signature, token.signed.as_bytes(), &decoding, algorithm).unwrap_or(false)
 }
 
-thread_local! {
+isolate_local! {
     /// The platform's form of each key that was asked for; `None` for those of which it has none.
-    static VERIFIERS: RefCell<HashMap<Material, Option<CryptoKey>>> = RefCell::default();
+    static VERIFIERS: RefCell<HashMap<Material, Option<Verifier>>> = RefCell::default();
 }
 
 /// More keys than issuers have at once; those that have gone are so forgotten.

@@ -6,11 +6,10 @@ use crate::auth::short_tokens::ShortTokens;
 use crate::auth::signature::is_signed;
 use crate::auth::token_cache::{self, Token};
 use crate::auth::{Settings, issuers};
-use crate::platform;
+use crate::platform::{self, Context, Env};
 use sluice_protocol::auth::token::{Algorithm, CheckedShort, SHORT_ISSUER, ShortClaims, TokenError, Unverified};
 use sluice_protocol::refusal::Refusal;
 use std::rc::Rc;
-use worker::{Context, Env};
 
 /// Checks a token. One answer for nearly everything that can be wrong with it.
 pub async fn verify(text: &str, env: &Env, context: &Context, settings: &Settings) -> Result<Rc<Token>, Refusal> {

@@ -3,6 +3,7 @@
 //! What is kept is what a token says, by the SHA-256 of its text. It holds no longer than the token, and its subject is looked up on
 //! the list of denials each time.
 
+use crate::platform::isolate_local;
 use crate::recent::Recent;
 use sha2::{Digest, Sha256};
 use sluice_protocol::auth::token::{Checked, CheckedShort, DenialId};
@@ -79,7 +80,7 @@ impl Default for Seen {
     }
 }
 
-thread_local! {
+isolate_local! {
     static SEEN: RefCell<Seen> = RefCell::default();
 }
 

@@ -1,6 +1,7 @@
 //! How full an origin is, by what it says with each answer.
 
-use crate::platform::{self, Head};
+use crate::platform;
+use crate::platform::head::Head;
 use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::header;
 use sluice_protocol::time::Millis;

@@ -1,11 +1,12 @@
 //! What the walk asks an account's Gate, and what a caller is told of its answers.
 
-use crate::hop::{Failed, group};
+use crate::hop::group;
+use crate::platform::Env;
+use crate::platform::objects::Unanswered;
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::{Answer, Call};
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
-use worker::Env;
 
 /// Asks an account's Gate one thing.
 pub async fn ask(env: &Env, table: &PlanTable, account: &AccountName, call: Call) -> Result<Answer, Refusal> {
@@ -24,7 +25,7 @@ pub fn answer_refusal(answer: &Answer) -> Refusal {
 
 /// Asks an account's Gate several things, and gives the answer to the last. What this isolate has yet to settle there is settled
 /// before.
-pub async fn last(env: &Env, table: &PlanTable, account: &AccountName, calls: Vec<Call>) -> Result<Answer, Failed> {
+pub async fn last(env: &Env, table: &PlanTable, account: &AccountName, calls: Vec<Call>) -> Result<Answer, Unanswered> {
     let answer = group::ask(env, table.version(), account, calls).await?.pop();
-    answer.ok_or_else(|| Failed::own("the Gate gave no answer"))
+    answer.ok_or_else(|| Unanswered::own("the Gate gave no answer"))
 }

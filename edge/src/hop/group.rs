@@ -13,9 +13,9 @@
 //! the context of the other, and fail.) Nobody relies on another either: whoever waits too long, or was in a hop that
 //! failed with others in it, goes alone, once: unless the Gate has too much to do already. Admit and settle are keyed by the request's id, so a call that arrives twice is done once.
 
-use crate::hop::{self, Failed, Fault};
-use crate::platform;
-use crate::platform::workerd::promise::Settled;
+use crate::hop;
+use crate::platform::objects::{Cause, Unanswered};
+use crate::platform::{self, Env, isolate_local, sleep};
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::{Answer, Call, Envelope, decode_answers, encode_envelope};
 use sluice_protocol::id::TableVersion;
@@ -23,7 +23,6 @@ use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use worker::Env;
 
 /// Asks an account's Gate: at once, or with the next hop. Several calls are done right after one another. The error is for
 /// the log.
@@ -32,13 +31,19 @@ pub async fn ask(
     table: TableVersion,
     account: &AccountName,
     calls: Vec<Call>,
-) -> Result<Vec<Answer>, Failed> {
+) -> Result<Vec<Answer>, Unanswered> {
     let place = queue(table, account, calls, Kind::Ask);
     travel(env, account, &place).await
 }
 
 /// Tells an account's Gate that a request has ended: with the next ask, or when it is due. The error is for the log.
-pub async fn settle(env: &Env, table: TableVersion, account: &AccountName, call: Call, due: Due) -> Result<(), Failed> {
+pub async fn settle(
+    env: &Env,
+    table: TableVersion,
+    account: &AccountName,
+    call: Call,
+    due: Due,
+) -> Result<(), Unanswered> {
     let place = queue(table, account, vec![call], Kind::Settle);
     let is_crowded = with_lane(account, |lane| lane.places.len() >= CROWD);
     sleep(if is_crowded || due == Due::Soon { SOON_MS } else { SETTLE_MS }).await;
@@ -55,7 +60,7 @@ pub enum Due {
 }
 
 /// Waits until somebody has carried the calls, or nobody else is on the way and it goes itself, with all that wait.
-async fn travel(env: &Env, account: &AccountName, place: &Rc<Place>) -> Result<Vec<Answer>, Failed> {
+async fn travel(env: &Env, account: &AccountName, place: &Rc<Place>) -> Result<Vec<Answer>, Unanswered> {
     let mut waited = 0;
     loop {
         if let Some(group) = board(account, place) {
@@ -67,8 +72,8 @@ async fn travel(env: &Env, account: &AccountName, place: &Rc<Place>) -> Result<V
         }
         match place.state.take() {
             State::Answered(answers) => return Ok(answers),
-            State::Failed(Fault::Overloaded) => {
-                return Err(Failed { fault: Fault::Overloaded, why: "the hop that it was in was too much".into() });
+            State::Failed(Cause::Overloaded) => {
+                return Err(Unanswered { cause: Cause::Overloaded, why: "the hop that it was in was too much".into() });
             }
             State::Failed(_) => return alone(env, account, place).await,
             state @ (State::Waits | State::UnderWay) => place.state.replace(state),
@@ -85,7 +90,7 @@ async fn travel(env: &Env, account: &AccountName, place: &Rc<Place>) -> Result<V
 }
 
 /// One hop for all of them. Each finds its answers in its place, or that it must go alone.
-async fn carry(env: &Env, account: &AccountName, group: &[Rc<Place>]) -> Result<(), Failed> {
+async fn carry(env: &Env, account: &AccountName, group: &[Rc<Place>]) -> Result<(), Unanswered> {
     let calls: Vec<_> = group.iter().flat_map(|place| place.calls.iter().cloned()).collect();
     // Plans that changed while they waited hold for all of them. A settle needs none: its own are those of its beginning.
     let last_ask = group.iter().rev().find(|place| place.kind == Kind::Ask);
@@ -93,7 +98,7 @@ async fn carry(env: &Env, account: &AccountName, group: &[Rc<Place>]) -> Result<
     let began = now();
     let result = exchange(env, account, table, calls).await;
     // Who waits looks a few times while a hop lasts, and does not look often where hops are long.
-    let took = i32::try_from(now().saturating_sub(began)).unwrap_or(MAX_PAUSE_MS);
+    let took = u32::try_from(now().saturating_sub(began)).unwrap_or(MAX_PAUSE_MS);
     PAUSE_MS.set((took / LOOKS).clamp(1, MAX_PAUSE_MS));
     if group.iter().any(|place| place.kind == Kind::Ask) {
         with_lane(account, |lane| lane.asking_since = None);
@@ -108,14 +113,14 @@ async fn carry(env: &Env, account: &AccountName, group: &[Rc<Place>]) -> Result<
             Ok(())
         }
         Err(error) => {
-            group.iter().for_each(|place| drop(place.state.replace(State::Failed(error.fault))));
+            group.iter().for_each(|place| drop(place.state.replace(State::Failed(error.cause))));
             Err(error)
         }
     }
 }
 
 /// Sends its calls in a hop of their own.
-async fn alone(env: &Env, account: &AccountName, place: &Place) -> Result<Vec<Answer>, Failed> {
+async fn alone(env: &Env, account: &AccountName, place: &Place) -> Result<Vec<Answer>, Unanswered> {
     exchange(env, account, place.table, place.calls.clone()).await
 }
 
@@ -124,13 +129,13 @@ async fn exchange(
     account: &AccountName,
     table: TableVersion,
     calls: Vec<Call>,
-) -> Result<Vec<Answer>, Failed> {
+) -> Result<Vec<Answer>, Unanswered> {
     let asked = calls.len();
     let message = encode_envelope(&Envelope { account: account.name().to_owned(), table, calls });
     let answer = hop::call_within(env, "GATE", account.name(), &message, GATE_MS).await?;
-    let answers = decode_answers(&answer).map_err(|error| Failed::own(error.to_string()))?;
+    let answers = decode_answers(&answer).map_err(|error| Unanswered::own(error.to_string()))?;
     if answers.len() != asked {
-        return Err(Failed::own(format!("{asked} calls and {} answers", answers.len())));
+        return Err(Unanswered::own(format!("{asked} calls and {} answers", answers.len())));
     }
     Ok(answers)
 }
@@ -159,7 +164,7 @@ enum State {
     UnderWay,
     Answered(Vec<Answer>),
     /// The hop that it was in failed.
-    Failed(Fault),
+    Failed(Cause),
 }
 
 /// What goes to one Gate.
@@ -171,11 +176,11 @@ struct Lane {
     places: VecDeque<Rc<Place>>,
 }
 
-thread_local! {
+isolate_local! {
     /// The Gates to which something goes.
     static LANES: RefCell<HashMap<AccountName, Lane>> = RefCell::default();
     /// How long to wait between two looks.
-    static PAUSE_MS: Cell<i32> = const { Cell::new(1) };
+    static PAUSE_MS: Cell<u32> = const { Cell::new(1) };
 }
 
 fn queue(table: TableVersion, account: &AccountName, calls: Vec<Call>, kind: Kind) -> Rc<Place> {
@@ -187,7 +192,7 @@ fn queue(table: TableVersion, account: &AccountName, calls: Vec<Call>, kind: Kin
 /// All that wait, if this one is among them and nobody is on the way.
 fn board(account: &AccountName, place: &Rc<Place>) -> Option<Vec<Rc<Place>>> {
     let now = now();
-    let is_lost = |since: Millis| !(since..since + PATIENCE_MS as Millis).contains(&now);
+    let is_lost = |since: Millis| !(since..since + Millis::from(PATIENCE_MS)).contains(&now);
     with_lane(account, |lane| {
         if lane.asking_since.is_some_and(|since| !is_lost(since)) {
             return None;
@@ -221,11 +226,6 @@ fn with_lane<T>(account: &AccountName, change: impl FnOnce(&mut Lane) -> T) -> T
     })
 }
 
-async fn sleep(ms: i32) {
-    // It is only ever kept.
-    let _ = Settled::of(&platform::pause(ms)).await;
-}
-
 fn now() -> Millis {
     platform::now()
 }
@@ -235,14 +235,14 @@ const GATE_MS: u32 = 10_000;
 /// How many calls travel together at most: a few kilobytes.
 const MAX_GROUP: usize = 64;
 /// How long a settle that may be missed waits for an ask that takes it along, in milliseconds.
-const SOON_MS: i32 = 5;
+const SOON_MS: u32 = 5;
 /// How long one waits that nobody misses, in milliseconds.
-const SETTLE_MS: i32 = 250;
+const SETTLE_MS: u32 = 250;
 /// How many may wait: a hop takes [`MAX_GROUP`] along, and the ask that comes behind them is to be one of those.
 const CROWD: usize = MAX_GROUP / 4;
 /// How long a call waits for others before it goes alone, in milliseconds.
-const PATIENCE_MS: i32 = 2_000;
+const PATIENCE_MS: u32 = 2_000;
 /// How often a call looks while a hop lasts.
-const LOOKS: i32 = 4;
+const LOOKS: u32 = 4;
 /// How long it waits at most between two looks, in milliseconds.
-const MAX_PAUSE_MS: i32 = 25;
+const MAX_PAUSE_MS: u32 = 25;

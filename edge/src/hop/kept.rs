@@ -1,15 +1,12 @@
 //! Something of the Registry's that an isolate keeps for a few seconds: one request asks for all, and the others look on timers of
 //! their own whether it has arrived (`group.rs` says why). When, [`sluice_protocol::fresh`] decides.
 
-use crate::platform;
-use crate::platform::workerd::promise::Settled;
+use crate::platform::{self, Context, IsolateKey, sleep};
 use sluice_protocol::fresh::{Fresh, Need, TURN_MS};
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use std::future::Future;
-use std::thread::LocalKey;
-use worker::Context;
 
 /// What is kept.
 pub struct Kept<T> {
@@ -18,7 +15,7 @@ pub struct Kept<T> {
 }
 
 /// Where an isolate keeps it.
-pub type Place<T> = LocalKey<RefCell<Kept<T>>>;
+pub type Place<T> = IsolateKey<RefCell<Kept<T>>>;
 
 impl<T: Clone> Kept<T> {
     /// Nothing yet.
@@ -63,12 +60,11 @@ where
         if matches!(need, Need::Nothing | Need::AskMeanwhile | Need::Unavailable) || waited >= PATIENCE_MS {
             return place.with_borrow(Kept::value);
         }
-        // It never rejects.
-        let _ = Settled::of(&platform::pause(1 + i32::try_from(waited / 4).unwrap_or(0).min(MAX_PAUSE_MS))).await;
+        sleep(1 + u32::try_from(waited / 4).unwrap_or(0).min(MAX_PAUSE_MS)).await;
     }
 }
 
 /// How long a request waits, whatever becomes of those who ask: one who asks in vain, and another one.
 const PATIENCE_MS: Millis = 2 * TURN_MS;
 /// The longest pause between two looks, in milliseconds.
-const MAX_PAUSE_MS: i32 = 10;
+const MAX_PAUSE_MS: u32 = 10;

@@ -1,9 +1,10 @@
 //! What the edge asks the Registry.
 
 use crate::hop;
+use crate::platform::Env;
+use crate::platform::objects::Unanswered;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
 use sluice_protocol::refusal::{Reason, Refusal};
-use worker::Env;
 
 /// Asks the Registry one thing, for a request of the Worker's.
 pub async fn ask(env: &Env, call: &RegistryCall) -> Result<RegistryAnswer, Refusal> {
@@ -19,7 +20,7 @@ fn message(call: &RegistryCall) -> Vec<u8> {
     serde_json::to_vec(call).expect("our own types have string keys and no failing serialisers")
 }
 
-fn read(answer: Result<Vec<u8>, hop::Failed>) -> Result<RegistryAnswer, Refusal> {
+fn read(answer: Result<Vec<u8>, Unanswered>) -> Result<RegistryAnswer, Refusal> {
     let unavailable = |detail: String| {
         Refusal::new(Reason::GateUnavailable, "The registry cannot be asked just now. Try again.").with_detail(detail)
     };

@@ -3,7 +3,7 @@
 use crate::hop::gate::unavailable;
 use crate::hop::kept::{self, Kept};
 use crate::hop::registry;
-use crate::platform;
+use crate::platform::{self, Context, Env, isolate_local};
 use crate::telemetry;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
 use sluice_protocol::id::TableVersion;
@@ -12,7 +12,6 @@ use sluice_protocol::refusal::Refusal;
 use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
 use std::rc::Rc;
-use worker::{Context, Env};
 
 /// The table in force: what is put holds everywhere within five seconds, unless the Registry cannot be asked. Then an isolate
 /// goes on with the one it has.
@@ -67,7 +66,7 @@ struct InForce {
     is_put: bool,
 }
 
-thread_local! {
+isolate_local! {
     static CURRENT: RefCell<Kept<InForce>> = Kept::nothing();
     /// The last few, newest last: Gates are asked with those that other isolates still have.
     static TABLES: RefCell<Vec<Rc<PlanTable>>> = const { RefCell::new(Vec::new()) };

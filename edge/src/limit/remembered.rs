@@ -2,7 +2,7 @@
 //! remembered, and who is given it again, [`sluice_protocol::gate_call::remembered`] decides.
 
 use crate::auth::principal::Principal;
-use crate::platform;
+use crate::platform::{self, isolate_local};
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::Answer;
 use sluice_protocol::gate_call::remembered::{Asked, Asker, Remembered, Want};
@@ -33,7 +33,7 @@ pub fn forget(account: &AccountName) {
     REMEMBERED.with_borrow_mut(|remembered| remembered.forget(account, platform::now()));
 }
 
-thread_local! {
+isolate_local! {
     static REMEMBERED: RefCell<Remembered> = RefCell::default();
 }
 

@@ -4,6 +4,7 @@
 //! has seen admitted with the same secret within the last ten minutes. None that its Gate has refused since.
 
 use crate::auth::principal::Principal;
+use crate::platform::isolate_local;
 use crate::recent::Recent;
 use sluice_protocol::account::{DEFAULT_MAX_TOKENS, forbidden};
 use sluice_protocol::auth::permission::{Access, Bounds, Denied};
@@ -125,7 +126,7 @@ fn name(principal: &Principal) -> Name {
     (principal.account.clone(), principal.caller.identity())
 }
 
-thread_local! {
+isolate_local! {
     static KNOWN: RefCell<Recent<Name, Known>> = RefCell::new(Recent::of(MAX_KNOWN));
     static SPARES: RefCell<HashMap<String, Bucket>> = RefCell::default();
 }

@@ -1,12 +1,10 @@
 //! Answers: a translation into the platform's types, with no choices in it.
 
-use crate::platform;
+use crate::platform::{Fault, Response};
 use serde::Serialize;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
-use wasm_bindgen::JsValue;
-use web_sys::Response;
 
 /// The headers of an answer or of a request to the origin.
 pub struct HeaderList(serde_json::Map<String, serde_json::Value>);
@@ -37,7 +35,7 @@ impl HeaderList {
 }
 
 /// A refusal as an answer.
-pub fn refuse(refusal: &Refusal, request: RequestId) -> Result<Response, JsValue> {
+pub fn refuse(refusal: &Refusal, request: RequestId) -> Result<Response, Fault> {
     let mut headers = HeaderList::answer(request, JSON);
     for (name, value) in refusal.headers() {
         headers.set(name, value);
@@ -46,25 +44,20 @@ pub fn refuse(refusal: &Refusal, request: RequestId) -> Result<Response, JsValue
 }
 
 /// A value as JSON.
-pub fn json(status: u16, value: &impl Serialize, request: RequestId) -> Result<Response, JsValue> {
+pub fn json(status: u16, value: &impl Serialize, request: RequestId) -> Result<Response, Fault> {
     respond(status, &HeaderList::answer(request, JSON), &to_json(value))
 }
 
 /// A value of this version as JSON: the version goes as `etag`.
-pub fn json_of_version(value: &impl Serialize, version: u32, request: RequestId) -> Result<Response, JsValue> {
+pub fn json_of_version(value: &impl Serialize, version: u32, request: RequestId) -> Result<Response, Fault> {
     let mut headers = HeaderList::answer(request, JSON);
     headers.set(header::ETAG, format!("\"{version}\""));
     respond(200, &headers, &to_json(value))
 }
 
 /// An answer with a whole body.
-pub fn respond(status: u16, headers: &HeaderList, body: &str) -> Result<Response, JsValue> {
-    platform::respond_text(status, &headers.to_json(), body)
-}
-
-/// An answer whose body is already a JavaScript value: a stream or a buffer.
-pub fn respond_with(status: u16, headers: &HeaderList, body: &JsValue) -> Result<Response, JsValue> {
-    platform::respond(status, &headers.to_json(), body)
+pub fn respond(status: u16, headers: &HeaderList, body: &str) -> Result<Response, Fault> {
+    Response::of_text(status, &headers.to_json(), body)
 }
 
 /// JSON's content type.

@@ -1,60 +1,84 @@
-//! Packed rows in a Durable Object's SQLite, and a count of what they cost.
+//! Rows in an object's SQLite, and a count of what they cost.
 //!
-//! The table has an integer primary key and nothing else, so a write is exactly one row. It is made with the first write:
-//! an object that is only asked leaves nothing behind.
+//! A table of packed rows has an integer primary key and nothing else, so a write is exactly one row. A table is made with
+//! its first write: an object that is only asked leaves nothing behind.
 
-use crate::platform;
-use js_sys::Uint8Array;
+use crate::platform::{Fault, Sql, State};
 use sluice_protocol::gate_call::description::StorageCounters;
 use std::cell::Cell;
-use worker::{Result, SqlStorage, SqlStorageValue};
 
-/// A table of packed rows.
+/// A table.
 pub struct Rows {
-    sql: SqlStorage,
+    sql: Sql,
     table: &'static str,
-    /// The statement that writes a row.
+    /// The statement that writes a packed row.
     put: String,
     made: Cell<bool>,
     counters: Cell<StorageCounters>,
 }
 
+/// A value in a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// A whole number; there are no others.
+    Integer(i64),
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+/// What a statement gives.
+pub struct Exec {
+    /// Its rows.
+    pub rows: Vec<Vec<Value>>,
+    /// What it cost.
+    pub cost: Cost,
+}
+
+/// How many rows a statement has touched.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    /// Read.
+    pub read: u64,
+    /// Written.
+    pub written: u64,
+}
+
 impl Rows {
     /// The table of this name; it need not exist.
-    pub fn new(sql: SqlStorage, table: &'static str) -> Self {
+    pub fn new(state: &State, table: &'static str) -> Self {
         let put = format!(
             "INSERT INTO {table} (id, value) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value"
         );
-        Self { sql, table, put, made: Cell::new(false), counters: Cell::default() }
+        Self { sql: state.sql(), table, put, made: Cell::new(false), counters: Cell::default() }
     }
 
-    /// All rows; none if the table was never written.
-    pub fn all(&self) -> Result<Vec<(i64, Vec<u8>)>> {
+    /// All packed rows; none if the table was never written.
+    pub fn all(&self) -> Result<Vec<(i64, Vec<u8>)>, Fault> {
         if !self.exists()? {
             return Ok(Vec::new());
         }
         self.exec(&format!("SELECT id, value FROM {}", self.table), Vec::new())?
             .into_iter()
-            .map(|row| match <[SqlStorageValue; 2]>::try_from(row) {
-                Ok([SqlStorageValue::Integer(id), SqlStorageValue::Blob(value)]) => Ok((id, value)),
-                // Integers come back as JavaScript numbers.
-                Ok([SqlStorageValue::Float(id), SqlStorageValue::Blob(value)]) => Ok((id as i64, value)),
-                _ => Err("a row is not of the form that we write".into()),
+            .map(|row| match <[Value; 2]>::try_from(row) {
+                Ok([Value::Integer(id), Value::Blob(value)]) => Ok((id, value)),
+                _ => Err(not_ours()),
             })
             .collect()
     }
 
-    /// Writes one row.
-    pub fn put(&self, id: i64, value: &[u8]) -> Result<()> {
+    /// Writes one packed row.
+    pub fn put(&self, id: i64, value: &[u8]) -> Result<(), Fault> {
         self.make("(id INTEGER PRIMARY KEY, value BLOB NOT NULL)")?;
-        // Ids are small.
-        let rows = platform::put_row(self.sql.as_ref(), &self.put, id as f64, &Uint8Array::from(value).into())?;
-        self.count(rows.first().copied(), rows.get(1).copied());
+        self.count(self.sql.put(&self.put, id, value)?);
         Ok(())
     }
 
     /// Whether the table was ever written. Writes nothing itself.
-    pub fn exists(&self) -> Result<bool> {
+    pub fn exists(&self) -> Result<bool, Fault> {
         if !self.made.get() {
             let find = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?";
             self.made.set(!self.exec(find, vec![text(self.table)])?.is_empty());
@@ -63,9 +87,9 @@ impl Rows {
     }
 
     /// Makes the table with these columns, unless it is there.
-    pub fn make(&self, columns: &str) -> Result<()> {
+    pub fn make(&self, columns: &str) -> Result<(), Fault> {
         if !self.made.get() {
-            self.sql.exec(&format!("CREATE TABLE IF NOT EXISTS {} {columns}", self.table), None)?;
+            self.sql.run(&format!("CREATE TABLE IF NOT EXISTS {} {columns}", self.table))?;
             self.made.set(true);
         }
         Ok(())
@@ -82,15 +106,14 @@ impl Rows {
     }
 
     /// Runs a statement that makes something, and counts nothing.
-    pub fn run(&self, sql: &str) -> Result<()> {
-        self.sql.exec(sql, None).map(drop)
+    pub fn run(&self, sql: &str) -> Result<(), Fault> {
+        self.sql.run(sql)
     }
 
     /// Runs any statement and counts its rows.
-    pub fn exec(&self, sql: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Vec<SqlStorageValue>>> {
-        let cursor = self.sql.exec(sql, values)?;
-        let rows = cursor.raw().collect::<Result<Vec<_>>>()?;
-        self.count(Some(cursor.rows_read() as f64), Some(cursor.rows_written() as f64));
+    pub fn exec(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Vec<Value>>, Fault> {
+        let Exec { rows, cost } = self.sql.exec(sql, values)?;
+        self.count(cost);
         Ok(rows)
     }
 
@@ -104,10 +127,10 @@ impl Rows {
         self.counters.get()
     }
 
-    fn count(&self, read: Option<f64>, written: Option<f64>) {
+    fn count(&self, Cost { read, written }: Cost) {
         self.update(|counters| {
-            counters.rows_read += read.unwrap_or_default() as u64;
-            counters.rows_written += written.unwrap_or_default() as u64;
+            counters.rows_read += read;
+            counters.rows_written += written;
         });
     }
 
@@ -119,11 +142,24 @@ impl Rows {
 }
 
 /// A whole number as a value.
-pub fn integer(value: i64) -> SqlStorageValue {
-    SqlStorageValue::Integer(value)
+pub const fn integer(value: i64) -> Value {
+    Value::Integer(value)
 }
 
 /// A text value.
-pub fn text(value: impl Into<String>) -> SqlStorageValue {
-    SqlStorageValue::String(value.into())
+pub fn text(value: impl Into<String>) -> Value {
+    Value::Text(value.into())
+}
+
+/// A whole number, if it is one.
+pub const fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Integer(number) => Some(*number),
+        _ => None,
+    }
+}
+
+/// What a row is told that no version of ours writes.
+pub fn not_ours() -> Fault {
+    "a row is not of the form that we write".into()
 }

@@ -2,15 +2,11 @@
 //!
 //! The same signature made by our code costs five times as much: WebAssembly has no 128-bit products.
 
-use crate::platform;
-use crate::platform::workerd::promise::Settled;
+use crate::platform::{Fault, SigningKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use js_sys::{Array, Uint8Array};
 use serde::Serialize;
 use std::cell::RefCell;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{CryptoKey, SubtleCrypto, WorkerGlobalScope};
 
 /// Signs grants, and short tokens with keys of their own. Does not print.
 pub struct Signer {
@@ -18,7 +14,7 @@ pub struct Signer {
     header: String,
     seed: [u8; 32],
     /// The platform's form of the key, made with the first grant of an isolate.
-    key: RefCell<Option<CryptoKey>>,
+    key: RefCell<Option<SigningKey>>,
 }
 
 impl Signer {
@@ -30,14 +26,12 @@ impl Signer {
 
     /// The compact JWS. The error is for the log.
     pub async fn sign(&self, claims: &impl Serialize) -> Result<String, String> {
-        self.sign_with_platform(claims).await.map_err(|error| format!("signing: {error:?}"))
+        self.sign_with_platform(claims).await.map_err(|fault| format!("signing: {fault}"))
     }
 
-    async fn sign_with_platform(&self, claims: &impl Serialize) -> Result<String, JsValue> {
+    async fn sign_with_platform(&self, claims: &impl Serialize) -> Result<String, Fault> {
         let mut grant = self.signing_input(claims);
-        let key = self.key().await?;
-        let signature = platform::sign(&key, &Uint8Array::from(grant.as_bytes()).into())?;
-        let signature = Uint8Array::new(&Settled::of(&signature).await?).to_vec();
+        let signature = self.key().await?.sign(grant.as_bytes()).await?;
         grant.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut grant);
         Ok(grant)
@@ -47,14 +41,11 @@ impl Signer {
         self.header.clone() + &encode(claims)
     }
 
-    async fn key(&self) -> Result<CryptoKey, JsValue> {
+    async fn key(&self) -> Result<SigningKey, Fault> {
         if let Some(key) = self.key.borrow().as_ref() {
             return Ok(key.clone());
         }
-        let document = Uint8Array::from([PKCS8_ED25519.as_slice(), &self.seed].concat().as_slice());
-        let usages = Array::of1(&"sign".into());
-        let import = subtle()?.import_key_with_str("pkcs8", &document, ED25519, false, &usages)?;
-        let key: CryptoKey = Settled::of(&import).await?.unchecked_into();
+        let key = SigningKey::import(&self.seed).await?;
         self.key.replace(Some(key.clone()));
         Ok(key)
     }
@@ -85,15 +76,6 @@ struct Header<'k> {
 fn encode(value: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).expect("our own types have string keys"))
 }
-
-fn subtle() -> Result<SubtleCrypto, JsValue> {
-    Ok(js_sys::global().unchecked_into::<WorkerGlobalScope>().crypto()?.subtle())
-}
-
-const ED25519: &str = "Ed25519";
-/// What stands before the seed in a PKCS #8 document of an Ed25519 key (RFC 8410, section 7).
-const PKCS8_ED25519: [u8; 16] =
-    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 #[cfg(test)]
 mod tests {

@@ -5,12 +5,11 @@
 //! at once goes on in a task that the platform keeps alive until it is over. It also carries on what others wait for: a
 //! message to an object, on its way for all of an account.
 
+use crate::platform::{Context, Response};
 use futures_channel::oneshot::{self, Sender};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::future::{Future, poll_fn};
 use std::task::Poll;
-use web_sys::Response;
-use worker::Context;
 
 /// Where a request's answer goes, once: nobody may be there any more.
 pub type Answer = Sender<Result<Response, Refusal>>;

@@ -1,5 +1,36 @@
-//! The platform in production: workerd, here and at Cloudflare.
+//! The platform in production: workerd, here and at Cloudflare. `js/` has what takes several of its calls at once.
 
-pub mod body;
-pub mod pipe;
-pub mod promise;
+mod body;
+mod calls;
+pub mod entry;
+mod env;
+mod fault;
+mod http;
+mod objects;
+mod pipe;
+mod promise;
+mod signature;
+mod storage;
+mod time;
+
+pub use body::Body;
+pub(crate) use entry::entries;
+pub use env::{Context, Env, Limiter};
+pub use fault::Fault;
+pub use http::{Request, Response, Signal, Stream, fetch, fetch_from_origin};
+pub use objects::call_object;
+pub use pipe::Pipe;
+pub use signature::{SigningKey, Verifier};
+pub use storage::{Sql, State, Storage};
+pub use time::{Bell, log, now, random, sleep};
+
+/// Memory of one isolate, which is one thread.
+pub type IsolateKey<T> = std::thread::LocalKey<T>;
+
+/// Declares memory of one isolate.
+macro_rules! isolate_local {
+    ($($declared:tt)*) => {
+        ::std::thread_local! { $($declared)* }
+    };
+}
+pub(crate) use isolate_local;

@@ -1,21 +1,21 @@
 //! The audit log at the Registry: rows that are added and never changed, each in one transaction with what it tells of.
 
-use crate::platform::rows::{Rows, integer, text};
-use crate::{platform, telemetry};
+use crate::platform::rows::{Rows, Value, integer, not_ours, text};
+use crate::platform::{self, Fault, Result, State, Storage};
+use crate::telemetry;
 use sluice_protocol::admin::audit::{AuditAction, AuditPage, Entry, Head, Note, PAGE};
 use sluice_protocol::admin::{AuditQuery, RegistryAnswer};
 use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use wasm_bindgen::JsValue;
-use worker::{Result, SqlStorage, SqlStorageValue};
+use std::rc::Rc;
 
 /// The log.
 pub struct AuditLog {
     rows: Rows,
-    /// The object's storage, for its transactions.
-    storage: JsValue,
+    /// For its transactions.
+    storage: Rc<Storage>,
     end: RefCell<Option<End>>,
 }
 
@@ -36,9 +36,8 @@ fn what(request: &str, action: AuditAction, target: &str, is_refused: bool) -> W
 
 impl AuditLog {
     /// The log in this storage; it need not exist.
-    pub fn new(sql: SqlStorage, storage: JsValue) -> Self {
-        let rows = Rows::new(sql, "audit");
-        Self { rows, storage, end: RefCell::default() }
+    pub fn new(state: &State) -> Self {
+        Self { rows: Rows::new(state, "audit"), storage: state.storage(), end: RefCell::default() }
     }
 
     /// Does `act`, and writes the note if that changed anything. Both are kept, or neither; after an error, whatever is
@@ -58,19 +57,18 @@ impl AuditLog {
     pub fn all_or_nothing(&self, act: impl FnOnce() -> Result<RegistryAnswer>) -> Result<RegistryAnswer> {
         let mut work = Some(act);
         let mut result = None;
-        let mut body = || -> std::result::Result<(), JsValue> {
+        let mut body = || -> Result<()> {
             let act = work.take().ok_or("a transaction's body runs once")?;
             let done = act();
             let is_kept = done.is_ok();
             result = Some(done);
-            // What is thrown here takes back everything that was written.
             if is_kept { Ok(()) } else { Err("taken back".into()) }
         };
-        let kept = platform::transaction(&self.storage, &mut body);
+        let kept = self.storage.transaction(&mut body);
         match (result, kept) {
             (Some(Ok(answer)), Ok(())) => Ok(answer),
             (Some(Err(error)), _) => self.forget_after(error),
-            (_, Err(error)) => self.forget_after(format!("a transaction failed: {error:?}").into()),
+            (_, Err(error)) => self.forget_after(format!("a transaction failed: {error}").into()),
             (None, Ok(())) => self.forget_after("a transaction's body did not run".into()),
         }
     }
@@ -85,7 +83,7 @@ impl AuditLog {
         let entry = Entry::after(end.head, note, platform::now());
         self.rows.make("(number INTEGER PRIMARY KEY, entry TEXT NOT NULL)")?;
         let number = i64::try_from(entry.number).map_err(|_| "the log is full")?;
-        let values = vec![SqlStorageValue::Integer(number), text(serde_json::to_string(&entry)?)];
+        let values = vec![Value::Integer(number), text(serde_json::to_string(&entry)?)];
         self.rows.exec("INSERT INTO audit (number, entry) VALUES (?, ?)", values)?;
         // A witness outside of this storage: whoever keeps the Worker's log sees whether the chain was written anew.
         telemetry::write(&Line::Audit { audit: entry.number, hash: entry.hash.to_string() });
@@ -133,7 +131,7 @@ impl AuditLog {
         self.rows.forget();
     }
 
-    fn forget_after<T>(&self, error: worker::Error) -> Result<T> {
+    fn forget_after<T>(&self, error: Fault) -> Result<T> {
         self.forget();
         Err(error)
     }
@@ -144,7 +142,7 @@ impl AuditLog {
         }
         let mut end = End::default();
         if self.rows.exists()? {
-            let values = vec![SqlStorageValue::Integer(RECENT as i64)];
+            let values = vec![Value::Integer(RECENT as i64)];
             let rows = self.rows.exec("SELECT entry FROM audit ORDER BY number DESC LIMIT ?", values)?;
             for entry in rows.into_iter().rev() {
                 end.remember(&entry_of(entry)?);
@@ -166,10 +164,10 @@ impl End {
     }
 }
 
-fn entry_of(row: Vec<SqlStorageValue>) -> Result<Entry> {
+fn entry_of(row: Vec<Value>) -> Result<Entry> {
     match row.into_iter().next() {
-        Some(SqlStorageValue::String(entry)) => Ok(serde_json::from_str(&entry)?),
-        _ => Err("a row is not of the form that we write".into()),
+        Some(Value::Text(entry)) => Ok(serde_json::from_str(&entry)?),
+        _ => Err(not_ours()),
     }
 }
 

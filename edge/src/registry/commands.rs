@@ -1,11 +1,11 @@
 //! The outbox's rows: commands that are written down and not answered yet.
 
-use crate::platform::rows::{Rows, integer, text};
+use crate::platform::rows::{Rows, Value, integer, not_ours, number, text};
+use crate::platform::{Result, State};
 use sluice_protocol::admin::Addressed;
 use sluice_protocol::admin::audit::Note;
 use sluice_protocol::gate_call::command::Command;
 use sluice_protocol::gate_call::description::StorageCounters;
-use worker::{Result, SqlStorage, SqlStorageValue};
 
 /// The table.
 pub struct Commands(Rows);
@@ -42,8 +42,8 @@ pub struct Unreadable {
 
 impl Commands {
     /// What is stored.
-    pub fn new(sql: SqlStorage) -> Self {
-        Self(Rows::new(sql, "outbox"))
+    pub fn new(state: &State) -> Self {
+        Self(Rows::new(state, "outbox"))
     }
 
     /// Writes one down and says its number.
@@ -57,7 +57,7 @@ impl Commands {
         }
         let (request, place) = match request {
             Some((request, place)) => (text(request), integer(place)),
-            None => (SqlStorageValue::Null, SqlStorageValue::Null),
+            None => (Value::Null, Value::Null),
         };
         let command = text(serde_json::to_string(&addressed.command)?);
         let note = text(serde_json::to_string(&addressed.note)?);
@@ -72,13 +72,13 @@ impl Commands {
         let next = "SELECT id, command, note, request, place FROM outbox WHERE account = ? ORDER BY id LIMIT ?";
         let rows = self.read(next, vec![text(account), integer(most as i64)])?;
         let written = |row| {
-            let [id, SqlStorageValue::String(command), SqlStorageValue::String(note), request, place] =
-                <[SqlStorageValue; 5]>::try_from(row).map_err(|_| "a row of five values")?
+            let [id, Value::Text(command), Value::Text(note), request, place] =
+                <[Value; 5]>::try_from(row).map_err(|_| "a row of five values")?
             else {
-                return Err("a row is not of the form that we write".into());
+                return Err(not_ours());
             };
             let request = match (request, number(&place)) {
-                (SqlStorageValue::String(request), Some(place)) => Some((request, place)),
+                (Value::Text(request), Some(place)) => Some((request, place)),
                 _ => None,
             };
             let id = number(&id).ok_or("a row without an id")?;
@@ -128,24 +128,15 @@ impl Commands {
     }
 
     /// Rows; none if nothing was ever written down.
-    fn read(&self, sql: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Vec<SqlStorageValue>>> {
+    fn read(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Vec<Value>>> {
         if self.0.exists()? { self.0.exec(sql, values) } else { Ok(Vec::new()) }
     }
 }
 
-pub(super) fn number(value: &SqlStorageValue) -> Option<i64> {
-    match value {
-        SqlStorageValue::Integer(number) => Some(*number),
-        // Integers come back as JavaScript numbers.
-        SqlStorageValue::Float(number) => Some(*number as i64),
-        _ => None,
-    }
-}
-
-fn texts(rows: Vec<Vec<SqlStorageValue>>) -> Result<Vec<String>> {
-    let one = |row: Vec<SqlStorageValue>| match row.into_iter().next() {
-        Some(SqlStorageValue::String(text)) => Ok(text),
-        _ => Err("a row is not of the form that we write".into()),
+fn texts(rows: Vec<Vec<Value>>) -> Result<Vec<String>> {
+    let one = |row: Vec<Value>| match row.into_iter().next() {
+        Some(Value::Text(text)) => Ok(text),
+        _ => Err(not_ours()),
     };
     rows.into_iter().map(one).collect()
 }

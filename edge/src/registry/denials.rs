@@ -1,7 +1,7 @@
 //! The list of denials at the Registry: rows that end by themselves.
 
-use crate::platform;
-use crate::platform::rows::{Rows, text};
+use crate::platform::rows::{Rows, Value, not_ours, text};
+use crate::platform::{self, Result, State};
 use sha2::{Digest, Sha256};
 use sluice_protocol::admin::RegistryAnswer;
 use sluice_protocol::auth::token::{Denial, DenialId, MAX_DENIALS};
@@ -9,7 +9,6 @@ use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::id::TableVersion;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use worker::{Result, SqlStorage, SqlStorageValue};
 
 /// The rows.
 pub struct DeniedRows {
@@ -20,8 +19,8 @@ pub struct DeniedRows {
 
 impl DeniedRows {
     /// The rows in this storage; there need not be any.
-    pub fn new(sql: SqlStorage) -> Self {
-        Self { rows: Rows::new(sql, "denials"), all: RefCell::default() }
+    pub fn new(state: &State) -> Self {
+        Self { rows: Rows::new(state, "denials"), all: RefCell::default() }
     }
 
     /// Adds one, or replaces it; says so if there are too many.
@@ -102,8 +101,8 @@ impl DeniedRows {
         let mut all = BTreeMap::new();
         if self.rows.exists()? {
             for row in self.rows.exec("SELECT denial FROM denials", Vec::new())? {
-                let Some(SqlStorageValue::String(denial)) = row.into_iter().next() else {
-                    return Err("a row is not of the form that we write".into());
+                let Some(Value::Text(denial)) = row.into_iter().next() else {
+                    return Err(not_ours());
                 };
                 let denial: Denial = serde_json::from_str(&denial)?;
                 all.insert(denial.id, denial);

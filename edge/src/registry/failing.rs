@@ -1,19 +1,18 @@
 //! Commands that their Gate fails over: how often, and since when. Empty as long as nothing is wrong.
 
-use super::commands::number;
-use crate::platform::rows::{Rows, integer};
+use crate::platform::rows::{Rows, integer, number};
+use crate::platform::{Result, State};
 use sluice_protocol::gate_call::command::Failing;
 use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::time::Millis;
-use worker::{Result, SqlStorage};
 
 /// The table.
 pub struct Failures(Rows);
 
 impl Failures {
     /// What is stored.
-    pub fn new(sql: SqlStorage) -> Self {
-        Self(Rows::new(sql, "outbox_failures"))
+    pub fn new(state: &State) -> Self {
+        Self(Rows::new(state, "outbox_failures"))
     }
 
     /// Counts one more of this row of the outbox's.

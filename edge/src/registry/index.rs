@@ -1,7 +1,8 @@
 //! The index of keys and accounts. Every question is answered from an index of SQLite's, from where the page before ended:
 //! what it costs does not depend on how many there are.
 
-use crate::platform::rows::{Rows, integer, text};
+use crate::platform::rows::{Rows, Value, integer, not_ours, text};
+use crate::platform::{Result, State};
 use sluice_protocol::admin::{
     AccountEntry, AccountList, AccountPage, KeyEntry, KeyList, KeyPage, MAX_EXAMINED, RegistryAnswer,
 };
@@ -9,7 +10,6 @@ use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::id::{AccountId, KeyId};
 use sluice_protocol::limit::plan::PlanTable;
-use worker::{Result, SqlStorage, SqlStorageValue};
 
 /// The two tables.
 pub struct Index {
@@ -19,8 +19,8 @@ pub struct Index {
 
 impl Index {
     /// What is stored.
-    pub fn new(sql: &impl Fn() -> SqlStorage) -> Self {
-        Self { keys: Rows::new(sql(), "keys"), accounts: Rows::new(sql(), "accounts") }
+    pub fn new(state: &State) -> Self {
+        Self { keys: Rows::new(state, "keys"), accounts: Rows::new(state, "accounts") }
     }
 
     /// Forgets what is remembered of the storage.
@@ -160,8 +160,8 @@ fn scan<T: serde::de::DeserializeOwned>(
         let page = rows.exec(&sql, values)?;
         let is_last = page.len() < take as usize;
         for row in page {
-            let Ok([SqlStorageValue::String(id), SqlStorageValue::String(entry)]) = <[_; 2]>::try_from(row) else {
-                return Err("a row is not of the form that we write".into());
+            let Ok([Value::Text(id), Value::Text(entry)]) = <[_; 2]>::try_from(row) else {
+                return Err(not_ours());
             };
             if found.len() == range.limit as usize {
                 return Ok((found, Some(from)));
@@ -190,8 +190,8 @@ fn unknown_plan(rows: &Rows, table: &str, plans: &PlanTable) -> Result<Option<(S
     let mut before = String::new();
     let next = format!("SELECT {PLAN}, id FROM {table} WHERE {PLAN} > ? ORDER BY {PLAN}, id LIMIT 1");
     while let Some(row) = rows.exec(&next, vec![text(&before)])?.pop() {
-        let Ok([SqlStorageValue::String(plan), SqlStorageValue::String(id)]) = <[_; 2]>::try_from(row) else {
-            return Err("a row is not of the form that we write".into());
+        let Ok([Value::Text(plan), Value::Text(id)]) = <[_; 2]>::try_from(row) else {
+            return Err(not_ours());
         };
         if plans.get(&plan).is_none() {
             return Ok(Some((plan, id)));

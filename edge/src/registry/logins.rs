@@ -1,16 +1,14 @@
 //! Failed logins of admins: a ring of rows, beside the audit log, so that nobody can fill that from outside. A row counts what one
 //! address did within an hour.
 
-use super::commands::number;
-use crate::platform;
-use crate::platform::rows::{Rows, integer, text};
+use crate::platform::rows::{Rows, Value, integer, not_ours, number, text};
+use crate::platform::{self, Result, State};
 use core::net::IpAddr;
 use sluice_protocol::admin::RegistryAnswer;
 use sluice_protocol::admin::failed_logins::{FailedLogin, FailedLogins, Failures, MAX_ROWS, ROW_MS, shown};
 use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;
-use worker::{Result, SqlStorage, SqlStorageValue};
 
 /// The rows, and the failures of the last minute.
 pub struct Logins {
@@ -20,8 +18,8 @@ pub struct Logins {
 
 impl Logins {
     /// What is stored.
-    pub fn new(sql: SqlStorage) -> Self {
-        Self { rows: Rows::new(sql, "failed_logins"), failures: RefCell::default() }
+    pub fn new(state: &State) -> Self {
+        Self { rows: Rows::new(state, "failed_logins"), failures: RefCell::default() }
     }
 
     /// Writes a failed login down, or only counts it; for how long its address is not to be heard. `unnoted`: how many before it
@@ -40,8 +38,8 @@ impl Logins {
     pub fn list(&self) -> Result<FailedLogins> {
         let list = "SELECT address, first, last, count, unnoted FROM failed_logins ORDER BY id DESC";
         let rows = if self.rows.exists()? { self.rows.exec(list, Vec::new())? } else { Vec::new() };
-        let read = |row: Vec<SqlStorageValue>| {
-            let [SqlStorageValue::String(address), numbers @ ..] = row.as_slice() else { return None };
+        let read = |row: Vec<Value>| {
+            let [Value::Text(address), numbers @ ..] = row.as_slice() else { return None };
             let numbers: Vec<u64> = numbers
                 .iter()
                 .map(|value| number(value).and_then(|number| number.try_into().ok()))
@@ -50,7 +48,7 @@ impl Logins {
             Some(FailedLogin { address: address.clone(), first, last, count, not_noted_before })
         };
         let data = rows.into_iter().map(read).collect::<Option<Vec<_>>>();
-        Ok(FailedLogins { data: data.ok_or("a row is not of the form that we write")? })
+        Ok(FailedLogins { data: data.ok_or_else(not_ours)? })
     }
 
     /// What its rows have cost since this instance started.

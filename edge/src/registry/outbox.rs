@@ -8,10 +8,11 @@ use super::Registry;
 use super::commands::{Commands, Row, Unreadable, Written};
 use super::failing::Failures;
 use super::requests::{self, Requests};
-use crate::hop::{self, Fault};
-use crate::platform::workerd::promise::Settled;
+use crate::hop;
+use crate::platform::objects::Cause;
+use crate::platform::{self, Result, State, Storage, sleep};
 use crate::registry::audit::REFUSED;
-use crate::{platform, telemetry};
+use crate::telemetry;
 use futures_util::StreamExt;
 use sluice_protocol::admin::audit::Note;
 use sluice_protocol::admin::{
@@ -30,14 +31,13 @@ use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::{Rc, Weak};
-use worker::{Result, SqlStorage, Storage};
 
 /// What is written down, and who waits for it.
 pub struct Outbox {
     written: Commands,
     failures: Failures,
     requests: Requests,
-    storage: Storage,
+    storage: Rc<Storage>,
     /// When the alarm rings, as far as this instance has set it.
     alarm_at: Cell<Millis>,
     /// How long to wait before the next try, in milliseconds.
@@ -59,12 +59,12 @@ enum Place {
 
 impl Outbox {
     /// What is stored.
-    pub fn new(sql: &impl Fn() -> SqlStorage, storage: Storage) -> Self {
+    pub fn new(state: &State) -> Self {
         Self {
-            written: Commands::new(sql()),
-            failures: Failures::new(sql()),
-            requests: Requests::new(sql),
-            storage,
+            written: Commands::new(state),
+            failures: Failures::new(state),
+            requests: Requests::new(state),
+            storage: state.storage(),
             alarm_at: Cell::new(0),
             pause_ms: Cell::new(FIRST_PAUSE_MS),
             under_way: RefCell::default(),
@@ -159,7 +159,7 @@ impl Outbox {
 
     /// Sees to it that the alarm rings if something waits for it: a version that set none for what it kept may have been here.
     pub async fn wake(&self) -> Result<()> {
-        if self.storage.get_alarm().await?.is_some() {
+        if self.storage.alarm().await?.is_some() {
             return Ok(());
         }
         if self.written.accounts()?.is_empty() { self.set_alarm_for_old().await } else { self.set_alarm().await }
@@ -169,7 +169,7 @@ impl Outbox {
     async fn set_alarm_for_old(&self) -> Result<()> {
         let Some(at) = self.requests.ends_at()? else { return Ok(()) };
         self.alarm_at.set(at);
-        self.storage.set_alarm(at.saturating_sub(platform::now()) as i64).await
+        self.storage.set_alarm(at.saturating_sub(platform::now())).await
     }
 
     /// A plan that is not in this table, and that a command on its way names.
@@ -201,7 +201,7 @@ impl Outbox {
             return Ok(());
         }
         self.alarm_at.set(now + pause);
-        self.storage.set_alarm(pause as i64).await
+        self.storage.set_alarm(pause).await
     }
 
     fn write_down(&self, registry: &Registry, addressed: &Addressed, once: Option<&Once>, place: i64) -> Result<Place> {
@@ -267,8 +267,7 @@ impl Outbox {
                 if platform::now().saturating_sub(began) > TURN_MS {
                     return Ok(false);
                 }
-                // It is only ever kept.
-                let _ = Settled::of(&platform::pause(LOOK_MS)).await;
+                sleep(LOOK_MS).await;
                 continue;
             }
             let calls = batch.iter().map(|written| Call::Do(Box::new(written.command.clone()))).collect();
@@ -283,7 +282,7 @@ impl Outbox {
                     return Ok(false);
                 }
                 Ok(_) => (true, "it answers something else".to_owned()),
-                Err(failed) => (matches!(failed.fault, Fault::Own | Fault::Reset), failed.why),
+                Err(failed) => (matches!(failed.cause, Cause::Own | Cause::Reset), failed.why),
             };
             telemetry::write(&Line::trouble(format!("commands for {account} wait"), why));
             match batch.pop() {
@@ -423,7 +422,7 @@ const MAX_PAUSE_MS: Millis = 60_000;
 /// How long a hop may take before somebody else goes, in milliseconds.
 const TURN_MS: Millis = 10_000;
 /// How often one looks whether it is its turn, in milliseconds.
-const LOOK_MS: i32 = 5;
+const LOOK_MS: u32 = 5;
 /// To how many accounts something is carried at once: the platform allows six open connections.
 const AT_ONCE: usize = 6;
 /// How many commands may wait for one account.

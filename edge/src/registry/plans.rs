@@ -1,12 +1,12 @@
 //! The plan tables that were put lately.
 
-use crate::platform::rows::Rows;
+use crate::platform::rows::{Rows, Value};
+use crate::platform::{Result, State};
 use sluice_protocol::admin::RegistryAnswer;
 use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::id::TableVersion;
 use sluice_protocol::limit::plan::PlanTable;
 use std::cell::RefCell;
-use worker::{Result, SqlStorage, SqlStorageValue};
 
 /// The last few plan tables, of which the newest is in force.
 pub struct Tables {
@@ -25,8 +25,8 @@ struct Table {
 
 impl Tables {
     /// Those that are stored.
-    pub fn new(sql: SqlStorage) -> Self {
-        Self { rows: Rows::new(sql, "plans"), kept: RefCell::new(None) }
+    pub fn new(state: &State) -> Self {
+        Self { rows: Rows::new(state, "plans"), kept: RefCell::new(None) }
     }
 
     /// What its rows have cost since this instance started.
@@ -79,7 +79,7 @@ impl Tables {
         // Memory must not be ahead of the disk.
         self.kept.replace(None);
         self.rows.put(number, json.as_bytes())?;
-        self.rows.exec("DELETE FROM plans WHERE id <= ?", vec![SqlStorageValue::Integer(number - KEPT)])?;
+        self.rows.exec("DELETE FROM plans WHERE id <= ?", vec![Value::Integer(number - KEPT)])?;
         tables.push(Table { number, version: table.version(), json });
         tables.retain(|table| table.number > number - KEPT);
         self.kept.replace(Some(tables));

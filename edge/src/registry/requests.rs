@@ -1,14 +1,13 @@
 //! Requests with an `Idempotency-Key`: what they were, and what became of each of their commands. Kept for a day: the Registry's
 //! alarm rings when the oldest is over.
 
-use super::commands::number;
-use crate::platform::rows::{Rows, integer, text};
+use crate::platform::rows::{Rows, Value, integer, not_ours, number, text};
+use crate::platform::{Result, State};
 use sluice_protocol::admin::{CommandOutcome, Once};
 use sluice_protocol::auth::key::Seed;
 use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::id::hex;
 use sluice_protocol::time::Millis;
-use worker::{Result, SqlStorage, SqlStorageValue};
 
 /// The requests, and the outcomes of their commands.
 pub struct Requests {
@@ -26,8 +25,8 @@ pub struct Before {
 
 impl Requests {
     /// What is stored.
-    pub fn new(sql: &impl Fn() -> SqlStorage) -> Self {
-        Self { requests: Rows::new(sql(), "requests"), outcomes: Rows::new(sql(), "outcomes") }
+    pub fn new(state: &State) -> Self {
+        Self { requests: Rows::new(state, "requests"), outcomes: Rows::new(state, "outcomes") }
     }
 
     /// What its rows have cost since this instance started.
@@ -50,10 +49,10 @@ impl Requests {
         let since = integer(now.saturating_sub(KEPT_MS) as i64);
         match self.requests.exec(find, vec![text(name(once)), since])?.pop().map(<[_; 2]>::try_from) {
             None => Ok(None),
-            Some(Ok([SqlStorageValue::String(request), SqlStorageValue::String(seed)])) => {
+            Some(Ok([Value::Text(request), Value::Text(seed)])) => {
                 Ok(Some(Before { request, seed: serde_json::from_str(&seed)? }))
             }
-            Some(_) => Err("a row is not of the form that we write".into()),
+            Some(_) => Err(not_ours()),
         }
     }
 
@@ -115,14 +114,9 @@ impl Requests {
         }
         let find = "SELECT place, outcome FROM outcomes WHERE name = ?";
         let rows = self.outcomes.exec(find, vec![text(name(once))])?;
-        let read = |row| match <[SqlStorageValue; 2]>::try_from(row) {
-            Ok([SqlStorageValue::Float(place), SqlStorageValue::String(outcome)]) => {
-                Ok((place as i64, serde_json::from_str(&outcome)?))
-            }
-            Ok([SqlStorageValue::Integer(place), SqlStorageValue::String(outcome)]) => {
-                Ok((place, serde_json::from_str(&outcome)?))
-            }
-            _ => Err("a row is not of the form that we write".into()),
+        let read = |row| match <[Value; 2]>::try_from(row) {
+            Ok([Value::Integer(place), Value::Text(outcome)]) => Ok((place, serde_json::from_str(&outcome)?)),
+            _ => Err(not_ours()),
         };
         rows.into_iter().map(read).collect()
     }

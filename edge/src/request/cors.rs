@@ -1,14 +1,13 @@
 //! Pages of other origins: what a browser is told, where a setting allows it. What that is, `sluice_protocol::request::cors` decides.
 
-use crate::platform::respond::{self, HeaderList};
+use crate::platform::respond::HeaderList;
+use crate::platform::{Fault, Response};
 use crate::request::path::{methods, path_and_query, route_of};
 use crate::request::{self, Incoming};
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::request::cors::{Origins, Preflight};
 use std::rc::Rc;
-use wasm_bindgen::JsValue;
-use web_sys::Response;
 
 /// Who asks, where pages of other origins may: a page, or somebody who is none.
 pub struct Page {
@@ -29,7 +28,7 @@ impl Page {
 
     /// The answer to a browser's question whether this page may call. Nobody else is asked, and credentials are not looked at:
     /// there are none in such a question.
-    pub fn preflight(&self, incoming: &Incoming, id: RequestId) -> Option<Result<Response, JsValue>> {
+    pub fn preflight(&self, incoming: &Incoming, id: RequestId) -> Option<Result<Response, Fault>> {
         if incoming.head.method() != "OPTIONS" {
             return None;
         }
@@ -43,14 +42,13 @@ impl Page {
         for (name, value) in told {
             headers.set(name, value);
         }
-        Some(respond::respond_with(NO_CONTENT, &headers, &JsValue::NULL))
+        Some(Response::empty(NO_CONTENT, &headers.to_json()))
     }
 
     /// Adds to an answer what this page may read of it.
-    pub fn tell(&self, response: &Response) -> Result<(), JsValue> {
-        let headers = response.headers();
+    pub fn tell(&self, response: &Response) -> Result<(), Fault> {
         for (name, value) in self.origins.headers(&self.path, self.origin.as_deref()) {
-            headers.set(name, &value)?;
+            response.set_header(name, &value)?;
         }
         Ok(())
     }

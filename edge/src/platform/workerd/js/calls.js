@@ -69,12 +69,6 @@ export function watch(promise, slot, holder, settle) {
   promise.then((value) => settle(slot, holder, true, value), (error) => settle(slot, holder, false, error));
 }
 
-// Writes these bytes to a stream and ends it. Whether anybody takes them is not waited for.
-export function end_with(writable, bytes) {
-  const writer = writable.getWriter();
-  for (const done of [writer.write(bytes), writer.close()]) done.catch(() => {});
-}
-
 export function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

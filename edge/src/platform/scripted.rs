@@ -1,0 +1,35 @@
+//! The platform of tests: the whole edge in one process, in virtual time, in an order that a seed decides.
+//!
+//! A [`World`] has isolates, objects with real SQLite, a network that loses, repeats and delays, servers that a test
+//! writes, and callers. It keeps what a platform promises (`platform.rs`) and nothing more: whatever may be lost, late,
+//! repeated or abandoned is, now and then; and isolates and objects end between any two awaits. With the same seed
+//! everything happens again.
+
+mod channel;
+mod env;
+mod fault;
+mod http;
+mod memory;
+mod network;
+mod objects;
+mod pipe;
+mod rng;
+mod signature;
+mod sql;
+mod tasks;
+mod time;
+mod world;
+
+pub use env::{Context, Env, Limiter};
+pub use fault::Fault;
+pub use http::{Body, Request, Response, Signal, Stream};
+pub use memory::IsolateKey;
+pub(crate) use memory::{entries, isolate_local};
+pub use network::{Asked, Caller, Closed, Reply, Sent, Server, Writer, fetch, fetch_from_origin, in_background};
+pub use objects::{State, Storage, call_object};
+pub use pipe::Pipe;
+pub use rng::Rng;
+pub use signature::{SigningKey, Verifier};
+pub use sql::Sql;
+pub use time::{Bell, log, now, random, sleep};
+pub use world::{Edge, Faults, Place, Task, World};

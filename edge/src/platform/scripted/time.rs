@@ -1,0 +1,106 @@
+//! Virtual time, seeded randomness, and a log that tests read.
+
+use super::http::Signal;
+use super::world::{self, Timer};
+use crate::platform::Fault;
+use sluice_protocol::telemetry::Severity;
+use sluice_protocol::time::Millis;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// The time. It stands still while anything can go on.
+pub fn now() -> Millis {
+    world::of_thread(|world| world.now.get()).unwrap_or(world::BEGIN)
+}
+
+/// Fresh random bytes.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    world::of_thread(|world| world.rng.borrow_mut().fill(&mut bytes));
+    bytes
+}
+
+/// Writes a line to the world's log.
+pub fn log(severity: Severity, line: &str) {
+    world::of_thread(|world| world.log.borrow_mut().push((severity, line.to_owned())));
+}
+
+/// Lets this many milliseconds pass; others go on even if that is none.
+pub fn sleep(ms: u32) -> impl Future<Output = ()> {
+    Sleep { until: now() + Millis::from(ms), timer: None, has_begun: false }
+}
+
+struct Sleep {
+    until: Millis,
+    timer: Option<Timer>,
+    has_begun: bool,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.has_begun && now() >= self.until {
+            return Poll::Ready(());
+        }
+        self.has_begun = true;
+        if let Some(timer) = self.timer.take() {
+            world::forget(timer);
+        }
+        let waker = context.waker().clone();
+        self.timer = Some(world::at(self.until, move || waker.wake()));
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            world::forget(timer);
+        }
+    }
+}
+
+/// Rings at a time, and when a caller leaves. Nothing rings once it is dropped.
+pub struct Bell {
+    ring: Rc<RefCell<dyn FnMut()>>,
+    timer: Cell<Option<Timer>>,
+}
+
+impl Bell {
+    /// Not set to a time yet.
+    pub fn new(left: Option<&Signal>, ring: impl FnMut() + 'static) -> Result<Self, Fault> {
+        let ring: Rc<RefCell<dyn FnMut()>> = Rc::new(RefCell::new(ring));
+        if let Some(left) = left {
+            left.on_abort(Rc::downgrade(&ring));
+        }
+        Ok(Self { ring, timer: Cell::new(None) })
+    }
+
+    /// Sets it to this many milliseconds from now, and to no other time.
+    pub fn set(&self, wait: u32) {
+        self.stop();
+        let ring = Rc::downgrade(&self.ring);
+        let timer = world::at(now() + Millis::from(wait), move || {
+            if let Some(ring) = ring.upgrade() {
+                ring.borrow_mut()();
+            }
+        });
+        self.timer.set(Some(timer));
+    }
+
+    fn stop(&self) {
+        if let Some(timer) = self.timer.take() {
+            world::forget(timer);
+        }
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

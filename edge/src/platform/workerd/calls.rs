@@ -1,0 +1,65 @@
+//! The platform's calls that `calls.js` joins. Many headers are one string.
+
+use js_sys::Promise;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::{Closure, wasm_bindgen};
+use web_sys::{AbortSignal, CryptoKey, Request, Response};
+
+#[wasm_bindgen(module = "/src/platform/workerd/js/calls.js")]
+extern "C" {
+    /// A request's method, its URL and these headers, a line each.
+    pub fn request_head(request: &Request, names: &JsValue) -> String;
+    /// A response's status and these headers, a line each.
+    pub fn response_head(response: &Response, names: &JsValue) -> String;
+
+    /// An answer. Its headers are a JSON object.
+    #[wasm_bindgen(catch)]
+    pub fn respond(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
+    /// An answer whose body is text.
+    #[wasm_bindgen(catch, js_name = respond)]
+    pub fn respond_text(status: u16, headers: &str, body: &str) -> Result<Response, JsValue>;
+
+    /// A request to another server, which is not followed elsewhere. Its headers are a JSON object.
+    #[wasm_bindgen(catch)]
+    pub fn send(url: &str, method: &str, headers: &str, body: &JsValue) -> Result<Promise, JsValue>;
+    /// The same to the origin, through its binding if it has one.
+    #[wasm_bindgen(catch)]
+    pub fn send_to_origin(url: &str, method: &str, headers: &str, body: &JsValue) -> Result<Promise, JsValue>;
+
+    /// A message to the object of this name: a string or bytes, and so is what the promise gives.
+    #[wasm_bindgen(catch)]
+    pub fn hop(namespace: &JsValue, name: &str, message: &JsValue) -> Result<Promise, JsValue>;
+    /// What an object answers to a message: a string or bytes.
+    #[wasm_bindgen(catch)]
+    pub fn answer_hop(message: &JsValue) -> Result<Response, JsValue>;
+
+    /// Runs a statement with these two values; how many rows were read, and how many written.
+    #[wasm_bindgen(catch)]
+    pub fn put_row(sql: &JsValue, statement: &str, id: f64, value: &JsValue) -> Result<Vec<f64>, JsValue>;
+
+    /// Runs a function in a transaction of this storage: an error of it takes back what was written.
+    #[wasm_bindgen(catch)]
+    pub fn transaction(storage: &JsValue, body: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<(), JsValue>;
+
+    /// Calls this function when the promise settles: with these numbers, whether it was kept, and what it gives.
+    pub fn watch(promise: &Promise, slot: usize, holder: u32, settle: &Closure<dyn Fn(usize, u32, bool, JsValue)>);
+    /// A promise that is kept after this many milliseconds.
+    pub fn pause(ms: u32) -> Promise;
+    /// Calls this function when the signal is aborted.
+    #[wasm_bindgen(catch)]
+    pub fn on_abort(signal: &AbortSignal, listener: &Closure<dyn FnMut()>) -> Result<(), JsValue>;
+    /// Undoes that.
+    #[wasm_bindgen(catch)]
+    pub fn off_abort(signal: &AbortSignal, listener: &Closure<dyn FnMut()>) -> Result<(), JsValue>;
+
+    /// Signs with Ed25519.
+    #[wasm_bindgen(catch)]
+    pub fn sign(key: &CryptoKey, data: &JsValue) -> Result<Promise, JsValue>;
+    /// The platform's form of a public key, for an algorithm by its name in a token's header. The promise fails where it
+    /// takes no such key.
+    #[wasm_bindgen(catch)]
+    pub fn import_verifier(algorithm: &str, document: &JsValue) -> Result<Promise, JsValue>;
+    /// Whether a signature is this key's; the promise gives a boolean.
+    #[wasm_bindgen(catch)]
+    pub fn verify(algorithm: &str, key: &CryptoKey, signature: &JsValue, data: &JsValue) -> Result<Promise, JsValue>;
+}

@@ -1,0 +1,125 @@
+//! Requests and answers, of callers and to others.
+
+use super::calls;
+use super::promise::Settled;
+use crate::platform::head::{self, Head};
+use crate::platform::{Body, Fault, Pipe};
+use js_sys::Array;
+use std::future::Future;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{AbortSignal, ReadableStream};
+
+/// A caller's request.
+pub struct Request(pub(super) web_sys::Request);
+
+/// Tells when a caller leaves.
+#[derive(Clone)]
+pub struct Signal(pub(super) AbortSignal);
+
+/// An answer: ours to a caller, or somebody else's to us.
+pub struct Response(pub(super) web_sys::Response);
+
+/// A body that comes in pieces.
+pub struct Stream(pub(super) ReadableStream);
+
+impl Request {
+    /// The platform's.
+    pub const fn new(request: web_sys::Request) -> Self {
+        Self(request)
+    }
+
+    /// What stands before its body.
+    pub fn head(&self) -> Head {
+        thread_local! {
+            static NAMES: JsValue = array(head::REQUEST);
+        }
+        Head::of_request(NAMES.with(|names| calls::request_head(&self.0, names)))
+    }
+
+    /// A header that is not in its [`Head`].
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.0.headers().get(name).ok().flatten()
+    }
+
+    /// Tells when its caller leaves.
+    pub fn signal(&self) -> Signal {
+        Signal(self.0.signal())
+    }
+}
+
+impl Signal {
+    /// Whether the caller has left.
+    pub fn is_aborted(&self) -> bool {
+        self.0.aborted()
+    }
+}
+
+impl Response {
+    /// An answer whose body is text. Its headers are a JSON object.
+    pub fn of_text(status: u16, headers: &str, body: &str) -> Result<Self, Fault> {
+        Ok(Self(calls::respond_text(status, headers, body)?))
+    }
+
+    /// An answer whose body lies on the platform's side.
+    pub fn of_body(status: u16, headers: &str, body: &Body) -> Result<Self, Fault> {
+        Ok(Self(calls::respond(status, headers, body.as_js())?))
+    }
+
+    /// An answer whose body is what comes out of a pipe.
+    pub fn of_pipe(status: u16, headers: &str, pipe: &Pipe) -> Result<Self, Fault> {
+        Ok(Self(calls::respond(status, headers, &pipe.readable())?))
+    }
+
+    /// An answer without a body.
+    pub fn empty(status: u16, headers: &str) -> Result<Self, Fault> {
+        Ok(Self(calls::respond(status, headers, &JsValue::NULL)?))
+    }
+
+    /// Sets one more header.
+    pub fn set_header(&self, name: &str, value: &str) -> Result<(), Fault> {
+        Ok(self.0.headers().set(name, value)?)
+    }
+
+    /// What stands before the body of somebody else's answer.
+    pub fn head(&self) -> Head {
+        thread_local! {
+            static NAMES: JsValue = array(head::RESPONSE);
+        }
+        Head::of_response(NAMES.with(|names| calls::response_head(&self.0, names)))
+    }
+
+    /// Its body, in pieces; `None` if it has none.
+    pub fn stream(&self) -> Option<Stream> {
+        self.0.body().map(Stream)
+    }
+}
+
+/// Sends a request to another server, which is not followed elsewhere. Its headers are a JSON object.
+pub fn fetch(
+    url: &str,
+    method: &str,
+    headers: &str,
+    body: Option<&Body>,
+) -> Result<impl Future<Output = Result<Response, Fault>> + use<>, Fault> {
+    let sent = calls::send(url, method, headers, body.map_or(&JsValue::UNDEFINED, Body::as_js))?;
+    Ok(response(Settled::of(&sent)))
+}
+
+/// The same to the origin, through its binding if it has one.
+pub fn fetch_from_origin(
+    url: &str,
+    method: &str,
+    headers: &str,
+    body: Option<&Body>,
+) -> Result<impl Future<Output = Result<Response, Fault>> + use<>, Fault> {
+    let sent = calls::send_to_origin(url, method, headers, body.map_or(&JsValue::UNDEFINED, Body::as_js))?;
+    Ok(response(Settled::of(&sent)))
+}
+
+async fn response(sent: Settled) -> Result<Response, Fault> {
+    Ok(Response(sent.await?.unchecked_into()))
+}
+
+fn array(names: &[&str]) -> JsValue {
+    names.iter().map(|name| JsValue::from_str(name)).collect::<Array>().into()
+}
