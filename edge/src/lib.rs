@@ -35,6 +35,8 @@ mod hop;
 pub mod platform;
 mod recent;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 
 platform::entries! {
     requests: routes::serve,

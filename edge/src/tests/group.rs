@@ -1,0 +1,171 @@
+//! Group commit: calls of one account travel together, and each gets what is its own.
+
+use super::for_seeds;
+use super::stage::{ADDRESS, Stage, plan};
+use crate::hop::group::{self, Due};
+use crate::platform::objects::Unanswered;
+use crate::platform::scripted::{Faults, Place, Task};
+use serde_json::json;
+use sluice_protocol::auth::principal::{AccountName, Mark};
+use sluice_protocol::gate_call::{Answer, Ask, Call, Caller};
+use sluice_protocol::id::RequestId;
+use sluice_protocol::limit::decision::Outcome;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What became of one ask.
+type Told = Rc<RefCell<Option<Result<Vec<Answer>, Unanswered>>>>;
+
+/// One ask on its way.
+struct Asking {
+    task: Task,
+    told: Told,
+}
+
+fn stage(seed: u64) -> Stage {
+    let limits = json!([
+        {"name": "requests", "kind": "window", "limit": 1_000, "window": "1d"},
+        {"name": "tokens", "kind": "window", "unit": "tokens", "limit": 1_000_000, "window": "1d"},
+    ]);
+    Stage::new(seed, &plan(&limits, &json!("refuse")))
+}
+
+/// Asks for the request of this number, whose `max_tokens` is that number: so its answer is known by it.
+fn ask(stage: &Stage, place: Place, number: u32) -> Asking {
+    let told = Told::default();
+    let (env, version) = (stage.world.env(), stage.plans.version());
+    let task = stage.world.spawn_in(place, {
+        let told = told.clone();
+        async move {
+            let caller = Caller::Known { subject: Mark::default(), plan: "open".into() };
+            let ask = Ask { request: id(number), max_tokens: Some(number), ..Ask::smallest(caller) };
+            let answer = group::ask(&env, version, &account(), vec![Call::Admit(Box::new(ask))]).await;
+            told.replace(Some(answer));
+        }
+    });
+    Asking { task, told }
+}
+
+fn settle(stage: &Stage, place: Place, number: u32) {
+    let (env, version) = (stage.world.env(), stage.plans.version());
+    stage.world.spawn_in(place, async move {
+        let call = Call::Settle { request: id(number), outcome: Outcome::NotServed };
+        drop(group::settle(&env, version, &account(), call, Due::Soon).await);
+    });
+}
+
+fn account() -> AccountName {
+    AccountName::of_address(ADDRESS.parse().expect("an address"))
+}
+
+fn id(number: u32) -> RequestId {
+    let mut id = [0; 16];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    // Half of an id tells requests apart.
+    id[8..12].copy_from_slice(&number.to_be_bytes());
+    RequestId(id)
+}
+
+impl Asking {
+    /// Whether it was admitted; `None` if there is no answer. An answer is its own.
+    fn is_admitted(&self, number: u32) -> Option<bool> {
+        match self.told.borrow().as_ref()? {
+            Err(_) => None,
+            Ok(answers) => match answers.as_slice() {
+                [Answer::Admitted(admission)] => {
+                    assert_eq!(admission.max_tokens, number, "somebody else's answer");
+                    Some(true)
+                }
+                [_] => Some(false),
+                other => panic!("one answer to one call: {other:?}"),
+            },
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.told.borrow().is_some()
+    }
+}
+
+#[test]
+fn what_comes_while_a_hop_is_under_way_goes_together_in_the_next() {
+    for_seeds(100, |seed| {
+        let stage = stage(seed);
+        stage.world.set_faults(Faults { delay_ms: 10, ..Faults::default() });
+        let asked: Vec<_> = (1..=40).map(|number| ask(&stage, stage.places[0], number)).collect();
+        assert!(stage.world.run_until(1_000, || asked.iter().all(Asking::is_over)));
+        for (number, asking) in (1..).zip(&asked) {
+            assert_eq!(asking.is_admitted(number), Some(true));
+        }
+        assert_eq!(stage.used("requests"), 40);
+        assert!(stage.world.delivered("GATE") <= 4, "{} messages for 40 calls", stage.world.delivered("GATE"));
+    });
+}
+
+#[test]
+fn a_call_is_counted_once_whatever_becomes_of_the_hops_that_it_is_in() {
+    for_seeds(1_000, |seed| {
+        let stage = stage(seed);
+        stage.world.set_faults(Faults {
+            delay_ms: 60,
+            lost: 100,
+            answer_lost: 150,
+            repeated: 150,
+            overloaded: 20,
+            object_ends: 30,
+            write_lost: 30,
+            ..Faults::default()
+        });
+        let mut asked = Vec::new();
+        for number in 1..=12 {
+            asked.push(ask(&stage, stage.place(), number));
+            stage.world.run_for(stage.world.below(20));
+        }
+        assert!(stage.world.run_until(60_000, || asked.iter().all(Asking::is_over)), "every call comes to an end");
+        let admitted = (1..).zip(&asked).filter(|(number, asking)| asking.is_admitted(*number) == Some(true)).count();
+        let used = stage.used("requests") as usize;
+        assert!((admitted..=asked.len()).contains(&used), "{used} are counted, {admitted} were told so");
+        assert_eq!(used, stage.standing().live_leases as usize, "each has one lease");
+    });
+}
+
+#[test]
+fn nobody_relies_on_a_call_that_is_abandoned() {
+    for_seeds(200, |seed| {
+        let stage = stage(seed);
+        stage.world.set_faults(Faults { delay_ms: 30, ..Faults::default() });
+        let mut asked = Vec::new();
+        let mut gone = Vec::new();
+        for number in 1..=10 {
+            asked.push(ask(&stage, stage.places[0], number));
+            stage.world.run_for(stage.world.below(10));
+            if stage.world.below(3) == 0 {
+                let choice = stage.world.below(asked.len() as u64) as usize;
+                stage.world.abandon(asked[choice].task);
+                gone.push(choice);
+            }
+        }
+        let stay = || asked.iter().enumerate().filter(|(place, _)| !gone.contains(place)).map(|(_, asking)| asking);
+        assert!(stage.world.run_until(15_000, || stay().all(Asking::is_over)), "those that stay are answered");
+        assert!(stay().all(|asking| matches!(*asking.told.borrow(), Some(Ok(_)))));
+    });
+}
+
+#[test]
+fn what_is_given_back_is_given_back_once_and_before_the_next_ask_of_its_isolate() {
+    for_seeds(300, |seed| {
+        let stage = stage(seed);
+        stage.world.set_faults(Faults { delay_ms: 20, repeated: 300, answer_lost: 200, ..Faults::default() });
+        let first = ask(&stage, stage.places[0], 1);
+        assert!(stage.world.run_until(60_000, || first.is_over()));
+        settle(&stage, stage.places[0], 1);
+        stage.world.run_for(stage.world.below(3));
+        let second = ask(&stage, stage.places[0], 2);
+        assert!(stage.world.run_until(60_000, || second.is_over()));
+        stage.world.set_faults(Faults::default());
+        stage.world.run_for(10_000);
+        let counted = u32::from(second.is_admitted(2) == Some(true));
+        assert!(stage.used("requests") <= 1 && stage.used("requests") >= counted);
+        assert_eq!(stage.standing().live_leases, stage.used("requests"));
+    });
+}

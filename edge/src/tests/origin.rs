@@ -1,0 +1,323 @@
+//! An origin: it keeps to its grants, and remembers what it has computed. How each request ends there, chance decides.
+
+use crate::platform::scripted::{Asked, Reply, Rng, Server, Writer, in_background};
+use crate::platform::{now, sleep};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use sluice_protocol::forward::grant::{GrantClaims, body_hash};
+use sluice_protocol::forward::report::{RequestReport, RequestStatus, StreamError, brief};
+use sluice_protocol::header;
+use sluice_protocol::id::RequestId;
+use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::chat::{Usage, Used};
+use sluice_protocol::sse;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// An origin that is scripted.
+pub struct Origin {
+    rng: RefCell<Rng>,
+    /// How many of a thousand requests end otherwise than well.
+    pub odd: Cell<u32>,
+    /// How long a step of the model takes at most, in milliseconds.
+    pub step_ms: Cell<u32>,
+    /// How a request ends whatever chance says.
+    pub always: Cell<Option<Fate>>,
+    work: RefCell<BTreeMap<String, Work>>,
+    most_at_once: Cell<usize>,
+}
+
+/// One request as the origin knows it.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The account that it counts for.
+    pub account: String,
+    /// What was computed.
+    pub used: Usage,
+    /// Whether it runs.
+    pub runs: bool,
+    is_cancelled: bool,
+}
+
+/// How a request ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// With a whole answer.
+    Well,
+    /// It is refused: there is no room.
+    Full,
+    /// The prompt is longer than it was taken for.
+    Longer,
+    /// The connection breaks before the answer begins.
+    Gone,
+    /// The answer breaks off, without a word.
+    Cut,
+    /// The answer breaks off, and says why.
+    Failed,
+    /// Nothing more is said, and the connection stays.
+    Silent,
+}
+
+impl Origin {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: RefCell::new(Rng::new(seed)),
+            odd: Cell::new(0),
+            step_ms: Cell::new(20),
+            always: Cell::new(None),
+            work: RefCell::default(),
+            most_at_once: Cell::new(0),
+        }
+    }
+
+    /// All that it was ever sent to generate and did not refuse.
+    pub fn work(&self) -> BTreeMap<String, Work> {
+        self.work.borrow().clone()
+    }
+
+    /// How many tokens it has computed.
+    pub fn computed(&self) -> u64 {
+        self.work.borrow().values().map(|work| work.used.total_tokens).sum()
+    }
+
+    /// How many requests ran at once at most.
+    pub fn most_at_once(&self) -> usize {
+        self.most_at_once.get()
+    }
+
+    pub fn server(self: Rc<Self>) -> Server {
+        Rc::new(move |asked| {
+            let origin = self.clone();
+            Box::pin(async move { origin.answer(asked).await })
+        })
+    }
+
+    async fn answer(self: Rc<Self>, asked: Asked) -> Option<Reply> {
+        let grant = asked.headers.get(header::GRANT).expect("nothing reaches an origin without a grant");
+        let claims = claims(grant);
+        assert_eq!(claims.bh, body_hash(&asked.body), "a grant is for its body");
+        if claims.exp * 1_000 <= now() {
+            return Some(refuse(&Refusal::new(Reason::InvalidGrant, "It has expired."), None));
+        }
+        match (asked.method.as_str(), asked.url.rsplit_once("/requests/")) {
+            ("DELETE", Some((_, id))) => Some(self.cancel(id)),
+            ("POST", _) => self.generate(asked, claims).await,
+            _ => None,
+        }
+    }
+
+    async fn generate(self: Rc<Self>, asked: Asked, claims: GrantClaims) -> Option<Reply> {
+        let body: Value = serde_json::from_slice(&asked.body).expect("the edge sends what it has read");
+        let mark = body["messages"][0]["content"].as_str().unwrap_or_default().to_owned();
+        let is_stream = body["stream"] == true;
+        let fate = self.fate();
+        let prompt = if fate == Fate::Longer { LONG_PROMPT } else { PROMPT };
+        let most = body["max_tokens"].as_u64().unwrap_or(1).min(u64::from(claims.max));
+        if claims.tok > 0 && claims.tok < prompt + most {
+            let told = prompt.to_string();
+            let refusal = Refusal::new(Reason::GrantTooSmall, "It is too small.");
+            return Some(refuse(&refusal, Some((header::PROMPT_TOKENS, &told))));
+        }
+        if fate == Fate::Full || self.work.borrow().get(&claims.jti).is_some_and(|work| work.is_cancelled) {
+            let told = brief(Used::NOTHING);
+            let refusal = Refusal::new(Reason::Overloaded, "There is no room.");
+            return Some(refuse(&refusal, Some((header::USAGE, &told))));
+        }
+        self.begin(&claims);
+        if fate == Fate::Gone {
+            self.step(&claims, prompt, 0).await;
+            self.end(&claims);
+            return None;
+        }
+        let kind = if is_stream { header::EVENT_STREAM } else { "application/json" };
+        let reply = Reply::new(200, &[(header::CONTENT_TYPE, kind)]);
+        let run = Run { origin: self, claims, writer: reply.writer(), mark, prompt, most, fate };
+        if is_stream {
+            in_background(run.stream())
+        } else {
+            in_background(run.whole())
+        }
+        Some(reply)
+    }
+
+    fn cancel(&self, id: &str) -> Reply {
+        let request: RequestId = RequestId::parse(id).expect("the edge asks for a request");
+        let report = {
+            let mut all = self.work.borrow_mut();
+            match all.get_mut(id) {
+                Some(work) => {
+                    (work.runs, work.is_cancelled) = (false, true);
+                    RequestReport::new(request, RequestStatus::Ended, work.used.into())
+                }
+                None => {
+                    let refused =
+                        Work { account: String::new(), used: Usage::new(0, 0), runs: false, is_cancelled: true };
+                    all.insert(id.to_owned(), refused);
+                    RequestReport::unseen(request, KNOWN_MS)
+                }
+            }
+        };
+        let report = serde_json::to_string(&report).expect("a report is JSON");
+        Reply::whole(200, &[(header::CONTENT_TYPE, "application/json")], &report)
+    }
+
+    fn begin(&self, claims: &GrantClaims) {
+        let mut all = self.work.borrow_mut();
+        let work = Work { account: claims.acc.clone(), used: Usage::new(0, 0), runs: true, is_cancelled: false };
+        let before = all.insert(claims.jti.clone(), work);
+        assert!(before.is_none(), "a grant is sent once");
+        let at_once = all.values().filter(|work| work.runs).count();
+        self.most_at_once.set(self.most_at_once.get().max(at_once));
+    }
+
+    /// Computes so much; false if the request has ended meanwhile, or its time is over.
+    async fn step(&self, claims: &GrantClaims, prompt: u64, completion: u64) -> bool {
+        let ms = self.rng.borrow_mut().below(u64::from(self.step_ms.get()) + 1) as u32;
+        sleep(ms).await;
+        let mut all = self.work.borrow_mut();
+        let work = all.get_mut(&claims.jti).expect("it has begun");
+        if now() >= claims.exp * 1_000 {
+            work.runs = false;
+        }
+        if work.runs {
+            work.used = Usage::new(work.used.prompt_tokens + prompt, work.used.completion_tokens + completion);
+            assert!(claims.tok == 0 || work.used.total_tokens <= claims.tok, "the origin keeps to its reservation");
+        }
+        work.runs
+    }
+
+    fn end(&self, claims: &GrantClaims) {
+        if let Some(work) = self.work.borrow_mut().get_mut(&claims.jti) {
+            work.runs = false;
+        }
+    }
+
+    fn used(&self, claims: &GrantClaims) -> Usage {
+        self.work.borrow().get(&claims.jti).map_or(Usage::new(0, 0), |work| work.used)
+    }
+
+    fn fate(&self) -> Fate {
+        if let Some(fate) = self.always.get() {
+            return fate;
+        }
+        let mut rng = self.rng.borrow_mut();
+        if !rng.per_mille(self.odd.get()) {
+            return Fate::Well;
+        }
+        let odd = [Fate::Full, Fate::Longer, Fate::Gone, Fate::Cut, Fate::Failed, Fate::Silent];
+        odd[rng.below(odd.len() as u64) as usize]
+    }
+}
+
+/// One request that runs.
+struct Run {
+    origin: Rc<Origin>,
+    claims: GrantClaims,
+    writer: Writer,
+    mark: String,
+    prompt: u64,
+    most: u64,
+    fate: Fate,
+}
+
+impl Run {
+    async fn whole(self) {
+        let mut goes_on = self.origin.step(&self.claims, self.prompt, 0).await;
+        for place in 0..self.most {
+            if self.is_odd_at(place) {
+                match self.fate {
+                    Fate::Silent => return self.fall_silent().await,
+                    _ => break,
+                }
+            }
+            goes_on = goes_on && !self.writer.is_closed() && self.origin.step(&self.claims, 0, 1).await;
+        }
+        self.origin.end(&self.claims);
+        if !goes_on || matches!(self.fate, Fate::Cut | Fate::Failed) {
+            self.writer.write("{\"choices\": [");
+            return self.writer.break_off();
+        }
+        let answer = json!({
+            "choices": [{"message": {"role": "assistant", "content": self.mark.repeat(self.most as usize)}}],
+            "usage": self.origin.used(&self.claims),
+        });
+        self.writer.write(&answer.to_string());
+        self.writer.end();
+    }
+
+    async fn stream(self) {
+        let mut goes_on = self.origin.step(&self.claims, self.prompt, 0).await;
+        for place in 0..self.most {
+            if self.is_odd_at(place) {
+                return match self.fate {
+                    Fate::Silent => self.fall_silent().await,
+                    Fate::Cut => {
+                        // In the middle of an event.
+                        self.writer.write("id: 1/1/0\ndata: {\"choices\": [{\"del");
+                        self.origin.end(&self.claims);
+                        self.writer.break_off();
+                    }
+                    _ => {
+                        self.origin.end(&self.claims);
+                        let refusal = Refusal::new(Reason::Draining, "It stops.");
+                        let used = self.origin.used(&self.claims);
+                        let error = serde_json::to_string(&StreamError::new(&refusal, Some(used.into())));
+                        self.writer.write(&sse::event(&error.expect("an error is JSON")));
+                        self.writer.end();
+                    }
+                };
+            }
+            goes_on = goes_on && self.origin.step(&self.claims, 0, 1).await;
+            if !goes_on || !self.say(&json!({"choices": [{"delta": {"content": self.mark}}]})) {
+                self.origin.end(&self.claims);
+                return self.writer.break_off();
+            }
+        }
+        self.origin.end(&self.claims);
+        self.say(&json!({"choices": [], "usage": self.origin.used(&self.claims)}));
+        self.writer.write(&sse::event("[DONE]"));
+        self.writer.end();
+    }
+
+    /// Says nothing more, until nobody listens or the time is over.
+    async fn fall_silent(self) {
+        while !self.writer.is_closed() && self.origin.step(&self.claims, 0, 0).await {
+            sleep(100).await;
+        }
+        self.origin.end(&self.claims);
+        self.writer.break_off();
+    }
+
+    /// An event, in two pieces; whether anybody reads.
+    fn say(&self, event: &Value) -> bool {
+        let used = self.origin.used(&self.claims);
+        let text = sse::event_with_id(&brief(used.into()), &event.to_string());
+        let middle = self.origin.rng.borrow_mut().below(text.len() as u64) as usize;
+        self.writer.write(&text[..middle]) && self.writer.write(&text[middle..])
+    }
+
+    /// Whether its fate comes before this token.
+    fn is_odd_at(&self, place: u64) -> bool {
+        let is_odd = matches!(self.fate, Fate::Cut | Fate::Failed | Fate::Silent);
+        is_odd && (place + 1 == self.most || self.origin.rng.borrow_mut().per_mille(250))
+    }
+}
+
+fn claims(grant: &str) -> GrantClaims {
+    let payload = grant.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    serde_json::from_slice(&payload.expect("a grant has claims")).expect("claims of ours")
+}
+
+fn refuse(refusal: &Refusal, told: Option<(&'static str, &str)>) -> Reply {
+    let body = serde_json::to_string(&refusal.body()).expect("a refusal is JSON");
+    let headers: Vec<_> = [(header::CONTENT_TYPE, "application/json")].into_iter().chain(told).collect();
+    Reply::whole(refusal.status(), &headers, &body)
+}
+
+/// How many tokens a prompt has, and one that is longer than it looks.
+const PROMPT: u64 = 4;
+const LONG_PROMPT: u64 = 60;
+/// How far back it remembers.
+const KNOWN_MS: u64 = 900_000;

@@ -1,0 +1,107 @@
+//! The whole walk: what callers are told, what the origin computes, and what an account's Gate has counted in the end.
+
+use super::for_seeds;
+use super::stage::{ADDRESS, MAX_TOKENS, Stage, plan};
+use crate::platform::scripted::{Caller, Closed, Faults};
+use serde_json::{Value, json};
+
+/// Three limits that nobody reaches but the last.
+fn limits() -> Value {
+    json!([
+        {"name": "requests", "kind": "window", "limit": 1_000, "window": "1d"},
+        {"name": "tokens", "kind": "window", "unit": "tokens", "limit": 100_000, "window": "1d"},
+        {"name": "parallel", "kind": "parallel", "limit": AT_ONCE},
+    ])
+}
+
+#[test]
+fn where_nothing_goes_wrong_what_is_counted_is_what_was_computed() {
+    for_seeds(200, |seed| {
+        let stage = Stage::new(seed, &plan(&limits(), &json!("refuse")));
+        stage.world.set_faults(Faults { delay_ms: 10, ..Faults::default() });
+        let served = callers(&stage, 8);
+        stage.calm();
+        let done = served.iter().filter(|(caller, _)| caller.status() == Some(200)).count();
+        for (caller, mark) in &served {
+            assert_eq!(caller.closed(), Some(Closed::Whole));
+            assert!(matches!(caller.status(), Some(200 | 429)), "{:?} {}", caller.status(), caller.body());
+            assert_eq!(content_of(caller, mark), if caller.status() == Some(200) { MAX_TOKENS as usize } else { 0 });
+        }
+        assert!(done >= AT_ONCE);
+        assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed());
+        assert_eq!(stage.used("requests") as usize, done);
+        assert_eq!(stage.standing().live_leases, 0);
+        assert!(stage.origin.most_at_once() <= AT_ONCE);
+    });
+}
+
+#[test]
+fn whatever_is_lost_late_repeated_or_abandoned_nothing_is_over_and_nothing_that_was_computed_is_free() {
+    for_seeds(1_000, |seed| {
+        let stage = Stage::new(seed, &plan(&limits(), &json!("refuse")));
+        stage.origin.odd.set(400);
+        stage.world.set_faults(Faults {
+            delay_ms: 40,
+            lost: 60,
+            answer_lost: 60,
+            repeated: 60,
+            overloaded: 20,
+            isolate_ends: 2,
+            object_ends: 15,
+            write_lost: 15,
+            ..Faults::default()
+        });
+        let mut served = Vec::new();
+        for _ in 0..3 {
+            served.extend(callers(&stage, 4));
+            stage.world.run_for(stage.world.below(400));
+            for (caller, _) in &served {
+                if stage.world.below(8) == 0 {
+                    caller.leave();
+                }
+            }
+        }
+        stage.calm();
+        for (caller, mark) in &served {
+            let closed = caller.closed();
+            let closed = closed
+                .unwrap_or_else(|| panic!("neither told nor ended: {:?} {:#?}", caller.body(), stage.world.log()));
+            let body = caller.body();
+            content_of(caller, mark);
+            match caller.status() {
+                Some(200) | None => {}
+                Some(status) => {
+                    assert!(status >= 400 && (closed != Closed::Whole || body.contains("\"error\"")), "{body}")
+                }
+            }
+        }
+        assert_eq!(stage.standing().live_leases, 0, "a lease that nobody settles ends by itself");
+        assert!(stage.origin.most_at_once() <= AT_ONCE, "{} at once", stage.origin.most_at_once());
+        let worked = stage.origin.work().values().filter(|work| work.used.total_tokens > 0).count();
+        assert!(stage.used("requests") as usize >= worked, "{} of {worked}", stage.used("requests"));
+        let (counted, computed) = (u64::from(stage.used("tokens")), stage.origin.computed());
+        assert!(counted >= computed, "{counted} of {computed} tokens are counted");
+        let account = format!("ip:{ADDRESS}");
+        assert!(stage.origin.work().values().all(|work| work.account.is_empty() || work.account == account));
+    });
+}
+
+/// So many callers at once, at any isolate, half of them with streams; each has a mark of its own.
+fn callers(stage: &Stage, count: u64) -> Vec<(Caller, String)> {
+    let one = |_| {
+        let mark = format!("<{:016x}>", stage.world.below(u64::MAX));
+        (stage.chat(stage.place(), &mark, stage.world.below(2) == 0), mark)
+    };
+    (0..count).map(one).collect()
+}
+
+/// How often its own mark is in a caller's answer. Nobody else's is.
+fn content_of(caller: &Caller, mark: &str) -> usize {
+    let body = caller.body();
+    let own = body.matches(mark).count();
+    assert_eq!(body.matches('<').count(), own, "another caller's answer: {body}");
+    own
+}
+
+/// How many requests run at once.
+const AT_ONCE: usize = 4;
