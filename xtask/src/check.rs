@@ -10,6 +10,7 @@ mod log_lines;
 mod modules;
 mod paths;
 mod purity;
+mod seam;
 mod secrets;
 mod settings;
 mod source;
@@ -104,6 +105,11 @@ impl Checks<'_> {
         self.check("one place writes to the log", |checks, _| {
             let sources = of_crates(checks.workspace.root(), &log_lines::CRATES)?;
             holds(&log_lines::violations(&sources), log_lines::FIX)?;
+            Ok(format!("{} files", sources.len()))
+        })?;
+        self.check("one folder names the platform", |checks, _| {
+            let sources = of_crates(checks.workspace.root(), &seam::CRATES)?;
+            holds(&seam::violations(&sources), seam::FIX)?;
             Ok(format!("{} files", sources.len()))
         })?;
         self.check("no prompt is logged", |checks, _| {
