@@ -52,8 +52,8 @@ impl Gates {
             (event["event"] == "listening").then(|| event["url"].as_str()?.strip_prefix("http://")?.parse().ok())?
         });
         let silent = RawOrigin::start(falls_silent());
-        let edge = EdgeFiles::create(first, &settings(origin)).start();
-        let beside = EdgeFiles::create(second, &settings(silent.address())).start();
+        let edge = EdgeFiles::create(first, &settings(origin, 4_000)).start();
+        let beside = EdgeFiles::create(second, &settings(silent.address(), 1_000)).start();
         let pid = |directory, name| running_in(directory, name).expect("it has just been started there");
         let processes = vec![
             ("workerd", pid(first, "workerd")),
@@ -90,7 +90,7 @@ impl Gates {
     }
 }
 
-fn settings(origin: SocketAddr) -> Vec<(&'static str, String)> {
+fn settings(origin: SocketAddr, idle_ms: u32) -> Vec<(&'static str, String)> {
     let window = |limit: u32, window: &str| json!({"name": "w", "kind": "window", "limit": limit, "window": window});
     let lease = format!("{}s", LEASE.as_secs());
     let parallel = json!({"name": "parallel", "kind": "parallel", "limit": 2});
@@ -99,6 +99,7 @@ fn settings(origin: SocketAddr) -> Vec<(&'static str, String)> {
     let plans = json!({"plans": {
         "good": {"lease": lease, "limits": [window(1_000_000, "2h"), {"name": "p", "kind": "parallel", "limit": 16}]},
         "hostile": {"lease": lease, "limits": [window(1_000_000, "1h"), parallel, tokens]},
+        "patient": {"lease": lease, "limits": [window(1_000_000, "2h"), {"name": "p", "kind": "parallel", "limit": 16}]},
         "crowd": {"lease": lease, "limits": [per_user, {"name": "p", "kind": "parallel", "limit": 4}]},
         "spent": {"limits": [window(1, "1h")]},
     }});
@@ -109,7 +110,7 @@ fn settings(origin: SocketAddr) -> Vec<(&'static str, String)> {
         ("ADMIN_TOKENS", secrets::admin_tokens()),
         ("TOKEN_KEYS", secrets::token_keys()),
         ("PLANS", plans.to_string()),
-        ("ORIGIN_IDLE_MS", "4000".into()),
+        ("ORIGIN_IDLE_MS", idle_ms.to_string()),
         ("CORS_ORIGINS", "https://app.example".into()),
     ]
 }

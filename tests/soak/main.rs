@@ -27,12 +27,18 @@ use std::time::{Duration, Instant};
 fn main() -> ExitCode {
     let options = Options::read();
     let gates = Gates::start();
-    let shapes = shapes::all(&gates);
+    let mut shapes = shapes::all(&gates);
+    shapes.retain(|shape| shape.name.contains(&options.only));
+    assert!(!shapes.is_empty(), "no shape has {:?} in its name", options.only);
     let over = AtomicBool::new(false);
     let begun = Instant::now();
     println!("{} hostile shapes beside one caller who behaves, for {:?}", shapes.len(), options.span);
     let (good, samples) = std::thread::scope(|scope| {
-        let hostile: Vec<_> = shapes.iter().map(|shape| scope.spawn(|| shape.run(&over))).collect();
+        let hostile: Vec<_> = shapes
+            .iter()
+            .flat_map(|shape| (0..shape.abreast).map(move |_| shape))
+            .map(|shape| scope.spawn(|| shape.run(&over)))
+            .collect();
         let good = scope.spawn(|| good::run(&gates, &over));
         let samples = memory::sample(&gates, options.span, |minute| progress(begun, minute, &shapes));
         over.store(true, Ordering::Relaxed);

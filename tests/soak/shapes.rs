@@ -17,6 +17,8 @@ pub(crate) struct Shape {
     pub(crate) name: &'static str,
     /// What it met.
     pub(crate) tally: Tally,
+    /// How many of it act at the same time.
+    pub(crate) abreast: usize,
     pace: Duration,
     act: Act,
 }
@@ -34,7 +36,12 @@ pub(crate) fn all(gates: &Gates) -> Vec<Shape> {
 
 impl Shape {
     fn new(name: &'static str, pace_ms: u64, act: impl Fn(&Tally, u64) + Send + Sync + 'static) -> Self {
-        Self { name, tally: Tally::default(), pace: Duration::from_millis(pace_ms), act: Box::new(act) }
+        Self { name, tally: Tally::default(), abreast: 1, pace: Duration::from_millis(pace_ms), act: Box::new(act) }
+    }
+
+    /// The same, so many at a time.
+    fn abreast(self, abreast: usize) -> Self {
+        Self { abreast, ..self }
     }
 
     /// Acts until it is over. An act that takes longer than the pace is followed by the next at once.

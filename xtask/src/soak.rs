@@ -16,21 +16,23 @@ use crate::{
 };
 
 const USAGE: &str = "\
-Usage: cargo xtask soak [--minutes N]
+Usage: cargo xtask soak [--minutes N] [--only TEXT]
 
 Both gates as they are deployed, under callers who leave at every stage, silent connections, bent bodies, schemas made to be
 slow and a thousand users, all at once, beside one caller who sends two requests a second. That one must never be refused,
 nobody may be told of a fault of ours, and memory must be level. Ends with 1 if anything of it is not so.
 
   --minutes   how long (60)
+  --only      only the hostile shapes whose names hold this text
 ";
 
 /// Builds what is missing and hands over to the tool. Returns only if it cannot be started: its exit status is ours.
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
-    let mut minutes = "60".to_owned();
+    let (mut minutes, mut only) = ("60".to_owned(), None);
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("minutes") => minutes = number(&args.value()?)?,
+            Arg::Long("only") => only = Some(args.value()?),
             Arg::Long("help") | Arg::Short('h') => {
                 print!("{USAGE}");
                 return Ok(ExitCode::SUCCESS);
@@ -54,7 +56,11 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
     progress::heading("soak");
     let mut tool = command(workspace.target().join("release/sluice-soak"));
     // In our own process group, so that Ctrl-C ends the load at once.
-    tool.args(["--minutes", &minutes]).current_dir(workspace.root()).process_group(getpgrp().as_raw_nonzero().get());
+    tool.args(["--minutes", &minutes]);
+    if let Some(only) = only {
+        tool.arg("--only").arg(only);
+    }
+    tool.current_dir(workspace.root()).process_group(getpgrp().as_raw_nonzero().get());
     Err(tool.exec()).context("cannot start the tool")
 }
 
