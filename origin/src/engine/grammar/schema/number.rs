@@ -204,9 +204,17 @@ impl Numbers {
         let told = bounds().filter(|(bound, out)| *out && !bound.is_zero());
         let told = told.map(|(bound, _)| EXACT_DIGITS - bound.point().max(0)).min().unwrap_or(FRACTION_DIGITS as i32);
         let fraction = places.map_or(told.max(behind + 1).max(1) as usize, |places| places as usize);
-        let base = Lex::Regex(match fraction {
-            0 => format!("(?:0|[1-9][0-9]{{0,{}}})", whole - 1),
-            _ => format!(r"(?:0|[1-9][0-9]{{0,{}}})(?:\x{{2E}}[0-9]{{1,{fraction}}})?", whole - 1),
+        // Whoever reads a point reads a float. Beside a bound that no float holds, it would be another number, beyond the bound.
+        let is_rounded = bounds().any(|(bound, _)| bound.whole().len() > EXACT_DIGITS as usize);
+        let digits = |most: usize| format!("(?:0|[1-9][0-9]{{0,{}}})", most - 1);
+        let base = Lex::Regex(match (fraction, is_rounded) {
+            (0, _) => digits(whole),
+            (_, false) => format!(r"{}(?:\x{{2E}}[0-9]{{1,{fraction}}})?", digits(whole)),
+            (_, true) => format!(
+                r"(?:{}|{}\x{{2E}}[0-9]{{1,{fraction}}})",
+                digits(whole),
+                digits(whole.min(EXACT_DIGITS as usize))
+            ),
         });
         let zero = Decimal::zero();
         let from_zero = matches!(&least, Some((bound, false)) if bound.is_zero());
@@ -242,7 +250,7 @@ impl Numbers {
         }
         let lex = Lex::or(ways);
         // Between two bounds there may be none with so few digits.
-        Ok(if places.is_some() && !lex.is_possible(fuel)? { Written::Never } else { Written::Lex(lex) })
+        Ok(if (places.is_some() || is_rounded) && !lex.is_possible(fuel)? { Written::Never } else { Written::Lex(lex) })
     }
 
     fn multiples(self, count: i128, behind: u32) -> Result<Written, String> {

@@ -58,6 +58,9 @@ fn numbers_that_no_float_holds() {
         (raw("number", r#""exclusiveMinimum":0,"maximum":1"#), "0.001", "0.0"),
         (raw("number", r#""minimum":-1.5,"exclusiveMaximum":2.25"#), "-1.5", "2.25"),
         (raw("number", r#""minimum":5e-324"#), "0.5", "0"),
+        (raw("number", r#""maximum":9223372036854775807"#), "9223372036854775807", "9223372036854775807.0"),
+        (raw("number", r#""minimum":-9007199254740993"#), "-123456789012345.5", "-9007199254740993.0"),
+        (raw("number", r#""minimum":9007199254740993.5"#), "9007199254740994", "9007199254740993.5"),
         (raw("number", r#""multipleOf":0.01"#), "-12.34", "-12.345"),
         (raw("number", r#""multipleOf":0.5,"minimum":-1"#), "1.5", "1.7"),
         (raw("integer", r#""multipleOf":100,"minimum":5"#), "700", "750"),
@@ -80,6 +83,7 @@ fn numbers_that_no_float_holds() {
         raw("integer", r#""minimum":3.2,"maximum":3.8"#),
         raw("integer", r#""multipleOf":7,"minimum":1,"maximum":6"#),
         raw("number", r#""minimum":0.1,"exclusiveMaximum":0.1"#),
+        raw("number", r#""minimum":9007199254740993.5,"maximum":9007199254740993.5"#),
     ] {
         assert!(compiled(&wrong).is_err(), "{wrong}");
     }
