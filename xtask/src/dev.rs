@@ -2,6 +2,7 @@
 
 mod http;
 mod options;
+mod plans;
 mod stack;
 mod state;
 
@@ -97,11 +98,21 @@ fn issue_key(url: &str, admin_token: &str, state: &State) -> Result<String> {
     if let Some((id, key)) = state.issued_key() {
         let known = http::get(&format!("{keys}/{id}"), Some(admin_token), ADMIN_TIMEOUT)?;
         if known.status == 200 {
-            step.done(&format!("{id}, issued earlier"));
+            let own = http::get(&format!("{url}/v1/key"), Some(&key), ADMIN_TIMEOUT)?;
+            let left = if own.status == 200 { plans::left(&own.json()?) } else { format!("status {}", own.status) };
+            step.done(&format!("{id}, issued earlier: {left}"));
             return Ok(key);
         }
     }
-    let wanted = json!({"name": "dev", "plan": "registered"});
+    // The table in force may be one that an admin has put.
+    let table = http::get(&format!("{url}/admin/v1/plans"), Some(admin_token), ADMIN_TIMEOUT)?;
+    if let Some(mistakes) = (table.status != 200).then(|| plans::mistakes(&edge_said(state))).flatten() {
+        step.failed();
+        bail!("the edge cannot serve with these settings:\n{mistakes}");
+    }
+    let table = table.json()?;
+    let plan = plans::for_key(&table);
+    let wanted = json!({"name": "dev", "plan": plan});
     let reply = http::post(&keys, admin_token, wanted, ADMIN_TIMEOUT)?;
     if reply.status != 201 {
         step.failed();
@@ -111,8 +122,13 @@ fn issue_key(url: &str, admin_token: &str, state: &State) -> Result<String> {
     let field = |name: &str| issued[name].as_str().ok_or_else(|| anyhow!("the issued key has no `{name}`: {issued}"));
     let (id, key) = (field("id")?, field("key")?);
     state.keep_key(id, key)?;
-    step.done(&format!("{id}, issued"));
+    step.done(&format!("{id}, issued: plan {plan}"));
     Ok(key.to_owned())
+}
+
+/// What the edge has written down.
+fn edge_said(state: &State) -> String {
+    std::fs::read_to_string(state.path("log/edge.log")).unwrap_or_default()
 }
 
 fn edge_log(state: &State) -> String {

@@ -345,19 +345,4 @@ pub const MAX_LEASES: usize = 2_048;
 pub const DEFAULT_PLAN: &str = "registered";
 
 /// What practice uses: a little for those who are unknown, more for those who have a key, most for those who pay.
-pub const BUILT_IN: &str = r#"{"plans": {
-  "anonymous": {"priority": 0, "limits": [
-    {"name": "second", "kind": "window", "limit": 1, "window": "1s"},
-    {"name": "minute", "kind": "window", "limit": 30, "window": "1m"},
-    {"name": "day", "kind": "window", "limit": 50, "window": "1d"},
-    {"name": "parallel", "kind": "parallel", "limit": 1}]},
-  "registered": {"priority": 1, "limits": [
-    {"name": "second", "kind": "window", "limit": 5, "window": "1s"},
-    {"name": "minute", "kind": "window", "limit": 60, "window": "1m"},
-    {"name": "day", "kind": "window", "limit": 200, "window": "1d"},
-    {"name": "parallel", "kind": "parallel", "limit": 2}]},
-  "vip": {"priority": 2, "limits": [
-    {"name": "second", "kind": "window", "limit": 10, "window": "1s"},
-    {"name": "minute", "kind": "window", "limit": 120, "window": "1m"},
-    {"name": "parallel", "kind": "parallel", "limit": 3}]}
-}}"#;
+pub const BUILT_IN: &str = include_str!("built_in.json");

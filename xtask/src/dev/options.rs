@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
 
+use super::plans;
+
 /// What `cargo xtask dev --help` prints.
 pub(super) const USAGE: &str = "\
 Usage: cargo xtask dev [OPTIONS]
@@ -16,7 +18,8 @@ Builds and starts both gates on this machine, issues a key, says how to call the
   --port N            the edge's port (default 8787, 0 = any that is free)
   --origin-port N     the origin's port (default 8788, 0 = any that is free)
   --state DIR         secrets, the issued key, the edge's storage and logs (default .sluice)
-  --plans FILE        plan table as JSON instead of the built-in one
+  --plans FILE        plan table as JSON instead of the built-in plans and `trial`, which dev's own key is on
+  --anonymous         let callers without a key in, on the plan `anonymous`
   --model MODEL       serve this model instead of the built-in one, or with it: NAME=PATH, Owner/Name of the hub, or tiny, as
                       `sluice-origin serve --help` says; several if given several times, the first is the one that is asked
   --slots N           requests the origin runs at once
@@ -40,8 +43,8 @@ pub(super) struct Options {
     pub(super) origin_port: u16,
     /// Absolute.
     pub(super) state: PathBuf,
-    /// The plan table's text, known to be JSON.
-    pub(super) plans: Option<String>,
+    /// The plan table's text, checked.
+    pub(super) plans: String,
     /// Passed on to the origin, with absolute paths; none for its own default.
     pub(super) models: Vec<String>,
     /// Passed on to the origin, which has its own default.
@@ -69,11 +72,12 @@ impl Options {
             port: EDGE_PORT,
             origin_port: ORIGIN_PORT,
             state: root.join(".sluice"),
-            plans: None,
+            plans: String::new(),
             models: Vec::new(),
             slots: None,
             queue: None,
         };
+        let (mut plans, mut anonymous) = (None, false);
         while let Some(arg) = args.next()? {
             match arg {
                 Arg::Long("once") => options.once = Some(args.value()?.string()?),
@@ -81,7 +85,8 @@ impl Options {
                 Arg::Long("port") => options.port = args.value()?.parse()?,
                 Arg::Long("origin-port") => options.origin_port = args.value()?.parse()?,
                 Arg::Long("state") => options.state = absolute(args.value()?)?,
-                Arg::Long("plans") => options.plans = Some(read_plans(&absolute(args.value()?)?)?),
+                Arg::Long("plans") => plans = Some(absolute(args.value()?)?),
+                Arg::Long("anonymous") => anonymous = true,
                 Arg::Long("model") => options.models.push(check_model(&args.value()?.string()?)?),
                 Arg::Long("slots") => options.slots = Some(args.value()?.parse()?),
                 Arg::Long("queue") => options.queue = Some(args.value()?.parse()?),
@@ -92,6 +97,7 @@ impl Options {
         if options.json && options.once.is_some() {
             bail!("--json serves until stopped and --once stops by itself: choose one");
         }
+        options.plans = plans::table(plans.as_deref(), anonymous)?;
         Ok(Some(options))
     }
 }
@@ -99,14 +105,6 @@ impl Options {
 fn absolute(path: impl Into<PathBuf>) -> Result<PathBuf> {
     let path = path.into();
     std::path::absolute(&path).with_context(|| format!("not a path: {}", path.display()))
-}
-
-/// The file's text without line breaks, so that it fits on a command line; the edge checks what it says.
-fn read_plans(path: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read --plans {}", path.display()))?;
-    let plans: serde_json::Value =
-        serde_json::from_str(&text).with_context(|| format!("--plans {} is not JSON", path.display()))?;
-    Ok(plans.to_string())
 }
 
 /// Refuses what cannot be a model; the origin says the rest.

@@ -98,6 +98,7 @@ impl Stack {
             .arg("--env-file")
             .arg(edge_env)
             .args(["--var", &format!("ORIGIN_URL:{origin_url}")])
+            .args(["--var", &format!("PLANS:{}", options.plans)])
             .current_dir(workspace.root())
             .env("CI", "1")
             .env("WRANGLER_SEND_METRICS", "false")
@@ -108,9 +109,6 @@ impl Stack {
             .env("WRANGLER_REGISTRY_PATH", state.path("edge/registry"))
             // Otherwise it asks the internet what `request.cf` might look like here.
             .env("CLOUDFLARE_CF_FETCH_ENABLED", "false");
-        if let Some(plans) = &options.plans {
-            wrangler.args(["--var", &format!("PLANS:{plans}")]);
-        }
         self.start("edge", wrangler, &state.path("log/edge.log"), None, EDGE_GRACE)?;
         let url = format!("http://127.0.0.1:{port}");
         let health = format!("{url}/healthz");
