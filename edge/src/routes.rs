@@ -13,6 +13,7 @@ use crate::telemetry;
 use crate::walk;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::elsewhere::no_path;
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::Line;
 use std::rc::Rc;
@@ -79,12 +80,14 @@ async fn step_aside(call: &Call<'_>, route: &str, model: &str) -> Answered {
         ("GET", "/.well-known/jwks.json") => token::document(call),
         ("POST", "/leaks/github") => leaks::serve(call).await,
         _ if route.starts_with("/admin/v1/") => admin::serve(call).await,
-        _ => Err(Refusal::new(
-            Reason::NotFound,
-            "There is no such path. POST /v1/chat/completions and /v1/completions, GET /v1/models and GET /v1/key are served.",
-        )),
+        _ => {
+            Err(no_path(path_and_query(call.incoming.head.url()).0, SERVED, |path| methods(route_of(path).0).is_some()))
+        }
     }
 }
+
+/// What there is, for whoever is lost.
+const SERVED: &str = "POST /v1/chat/completions and /v1/completions, GET /v1/models and GET /v1/key are served.";
 
 /// Writes down what only the log may know of a refusal. A caller's own mistakes are not logged: whoever sends a thousand bad keys
 /// a second is not to fill the log with them.

@@ -4,6 +4,7 @@ pub mod chat;
 pub mod completion;
 pub mod cors;
 pub mod cost;
+pub mod elsewhere;
 pub mod endpoint;
 pub mod member;
 pub mod model_name;
