@@ -12,8 +12,8 @@ use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::{Admission, Call};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
-use sluice_protocol::limit::plan::{PlanTable, Unit};
-use sluice_protocol::limit::standing::{Standing, StandingKind};
+use sluice_protocol::limit::plan::PlanTable;
+use sluice_protocol::limit::standing::Standing;
 use sluice_protocol::telemetry::Line;
 
 /// Where one request is settled.
@@ -73,12 +73,13 @@ impl Settle<'_> {
 }
 
 /// When what an admitted request gives back may be missed by the account's requests elsewhere: soon, unless half of each
-/// limit that it gives back to is left. What was served stays counted in a limit of requests.
+/// limit that it gives back to is left.
 fn due(outcome: Outcome, admission: &Admission) -> Due {
-    let gets_back = |limit: &&Standing| limit.kind == StandingKind::Parallel || limit.unit != Unit::Requests;
     let has_plenty = |limit: &Standing| limit.remaining() >= limit.quota / 2 && limit.remaining() > 0;
     match outcome {
-        Outcome::Served(_) if admission.standings.iter().filter(gets_back).all(has_plenty) => Due::Later,
+        Outcome::Served(_) if admission.standings.iter().filter(|limit| limit.gets_back()).all(has_plenty) => {
+            Due::Later
+        }
         _ => Due::Soon,
     }
 }

@@ -14,7 +14,7 @@ use futures_channel::oneshot::Sender;
 use sluice_protocol::forward::report;
 use sluice_protocol::header;
 use sluice_protocol::limit::decision::Outcome;
-use sluice_protocol::limit::ratelimit;
+use sluice_protocol::limit::standing::ratelimit;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::request::chat::{Used, usage_of};
 use sluice_protocol::sse::{self, Passed, SseParser, WholeEvents};

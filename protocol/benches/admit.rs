@@ -10,11 +10,15 @@ use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::gate_call::{Ask, Call, Caller};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::ask::{Exact, Facts, Rule};
-use sluice_protocol::limit::bucket::Refill;
 use sluice_protocol::limit::decision::{Decision, Outcome};
-use sluice_protocol::limit::plan::{Limit, LimitKind, PlanTable, Unit};
+use sluice_protocol::limit::kind::Unit;
+use sluice_protocol::limit::kind::bucket::Bucket;
+use sluice_protocol::limit::kind::entry::EXACT_ENTRIES;
+use sluice_protocol::limit::kind::parallel::Parallel;
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::plan::{Limit, PlanTable};
 use sluice_protocol::limit::state::{self, GateState};
-use sluice_protocol::limit::window::EXACT_ENTRIES;
 use sluice_protocol::request::chat::Usage;
 use sluice_protocol::request::cost::{Class, Rate, Work};
 use sluice_protocol::request::endpoint::Endpoint;
@@ -27,7 +31,7 @@ const FULL: u64 = EXACT_ENTRIES as u64 - 1;
 const NOW: u64 = START + FULL;
 
 fn window(name: &str, unit: Unit, limit: u32, window_ms: u64) -> Limit {
-    Limit::new(name, LimitKind::Window { unit, limit, window_ms })
+    Limit::new(name, Window { unit, limit, window_ms })
 }
 
 fn request(number: u64) -> RequestId {
@@ -74,7 +78,7 @@ fn four(most: u32) -> Vec<Limit> {
         window("second", 1_000),
         window("minute", 60_000),
         window("day", 86_400_000),
-        Limit::new("parallel", LimitKind::Parallel { limit: 8 }),
+        Limit::new("parallel", Parallel { limit: 8 }),
     ]
 }
 
@@ -97,7 +101,7 @@ fn timed(state: &GateState, rules: &[Rule<'_>], outcome: Outcome, is_admit: bool
 fn admits(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("admit");
     let refill = Refill { amount: 1, every_ms: 1_000 };
-    let bucket = Limit::new("b", LimitKind::Bucket { unit: Unit::Tokens, capacity: 1_000_000, refill });
+    let bucket = Limit::new("b", Bucket { unit: Unit::Tokens, capacity: 1_000_000, refill });
     let day = window("day", Unit::Requests, 1_000_000, 86_400_000);
     let cases = [
         ("one window", vec![day.clone()]),
@@ -126,7 +130,7 @@ fn refusals(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("refuse");
     let tokens = window("tokens", Unit::Tokens, 4 * FULL as u32, 86_400_000);
     let refill = Refill { amount: 1, every_ms: 86_400_000 };
-    let bucket = Limit::new("b", LimitKind::Bucket { unit: Unit::Tokens, capacity: 4 * FULL as u32, refill });
+    let bucket = Limit::new("b", Bucket { unit: Unit::Tokens, capacity: 4 * FULL as u32, refill });
     let cases = [
         ("one window", vec![window("day", Unit::Requests, FULL as u32, 86_400_000)], 4),
         ("one window of tokens, half of it asked for", vec![tokens], 2 * FULL as u32),

@@ -3,14 +3,12 @@
 //! Read the modules in this order: what a plan may say, what is counted and how, what holds a place, and the decision.
 
 pub mod ask;
-pub mod bucket;
 pub mod count;
 pub mod decision;
+pub mod fields;
 pub mod gate;
+pub mod kind;
 pub mod lease;
 pub mod plan;
-pub mod ratelimit;
-pub mod schedule;
 pub mod standing;
 pub mod state;
-pub mod window;

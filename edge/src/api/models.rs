@@ -12,7 +12,7 @@ use serde_json::Value;
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::limit::ratelimit;
+use sluice_protocol::limit::standing::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::model_name::{model_name, no_model};
 use sluice_protocol::time::Millis;

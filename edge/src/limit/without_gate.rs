@@ -10,9 +10,9 @@ use sluice_protocol::account::{DEFAULT_MAX_TOKENS, forbidden};
 use sluice_protocol::auth::permission::{Access, Bounds, Denied};
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::{Admission, Answer, Ask, Caller, Identity};
-use sluice_protocol::limit::bucket::Bucket;
+use sluice_protocol::limit::kind::Fit;
+use sluice_protocol::limit::kind::bucket::BucketLog;
 use sluice_protocol::limit::plan::{Plan, PlanTable, WithoutGate};
-use sluice_protocol::limit::window::Fit;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;
@@ -69,7 +69,8 @@ pub fn admit(table: &PlanTable, principal: &Principal, ask: &Ask, now: Millis) -
             return None;
         }
         // One for all plans of the account: what passes by one of them is missing to the others.
-        let bucket = spares.entry(principal.account.name().to_owned()).or_insert_with(|| Bucket::starting(now, refill));
+        let bucket =
+            spares.entry(principal.account.name().to_owned()).or_insert_with(|| BucketLog::starting(now, refill));
         let fits = bucket.fit(now, refill, u64::from(capacity), 1) == Fit::Now;
         fits.then(|| bucket.add(now, refill, 1, now))
     })?;
@@ -128,7 +129,7 @@ fn name(principal: &Principal) -> Name {
 
 isolate_local! {
     static KNOWN: RefCell<Recent<Name, Known>> = RefCell::new(Recent::of(MAX_KNOWN));
-    static SPARES: RefCell<HashMap<String, Bucket>> = RefCell::default();
+    static SPARES: RefCell<HashMap<String, BucketLog>> = RefCell::default();
 }
 
 const MAX_KNOWN: usize = 10_000;

@@ -14,10 +14,13 @@ use sluice_protocol::gate_call::{
     decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
 };
 use sluice_protocol::id::{AccountId, CommandId, RequestId};
-use sluice_protocol::limit::bucket::Refill;
 use sluice_protocol::limit::decision::Outcome;
-use sluice_protocol::limit::plan::{Limit, LimitKind, PlanTable, Pressure, Unit};
-use sluice_protocol::limit::schedule::{Schedule, ScheduleRule};
+use sluice_protocol::limit::kind::Unit;
+use sluice_protocol::limit::kind::bucket::Bucket;
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::plan::schedule::{Schedule, ScheduleRule};
+use sluice_protocol::limit::plan::{Limit, PlanTable, Pressure};
 use sluice_protocol::limit::state;
 use sluice_protocol::request::chat::Usage;
 
@@ -84,9 +87,9 @@ fn record() -> KeyRecord {
 
 /// A key's own limits, with every modifier.
 fn own() -> Vec<Limit> {
-    let window = LimitKind::Window { unit: Unit::Tokens, limit: 9, window_ms: 500 };
+    let window = Window { unit: Unit::Tokens, limit: 9, window_ms: 500 };
     let refill = Refill { amount: 2, every_ms: 7 };
-    let bucket = LimitKind::Bucket { unit: Unit::Requests, capacity: 9, refill };
+    let bucket = Bucket { unit: Unit::Requests, capacity: 9, refill };
     let rule = ScheduleRule { days: 0b101_0101, from: 60, to: 30, percent: 50 };
     vec![
         Limit { pressure: Some(Pressure { from: 50, percent: 20 }), ..Limit::new("own", window) },

@@ -4,9 +4,13 @@ use super::{Input, part};
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::ask::{Exact, Facts, Rule};
-use sluice_protocol::limit::bucket::Refill;
 use sluice_protocol::limit::decision::{Decision, Outcome};
-use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit};
+use sluice_protocol::limit::kind::Unit;
+use sluice_protocol::limit::kind::bucket::Bucket;
+use sluice_protocol::limit::kind::parallel::Parallel;
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::For;
 use sluice_protocol::limit::state::{self, GateState};
 use sluice_protocol::request::chat::Usage;
@@ -58,14 +62,14 @@ fn kept(state: &GateState) {
 
 /// Limits of every kind and unit; the seeds' logs are theirs.
 pub fn limits() -> Vec<Limit> {
-    let window = |unit, limit, window_ms| LimitKind::Window { unit, limit, window_ms };
+    let window = |unit, limit, window_ms| Window { unit, limit, window_ms };
     let refill = Refill { amount: 3, every_ms: 7 };
     vec![
         Limit::new("w", window(Unit::Requests, u32::MAX, 60_000)),
         Limit { per: Per::User, ..Limit::new("t", window(Unit::Tokens, u32::MAX, 31 * 86_400_000)) },
-        Limit::new("b", LimitKind::Bucket { unit: Unit::Tokens, capacity: u32::MAX, refill }),
+        Limit::new("b", Bucket { unit: Unit::Tokens, capacity: u32::MAX, refill }),
         Limit { shadow: true, ..Limit::new("c", window(Unit::Cost, 100, 1_000)) },
-        Limit { per: Per::Key, ..Limit::new("p", LimitKind::Parallel { limit: 2_000 }) },
+        Limit { per: Per::Key, ..Limit::new("p", Parallel { limit: 2_000 }) },
     ]
 }
 

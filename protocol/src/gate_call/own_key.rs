@@ -3,8 +3,9 @@
 use crate::auth::principal::{AccountName, subject};
 use crate::gate_call::description::CallerDescription;
 use crate::limit::decision::Totals;
-use crate::limit::plan::{Per, Unit};
-use crate::limit::standing::{Standing, StandingKind};
+use crate::limit::kind::Unit;
+use crate::limit::plan::Per;
+use crate::limit::standing::Standing;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -81,20 +82,15 @@ impl OwnKey {
 
 impl OwnLimit {
     fn new(standing: Standing, now: crate::time::Millis) -> Self {
-        let (kind, window_ms) = match standing.kind {
-            StandingKind::Window(window_ms) => ("window", Some(window_ms)),
-            StandingKind::Bucket(fills_in_ms) => ("bucket", Some(fills_in_ms)),
-            StandingKind::Parallel => ("parallel", None),
-        };
         let from_now = |at: Option<crate::time::Millis>| at.map(|at| at.saturating_sub(now));
         Self {
             remaining: standing.remaining(),
             name: standing.limit,
-            kind: kind.into(),
+            kind: standing.kind.name().into(),
             unit: standing.unit,
             per: standing.per,
             limit: standing.quota,
-            window_ms,
+            window_ms: standing.kind.span_ms(),
             used: standing.used,
             more_in_ms: from_now(standing.more_at),
             whole_in_ms: from_now(standing.whole_at),

@@ -1,11 +1,11 @@
 //! What a caller is told when a Gate says no.
 
 use super::{Answer, Forbidden};
-use crate::limit::decision::{Passes, Refused, RefusedKind};
-use crate::limit::plan::Unit;
-use crate::limit::ratelimit;
+use crate::limit::decision::{Passes, Refused};
+use crate::limit::kind::Unit;
+use crate::limit::standing::ratelimit;
 use crate::refusal::{Reason, Refusal};
-use crate::time::Millis;
+use crate::time::{Millis, seconds};
 
 impl Answer {
     /// The answer as the edge's caller sees it, if it is a no.
@@ -62,64 +62,52 @@ pub fn refuse_key() -> Refusal {
 
 /// Names every limit that refused, and the time until all of them would let this request through.
 ///
-/// If a parallel limit is among them there is no wait to name: the only time that is certain is the lease's end, minutes
-/// away, while a place most likely comes free much sooner. OpenAI's SDKs then back off by themselves, from half a second
-/// on; a wait of minutes would make them give up, and the windows' wait alone would not suffice. The same holds for a
-/// limit that is tightened because the origin is full.
+/// If one of them tells no time there is no wait to name, as for a limit on requests at once: the only time that is certain is
+/// the lease's end, minutes away, while a place most likely comes free much sooner. OpenAI's SDKs then back off by
+/// themselves, from half a second on; a wait of minutes would make them give up, and the others' wait alone would not
+/// suffice. The same holds for a limit that is tightened because the origin is full.
 fn refuse_limited(refused: &[Refused], now: Millis) -> Refusal {
-    let is_parallel = |limit: &Refused| matches!(limit.kind, RefusedKind::Parallel { .. });
     let named: Vec<_> = refused.iter().map(name_limit).collect();
     let message = format!("Over the limit of this key's account ({}).", named.join("; "));
     if refused.iter().any(|limit| limit.passes == Passes::Never) {
         return Refusal::new(Reason::NeverFits, format!("{message} This request can never fit: ask for less."));
     }
-    let reason = if refused.iter().all(is_parallel) { Reason::ParallelLimited } else { Reason::RateLimited };
     let certain = refused.iter().try_fold(now, |latest, limit| match limit.passes {
-        Passes::At(at) if !is_parallel(limit) => Some(latest.max(at)),
+        Passes::At(at) if limit.kind.awaits().is_none() => Some(latest.max(at)),
         _ => None,
     });
+    let reason = reason(refused);
     match certain {
         Some(at) => {
             let wait = at.saturating_sub(now);
             Refusal::new(reason, format!("{message} Retry in {}.", seconds(wait))).with_retry_after_ms(wait)
         }
-        None if refused.iter().any(is_parallel) => {
-            Refusal::new(reason, format!("{message} Retry when one of your requests has ended."))
-        }
-        None => Refusal::new(reason, format!("{message} The server is busy: retry in a while.")),
+        None => match refused.iter().find_map(|limit| limit.kind.awaits()) {
+            Some(awaited) => Refusal::new(reason, format!("{message} Retry {awaited}.")),
+            None => Refusal::new(reason, format!("{message} The server is busy: retry in a while.")),
+        },
     }
+}
+
+/// The reason that all of them have, or that of most kinds.
+fn reason(refused: &[Refused]) -> Reason {
+    let mut reasons = refused.iter().map(|limit| limit.kind.reason());
+    let first = reasons.next().unwrap_or(Reason::RateLimited);
+    if reasons.all(|reason| reason == first) { first } else { Reason::RateLimited }
 }
 
 /// `` `minute`: 60 requests in 60 s ``, and for what is counted in other units also what was asked for and what is left.
 fn name_limit(refused: &Refused) -> String {
-    let unit = |unit| match unit {
-        Unit::Requests => "requests",
-        Unit::Tokens => "tokens",
-        Unit::Cost => "of cost",
-    };
-    let name = &refused.limit;
-    let (text, most, what) = match refused.kind {
-        RefusedKind::Window { limit: 0, .. }
-        | RefusedKind::Bucket { capacity: 0, .. }
-        | RefusedKind::Parallel { limit: 0 } => {
-            return format!("`{name}`: closed at this hour");
-        }
-        RefusedKind::Window { unit: what, limit, window_ms } => {
-            (format!("`{name}`: {limit} {} in {}", unit(what), seconds(window_ms)), limit, what)
-        }
-        RefusedKind::Bucket { unit: what, capacity } => {
-            (format!("`{name}`: bursts of {capacity} {}", unit(what)), capacity, what)
-        }
-        RefusedKind::Parallel { limit } => return format!("`{name}`: {limit} at once"),
-    };
-    match what {
+    let Refused { limit: name, kind, amount, used, .. } = refused;
+    if kind.quota() == 0 {
+        return format!("`{name}`: closed at this hour");
+    }
+    let text = format!("`{name}`: {}", kind.text());
+    match kind.unit() {
         Unit::Requests => text,
         Unit::Tokens | Unit::Cost => {
-            format!("{text}, this request needs {} and {} are left", refused.amount, most.saturating_sub(refused.used))
+            let left = kind.quota().saturating_sub(*used);
+            format!("{text}, this request needs {amount} and {left} are left")
         }
     }
-}
-
-fn seconds(ms: u64) -> String {
-    if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{}.{:03} s", ms / 1000, ms % 1000) }
 }

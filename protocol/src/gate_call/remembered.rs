@@ -217,8 +217,8 @@ fn wait(refused: &[Refused], decided_at: Millis) -> Millis {
 mod tests {
     use super::*;
     use crate::auth::principal::Mark;
-    use crate::limit::decision::RefusedKind;
-    use crate::limit::plan::Unit;
+    use crate::limit::kind::Unit;
+    use crate::limit::kind::window::Window;
 
     const TABLE: TableVersion = TableVersion([7; 8]);
 
@@ -232,7 +232,7 @@ mod tests {
 
     /// Refused for `wait`, decided at 500,000 by the Gate's clock.
     fn limited(wait: Millis, blanket: Blanket) -> Answer {
-        let kind = RefusedKind::Window { unit: Unit::Requests, limit: 1, window_ms: 60_000 };
+        let kind = Window { unit: Unit::Requests, limit: 1, window_ms: 60_000 }.into();
         let passes = Passes::At(500_000 + wait);
         let refused = Refused { limit: "w".into(), kind, amount: 1, used: 1, passes, blanket };
         Answer::Limited { refused: vec![refused], standings: Vec::new(), now: 500_000 }

@@ -3,7 +3,8 @@
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
 use crate::limit::decision::Blanket;
-use crate::limit::plan::{Limit, LimitKind, Per, Unit};
+use crate::limit::kind::Unit;
+use crate::limit::plan::{Limit, Per};
 use crate::request::cost::{Class, Rate, Work};
 use crate::request::endpoint::Endpoint;
 
@@ -105,12 +106,7 @@ impl<'p> Rule<'p> {
 /// Only guesses and defaults are changed. A guess that is too large must not refuse for ever what in truth is small: it
 /// is lowered, and the origin, which counts, says if that was wrong; then the edge asks again with the exact number.
 pub fn reserve(rules: &[Rule<'_>], facts: &Facts) -> Work {
-    let counted = |rule: &&Rule<'_>| {
-        rule.limit.unit() != Unit::Requests
-            && !rule.limit.shadow
-            && !matches!(rule.limit.kind, LimitKind::Parallel { .. })
-            && rule.applies(facts)
-    };
+    let counted = |rule: &&Rule<'_>| rule.limit.unit() != Unit::Requests && !rule.limit.shadow && rule.applies(facts);
     let bounds: Vec<(&Rule<'_>, u64)> = rules.iter().filter(counted).map(|rule| (rule, rule.most())).collect();
     let fits = |work: Work| bounds.iter().all(|(rule, most)| rule.amount(facts.rate, work) <= *most);
     let mut work = facts.work;

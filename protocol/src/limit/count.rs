@@ -1,9 +1,9 @@
 //! What an account's limits have counted: a log for every limit, or for every value of what a limit counts `per`.
 
 use crate::auth::principal::Mark;
-use crate::limit::bucket::Bucket;
-use crate::limit::plan::{Limit, LimitKind, Unit};
-use crate::limit::window::{Fit, Size, Window};
+use crate::limit::kind::entry::Size;
+use crate::limit::kind::{Counting, Log, LogKind, Tally, Unit};
+use crate::limit::plan::Limit;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,15 +18,6 @@ pub struct Counts {
 
 /// A limit's name and what its log holds: limits of one name in several plans share a log only if it means the same.
 pub type CountName = (String, Unit, LogKind);
-
-/// What a log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum LogKind {
-    /// Of a window of so many milliseconds: one of another span is another log.
-    Window(u64),
-    /// Of a bucket.
-    Bucket,
-}
 
 /// Whose log of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,15 +44,6 @@ pub struct Room {
 impl Room {
     /// That of every account.
     pub const OF_ACCOUNT: Self = Self { values: MAX_VALUES, logs: MAX_LOGS };
-}
-
-/// One log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Log {
-    /// Of a window, and its span.
-    Window(Window, u64),
-    /// Of a bucket.
-    Bucket(Bucket),
 }
 
 /// Values of one limit that have a log of their own at once; the others share some.
@@ -105,19 +87,20 @@ impl Counts {
         live(&scope).or_else(|| live(&Scope::Shared(share(mark))))
     }
 
-    /// All logs of a limit.
-    pub fn all_of(&self, limit: &Limit) -> impl Iterator<Item = &Log> {
-        self.logs_of(limit).into_iter().flat_map(BTreeMap::values)
+    /// The log of a limit in which most counts at `now`.
+    pub fn fullest(&self, limit: &Limit, now: Millis) -> Option<&Log> {
+        let used = |log: &&Log| limit.kind.used(Tally::of_log(log), now);
+        self.logs_of(limit)?.values().max_by_key(used)
     }
 
     /// Counts an amount and returns the time under which it is kept. `oldest` is that of the oldest lease.
     ///
-    /// A parallel limit has no log: its leases are its count.
+    /// Nothing is counted here for a limit whose count its leases are.
     pub fn add(&mut self, limit: &Limit, scope: Scope, amount: u32, now: Millis, oldest: Millis) -> Millis {
-        let Some(name) = name(limit) else { return now };
-        let logs = self.logs.entry(name).or_default();
+        let Some(kind) = limit.kind.in_log() else { return now };
+        let logs = self.logs.entry((limit.name.clone(), limit.unit(), kind.log_kind())).or_default();
         if let Some(copy) = inherited(logs, scope, now) {
-            self.entries += copy.len();
+            self.entries += copy.entry_count();
             logs.insert(scope, copy);
         }
         let size = match self.entries {
@@ -125,36 +108,19 @@ impl Counts {
             entries if entries <= 2 * MAX_ENTRIES => Size { entries: 300, ..Size::EXACT },
             _ => Size { entries: 64, sub_buckets: 32 },
         };
-        match limit.kind {
-            LimitKind::Window { window_ms, .. } => {
-                let log = logs.entry(scope).or_insert_with(|| Log::Window(Window::starting(now), window_ms));
-                let Log::Window(window, span) = log else { return now };
-                let before = window.len();
-                let at = window.add_within(now, *span, amount, size);
-                self.entries = self.entries + window.len() - before;
-                at
-            }
-            LimitKind::Bucket { refill, .. } => {
-                let log = logs.entry(scope).or_insert_with(|| Log::Bucket(Bucket::starting(now, refill)));
-                let Log::Bucket(bucket) = log else { return now };
-                let before = bucket.len();
-                let at = bucket.add_within(now, refill, amount, oldest, size.entries);
-                self.entries = self.entries + bucket.len() - before;
-                at
-            }
-            LimitKind::Parallel { .. } => now,
-        }
+        let log = logs.entry(scope).or_insert_with(|| kind.starting(now));
+        let before = log.entry_count();
+        let at = kind.add(log, amount, Counting { now, oldest, size });
+        self.entries = self.entries + log.entry_count() - before;
+        at
     }
 
     /// Takes back up to `amount` of what was counted under `at`.
     pub fn refund(&mut self, name: &CountName, scope: Scope, at: Millis, amount: u32) {
         let Some(log) = self.logs.get_mut(name).and_then(|logs| logs.get_mut(&scope)) else { return };
-        let before = log.len();
-        match log {
-            Log::Window(window, _) => window.refund(at, amount),
-            Log::Bucket(bucket) => bucket.refund(at, amount),
-        }
-        self.entries = self.entries + log.len() - before;
+        let before = log.entry_count();
+        log.refund(at, amount);
+        self.entries = self.entries + log.entry_count() - before;
     }
 
     /// Drops what no longer counts at `now`, whichever limit it was for.
@@ -162,11 +128,9 @@ impl Counts {
         let mut entries = 0;
         self.logs.retain(|_, logs| {
             logs.retain(|_, log| {
-                if let Log::Window(window, longest) = log {
-                    window.drop_expired(now, *longest);
-                }
+                log.drop_expired(now);
                 let keep = log.is_live(now);
-                entries += if keep { log.len() } else { 0 };
+                entries += if keep { log.entry_count() } else { 0 };
                 keep
             });
             !logs.is_empty()
@@ -174,35 +138,19 @@ impl Counts {
         self.entries = entries;
     }
 
-    /// Merges every log to `parts` of its window, and folds all but as many of what a bucket may give back: they take less
-    /// room, and let nothing more through.
-    pub fn coarsen(&mut self, parts: u64) {
-        self.entries = 0;
-        for log in self.logs.values_mut().flat_map(BTreeMap::values_mut) {
-            match log {
-                Log::Window(window, span) => window.merge(*span, parts),
-                Log::Bucket(bucket) => bucket.fold_to(parts as usize),
-            }
-            self.entries += log.len();
-        }
+    /// Makes every log smaller, to about as many entries: they let nothing more through.
+    pub fn coarsen(&mut self, entries: u64) {
+        self.change_all(|log| log.coarsen(entries));
     }
 
     /// What was counted in what is the future at `now` is counted now: the clock had been ahead.
     pub fn take_back_to(&mut self, now: Millis) {
-        self.entries = 0;
-        for log in self.logs.values_mut().flat_map(BTreeMap::values_mut) {
-            match log {
-                Log::Window(window, _) => window.take_back_to(now),
-                Log::Bucket(bucket) => bucket.take_back_to(now),
-            }
-            self.entries += log.len();
-        }
+        self.change_all(|log| log.take_back_to(now));
     }
 
     /// How many logs hold something, and how many entries they have in all.
     pub fn size(&self) -> (usize, usize) {
-        let holds = |log: &&Log| !matches!(log, Log::Window(window, _) if window.is_empty());
-        (self.logs.values().flat_map(BTreeMap::values).filter(holds).count(), self.entries)
+        (self.logs.values().flat_map(BTreeMap::values).filter(|log| !log.is_void()).count(), self.entries)
     }
 
     /// The names of the limits that have logs.
@@ -222,65 +170,24 @@ impl Counts {
 
     /// Puts a log back that was stored. False if there is one already.
     pub fn insert(&mut self, name: CountName, scope: Scope, log: Log) -> bool {
-        self.entries += log.len();
+        self.entries += log.entry_count();
         self.logs.entry(name).or_default().insert(scope, log).is_none()
+    }
+
+    fn change_all(&mut self, change: impl Fn(&mut Log)) {
+        self.entries = 0;
+        for log in self.logs.values_mut().flat_map(BTreeMap::values_mut) {
+            change(log);
+            self.entries += log.entry_count();
+        }
     }
 
     fn logs_of(&self, limit: &Limit) -> Option<&BTreeMap<Scope, Log>> {
         // A handful of limits: comparing them costs less than making an owned name to look one up.
-        let kind = kind(limit)?;
-        let (_, logs) = self
-            .logs
-            .iter()
-            .find(|((name, unit, log), _)| *name == limit.name && *unit == limit.unit() && *log == kind)?;
+        let (kind, of) = (limit.kind.in_log()?.log_kind(), limit.unit());
+        let (_, logs) =
+            self.logs.iter().find(|((name, unit, log), _)| *name == limit.name && *unit == of && *log == kind)?;
         Some(logs)
-    }
-}
-
-impl Log {
-    /// What counts at `now`, for this limit.
-    pub fn used(&self, limit: &Limit, now: Millis) -> u64 {
-        match (self, limit.kind) {
-            (Self::Window(window, _), LimitKind::Window { window_ms, .. }) => window.used(now, window_ms),
-            (Self::Bucket(bucket), LimitKind::Bucket { refill, .. }) => bucket.used(now, refill),
-            _ => 0,
-        }
-    }
-
-    /// When there will be more, and when it will be whole; `None` if it is.
-    pub fn ends(&self, limit: &Limit, now: Millis) -> Option<(Millis, Millis)> {
-        match (self, limit.kind) {
-            (Self::Window(window, _), LimitKind::Window { window_ms, .. }) => window.ends(now, window_ms),
-            (Self::Bucket(bucket), LimitKind::Bucket { refill, .. }) => bucket.ends(now, refill),
-            _ => None,
-        }
-    }
-
-    /// When `amount` fits under `quota`.
-    pub fn fit(&self, limit: &Limit, now: Millis, quota: u32, amount: u32) -> Fit {
-        match (self, limit.kind) {
-            (Self::Window(window, _), LimitKind::Window { window_ms, .. }) => {
-                window.fit(now, window_ms, u64::from(quota), amount)
-            }
-            (Self::Bucket(bucket), LimitKind::Bucket { refill, .. }) => {
-                bucket.fit(now, refill, u64::from(quota), amount)
-            }
-            _ => Fit::Never,
-        }
-    }
-
-    fn is_live(&self, now: Millis) -> bool {
-        match self {
-            Self::Window(window, longest) => window.used(now, *longest) > 0,
-            Self::Bucket(bucket) => !bucket.is_full(now),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Window(window, _) => window.len(),
-            Self::Bucket(bucket) => bucket.len(),
-        }
     }
 }
 
@@ -294,18 +201,4 @@ fn inherited(logs: &BTreeMap<Scope, Log>, scope: Scope, now: Millis) -> Option<L
 /// Which shared log a value belongs to.
 const fn share(Mark(bytes): Mark) -> u8 {
     bytes[0] % SHARES
-}
-
-/// The name of a limit's log; `None` for a parallel limit.
-pub fn name(limit: &Limit) -> Option<CountName> {
-    Some((limit.name.clone(), limit.unit(), kind(limit)?))
-}
-
-/// What its log is; `None` for a parallel limit.
-pub const fn kind(limit: &Limit) -> Option<LogKind> {
-    match limit.kind {
-        LimitKind::Window { window_ms, .. } => Some(LogKind::Window(window_ms)),
-        LimitKind::Bucket { .. } => Some(LogKind::Bucket),
-        LimitKind::Parallel { .. } => None,
-    }
 }

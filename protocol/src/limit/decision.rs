@@ -1,7 +1,7 @@
 //! What a Gate says, and what it is told.
 
+use crate::limit::kind::RefusedKind;
 use crate::limit::lease::Metered;
-use crate::limit::plan::Unit;
 use crate::request::chat::Used;
 use crate::request::cost::Work;
 use crate::time::Millis;
@@ -69,32 +69,6 @@ pub enum Passes {
     LessFull,
     /// Never: it asks for more than the limit ever lets through.
     Never,
-}
-
-/// What kind of limit refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RefusedKind {
-    /// `limit` in any span of `window_ms`.
-    Window {
-        /// Of what.
-        unit: Unit,
-        /// The limit.
-        limit: u32,
-        /// The span.
-        window_ms: u64,
-    },
-    /// A token bucket.
-    Bucket {
-        /// Of what.
-        unit: Unit,
-        /// What it holds when it is full.
-        capacity: u32,
-    },
-    /// `limit` at once.
-    Parallel {
-        /// The limit.
-        limit: u32,
-    },
 }
 
 /// How a request ended.

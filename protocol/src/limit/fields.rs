@@ -1,8 +1,24 @@
 //! Reading single members of a JSON object, and remembering what was wrong with them.
 
-use super::PlanMistake;
 use crate::auth::principal::is_name;
+use crate::time::parse_duration;
 use serde_json::{Map, Value};
+use std::fmt;
+
+/// One mistake in a plan table: where, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanMistake {
+    /// A path such as `plans.vip.limits[2].window`.
+    pub at: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl fmt::Display for PlanMistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.problem)
+    }
+}
 
 /// Walks a JSON value and collects the mistakes that it meets.
 pub(super) struct Reader {
@@ -132,42 +148,13 @@ impl Reader {
     }
 }
 
-/// A whole number and a unit (`ms`, `s`, `m`, `h`, `d`), in milliseconds. `None` for anything else or an overflow.
-pub fn parse_duration(text: &str) -> Option<u64> {
-    let split = text.find(|character: char| !character.is_ascii_digit())?;
-    let (number, unit) = text.split_at(split);
-    let unit = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit)
-}
-
 pub(super) fn find<T: Copy>(known: &[(&str, T)], name: &str) -> Option<T> {
     known.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
 }
 
-pub(super) fn parse_minute(text: &str) -> Option<u16> {
-    let (hours, minutes) = text.split_once(':')?;
-    let two = |text: &str| (text.len() == 2).then(|| text.parse::<u16>().ok()).flatten();
-    let (hours, minutes) = (two(hours)?, two(minutes)?);
-    (minutes < 60 && hours * 60 + minutes <= 24 * 60).then_some(hours * 60 + minutes)
-}
-
-pub(super) fn parse_offset(text: &str) -> Option<i32> {
-    let (sign, rest) = match text.as_bytes().first()? {
-        b'+' => (1, &text[1..]),
-        b'-' => (-1, &text[1..]),
-        _ => return None,
-    };
-    parse_minute(rest).filter(|minutes| *minutes < 24 * 60).map(|minutes| sign * i32::from(minutes))
-}
-
 /// The longest list of names.
 pub(super) const MAX_LIST: usize = 256;
-/// The days of a week, as schedules name them.
-pub(super) const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// The most that a limit on requests lets through: more than one object can decide in a window.
+pub(super) const MAX_REQUESTS: u64 = 1_000_000;
+/// The most that other limits let through: all that an amount can be.
+pub(super) const MAX_AMOUNT: u64 = 1_000_000_000;

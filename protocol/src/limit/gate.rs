@@ -7,23 +7,22 @@
 mod clock;
 mod passes;
 
-use crate::limit::decision::{Admitted, Blanket, Decision, Outcome, Passes, Refused, RefusedKind, Totals};
-use crate::limit::plan::MAX_LEASES;
-use crate::limit::state::{ClosedMark, GateState};
 pub use clock::{CLOSED_MS, GRACE_MS, MAX_CLOSED, STEP_BACK_MS};
 
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
 use crate::limit::ask::{Facts, Rule, is_metered, reserve};
-use crate::limit::count::{self, Room};
+use crate::limit::count::{Room, Scope};
+use crate::limit::decision::{Admitted, Blanket, Decision, Outcome, Passes, Refused, Totals};
+use crate::limit::kind::parallel::Parallel;
+use crate::limit::kind::{CountInLog, Fit, Kind, Tally};
 use crate::limit::lease::{Among, Counted, Lease, Metered};
-use crate::limit::plan::{LimitKind, Per, When};
-use crate::limit::state::{MAX_BYTES, most_bytes};
-use crate::limit::window::Fit;
+use crate::limit::plan::{Per, When};
+use crate::limit::state::{ClosedMark, GateState, MAX_BYTES, most_bytes};
 use crate::request::chat::Used;
 use crate::request::cost::Work;
 use crate::time::Millis;
-use passes::{kind_now, passes};
+use passes::passes;
 
 fn mark(request: RequestId) -> ClosedMark {
     let [a, b, c, d, e, f, g, h, ..] = request.0;
@@ -158,7 +157,7 @@ impl GateState {
 
     /// How many requests hold a lease at `now`.
     pub fn live_leases(&self, now: Millis) -> usize {
-        self.leases.live(self.clamp(now), Among::All)
+        self.leases.live(self.clamp(now), Among::All).count()
     }
 
     fn evaluation(&self, rules: &[Rule<'_>], facts: &Facts, now: Millis) -> Evaluation {
@@ -175,12 +174,14 @@ impl GateState {
             }
             evaluation.counted.push((place, counted));
         }
-        if let Some(at) = self.leases.fits_at(now, MAX_LEASES, Among::All) {
+        let all = self.leases.live(now, Among::All);
+        let Parallel { limit: most } = Parallel::OF_ACCOUNT;
+        if let Fit::At(at) = Parallel::OF_ACCOUNT.fit(Tally { log: None, leases: &all }, now, most, 1) {
             evaluation.refused.push(Refused {
                 limit: "leases".into(),
-                kind: RefusedKind::Parallel { limit: MAX_LEASES as u32 },
+                kind: Parallel::OF_ACCOUNT.into(),
                 amount: 1,
-                used: MAX_LEASES as u32,
+                used: most,
                 passes: Passes::At(at),
                 blanket: Blanket::No,
             });
@@ -193,36 +194,26 @@ impl GateState {
         let amount = rule.amount(facts.rate, work);
         // What is too large for any count is too large for any limit.
         let counted_amount = u32::try_from(amount).unwrap_or(u32::MAX);
-        let value = rule.value(facts);
-        let is_parallel = matches!(limit.kind, LimitKind::Parallel { .. });
-        let scope = match value {
-            // Leases are counted value by value: there are never too many.
-            Some(value) if is_parallel => count::Scope::Value(value),
-            value => self.counts.scope(limit, value, now, Room::OF_ACCOUNT),
-        };
-        let log = self.counts.get(limit, scope, now);
-        let among = among(rule, scope);
-        let earliest = |quota: u32| match limit.kind {
-            _ if quota == 0 => Fit::Never,
-            LimitKind::Parallel { .. } => self.leases.fits_at(now, quota as usize, among).map_or(Fit::Now, Fit::At),
-            _ if counted_amount > quota => Fit::Never,
-            _ => log.map_or(Fit::Now, |log| log.fit(limit, now, quota, counted_amount)),
+        let scope = self.counts.scope(limit, rule.value(facts), now, Room::OF_ACCOUNT);
+        let live = self.leases.live(now, among(rule, scope));
+        let tally = Tally { log: self.counts.get(limit, scope, now), leases: &live };
+        let earliest = |quota: u32| match quota {
+            0 => Fit::Never,
+            quota if counted_amount > quota => Fit::Never,
+            quota => limit.kind.fit(tally, now, quota, counted_amount),
         };
         let refused = passes(rule, facts.pressure, now, earliest).map(|passes| Refused {
             limit: limit.name.clone(),
-            kind: kind_now(rule, facts.pressure, now),
+            kind: limit.kind.refused(rule.quota_at(limit.schedule.percent_at(now), facts.pressure)),
             amount: counted_amount,
-            used: match is_parallel {
-                true => self.leases.live(now, among) as u32,
-                false => log.map_or(0, |log| u32::try_from(log.used(limit, now)).unwrap_or(u32::MAX)),
-            },
+            used: u32::try_from(limit.kind.used(tally, now)).unwrap_or(u32::MAX),
             passes,
             blanket: rule.blanket,
         });
         let counted = Counted {
             limit: limit.name.clone(),
             unit: limit.unit(),
-            log: count::kind(limit),
+            log: limit.kind.in_log().map(CountInLog::log_kind),
             scope,
             at: now,
             amount: counted_amount,
@@ -278,9 +269,9 @@ impl GateState {
     }
 }
 
-/// Which leases a parallel limit counts. One that is about all requests of the account counts all, also those that were
+/// Which leases a limit counts, if leases are its count. One that is about all requests of the account counts all, also those that were
 /// admitted before it existed.
-pub(crate) fn among<'r>(rule: &Rule<'r>, scope: count::Scope) -> Among<'r> {
+pub(crate) fn among<'r>(rule: &Rule<'r>, scope: Scope) -> Among<'r> {
     match rule.limit.per {
         Per::Account if rule.limit.when == When::default() => Among::All,
         _ => Among::Counted(&rule.limit.name, scope),

@@ -1,13 +1,14 @@
 //! Leases: what is admitted and not yet settled.
 //!
-//! Every admitted request holds a lease until it is settled or until its deadline, whichever comes first. Parallel limits
-//! count live leases; expiry is decided when somebody asks, so no alarm is needed for correctness. The origin stops
+//! Every admitted request holds a lease until it is settled or until its deadline, whichever comes first. Limits on
+//! requests at once count live leases; expiry is decided when somebody asks, so no alarm is needed for correctness. The origin stops
 //! before the deadline, so live leases are an upper bound on the work that runs.
 
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
-use crate::limit::count::{LogKind, Scope};
-use crate::limit::plan::Unit;
+use crate::limit::count::Scope;
+use crate::limit::kind::parallel::LeaseEnds;
+use crate::limit::kind::{LogKind, Unit};
 use crate::request::chat::Used;
 use crate::request::cost::{Rate, Work};
 use crate::time::Millis;
@@ -56,7 +57,7 @@ pub struct Counted {
     pub limit: String,
     /// What was counted.
     pub unit: Unit,
-    /// In what; `None` for a parallel limit, whose count this lease is.
+    /// In what; `None` for a limit whose count this lease is.
     pub log: Option<LogKind>,
     /// In whose.
     pub scope: Scope,
@@ -70,7 +71,7 @@ pub struct Counted {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leases(Vec<Lease>);
 
-/// Which leases a parallel limit counts.
+/// Which leases a limit counts.
 #[derive(Clone, Copy, Debug)]
 pub enum Among<'a> {
     /// All.
@@ -79,26 +80,18 @@ pub enum Among<'a> {
     Counted(&'a str, Scope),
 }
 
+/// The live ones at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct Live<'a> {
+    leases: &'a Leases,
+    now: Millis,
+    among: Among<'a>,
+}
+
 impl Leases {
-    /// How many leases are live at `now`.
-    pub fn live(&self, now: Millis, among: Among<'_>) -> usize {
-        self.deadlines(now, among).count()
-    }
-
-    /// When the first and the last of the live leases end by themselves; `None` if none is live.
-    pub fn ends(&self, now: Millis, among: Among<'_>) -> Option<(Millis, Millis)> {
-        Some((self.deadlines(now, among).min()?, self.deadlines(now, among).max()?))
-    }
-
-    /// When one more fits under `limit` if nobody settles before: now (`None`), or the time at which enough leases end.
-    /// A limit of 0 fits nobody; it gives the end of time.
-    pub fn fits_at(&self, now: Millis, limit: usize, among: Among<'_>) -> Option<Millis> {
-        if self.deadlines(now, among).count() < limit {
-            return None;
-        }
-        let mut ends: Vec<_> = self.deadlines(now, among).collect();
-        ends.sort_unstable();
-        Some(ends.get(ends.len() - limit).copied().unwrap_or(Millis::MAX))
+    /// Those that are live at `now`.
+    pub const fn live<'a>(&'a self, now: Millis, among: Among<'a>) -> Live<'a> {
+        Live { leases: self, now, among }
     }
 
     /// The most live leases that one value of this limit has.
@@ -162,13 +155,25 @@ impl Leases {
             lease.counted.retain(|one| one.log.is_none());
         }
     }
+}
 
-    fn deadlines(&self, now: Millis, among: Among<'_>) -> impl Iterator<Item = Millis> {
-        let counts = move |lease: &&Lease| match among {
+impl Live<'_> {
+    /// How many.
+    pub fn count(&self) -> usize {
+        let mut count = 0;
+        self.each(&mut |_| count += 1);
+        count
+    }
+}
+
+impl LeaseEnds for Live<'_> {
+    fn each(&self, show: &mut dyn FnMut(Millis)) {
+        let counts = |lease: &&Lease| match self.among {
             Among::All => true,
             Among::Counted(limit, scope) => lease.scopes_in(limit).any(|other| other == scope),
         };
-        self.0.iter().filter(counts).map(|lease| lease.deadline).filter(move |end| *end > now)
+        let live = self.leases.0.iter().filter(|lease| lease.deadline > self.now);
+        live.filter(counts).map(|lease| lease.deadline).for_each(show);
     }
 }
 

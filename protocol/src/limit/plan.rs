@@ -1,21 +1,19 @@
 //! Plans: what an account may do. A plan that exists here is valid: [`PlanTable::parse`] reads a table as a whole and
 //! reports every mistake in it at once.
 
-mod fields;
+mod limit;
 mod reader;
+pub mod schedule;
 mod writer;
 
 use crate::auth::pattern::Pattern;
 use crate::id::TableVersion;
-use crate::limit::bucket::Refill;
-use crate::limit::schedule::Schedule;
+use crate::limit::kind::refill::Refill;
 use crate::request::cost::{Class, Classes, Rate};
 use crate::request::endpoint::Endpoint;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 
-pub use fields::parse_duration;
+pub use limit::{Limit, Per, Pressure, When};
 pub use reader::{MAX_TABLE_BYTES, limits_from_json};
 pub use writer::limits_to_json;
 
@@ -82,102 +80,6 @@ pub enum WithoutGate {
     },
 }
 
-/// One limit of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limit {
-    /// Its name, as refusals name it.
-    pub name: String,
-    /// What it counts, and how much of it is let through.
-    pub kind: LimitKind,
-    /// Whose requests share one count.
-    pub per: Per,
-    /// Which requests it is about.
-    pub when: When,
-    /// When it is tighter, wider or closed.
-    pub schedule: Schedule,
-    /// How it tightens as the origin fills.
-    pub pressure: Option<Pressure>,
-    /// Whether it is only watched: evaluated and counted, never enforced.
-    pub shadow: bool,
-}
-
-/// What a limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LimitKind {
-    /// At most `limit` in any span of `window_ms`: a sliding log, exact.
-    Window {
-        /// Of what.
-        unit: Unit,
-        /// At least 1.
-        limit: u32,
-        /// At least 1 ms, at most 31 days.
-        window_ms: u64,
-    },
-    /// A token bucket.
-    Bucket {
-        /// Of what.
-        unit: Unit,
-        /// At least 1.
-        capacity: u32,
-        /// How it is refilled.
-        refill: Refill,
-    },
-    /// At most `limit` requests at once.
-    Parallel {
-        /// At least 1.
-        limit: u32,
-    },
-}
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unit {
-    /// Requests.
-    Requests,
-    /// Tokens of prompt and answer.
-    Tokens,
-    /// What the table's formulas make of a request.
-    Cost,
-}
-
-/// Whose requests share one count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Per {
-    /// All of the account's.
-    #[default]
-    Account,
-    /// Those of one key, or of one token's subject.
-    Key,
-    /// Those for one model.
-    Model,
-    /// Those of one session: `x-session-id`.
-    Session,
-    /// Those for one end user: OpenAI's `user`.
-    User,
-}
-
-/// Which requests a limit is about. Empty lists are about all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct When {
-    /// Of these classes.
-    pub classes: Vec<Class>,
-    /// For these models.
-    pub models: Vec<Pattern>,
-    /// To these endpoints.
-    pub endpoints: Vec<Endpoint>,
-}
-
-/// From `from` percent of the origin's places in use on, a limit shrinks evenly, to `percent` of itself when all are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pressure {
-    /// 0 to 99.
-    pub from: u8,
-    /// 1 to 100.
-    pub percent: u8,
-}
-
 /// The formula of some requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CostRule {
@@ -196,21 +98,6 @@ pub struct Exemption {
     pub principals: Vec<String>,
     /// Addresses of callers.
     pub addresses: Vec<crate::auth::principal::Network>,
-}
-
-/// One mistake in a plan table: where, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanMistake {
-    /// A path such as `plans.vip.limits[2].window`.
-    pub at: String,
-    /// What is wrong.
-    pub problem: String,
-}
-
-impl fmt::Display for PlanMistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.at, self.problem)
-    }
 }
 
 impl PlanTable {
@@ -276,70 +163,6 @@ impl PlanTable {
         self.plans.values().flat_map(|plan| &plan.limits).any(|limit| limit.pressure.is_some())
     }
 }
-
-impl Limit {
-    /// A limit for the whole account and all of its requests.
-    pub fn new(name: &str, kind: LimitKind) -> Self {
-        Self {
-            name: name.to_owned(),
-            kind,
-            per: Per::Account,
-            when: When::default(),
-            schedule: Schedule::default(),
-            pressure: None,
-            shadow: false,
-        }
-    }
-
-    /// What it counts.
-    pub const fn unit(&self) -> Unit {
-        match self.kind {
-            LimitKind::Window { unit, .. } | LimitKind::Bucket { unit, .. } => unit,
-            LimitKind::Parallel { .. } => Unit::Requests,
-        }
-    }
-
-    /// The most that it lets through, before schedule and pressure.
-    pub const fn quota(&self) -> u32 {
-        match self.kind {
-            LimitKind::Window { limit, .. } | LimitKind::Parallel { limit } => limit,
-            LimitKind::Bucket { capacity, .. } => capacity,
-        }
-    }
-
-    /// Whether it refuses one request of a caller exactly if it refuses all of them, whatever they ask for. `Per::Key` counts by
-    /// the caller (a key, or a subject of those who have none), so that is true of each caller by itself, and of no other one.
-    pub fn is_blanket(&self) -> bool {
-        matches!(self.unit(), Unit::Requests)
-            && matches!(self.per, Per::Account | Per::Key)
-            && self.when == When::default()
-            && self.pressure.is_none()
-            && !matches!(self.kind, LimitKind::Parallel { .. })
-    }
-}
-
-impl When {
-    /// Whether a request is one of those.
-    pub fn matches(&self, class: Class, model: &str, endpoint: Endpoint) -> bool {
-        (self.classes.is_empty() || self.classes.contains(&class))
-            && (self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model)))
-            && (self.endpoints.is_empty() || self.endpoints.contains(&endpoint))
-    }
-}
-
-impl Pressure {
-    /// The percentage of a limit that is left when `full` percent of the origin's places are in use.
-    pub fn percent_at(self, full: u8) -> u32 {
-        let (from, full) = (u32::from(self.from), u32::from(full.min(100)));
-        if full <= from {
-            return 100;
-        }
-        100 - 100_u32.saturating_sub(u32::from(self.percent)) * (full - from) / (100 - from)
-    }
-}
-
-/// Leases of one account at once, whatever its plan says: its row must stay small.
-pub const MAX_LEASES: usize = 2_048;
 
 /// The plan of a key for which none was named.
 pub const DEFAULT_PLAN: &str = "registered";

@@ -1,10 +1,13 @@
 //! How an account's limits stand at one time: what callers are told in headers and by `GET /v1/key`.
 
+pub mod ratelimit;
+
 use crate::limit::ask::{Facts, Rule};
-use crate::limit::count::{Log, Room, Scope};
+use crate::limit::count::Room;
 use crate::limit::gate::among;
+use crate::limit::kind::{StandingKind, Tally, Unit};
 use crate::limit::lease::Among;
-use crate::limit::plan::{LimitKind, Per, Unit};
+use crate::limit::plan::Per;
 use crate::limit::state::GateState;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -32,17 +35,6 @@ pub struct Standing {
     pub shadowed: Option<u64>,
 }
 
-/// What kind of limit it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StandingKind {
-    /// In any span of this many milliseconds.
-    Window(u64),
-    /// A bucket that is full again after this many milliseconds without a request.
-    Bucket(u64),
-    /// Requests at once.
-    Parallel,
-}
-
 /// For whom the limits are looked at.
 #[derive(Clone, Copy, Debug)]
 pub enum For<'f> {
@@ -56,6 +48,12 @@ impl Standing {
     /// What is left. Nothing, where a plan was made stricter than what counts.
     pub const fn remaining(&self) -> u32 {
         self.quota.saturating_sub(self.used)
+    }
+
+    /// Whether a served request gives something back when it ends: its place among those at once, or what was reserved for
+    /// it and not used. As one of some requests in a span of time it stays counted.
+    pub fn gets_back(&self) -> bool {
+        !self.kind.is_timed() || self.unit != Unit::Requests
     }
 }
 
@@ -84,38 +82,30 @@ impl GateState {
             (For::Caller(key), Per::Key) => Some(Some(key)),
             (For::Caller(_), _) => None,
         };
-        let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        let (kind, used, ends) = match limit.kind {
-            LimitKind::Parallel { .. } => {
-                let among = match value {
-                    Some(value) => among(rule, value.map_or(Scope::Account, Scope::Value)),
-                    None => Among::Counted(&limit.name, self.leases.fullest(now, &limit.name)),
-                };
-                (StandingKind::Parallel, count(self.leases.live(now, among) as u64), self.leases.ends(now, among))
+        let (log, among) = match value {
+            Some(value) => {
+                let scope = self.counts.scope(limit, value, now, Room::OF_ACCOUNT);
+                (self.counts.get(limit, scope, now), among(rule, scope))
             }
-            LimitKind::Window { .. } | LimitKind::Bucket { .. } => {
-                let log = match value {
-                    Some(value) => {
-                        let scope = self.counts.scope(limit, value, now, Room::OF_ACCOUNT);
-                        self.counts.get(limit, scope, now)
-                    }
-                    None => self.counts.all_of(limit).max_by_key(|log| log.used(limit, now)),
-                };
-                let kind = match limit.kind {
-                    LimitKind::Bucket { refill, .. } => {
-                        let whole = u64::from(quota).saturating_mul(refill.every_ms).div_ceil(u64::from(refill.amount));
-                        StandingKind::Bucket(whole)
-                    }
-                    LimitKind::Window { window_ms, .. } => StandingKind::Window(window_ms),
-                    LimitKind::Parallel { .. } => StandingKind::Parallel,
-                };
-                let used = log.map_or(0, |log: &Log| count(log.used(limit, now)));
-                (kind, used, log.and_then(|log| log.ends(limit, now)))
+            None => {
+                let fullest = self.leases.fullest(now, &limit.name);
+                (self.counts.fullest(limit, now), Among::Counted(&limit.name, fullest))
             }
         };
-        let (more_at, whole_at) = ends.unzip();
+        let tally = Tally { log, leases: &self.leases.live(now, among) };
+        let used = u32::try_from(limit.kind.used(tally, now)).unwrap_or(u32::MAX);
+        let (more_at, whole_at) = limit.kind.ends(tally, now).unzip();
         let shadowed = limit.shadow.then(|| self.shadowed(&limit.name));
-        let name = limit.name.clone();
-        Standing { limit: name, kind, unit: limit.unit(), per: limit.per, quota, used, more_at, whole_at, shadowed }
+        Standing {
+            limit: limit.name.clone(),
+            kind: limit.kind.standing(quota),
+            unit: limit.unit(),
+            per: limit.per,
+            quota,
+            used,
+            more_at,
+            whole_at,
+            shadowed,
+        }
     }
 }

@@ -5,12 +5,11 @@ mod before;
 
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
-use crate::limit::bucket::{Bucket, Refill};
-use crate::limit::count::{CountName, Counts, Log, LogKind, Scope};
+use crate::limit::count::{CountName, Counts, Scope};
 use crate::limit::decision::Totals;
+use crate::limit::kind::entry::{distances, times};
+use crate::limit::kind::{Log, LogKind, PackedLogs, Unit};
 use crate::limit::lease::{Counted, Lease, Leases, Metered};
-use crate::limit::plan::Unit;
-use crate::limit::window::{Entry, Window};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -67,8 +66,7 @@ struct Packed {
     behind: Option<u64>,
     /// The names of limits, which logs and leases then give by their place.
     names: Vec<String>,
-    windows: Vec<PackedWindow>,
-    buckets: Vec<PackedBucket>,
+    logs: PackedLogs<PackedName>,
     /// In what leases are counted, by the limits' names; they then give it by its place.
     counts: Vec<(u32, Unit, Option<LogKind>)>,
     leases: Vec<PackedLease>,
@@ -78,27 +76,12 @@ struct Packed {
     used: Vec<(Mark, Totals)>,
 }
 
+/// Whose a log is.
 #[derive(Serialize, Deserialize)]
-struct PackedWindow {
+struct PackedName {
     limit: u32,
     unit: Unit,
     scope: Scope,
-    span: u64,
-    kept_from: u64,
-    /// Distances in time, the first one from `kept_from`, and amounts.
-    entries: Vec<(u64, u32)>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct PackedBucket {
-    limit: u32,
-    unit: Unit,
-    scope: Scope,
-    refill: Refill,
-    since: u64,
-    debt: u128,
-    /// Distances in time, the first one from `since`, and amounts.
-    entries: Vec<(u64, u32)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -127,35 +110,10 @@ struct PackedCounted {
 /// Packs a state.
 pub fn encode(state: &GateState) -> Vec<u8> {
     let mut names = Places::<String>::default();
-    let (mut windows, mut buckets) = (Vec::new(), Vec::new());
-    for ((limit, unit, _), scope, log) in state.counts.iter() {
-        // An empty log is as good as none.
-        if matches!(log, Log::Window(window, _) if window.is_empty()) {
-            continue;
-        }
-        let (limit, unit) = (names.place_of(limit), *unit);
-        match log {
-            Log::Window(window, span) => windows.push(PackedWindow {
-                limit,
-                unit,
-                scope,
-                span: *span,
-                kept_from: window.kept_from(),
-                entries: deltas(window.kept_from(), window.entries().map(|entry| (entry.at, entry.amount))),
-            }),
-            Log::Bucket(bucket) => {
-                let (since, debt) = bucket.folded();
-                buckets.push(PackedBucket {
-                    limit,
-                    unit,
-                    scope,
-                    refill: bucket.refill(),
-                    since,
-                    debt,
-                    entries: deltas(since, bucket.entries().map(|entry| (entry.at, entry.amount))),
-                });
-            }
-        }
+    let mut logs = PackedLogs::new();
+    // An empty log is as good as none.
+    for ((limit, unit, _), scope, log) in state.counts.iter().filter(|(.., log)| !log.is_void()) {
+        logs.push(PackedName { limit: names.place_of(limit), unit: *unit, scope }, log);
     }
     let mut counts = Places::default();
     let mut lease = |lease: &Lease| {
@@ -183,11 +141,10 @@ pub fn encode(state: &GateState) -> Vec<u8> {
         sure: state.last_now.saturating_sub(state.sure),
         behind: state.behind,
         names: names.0,
-        windows,
-        buckets,
+        logs,
         counts: counts.0,
         leases,
-        closed: deltas(0, state.closed.iter().copied()),
+        closed: distances(0, state.closed.iter().copied()),
         totals: state.totals,
         shadowed: state.shadowed.iter().map(|(limit, count)| (limit.clone(), *count)).collect(),
         used: state.usage.iter().map(|(key, totals)| (*key, *totals)).collect(),
@@ -231,17 +188,9 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
         };
         is_new.then_some(()).ok_or(StateError::Damaged)
     };
-    for window in packed.windows {
-        let entries = times(window.kept_from, window.entries).into_iter().map(|(at, amount)| Entry { at, amount });
-        let log = Window::from_parts(window.kept_from, entries).ok_or(StateError::Damaged)?;
-        let key = (name(window.limit)?, window.unit, LogKind::Window(window.span));
-        insert(key, window.scope, Log::Window(log, window.span))?;
-    }
-    for bucket in packed.buckets {
-        let entries = times(bucket.since, bucket.entries).into_iter().map(|(at, amount)| Entry { at, amount });
-        let log = Bucket::from_parts(bucket.refill, (bucket.since, bucket.debt), entries).ok_or(StateError::Damaged)?;
-        let key = (name(bucket.limit)?, bucket.unit, LogKind::Bucket);
-        insert(key, bucket.scope, Log::Bucket(log))?;
+    for (PackedName { limit, unit, scope }, log) in packed.logs.unpack() {
+        let (kind, log) = log.ok_or(StateError::Damaged)?;
+        insert((name(limit)?, unit, kind), scope, log)?;
     }
     let counted = |at: u64, scopes: &[Scope], one: PackedCounted| -> Result<Counted, StateError> {
         let (limit, unit, log) = *packed.counts.get(one.count as usize).ok_or(StateError::Damaged)?;
@@ -271,7 +220,7 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
         behind: packed.behind,
         counts,
         leases: packed.leases.into_iter().map(lease).collect::<Result<_, _>>()?,
-        closed: times(0, packed.closed).into(),
+        closed: times(0, packed.closed).collect(),
         totals: packed.totals,
         shadowed: packed.shadowed.into_iter().collect(),
         usage: packed.used.into_iter().collect(),
@@ -307,26 +256,4 @@ impl Places<String> {
         let known = self.0.iter().position(|other| other == name);
         self.found(known, || name.to_owned())
     }
-}
-
-fn deltas<T>(start: Millis, entries: impl Iterator<Item = (Millis, T)>) -> Vec<(u64, T)> {
-    let mut last = start;
-    entries
-        .map(|(at, value)| {
-            let delta = at.saturating_sub(last);
-            last = at;
-            (delta, value)
-        })
-        .collect()
-}
-
-fn times<T>(start: Millis, entries: Vec<(u64, T)>) -> Vec<(Millis, T)> {
-    let mut last = start;
-    entries
-        .into_iter()
-        .map(|(delta, value)| {
-            last = last.saturating_add(delta);
-            (last, value)
-        })
-        .collect()
 }

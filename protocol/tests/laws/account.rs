@@ -14,9 +14,12 @@ use sluice_protocol::gate_call::{
     decode_answers, decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
 };
 use sluice_protocol::id::{AccountId, CommandId, RequestId};
-use sluice_protocol::limit::bucket::Refill;
 use sluice_protocol::limit::decision::Outcome;
-use sluice_protocol::limit::plan::{Limit, LimitKind, PlanTable, Pressure, Unit};
+use sluice_protocol::limit::kind::Unit;
+use sluice_protocol::limit::kind::bucket::Bucket;
+use sluice_protocol::limit::kind::parallel::Parallel;
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::plan::{Limit, PlanTable, Pressure};
 use sluice_protocol::limit::state;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::chat::Usage;
@@ -208,7 +211,7 @@ fn limits_that_cannot_be_are_refused_with_their_message() {
         (decode_envelope(&encode_envelope(&message)), decode_kept(&encode_kept(&kept(vec![record]))))
     };
     let refill = |amount, every_ms| {
-        let kind = LimitKind::Bucket { unit: Unit::Requests, capacity: 5, refill: Refill { amount, every_ms } };
+        let kind = Bucket { unit: Unit::Requests, capacity: 5, refill: Refill { amount, every_ms } };
         with(Limit::new("own", kind))
     };
     for (message, row) in [refill(0, 5), refill(5, 0)] {
@@ -217,7 +220,7 @@ fn limits_that_cannot_be_are_refused_with_their_message() {
     assert!(refill(1, 1).0.is_ok());
     // Absurd, but harmless: the limit shrinks to what it was.
     let pressure = Some(Pressure { from: 10, percent: 250 });
-    let (message, _) = with(Limit { pressure, ..Limit::new("own", LimitKind::Parallel { limit: 1 }) });
+    let (message, _) = with(Limit { pressure, ..Limit::new("own", Parallel { limit: 1 }) });
     assert!(message.is_ok());
     assert_eq!(pressure.map(|pressure| pressure.percent_at(100)), Some(100));
 }
@@ -249,7 +252,7 @@ fn changes_that_name_nothing_are_refused() {
 fn numbers_of_an_account_are_for_limits_that_some_plan_or_key_has() {
     let table = table(WINDOW);
     let mut account = account("q");
-    account.kept.keys[1].limits = vec![Limit::new("own", LimitKind::Parallel { limit: 1 })];
+    account.kept.keys[1].limits = vec![Limit::new("own", Parallel { limit: 1 })];
     let mut set = |names: &[&str], disabled| {
         let overrides = names.iter().map(|name| ((*name).to_owned(), 5)).collect();
         let change = AccountChange { overrides: Some(overrides), disabled, ..AccountChange::default() };

@@ -31,10 +31,14 @@ use sluice_protocol::gate_call::{
     Retiring, Settings,
 };
 use sluice_protocol::id::{AccountId, CommandId, KeyId, RequestId, TableVersion, hex};
-use sluice_protocol::limit::bucket::Refill;
-use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused, RefusedKind, Totals};
-use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit};
-use sluice_protocol::limit::standing::{Standing, StandingKind};
+use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused, Totals};
+use sluice_protocol::limit::kind::bucket::{Bucket, BucketStanding, RefusedBucket};
+use sluice_protocol::limit::kind::parallel::{Parallel, ParallelStanding};
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::kind::window::{Window, WindowStanding};
+use sluice_protocol::limit::kind::{StandingKind, Unit};
+use sluice_protocol::limit::plan::{Limit, Per};
+use sluice_protocol::limit::standing::Standing;
 use sluice_protocol::limit::state;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::request::chat::{
@@ -83,7 +87,7 @@ const STORAGE: StorageCounters = StorageCounters { calls: 3, rows_read: 2, rows_
 const USED: Totals = Totals { served: 5, prompt_tokens: 60, completion_tokens: 15, cost: 120 };
 
 fn record(secret_hash: SecretHash) -> KeyRecord {
-    let own = LimitKind::Bucket { unit: Unit::Cost, capacity: 500, refill: Refill { amount: 2, every_ms: 1_500 } };
+    let own = Bucket { unit: Unit::Cost, capacity: 500, refill: Refill { amount: 2, every_ms: 1_500 } };
     KeyRecord {
         name: "laptop".into(),
         disabled: true,
@@ -154,7 +158,7 @@ fn commands(secret_hash: SecretHash) -> Vec<Command> {
 }
 
 fn standings() -> Vec<Standing> {
-    let standing = |limit: &str, kind, quota, used, ends: Option<u64>| Standing {
+    let standing = |limit: &str, kind: StandingKind, quota, used, ends: Option<u64>| Standing {
         limit: limit.into(),
         kind,
         unit: if limit == "tokens" { Unit::Tokens } else { Unit::Requests },
@@ -165,12 +169,13 @@ fn standings() -> Vec<Standing> {
         more_at: ends.map(|end| 1_790_000_000_000 + end),
         whole_at: ends.map(|end| 1_790_000_000_000 + 2 * end),
     };
+    let window = |window_ms| WindowStanding { window_ms }.into();
     vec![
-        standing("minute", StandingKind::Window(60_000), 60, 2, Some(9_000)),
-        standing("day", StandingKind::Window(86_400_000), 200, 0, None),
-        standing("tokens", StandingKind::Bucket(30_000), 4_000, 1_024, Some(10)),
-        standing("watched", StandingKind::Window(1_000), 1, 1, Some(900)),
-        standing("parallel", StandingKind::Parallel, 2, 1, Some(600_000)),
+        standing("minute", window(60_000), 60, 2, Some(9_000)),
+        standing("day", window(86_400_000), 200, 0, None),
+        standing("tokens", BucketStanding { fills_in_ms: 30_000 }.into(), 4_000, 1_024, Some(10)),
+        standing("watched", window(1_000), 1, 1, Some(900)),
+        standing("parallel", ParallelStanding.into(), 2, 1, Some(600_000)),
     ]
 }
 

@@ -1,12 +1,15 @@
 //! The oracle of whole plans: it keeps every admission for ever, looks at all of them each time, and knows nothing of how
 //! the code under test keeps or finds anything. It is slow on purpose.
 
+use serde::Deserialize;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::ask::{Exact, Facts, Rule};
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::gate::{CLOSED_MS, GRACE_MS};
-use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit, When};
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::kind::{LimitKind, Unit};
+use sluice_protocol::limit::plan::{Limit, Per, When};
 use sluice_protocol::request::chat::{Usage, Used};
 use sluice_protocol::request::cost::{Class, Rate, Work};
 use sluice_protocol::request::endpoint::Endpoint;
@@ -40,6 +43,22 @@ pub(crate) enum Verdict {
     Closed,
     Refused(Vec<String>),
     Admitted { deadline: u64, shadowed: Vec<String>, work: Option<Work> },
+}
+
+/// A kind of limit as it has always travelled and lain in rows: nobody outside of the code under test sees which one it has, so
+/// an oracle reads its bytes.
+#[derive(Debug, Deserialize, PartialEq)]
+pub(crate) enum Shape {
+    Window { unit: Unit, limit: u32, window_ms: u64 },
+    Bucket { unit: Unit, capacity: u32, refill: Refill },
+    Parallel { limit: u32 },
+}
+
+impl Shape {
+    pub(crate) fn of(kind: LimitKind) -> Self {
+        let bytes = postcard::to_extend(&kind, Vec::new()).unwrap();
+        postcard::from_bytes(&bytes).unwrap()
+    }
 }
 
 pub(crate) fn request(id: u8) -> RequestId {
@@ -79,15 +98,15 @@ impl Oracle {
         if quota == 0 {
             return false;
         }
-        match limit.kind {
-            LimitKind::Parallel { .. } => {
+        match Shape::of(limit.kind) {
+            Shape::Parallel { .. } => {
                 let all = limit.per == Per::Account && limit.when == When::default();
                 let counts = |a: &&Admitted| all || (a.counted.iter().any(|(l, _)| l.name == limit.name) && mine(a));
                 let live = self.admitted.iter().filter(|a| a.open && a.deadline > at).filter(counts);
                 (live.count() as u64) < quota
             }
-            LimitKind::Window { window_ms, .. } => self.sum(limit, facts, |t| t + window_ms > at) + amount <= quota,
-            LimitKind::Bucket { refill, .. } => {
+            Shape::Window { window_ms, .. } => self.sum(limit, facts, |t| t + window_ms > at) + amount <= quota,
+            Shape::Bucket { refill, .. } => {
                 let every = u128::from(refill.every_ms);
                 // The most that was counted from any time on beyond what was refilled since.
                 let debt = |from: u64| {

@@ -1,9 +1,8 @@
 //! When a request would pass a rule: the search over what its schedule makes of it.
 
 use crate::limit::ask::Rule;
-use crate::limit::decision::{Passes, RefusedKind};
-use crate::limit::plan::LimitKind;
-use crate::limit::window::Fit;
+use crate::limit::decision::Passes;
+use crate::limit::kind::Fit;
 use crate::time::Millis;
 
 /// When a request passes that does not pass now; `None` if it does. `earliest` says when it fits under a quota that stays
@@ -31,14 +30,4 @@ pub(super) fn passes(rule: &Rule<'_>, pressure: u8, now: Millis, earliest: impl 
         (Some(at), _) => Passes::At(at),
         (None, _) => Passes::Never,
     })
-}
-
-/// What a rule is, with what it lets through now.
-pub(super) fn kind_now(rule: &Rule<'_>, pressure: u8, now: Millis) -> RefusedKind {
-    let quota = rule.quota_at(rule.limit.schedule.percent_at(now), pressure);
-    match rule.limit.kind {
-        LimitKind::Window { unit, window_ms, .. } => RefusedKind::Window { unit, limit: quota, window_ms },
-        LimitKind::Bucket { unit, .. } => RefusedKind::Bucket { unit, capacity: quota },
-        LimitKind::Parallel { .. } => RefusedKind::Parallel { limit: quota },
-    }
 }

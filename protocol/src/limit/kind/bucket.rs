@@ -2,47 +2,158 @@
 //!
 //! It is kept as a debt that drains: an amount is let through if the debt and the amount together stay within the
 //! capacity. So for any two times `s <= t` what was counted in `[s, t]` is at most `capacity + refill * (t - s) / every`.
-//! Integers only: the debt is kept in parts of `1/every`.
+//! Integers only: the debt is kept in parts of a whole, see [`Refill`].
 //!
 //! What may still be given back keeps its time in a short log, because a refund has to be made where it was counted: a
 //! debt that has drained meanwhile cannot be given back, or a bucket would hold more than its capacity.
 
-use crate::limit::window::{EXACT_ENTRIES, Entry, Fit, push_at};
-use crate::time::Millis;
+use super::entry::{self, EXACT_ENTRIES, Entry};
+use super::refill::Refill;
+use super::{
+    AnyLogKind, CountInLog, CountLog, Counting, DescribeRefused, DescribeStanding, Fit, Form, Kind, Log, LogKind,
+    RefusedKind, StandingKind, Tally, Unit,
+};
+use crate::limit::fields::Reader;
+use crate::time::{Millis, write_duration};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::VecDeque;
 
-/// How fast a bucket drains: `refill` every `every_ms` milliseconds.
+/// A bucket that holds `capacity` when it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "AnyRefill")]
-pub struct Refill {
+pub struct Bucket {
+    /// Of what.
+    pub unit: Unit,
     /// At least 1.
-    pub amount: u32,
-    /// At least 1.
-    pub every_ms: u64,
+    pub capacity: u32,
+    /// How it is refilled.
+    pub refill: Refill,
 }
 
-/// As it travels: a bucket that never drains is refused with the message that it came in, before it divides by zero.
-#[derive(Deserialize)]
-struct AnyRefill {
-    amount: u32,
-    every_ms: u64,
+/// A bucket that refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedBucket {
+    /// Of what.
+    pub unit: Unit,
+    /// What it holds when it is full.
+    pub capacity: u32,
 }
 
-impl TryFrom<AnyRefill> for Refill {
-    type Error = &'static str;
+/// How a bucket stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketStanding {
+    /// It is full again after this many milliseconds without a request.
+    pub fills_in_ms: u64,
+}
 
-    fn try_from(AnyRefill { amount, every_ms }: AnyRefill) -> Result<Self, Self::Error> {
-        if amount == 0 || every_ms == 0 {
-            return Err("a bucket must be refilled");
+const NAME: &str = "bucket";
+
+pub(super) const FORM: Form = Form {
+    name: NAME,
+    members: &["unit", "capacity", "refill", "every"],
+    read: |reader, at, object| Bucket::read(reader, at, object).map(Into::into),
+};
+
+impl Bucket {
+    fn read(reader: &mut Reader, at: &str, object: &Map<String, Value>) -> Option<Self> {
+        let unit = Unit::read(reader, at, object);
+        let capacity = reader.required(at, object, "capacity", unit.most());
+        let refill = Refill::read(reader, at, object);
+        Some(Self { unit, capacity: capacity?, refill: refill? })
+    }
+}
+
+impl Kind for Bucket {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    fn quota(&self) -> u32 {
+        self.capacity
+    }
+
+    fn write(&self, object: &mut Map<String, Value>) {
+        object.insert("capacity".into(), self.capacity.into());
+        object.insert("refill".into(), self.refill.amount.into());
+        object.insert("every".into(), write_duration(self.refill.every_ms).into());
+        self.unit.write(object);
+    }
+
+    fn in_log(&self) -> Option<&dyn CountInLog> {
+        Some(self)
+    }
+
+    fn used(&self, tally: Tally<'_>, now: Millis) -> u64 {
+        tally.log.and_then(Log::of::<BucketLog>).map_or(0, |log| log.used(now, self.refill))
+    }
+
+    fn ends(&self, tally: Tally<'_>, now: Millis) -> Option<(Millis, Millis)> {
+        tally.log.and_then(Log::of::<BucketLog>)?.ends(now, self.refill)
+    }
+
+    fn fit(&self, tally: Tally<'_>, now: Millis, quota: u32, amount: u32) -> Fit {
+        match tally.log.map(Log::of::<BucketLog>) {
+            None => Fit::Now,
+            Some(log) => log.map_or(Fit::Never, |log| log.fit(now, self.refill, u64::from(quota), amount)),
         }
-        Ok(Self { amount, every_ms })
+    }
+
+    fn refused(&self, quota: u32) -> RefusedKind {
+        RefusedBucket { unit: self.unit, capacity: quota }.into()
+    }
+
+    fn standing(&self, quota: u32) -> StandingKind {
+        BucketStanding { fills_in_ms: self.refill.fills_in_ms(quota) }.into()
+    }
+}
+
+impl CountInLog for Bucket {
+    fn log_kind(&self) -> LogKind {
+        LogKind(AnyLogKind::Bucket)
+    }
+
+    fn starting(&self, now: Millis) -> Log {
+        BucketLog::starting(now, self.refill).into()
+    }
+
+    fn add(&self, log: &mut Log, amount: u32, counting: Counting) -> Millis {
+        let Counting { now, oldest, size } = counting;
+        let log = log.of_mut::<BucketLog>();
+        log.map_or(now, |log| log.add_within(now, self.refill, amount, oldest, size.entries))
+    }
+}
+
+impl DescribeRefused for RefusedBucket {
+    fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    fn quota(&self) -> u32 {
+        self.capacity
+    }
+
+    fn text(&self) -> String {
+        format!("bursts of {} {}", self.capacity, self.unit.text())
+    }
+}
+
+impl DescribeStanding for BucketStanding {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn span_ms(&self) -> Option<u64> {
+        Some(self.fills_in_ms)
     }
 }
 
 /// The state of one bucket. Plain data; who calls it passes `now` and never lets it go back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bucket {
+pub struct BucketLog {
     /// How it was refilled when it was last changed: the unit of `debt`.
     refill: Refill,
     /// The debt right after everything that can no longer be given back, and when that was.
@@ -52,7 +163,7 @@ pub struct Bucket {
     entries: VecDeque<Entry>,
 }
 
-impl Bucket {
+impl BucketLog {
     /// A full bucket.
     pub const fn starting(now: Millis, refill: Refill) -> Self {
         Self { refill, since: now, debt: 0, entries: VecDeque::new() }
@@ -60,7 +171,7 @@ impl Bucket {
 
     /// What is missing to a full bucket at `now`, rounded up.
     pub fn used(&self, now: Millis, refill: Refill) -> u64 {
-        u64::try_from(self.debt_at(now, refill).div_ceil(u128::from(refill.every_ms))).unwrap_or(u64::MAX)
+        u64::try_from(self.debt_at(now, refill).div_ceil(refill.parts())).unwrap_or(u64::MAX)
     }
 
     /// When there is one more than now, and when the bucket is full again; `None` if it is full.
@@ -69,9 +180,9 @@ impl Bucket {
         if debt == 0 {
             return None;
         }
-        let every = u128::from(refill.every_ms);
+        let every = refill.parts();
         let over = (debt - 1) % every + 1;
-        Some((after(now, over, refill), after(now, debt, refill)))
+        Some((refill.after(now, over), refill.after(now, debt)))
     }
 
     /// When `amount` fits into `capacity`. Changes nothing.
@@ -79,10 +190,10 @@ impl Bucket {
         if u64::from(amount) > capacity {
             return Fit::Never;
         }
-        let room = u128::from(capacity - u64::from(amount)) * u128::from(refill.every_ms);
+        let room = u128::from(capacity - u64::from(amount)) * refill.parts();
         match self.debt_at(now, refill).saturating_sub(room) {
             0 => Fit::Now,
-            over => Fit::At(after(now, over, refill)),
+            over => Fit::At(refill.after(now, over)),
         }
     }
 
@@ -98,27 +209,65 @@ impl Bucket {
             self.fold();
         }
         let at = self.entries.back().map_or(now, |last| last.at.max(now)).max(self.since);
-        push_at(&mut self.entries, at, amount);
+        entry::push_at(&mut self.entries, at, amount);
         at
     }
 
-    /// Counts all that lies after `now` at `now`.
-    pub fn take_back_to(&mut self, now: Millis) {
-        self.since = self.since.min(now);
-        let kept = self.entries.partition_point(|entry| entry.at <= now);
-        let later = self.entries.drain(kept..).fold(0_u32, |sum, entry| sum.saturating_add(entry.amount));
-        push_at(&mut self.entries, now, later);
+    /// Whether it is full at `now`, by its own rate: then there is nothing to keep.
+    pub fn is_full(&self, now: Millis) -> bool {
+        self.debt_at(now, self.refill) == 0
     }
 
-    /// Keeps at most so many amounts that may still be given back; the oldest are there for good.
-    pub fn fold_to(&mut self, most: usize) {
-        while self.entries.len() > most {
-            self.fold();
+    fn debt_at(&self, now: Millis, refill: Refill) -> u128 {
+        let every = refill.parts();
+        let mut debt = self.refill.convert(self.debt, refill);
+        let mut since = self.since;
+        for entry in &self.entries {
+            // What was counted at a reading that was ahead is counted now, and has drained nothing on the way there.
+            let at = entry.at.min(now).max(since);
+            debt = debt.saturating_sub(refill.drained(since, at)).saturating_add(u128::from(entry.amount) * every);
+            since = at;
+        }
+        debt.saturating_sub(refill.drained(since, now))
+    }
+
+    /// Makes the oldest entry a part of the debt.
+    fn fold(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            let left = self.debt.saturating_sub(self.refill.drained(self.since, entry.at));
+            self.debt = left.saturating_add(u128::from(entry.amount) * self.refill.parts());
+            self.since = entry.at;
         }
     }
 
-    /// Takes back up to `amount` of what was counted at `at`, as if it had never been: what has drained since stays so.
-    pub fn refund(&mut self, at: Millis, amount: u32) {
+    fn rebase(&mut self, refill: Refill) {
+        self.debt = self.refill.convert(self.debt, refill);
+        self.refill = refill;
+    }
+
+    /// As it lies in a row.
+    pub(super) fn pack(&self) -> PackedBucket {
+        let Self { refill, since, debt, .. } = *self;
+        PackedBucket { refill, since, debt, entries: entry::pack(since, &self.entries) }
+    }
+}
+
+impl CountLog for BucketLog {
+    fn is_live(&self, now: Millis) -> bool {
+        !self.is_full(now)
+    }
+
+    fn is_void(&self) -> bool {
+        // Without entries it may still have a debt.
+        false
+    }
+
+    fn entry_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// As if it had never been: what has drained since stays so.
+    fn refund(&mut self, at: Millis, amount: u32) {
         if let Ok(index) = self.entries.binary_search_by_key(&at, |entry| entry.at) {
             let entry = &mut self.entries[index];
             entry.amount = entry.amount.saturating_sub(amount);
@@ -128,94 +277,39 @@ impl Bucket {
         }
     }
 
-    /// Whether it is full at `now`, by its own rate: then there is nothing to keep.
-    pub fn is_full(&self, now: Millis) -> bool {
-        self.debt_at(now, self.refill) == 0
-    }
+    /// A debt drains by itself.
+    fn drop_expired(&mut self, _: Millis) {}
 
-    /// How many entries it keeps.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether its log is empty; it may still have a debt.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// How it was refilled when it was last changed.
-    pub const fn refill(&self) -> Refill {
-        self.refill
-    }
-
-    /// What can no longer be given back: when that was settled, and the debt right then, in parts of its refill's.
-    pub const fn folded(&self) -> (Millis, u128) {
-        (self.since, self.debt)
-    }
-
-    /// What was counted after that, oldest first.
-    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        self.entries.iter().copied()
-    }
-
-    /// Rebuilds a bucket. `None` if times do not ascend strictly, an amount is 0 or something comes before what cannot be
-    /// given back: no bucket that we store looks so.
-    pub fn from_parts(
-        refill: Refill,
-        (since, debt): (Millis, u128),
-        entries: impl IntoIterator<Item = Entry>,
-    ) -> Option<Self> {
-        let entries: VecDeque<_> = entries.into_iter().collect();
-        let ascending = entries.iter().zip(entries.iter().skip(1)).all(|(a, b)| a.at < b.at);
-        let after = entries.front().is_none_or(|first| first.at >= since);
-        let sound = ascending && after && entries.iter().all(|entry| entry.amount > 0);
-        sound.then_some(Self { refill, since, debt, entries })
-    }
-
-    fn debt_at(&self, now: Millis, refill: Refill) -> u128 {
-        let every = u128::from(refill.every_ms);
-        let mut debt = convert(self.debt, self.refill, refill);
-        let mut since = self.since;
-        for entry in &self.entries {
-            // What was counted at a reading that was ahead is counted now, and has drained nothing on the way there.
-            let at = entry.at.min(now).max(since);
-            debt = debt.saturating_sub(drained(since, at, refill)).saturating_add(u128::from(entry.amount) * every);
-            since = at;
-        }
-        debt.saturating_sub(drained(since, now, refill))
-    }
-
-    /// Makes the oldest entry a part of the debt.
-    fn fold(&mut self) {
-        if let Some(entry) = self.entries.pop_front() {
-            let left = self.debt.saturating_sub(drained(self.since, entry.at, self.refill));
-            self.debt = left.saturating_add(u128::from(entry.amount) * u128::from(self.refill.every_ms));
-            self.since = entry.at;
+    /// Keeps so many of the amounts that may still be given back; the oldest are there for good.
+    fn coarsen(&mut self, entries: u64) {
+        while self.entries.len() as u64 > entries {
+            self.fold();
         }
     }
 
-    fn rebase(&mut self, refill: Refill) {
-        self.debt = convert(self.debt, self.refill, refill);
-        self.refill = refill;
+    fn take_back_to(&mut self, now: Millis) {
+        self.since = self.since.min(now);
+        entry::take_back_to(&mut self.entries, now);
     }
 }
 
-fn drained(from: Millis, to: Millis, refill: Refill) -> u128 {
-    u128::from(to.saturating_sub(from)) * u128::from(refill.amount)
+/// A bucket as it lies in a row.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PackedBucket {
+    refill: Refill,
+    since: Millis,
+    debt: u128,
+    entries: Vec<(u64, u32)>,
 }
 
-/// The time at which `debt` has drained.
-fn after(now: Millis, debt: u128, refill: Refill) -> Millis {
-    now.saturating_add(u64::try_from(debt.div_ceil(u128::from(refill.amount))).unwrap_or(u64::MAX))
-}
-
-/// The same debt in the parts of another rate, rounded up.
-fn convert(debt: u128, from: Refill, to: Refill) -> u128 {
-    if from.every_ms == to.every_ms {
-        return debt;
+impl PackedBucket {
+    /// The bucket again. `None` if no bucket of ours looks so.
+    pub(super) fn unpack(self) -> Option<BucketLog> {
+        let Self { refill, since, debt, entries } = self;
+        let entries = entry::unpack(since, entries);
+        entry::are_sound(since, &entries).then_some(BucketLog { refill, since, debt, entries })
     }
-    let amount = debt / u128::from(from.every_ms);
-    let rest = debt % u128::from(from.every_ms);
-    let every = u128::from(to.every_ms);
-    amount.saturating_mul(every).saturating_add((rest * every).div_ceil(u128::from(from.every_ms)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,16 @@
 //! Reading a plan table: the JSON is walked by hand, because serde stops at the first mistake.
 
-use super::fields::{DAYS, MAX_LIST, Reader, find, parse_minute, parse_offset};
-use super::{
-    Allowance, CostRule, Endpoint, Exemption, Limit, LimitKind, Per, Plan, PlanMistake, PlanTable, Pressure,
-    TableVersion, Unit, When, WithoutGate,
-};
+mod limits;
+
+use super::{Allowance, CostRule, Exemption, Limit, Plan, PlanTable, WithoutGate};
 use crate::auth::pattern::pattern;
 use crate::auth::principal::{AccountName, Network};
-use crate::id::KeyId;
+use crate::id::{KeyId, TableVersion};
 use crate::json::parse_unique;
-use crate::limit::bucket::Refill;
-use crate::limit::schedule::{Schedule, ScheduleRule};
-use crate::request::cost::{Class, Classes, Rate};
-use serde_json::{Map, Value};
+use crate::limit::fields::{MAX_AMOUNT, MAX_LIST, MAX_REQUESTS, PlanMistake, Reader};
+use crate::limit::kind::refill::Refill;
+use crate::request::cost::{Classes, Rate};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 impl PlanTable {
@@ -42,16 +40,11 @@ pub fn limits_from_json(at: &str, value: &Value) -> Result<Vec<Limit>, Vec<PlanM
 /// A table that every Gate keeps in memory, and that travels in one message.
 pub const MAX_TABLE_BYTES: usize = 64 * 1024;
 const MAX_PLANS: usize = 64;
-const MAX_LIMITS: usize = 16;
 const MAX_RULES: usize = 16;
-const MAX_WINDOW_MS: u64 = 31 * 24 * 60 * 60 * 1000;
 // A grant ends a second or two before its lease, in whole seconds: shorter leases would leave nothing to grant.
 const MIN_LEASE_MS: u64 = 5_000;
 const MAX_LEASE_MS: u64 = crate::forward::grant::MAX_GRANT_MS;
 const DEFAULT_LEASE_MS: u64 = 10 * 60 * 1000;
-/// Requests: more than one object can decide in a window. Tokens and cost: all that an amount can be.
-const MAX_REQUESTS: u64 = 1_000_000;
-const MAX_AMOUNT: u64 = 1_000_000_000;
 
 impl Reader {
     fn table(&mut self, value: &Value) -> PlanTable {
@@ -143,7 +136,7 @@ impl Reader {
             Some(value @ Value::Object(_)) => {
                 let bucket = self.object(at, value, &["capacity", "refill", "every"]);
                 let capacity = bucket.and_then(|bucket| self.required(at, bucket, "capacity", MAX_REQUESTS));
-                let refill = bucket.and_then(|bucket| self.refill(at, bucket));
+                let refill = bucket.and_then(|bucket| Refill::read(self, at, bucket));
                 match (capacity, refill) {
                     (Some(capacity), Some(refill)) => WithoutGate::Allow { capacity, refill },
                     _ => WithoutGate::Refuse,
@@ -154,155 +147,6 @@ impl Reader {
                 WithoutGate::Refuse
             }
         }
-    }
-
-    fn limits(&mut self, at: &str, value: Option<&Value>) -> Vec<Limit> {
-        let Some(Value::Array(values)) = value else {
-            self.mistake(at, "must be a list of limits (an empty list limits nothing)");
-            return Vec::new();
-        };
-        if values.len() > MAX_LIMITS {
-            self.mistake(at, format!("must hold at most {MAX_LIMITS} limits, not {}", values.len()));
-            return Vec::new();
-        }
-        let mut limits: Vec<Limit> = Vec::new();
-        for (index, value) in values.iter().enumerate() {
-            let at = format!("{at}[{index}]");
-            let Some(limit) = self.limit(&at, value) else { continue };
-            if limits.iter().any(|other| other.name == limit.name) {
-                self.mistake(&format!("{at}.name"), format!("`{}` is already the name of another limit", limit.name));
-            }
-            limits.push(limit);
-        }
-        limits
-    }
-
-    fn limit(&mut self, at: &str, value: &Value) -> Option<Limit> {
-        let kind = value.get("kind").and_then(Value::as_str);
-        let own: &[&str] = match kind {
-            Some("window") => &["unit", "limit", "window"],
-            Some("bucket") => &["unit", "capacity", "refill", "every"],
-            Some("parallel") => &["limit"],
-            _ => {
-                self.mistake(&format!("{at}.kind"), "must be \"window\", \"bucket\" or \"parallel\"");
-                return None;
-            }
-        };
-        let members = [&["name", "kind", "per", "when", "schedule", "pressure", "shadow"], own].concat();
-        let object = self.object(at, value, &members)?;
-        let name = object.get("name").and_then(Value::as_str).unwrap_or_default();
-        self.name(&format!("{at}.name"), name);
-        let unit = self.one_of(at, object, "unit", &UNITS).unwrap_or(Unit::Requests);
-        let most = if unit == Unit::Requests { MAX_REQUESTS } else { MAX_AMOUNT };
-        let kind = match kind {
-            Some("window") => {
-                let limit = self.required(at, object, "limit", most);
-                let missing = Value::Null;
-                let window = object.get("window").unwrap_or(&missing);
-                let window_ms = self.duration(&format!("{at}.window"), window, 1, MAX_WINDOW_MS);
-                limit.zip(window_ms).map(|(limit, window_ms)| LimitKind::Window { unit, limit, window_ms })
-            }
-            Some("bucket") => {
-                let capacity = self.required(at, object, "capacity", most);
-                let refill = self.refill(at, object);
-                capacity.zip(refill).map(|(capacity, refill)| LimitKind::Bucket { unit, capacity, refill })
-            }
-            _ => {
-                let most = crate::limit::plan::MAX_LEASES as u64;
-                self.required(at, object, "limit", most).map(|limit| LimitKind::Parallel { limit })
-            }
-        };
-        let per = self.one_of(at, object, "per", &PERS).unwrap_or_default();
-        let when = object.get("when").map(|when| self.when(&format!("{at}.when"), when)).unwrap_or_default();
-        let schedule = object.get("schedule").map(|value| self.schedule(&format!("{at}.schedule"), value));
-        let pressure = object.get("pressure").and_then(|value| self.pressure(&format!("{at}.pressure"), value));
-        let shadow = match object.get("shadow") {
-            None => false,
-            Some(Value::Bool(shadow)) => *shadow,
-            Some(_) => {
-                self.mistake(&format!("{at}.shadow"), "must be true or false");
-                false
-            }
-        };
-        let schedule = schedule.unwrap_or_default();
-        Some(Limit { per, when, schedule, pressure, shadow, ..Limit::new(name, kind?) })
-    }
-
-    fn refill(&mut self, at: &str, object: &Map<String, Value>) -> Option<Refill> {
-        let amount = self.required(at, object, "refill", MAX_AMOUNT);
-        let every_ms = match object.get("every") {
-            None => Some(1_000),
-            Some(value) => self.duration(&format!("{at}.every"), value, 1, MAX_WINDOW_MS),
-        };
-        Some(Refill { amount: amount?, every_ms: every_ms? })
-    }
-
-    fn when(&mut self, at: &str, value: &Value) -> When {
-        let Some(object) = self.object(at, value, &["class", "model", "endpoint"]) else { return When::default() };
-        let mut when = When::default();
-        if let Some(value) = object.get("class") {
-            when.classes = self.names(&format!("{at}.class"), value, |name| find(&CLASSES, name));
-        }
-        if let Some(value) = object.get("model") {
-            when.models = self.names(&format!("{at}.model"), value, pattern);
-        }
-        if let Some(value) = object.get("endpoint") {
-            when.endpoints = self.names(&format!("{at}.endpoint"), value, |name| find(&ENDPOINTS, name));
-        }
-        when
-    }
-
-    fn schedule(&mut self, at: &str, value: &Value) -> Schedule {
-        let Some(object) = self.object(at, value, &["utc_offset", "rules"]) else { return Schedule::default() };
-        let offset_minutes = match object.get("utc_offset") {
-            None => 0,
-            Some(value) => value.as_str().and_then(parse_offset).unwrap_or_else(|| {
-                self.mistake(&format!("{at}.utc_offset"), "must be an offset such as \"+02:00\"");
-                0
-            }),
-        };
-        let before = self.mistakes.len();
-        let rules = self.list(&format!("{at}.rules"), object.get("rules"), MAX_RULES, Self::schedule_rule);
-        let schedule = Schedule { offset_minutes, rules };
-        if self.mistakes.len() == before && schedule.percents().iter().all(|percent| *percent == 0) {
-            self.mistake(at, "never opens: at least one hour of the week needs a percentage above 0");
-        }
-        schedule
-    }
-
-    fn schedule_rule(&mut self, at: &str, value: &Value) -> Option<ScheduleRule> {
-        let object = self.object(at, value, &["days", "from", "to", "percent"])?;
-        let days = match object.get("days") {
-            None => 0b111_1111,
-            Some(value) => {
-                let read = |name: &str| DAYS.iter().position(|day| *day == name).map(|day| 1u8 << day);
-                self.names(&format!("{at}.days"), value, read).into_iter().fold(0, |days, day| days | day)
-            }
-        };
-        let mut minute = |name: &str| {
-            let minute = object.get(name).and_then(Value::as_str).and_then(parse_minute);
-            if minute.is_none() {
-                self.mistake(&format!("{at}.{name}"), "must be a time of day such as \"08:30\", at most \"24:00\"");
-            }
-            minute
-        };
-        let (from, to) = (minute("from"), minute("to"));
-        let percent = match object.get("percent") {
-            Some(value) => self.number(&format!("{at}.percent"), value, 0, 1_000),
-            None => self.number(&format!("{at}.percent"), &Value::Null, 0, 1_000),
-        };
-        if from.is_some() && (from == to || from == Some(24 * 60)) {
-            self.mistake(at, "must begin before 24:00 and end at another time than it begins");
-            return None;
-        }
-        Some(ScheduleRule { days, from: from?, to: to?, percent: percent? as u16 })
-    }
-
-    fn pressure(&mut self, at: &str, value: &Value) -> Option<Pressure> {
-        let object = self.object(at, value, &["from", "percent"])?;
-        let from = self.optional(at, object, "from", 0, 99).unwrap_or(50);
-        let percent = self.ranged(at, object, "percent", 1, 100);
-        Some(Pressure { from: from as u8, percent: percent? as u8 })
     }
 
     fn classes(&mut self, value: &Value, classes: &mut Classes) {
@@ -357,17 +201,6 @@ impl Reader {
         Some(exemption)
     }
 }
-
-const UNITS: [(&str, Unit); 3] = [("requests", Unit::Requests), ("tokens", Unit::Tokens), ("cost", Unit::Cost)];
-const PERS: [(&str, Per); 5] = [
-    ("account", Per::Account),
-    ("key", Per::Key),
-    ("model", Per::Model),
-    ("session", Per::Session),
-    ("user", Per::User),
-];
-const CLASSES: [(&str, Class); 3] = [("light", Class::Light), ("medium", Class::Medium), ("heavy", Class::Heavy)];
-const ENDPOINTS: [(&str, Endpoint); 2] = [("chat", Endpoint::Chat), ("completions", Endpoint::Completions)];
 
 fn principal(text: &str) -> bool {
     KeyId::parse(text).is_some() || AccountName::parse(text).is_some() || Network::parse(text).is_some()

@@ -102,6 +102,8 @@ impl ScheduleRule {
     }
 }
 
+/// The days of a week, as schedules name them.
+pub(super) const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// The percentage where no rule applies.
 pub const ALWAYS: u16 = 100;
 const MINUTE_MS: u64 = 60_000;

@@ -1,7 +1,7 @@
 //! Writing a limit as a plan table has it: what [`super::limits_from_json`] reads back as the same limit.
 
-use super::{Limit, LimitKind, Per, Unit, When};
-use crate::limit::schedule::Schedule;
+use super::schedule::{DAYS, Schedule, ScheduleRule};
+use super::{Limit, Per, When};
 use serde_json::{Map, Value, json};
 
 /// A list of limits as JSON. Members that have their default are left out.
@@ -12,27 +12,9 @@ pub fn limits_to_json(limits: &[Limit]) -> Value {
 fn limit(limit: &Limit) -> Value {
     let mut object = Map::new();
     object.insert("name".into(), limit.name.clone().into());
+    object.insert("kind".into(), limit.kind.name().into());
+    limit.kind.write(&mut object);
     let mut set = |name: &str, value: Value| object.insert(name.into(), value);
-    match limit.kind {
-        LimitKind::Window { limit, window_ms, .. } => {
-            set("kind", "window".into());
-            set("limit", limit.into());
-            set("window", duration(window_ms));
-        }
-        LimitKind::Bucket { capacity, refill, .. } => {
-            set("kind", "bucket".into());
-            set("capacity", capacity.into());
-            set("refill", refill.amount.into());
-            set("every", duration(refill.every_ms));
-        }
-        LimitKind::Parallel { limit } => {
-            set("kind", "parallel".into());
-            set("limit", limit.into());
-        }
-    }
-    if limit.unit() != Unit::Requests {
-        set("unit", json!(limit.unit()));
-    }
     if limit.per != Per::Account {
         set("per", json!(limit.per));
     }
@@ -67,18 +49,11 @@ fn when(when: &When) -> Value {
 
 fn schedule(schedule: &Schedule) -> Value {
     let minute = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    let rule = |rule: &crate::limit::schedule::ScheduleRule| {
-        let days: Vec<_> =
-            (0..7).filter(|day| rule.days & (1 << day) != 0).map(|day| super::fields::DAYS[day]).collect();
+    let rule = |rule: &ScheduleRule| {
+        let days: Vec<_> = (0..7).filter(|day| rule.days & (1 << day) != 0).map(|day| DAYS[day]).collect();
         json!({"days": days, "from": minute(rule.from), "to": minute(rule.to), "percent": rule.percent})
     };
     let sign = if schedule.offset_minutes < 0 { '-' } else { '+' };
     let offset = format!("{sign}{}", minute(schedule.offset_minutes.unsigned_abs() as u16));
     json!({"utc_offset": offset, "rules": schedule.rules.iter().map(rule).collect::<Vec<_>>()})
-}
-
-fn duration(ms: u64) -> Value {
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let unit = units.into_iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit));
-    unit.map_or_else(|| format!("{ms}ms"), |(unit, name)| format!("{}{name}", ms / unit)).into()
 }

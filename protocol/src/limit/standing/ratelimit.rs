@@ -7,9 +7,9 @@
 //!
 //! After draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit-Policy`, `RateLimit`) and OpenAI's published headers.
 
+use super::Standing;
 use crate::header;
-use crate::limit::plan::Unit;
-use crate::limit::standing::{Standing, StandingKind};
+use crate::limit::kind::Unit;
 use crate::time::Millis;
 use std::fmt::Write;
 
@@ -27,7 +27,7 @@ pub fn headers(standings: &[Standing], now: Millis) -> Vec<(&'static str, String
     const REQUESTS: [&str; 3] = [header::LIMIT_REQUESTS, header::REMAINING_REQUESTS, header::RESET_REQUESTS];
     const TOKENS: [&str; 3] = [header::LIMIT_TOKENS, header::REMAINING_TOKENS, header::RESET_TOKENS];
     for (unit, [limit, remaining, reset]) in [(Unit::Requests, REQUESTS), (Unit::Tokens, TOKENS)] {
-        let logs = told.iter().filter(|told| told.unit == unit && told.kind != StandingKind::Parallel);
+        let logs = told.iter().filter(|told| told.unit == unit && told.kind.is_timed());
         // OpenAI's headers know one limit of each unit: the one that will refuse first.
         if let Some(tightest) = logs.min_by_key(|standing| (standing.remaining(), standing.quota)) {
             let whole = tightest.whole_at.unwrap_or(now).saturating_sub(now);
@@ -69,26 +69,21 @@ fn list(standings: &[&Standing], item: impl Fn(&mut String, &Standing)) -> Strin
 
 /// `"minute";q=60;w=60`, and `"parallel";q=2;qu="concurrent-requests"`. A window in milliseconds is rounded up: the draft
 /// knows whole seconds, and a caller that believes in a longer window is not refused for it. A bucket's window is the time
-/// in which it fills. The draft registers no unit for tokens or cost; these are ours.
+/// in which it fills.
 fn policy(text: &mut String, standing: &Standing) {
     let _ = write!(text, "\"{}\";q={}", standing.limit, standing.quota);
-    if let StandingKind::Window(ms) | StandingKind::Bucket(ms) = standing.kind {
+    if let Some(ms) = standing.kind.span_ms() {
         let _ = write!(text, ";w={}", ms.div_ceil(1000));
     }
-    let unit = match (standing.kind, standing.unit) {
-        (StandingKind::Parallel, _) => "concurrent-requests",
-        (_, Unit::Tokens) => "tokens",
-        (_, Unit::Cost) => "cost",
-        // The draft's default.
-        (_, Unit::Requests) => return,
-    };
-    let _ = write!(text, ";qu=\"{unit}\"");
+    if let Some(unit) = standing.kind.quota_unit(standing.unit) {
+        let _ = write!(text, ";qu=\"{unit}\"");
+    }
 }
 
 /// `"minute";r=12;t=9`. A lease's end is not told: a place most likely comes free much sooner.
 fn state(text: &mut String, standing: &Standing, now: Millis) {
     let _ = write!(text, "\"{}\";r={}", standing.limit, standing.remaining());
-    if let (StandingKind::Window(_) | StandingKind::Bucket(_), Some(at)) = (standing.kind, standing.more_at) {
+    if let Some(at) = standing.more_at.filter(|_| standing.kind.is_timed()) {
         let _ = write!(text, ";t={}", at.saturating_sub(now).div_ceil(1000));
     }
 }
@@ -96,6 +91,10 @@ fn state(text: &mut String, standing: &Standing, now: Millis) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::kind::StandingKind;
+    use crate::limit::kind::bucket::BucketStanding;
+    use crate::limit::kind::parallel::ParallelStanding;
+    use crate::limit::kind::window::WindowStanding;
 
     #[test]
     fn durations_are_those_that_go_parses() {
@@ -115,7 +114,7 @@ mod tests {
 
     #[test]
     fn both_languages_tell_the_same_standing() {
-        let standing = |limit: &str, kind, unit, quota, used, more_at, whole_at| Standing {
+        let standing = |limit: &str, kind: StandingKind, unit, quota, used, more_at, whole_at| Standing {
             limit: limit.into(),
             kind,
             unit,
@@ -127,16 +126,25 @@ mod tests {
             shadowed: None,
         };
         let requests = Unit::Requests;
+        let window = |window_ms| WindowStanding { window_ms }.into();
         let watched = Standing {
             shadowed: Some(3),
-            ..standing("watched", StandingKind::Window(1_000), requests, 1, 1, Some(1_500), Some(1_500))
+            ..standing("watched", window(1_000), requests, 1, 1, Some(1_500), Some(1_500))
         };
         let standings = [
-            standing("second", StandingKind::Window(500), requests, 5, 0, None, None),
-            standing("minute", StandingKind::Window(60_000), requests, 60, 58, Some(1_001), Some(49_200)),
+            standing("second", window(500), requests, 5, 0, None, None),
+            standing("minute", window(60_000), requests, 60, 58, Some(1_001), Some(49_200)),
             watched,
-            standing("burst", StandingKind::Bucket(30_000), Unit::Tokens, 900, 400, Some(1_033), Some(14_334)),
-            standing("parallel", StandingKind::Parallel, requests, 2, 1, Some(9_000), Some(9_000)),
+            standing(
+                "burst",
+                BucketStanding { fills_in_ms: 30_000 }.into(),
+                Unit::Tokens,
+                900,
+                400,
+                Some(1_033),
+                Some(14_334),
+            ),
+            standing("parallel", ParallelStanding.into(), requests, 2, 1, Some(9_000), Some(9_000)),
         ];
         let expected = [
             (

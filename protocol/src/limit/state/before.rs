@@ -1,12 +1,12 @@
 //! Rows of versions before this one, as they lie on disks: read as what they are now.
 
-use super::{Packed, PackedBucket, PackedCounted, PackedLease, PackedWindow, Places, StateError};
+use super::{Packed, PackedCounted, PackedLease, PackedName, Places, StateError};
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
-use crate::limit::count::{LogKind, Scope};
+use crate::limit::count::Scope;
 use crate::limit::decision::Totals;
+use crate::limit::kind::{LogKind, PackedLogs, Unit};
 use crate::limit::lease::Metered;
-use crate::limit::plan::Unit;
 use crate::limit::state::ClosedMark;
 use serde::Deserialize;
 
@@ -15,8 +15,7 @@ use serde::Deserialize;
 struct Packed2 {
     last_now: u64,
     names: Vec<String>,
-    windows: Vec<PackedWindow>,
-    buckets: Vec<PackedBucket>,
+    logs: PackedLogs<PackedName>,
     leases: Vec<PackedLease2>,
     closed: Vec<(u64, ClosedMark)>,
     totals: Totals,
@@ -80,8 +79,7 @@ pub(super) fn read(version: u8, packed: &[u8]) -> Result<Packed, StateError> {
         sure: 0,
         behind: None,
         names: packed.names,
-        windows: packed.windows,
-        buckets: packed.buckets,
+        logs: packed.logs,
         counts: counts.0,
         leases,
         closed: packed.closed,

@@ -69,7 +69,7 @@ fn the_messages_to_and_from_a_gate() {
     };
     let refused =
         |kind, passes| Refused { limit: "minute".into(), kind, amount: 1, used: 60, passes, blanket: Blanket::Caller };
-    let window = RefusedKind::Window { unit: Unit::Requests, limit: 60, window_ms: 60_000 };
+    let window = Window { unit: Unit::Requests, limit: 60, window_ms: 60_000 };
     let answers = vec![
         Answer::Admitted(Box::new(admission.clone())),
         Answer::Identified(Box::new(admission)),
@@ -80,9 +80,9 @@ fn the_messages_to_and_from_a_gate() {
         Answer::NotAllowed(Forbidden::MaxTokens(4_096)),
         Answer::Limited {
             refused: vec![
-                refused(window, Passes::At(1_790_000_001_000)),
-                refused(RefusedKind::Bucket { unit: Unit::Tokens, capacity: 9 }, Passes::Never),
-                refused(RefusedKind::Parallel { limit: 2 }, Passes::LessFull),
+                refused(window.into(), Passes::At(1_790_000_001_000)),
+                refused(RefusedBucket { unit: Unit::Tokens, capacity: 9 }.into(), Passes::Never),
+                refused(Parallel { limit: 2 }.into(), Passes::LessFull),
             ],
             standings,
             now: 1_790_000_000_000,
@@ -120,19 +120,19 @@ fn the_messages_to_and_from_a_gate() {
 #[test]
 fn the_rows_of_a_gate() {
     let limits = [
-        Limit::new("minute", LimitKind::Window { unit: Unit::Requests, limit: 9, window_ms: 60_000 }),
+        Limit::new("minute", Window { unit: Unit::Requests, limit: 9, window_ms: 60_000 }),
         Limit {
             per: Per::Session,
-            ..Limit::new("tokens", LimitKind::Window { unit: Unit::Tokens, limit: 90, window_ms: 60_000 })
+            ..Limit::new("tokens", Window { unit: Unit::Tokens, limit: 90, window_ms: 60_000 })
         },
         Limit {
             shadow: true,
             ..Limit::new(
                 "burst",
-                LimitKind::Bucket { unit: Unit::Cost, capacity: 1, refill: Refill { amount: 1, every_ms: 1_000 } },
+                Bucket { unit: Unit::Cost, capacity: 1, refill: Refill { amount: 1, every_ms: 1_000 } },
             )
         },
-        Limit::new("parallel", LimitKind::Parallel { limit: 2 }),
+        Limit::new("parallel", Parallel { limit: 2 }),
     ];
     let rules = rules(&limits);
     let mut account = Account::default();
@@ -268,12 +268,12 @@ fn the_refusals_of_a_gate() {
         passes,
         blanket: Blanket::No,
     };
-    let minute = RefusedKind::Window { unit: Unit::Requests, limit: 60, window_ms: 60_000 };
-    let window = |at| refused("minute", minute, 1, 60, Passes::At(at));
-    let parallel = refused("parallel", RefusedKind::Parallel { limit: 2 }, 1, 2, Passes::At(900_000));
-    let tokens = RefusedKind::Window { unit: Unit::Tokens, limit: 1_000, window_ms: 60_000 };
-    let burst = RefusedKind::Bucket { unit: Unit::Cost, capacity: 900 };
-    let closed = RefusedKind::Window { unit: Unit::Requests, limit: 0, window_ms: 60_000 };
+    let minute = Window { unit: Unit::Requests, limit: 60, window_ms: 60_000 };
+    let window = |at| refused("minute", minute.into(), 1, 60, Passes::At(at));
+    let parallel = refused("parallel", Parallel { limit: 2 }.into(), 1, 2, Passes::At(900_000));
+    let tokens = Window { unit: Unit::Tokens, limit: 1_000, window_ms: 60_000 };
+    let burst = RefusedBucket { unit: Unit::Cost, capacity: 900 };
+    let closed = Window { unit: Unit::Requests, limit: 0, window_ms: 60_000 };
     let limited = |refused| Answer::Limited { refused, standings: Vec::new(), now: 1_000 };
     let lines: String = [
         Answer::UnknownCaller,
@@ -294,10 +294,10 @@ fn the_refusals_of_a_gate() {
         limited(vec![window(3_417)]),
         limited(vec![parallel.clone()]),
         limited(vec![window(4_000), parallel]),
-        limited(vec![refused("tokens", tokens, 300, 850, Passes::At(9_000))]),
-        limited(vec![refused("tokens", tokens, 1_300, 850, Passes::Never)]),
-        limited(vec![refused("burst", burst, 300, 850, Passes::LessFull)]),
-        limited(vec![refused("office", closed, 1, 0, Passes::At(3_601_000))]),
+        limited(vec![refused("tokens", tokens.into(), 300, 850, Passes::At(9_000))]),
+        limited(vec![refused("tokens", tokens.into(), 1_300, 850, Passes::Never)]),
+        limited(vec![refused("burst", burst.into(), 300, 850, Passes::LessFull)]),
+        limited(vec![refused("office", closed.into(), 1, 0, Passes::At(3_601_000))]),
     ]
     .iter()
     .map(|answer| {

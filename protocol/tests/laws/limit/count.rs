@@ -4,10 +4,12 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice_protocol::auth::principal::Mark;
-use sluice_protocol::limit::bucket::Refill;
 use sluice_protocol::limit::count::{Counts, Room, Scope};
-use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit};
-use sluice_protocol::limit::window::Fit;
+use sluice_protocol::limit::kind::bucket::Bucket;
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::kind::{Fit, LimitKind, Tally, Unit};
+use sluice_protocol::limit::plan::{Limit, Per};
 
 const ROOM: Room = Room { values: 10, logs: 14 };
 const START: u64 = 1_790_000_000_000;
@@ -16,11 +18,11 @@ const SPAN: u64 = 1_000;
 const MOST: u32 = 4;
 
 fn limits() -> [Limit; 2] {
-    let per_user = |name, kind| Limit { per: Per::User, ..Limit::new(name, kind) };
+    let per_user = |name, kind: LimitKind| Limit { per: Per::User, ..Limit::new(name, kind) };
     let refill = Refill { amount: MOST, every_ms: SPAN };
     [
-        per_user("w", LimitKind::Window { unit: Unit::Requests, limit: MOST, window_ms: SPAN }),
-        per_user("b", LimitKind::Bucket { unit: Unit::Requests, capacity: MOST, refill }),
+        per_user("w", Window { unit: Unit::Requests, limit: MOST, window_ms: SPAN }.into()),
+        per_user("b", Bucket { unit: Unit::Requests, capacity: MOST, refill }.into()),
     ]
 }
 
@@ -35,7 +37,8 @@ impl Gate {
     /// Asks for one request of a user.
     fn ask(&mut self, limit: &Limit, user: u16, now: u64) -> bool {
         let scope = self.scope(limit, user, now);
-        let fits = self.counts.get(limit, scope, now).is_none_or(|log| log.fit(limit, now, MOST, 1) == Fit::Now);
+        let tally = Tally { log: self.counts.get(limit, scope, now), leases: &[] };
+        let fits = limit.kind.fit(tally, now, MOST, 1) == Fit::Now;
         if fits {
             self.counts.drop_expired(now);
             self.counts.add(limit, scope, 1, now, now);
@@ -51,8 +54,8 @@ impl Gate {
     /// Whether a count of the user's own lets the request through.
     fn passes(&self, limit: &Limit, user: u16, now: u64) -> bool {
         let since = |from: u64| self.passed.iter().filter(|(at, who)| *who == user && *at >= from).count() as u64;
-        match limit.kind {
-            LimitKind::Window { .. } => since(now.saturating_sub(SPAN - 1)) < u64::from(MOST),
+        match limit.kind.name() {
+            "window" => since(now.saturating_sub(SPAN - 1)) < u64::from(MOST),
             _ => {
                 self.passed.iter().filter(|(_, who)| *who == user).all(|(from, _)| {
                     (since(*from) + 1) * SPAN <= u64::from(MOST) * SPAN + u64::from(MOST) * (now - from)

@@ -3,7 +3,7 @@
 
 mod cases;
 
-use crate::oracle::{Oracle, Verdict, amount, facts, quota, request, rules};
+use crate::oracle::{Oracle, Shape, Verdict, amount, facts, quota, request, rules};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -11,11 +11,15 @@ use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::gate_call::Answer;
 use sluice_protocol::limit::ask::{Exact, Facts, Rule};
-use sluice_protocol::limit::bucket::Refill;
-use sluice_protocol::limit::decision::{Decision, Outcome, Passes, Refused, RefusedKind};
+use sluice_protocol::limit::decision::{Decision, Outcome, Passes, Refused};
 use sluice_protocol::limit::gate::CLOSED_MS;
-use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Pressure, Unit, When};
-use sluice_protocol::limit::schedule::{Schedule, ScheduleRule};
+use sluice_protocol::limit::kind::bucket::Bucket;
+use sluice_protocol::limit::kind::parallel::Parallel;
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::kind::{LimitKind, Unit};
+use sluice_protocol::limit::plan::schedule::{Schedule, ScheduleRule};
+use sluice_protocol::limit::plan::{Limit, Per, Pressure, When};
 use sluice_protocol::limit::standing::For;
 use sluice_protocol::limit::state::{self, GateState};
 use sluice_protocol::refusal::LONGEST_SLEEP_MS;
@@ -79,9 +83,9 @@ fn limit() -> impl Strategy<Value = Limit> {
     let kind = (unit, 1u32..7, 1u64..300, 0u8..4).prop_map(|(unit, few, span, kind)| {
         let most = if unit == Unit::Requests { few } else { few * 5 };
         match kind {
-            0 => LimitKind::Parallel { limit: few },
-            1 => LimitKind::Bucket { unit, capacity: most, refill: Refill { amount: few, every_ms: span } },
-            _ => LimitKind::Window { unit, limit: most, window_ms: span },
+            0 => LimitKind::from(Parallel { limit: few }),
+            1 => Bucket { unit, capacity: most, refill: Refill { amount: few, every_ms: span } }.into(),
+            _ => Window { unit, limit: most, window_ms: span }.into(),
         }
     });
     let per = prop_oneof![3 => Just(Per::Account), 1 => Just(Per::Key), 1 => Just(Per::Model), 1 => Just(Per::Session), 1 => Just(Per::User)];
@@ -240,7 +244,7 @@ fn stands(
     for standing in state.standings(rules, For::Request(facts), clock) {
         let limit = rules.iter().map(|rule| rule.limit).find(|limit| limit.name == standing.limit).unwrap();
         prop_assert_eq!(u64::from(standing.quota), quota(limit, facts.pressure, now));
-        if let LimitKind::Window { window_ms, .. } = limit.kind {
+        if let Shape::Window { window_ms, .. } = Shape::of(limit.kind) {
             let counts = |t: u64| t + window_ms > now;
             prop_assert_eq!(u64::from(standing.used), oracle.sum(limit, facts, counts));
             if let Some(more_at) = standing.more_at {
@@ -253,9 +257,8 @@ fn stands(
                 prop_assert_eq!(standing.used, 0);
             }
         }
-        if let (LimitKind::Bucket { .. }, true) =
-            (limit.kind, limit.pressure.is_none() && limit.schedule.rules.is_empty())
-        {
+        let is_bucket = matches!(Shape::of(limit.kind), Shape::Bucket { .. });
+        if is_bucket && limit.pressure.is_none() && limit.schedule.rules.is_empty() {
             let left = u64::from(standing.remaining());
             prop_assert!(left == 0 || oracle.passes(limit, facts, left, now));
             prop_assert!(!oracle.passes(limit, facts, left + 1, now));
@@ -277,19 +280,19 @@ fn spans(oracle: &Oracle, limits: &[Limit], facts: &Facts) -> Result<(), TestCas
     let fixed = |limit: &&Limit| limit.schedule.rules.is_empty() && !limit.shadow;
     for limit in limits.iter().filter(fixed) {
         for start in oracle.admitted.iter().map(|a| a.at) {
-            match limit.kind {
-                LimitKind::Window { window_ms, .. } => {
+            match Shape::of(limit.kind) {
+                Shape::Window { window_ms, .. } => {
                     let span = oracle.sum(limit, facts, |t| (start..start + window_ms).contains(&t));
                     prop_assert!(span <= u64::from(limit.quota()), "{} of {:?} in one span", span, limit);
                 }
-                LimitKind::Bucket { refill, .. } => {
+                Shape::Bucket { refill, .. } => {
                     let end = oracle.last_now;
                     let span = oracle.sum(limit, facts, |t| (start..=end).contains(&t));
                     let refilled = u128::from(end - start) * u128::from(refill.amount);
                     let every = u128::from(refill.every_ms);
                     prop_assert!(u128::from(span) * every <= u128::from(limit.quota()) * every + refilled);
                 }
-                LimitKind::Parallel { .. } => {}
+                Shape::Parallel { .. } => {}
             }
         }
     }
@@ -345,7 +348,7 @@ fn honest(
     let told =
         Answer::Limited { refused: refused.to_vec(), standings: state.standings(rules, For::Request(facts), now), now };
     let told = told.refusal().unwrap();
-    let parallel = refused.iter().any(|one| matches!(one.kind, RefusedKind::Parallel { .. }));
+    let parallel = refused.iter().any(|one| one.kind == Parallel { limit: one.kind.quota() }.into());
     let unknown = refused.iter().any(|one| matches!(one.passes, Passes::LessFull | Passes::Never));
     prop_assert_eq!(told.retry_after_ms.is_none(), parallel || unknown);
     let never = refused.iter().any(|one| one.passes == Passes::Never);

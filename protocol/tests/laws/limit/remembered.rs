@@ -14,7 +14,9 @@ use sluice_protocol::gate_call::remembered::{Asked, Asker, REMEMBER_MS, Remember
 use sluice_protocol::gate_call::{AccountChange, Answer, Ask, Call, Caller, Identity, Kept, KeyChange, KeyRecord};
 use sluice_protocol::id::{AccountId, CommandId, RequestId};
 use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused};
-use sluice_protocol::limit::plan::{Limit, LimitKind, Per, PlanTable, Unit};
+use sluice_protocol::limit::kind::Unit;
+use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::plan::{Limit, Per, PlanTable};
 use sluice_protocol::request::chat::Usage;
 use sluice_protocol::request::endpoint::Endpoint;
 use std::net::IpAddr;
@@ -87,7 +89,7 @@ fn callers() -> Vec<Caller> {
 fn account() -> Account {
     let bound = Permissions { addresses: parse_addresses(["203.0.113.0/24"]).unwrap(), ..Permissions::default() };
     let chats = Permissions { scopes: [Scope::Chat].into_iter().collect(), ..Permissions::default() };
-    let own = LimitKind::Window { unit: Unit::Requests, limit: 2, window_ms: 60_000 };
+    let own = Window { unit: Unit::Requests, limit: 2, window_ms: 60_000 };
     let record = |number: u8, plan: &str| KeyRecord::new([number; 4], secret(number), plan, 1);
     let keys = vec![
         record(1, "p"),

@@ -11,16 +11,19 @@ use sluice_protocol::gate_call::{
 };
 use sluice_protocol::id::{AccountId, RequestId, TableVersion};
 use sluice_protocol::limit::ask::Facts;
-use sluice_protocol::limit::bucket::Refill;
 use sluice_protocol::limit::decision::{Decision, Outcome};
-use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit};
+use sluice_protocol::limit::kind::bucket::Bucket;
+use sluice_protocol::limit::kind::parallel::Parallel;
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::kind::{LimitKind, Unit};
+use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::state::{self, GateState, StateError};
 use sluice_protocol::request::cost::{Rate, Work};
 
 fn full(entries: u32) -> GateState {
-    let window = LimitKind::Window { unit: Unit::Requests, limit: entries, window_ms: 86_400_000 };
-    let bucket =
-        LimitKind::Bucket { unit: Unit::Tokens, capacity: 1_000_000, refill: Refill { amount: 1, every_ms: 60_000 } };
+    let window = Window { unit: Unit::Requests, limit: entries, window_ms: 86_400_000 };
+    let bucket = Bucket { unit: Unit::Tokens, capacity: 1_000_000, refill: Refill { amount: 1, every_ms: 60_000 } };
     let limits = [Limit::new("w", window), Limit::new("b", bucket)];
     let mut state = GateState::default();
     for index in 0..entries {
@@ -41,7 +44,7 @@ fn a_full_log_takes_at_most_ten_bytes_an_entry() {
 #[test]
 fn a_bucket_that_one_long_request_holds_open_takes_at_most_ten_bytes_an_entry() {
     let refill = Refill { amount: 1, every_ms: 60_000 };
-    let limits = [Limit::new("b", LimitKind::Bucket { unit: Unit::Tokens, capacity: 1_000_000_000, refill })];
+    let limits = [Limit::new("b", Bucket { unit: Unit::Tokens, capacity: 1_000_000_000, refill })];
     let mut state = GateState::default();
     let mut without = 0;
     for index in 0..1_024_u64 {
@@ -111,7 +114,7 @@ fn messages_and_key_rows_of_other_versions_and_cut_ones_are_refused() {
 /// Found by the fuzzer: at the two ends of time a log was written as no log can be, and its account's row was lost.
 #[test]
 fn what_is_written_can_be_read_whenever_it_was_written() {
-    let limits = [Limit::new("w", LimitKind::Window { unit: Unit::Requests, limit: 9, window_ms: 100 })];
+    let limits = [Limit::new("w", Window { unit: Unit::Requests, limit: 9, window_ms: 100 })];
     for now in [0, 1, u64::MAX - 100, u64::MAX - 1, u64::MAX] {
         let mut state = GateState::default();
         for id in 0..3 {
@@ -124,7 +127,7 @@ fn what_is_written_can_be_read_whenever_it_was_written() {
 /// Found by the fuzzer: a log in which only nothing was counted is not written, but its name was, before all others.
 #[test]
 fn an_empty_log_leaves_nothing_in_the_row() {
-    let window = |unit| LimitKind::Window { unit, limit: 9, window_ms: 100 };
+    let window = |unit| Window { unit, limit: 9, window_ms: 100 };
     let limits = [Limit::new("free", window(Unit::Cost)), Limit::new("w", window(Unit::Requests))];
     let mut state = GateState::default();
     assert!(matches!(state.admit(&rules(&limits), 10, &facts(1), 5), Decision::Admit(_)));
@@ -167,9 +170,9 @@ fn the_largest_row_stays_below_two_megabytes() {
         let unit = [Unit::Requests, Unit::Tokens, Unit::Cost][index as usize % 3];
         let refill = Refill { amount: 1, every_ms: 60_000 };
         let kind = match index % 8 {
-            0 => LimitKind::Bucket { unit, capacity: u32::MAX, refill },
-            1 => LimitKind::Parallel { limit: 2_048 },
-            _ => LimitKind::Window { unit, limit: u32::MAX, window_ms: MONTH - u64::from(index) },
+            0 => LimitKind::from(Bucket { unit, capacity: u32::MAX, refill }),
+            1 => Parallel { limit: 2_048 }.into(),
+            _ => Window { unit, limit: u32::MAX, window_ms: MONTH - u64::from(index) }.into(),
         };
         let per = [Per::User, Per::Session, Per::Key, Per::User, Per::Model][index as usize % 5];
         Limit { per, ..Limit::new(&format!("{index:-<32}"), kind) }

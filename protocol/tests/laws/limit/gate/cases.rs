@@ -3,17 +3,21 @@
 use crate::oracle::{facts, request, rules};
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::limit::ask::{Facts, Rule};
-use sluice_protocol::limit::bucket::Refill;
 use sluice_protocol::limit::count::SHARES;
-use sluice_protocol::limit::decision::{Decision, Outcome, RefusedKind};
-use sluice_protocol::limit::plan::{Limit, LimitKind, Per, Unit};
+use sluice_protocol::limit::decision::{Decision, Outcome};
+use sluice_protocol::limit::kind::Unit;
+use sluice_protocol::limit::kind::bucket::Bucket;
+use sluice_protocol::limit::kind::parallel::Parallel;
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::For;
 use sluice_protocol::limit::state::GateState;
 use sluice_protocol::request::chat::Usage;
 use sluice_protocol::request::cost::Work;
 
 fn window(name: &str, limit: u32, window_ms: u64) -> Limit {
-    Limit::new(name, LimitKind::Window { unit: Unit::Requests, limit, window_ms })
+    Limit::new(name, Window { unit: Unit::Requests, limit, window_ms })
 }
 
 fn used(state: &GateState, limit: &Limit, now: u64) -> u32 {
@@ -60,20 +64,19 @@ fn windows_of_one_name_and_different_spans_count_apart() {
 /// A plan may come to have a limit of the same name as one of a key's own: both count.
 #[test]
 fn parallel_limits_of_one_name_each_count_their_own() {
-    let of_plan = Limit::new("p", LimitKind::Parallel { limit: 100 });
-    let own = Limit { per: Per::Key, ..Limit::new("p", LimitKind::Parallel { limit: 1 }) };
+    let of_plan = Limit::new("p", Parallel { limit: 100 });
+    let own = Limit { per: Per::Key, ..Limit::new("p", Parallel { limit: 1 }) };
     let limits = [of_plan, own];
     let mut state = GateState::default();
     assert!(matches!(admit(&mut state, &limits, 100, 1, 0), Decision::Admit(_)));
     let Decision::Refuse(refused) = admit(&mut state, &limits, 100, 2, 0) else { panic!("the key's own limit is 1") };
-    assert_eq!(refused[0].kind, RefusedKind::Parallel { limit: 1 });
+    assert_eq!(refused[0].kind, Parallel { limit: 1 }.into());
 }
 
 /// A limit that is only watched binds nobody: the origin is not told to keep to what it counted.
 #[test]
 fn a_watched_limit_of_tokens_does_not_bind_the_origin() {
-    let watched =
-        Limit { shadow: true, ..Limit::new("t", LimitKind::Window { unit: Unit::Tokens, limit: 3, window_ms: 1_000 }) };
+    let watched = Limit { shadow: true, ..Limit::new("t", Window { unit: Unit::Tokens, limit: 3, window_ms: 1_000 }) };
     let mut state = GateState::default();
     let Decision::Admit(admitted) = admit(&mut state, std::slice::from_ref(&watched), 100, 1, 0) else { panic!() };
     assert_eq!((admitted.metered, admitted.shadowed), (None, vec!["t".to_owned()]));
@@ -132,7 +135,7 @@ fn past_a_thousand_values_the_others_share_counts() {
 #[test]
 fn a_bucket_gives_back_only_what_has_not_drained() {
     let refill = Refill { amount: 1, every_ms: 10 };
-    let limit = [Limit::new("b", LimitKind::Bucket { unit: Unit::Tokens, capacity: 10, refill })];
+    let limit = [Limit::new("b", Bucket { unit: Unit::Tokens, capacity: 10, refill })];
     let tokens = |id: u8, tokens: u32| Facts {
         work: Work { prompt_tokens: 1, max_tokens: tokens - 1, ..Work::default() },
         ..facts(id)
