@@ -38,10 +38,31 @@ pub(crate) struct AnswerStream {
     /// When it had its slot, and its first token.
     began: Instant,
     first: Option<Instant>,
-    /// Whether no other answer of the request came before it, and whether none comes after it.
-    place: (bool, bool),
+    /// Its place among the request's answers: requests are measured, not answers.
+    is_first: bool,
+    is_last: bool,
     metrics: Arc<Metrics>,
     span: Span,
+}
+
+/// What is known of an answer before any of it is there.
+pub(crate) struct AnswerContext {
+    /// Spells tokens.
+    pub(crate) loaded: Arc<Loaded>,
+    /// Where it is counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Gets its last log line.
+    pub(crate) span: Span,
+    /// Of all prompts of the request up to this answer's.
+    pub(crate) prompt_tokens: u64,
+    /// When the request arrived.
+    pub(crate) arrived: Instant,
+    /// When the request has to be over.
+    pub(crate) deadline: Option<Instant>,
+    /// Whether no other answer of the request comes before it.
+    pub(crate) is_first: bool,
+    /// Whether none comes after it.
+    pub(crate) is_last: bool,
 }
 
 /// How an answer ended: complete, with what it used, or cut off by a refusal.
@@ -56,23 +77,14 @@ pub(crate) enum Part {
 }
 
 impl AnswerStream {
-    /// `prompt_tokens`: of all prompts of the request up to this answer's. `arrived` and `deadline` are the request's; `span` gets the answer's last log line. `place`: whether it is the
-    /// request's first answer, and its last: requests are measured, not answers.
-    pub(crate) fn new(
-        (generation, place): (Generation, (bool, bool)),
-        (text, loaded): (AnswerText, Arc<Loaded>),
-        prompt_tokens: u64,
-        (arrived, deadline): (Instant, Option<Instant>),
-        metrics: Arc<Metrics>,
-        span: Span,
-    ) -> Self {
-        let live = Some(generation);
-        let logprobs = Vec::new();
+    /// Reads what is generated.
+    pub(crate) fn new(generation: Generation, text: AnswerText, context: AnswerContext) -> Self {
+        let AnswerContext { loaded, metrics, span, prompt_tokens, arrived, deadline, is_first, is_last } = context;
         Self {
-            live,
+            live: Some(generation),
             text,
             loaded,
-            logprobs,
+            logprobs: Vec::new(),
             deadline,
             prompt_tokens,
             received: 0,
@@ -82,7 +94,8 @@ impl AnswerStream {
             arrived,
             began: Instant::now(),
             first: None,
-            place,
+            is_first,
+            is_last,
             metrics,
             span,
         }
@@ -117,7 +130,7 @@ impl AnswerStream {
                     self.first.get_or_insert_with(Instant::now);
                     let spelt = logprobs.map(|logprobs| spell(&self.loaded, token, &logprobs));
                     self.logprobs.extend(spelt);
-                    if self.received == 1 && self.place.0 {
+                    if self.received == 1 && self.is_first {
                         self.metrics.first_token_after(&self.loaded.name, self.arrived.elapsed());
                     }
                     let (sections, over) = self.text.push(token);
@@ -198,7 +211,7 @@ impl AnswerStream {
             u64::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or(u64::MAX)
         };
         Timings {
-            queue_ms: if self.place.0 { ms(self.arrived, self.began) } else { 0 },
+            queue_ms: if self.is_first { ms(self.arrived, self.began) } else { 0 },
             prompt_ms: ms(self.began, first),
             completion_ms: ms(first, now),
         }
@@ -206,7 +219,7 @@ impl AnswerStream {
 
     fn report(&self, cause: &Cause, tokens: u64) {
         // An answer that is complete and not the last is not the end of its request.
-        if self.place.1 || !matches!(cause, Cause::Stop | Cause::Length) {
+        if self.is_last || !matches!(cause, Cause::Stop | Cause::Length) {
             self.metrics.ended(&self.loaded.name, cause, self.arrived.elapsed());
         }
         let ms = u64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -10,8 +10,8 @@ use crate::api::respond::events;
 use crate::engine;
 use crate::engine::grammar::Constraint;
 use crate::engine::job_state::JobState;
-use crate::generate::AnswerStream;
 use crate::generate::answers::{Answers, Turn};
+use crate::generate::{AnswerContext, AnswerStream};
 use crate::grant::allowance::{Ceilings, allowance};
 use crate::live::{LiveRequest, cancelled};
 use crate::models::starting_again;
@@ -140,14 +140,17 @@ fn begin(
                 is_first: number == 0,
                 guard: turn.guard,
             });
-            AnswerStream::new(
-                (generation, (turn.index == 0, turn.is_last)),
-                (text(), Arc::clone(&loaded)),
-                (before + prompt.tokens.len()) as u64,
-                (arrived, deadline),
-                Arc::clone(&metrics),
-                span.clone(),
-            )
+            let context = AnswerContext {
+                loaded: Arc::clone(&loaded),
+                metrics: Arc::clone(&metrics),
+                span: span.clone(),
+                prompt_tokens: (before + prompt.tokens.len()) as u64,
+                arrived,
+                deadline,
+                is_first: turn.index == 0,
+                is_last: turn.is_last,
+            };
+            AnswerStream::new(generation, text(), context)
         })
     }
 }
