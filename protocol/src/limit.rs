@@ -1,6 +1,7 @@
 //! limit and settle: the decision, as pure functions of plans, what was counted, and the time.
 //!
-//! Read the modules in this order: what a plan may say, what is counted and how, what holds a place, and the decision.
+//! Read the modules in this order: what kinds of limits there are ([`kind`], a file for each), what a plan may say ([`plan`]),
+//! whose counts there are ([`count`]), what an admitted request holds ([`lease`]), and the decision ([`gate`]).
 
 pub mod ask;
 pub mod count;

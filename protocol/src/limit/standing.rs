@@ -109,3 +109,27 @@ impl GateState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::kind::bucket::BucketStanding;
+    use crate::limit::kind::parallel::ParallelStanding;
+    use crate::limit::kind::window::WindowStanding;
+
+    #[test]
+    fn a_served_request_gives_back_its_place_and_what_it_did_not_use() {
+        let gets_back = |kind, unit| {
+            let per = Per::Account;
+            let (more_at, whole_at, shadowed) = (None, None, None);
+            Standing { limit: "l".into(), kind, unit, per, quota: 1, used: 1, more_at, whole_at, shadowed }.gets_back()
+        };
+        let timed: [StandingKind; 2] =
+            [WindowStanding { window_ms: 1 }.into(), BucketStanding { fills_in_ms: 1 }.into()];
+        for kind in timed {
+            let all = [Unit::Requests, Unit::Tokens, Unit::Cost].map(|unit| gets_back(kind, unit));
+            assert_eq!(all, [false, true, true], "{kind:?}");
+        }
+        assert!(gets_back(ParallelStanding.into(), Unit::Requests));
+    }
+}
