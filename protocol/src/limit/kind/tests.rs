@@ -136,7 +136,15 @@ fn a_log_that_is_made_smaller_or_taken_back_lets_nothing_more_through() {
 
 #[test]
 fn a_row_gives_back_the_logs_that_it_was_given() {
-    let logs: Vec<Log> = in_logs().iter().map(|kind| counted(kind, &[3, 5])).collect();
+    let log = |kind: &LimitKind| {
+        let in_log = kind.in_log().unwrap();
+        let mut log = in_log.starting(NOW - 50);
+        for (at, amount) in [(NOW, 3), (NOW + 9, 5)] {
+            in_log.add(&mut log, amount, Counting { now: at, ..COUNTING });
+        }
+        log
+    };
+    let logs: Vec<Log> = in_logs().iter().map(log).collect();
     let mut packed = PackedLogs::new();
     for (number, log) in logs.iter().enumerate() {
         packed.push(number, log);
