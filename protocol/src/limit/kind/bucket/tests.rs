@@ -56,10 +56,16 @@ fn what_no_lease_can_give_back_any_more_is_folded_and_stays() {
 
 #[test]
 fn a_debt_is_the_same_amount_at_another_rate() {
-    let log = log(&[(0, 10)]);
+    let mut log = log(&[(0, 10)]);
     let slower = Bucket { refill: Refill { amount: 1, every_ms: 60_000 }, ..BURST };
-    assert_eq!(slower.used(Tally::of_log(&log), 0), 10);
-    assert_eq!(slower.fit(Tally::of_log(&log), 0, 10, 1), Fit::At(60_000));
+    // As an entry that may still be given back, and as a part of the debt.
+    for _ in 0..2 {
+        assert_eq!(slower.used(Tally::of_log(&log), 0), 10);
+        assert_eq!(slower.fit(Tally::of_log(&log), 0, 10, 1), Fit::At(60_000));
+        log.coarsen(0);
+    }
+    let (thirds, halves) = (Refill { amount: 1, every_ms: 3 }, Refill { amount: 1, every_ms: 2 });
+    assert_eq!([0, 1, 2, 3, 4].map(|debt| thirds.convert(debt, halves)), [0, 1, 2, 2, 3], "rounded up");
     assert_eq!(slower.log_kind(), BURST.log_kind(), "its log goes on");
 }
 
