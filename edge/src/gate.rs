@@ -10,7 +10,7 @@ use crate::platform::rows::Rows;
 use crate::platform::{self, Env, Fault, State};
 use sluice_protocol::account::{Account, DecisionContext};
 use sluice_protocol::gate_call::{self, Answer, Call, Envelope, decode_envelope, encode_answers};
-use sluice_protocol::id::TableVersion;
+use sluice_protocol::id::Version;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::limit::state;
 use sluice_protocol::refusal::Refusal;
@@ -46,7 +46,7 @@ impl Object for Gate {
         let config = config_of(&self.env).map_err(fault)?;
         // Asked once for each version, and before anything is read or changed.
         let table = match envelope.table {
-            TableVersion::UNKNOWN => self.table.borrow().clone(),
+            Version::UNKNOWN => self.table.borrow().clone(),
             version => plans::of_version(&self.env, &config.plans, version).await.map_err(fault)?,
         };
         self.answer_and_store(&envelope, table.as_ref(), &config.plans)
@@ -71,7 +71,7 @@ impl Gate {
     ) -> Result<Vec<u8>, Fault> {
         self.rows.count_call();
         let answers = self.answer_all(envelope, table.map(Rc::as_ref), built_in);
-        if let Some(table) = table.filter(|_| envelope.table != TableVersion::UNKNOWN) {
+        if let Some(table) = table.filter(|_| envelope.table != Version::UNKNOWN) {
             self.table.replace(Some(table.clone()));
         }
         if answers.is_err() {

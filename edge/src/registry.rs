@@ -23,7 +23,7 @@ use plans::Tables;
 use sluice_protocol::admin::{KeyList, RegistryAnswer, RegistryCall};
 use sluice_protocol::auth::token::DenialList;
 use sluice_protocol::gate_call::description::StorageCounters;
-use sluice_protocol::id::TableVersion;
+use sluice_protocol::id::Version;
 use std::cell::Cell;
 
 /// The object.
@@ -107,7 +107,7 @@ impl Registry {
             }
             RegistryCall::PutDenial(denial) => self.denied.put(denial)?,
             RegistryCall::PutDenialOnce { denial, once, seed } => {
-                self.outbox.once(&once, &seed, || self.denied.put(denial))?
+                self.outbox.unless_repeated(&once, &seed, || self.denied.put(denial))?
             }
             RegistryCall::RemoveDenial(id) => self.denied.remove(id)?,
             _ => return Err("this call is none that changes something without a Gate".into()),
@@ -134,7 +134,7 @@ impl Registry {
     }
 
     /// Which plan table is in force.
-    fn version(&self) -> Result<TableVersion> {
+    fn version(&self) -> Result<Version> {
         Ok(match self.tables.newest()? {
             Some(version) => version,
             None => config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?.plans.version(),

@@ -28,7 +28,7 @@ use std::fmt;
 pub use audit_query::{AUDIT_EXAMINED, AuditQuery, From as AuditFrom, Span};
 pub use create::{CreateAccount, CreateKey, CreateKeys, MAX_BULK, MAX_OVERLAP_MS, RotateKey};
 pub use filter::{AccountFilter, AccountPage, KeyFilter, KeyPage, MAX_EXAMINED, PAGE, no_query};
-pub use registry::{Addressed, CommandOutcome, Executed, Once, RegistryAnswer, RegistryCall, StoredRefusal};
+pub use registry::{Addressed, CommandOutcome, Executed, Idempotency, RegistryAnswer, RegistryCall, StoredRefusal};
 pub use text::{idempotency_key, version_of_etag};
 
 /// The answer to `POST /admin/v1/keys`: the only time that the key itself is shown. Its `Debug` leaves the key out.

@@ -16,7 +16,7 @@ use crate::auth::permission::{Bounds, Denied, Scope};
 use crate::auth::principal::Mark;
 use crate::gate_call::command::{Command, Effect};
 use crate::gate_call::description::{AccountDescription, CallerDescription, KeyDescription};
-use crate::id::{RequestId, TableVersion};
+use crate::id::{RequestId, Version};
 use crate::limit::decision::{Outcome, Refused};
 use crate::limit::standing::Standing;
 use crate::request::chat::Used;
@@ -42,7 +42,7 @@ pub struct Envelope {
     /// The account's name: a Gate does not know its own.
     pub account: String,
     /// Which plan table decides.
-    pub table: TableVersion,
+    pub table: Version,
     /// What is wanted, in order.
     pub calls: Vec<Call>,
 }

@@ -129,11 +129,11 @@ pub fn hex(bytes: &[u8]) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandId(pub [u8; 8]);
 
-/// Names one table: the beginning of the SHA-256 of its JSON.
+/// Names one text that may be replaced: the beginning of its SHA-256. Of a table that is its JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TableVersion(pub [u8; 8]);
+pub struct Version(pub [u8; 8]);
 
-impl TableVersion {
+impl Version {
     /// Of no table: whoever asks does not know which one is in force.
     pub const UNKNOWN: Self = Self([0; 8]);
 
@@ -144,7 +144,7 @@ impl TableVersion {
     }
 }
 
-impl fmt::Display for TableVersion {
+impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex(&self.0))
     }

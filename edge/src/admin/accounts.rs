@@ -1,7 +1,7 @@
 //! `/admin/v1/accounts`: what is set for an account itself, whoever calls for it. Subjects of tokens and addresses are
 //! accounts without being made; accounts of keys are made here, or with their first key.
 
-use super::commands::{self, once};
+use super::commands::{self, idempotency};
 use crate::admin::call::{AdminCall, MAX_BODY, expected};
 use crate::call::Answered;
 use crate::hop::gate::{self, answer_refusal, unavailable};
@@ -9,7 +9,7 @@ use crate::hop::registry;
 use crate::platform::{random, respond};
 use sluice_protocol::admin::audit::AuditAction;
 use sluice_protocol::admin::{
-    AccountPage, AccountView, CommandOutcome, CreateAccount, DeletedAccount, Once, RegistryAnswer, RegistryCall,
+    AccountPage, AccountView, CommandOutcome, CreateAccount, DeletedAccount, Idempotency, RegistryAnswer, RegistryCall,
 };
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::command::Action;
@@ -24,7 +24,8 @@ pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
     let account = AccountName::of_key(AccountId(random()));
     let note = call.note(AuditAction::AccountCreate, &account).with_members(&body);
     let outcome =
-        commands::one(call, &account, (Action::CreateAccount(change), note), None, once(call, &body)?).await?;
+        commands::execute_one(call, &account, (Action::CreateAccount(change), note), None, idempotency(call, &body)?)
+            .await?;
     Ok(respond::json(201, &commands::account(outcome)?, call.id))
 }
 
@@ -62,7 +63,7 @@ pub(super) async fn set_disabled(call: &AdminCall<'_>, account: &str, disabled: 
     let body = call.no_body().await?;
     let change = AccountChange { disabled: Some(disabled), ..AccountChange::default() };
     let shown = format!("{{\"disabled\":{disabled}}}");
-    apply(call, &account, (change, shown.as_bytes()), once(call, &body)?).await
+    apply(call, &account, (change, shown.as_bytes()), idempotency(call, &body)?).await
 }
 
 /// Ends an account and all of its keys.
@@ -73,7 +74,7 @@ pub(super) async fn delete(call: &AdminCall<'_>, account: &str) -> Answered {
         return Err(Refusal::new(Reason::InvalidRequest, message));
     }
     let what = (Action::DeleteAccount, call.note(AuditAction::AccountDelete, &account));
-    match commands::one(call, &account, what, expected(call)?, None).await? {
+    match commands::execute_one(call, &account, what, expected(call)?, None).await? {
         CommandOutcome::Gone(true) => {
             Ok(respond::json(200, &DeletedAccount { account: account.to_string(), deleted: true }, call.id))
         }
@@ -87,10 +88,10 @@ async fn apply(
     call: &AdminCall<'_>,
     account: &AccountName,
     (change, body): (AccountChange, &[u8]),
-    once: Option<Once>,
+    once: Option<Idempotency>,
 ) -> Answered {
     let what = (Action::ChangeAccount(change), call.note(AuditAction::AccountChange, account).with_members(body));
-    let outcome = commands::one(call, account, what, expected(call)?, once).await?;
+    let outcome = commands::execute_one(call, account, what, expected(call)?, once).await?;
     let view = commands::account(outcome)?;
     Ok(respond::json_of_version(&view, view.version, call.id))
 }

@@ -8,7 +8,8 @@ use crate::platform::{self, Env, random};
 use sha2::{Digest, Sha256};
 use sluice_protocol::admin::audit::Note;
 use sluice_protocol::admin::{
-    AccountView, Addressed, CommandOutcome, Executed, KeyView, Once, RegistryAnswer, RegistryCall, idempotency_key,
+    AccountView, Addressed, CommandOutcome, Executed, Idempotency, KeyView, RegistryAnswer, RegistryCall,
+    idempotency_key,
 };
 use sluice_protocol::auth::key::Seed;
 use sluice_protocol::auth::principal::AccountName;
@@ -28,7 +29,7 @@ pub(super) fn command_id() -> CommandId {
 }
 
 /// The request's name and content, if it is to be done once.
-pub(super) fn once(call: &AdminCall<'_>, body: &[u8]) -> Result<Option<Once>, Refusal> {
+pub(super) fn idempotency(call: &AdminCall<'_>, body: &[u8]) -> Result<Option<Idempotency>, Refusal> {
     let Some(key) = idempotency_key(call.incoming.head.get(header::IDEMPOTENCY_KEY))? else { return Ok(None) };
     let digest = |parts: [&[u8]; 3]| {
         // Lengths first: parts must not run into each other.
@@ -39,7 +40,7 @@ pub(super) fn once(call: &AdminCall<'_>, body: &[u8]) -> Result<Option<Once>, Re
         }
         digest.finalize().into()
     };
-    Ok(Some(Once {
+    Ok(Some(Idempotency {
         name: digest([call.admin.actor.as_bytes(), key.as_bytes(), b""]),
         request: digest([call.incoming.head.method().as_bytes(), call.path.as_bytes(), body]),
     }))
@@ -50,7 +51,7 @@ pub(super) async fn execute(
     env: &Env,
     commands: Vec<Addressed>,
     seed: Seed,
-    once: Option<Once>,
+    once: Option<Idempotency>,
 ) -> Result<Executed, Refusal> {
     let count = commands.len();
     let accounts: Vec<_> = commands.iter().filter_map(|one| AccountName::parse(&one.account)).collect();
@@ -74,12 +75,12 @@ pub(super) fn other_request() -> Refusal {
 }
 
 /// Does one thing to one account.
-pub(super) async fn one(
+pub(super) async fn execute_one(
     call: &AdminCall<'_>,
     account: &AccountName,
     (action, note): (Action, Note),
     expects: Option<u32>,
-    once: Option<Once>,
+    once: Option<Idempotency>,
 ) -> Result<CommandOutcome, Refusal> {
     let seed = seed(call);
     let command = Command { id: command_id(), expects, at: seed.at, action };

@@ -19,7 +19,7 @@ pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
         let message = "There is no issuer of this name in JWT_ISSUERS.";
         return Err(Refusal::new(Reason::InvalidRequest, message).with_param("issuer"));
     }
-    let (seed, once) = (commands::seed(call), commands::once(call, &body)?);
+    let (seed, once) = (commands::seed(call), commands::idempotency(call, &body)?);
     let denial = asked.clone().at(seed.at);
     let kind = if denial.kind == DenialKind::Jti { "jti" } else { "sub" };
     // The value may be somebody's address: the list has it, and the log has its name.

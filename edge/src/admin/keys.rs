@@ -1,6 +1,6 @@
 //! `/admin/v1/keys`.
 
-use super::commands::{self, command_id, once, seed};
+use super::commands::{self, command_id, idempotency, seed};
 use crate::admin::call::{AdminCall, MAX_BODY, MAX_BULK_BODY, expected};
 use crate::call::{Answered, Call as Request};
 use crate::hop::gate::{self, answer_refusal, unavailable};
@@ -9,8 +9,8 @@ use crate::platform::{self, random, respond};
 use serde::Serialize;
 use sluice_protocol::admin::audit::{AuditAction, Note};
 use sluice_protocol::admin::{
-    Addressed, CommandOutcome, CreateKey, CreateKeys, CreatedKey, DeletedKey, KeyPage, KeyView, Once, RegistryAnswer,
-    RegistryCall, RotateKey, RotatedKey,
+    Addressed, CommandOutcome, CreateKey, CreateKeys, CreatedKey, DeletedKey, Idempotency, KeyPage, KeyView,
+    RegistryAnswer, RegistryCall, RotateKey, RotatedKey,
 };
 use sluice_protocol::auth::key::{ApiKey, Seed};
 use sluice_protocol::auth::principal::AccountName;
@@ -24,7 +24,7 @@ use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
     let body = call.body(MAX_BODY).await?;
     let asked = CreateKey::parse(&body, &call.plans, platform::now())?;
-    let mut made = make(call, &[asked], |note, _| note.with_members(&body), once(call, &body)?).await?;
+    let mut made = make(call, &[asked], |note, _| note.with_members(&body), idempotency(call, &body)?).await?;
     let created = made.pop().ok_or_else(|| unavailable("the Registry told no outcome"))??;
     Ok(respond::json(201, &created, call.id))
 }
@@ -34,7 +34,7 @@ pub(super) async fn create_many(call: &AdminCall<'_>) -> Answered {
     let body = call.body(MAX_BULK_BODY).await?;
     let CreateKeys(asked) = CreateKeys::parse(&body, &call.plans, platform::now())?;
     let noted = |note: Note, place| note.with_members_of(&body, "keys", place);
-    let made = make(call, &asked, noted, once(call, &body)?).await?;
+    let made = make(call, &asked, noted, idempotency(call, &body)?).await?;
     if let (true, Some(Err(refusal))) = (made.iter().all(Result::is_err), made.first()) {
         return Err(refusal.clone());
     }
@@ -74,7 +74,7 @@ pub(super) async fn set_disabled(call: &AdminCall<'_>, key: &str, disabled: bool
     let body = call.no_body().await?;
     let change = KeyChange { disabled: Some(disabled), ..KeyChange::default() };
     let shown = format!("{{\"disabled\":{disabled}}}");
-    apply(call, id, (change, shown.as_bytes()), once(call, &body)?).await
+    apply(call, id, (change, shown.as_bytes()), idempotency(call, &body)?).await
 }
 
 /// Disables a key for whoever is not an admin; the note says who that is, and why. It holds when this returns, or as soon as
@@ -95,7 +95,7 @@ pub(super) async fn rotate(call: &AdminCall<'_>, key: &str) -> Answered {
     let id = parse_id(key)?;
     let body = call.body(MAX_BODY).await?;
     let RotateKey { overlap_ms } = RotateKey::parse(&body)?;
-    let (fresh, once) = (seed(call), once(call, &body)?);
+    let (fresh, once) = (seed(call), idempotency(call, &body)?);
     let until = |seed: &Seed| seed.at.saturating_add(overlap_ms);
     let secret_hash = mint(call, &fresh, id)?.secret_hash();
     let action = Action::RotateKey { key: id.key, secret_hash, until: until(&fresh) };
@@ -118,7 +118,7 @@ pub(super) async fn delete(call: &AdminCall<'_>, key: &str) -> Answered {
     let id = parse_id(key)?;
     let account = AccountName::of_key(id.account);
     let what = (Action::DeleteKey { key: id.key }, call.note(AuditAction::KeyDelete, id));
-    match commands::one(call, &account, what, expected(call)?, None).await? {
+    match commands::execute_one(call, &account, what, expected(call)?, None).await? {
         CommandOutcome::Gone(true) => Ok(respond::json(200, &DeletedKey { id, deleted: true }, call.id)),
         CommandOutcome::Gone(false) => Err(no_such_key()),
         other => Err(commands::refusal(other)),
@@ -153,7 +153,7 @@ async fn make(
     call: &AdminCall<'_>,
     asked: &[CreateKey],
     noted: impl Fn(Note, usize) -> Note,
-    once: Option<Once>,
+    once: Option<Idempotency>,
 ) -> Result<Vec<Result<CreatedKey, Refusal>>, Refusal> {
     let fresh = seed(call);
     let mint = |seed: &Seed, place: u32, asked: &CreateKey| {
@@ -177,10 +177,15 @@ async fn make(
 }
 
 /// `body`: what of the change the audit log shows.
-async fn apply(call: &AdminCall<'_>, id: KeyId, (change, body): (KeyChange, &[u8]), once: Option<Once>) -> Answered {
+async fn apply(
+    call: &AdminCall<'_>,
+    id: KeyId,
+    (change, body): (KeyChange, &[u8]),
+    once: Option<Idempotency>,
+) -> Answered {
     let action = Action::ChangeKey { key: id.key, change: Box::new(change) };
     let what = (action, call.note(AuditAction::KeyChange, id).with_members(body));
-    let outcome = commands::one(call, &AccountName::of_key(id.account), what, expected(call)?, once).await?;
+    let outcome = commands::execute_one(call, &AccountName::of_key(id.account), what, expected(call)?, once).await?;
     let view = commands::key(outcome)?;
     Ok(respond::json_of_version(&view, view.version, call.id))
 }

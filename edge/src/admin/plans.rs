@@ -9,7 +9,7 @@ use crate::platform::{Fault, Response};
 use sluice_protocol::admin::audit::AuditAction;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
 use sluice_protocol::header;
-use sluice_protocol::id::{TableVersion, parse_hex};
+use sluice_protocol::id::{Version, parse_hex};
 use sluice_protocol::limit::plan::{MAX_TABLE_BYTES, PlanTable};
 use sluice_protocol::refusal::{Reason, Refusal};
 
@@ -64,10 +64,10 @@ fn answer(call: &AdminCall<'_>, table: &PlanTable) -> Result<Response, Fault> {
     respond::respond(200, &headers, table.json())
 }
 
-fn parse_etag(text: &str) -> Option<TableVersion> {
+fn parse_etag(text: &str) -> Option<Version> {
     // Whatever is between may have made it a weak one.
     let text = text.trim().trim_start_matches("W/").trim_matches('"');
-    parse_hex(text).map(TableVersion)
+    parse_hex(text).map(Version)
 }
 
 fn changed() -> Refusal {

@@ -18,7 +18,7 @@ use crate::platform::objects::{Cause, Unanswered};
 use crate::platform::{self, Env, isolate_local, sleep};
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::gate_call::{Answer, Call, Envelope, decode_answers, encode_envelope};
-use sluice_protocol::id::TableVersion;
+use sluice_protocol::id::Version;
 use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -28,7 +28,7 @@ use std::rc::Rc;
 /// the log.
 pub async fn ask(
     env: &Env,
-    table: TableVersion,
+    table: Version,
     account: &AccountName,
     calls: Vec<Call>,
 ) -> Result<Vec<Answer>, Unanswered> {
@@ -37,13 +37,7 @@ pub async fn ask(
 }
 
 /// Tells an account's Gate that a request has ended: with the next ask, or when it is due. The error is for the log.
-pub async fn settle(
-    env: &Env,
-    table: TableVersion,
-    account: &AccountName,
-    call: Call,
-    due: Due,
-) -> Result<(), Unanswered> {
+pub async fn settle(env: &Env, table: Version, account: &AccountName, call: Call, due: Due) -> Result<(), Unanswered> {
     let place = queue(table, account, vec![call], Kind::Settle);
     let is_crowded = with_lane(account, |lane| lane.places.len() >= CROWD);
     sleep(if is_crowded || due == Due::Soon { SOON_MS } else { SETTLE_MS }).await;
@@ -127,7 +121,7 @@ async fn alone(env: &Env, account: &AccountName, place: &Place) -> Result<Vec<An
 async fn exchange(
     env: &Env,
     account: &AccountName,
-    table: TableVersion,
+    table: Version,
     calls: Vec<Call>,
 ) -> Result<Vec<Answer>, Unanswered> {
     let asked = calls.len();
@@ -143,7 +137,7 @@ async fn exchange(
 /// Calls on their way, in order.
 struct Place {
     calls: Vec<Call>,
-    table: TableVersion,
+    table: Version,
     kind: Kind,
     queued_at: Millis,
     state: RefCell<State>,
@@ -183,7 +177,7 @@ isolate_local! {
     static PAUSE_MS: Cell<u32> = const { Cell::new(1) };
 }
 
-fn queue(table: TableVersion, account: &AccountName, calls: Vec<Call>, kind: Kind) -> Rc<Place> {
+fn queue(table: Version, account: &AccountName, calls: Vec<Call>, kind: Kind) -> Rc<Place> {
     let place = Rc::new(Place { calls, table, kind, queued_at: now(), state: RefCell::default() });
     with_lane(account, |lane| lane.places.push_back(place.clone()));
     place

@@ -6,7 +6,7 @@ use crate::hop::registry;
 use crate::platform::{self, Context, Env, isolate_local};
 use crate::telemetry;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
-use sluice_protocol::id::TableVersion;
+use sluice_protocol::id::Version;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::telemetry::Line;
@@ -39,7 +39,7 @@ pub async fn refresh(env: &Env, built_in: &Rc<PlanTable>) -> Result<Rc<PlanTable
 pub async fn of_version(
     env: &Env,
     built_in: &Rc<PlanTable>,
-    version: TableVersion,
+    version: Version,
 ) -> Result<Option<Rc<PlanTable>>, Refusal> {
     if let Some(table) = known(built_in, version) {
         return Ok(Some(table));
@@ -51,7 +51,7 @@ pub async fn of_version(
 }
 
 /// The table of this version, if this isolate has it.
-pub fn known(built_in: &Rc<PlanTable>, version: TableVersion) -> Option<Rc<PlanTable>> {
+pub fn known(built_in: &Rc<PlanTable>, version: Version) -> Option<Rc<PlanTable>> {
     if built_in.version() == version {
         return Some(built_in.clone());
     }

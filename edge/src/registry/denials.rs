@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use sluice_protocol::admin::RegistryAnswer;
 use sluice_protocol::auth::token::{Denial, DenialId, MAX_DENIALS};
 use sluice_protocol::gate_call::description::StorageCounters;
-use sluice_protocol::id::TableVersion;
+use sluice_protocol::id::Version;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -56,14 +56,14 @@ impl DeniedRows {
     }
 
     /// All that hold, for isolates; nothing, if it is the list that they know.
-    pub fn denials(&self, known: Option<TableVersion>) -> Result<RegistryAnswer> {
+    pub fn denials(&self, known: Option<Version>) -> Result<RegistryAnswer> {
         let list = self.list()?;
         let mut digest = Sha256::new();
         for denial in &list {
             digest.update(denial.id.0);
             digest.update(denial.until.unwrap_or(u64::MAX).to_le_bytes());
         }
-        let version = TableVersion(digest.finalize()[..8].try_into().expect("32 bytes hold 8"));
+        let version = Version(digest.finalize()[..8].try_into().expect("32 bytes hold 8"));
         if known == Some(version) {
             return Ok(RegistryAnswer::Unchanged);
         }

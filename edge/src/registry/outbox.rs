@@ -16,7 +16,7 @@ use crate::telemetry;
 use futures_util::StreamExt;
 use sluice_protocol::admin::audit::Note;
 use sluice_protocol::admin::{
-    AccountEntry, AccountView, Addressed, CommandOutcome, Executed, KeyView, Once, RegistryAnswer, StoredRefusal,
+    AccountEntry, AccountView, Addressed, CommandOutcome, Executed, Idempotency, KeyView, RegistryAnswer, StoredRefusal,
 };
 use sluice_protocol::auth::key::Seed;
 use sluice_protocol::auth::principal::AccountName;
@@ -78,7 +78,7 @@ impl Outbox {
         registry: &Registry,
         commands: Vec<Addressed>,
         seed: Seed,
-        once: Option<Once>,
+        once: Option<Idempotency>,
     ) -> Result<RegistryAnswer> {
         // Before anything is written: whatever happens then, the alarm finds it.
         self.set_alarm().await?;
@@ -122,9 +122,9 @@ impl Outbox {
     }
 
     /// Does this, unless it was asked under the same name before. Call it in a transaction: both are kept, or neither.
-    pub fn once(
+    pub fn unless_repeated(
         &self,
-        once: &Once,
+        once: &Idempotency,
         seed: &Seed,
         act: impl FnOnce() -> Result<RegistryAnswer>,
     ) -> Result<RegistryAnswer> {
@@ -204,7 +204,13 @@ impl Outbox {
         self.storage.set_alarm(pause).await
     }
 
-    fn write_down(&self, registry: &Registry, addressed: &Addressed, once: Option<&Once>, place: i64) -> Result<Place> {
+    fn write_down(
+        &self,
+        registry: &Registry,
+        addressed: &Addressed,
+        once: Option<&Idempotency>,
+        place: i64,
+    ) -> Result<Place> {
         let account = AccountName::parse(&addressed.account).ok_or("the edge sent a name that is no account's")?;
         if addressed.joins && !account.key_account().map_or(Ok(true), |id| registry.index.has_account(id))? {
             let message = "There is no such account. POST /admin/v1/accounts makes one.";
@@ -390,7 +396,7 @@ impl Outbox {
         true
     }
 
-    fn outcomes_of(&self, once: &Once, count: usize) -> Result<Vec<CommandOutcome>> {
+    fn outcomes_of(&self, once: &Idempotency, count: usize) -> Result<Vec<CommandOutcome>> {
         let mut outcomes = vec![CommandOutcome::Waits; count];
         for (place, outcome) in self.requests.outcomes(once)? {
             if let Some(known) = usize::try_from(place).ok().and_then(|place| outcomes.get_mut(place)) {

@@ -4,7 +4,7 @@ use crate::platform::rows::{Rows, Value};
 use crate::platform::{Result, State};
 use sluice_protocol::admin::RegistryAnswer;
 use sluice_protocol::gate_call::description::StorageCounters;
-use sluice_protocol::id::TableVersion;
+use sluice_protocol::id::Version;
 use sluice_protocol::limit::plan::PlanTable;
 use std::cell::RefCell;
 
@@ -19,7 +19,7 @@ pub struct Tables {
 #[derive(Clone)]
 struct Table {
     number: i64,
-    version: TableVersion,
+    version: Version,
     json: String,
 }
 
@@ -41,12 +41,12 @@ impl Tables {
     }
 
     /// The version of the table in force; `None` if none was ever put.
-    pub fn newest(&self) -> Result<Option<TableVersion>> {
+    pub fn newest(&self) -> Result<Option<Version>> {
         Ok(self.all()?.last().map(|table| table.version))
     }
 
     /// The table in force, unless it is the one that is known.
-    pub fn unless(&self, known: Option<TableVersion>) -> Result<RegistryAnswer> {
+    pub fn unless(&self, known: Option<Version>) -> Result<RegistryAnswer> {
         Ok(match self.all()?.pop() {
             Some(table) if Some(table.version) == known => RegistryAnswer::Unchanged,
             table => RegistryAnswer::Plans(table.map(|table| table.json)),
@@ -54,7 +54,7 @@ impl Tables {
     }
 
     /// The text of the table of this version.
-    pub fn of_version(&self, version: TableVersion) -> Result<Option<String>> {
+    pub fn of_version(&self, version: Version) -> Result<Option<String>> {
         Ok(self.all()?.into_iter().find(|table| table.version == version).map(|table| table.json))
     }
 
@@ -63,8 +63,8 @@ impl Tables {
     pub fn put(
         &self,
         json: String,
-        replaces: Option<TableVersion>,
-        in_force: TableVersion,
+        replaces: Option<Version>,
+        in_force: Version,
         in_use: impl FnOnce(&PlanTable) -> Result<Option<RegistryAnswer>>,
     ) -> Result<RegistryAnswer> {
         let mut tables = self.all()?;
@@ -94,7 +94,7 @@ impl Tables {
         for (number, value) in self.rows.all()? {
             let json = String::from_utf8(value).map_err(|_| "a plan table is not text")?;
             // Its version is that of its text, also if a newer version of ours wrote it and only that can read it.
-            tables.push(Table { number, version: TableVersion::of(&json), json });
+            tables.push(Table { number, version: Version::of(&json), json });
         }
         tables.sort_by_key(|table| table.number);
         self.kept.replace(Some(tables.clone()));

@@ -3,7 +3,7 @@
 
 use crate::platform::rows::{Rows, Value, integer, not_ours, number, text};
 use crate::platform::{Result, State};
-use sluice_protocol::admin::{CommandOutcome, Once};
+use sluice_protocol::admin::{CommandOutcome, Idempotency};
 use sluice_protocol::auth::key::Seed;
 use sluice_protocol::gate_call::description::StorageCounters;
 use sluice_protocol::id::hex;
@@ -41,7 +41,7 @@ impl Requests {
     }
 
     /// The request of this name, if it was sent within a day.
-    pub fn find(&self, once: &Once, now: Millis) -> Result<Option<Before>> {
+    pub fn find(&self, once: &Idempotency, now: Millis) -> Result<Option<Before>> {
         if !self.requests.exists()? {
             return Ok(None);
         }
@@ -80,7 +80,7 @@ impl Requests {
     }
 
     /// Notes a request.
-    pub fn begin(&self, once: &Once, seed: &Seed, now: Millis) -> Result<()> {
+    pub fn begin(&self, once: &Idempotency, seed: &Seed, now: Millis) -> Result<()> {
         if !self.requests.is_made() {
             self.requests.make(
                 "(name TEXT PRIMARY KEY, request TEXT NOT NULL, seed TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID",
@@ -108,7 +108,7 @@ impl Requests {
     }
 
     /// What became of its commands so far, by their places.
-    pub fn outcomes(&self, once: &Once) -> Result<Vec<(i64, CommandOutcome)>> {
+    pub fn outcomes(&self, once: &Idempotency) -> Result<Vec<(i64, CommandOutcome)>> {
         if !self.outcomes.exists()? {
             return Ok(Vec::new());
         }
@@ -123,7 +123,7 @@ impl Requests {
 }
 
 /// How a request is called in its row.
-pub fn name(once: &Once) -> String {
+pub fn name(once: &Idempotency) -> String {
     hex(&once.name)
 }
 

@@ -9,7 +9,7 @@ use crate::auth::key::Seed;
 use crate::auth::token::{Denial, DenialId, DenialList};
 use crate::gate_call::Answer;
 use crate::gate_call::command::Command;
-use crate::id::{KeyId, TableVersion};
+use crate::id::{KeyId, Version};
 use crate::refusal::{Reason, Refusal};
 use crate::time::Millis;
 use core::net::IpAddr;
@@ -25,7 +25,7 @@ pub enum RegistryCall {
         /// What the secrets in them were made from.
         seed: Seed,
         /// By what a repetition is known; `None` if the admin sent no `Idempotency-Key`.
-        once: Option<Once>,
+        once: Option<Idempotency>,
     },
     /// A page of keys.
     Keys(KeyPage),
@@ -34,16 +34,16 @@ pub enum RegistryCall {
     /// The plan table, unless it is the one of this version.
     Plans {
         /// Which one is known already.
-        known: Option<TableVersion>,
+        known: Option<Version>,
     },
     /// The plan table of this version, if it is in force or was a moment ago.
-    PlansOf(TableVersion),
+    PlansOf(Version),
     /// Puts a plan table in force, if the one that is has this version (`None`: whichever it is).
     PutPlans {
         /// The table's text, checked.
         json: String,
         /// What it replaces.
-        replaces: Option<TableVersion>,
+        replaces: Option<Version>,
     },
     /// Does this, which is none of the commands, and writes the note if that changed anything: both are kept, or neither.
     Noted {
@@ -72,14 +72,14 @@ pub enum RegistryCall {
     /// All denials, unless the list is the one of this version.
     Denials {
         /// Which one is known already.
-        known: Option<TableVersion>,
+        known: Option<Version>,
     },
     /// Adds a denial, or replaces it, unless this was asked under the same name before.
     PutDenialOnce {
         /// What is denied.
         denial: Denial,
         /// The request.
-        once: Once,
+        once: Idempotency,
         /// When it was asked first.
         seed: Seed,
     },
@@ -98,9 +98,9 @@ pub struct Addressed {
     pub note: Note,
 }
 
-/// A request that is done once, however often it is sent.
+/// By what a request is known that is done once, however often it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Once {
+pub struct Idempotency {
     /// SHA-256 of the admin's name and its `Idempotency-Key`.
     pub name: [u8; 32],
     /// SHA-256 of the request: another one under the same name is refused.
@@ -137,12 +137,12 @@ pub enum RegistryAnswer {
     /// All denials.
     Denials {
         /// What the list changes with.
-        version: TableVersion,
+        version: Version,
         /// Their names, and when they end.
         all: Vec<(DenialId, Option<Millis>)>,
     },
     /// The table in force is another one than the one to be replaced.
-    OtherPlans(Option<TableVersion>),
+    OtherPlans(Option<Version>),
     /// Keys name plans that the new table does not have: such a plan, and one of the keys.
     PlanInUse {
         /// The plan.

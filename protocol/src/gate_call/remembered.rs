@@ -14,7 +14,7 @@
 use crate::auth::permission::Denied;
 use crate::auth::principal::AccountName;
 use crate::gate_call::{Answer, Caller, Identity};
-use crate::id::TableVersion;
+use crate::id::Version;
 use crate::limit::decision::{Blanket, Passes, Refused};
 use crate::time::Millis;
 use core::net::IpAddr;
@@ -35,7 +35,7 @@ pub struct Asker<'a> {
     /// From where, if the platform told.
     pub address: Option<IpAddr>,
     /// Which plan table decides.
-    pub table: TableVersion,
+    pub table: Version,
 }
 
 /// What a caller wants of its Gate.
@@ -147,7 +147,7 @@ struct Generation {
 #[derive(Debug)]
 struct Kept {
     answer: Answer,
-    table: TableVersion,
+    table: Version,
     asked: Asked,
     /// From then on the Gate may decide otherwise.
     until: Millis,
@@ -220,7 +220,7 @@ mod tests {
     use crate::limit::kind::Unit;
     use crate::limit::kind::window::Window;
 
-    const TABLE: TableVersion = TableVersion([7; 8]);
+    const TABLE: Version = Version([7; 8]);
 
     fn account(name: &str) -> AccountName {
         AccountName::of_token("corp", name)
@@ -288,7 +288,7 @@ mod tests {
         for other in [asker(&org, &subject("bob")), asker(&org, &other_plan), asker(&account("other"), &ann)] {
             assert_eq!(get(&other, Want::Admission), None, "{other:?}");
         }
-        let under_others = Asker { table: TableVersion([8; 8]), ..asker(&org, &ann) };
+        let under_others = Asker { table: Version([8; 8]), ..asker(&org, &ann) };
         assert_eq!(get(&under_others, Want::Admission), None);
     }
 

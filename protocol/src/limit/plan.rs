@@ -7,7 +7,7 @@ pub mod schedule;
 mod writer;
 
 use crate::auth::pattern::Pattern;
-use crate::id::TableVersion;
+use crate::id::Version;
 use crate::limit::kind::refill::Refill;
 use crate::request::cost::{Class, Classes, Rate};
 use crate::request::endpoint::Endpoint;
@@ -29,7 +29,7 @@ pub struct PlanTable {
     pub exemptions: Vec<Exemption>,
     /// The plan of callers without credentials; without it they are refused.
     pub anonymous: Option<String>,
-    version: TableVersion,
+    version: Version,
     json: String,
 }
 
@@ -106,7 +106,7 @@ impl PlanTable {
         Self::parse(BUILT_IN).expect("the built-in table is valid: a test reads it")
     }
 
-    /// The table that is not known: it has no plans, and a Gate that is asked with its version ([`TableVersion::UNKNOWN`])
+    /// The table that is not known: it has no plans, and a Gate that is asked with its version ([`Version::UNKNOWN`])
     /// decides by the table that it last decided by.
     pub fn unknown() -> Self {
         Self {
@@ -115,14 +115,14 @@ impl PlanTable {
             costs: Vec::new(),
             exemptions: Vec::new(),
             anonymous: None,
-            version: TableVersion::UNKNOWN,
+            version: Version::UNKNOWN,
             json: String::new(),
         }
     }
 
     /// Whether this stands for a table that is not known.
     pub fn is_unknown(&self) -> bool {
-        self.version == TableVersion::UNKNOWN
+        self.version == Version::UNKNOWN
     }
 
     /// The plan of this name.
@@ -136,7 +136,7 @@ impl PlanTable {
     }
 
     /// Which table this is. Two tables of one version are the same text.
-    pub const fn version(&self) -> TableVersion {
+    pub const fn version(&self) -> Version {
         self.version
     }
 

@@ -11,8 +11,8 @@ use sluice_protocol::admin::audit::{self, AuditPage, Entry, Head, Note};
 use sluice_protocol::admin::failed_logins::{FailedLogin, FailedLogins};
 use sluice_protocol::admin::{
     AccountEntry, AccountFilter, AccountList, AccountPage, AccountView, Addressed, AuditFrom, AuditQuery,
-    CommandOutcome, CreatedKey, DeletedAccount, DeletedKey, Executed, KeyEntry, KeyFilter, KeyList, KeyPage, KeyView,
-    Once, RegistryAnswer, RegistryCall, RotatedKey, StoredRefusal,
+    CommandOutcome, CreatedKey, DeletedAccount, DeletedKey, Executed, Idempotency, KeyEntry, KeyFilter, KeyList,
+    KeyPage, KeyView, RegistryAnswer, RegistryCall, RotatedKey, StoredRefusal,
 };
 use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash, Seed};
 use sluice_protocol::auth::leak::LeakReport;
@@ -30,7 +30,7 @@ use sluice_protocol::gate_call::{
     self, AccountChange, Admission, Answer, Ask, Call, Caller, Envelope, Forbidden, Kept, KeyChange, KeyRecord,
     Retiring, Settings,
 };
-use sluice_protocol::id::{AccountId, CommandId, KeyId, RequestId, TableVersion, hex};
+use sluice_protocol::id::{AccountId, CommandId, KeyId, RequestId, Version, hex};
 use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused, Totals};
 use sluice_protocol::limit::kind::bucket::{Bucket, BucketStanding, RefusedBucket};
 use sluice_protocol::limit::kind::parallel::{Parallel, ParallelStanding};

@@ -2,7 +2,7 @@
 
 use super::MAX_NAME_BYTES;
 use crate::auth::principal::is_name;
-use crate::id::{TableVersion, hex, parse_hex};
+use crate::id::{Version, hex, parse_hex};
 use crate::refusal::{Reason, Refusal};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize, de};
@@ -69,7 +69,7 @@ pub struct CreateDenial {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Denials {
     /// What it changes with.
-    pub version: TableVersion,
+    pub version: Version,
     until: HashMap<DenialId, Millis>,
 }
 
@@ -146,7 +146,7 @@ impl CreateDenial {
 
 impl Denials {
     /// Of these: names, and when they end.
-    pub fn new(version: TableVersion, all: impl IntoIterator<Item = (DenialId, Option<Millis>)>) -> Self {
+    pub fn new(version: Version, all: impl IntoIterator<Item = (DenialId, Option<Millis>)>) -> Self {
         let until = all.into_iter().map(|(id, until)| (id, until.unwrap_or(Millis::MAX))).collect();
         Self { version, until }
     }

@@ -5,7 +5,7 @@ mod limits;
 use super::{Allowance, CostRule, Exemption, Limit, Plan, PlanTable, WithoutGate};
 use crate::auth::pattern::pattern;
 use crate::auth::principal::{AccountName, Network};
-use crate::id::{KeyId, TableVersion};
+use crate::id::{KeyId, Version};
 use crate::json::parse_unique;
 use crate::limit::fields::{MAX_AMOUNT, MAX_LIST, MAX_REQUESTS, PlanMistake, Reader};
 use crate::limit::kind::refill::Refill;
@@ -24,7 +24,7 @@ impl PlanTable {
         let value = parse_unique(json).map_err(|error| whole(format!("not JSON: {error}")))?;
         let mut reader = Reader { mistakes: Vec::new() };
         let mut table = reader.table(&value);
-        table.version = TableVersion::of(json);
+        table.version = Version::of(json);
         table.json = json.to_owned();
         if reader.mistakes.is_empty() { Ok(table) } else { Err(reader.mistakes) }
     }
@@ -54,7 +54,7 @@ impl Reader {
             costs: Vec::new(),
             exemptions: Vec::new(),
             anonymous: None,
-            version: TableVersion::default(),
+            version: Version::default(),
             json: String::new(),
         };
         let members = ["plans", "classes", "costs", "exempt", "anonymous"];

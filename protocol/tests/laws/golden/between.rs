@@ -49,7 +49,7 @@ fn the_messages_to_and_from_a_gate() {
         },
     ];
     let calls = calls.into_iter().chain(commands(secret_hash).into_iter().map(|one| Call::Do(Box::new(one)))).collect();
-    let message = Envelope { account: "acct:a1a1a1a1a1a1a1a1".into(), table: TableVersion([9; 8]), calls };
+    let message = Envelope { account: "acct:a1a1a1a1a1a1a1a1".into(), table: Version([9; 8]), calls };
     let packed = gate_call::encode_envelope(&message);
     assert_eq!(gate_call::decode_envelope(&packed).unwrap(), message);
 
@@ -207,7 +207,7 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::Execute {
                 commands: commands(secret_hash).into_iter().map(addressed).collect(),
                 seed,
-                once: Some(Once { name: [1; 32], request: [2; 32] }),
+                once: Some(Idempotency { name: [1; 32], request: [2; 32] }),
             },
             RegistryCall::Keys(KeyPage {
                 filter: KeyFilter { plan: Some("vip".into()), ..KeyFilter::default() },
@@ -215,8 +215,8 @@ fn the_messages_to_and_from_the_registry() {
                 limit: 100,
             }),
             RegistryCall::Accounts(AccountPage { filter: AccountFilter::default(), after: None, limit: 100 }),
-            RegistryCall::Plans { known: Some(TableVersion([9; 8])) },
-            RegistryCall::PlansOf(TableVersion([9; 8])),
+            RegistryCall::Plans { known: Some(Version([9; 8])) },
+            RegistryCall::PlansOf(Version([9; 8])),
             RegistryCall::PutPlans { json: "{}".into(), replaces: None },
             RegistryCall::Noted { note: note(), call: Box::new(RegistryCall::RemoveDenial(denial().id)) },
             RegistryCall::LoginFailed { address: "203.0.113.9".parse().ok(), unnoted: 2 },
@@ -228,10 +228,14 @@ fn the_messages_to_and_from_the_registry() {
                 account: Some("a1a1a1a1a1a1a1a1".into()),
             }),
             RegistryCall::PutDenial(denial()),
-            RegistryCall::PutDenialOnce { denial: denial(), once: Once { name: [1; 32], request: [2; 32] }, seed },
+            RegistryCall::PutDenialOnce {
+                denial: denial(),
+                once: Idempotency { name: [1; 32], request: [2; 32] },
+                seed,
+            },
             RegistryCall::RemoveDenial(denial().id),
             RegistryCall::ListDenials,
-            RegistryCall::Denials { known: Some(TableVersion([9; 8])) },
+            RegistryCall::Denials { known: Some(Version([9; 8])) },
         ],
     );
     let refused = StoredRefusal::new(&Refusal::new(Reason::InvalidRequest, "No.").with_param("account"));
@@ -249,8 +253,8 @@ fn the_messages_to_and_from_the_registry() {
         RegistryAnswer::LoginFailed(Some(60_000)),
         RegistryAnswer::FailedLogins(failed_logins()),
         RegistryAnswer::ListedDenials(DenialList { data: vec![denial()] }),
-        RegistryAnswer::Denials { version: TableVersion([9; 8]), all: vec![(denial().id, denial().until)] },
-        RegistryAnswer::OtherPlans(Some(TableVersion([9; 8]))),
+        RegistryAnswer::Denials { version: Version([9; 8]), all: vec![(denial().id, denial().until)] },
+        RegistryAnswer::OtherPlans(Some(Version([9; 8]))),
         RegistryAnswer::PlanInUse { plan: "vip".into(), key: Some(key_id()) },
         RegistryAnswer::Before(seed),
     ];

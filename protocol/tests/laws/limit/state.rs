@@ -9,7 +9,7 @@ use sluice_protocol::gate_call::{
     self, Answer, Call, Envelope, Kept, KeyRecord, decode_answers, decode_envelope, decode_kept, encode_answers,
     encode_envelope, encode_kept,
 };
-use sluice_protocol::id::{AccountId, RequestId, TableVersion};
+use sluice_protocol::id::{AccountId, RequestId, Version};
 use sluice_protocol::limit::ask::Facts;
 use sluice_protocol::limit::decision::{Decision, Outcome};
 use sluice_protocol::limit::kind::bucket::Bucket;
@@ -85,7 +85,7 @@ fn messages_and_key_rows_of_other_versions_and_cut_ones_are_refused() {
     let record = KeyRecord { overrides: [("w".into(), 5)].into(), ..KeyRecord::new([1; 4], secret, "p", 1) };
     let kept = Kept { keys: vec![record], ..Kept::default() };
     let calls = vec![Call::Settle { request: RequestId([3; 16]), outcome: Outcome::NotServed }, Call::DescribeAccount];
-    let envelope = Envelope { account: "acct:0101010101010101".into(), table: TableVersion([4; 8]), calls };
+    let envelope = Envelope { account: "acct:0101010101010101".into(), table: Version([4; 8]), calls };
     let answers = [Answer::Done(true), Answer::UnknownPlan("p".into())];
     type IsRead = fn(&[u8]) -> bool;
     let reads: [(Vec<u8>, u8, IsRead); 3] = [
