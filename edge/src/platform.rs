@@ -17,9 +17,9 @@
 //! | signatures | [`sign`], [`Verifier`] |
 //! | settings, secrets and other bindings | [`Env`] |
 //! | tasks that outlive their request | [`Context`], [`task`] |
-//! | memory of one isolate, which its requests share | [`isolate_local!`], [`IsolateKey`] |
+//! | memory of one isolate, which its requests share | `isolate_local!`, [`IsolateKey`] |
 //! | the log | [`log`] |
-//! | what the platform calls | [`entries!`] |
+//! | what the platform calls | `entries!` |
 //!
 //! # What does a platform promise?
 //!

@@ -25,7 +25,7 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
     let incoming = Incoming::new(request);
     let page = config_of(&env).ok().and_then(|config| Page::of(&incoming, &config.origins));
     if let Some(answer) = page.as_ref().and_then(|page| page.preflight(&incoming, id)) {
-        return Ok(answer?);
+        return answer;
     }
     let context = Rc::new(context);
     let to_its_end = |answer| run(incoming, env, context.clone(), id, answer);

@@ -67,7 +67,7 @@ async fn understand(call: &Call<'_>, endpoint: Endpoint) -> Result<Asked, Refusa
         endpoint,
         session: head.get(header::SESSION_ID).map(Mark::of),
         user: summary.user.as_deref().map(Mark::of),
-        body_bytes: body.len(),
+        body_bytes: body.size(),
         prompt_tokens: summary.prompt_tokens,
         prompt_is_counted: false,
         max_tokens: summary.max_tokens,

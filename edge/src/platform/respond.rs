@@ -7,12 +7,13 @@ use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
 
 /// The headers of an answer or of a request to the origin.
+#[derive(Default)]
 pub struct HeaderList(serde_json::Map<String, serde_json::Value>);
 
 impl HeaderList {
     /// None yet.
     pub fn new() -> Self {
-        Self(serde_json::Map::new())
+        Self::default()
     }
 
     /// The headers that every answer to a caller has.

@@ -5,12 +5,13 @@ use super::stage::{ADDRESS, Stage, plan};
 use crate::hop::group::{self, Due};
 use crate::platform::objects::Unanswered;
 use crate::platform::scripted::{Faults, Place, Task};
+use futures_util::future::join_all;
 use serde_json::json;
 use sluice_protocol::auth::principal::{AccountName, Mark};
 use sluice_protocol::gate_call::{Answer, Ask, Call, Caller};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// What became of one ask.
@@ -37,9 +38,7 @@ fn ask(stage: &Stage, place: Place, number: u32) -> Asking {
     let task = stage.world.spawn_in(place, {
         let told = told.clone();
         async move {
-            let caller = Caller::Known { subject: Mark::default(), plan: "open".into() };
-            let ask = Ask { request: id(number), max_tokens: Some(number), ..Ask::smallest(caller) };
-            let answer = group::ask(&env, version, &account(), vec![Call::Admit(Box::new(ask))]).await;
+            let answer = group::ask(&env, version, &account(), vec![admit(number)]).await;
             told.replace(Some(answer));
         }
     });
@@ -52,6 +51,11 @@ fn settle(stage: &Stage, place: Place, number: u32) {
         let call = Call::Settle { request: id(number), outcome: Outcome::NotServed };
         drop(group::settle(&env, version, &account(), call, Due::Soon).await);
     });
+}
+
+fn admit(number: u32) -> Call {
+    let caller = Caller::Known { subject: Mark::default(), plan: "open".into() };
+    Call::Admit(Box::new(Ask { request: id(number), max_tokens: Some(number), ..Ask::smallest(caller) }))
 }
 
 fn account() -> AccountName {
@@ -67,23 +71,25 @@ fn id(number: u32) -> RequestId {
 }
 
 impl Asking {
-    /// Whether it was admitted; `None` if there is no answer. An answer is its own.
+    /// Whether it was admitted; `None` if there is no answer.
     fn is_admitted(&self, number: u32) -> Option<bool> {
-        match self.told.borrow().as_ref()? {
-            Err(_) => None,
-            Ok(answers) => match answers.as_slice() {
-                [Answer::Admitted(admission)] => {
-                    assert_eq!(admission.max_tokens, number, "somebody else's answer");
-                    Some(true)
-                }
-                [_] => Some(false),
-                other => panic!("one answer to one call: {other:?}"),
-            },
-        }
+        is_admitted(self.told.borrow().as_ref(), number)
     }
 
     fn is_over(&self) -> bool {
         self.told.borrow().is_some()
+    }
+}
+
+/// Whether the call of this number was admitted; `None` if there is no answer. An answer is its own.
+fn is_admitted(told: Option<&Result<Vec<Answer>, Unanswered>>, number: u32) -> Option<bool> {
+    match told?.as_ref().ok()?.as_slice() {
+        [Answer::Admitted(admission)] => {
+            assert_eq!(admission.max_tokens, number, "somebody else's answer");
+            Some(true)
+        }
+        [_] => Some(false),
+        other => panic!("one answer to one call: {other:?}"),
     }
 }
 
@@ -130,6 +136,41 @@ fn a_call_is_counted_once_whatever_becomes_of_the_hops_that_it_is_in() {
 }
 
 #[test]
+fn after_a_hop_that_was_lost_each_call_is_tried_alone() {
+    let tried = Cell::new(0);
+    for_seeds(300, |seed| {
+        let stage = stage(seed);
+        stage.world.set_faults(Faults { delay_ms: 10, ..Faults::default() });
+        let first = ask(&stage, stage.places[0], 1);
+        stage.world.run_for(stage.world.below(5));
+        // These wait for the first, and then travel together.
+        let (begun, told) = (Rc::<Cell<bool>>::default(), Rc::<RefCell<Vec<_>>>::default());
+        let (env, version, account) = (stage.world.env(), stage.plans.version(), account());
+        stage.world.spawn_in(stage.places[0], {
+            let (first, begun, told) = (first.told.clone(), begun.clone(), told.clone());
+            async move {
+                begun.set(first.borrow().is_none());
+                let asks = (2..=6).map(|number| group::ask(&env, version, &account, vec![admit(number)]));
+                told.replace(join_all(asks).await);
+            }
+        });
+        assert!(stage.world.run_until(1_000, || first.is_over()));
+        if !begun.get() {
+            return;
+        }
+        // That hop is lost, and so is its repetition.
+        stage.world.lose_next(2);
+        assert!(stage.world.run_until(5_000, || !told.borrow().is_empty()));
+        for (number, answer) in (2..).zip(told.take()) {
+            assert_eq!(is_admitted(Some(&answer), number), Some(true), "{answer:?}");
+        }
+        assert_eq!(stage.used("requests"), 6);
+        tried.set(tried.get() + 1);
+    });
+    assert!(tried.get() > 100, "{} of the seeds had such a hop", tried.get());
+}
+
+#[test]
 fn nobody_relies_on_a_call_that_is_abandoned() {
     for_seeds(200, |seed| {
         let stage = stage(seed);
@@ -148,6 +189,11 @@ fn nobody_relies_on_a_call_that_is_abandoned() {
         let stay = || asked.iter().enumerate().filter(|(place, _)| !gone.contains(place)).map(|(_, asking)| asking);
         assert!(stage.world.run_until(15_000, || stay().all(Asking::is_over)), "those that stay are answered");
         assert!(stay().all(|asking| matches!(*asking.told.borrow(), Some(Ok(_)))));
+        // Nor is the way blocked for those that come later.
+        stage.world.run_for(3_000);
+        let later = ask(&stage, stage.places[0], 99);
+        assert!(stage.world.run_until(500, || later.is_over()));
+        assert_eq!(later.is_admitted(99), Some(true));
     });
 }
 

@@ -118,6 +118,16 @@ fn both_sides_end_up_the_same_whatever_ends_when() {
         assert_eq!(listed(&stage), expected, "what the Registry lists");
         assert_eq!(read(&stage, "outbox", "SELECT account FROM outbox"), Vec::<String>::new(), "nothing waits");
         let entries = audit(&stage);
+        let what = |entry: &Entry| {
+            (
+                entry.request.clone(),
+                format!("{:?}", entry.action),
+                entry.target.clone(),
+                entry.details.contains_key("refused"),
+            )
+        };
+        let told: BTreeSet<_> = entries.iter().map(what).collect();
+        assert_eq!(told.len(), entries.len(), "a message that came twice is told of once");
         let created: Vec<_> = entries.iter().filter(|entry| entry.action == AuditAction::KeyCreate).collect();
         let targets: BTreeSet<_> = created.iter().map(|entry| entry.target.clone()).collect();
         assert_eq!(created.len(), targets.len(), "each key is made once");

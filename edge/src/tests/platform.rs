@@ -67,7 +67,7 @@ fn world(seed: u64) -> World {
 
 /// What a message to the counter is answered.
 fn tell(world: &World, message: &'static [u8]) -> Result<i64, Unanswered> {
-    let answered: Rc<RefCell<Option<Result<Vec<u8>, Unanswered>>>> = Rc::default();
+    let answered = Rc::<RefCell<Option<Result<_, Unanswered>>>>::default();
     let (env, place, to) = (world.env(), world.place(), answered.clone());
     world.spawn_in(place, async move {
         let answer = call_object(&env, "COUNTER", "one", message).await;
@@ -75,7 +75,7 @@ fn tell(world: &World, message: &'static [u8]) -> Result<i64, Unanswered> {
     });
     assert!(world.run_until(10_000, || answered.borrow().is_some()));
     let answer = answered.take().expect("it is there");
-    answer.map(|answer| String::from_utf8_lossy(&answer).parse().expect("a number"))
+    answer.map(|answer: Vec<u8>| String::from_utf8_lossy(&answer).parse().expect("a number"))
 }
 
 fn stored(world: &World) -> i64 {

@@ -86,6 +86,30 @@ fn whatever_is_lost_late_repeated_or_abandoned_nothing_is_over_and_nothing_that_
     });
 }
 
+#[test]
+fn a_lease_that_nobody_was_told_of_ends_before_its_deadline() {
+    for_seeds(300, |seed| {
+        let stage = Stage::new(seed, &plan(&limits(), &json!("refuse")));
+        stage.finish(&stage.chat(stage.places[0], "<first>", false));
+        stage.world.run_for(5_000);
+        // Its Gate admits it, and cannot say so; or it can, and its caller has left.
+        let leaves = seed % 2 == 0;
+        let answer_lost = if leaves { 0 } else { 1_000 };
+        stage.world.set_faults(Faults { delay_ms: 20, answer_lost, ..Faults::default() });
+        let caller = stage.chat(stage.places[0], "<second>", false);
+        if leaves {
+            stage.world.run_for(stage.world.below(60));
+            caller.leave();
+        } else {
+            stage.finish(&caller);
+            assert_eq!(caller.status(), Some(503));
+        }
+        stage.world.set_faults(Faults { delay_ms: 20, ..Faults::default() });
+        stage.world.run_for(8_000);
+        assert_eq!(stage.standing().live_leases, 0, "a lease lasts for 30 seconds, and nobody uses it");
+    });
+}
+
 /// So many callers at once, at any isolate, half of them with streams; each has a mark of its own.
 fn callers(stage: &Stage, count: u64) -> Vec<(Caller, String)> {
     let one = |_| {

@@ -1,7 +1,7 @@
 //! What a deployment is given, and tasks that outlive their request.
 
+use super::course;
 use super::tasks::Home;
-use super::world;
 use crate::platform::Fault;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -39,6 +39,6 @@ impl Limiter {
 impl Context {
     /// Runs a task to its end, whether or not the request is over before. It ends with its isolate.
     pub fn wait_until(&self, task: impl Future<Output = ()> + 'static) {
-        world::spawn(self.0, task);
+        course::spawn(self.0, task);
     }
 }

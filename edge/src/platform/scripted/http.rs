@@ -23,10 +23,13 @@ pub struct Request {
 #[derive(Clone, Default)]
 pub struct Signal(Rc<Leaving>);
 
+/// Who is told.
+pub(super) type Listener = RefCell<dyn FnMut()>;
+
 #[derive(Default)]
 struct Leaving {
     is_aborted: Cell<bool>,
-    listeners: RefCell<Vec<Weak<RefCell<dyn FnMut()>>>>,
+    listeners: RefCell<Vec<Weak<Listener>>>,
 }
 
 /// An answer: ours to a caller, or somebody else's to us.
@@ -84,7 +87,7 @@ impl Signal {
         }
     }
 
-    pub(super) fn on_abort(&self, listener: Weak<RefCell<dyn FnMut()>>) {
+    pub(super) fn on_abort(&self, listener: Weak<Listener>) {
         self.0.listeners.borrow_mut().push(listener);
     }
 }
@@ -181,7 +184,7 @@ impl Body {
     }
 
     /// How many bytes it has.
-    pub fn len(&self) -> u32 {
+    pub fn size(&self) -> u32 {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
 

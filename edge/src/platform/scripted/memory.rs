@@ -1,16 +1,12 @@
 //! Memory of isolates, and what the edge is to a world.
 
-use super::world;
+use super::course;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What every isolate has once, and no two of them share. It is made when it is first looked at.
 pub struct IsolateKey<T: 'static>(fn() -> T);
-
-/// All that one isolate has of it, by the place of its key.
-pub(super) type Memory = HashMap<usize, Rc<dyn Any>>;
 
 impl<T: 'static> IsolateKey<T> {
     /// How it begins.
@@ -21,10 +17,10 @@ impl<T: 'static> IsolateKey<T> {
     /// The running isolate's.
     pub fn with<R>(&'static self, look: impl FnOnce(&T) -> R) -> R {
         let place = std::ptr::from_ref(self).addr();
-        let known = world::with_memory(|memory| memory.get(&place).cloned());
+        let known = course::with_memory(|memory| memory.get(&place).cloned());
         let value = known.unwrap_or_else(|| {
             let made: Rc<dyn Any> = Rc::new((self.0)());
-            world::with_memory(|memory| memory.insert(place, made.clone()));
+            course::with_memory(|memory| memory.insert(place, made.clone()));
             made
         });
         look(value.downcast_ref().expect("a key's place holds what the key made"))

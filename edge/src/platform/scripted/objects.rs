@@ -1,13 +1,14 @@
 //! Objects: who has which name, how messages reach them, and what is kept of what they write.
 
+use super::course::{self, Timer, happens, is_lost};
 use super::sql::{Disk, Sql};
 use super::tasks::Home;
-use super::world::{self, Inner, Timer};
 use crate::platform::objects::{Cause, Object, Unanswered};
 use crate::platform::{Env, Fault, now, sleep};
 use futures_channel::oneshot::{self, Receiver, Sender};
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -23,30 +24,48 @@ pub struct Storage {
 }
 
 /// A kind and a name.
-pub(super) type Name = (String, String);
+type Name = (String, String);
 
 /// One object: what it has stored, and what runs of it.
 pub(super) struct Slot {
-    pub(super) disk: Rc<Disk>,
+    name: Name,
+    disk: Rc<Disk>,
     alarm: RefCell<Option<(Millis, Timer)>>,
-    pub(super) running: RefCell<Option<Running>>,
+    running: RefCell<Option<Running>>,
 }
 
 /// A start of an object.
 #[derive(Clone)]
-pub(super) struct Running {
-    pub(super) isolate: u64,
-    pub(super) instance: u64,
+struct Running {
+    home: Home,
     object: Rc<dyn Erased>,
 }
 
-/// How objects of a kind start.
-pub(super) type Start = Rc<dyn Fn(State, Env) -> Rc<dyn Erased>>;
+/// How objects of each kind start.
+#[derive(Default)]
+pub(super) struct Kinds(BTreeMap<String, Start>);
+
+type Start = Rc<dyn Fn(State, Env) -> Rc<dyn Erased>>;
+
+/// All objects of a world.
+#[derive(Default)]
+struct Objects {
+    kinds: Kinds,
+    env: Option<Env>,
+    slots: BTreeMap<Name, Rc<Slot>>,
+    /// How many messages have reached objects, by kind.
+    delivered: BTreeMap<String, u64>,
+}
+
+thread_local! {
+    /// Those of this thread's world.
+    static OBJECTS: RefCell<Objects> = RefCell::default();
+}
 
 type Local<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// An [`Object`] of any type.
-pub(super) trait Erased {
+trait Erased {
     fn answer(self: Rc<Self>, message: Vec<u8>) -> Local<Result<Vec<u8>, Fault>>;
     fn alarm(self: Rc<Self>) -> Local<Result<(), Fault>>;
 }
@@ -66,11 +85,42 @@ impl<T: Object> Erased for T {
     }
 }
 
-impl State {
-    pub(super) fn of(disk: Rc<Disk>, name: Name) -> Self {
-        Self(Rc::new(Storage { disk, name }))
+impl Kinds {
+    /// Adds a kind.
+    pub(super) fn add<T: Object>(&mut self, kind: &str) {
+        let start: Start = Rc::new(|state: State, env: Env| -> Rc<dyn Erased> { Rc::new(T::new(state, env)) });
+        self.0.insert(kind.to_owned(), start);
     }
+}
 
+/// A world begins, with objects of these kinds.
+pub(super) fn begin(kinds: Kinds, env: Env) {
+    OBJECTS.set(Objects { kinds, env: Some(env), ..Objects::default() });
+}
+
+/// It ends.
+pub(super) fn end() {
+    drop(OBJECTS.take());
+}
+
+/// The object of this kind and name; it need not run.
+pub(super) fn slot(kind: &str, name: &str) -> Rc<Slot> {
+    slot_of(&(kind.to_owned(), name.to_owned()))
+}
+
+/// The names of all objects of a kind that were ever called.
+pub(super) fn names(kind: &str) -> Vec<String> {
+    let names =
+        |objects: &Objects| objects.slots.keys().filter(|(of, _)| of == kind).map(|(_, name)| name.clone()).collect();
+    OBJECTS.with_borrow(names)
+}
+
+/// How many messages have reached objects of a kind.
+pub(super) fn delivered(kind: &str) -> u64 {
+    OBJECTS.with_borrow(|objects| objects.delivered.get(kind).copied().unwrap_or_default())
+}
+
+impl State {
     /// Its SQLite.
     pub fn sql(&self) -> Sql {
         Sql(self.0.disk.clone())
@@ -86,14 +136,14 @@ impl Storage {
     /// When the alarm rings, if it is set.
     pub async fn alarm(&self) -> Result<Option<Millis>, Fault> {
         sleep(0).await;
-        let alarm = world::of_thread(|world| world.slot(&self.name).alarm.borrow().as_ref().map(|(at, _)| *at));
-        Ok(alarm.flatten())
+        let alarm = slot_of(&self.name).alarm.borrow().as_ref().map(|(at, _)| *at);
+        Ok(alarm)
     }
 
     /// Sets the alarm to this many milliseconds from now, and to no other time.
     pub async fn set_alarm(&self, wait: Millis) -> Result<(), Fault> {
         let (name, at) = (self.name.clone(), now() + wait);
-        world::after_turn(move || set_alarm(name, at));
+        course::after_turn(move || set_alarm(name, at));
         sleep(0).await;
         Ok(())
     }
@@ -108,46 +158,68 @@ impl Storage {
 pub async fn call_object(_env: &Env, kind: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, Unanswered> {
     let (tell, told) = oneshot::channel();
     let (name, message) = ((kind.to_owned(), name.to_owned()), message.to_vec());
-    world::after_turn(move || world::spawn(Home::Outside, carry(name, message, tell)));
+    course::after_turn(move || course::spawn(Home::Outside, carry(name, message, tell)));
     told.await.unwrap_or_else(|_| Err(unanswered(Cause::Unreachable, "the message is lost")))
 }
 
 impl Slot {
-    pub(super) fn new() -> Self {
-        Self { disk: Rc::new(Disk::new()), alarm: RefCell::default(), running: RefCell::default() }
+    fn new(name: Name) -> Self {
+        Self { name, disk: Rc::new(Disk::new()), alarm: RefCell::default(), running: RefCell::default() }
     }
+
+    /// What it has stored.
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// The same, as an object is given it.
+    pub(super) fn state(&self) -> State {
+        State(Rc::new(Storage { disk: self.disk.clone(), name: self.name.clone() }))
+    }
+
+    /// Which start of it runs.
+    pub(super) fn instance(&self) -> Option<u64> {
+        match self.running.borrow().as_ref()?.home {
+            Home::Object { instance, .. } => Some(instance),
+            Home::Outside | Home::Isolate(_) => None,
+        }
+    }
+}
+
+fn slot_of(name: &Name) -> Rc<Slot> {
+    OBJECTS.with_borrow_mut(|objects| {
+        objects.slots.entry(name.clone()).or_insert_with(|| Rc::new(Slot::new(name.clone()))).clone()
+    })
 }
 
 /// One message on its way, there and back.
 async fn carry(name: Name, message: Vec<u8>, tell: Sender<Result<Vec<u8>, Unanswered>>) {
-    let Some(faults) = world::of_thread(|world| world.faults.get()) else { return };
-    let happens = |chance| world::of_thread(|world| world.rng.borrow_mut().per_mille(chance)).unwrap_or_default();
-    world::delay().await;
-    let result = if happens(faults.lost) {
+    course::delay().await;
+    let result = if is_lost() {
         Err(unanswered(Cause::Unreachable, "the object is not reached"))
-    } else if happens(faults.overloaded) {
+    } else if happens(|faults| faults.overloaded) {
         Err(unanswered(Cause::Overloaded, "the object has too much to do"))
     } else {
         let told = deliver(&name, message.clone());
-        if happens(faults.repeated) {
+        if happens(|faults| faults.repeated) {
             let name = name.clone();
-            world::spawn(Home::Outside, async move {
-                world::delay().await;
+            course::spawn(Home::Outside, async move {
+                course::delay().await;
                 drop(deliver(&name, message).await);
             });
         }
         match told.await {
-            Ok(Ok(answer)) if happens(faults.answer_lost) => {
+            Ok(Ok(answer)) if happens(|faults| faults.answer_lost) => {
                 drop(answer);
                 Err(unanswered(Cause::Unreachable, "the answer is lost"))
             }
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(fault)) => Err(unanswered(Cause::Own, &fault.to_string())),
-            Err(_) if happens(500) => Err(unanswered(Cause::Reset, "the object was started anew")),
+            Err(_) if happens(|_| 500) => Err(unanswered(Cause::Reset, "the object was started anew")),
             Err(_) => Err(unanswered(Cause::Unreachable, "the object is gone")),
         }
     };
-    world::delay().await;
+    course::delay().await;
     // It is for nobody if whoever asked is gone.
     drop(tell.send(result));
 }
@@ -155,59 +227,55 @@ async fn carry(name: Name, message: Vec<u8>, tell: Sender<Result<Vec<u8>, Unansw
 /// Hands a message to the object, which is started if it does not run. The answer leaves when what was written before it
 /// is kept; there is none if the object ends before.
 fn deliver(name: &Name, message: Vec<u8>) -> Receiver<Result<Vec<u8>, Fault>> {
-    world::of_thread(|world| *world.delivered.borrow_mut().entry(name.0.clone()).or_default() += 1);
+    OBJECTS.with_borrow_mut(|objects| *objects.delivered.entry(name.0.clone()).or_default() += 1);
     run(name, |object| object.answer(message))
 }
 
 fn run<T: 'static>(name: &Name, act: impl FnOnce(Rc<dyn Erased>) -> Local<T>) -> Receiver<T> {
     let (tell, told) = oneshot::channel();
-    world::of_thread(|world| {
-        let Running { isolate, instance, object } = running(world, name);
-        let answer = act(object);
-        world.spawn(Home::Object { isolate, instance }, async move {
-            let answer = answer.await;
-            world::after_turn(move || drop(tell.send(answer)));
-        });
+    let Running { home, object } = running(name);
+    let answer = act(object);
+    course::spawn(home, async move {
+        let answer = answer.await;
+        course::after_turn(move || drop(tell.send(answer)));
     });
     told
 }
 
-/// The object, as it runs. It may share an isolate with others, or have one of its own.
-fn running(world: &Rc<Inner>, name: &Name) -> Running {
-    let slot = world.slot(name);
-    if let Some(running) = slot.running.borrow().as_ref() {
+/// The object as it runs; it is started if it does not.
+fn running(name: &Name) -> Running {
+    let slot = slot_of(name);
+    let lives = |home| course::of_thread(|course| course.lives(home)) == Some(true);
+    if let Some(running) = slot.running.borrow().as_ref().filter(|running| lives(running.home)) {
         return running.clone();
     }
-    let (isolate, instance) = (world.isolate_for_object(), world.number());
-    let start = world.edge.start_of(&name.0);
-    let state = State::of(slot.disk.clone(), name.clone());
-    let object = world.run_in(Home::Object { isolate, instance }, || start(state, world.env()));
-    let running = Running { isolate, instance, object };
+    let (start, env) = OBJECTS.with_borrow(|objects| (objects.kinds.0.get(&name.0).cloned(), objects.env.clone()));
+    let start = start.unwrap_or_else(|| panic!("there are no objects of the kind {}", name.0));
+    let env = env.expect("a world has begun");
+    let running = course::of_thread(|course| {
+        let home = course.new_instance(slot.disk.clone());
+        Running { home, object: course.run_in(home, || start(slot.state(), env)) }
+    });
+    let running = running.expect("a world has begun");
     slot.running.replace(Some(running.clone()));
     running
 }
 
 fn set_alarm(name: Name, at: Millis) {
-    world::of_thread(|world| {
-        let slot = world.slot(&name);
-        let timer = {
-            let name = name.clone();
-            world::at(at, move || world::spawn(Home::Outside, ring(name)))
-        };
-        if let Some((_, before)) = slot.alarm.replace(Some((at, timer))) {
-            world::forget(before);
-        }
-    });
+    let slot = slot_of(&name);
+    let timer = course::at(at, move || course::spawn(Home::Outside, ring(name)));
+    if let Some((_, before)) = slot.alarm.replace(Some((at, timer))) {
+        course::forget(before);
+    }
 }
 
 /// An alarm rings. It rings again if what it was for failed, or ended before it was done.
 async fn ring(name: Name) {
-    world::of_thread(|world| world.slot(&name).alarm.replace(None));
-    if !matches!(run(&name, Erased::alarm).await, Ok(Ok(()))) {
-        let is_set = world::of_thread(|world| world.slot(&name).alarm.borrow().is_some());
-        if is_set == Some(false) {
-            set_alarm(name, now() + AGAIN_MS);
-        }
+    let slot = slot_of(&name);
+    slot.alarm.take();
+    let is_done = matches!(run(&name, Erased::alarm).await, Ok(Ok(())));
+    if !is_done && slot.alarm.borrow().is_none() {
+        set_alarm(name, now() + AGAIN_MS);
     }
 }
 

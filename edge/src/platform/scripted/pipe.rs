@@ -1,8 +1,8 @@
 //! An answer on its way from the origin to its caller.
 
 use super::channel::Channel;
+use super::course;
 use super::http::Stream;
-use super::world;
 use crate::platform::Fault;
 use futures_util::future::{Either, select};
 use sluice_protocol::sse::Passed;
@@ -56,7 +56,7 @@ impl Pipe {
         let pipe = Self { body: body.0.clone(), out: Channel::default(), ended: Rc::default() };
         let (body, out, ended) = (body.0.clone(), pipe.out.clone(), pipe.ended.clone());
         let open = Open { body: body.clone(), out: out.clone() };
-        world::spawn_here(async move {
+        course::spawn_here(async move {
             // What is open closes with its isolate.
             let open = open;
             let how = loop {

@@ -53,7 +53,7 @@ impl Disk {
         Ok(())
     }
 
-    fn exec(&self, statement: &str, values: Vec<Value>) -> Result<Exec, Fault> {
+    fn exec(&self, statement: &str, values: &[Value]) -> Result<Exec, Fault> {
         let mut prepared = self.connection.prepare(statement)?;
         let is_write = !prepared.readonly();
         if is_write {
@@ -78,17 +78,17 @@ impl Disk {
 impl Sql {
     /// Runs a statement that makes something.
     pub fn run(&self, statement: &str) -> Result<(), Fault> {
-        self.0.exec(statement, Vec::new()).map(drop)
+        self.0.exec(statement, &[]).map(drop)
     }
 
     /// Runs any statement.
     pub fn exec(&self, statement: &str, values: Vec<Value>) -> Result<Exec, Fault> {
-        self.0.exec(statement, values)
+        self.0.exec(statement, &values)
     }
 
     /// Runs a statement that writes one packed row.
     pub fn put(&self, statement: &str, id: i64, value: &[u8]) -> Result<Cost, Fault> {
-        Ok(self.0.exec(statement, vec![Value::Integer(id), Value::Blob(value.to_vec())])?.cost)
+        Ok(self.0.exec(statement, &[Value::Integer(id), Value::Blob(value.to_vec())])?.cost)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Virtual time, seeded randomness, and a log that tests read.
 
+use super::course::{self, Timer};
 use super::http::Signal;
-use super::world::{self, Timer};
 use crate::platform::Fault;
 use sluice_protocol::telemetry::Severity;
 use sluice_protocol::time::Millis;
@@ -13,19 +13,19 @@ use std::task::{Context, Poll};
 
 /// The time. It stands still while anything can go on.
 pub fn now() -> Millis {
-    world::of_thread(|world| world.now.get()).unwrap_or(world::BEGIN)
+    course::of_thread(|course| course.now.get()).unwrap_or(course::BEGIN)
 }
 
 /// Fresh random bytes.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    world::of_thread(|world| world.rng.borrow_mut().fill(&mut bytes));
+    course::of_thread(|course| course.rng.borrow_mut().fill(&mut bytes));
     bytes
 }
 
 /// Writes a line to the world's log.
 pub fn log(severity: Severity, line: &str) {
-    world::of_thread(|world| world.log.borrow_mut().push((severity, line.to_owned())));
+    course::of_thread(|course| course.log.borrow_mut().push((severity, line.to_owned())));
 }
 
 /// Lets this many milliseconds pass; others go on even if that is none.
@@ -48,10 +48,10 @@ impl Future for Sleep {
         }
         self.has_begun = true;
         if let Some(timer) = self.timer.take() {
-            world::forget(timer);
+            course::forget(timer);
         }
         let waker = context.waker().clone();
-        self.timer = Some(world::at(self.until, move || waker.wake()));
+        self.timer = Some(course::at(self.until, move || waker.wake()));
         Poll::Pending
     }
 }
@@ -59,7 +59,7 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(timer) = self.timer.take() {
-            world::forget(timer);
+            course::forget(timer);
         }
     }
 }
@@ -84,7 +84,7 @@ impl Bell {
     pub fn set(&self, wait: u32) {
         self.stop();
         let ring = Rc::downgrade(&self.ring);
-        let timer = world::at(now() + Millis::from(wait), move || {
+        let timer = course::at(now() + Millis::from(wait), move || {
             if let Some(ring) = ring.upgrade() {
                 ring.borrow_mut()();
             }
@@ -94,7 +94,7 @@ impl Bell {
 
     fn stop(&self) {
         if let Some(timer) = self.timer.take() {
-            world::forget(timer);
+            course::forget(timer);
         }
     }
 }

@@ -33,7 +33,7 @@ impl Body {
     }
 
     /// How many bytes it has.
-    pub fn len(&self) -> u32 {
+    pub fn size(&self) -> u32 {
         self.0.length()
     }
 
