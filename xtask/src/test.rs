@@ -24,15 +24,6 @@ Sets up, checks, and runs every test, one crate at a time.
 ";
 /// Tested without a running gate.
 const IN_PROCESS: [&str; 4] = ["sluice-protocol", "sluice-edge", "xtask", "sluice-origin"];
-/// Tested as they are released, since they compile candle and what comes with it, and that should be compiled once.
-const AS_RELEASED: [&str; 2] = ["sluice-origin", "e2e"];
-/// What differs then from a release: our own code has the checks of a debug build, and the least is compiled again.
-const CHECKED: [&str; 4] = [
-    "profile.release.incremental=true",
-    "profile.release.package.sluice-origin.debug-assertions=true",
-    "profile.release.package.sluice-origin.overflow-checks=true",
-    "profile.release.package.e2e.opt-level=0",
-];
 
 /// Everything, in the order in which a mistake is cheapest to find.
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
@@ -94,9 +85,6 @@ fn steps(workspace: &Workspace, quick: bool, timing: &mut Timing) -> Result<()> 
 fn cargo_test(workspace: &Workspace, member: &str) -> Command {
     let mut cargo = command("cargo");
     cargo.args(["test", "-p", member]).current_dir(workspace.root());
-    if AS_RELEASED.contains(&member) {
-        cargo.arg("--release").args(CHECKED.iter().flat_map(|setting| ["--config", setting]));
-    }
     cargo
 }
 
