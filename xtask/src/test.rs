@@ -22,8 +22,24 @@ Sets up, checks, and runs every test, one crate at a time.
 
   --quick   leaves out the end-to-end tests, which start real gates; CI runs everything
 ";
-/// Tested without a running gate.
-const IN_PROCESS: [&str; 4] = ["sluice-protocol", "sluice-edge", "xtask", "sluice-origin"];
+/// Tested without a running gate, and what `cargo test` is given.
+const IN_PROCESS: [Tested; 4] = [
+    Tested { name: "sluice-protocol", with: &["-p", "sluice-protocol"] },
+    Tested { name: "sluice-edge", with: &["-p", "sluice-edge"] },
+    Tested { name: "xtask", with: &["-p", "xtask"] },
+    // With the tests of the harness: its features are the origin's then, and candle is compiled once.
+    Tested { name: "sluice-origin", with: &["--lib", "--bins", "--examples", "--test", "api"] },
+];
+/// What the page of a crate shows.
+const EXAMPLES: Tested = Tested { name: "examples", with: &["--doc"] };
+/// Tested with both gates running.
+const END_TO_END: Tested = Tested { name: "e2e", with: &["--test", "e2e"] };
+
+/// Some tests. Where no package is named, it is those with candle.
+struct Tested {
+    name: &'static str,
+    with: &'static [&'static str],
+}
 
 /// Everything, in the order in which a mistake is cheapest to find.
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
@@ -61,9 +77,9 @@ fn steps(workspace: &Workspace, quick: bool, timing: &mut Timing) -> Result<()> 
     let toolbox = timing.of("set-up", || setup::run(workspace))?;
     timing.of("check", || check::all(workspace, &toolbox))?;
     progress::heading("test");
-    for member in IN_PROCESS {
+    for tested in IN_PROCESS.iter().chain([&EXAMPLES]) {
         timing.passed +=
-            timing.of(&format!("test {member}"), || test(workspace, member, cargo_test(workspace, member)))?;
+            timing.of(&format!("test {}", tested.name), || test(workspace, tested.name, tested.command(workspace)))?;
     }
     if quick {
         progress::note("  --quick: the end-to-end tests were left out");
@@ -74,7 +90,7 @@ fn steps(workspace: &Workspace, quick: bool, timing: &mut Timing) -> Result<()> 
     timing.passed += timing.of("README's commands", || readme::run(workspace))?;
     timing.of("clients", || setup::clients(workspace))?;
     timing.passed += timing.of("test e2e", || {
-        let mut tests = cargo_test(workspace, "e2e");
+        let mut tests = END_TO_END.command(workspace);
         // They find the gates, workerd and Python in the repository; a Node client finds its Node on PATH.
         toolbox.node.apply(&mut tests)?;
         test(workspace, "e2e", tests)
@@ -82,10 +98,15 @@ fn steps(workspace: &Workspace, quick: bool, timing: &mut Timing) -> Result<()> 
     Ok(())
 }
 
-fn cargo_test(workspace: &Workspace, member: &str) -> Command {
-    let mut cargo = command("cargo");
-    cargo.args(["test", "-p", member]).current_dir(workspace.root());
-    cargo
+impl Tested {
+    fn command(&self, workspace: &Workspace) -> Command {
+        let mut cargo = command("cargo");
+        cargo.arg("test").args(self.with).current_dir(workspace.root());
+        if !self.with.contains(&"-p") {
+            cargo.args(check::WITH_CANDLE.iter().flat_map(|member| ["-p", member]));
+        }
+        cargo
+    }
 }
 
 /// Runs one crate's tests and returns how many passed.
