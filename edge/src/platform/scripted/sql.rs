@@ -82,6 +82,7 @@ impl Sql {
     }
 
     /// Runs any statement.
+    #[expect(clippy::needless_pass_by_value, reason = "workerd's takes them so")]
     pub fn exec(&self, statement: &str, values: Vec<Value>) -> Result<Exec, Fault> {
         self.0.exec(statement, &values)
     }
