@@ -5,9 +5,12 @@ pub(crate) mod call;
 mod cancel;
 mod generate;
 mod models;
-pub(crate) mod openai;
+mod request;
 pub(crate) mod respond;
 mod status;
+mod stream;
+mod tell;
+mod whole;
 
 use crate::api::body::{DISCARD_BYTES, discard};
 use crate::api::call::walk;

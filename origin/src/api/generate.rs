@@ -2,11 +2,11 @@
 
 use crate::api::body::{check_head, read};
 use crate::api::call::{Call, Caller};
-use crate::api::openai::head::{Form, Head};
-use crate::api::openai::request::GenerateRequest;
-use crate::api::openai::stream::{self, Accounting, Source, Waiting};
-use crate::api::openai::whole::whole;
+use crate::api::request::GenerateRequest;
 use crate::api::respond::events;
+use crate::api::stream::{self, Accounting, Source, Waiting};
+use crate::api::tell::{Form, Head};
+use crate::api::whole::whole;
 use crate::engine;
 use crate::engine::grammar::Constraint;
 use crate::engine::job_state::JobState;

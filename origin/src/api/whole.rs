@@ -1,7 +1,7 @@
 //! generate, for a caller that wants its answers whole.
 
-use crate::api::openai::head::{Form, Head};
 use crate::api::respond::json;
+use crate::api::tell::{Form, Head};
 use crate::generate::answers::{AnswerEvent, Answers};
 use axum::body::Body;
 use axum::http::Response;

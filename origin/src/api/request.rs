@@ -1,6 +1,6 @@
 //! request, as a type: what a body asks for, to whichever endpoint it came, checked against the model that is to answer.
 
-use crate::api::openai::head::Form;
+use crate::api::tell::Form;
 use crate::engine::grammar::Constraint;
 use crate::grant::allowance::Asked;
 use crate::models::{Loaded, Models};

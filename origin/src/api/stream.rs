@@ -5,8 +5,8 @@
 //! `[DONE]`. Of several answers one comes after another, each with its index. An error ends the stream without
 //! `[DONE]`. Each event's `id` says what had been used by then. The answer, and with it the slot, lives in the response's body: when the client leaves, the body is dropped.
 
-use crate::api::openai::head::{Form, Head};
 use crate::api::respond::to_json;
+use crate::api::tell::{Form, Head};
 use crate::engine::job_state::JobState;
 use crate::generate::answers::{AnswerEvent, Answers};
 use crate::queue::{Permit, Position};
