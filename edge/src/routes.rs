@@ -11,10 +11,11 @@ use crate::request::path::{methods, path_and_query, route_of};
 use crate::request::{Incoming, refuse_method};
 use crate::telemetry;
 use crate::walk;
+use sluice_protocol::dialect::Dialect;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::door::Door;
 use sluice_protocol::request::elsewhere::no_path;
-use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::Line;
 use std::rc::Rc;
 
@@ -27,13 +28,14 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
     if let Some(answer) = page.as_ref().and_then(|page| page.preflight(&incoming, id)) {
         return answer;
     }
+    let path = path_and_query(incoming.head.url()).0.to_owned();
     let context = Rc::new(context);
     let to_its_end = |answer| run(incoming, env, context.clone(), id, answer);
     let response = match task::run(&context, to_its_end).await {
         Ok(response) => response,
         Err(refusal) => {
             note(&refusal, id);
-            respond::refuse(&refusal, id)?
+            respond::refuse(&refusal, Dialect::of(&path), id)?
         }
     };
     if let Some(page) = page {
@@ -55,10 +57,9 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
             Err(refusal) => Err(refusal),
             Ok(config) => {
                 let call = Call { incoming: &incoming, env: &env, context: &context, config: &config, id };
-                match (method, route) {
-                    ("POST", "/v1/chat/completions") => return walk::serve(&call, Endpoint::Chat, answer).await,
-                    ("POST", "/v1/completions") => return walk::serve(&call, Endpoint::Completions, answer).await,
-                    _ => step_aside(&call, route, model).await,
+                match Door::of(route) {
+                    Some(door) => return walk::serve(&call, door, answer).await,
+                    None => step_aside(&call, route, model).await,
                 }
             }
         },

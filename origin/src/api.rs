@@ -3,8 +3,10 @@
 mod body;
 pub(crate) mod call;
 mod cancel;
+mod doors;
 mod generate;
 mod models;
+mod openai;
 mod request;
 pub(crate) mod respond;
 mod status;
@@ -29,7 +31,7 @@ use axum::routing::{delete, get, post};
 use futures_util::FutureExt;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::request::door::Door;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -43,9 +45,11 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             refuse(&refusal.with_allow(methods))
         }
     };
-    Router::new()
-        .route(Endpoint::Chat.path(), post(chat).fallback(only("POST")))
-        .route(Endpoint::Completions.path(), post(complete).fallback(only("POST")))
+    let doors = Door::ALL.iter().copied().fold(Router::new(), |router, door| {
+        let serve = move |State(shared): State<Arc<Shared>>, request: Request| ask(door, shared, request);
+        router.route(door.path(), post(serve).fallback(only("POST")))
+    });
+    doors
         .route("/v1/models", get(models).fallback(only("GET, HEAD")))
         .route("/v1/models/{*model}", get(model).fallback(only("GET, HEAD")))
         .route("/v1/requests/{id}", delete(cancel).fallback(only("DELETE")))
@@ -86,12 +90,7 @@ async fn model(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     walk(&shared, &parts, body, one_model).await
 }
 
-async fn chat(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn ask(door: Door, shared: Arc<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, async |call, body| answer(Endpoint::Chat, call, body).await).await
-}
-
-async fn complete(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, async |call, body| answer(Endpoint::Completions, call, body).await).await
+    walk(&shared, &parts, body, async |call, body| answer(door, call, body).await).await
 }

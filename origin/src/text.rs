@@ -163,7 +163,7 @@ impl Text {
         let rendered = self.template.render(view, now).map_err(|error| match error {
             TemplateError::Refused(why) => {
                 Refusal::new(Reason::InvalidRequest, format!("The model's chat template refuses this: {why}"))
-                    .with_param("messages")
+                    .with_param(request.names.prompt)
             }
             TemplateError::Broken(why) => Refusal::new(Reason::Internal, "The model's chat template failed.")
                 .with_detail(format!("chat template: {why}")),

@@ -1,7 +1,7 @@
 //! One call: who sent it, and what the routes with grants have in common.
 
 use crate::api::body::discard;
-use crate::api::respond::{Granted, refuse, stamp, tell_usage};
+use crate::api::respond::{Granted, refuse_in, stamp, tell_usage};
 use crate::grant;
 use crate::models::Models;
 use crate::state::Shared;
@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::header::{HeaderMap, HeaderValue};
 use axum::http::request::Parts;
 use axum::response::Response;
+use sluice_protocol::dialect::Dialect;
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
@@ -56,7 +57,12 @@ where
     .await;
     let mut response = outcome.unwrap_or_else(|refusal| {
         discard(&parts.headers, body, shared.config.max_body);
-        let mut response = span.in_scope(|| refuse(&refusal));
+        // An edge makes of it what its caller speaks; on an open origin the caller is here.
+        let dialect = match shared.verifier {
+            Some(_) => Dialect::between_gates(),
+            None => Dialect::of(parts.uri.path()),
+        };
+        let mut response = span.in_scope(|| refuse_in(dialect, &refusal));
         // Of a request whose engine has not let go yet the edge asks.
         if let Some(usage) = id.and_then(|id| shared.live.final_usage(id)) {
             tell_usage(&mut response, usage);

@@ -1,27 +1,23 @@
 //! generate, for a caller that wants its answers whole.
 
-use crate::api::respond::json;
-use crate::api::tell::{Form, Head};
+use crate::api::respond::{tell_usage, typed};
+use crate::api::tell::{Gathered, Tell};
 use crate::generate::answers::{AnswerEvent, Answers};
 use axum::body::Body;
-use axum::http::Response;
+use axum::http::{HeaderValue, Response};
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{
-    AnswerCall, AnswerMessage, ChatCompletion, Choice, ChoiceLogprobs, Delta, FinishReason, TokenLogprob, UsageReport,
-};
-use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
+use sluice_protocol::request::chat::{AnswerCall, Delta, TokenLogprob};
 
 /// All answers, once the last is complete. The slot is free as soon as the last token is there.
-///
-/// `tells`: whether they say how likely their tokens were.
-pub(crate) async fn whole(head: Head, mut answers: Answers, tells: bool) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn whole(mut tell: Box<dyn Tell>, mut answers: Answers) -> Result<Response<Body>, Refusal> {
     let mut all = Vec::new();
-    let mut gathered = Gathered::default();
+    let mut parts = Parts::default();
     let usage = loop {
         match answers.next().await {
-            AnswerEvent::New(_, delta, logprobs) => gathered.add(delta, logprobs),
-            AnswerEvent::End(index, reason, usage) => {
-                all.push((index, std::mem::take(&mut gathered), reason));
+            AnswerEvent::New(_, delta, logprobs) => parts.add(delta, logprobs),
+            AnswerEvent::End(_, reason, usage) => {
+                let Parts { content, reasoning, calls, logprobs } = std::mem::take(&mut parts);
+                all.push(Gathered { content, reasoning, calls, logprobs, reason });
                 if let Some(usage) = usage {
                     break usage;
                 }
@@ -29,61 +25,25 @@ pub(crate) async fn whole(head: Head, mut answers: Answers, tells: bool) -> Resu
             AnswerEvent::Broken(refusal) => return Err(refusal),
         }
     };
-    Ok(match &head.form {
-        Form::Chat => json(&chat(head, all, usage, tells)),
-        Form::Text { .. } => json(&text(head, all, usage, tells)),
-    })
+    let mut response = typed(tell.whole(all, usage), HeaderValue::from_static("application/json"));
+    tell_usage(&mut response, usage.into());
+    Ok(response)
 }
 
 /// All parts of one answer, put together as a reader of a stream does.
 #[derive(Default)]
-struct Gathered {
+struct Parts {
     content: String,
     reasoning: String,
     calls: Vec<AnswerCall>,
     logprobs: Vec<TokenLogprob>,
 }
 
-impl Gathered {
+impl Parts {
     fn add(&mut self, delta: Delta, logprobs: Vec<TokenLogprob>) {
         self.content.extend(delta.content);
         self.reasoning.extend(delta.reasoning_content);
         self.calls.extend(delta.tool_calls.into_iter().flatten().map(|delta| delta.call));
         self.logprobs.extend(logprobs);
-    }
-}
-
-fn chat(head: Head, all: Vec<(u32, Gathered, FinishReason)>, usage: UsageReport, tells: bool) -> ChatCompletion {
-    let choice = |(index, answer, reason): (u32, Gathered, FinishReason)| Choice {
-        index,
-        message: AnswerMessage::new(answer.content, answer.reasoning, answer.calls),
-        logprobs: tells.then_some(ChoiceLogprobs { content: answer.logprobs }),
-        finish_reason: Some(reason),
-    };
-    ChatCompletion {
-        id: head.id,
-        object: "chat.completion".into(),
-        created: head.created,
-        model: head.model,
-        choices: all.into_iter().map(choice).collect(),
-        usage,
-    }
-}
-
-fn text(head: Head, all: Vec<(u32, Gathered, FinishReason)>, usage: UsageReport, tells: bool) -> Completion {
-    let choice = |(index, answer, reason): (u32, Gathered, FinishReason)| TextChoice {
-        index,
-        text: format!("{}{}", head.form.beginning(index).unwrap_or_default(), answer.content),
-        logprobs: tells.then(|| TextLogprobs::new(answer.logprobs, &mut 0)),
-        finish_reason: Some(reason),
-    };
-    let choices = all.into_iter().map(choice).collect();
-    Completion {
-        id: head.id,
-        object: "text_completion".into(),
-        created: head.created,
-        model: head.model,
-        choices,
-        usage: Some(usage),
     }
 }

@@ -7,7 +7,7 @@
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::ChatRequest;
+use sluice_protocol::request::chat::{ChatRequest, Names};
 use sluice_protocol::request::completion::CompletionRequest;
 
 /// What a grant says of tokens. What it leaves open is the largest number there is: no case of its own.
@@ -38,21 +38,21 @@ pub(crate) struct Asked {
     max_tokens: u32,
     /// Whether the caller named `max_tokens` itself.
     is_given: bool,
-    /// The member that holds the prompt.
-    param: &'static str,
+    /// What its door calls that.
+    names: Names,
 }
 
 impl Asked {
     /// By a chat request.
     pub(crate) fn of_chat(request: &ChatRequest) -> Self {
         let (answers, max_tokens) = (request.answers, request.max_tokens);
-        Self { answers, max_tokens, is_given: request.max_tokens_given, param: "messages" }
+        Self { answers, max_tokens, is_given: request.max_tokens_given, names: request.names }
     }
 
     /// By a request for a text completion.
     pub(crate) fn of_text(request: &CompletionRequest) -> Self {
         let (answers, max_tokens) = (request.answers, request.max_tokens);
-        Self { answers, max_tokens, is_given: request.max_tokens_given, param: "prompt" }
+        Self { answers, max_tokens, is_given: request.max_tokens_given, names: request.names }
     }
 }
 
@@ -64,7 +64,8 @@ impl Asked {
 /// number may get less than the default: an answer that is a little shorter is better than a second way through the gates.
 /// Below half of it, the second way is worth its while.
 pub(crate) fn allowance(asked: Asked, prompts: &[usize], context: usize, ceilings: Ceilings) -> Result<u32, Refusal> {
-    let Asked { answers, max_tokens, is_given, param } = asked;
+    let Asked { answers, max_tokens, is_given, names } = asked;
+    let param = names.prompt;
     let exceeded = |message: String| Refusal::new(Reason::ContextLengthExceeded, message).with_param(param);
     let longest = prompts.iter().copied().max().unwrap_or(0);
     let prompt = prompts.iter().fold(0, |all: usize, prompt| all.saturating_add(*prompt));
@@ -78,7 +79,8 @@ pub(crate) fn allowance(asked: Asked, prompts: &[usize], context: usize, ceiling
     }
     if is_given && max_tokens as usize > room {
         return Err(exceeded(format!(
-            "The {which} has {longest} tokens and max_tokens is {max_tokens}; together they have to fit {context}."
+            "The {which} has {longest} tokens and {} is {max_tokens}; together they have to fit {context}.",
+            names.max_tokens
         )));
     }
     if prompt as u64 > u64::from(ceilings.prompt) {
@@ -222,7 +224,7 @@ mod tests {
     #[test]
     fn several_prompts_share_what_is_granted() {
         let decide = |given: bool, prompts: &[usize], context: usize, (tok, max, inp): (u64, u32, u32)| {
-            let asked = Asked { answers: 2, max_tokens: 4, is_given: given, param: "prompt" };
+            let asked = Asked { answers: 2, max_tokens: 4, is_given: given, names: Names::TEXT };
             allowance(asked, prompts, context, Ceilings::of(Some(&claims(tok, max, inp))))
                 .map_err(|refusal| (refusal.reason, refusal.message.into_owned()))
         };

@@ -9,12 +9,14 @@ mod format;
 mod json;
 pub(crate) mod logprobs;
 mod message;
+mod names;
 pub(crate) mod sampling;
 mod thinking;
 mod tools;
 
 use crate::refusal::Refusal;
-use crate::request::member::{Body, Door};
+use crate::request::door::Door;
+use crate::request::member::Body;
 pub use answer::{
     AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionDetails, Delta, FinishReason,
     ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, Used, usage_of,
@@ -25,6 +27,7 @@ pub use format::{JsonSchema, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, ResponseFormat}
 pub use json::JsonText;
 pub use logprobs::{ChoiceLogprobs, LEAST_LOGPROB, Likelihood, MAX_TOP_LOGPROBS, TokenLogprob};
 pub use message::{Arguments, ChatMessage, MAX_CALLS, MAX_MESSAGES, Speaker, ToolCall};
+pub use names::Names;
 pub use sampling::{MAX_BIASES, MAX_REPETITION_PENALTY, MIN_REPETITION_PENALTY, Sampling};
 use serde::{Deserialize, Serialize};
 use thinking::Thinking;
@@ -79,6 +82,8 @@ pub struct ChatRequest {
     /// What else `chat_template_kwargs` tells the template, by name: nothing of it is passed on, so whoever knows the
     /// template refuses what it reads.
     pub template_arguments: Vec<String>,
+    /// What its door calls some of this.
+    pub names: Names,
 }
 
 /// Who speaks in an answer.
@@ -128,6 +133,7 @@ impl ChatRequest {
             enable_thinking: thinking.enable,
             thinking_param: thinking.by,
             template_arguments: thinking.arguments,
+            names: Names::CHAT,
         })
     }
 

@@ -1,5 +1,8 @@
-//! The list itself.
+//! The list itself: a table for each family of doors, in a file of its own.
 
 mod openai;
 
-pub use openai::MEMBERS;
+use super::Table;
+
+/// All of them.
+pub const TABLES: &[Table] = &[openai::TABLE];

@@ -8,26 +8,16 @@ use serde_json::{Value, json};
 use sluice_protocol::refusal::Reason::{InvalidRequest, UnsupportedParameter};
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::chat::{ChatBounds, ChatRequest, MAX_CALLS, MAX_MESSAGES};
-use sluice_protocol::request::completion::CompletionRequest;
-use sluice_protocol::request::member::{Door, Fate, MEMBERS, Member};
+use sluice_protocol::request::door::Door;
+use sluice_protocol::request::member::{Fate, Member, TABLES, Table};
+use sluice_protocol::request::question::Question;
+use sluice_protocol::request::read;
 use std::path::PathBuf;
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };
 
-/// A request of either kind, to be compared.
-#[derive(Debug, PartialEq)]
-enum Request {
-    Chat(Box<ChatRequest>),
-    Text(Box<CompletionRequest>),
-}
-
-fn parse(door: Door, body: &str) -> Result<Request, Refusal> {
-    match door {
-        Door::Chat => ChatRequest::parse(body.as_bytes(), BOUNDS).map(|request| Request::Chat(Box::new(request))),
-        Door::Completions => {
-            CompletionRequest::parse(body.as_bytes(), BOUNDS).map(|request| Request::Text(Box::new(request)))
-        }
-    }
+fn parse(door: Door, body: &str) -> Result<Question, Refusal> {
+    read::question(door, body.as_bytes(), BOUNDS)
 }
 
 /// The least that a request holds, but for a member of this name, which is as given.
@@ -42,7 +32,7 @@ fn body(door: Door, name: &str, value: &str) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-fn least(door: Door) -> Request {
+fn least(door: Door) -> Question {
     parse(door, &body(door, "unheard_of", "1")).unwrap()
 }
 
@@ -85,20 +75,42 @@ fn same(one: &str, other: &str) -> bool {
     }
 }
 
+/// OpenAI's doors have one table.
+const DOORS: [Door; 2] = [Door::Chat, Door::Completions];
+
+fn members() -> &'static [Member] {
+    Table::of(Door::Chat).members
+}
+
+fn fate(member: &Member, door: Door) -> Fate {
+    Table::of(door).fate(member, door)
+}
+
 fn each() -> impl Iterator<Item = (&'static Member, Door)> {
-    MEMBERS.iter().flat_map(|member| Door::ALL.map(|door| (member, door)))
+    members().iter().flat_map(|member| DOORS.map(|door| (member, door)))
+}
+
+#[test]
+fn each_door_has_one_table() {
+    for door in Door::ALL {
+        let tables = TABLES.iter().filter(|table| table.doors.contains(door));
+        assert_eq!(tables.count(), 1, "{door:?}");
+        assert_eq!(Door::of(door.path()), Some(*door));
+        assert_eq!(Door::of(&format!("{}/", door.path())), None);
+    }
+    assert!(TABLES.iter().all(|table| (1..=2).contains(&table.doors.len())));
 }
 
 #[test]
 fn the_list_is_in_order_and_says_who_has_each() {
-    for pair in MEMBERS.windows(2) {
+    for pair in TABLES.iter().flat_map(|table| table.members.windows(2)) {
         assert!(pair[0].name < pair[1].name, "{} and {}", pair[0].name, pair[1].name);
     }
-    for member in MEMBERS {
+    for member in TABLES.iter().flat_map(|table| table.members) {
         assert!(member.owners().count() > 0, "{}", member.name);
         assert!(member.name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.')));
     }
-    assert!(MEMBERS.len() > 200);
+    assert!(members().len() > 200);
 }
 
 #[test]
@@ -108,12 +120,12 @@ fn what_is_not_served_is_refused_unless_it_asks_for_nothing() {
         assert_eq!(
             parse(door, &body(door, name, "null")).map_err(|refusal| refusal.reason).ok().as_ref(),
             match name {
-                "model" | "messages" | "prompt" if member.fate(door) == Fate::Served => None,
+                "model" | "messages" | "prompt" if fate(member, door) == Fate::Served => None,
                 _ => Some(&least),
             }
         );
         let asked = |value: &str| parse(door, &body(door, name, value));
-        match member.fate(door) {
+        match fate(member, door) {
             Fate::Served => {}
             Fate::Passes => {
                 for value in VALUES {
@@ -184,14 +196,14 @@ fn what_is_served_makes_another_request() {
     for (member, door) in each() {
         let row = SERVED.iter().find(|(name, ..)| *name == member.name);
         let value = row.map_or("", |(_, chat, text)| if door == Door::Chat { chat } else { text });
-        assert_eq!(member.fate(door) == Fate::Served, !value.is_empty(), "{} at {door:?}", member.name);
+        assert_eq!(fate(member, door) == Fate::Served, !value.is_empty(), "{} at {door:?}", member.name);
         if !value.is_empty() && value != "-" {
             assert_ne!(parse(door, &body(door, member.name, value)).unwrap(), least(door), "{}: {value}", member.name);
         }
     }
     let tools = r#""tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","logprobs":true,"top_logprobs":5"#;
     let full = body(Door::Chat, "unheard_of", &format!("1,{tools}"));
-    let Request::Chat(request) = parse(Door::Chat, &full).unwrap() else { unreachable!() };
+    let Question::Chat(request) = parse(Door::Chat, &full).unwrap() else { unreachable!() };
     assert_eq!((request.tools.len(), request.logprobs), (1, Some(5)));
 }
 
@@ -247,7 +259,7 @@ fn thinking_is_said_in_many_ways() {
 /// `user` goes before what replaces it; an empty one says nothing.
 #[test]
 fn the_end_user_has_two_names() {
-    for door in Door::ALL {
+    for door in DOORS {
         for (members, expected) in [
             (r#""user":"u","safety_identifier":"s""#, Some("u")),
             (r#""user":"","safety_identifier":"s""#, Some("s")),
@@ -255,8 +267,8 @@ fn the_end_user_has_two_names() {
             (r#""prompt_cache_key":"k""#, None),
         ] {
             let user = match parse(door, &body(door, "unheard_of", &format!("1,{members}"))).unwrap() {
-                Request::Chat(request) => request.user,
-                Request::Text(request) => request.user,
+                Question::Chat(request) => request.user,
+                Question::Text(request) => request.user,
             };
             assert_eq!(user.as_deref(), expected, "{members}");
         }
@@ -319,9 +331,9 @@ fn value() -> impl Strategy<Value = Value> {
 proptest! {
     /// Any member with any value, at both doors: a request, or a refusal that names this member.
     #[test]
-    fn any_value_is_taken_or_refused_by_name(at in 0..MEMBERS.len(), value in value()) {
-        for door in Door::ALL {
-            let member = &MEMBERS[at];
+    fn any_value_is_taken_or_refused_by_name(at in 0..members().len(), value in value()) {
+        for door in DOORS {
+            let member = &members()[at];
             if let Err(refusal) = parse(door, &body(door, member.name, &value.to_string())) {
                 prop_assert_eq!(refusal.param.as_deref(), Some(member.name));
                 prop_assert!(refusal.message.len() < 400);
@@ -332,8 +344,8 @@ proptest! {
     /// What nobody knows changes nothing.
     #[test]
     fn what_nobody_knows_passes(name in "[A-Za-z\\.\\u{e9} -]{0,12}", value in value()) {
-        prop_assume!(MEMBERS.iter().all(|member| member.name != name));
-        for door in Door::ALL {
+        prop_assume!(TABLES.iter().flat_map(|table| table.members).all(|member| member.name != name));
+        for door in DOORS {
             prop_assert_eq!(parse(door, &body(door, &name, &value.to_string())).unwrap(), least(door));
         }
     }
@@ -348,8 +360,8 @@ fn the_page_shows_the_list() {
     let (before, rest) = page.split_once(BEGIN).expect("the page has a place for the table");
     let (found, after) = rest.split_once("<!-- /members -->").expect("and an end of it");
     let mut table = String::from("| member | whose | in a chat | in a text completion | |\n|---|---|---|---|---|\n");
-    for member in MEMBERS {
-        let fate = |door| match member.fate(door) {
+    for member in members() {
+        let fate = |door| match fate(member, door) {
             Fate::Served => "served".to_owned(),
             Fate::Passes => "passed over".to_owned(),
             Fate::Refused([]) => "refused".to_owned(),

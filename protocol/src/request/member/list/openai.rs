@@ -1,6 +1,7 @@
-//! The list itself, by name.
+//! The members of OpenAI's doors, by name.
 
-use crate::request::member::{Fate, Member};
+use crate::request::door::Door;
+use crate::request::member::{Fate, Member, Table};
 
 const O: u8 = 1;
 const V: u8 = 2;
@@ -34,8 +35,11 @@ const fn refused(name: &'static str, of: u8, nothing: &'static [&'static str]) -
     Member::new(name, of, [Fate::Refused(nothing); 2])
 }
 
+/// Chats and text completions.
+pub(super) const TABLE: Table = Table { doors: &[Door::Chat, Door::Completions], members: MEMBERS };
+
 /// All of them, in the order of their names.
-pub const MEMBERS: &[Member] = &[
+const MEMBERS: &[Member] = &[
     refused("_debug_render_only", A, &["false"]),
     passes("adaptive_decay", L).needs("adaptive_target"),
     refused("adaptive_target", L, &["-1"]),

@@ -1,0 +1,13 @@
+//! The doors, and what tells answers at each: one line for each.
+
+use crate::api::openai;
+use crate::api::tell::{Head, Tell};
+use sluice_protocol::request::door::Door;
+
+/// What tells the answers to a request that came in by this door.
+pub(crate) fn teller(door: Door, head: Head) -> Box<dyn Tell> {
+    match door {
+        Door::Chat => Box::new(openai::chat::Chat(head)),
+        Door::Completions => Box::new(openai::text::Text::new(head)),
+    }
+}
