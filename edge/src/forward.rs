@@ -13,6 +13,7 @@ use crate::platform::respond::{self, HeaderList};
 use crate::platform::sign::Signer;
 use crate::platform::{self, Body, Response, Signal, random};
 use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::dialect::Dialect;
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::forward::report::{self, RequestReport};
 use sluice_protocol::gate_call::Admission;
@@ -92,7 +93,7 @@ pub async fn generate(
     stream: bool,
     left: &Signal,
 ) -> Result<(Reply, Deadline), Failed> {
-    let accept = if stream { "text/event-stream" } else { "application/json" };
+    let accept = if stream { header::essence(Dialect::of(door.path()).stream()) } else { respond::JSON };
     let (reply, deadline) = fetch(origin, ticket, "POST", door.path(), Some(body), accept, Some(left)).await?;
     if !reply.is_ok() {
         return Err(refused(&reply, &deadline).await);

@@ -57,9 +57,8 @@ async fn relay_or_fail(
             headers.set(name, value);
         }
     }
-    let kind = head.get(header::CONTENT_TYPE).map_or("", header::essence);
-    let is_stream = kind.eq_ignore_ascii_case(header::essence(header::EVENT_STREAM));
-    if is_stream {
+    let relayed = head.get(header::CONTENT_TYPE).and_then(|kind| Relayed::of(kind, MAX_EVENT));
+    if matches!(relayed, Some(Relayed::Events(_))) {
         // Also where the origin is of an older version and does not say its charset.
         headers.set(header::CONTENT_TYPE, header::EVENT_STREAM);
     }
@@ -69,8 +68,8 @@ async fn relay_or_fail(
         headers.set(name, value);
     }
     // A body that is not looked at is not made into an object.
-    match is_stream.then(|| response.stream()).flatten() {
-        Some(body) => relay_stream(&body, head.status(), &headers, clock, answer).await,
+    match relayed.and_then(|relayed| Some((response.stream()?, relayed))) {
+        Some((body, relayed)) => relay_stream((&body, relayed), head.status(), &headers, clock, answer).await,
         None => relay_whole(response, head, &headers, clock.deadline, answer).await,
     }
 }
@@ -110,13 +109,12 @@ async fn relay_whole(
 }
 
 async fn relay_stream(
-    body: &Stream,
+    (body, relayed): (&Stream, Relayed),
     status: u16,
     headers: &HeaderList,
     clock: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Ending, Fault> {
-    let relayed = Relayed::events(MAX_EVENT);
     let state = Rc::new(RefCell::new(Passing { relayed, last_at: platform::now() }));
     let see = {
         let state = state.clone();

@@ -1,5 +1,6 @@
 //! A request for an answer, by whichever door: the walk on one page.
 
+use crate::api::ollama;
 use crate::auth::principal::principal;
 use crate::call::{Call, Known};
 use crate::forward::attempt::Attempt;
@@ -17,18 +18,30 @@ use sluice_protocol::gate_call::remembered::Want;
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::door::Door;
+use sluice_protocol::request::question::{Presence, Question};
 use sluice_protocol::request::read;
 
 /// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled.
 pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
+    // Where nobody listens, the caller has left.
     match understand(call, door).await {
-        Ok(asked) => walk(call, asked, answer).await,
-        // It is for nobody if the caller has left.
+        Ok(Understood::Asked(asked)) => walk(call, *asked, answer).await,
+        Ok(Understood::Presence(known, presence)) => {
+            let _ = answer.send(ollama::present(call, door, known, &presence).await);
+        }
         Err(refusal) => drop(answer.send(Err(refusal))),
     }
 }
 
 /// A request that is well formed, of somebody who is known.
+enum Understood {
+    /// It asks for an answer.
+    Asked(Box<Asked>),
+    /// It asks whether its model is there.
+    Presence(Known, Presence),
+}
+
+/// A request for an answer.
 struct Asked {
     door: Door,
     known: Known,
@@ -41,7 +54,7 @@ struct Asked {
 }
 
 /// request -> auth: what the Gate is to be asked.
-async fn understand(call: &Call<'_>, door: Door) -> Result<Asked, Refusal> {
+async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> {
     let Call { env, context, config, .. } = *call;
     let head = &call.incoming.head;
     shield::pass(env, head).await?;
@@ -62,6 +75,9 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Asked, Refusal> {
     }
     let Known { principal, .. } = &known;
     principal.check(Some(question.endpoint().into()), Some(question.model()))?;
+    if let Question::Presence(presence) = question {
+        return Ok(Understood::Presence(known, presence));
+    }
     let ask = Ask {
         caller: principal.caller.clone(),
         request: call.id,
@@ -77,7 +93,8 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Asked, Refusal> {
         address: principal.address,
         model: question.model().to_owned(),
     };
-    Ok(Asked { door, known, ask, body, stream: question.stream(), left: call.incoming.request.signal() })
+    let left = call.incoming.request.signal();
+    Ok(Understood::Asked(Box::new(Asked { door, known, ask, body, stream: question.stream(), left })))
 }
 
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.

@@ -6,6 +6,7 @@ mod cancel;
 mod doors;
 mod generate;
 mod models;
+mod ollama;
 mod openai;
 mod request;
 pub(crate) mod respond;
@@ -19,7 +20,8 @@ use crate::api::call::walk;
 use crate::api::cancel::cancel;
 use crate::api::generate::answer;
 use crate::api::models::{list_models, one_model};
-use crate::api::respond::{RefusalCode, refuse, stamp};
+use crate::api::ollama::routes;
+use crate::api::respond::{RefusalCode, refuse, refuse_in, stamp};
 use crate::api::status::{capacity, health, measures, ready};
 use crate::state::Shared;
 use crate::system::random_bytes;
@@ -32,6 +34,7 @@ use futures_util::FutureExt;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::door::Door;
+use sluice_protocol::request::ollama::models::unserved;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -52,6 +55,11 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     doors
         .route("/v1/models", get(models).fallback(only("GET, HEAD")))
         .route("/v1/models/{*model}", get(model).fallback(only("GET, HEAD")))
+        .route("/api/tags", get(tags).fallback(only("GET, HEAD")))
+        .route("/api/ps", get(tags).fallback(only("GET, HEAD")))
+        .route("/api/show", post(show).fallback(only("POST")))
+        .route("/api/version", get(routes::version).fallback(only("GET, HEAD")))
+        .route("/", get(routes::root).fallback(only("GET, HEAD")))
         .route("/v1/requests/{id}", delete(cancel).fallback(only("DELETE")))
         .route("/health", get(health).fallback(only("GET, HEAD")))
         .route("/ready", get(ready).fallback(only("GET, HEAD")))
@@ -74,10 +82,22 @@ async fn stamped(State(shared): State<Arc<Shared>>, request: Request, next: Next
     response
 }
 
-async fn not_found(request: Request) -> Response {
+async fn not_found(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     discard(&parts.headers, body, DISCARD_BYTES);
-    refuse(&Refusal::new(Reason::NotFound, "There is no such path."))
+    let path = parts.uri.path();
+    let none = || Refusal::new(Reason::NotFound, "There is no such path.");
+    refuse_in(shared.dialect(path), &unserved(path).unwrap_or_else(none))
+}
+
+async fn tags(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    walk(&shared, &parts, body, routes::tags).await
+}
+
+async fn show(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    walk(&shared, &parts, body, routes::show).await
 }
 
 async fn models(State(shared): State<Arc<Shared>>, request: Request) -> Response {

@@ -19,7 +19,7 @@ use parts::{Parts, Read};
 use sections::{CALL_MARKS, Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
 use serde_json::Value;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::ChatRequest;
+use sluice_protocol::request::chat::{Capability, ChatRequest};
 use sluice_protocol::request::completion;
 use sluice_protocol::time::Millis;
 use std::collections::HashSet;
@@ -134,6 +134,12 @@ impl Text {
     fn tokens_of(&self, [open, close]: [&str; 2]) -> Option<[u32; 2]> {
         let mark = |text| self.tokenizer.token_to_id(text).filter(|id| self.added.contains(id));
         Some([mark(open)?, mark(close)?])
+    }
+
+    /// What the model can do besides answering: its template looks at tools, its marks are those of thinking.
+    pub(crate) fn capabilities(&self) -> Vec<Capability> {
+        let tools = self.template.reads("tools").then_some(Capability::Tools);
+        tools.into_iter().chain(self.thinks.then_some(Capability::Thinking)).collect()
     }
 
     /// Whether a token spells nothing but white space.

@@ -3,9 +3,10 @@
 //!
 //! Statuses are those of [`crate::refusal`], whatever the protocol.
 
+mod ollama;
 mod openai;
 
-use crate::forward::report::Mark;
+use crate::forward::report::UsageMark;
 use crate::id::RequestId;
 use crate::refusal::Refusal;
 use crate::time::Millis;
@@ -14,19 +15,21 @@ use crate::time::Millis;
 pub struct Dialect {
     /// What the paths begin with on which it is spoken.
     paths: &'static [&'static str],
+    /// What the bodies of its streams are.
+    stream: &'static str,
     /// A refusal's body.
     body: fn(&Refusal, Option<RequestId>) -> String,
     /// The headers that tell limits and waits, in its own names.
     headers: fn(Vec<Header>, Millis) -> Vec<Header>,
     /// What ends a stream that broke off.
-    broken: fn(&Refusal, Option<Mark>) -> String,
+    broken: fn(&Refusal, Option<UsageMark>) -> String,
 }
 
 /// A header of an answer.
 pub type Header = (&'static str, String);
 
 /// All of them. OpenAI's is spoken wherever no other is.
-const ALL: &[&Dialect] = &[&openai::DIALECT];
+const ALL: &[&Dialect] = &[&ollama::DIALECT, &openai::DIALECT];
 
 impl Dialect {
     /// The one that is spoken on this path.
@@ -38,6 +41,11 @@ impl Dialect {
     /// The one in which the two gates speak with each other, whatever the caller speaks.
     pub const fn between_gates() -> &'static Self {
         &openai::DIALECT
+    }
+
+    /// What the bodies of its streams are, as a content type.
+    pub const fn stream(&self) -> &'static str {
+        self.stream
     }
 
     /// A refusal's body.
@@ -56,7 +64,7 @@ impl Dialect {
     }
 
     /// What ends a stream that broke off. The origin tells with it what the request has used.
-    pub fn broken(&self, refusal: &Refusal, mark: Option<Mark>) -> String {
+    pub fn broken(&self, refusal: &Refusal, mark: Option<UsageMark>) -> String {
         (self.broken)(refusal, mark)
     }
 }

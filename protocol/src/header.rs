@@ -69,6 +69,8 @@ pub const CONTENT_ENCODING: &str = "content-encoding";
 pub const ACCEPT_ENCODING: &str = "accept-encoding";
 /// A stream of events is UTF-8, and clients that go by the old rule for text have to be told.
 pub const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+/// A stream of lines, each of them JSON.
+pub const NDJSON: &str = "application/x-ndjson";
 /// Streams are not to be stored or transformed on the way.
 pub const CACHE_CONTROL: &str = "cache-control";
 /// Of which origin a page is, as its browser says.

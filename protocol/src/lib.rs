@@ -35,6 +35,7 @@ pub mod admin;
 pub mod forward;
 // stream
 pub mod dialect;
+pub mod lines;
 pub mod sse;
 // what the edge writes down
 pub mod telemetry;

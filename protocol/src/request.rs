@@ -11,5 +11,6 @@ pub mod elsewhere;
 pub mod endpoint;
 pub mod member;
 pub mod model_name;
+pub mod ollama;
 pub mod question;
 pub mod read;

@@ -10,7 +10,6 @@ use axum::body::Body;
 use axum::http::header::{HeaderMap, HeaderValue};
 use axum::http::request::Parts;
 use axum::response::Response;
-use sluice_protocol::dialect::Dialect;
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
@@ -57,11 +56,7 @@ where
     .await;
     let mut response = outcome.unwrap_or_else(|refusal| {
         discard(&parts.headers, body, shared.config.max_body);
-        // An edge makes of it what its caller speaks; on an open origin the caller is here.
-        let dialect = match shared.verifier {
-            Some(_) => Dialect::between_gates(),
-            None => Dialect::of(parts.uri.path()),
-        };
+        let dialect = shared.dialect(parts.uri.path());
         let mut response = span.in_scope(|| refuse_in(dialect, &refusal));
         // Of a request whose engine has not let go yet the edge asks.
         if let Some(usage) = id.and_then(|id| shared.live.final_usage(id)) {

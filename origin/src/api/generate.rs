@@ -3,8 +3,8 @@
 use crate::api::body::{check_head, read};
 use crate::api::call::{Call, Caller};
 use crate::api::doors::teller;
-use crate::api::request::GenerateRequest;
-use crate::api::respond::streamed;
+use crate::api::request::{GenerateRequest, Wanted};
+use crate::api::respond::{streamed, typed};
 use crate::api::stream::{self, Accounting, Source, Voice, Waiting};
 use crate::api::tell::Head;
 use crate::api::whole::whole;
@@ -20,6 +20,7 @@ use crate::queue::{Permit, Place};
 use crate::state::Shared;
 use crate::system::now_millis;
 use axum::body::Body;
+use axum::http::HeaderValue;
 use axum::response::Response;
 use bytes::Bytes;
 use sluice_protocol::dialect::Dialect;
@@ -27,6 +28,7 @@ use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::Used;
 use sluice_protocol::request::door::Door;
+use sluice_protocol::request::ollama::models::present;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{Instrument, Span, info_span};
@@ -43,6 +45,13 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     let body = read(body, &shared.config).await?;
     caller.check_body(&body)?;
     let (wanted, place) = understand(shared, door, body, place).await?;
+    let wanted = match wanted {
+        Wanted::Answers(wanted) => wanted,
+        Wanted::Presence(presence) => {
+            let kind = if presence.stream { Dialect::of(door.path()).stream() } else { "application/json" };
+            return Ok(typed(present(door, &presence, now_millis()), HeaderValue::from_static(kind)));
+        }
+    };
     let loaded = Arc::clone(&wanted.loaded);
     if loaded.engine.is_down() {
         return Err(starting_again().with_detail(loaded.name.clone()));
@@ -89,7 +98,7 @@ fn in_pieces(
     stall: Duration,
     accounting: Accounting<impl Fn(&Refusal) -> Option<Used> + Send + 'static>,
 ) -> Response {
-    let kind = voice.tell.stream_type();
+    let kind = voice.dialect.stream();
     streamed(stream::body(voice, source, stall, accounting), kind)
 }
 
@@ -171,12 +180,7 @@ fn in_stream(shared: &Arc<Shared>, id: RequestId, span: Span) -> impl Fn(&Refusa
 
 /// Parses, finds the model, tokenises and compiles, away from the threads that serve connections. The place goes along: a caller
 /// that leaves meanwhile gives it back when the work ends, and not before.
-async fn understand(
-    shared: &Arc<Shared>,
-    door: Door,
-    body: Bytes,
-    place: Place,
-) -> Result<(GenerateRequest, Place), Refusal> {
+async fn understand(shared: &Arc<Shared>, door: Door, body: Bytes, place: Place) -> Result<(Wanted, Place), Refusal> {
     let shared = Arc::clone(shared);
     let work = move || {
         let wanted = GenerateRequest::read(door, &body, shared.config.bounds, shared.models(), now_millis())?;

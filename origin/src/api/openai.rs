@@ -3,11 +3,11 @@
 pub(crate) mod chat;
 pub(crate) mod text;
 
-use sluice_protocol::forward::report::{Mark, brief};
+use sluice_protocol::forward::report::{UsageMark, brief};
 use sluice_protocol::sse;
 
 /// An event, with what has been used so far.
-fn event(payload: &str, mark: Mark) -> String {
+fn event(payload: &str, mark: UsageMark) -> String {
     sse::event_with_id(&brief(mark.used), payload)
 }
 

@@ -11,7 +11,7 @@ use sluice_protocol::request::chat::{ChatBounds, ChatRequest, Sampling};
 use sluice_protocol::request::completion::{self, CompletionRequest};
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::model_name::no_model;
-use sluice_protocol::request::question::Question;
+use sluice_protocol::request::question::{Presence, Question};
 use sluice_protocol::request::read;
 use sluice_protocol::time::Millis;
 use std::sync::Arc;
@@ -40,6 +40,14 @@ pub(crate) struct GenerateRequest {
     pub(crate) manner: Manner,
 }
 
+/// What a request wants.
+pub(crate) enum Wanted {
+    /// Answers.
+    Answers(GenerateRequest),
+    /// To know that its model is there, which it is.
+    Presence(Presence),
+}
+
 impl GenerateRequest {
     /// Reads a body. Refuses what its door refuses, another model's name, and tokens that the model does not have.
     /// Takes time in proportion to the body: not for an async thread. `now`: for templates that tell the date.
@@ -49,10 +57,13 @@ impl GenerateRequest {
         bounds: ChatBounds,
         models: Option<&Models>,
         now: Millis,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Wanted, Refusal> {
         match read::question(door, body, bounds)? {
-            Question::Chat(request) => Self::chat(*request, models, now),
-            Question::Text(request) => Self::text(*request, models),
+            Question::Chat(request) => Self::chat(*request, models, now).map(Wanted::Answers),
+            Question::Text(request) => Self::text(*request, models).map(Wanted::Answers),
+            Question::Presence(presence) => {
+                find(&presence.model, &Sampling::default(), models).map(|_| Wanted::Presence(presence))
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use sluice_protocol::dialect::Dialect;
-use sluice_protocol::forward::report::Mark;
+use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::Used;
 use std::convert::Infallible;
@@ -238,21 +238,21 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
             }
             AnswerEvent::End(index, reason, Some(usage)) => {
                 self.phase = Phase::Over;
-                self.voice.tell.end(index, reason, Some(usage), Mark::complete(usage.into())).into()
+                self.voice.tell.end(index, reason, Some(usage), UsageMark::complete(usage.into())).into()
             }
             AnswerEvent::Broken(refusal) => self.broken(&refusal),
         }
     }
 
     /// What has been used so far.
-    fn so_far(&self) -> Mark {
-        Mark::so_far(self.accounting.so_far.used())
+    fn so_far(&self) -> UsageMark {
+        UsageMark::so_far(self.accounting.so_far.used())
     }
 
     fn broken(&mut self, refusal: &Refusal) -> Bytes {
         self.phase = Phase::Over;
         let told = (self.accounting.refused)(refusal);
-        let mark = Mark::refused(refusal.reason, told, self.accounting.so_far.used());
+        let mark = UsageMark::refused(refusal.reason, told, self.accounting.so_far.used());
         self.voice.dialect.broken(refusal, Some(mark)).into()
     }
 }

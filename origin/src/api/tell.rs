@@ -1,7 +1,7 @@
 //! stream: how an answer is told, whichever door it was asked for at. Each protocol's room implements [`Tell`]; what drives
 //! it, in pieces or whole, is the same for all of them.
 
-use sluice_protocol::forward::report::Mark;
+use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::request::chat::{AnswerCall, Delta, FinishReason, TokenLogprob, UsageReport};
 use sluice_protocol::time::Millis;
@@ -9,23 +9,20 @@ use sluice_protocol::time::Millis;
 /// Tells the answers to one request in a protocol's own shape. Each method that gives a text gives what is sent as it is:
 /// events, lines, or nothing. `mark` is to ride on what is sent, so that whoever relays it knows what had been used.
 pub(crate) trait Tell: Send {
-    /// What a stream's body is.
-    fn stream_type(&self) -> &'static str;
-
     /// What the answer of this index begins with.
-    fn begin(&mut self, index: u32, mark: Mark) -> String;
+    fn begin(&mut self, index: u32, mark: UsageMark) -> String;
 
     /// What is new in it.
-    fn delta(&mut self, piece: Piece, mark: Mark) -> String;
+    fn delta(&mut self, piece: Piece, mark: UsageMark) -> String;
 
     /// Its end; of the last one with what all of them used, which ends the stream. `mark` is final then.
-    fn end(&mut self, index: u32, reason: FinishReason, usage: Option<UsageReport>, mark: Mark) -> String;
+    fn end(&mut self, index: u32, reason: FinishReason, usage: Option<UsageReport>, mark: UsageMark) -> String;
 
     /// That a request waits in the queue behind this many others. Never empty: silence is taken for death.
-    fn queued(&mut self, ahead: usize, mark: Mark) -> String;
+    fn queued(&mut self, ahead: usize, mark: UsageMark) -> String;
 
     /// That it is worked on, where nothing else is to be said. Never empty.
-    fn working(&mut self, mark: Mark) -> String;
+    fn working(&mut self, mark: UsageMark) -> String;
 
     /// All answers at once, as JSON.
     fn whole(&mut self, answers: Vec<Gathered>, usage: UsageReport) -> String;

@@ -2,5 +2,6 @@
 
 mod completions;
 mod listing;
+mod ollama;
 mod prompts;
 mod refusals;

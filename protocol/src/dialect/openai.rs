@@ -2,11 +2,13 @@
 
 use super::Dialect;
 use crate::forward::report::StreamError;
+use crate::header;
 use crate::sse;
 use serde::Serialize;
 
 pub(super) const DIALECT: Dialect = Dialect {
     paths: &[],
+    stream: header::EVENT_STREAM,
     body: |refusal, _| to_json(&refusal.body()),
     headers: |told, _| told,
     broken: |refusal, mark| {

@@ -1,10 +1,11 @@
 //! stream, settle: an answer on its way through the edge, and what it says of what was used. Pure.
 //!
-//! An origin marks what it sends: the header [`crate::header::USAGE`] of a whole answer, and the `id` of each event of a
-//! stream, as [`Mark`] writes them. So whoever relays an answer need not know its protocol. OpenAI's two carry the usage
+//! An origin marks what it sends: the header [`crate::header::USAGE`] of a whole answer, the `id` of each event of a
+//! stream, and the last member, `used`, of each line of one, as [`UsageMark`] writes them. So whoever relays an answer need not know its protocol. OpenAI's two carry the usage
 //! in their own shape besides, and other servers' know nothing of marks: of those the payloads are looked at.
 
-use crate::forward::report::Mark;
+use crate::forward::report::UsageMark;
+use crate::header;
 use crate::refusal::{ErrorBody, Reason};
 use crate::request::chat::{Used, usage_of};
 use crate::sse::{Passed, SseParser, WholeEvents};
@@ -24,47 +25,138 @@ pub struct Seen {
 
 /// A stream on its way: what has begun and not ended, and what was seen in it.
 #[derive(Debug)]
-pub struct Relayed {
-    events: WholeEvents,
+pub enum Relayed {
+    /// Server-sent events.
+    Events(Events),
+    /// Lines of JSON.
+    Lines(Lines),
+}
+
+impl Relayed {
+    /// A body of this type; `None` if it is no stream. What is longer than `max` bytes is not held back until it is whole.
+    pub fn of(content_type: &str, max: usize) -> Option<Self> {
+        let is = |kind| header::essence(content_type).eq_ignore_ascii_case(header::essence(kind));
+        if is(header::EVENT_STREAM) {
+            Some(Self::Events(Events::new(max)))
+        } else if is(header::NDJSON) {
+            Some(Self::Lines(Lines { held: Vec::new(), max, mark: None }))
+        } else {
+            None
+        }
+    }
+
+    /// Takes a chunk; gives what of it passes now.
+    pub fn push(&mut self, chunk: &[u8]) -> Passed {
+        match self {
+            Self::Events(events) => events.push(chunk),
+            Self::Lines(lines) => lines.push(chunk),
+        }
+    }
+
+    /// What is held back, for the end of a stream that ended well.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        match self {
+            Self::Events(events) => events.whole.take_rest(),
+            Self::Lines(lines) => std::mem::take(&mut lines.held),
+        }
+    }
+
+    /// What was seen until now.
+    pub fn seen(&self) -> Seen {
+        match self {
+            Self::Events(events) => {
+                let mark = std::str::from_utf8(events.parser.last_id()).ok().and_then(UsageMark::read);
+                let by_mark = Seen::of(mark);
+                Seen {
+                    usage: by_mark.usage.or(events.usage),
+                    refused: by_mark.refused.or(events.refused),
+                    answered: events.answered,
+                    ..by_mark
+                }
+            }
+            Self::Lines(lines) => Seen::of(lines.mark),
+        }
+    }
+}
+
+impl Seen {
+    fn of(mark: Option<UsageMark>) -> Self {
+        Self {
+            usage: mark.filter(|mark| mark.is_final).map(|mark| mark.used),
+            refused: mark.and_then(|mark| mark.refused),
+            so_far: mark.map(|mark| mark.used),
+            answered: mark.is_some(),
+        }
+    }
+}
+
+/// Events, and what was seen in them.
+#[derive(Debug)]
+pub struct Events {
+    whole: WholeEvents,
     parser: SseParser,
     usage: Option<Used>,
     refused: Option<Reason>,
     answered: bool,
 }
 
-impl Relayed {
-    /// A stream of events. One that is longer than this is not held back until it is whole, nor looked at.
-    pub fn events(max: usize) -> Self {
-        let (events, parser) = (WholeEvents::new(max), SseParser::new(max));
-        Self { events, parser, usage: None, refused: None, answered: false }
+impl Events {
+    fn new(max: usize) -> Self {
+        let (whole, parser) = (WholeEvents::new(max), SseParser::new(max));
+        Self { whole, parser, usage: None, refused: None, answered: false }
     }
 
-    /// Takes a chunk; gives what of it passes now.
-    pub fn push(&mut self, chunk: &[u8]) -> Passed {
+    fn push(&mut self, chunk: &[u8]) -> Passed {
         let (usage, refused, answered) = (&mut self.usage, &mut self.refused, &mut self.answered);
         self.parser.push(chunk, |event| {
             *usage = usage_in(event).or(*usage);
             *answered |= !event.starts_with(ERROR);
             *refused = refused_in(event).or(*refused);
         });
-        self.events.push(chunk)
+        self.whole.push(chunk)
     }
+}
 
-    /// What is held back, for the end of a stream that ended well.
-    pub fn take_rest(&mut self) -> Vec<u8> {
-        self.events.take_rest()
-    }
+/// Lines, and the last mark that was seen in them.
+#[derive(Debug)]
+pub struct Lines {
+    held: Vec<u8>,
+    max: usize,
+    mark: Option<UsageMark>,
+}
 
-    /// What was seen until now.
-    pub fn seen(&self) -> Seen {
-        let mark = std::str::from_utf8(self.parser.last_id()).ok().and_then(Mark::read);
-        Seen {
-            usage: mark.filter(|mark| mark.is_final).map(|mark| mark.used).or(self.usage),
-            refused: mark.and_then(|mark| mark.refused).or(self.refused),
-            so_far: mark.map(|mark| mark.used),
-            answered: self.answered,
+impl Lines {
+    fn push(&mut self, chunk: &[u8]) -> Passed {
+        let Some(end) = chunk.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1) else {
+            self.held.extend_from_slice(chunk);
+            let is_too_long = self.held.len() > self.max;
+            return Passed::Part(if is_too_long { std::mem::take(&mut self.held) } else { Vec::new() });
+        };
+        let held = std::mem::take(&mut self.held);
+        if held.is_empty() && end == chunk.len() {
+            self.look(chunk);
+            return Passed::Whole;
         }
+        let passes = [&held, &chunk[..end]].concat();
+        self.look(&passes);
+        self.held.extend_from_slice(&chunk[end..]);
+        Passed::Part(passes)
     }
+
+    /// The last line that has a mark is the one that says most.
+    fn look(&mut self, lines: &[u8]) {
+        let mut lines = lines.rsplit(|byte| *byte == b'\n');
+        self.mark = lines.find_map(mark_in).or(self.mark);
+    }
+}
+
+/// The mark of a line: its last member. Inside of a text its quotes would be escaped, and inside of another object more
+/// brackets would follow.
+fn mark_in(line: &[u8]) -> Option<UsageMark> {
+    const MEMBER: &[u8] = b",\"used\":\"";
+    let line = line.strip_suffix(b"\"}")?;
+    let value = line.iter().rposition(|byte| *byte == b'"')? + 1;
+    line[..value].ends_with(MEMBER).then(|| UsageMark::read(std::str::from_utf8(&line[value..]).ok()?))?
 }
 
 /// Most events carry text and no usage: a search of the bytes is cheaper than parsing them all.

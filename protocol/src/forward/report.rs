@@ -90,7 +90,7 @@ impl StreamError {
 /// `57/12/2` so far; `57/12/2 complete` in all; `57/12/2 draining` in all, of a request that was refused with this code
 /// after its stream had begun; `57/12/2 draining unsettled` where its engine has not let go of it yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct UsageMark {
     /// What had been used.
     pub used: Used,
     /// Whether that is all that the request uses.
@@ -99,7 +99,7 @@ pub struct Mark {
     pub refused: Option<Reason>,
 }
 
-impl Mark {
+impl UsageMark {
     /// Of a request that goes on.
     pub const fn so_far(used: Used) -> Self {
         Self { used, is_final: false, refused: None }
@@ -131,7 +131,7 @@ impl Mark {
     }
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for UsageMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&brief(self.used))?;
         match (self.refused, self.is_final) {
@@ -147,7 +147,7 @@ const COMPLETE: &str = "complete";
 const UNSETTLED: &str = " unsettled";
 
 /// What was used in few bytes: tokens of the prompts, generated tokens, how many of them were thinking. It stands in the header
-/// [`crate::header::USAGE`] of a refusal and of a whole answer, and in each [`Mark`] of a stream.
+/// [`crate::header::USAGE`] of a refusal and of a whole answer, and in each [`UsageMark`] of a stream.
 pub fn brief(used: Used) -> String {
     let Used { usage, reasoning_tokens } = used;
     format!("{}/{}/{}", usage.prompt_tokens, usage.completion_tokens, reasoning_tokens.unwrap_or_default())
@@ -186,16 +186,16 @@ mod tests {
     fn a_mark_is_read_as_it_was_written() {
         let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2) };
         let reasons = Reason::ALL.iter().copied();
-        let refused = reasons.flat_map(|reason| [Some(used), None].map(|told| Mark::refused(reason, told, used)));
-        for mark in refused.chain([Mark::so_far(used), Mark::complete(used)]) {
+        let refused = reasons.flat_map(|reason| [Some(used), None].map(|told| UsageMark::refused(reason, told, used)));
+        for mark in refused.chain([UsageMark::so_far(used), UsageMark::complete(used)]) {
             let text = mark.to_string();
-            assert_eq!(Mark::read(&text), Some(mark), "{text}");
+            assert_eq!(UsageMark::read(&text), Some(mark), "{text}");
             // It passes as an event's id.
             assert!(text.len() <= crate::sse::MAX_ID, "{text}");
         }
         for wrong in ["", "1/2", "1/2/3 ", "1/2/3 nothing", "1/2/3 complete unsettled", "1/2/3  complete", "- draining"]
         {
-            assert_eq!(Mark::read(wrong), None, "{wrong}");
+            assert_eq!(UsageMark::read(wrong), None, "{wrong}");
         }
     }
 

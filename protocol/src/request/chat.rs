@@ -5,10 +5,10 @@
 mod answer;
 pub(crate) mod both;
 mod call;
-mod format;
+pub(crate) mod format;
 mod json;
 pub(crate) mod logprobs;
-mod message;
+pub(crate) mod message;
 mod names;
 pub(crate) mod sampling;
 mod thinking;
@@ -16,16 +16,17 @@ mod tools;
 
 use crate::refusal::Refusal;
 use crate::request::door::Door;
-use crate::request::member::Body;
+use crate::request::member::{Body, invalid};
 pub use answer::{
-    AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionDetails, Delta, FinishReason,
-    ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, Used, usage_of,
+    AnswerMessage, CallDelta, Capability, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionDetails, Delta,
+    FinishReason, ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, Used, usage_of,
 };
 pub use both::MAX_ANSWERS;
 pub use call::{AnswerCall, FunctionCall, ToolKind};
 pub use format::{JsonSchema, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, ResponseFormat};
 pub use json::JsonText;
 pub use logprobs::{ChoiceLogprobs, LEAST_LOGPROB, Likelihood, MAX_TOP_LOGPROBS, TokenLogprob};
+use message::Manner;
 pub use message::{Arguments, ChatMessage, MAX_CALLS, MAX_MESSAGES, Speaker, ToolCall};
 pub use names::Names;
 pub use sampling::{MAX_BIASES, MAX_REPETITION_PENALTY, MIN_REPETITION_PENALTY, Sampling};
@@ -109,11 +110,23 @@ impl ChatRequest {
     pub fn parse(body: &[u8], bounds: ChatBounds) -> Result<Self, Refusal> {
         let body = Body::read(body, Door::Chat)?;
         let model = both::model(&body)?;
-        let messages = message::read(&body)?;
-        let (tools, tool_choice, parallel_tool_calls) = tools::read(&body)?;
-        let given = both::max_tokens(&body, bounds)?;
-        let (stream, include_usage) = both::stream(&body)?;
-        let thinking = Thinking::read(&body)?;
+        match message::read(&body, Manner::OpenAi)? {
+            messages if messages.is_empty() => Err(invalid("messages", "`messages` must hold at least one message.")),
+            messages => Self::new(model, messages, &body, bounds),
+        }
+    }
+
+    /// With what the other members of a body say, which is by the names of this door.
+    pub(crate) fn new(
+        model: String,
+        messages: Vec<ChatMessage>,
+        body: &Body<'_>,
+        bounds: ChatBounds,
+    ) -> Result<Self, Refusal> {
+        let (tools, tool_choice, parallel_tool_calls) = tools::read(body)?;
+        let given = both::max_tokens(body, bounds)?;
+        let (stream, include_usage) = both::stream(body)?;
+        let thinking = Thinking::read(body)?;
         Ok(Self {
             model,
             messages,
@@ -122,14 +135,14 @@ impl ChatRequest {
             parallel_tool_calls,
             max_tokens: given.unwrap_or(bounds.default_max_tokens),
             max_tokens_given: given.is_some(),
-            answers: both::answers(&body)?,
+            answers: both::answers(body)?,
             stream,
             include_usage,
-            sampling: sampling::read(&body)?,
-            logprobs: logprobs::read(&body)?,
-            stop: both::stop(&body)?,
-            format: format::read(&body)?,
-            user: both::end_user(&body)?,
+            sampling: sampling::read(body)?,
+            logprobs: logprobs::read(body)?,
+            stop: both::stop(body)?,
+            format: format::read(body)?,
+            user: both::end_user(body)?,
             enable_thinking: thinking.enable,
             thinking_param: thinking.by,
             template_arguments: thinking.arguments,

@@ -11,17 +11,23 @@ pub enum Door {
     Chat,
     /// OpenAI's text completions.
     Completions,
+    /// Ollama's chats.
+    OllamaChat,
+    /// Ollama's answers to one prompt.
+    OllamaGenerate,
 }
 
 impl Door {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Chat, Self::Completions];
+    pub const ALL: &'static [Self] = &[Self::Chat, Self::Completions, Self::OllamaChat, Self::OllamaGenerate];
 
     /// Its path, at both gates.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Chat => "/v1/chat/completions",
             Self::Completions => "/v1/completions",
+            Self::OllamaChat => "/api/chat",
+            Self::OllamaGenerate => "/api/generate",
         }
     }
 

@@ -31,6 +31,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::request::door::Door;
 pub(crate) use body::{Body, Given, invalid};
 pub use list::TABLES;
+use std::borrow::Cow;
 
 /// What happens to a member at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +49,10 @@ pub enum Fate {
 pub struct Table {
     /// At which doors they are read: [`MOST_DOORS`] at most.
     pub doors: &'static [Door],
-    /// By name.
+    /// By name. Those that stand within another one have its name and a dot before their own.
     pub members: &'static [Member],
+    /// The member whose own members are listed too.
+    pub within: Option<&'static str>,
 }
 
 /// A member that somebody documents.
@@ -141,16 +144,28 @@ impl Member {
 }
 
 /// The refusal of a member that a door does not serve, and what to do now.
-fn unserved(name: &'static str, door: Door, what_now: &str) -> Refusal {
+fn unserved(name: impl Into<Cow<'static, str>>, door: Door, what_now: &str) -> Refusal {
+    let name = name.into();
     let message = format!("`{name}` is not served by {}. {what_now}.", door.path());
     Refusal::new(Reason::UnsupportedParameter, message).with_param(name)
 }
 
-/// The refusal of a member that this door's table does not have, where a door of another table serves it.
-fn of_another_door(name: &str, door: Door) -> Option<Refusal> {
-    TABLES.iter().filter(|table| !table.doors.contains(&door)).find_map(|table| {
-        let member = &table.members[table.find(name)?];
-        let server = table.server(member, door)?;
-        Some(unserved(member.name, door, &format!("{} serves it", server.path())))
-    })
+/// The refusal of a member that this door's table does not have, where the door serves it at another place, or another
+/// door serves it.
+fn of_another_place(name: &str, door: Door) -> Option<Refusal> {
+    let here = Table::of(door);
+    let inner = here.within.and_then(|within| name.strip_prefix(within)?.strip_prefix('.'));
+    let bare = inner.unwrap_or(name);
+    let place = match (here.within, inner) {
+        (Some(within), None) => here.find(&format!("{within}.{bare}")),
+        (_, Some(inner)) => here.find(inner),
+        (None, None) => None,
+    };
+    let place = place.map(|at| &here.members[at]).filter(|member| here.fate(member, door) == Fate::Served);
+    if let Some(member) = place {
+        return Some(unserved(name.to_owned(), door, &format!("Use `{}`", member.name)));
+    }
+    let mut others = TABLES.iter().filter(|table| !table.doors.contains(&door));
+    let server = others.find_map(|table| table.server(&table.members[table.find(bare)?], door))?;
+    Some(unserved(name.to_owned(), door, &format!("{} serves it", server.path())))
 }

@@ -14,6 +14,20 @@ pub enum Question {
     Chat(Box<ChatRequest>),
     /// Prompts as they are.
     Text(Box<CompletionRequest>),
+    /// Nothing: whether the model is there.
+    Presence(Presence),
+}
+
+/// A question that asks for nothing but whether its model is there. Ollama loads one for it, and unloads it where it is to
+/// be kept alive for no time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// The model's name.
+    pub model: String,
+    /// Whether its caller has done with it.
+    pub unload: bool,
+    /// Whether the answer is to come as a stream.
+    pub stream: bool,
 }
 
 impl Question {
@@ -22,6 +36,7 @@ impl Question {
         match self {
             Self::Chat(_) => Endpoint::Chat,
             Self::Text(_) => Endpoint::Completions,
+            Self::Presence(_) => Endpoint::Chat,
         }
     }
 
@@ -30,6 +45,7 @@ impl Question {
         match self {
             Self::Chat(request) => &request.model,
             Self::Text(request) => &request.model,
+            Self::Presence(presence) => &presence.model,
         }
     }
 
@@ -38,6 +54,7 @@ impl Question {
         match self {
             Self::Chat(request) => request.user.as_deref(),
             Self::Text(request) => request.user.as_deref(),
+            Self::Presence(_) => None,
         }
     }
 
@@ -46,6 +63,7 @@ impl Question {
         match self {
             Self::Chat(request) => request.stream,
             Self::Text(request) => request.stream,
+            Self::Presence(presence) => presence.stream,
         }
     }
 
@@ -54,6 +72,7 @@ impl Question {
         match self {
             Self::Chat(request) => request.guess_prompt_tokens(),
             Self::Text(request) => request.guess_prompt_tokens(),
+            Self::Presence(_) => 0,
         }
     }
 
@@ -62,6 +81,7 @@ impl Question {
         match self {
             Self::Chat(request) => request.most_tokens(),
             Self::Text(request) => request.most_tokens(),
+            Self::Presence(_) => Some(0),
         }
     }
 
@@ -70,7 +90,7 @@ impl Question {
     pub fn thinks(&self) -> bool {
         match self {
             Self::Chat(request) => request.thinks(),
-            Self::Text(_) => false,
+            Self::Text(_) | Self::Presence(_) => false,
         }
     }
 }

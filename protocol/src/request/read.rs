@@ -4,6 +4,7 @@ use crate::refusal::Refusal;
 use crate::request::chat::{ChatBounds, ChatRequest};
 use crate::request::completion::CompletionRequest;
 use crate::request::door::Door;
+use crate::request::ollama;
 use crate::request::question::Question;
 
 /// Reads a body that came in by this door. Refuses with [`Reason::InvalidJson`], [`Reason::InvalidRequest`] or
@@ -16,5 +17,7 @@ pub fn question(door: Door, body: &[u8], bounds: ChatBounds) -> Result<Question,
     match door {
         Door::Chat => ChatRequest::parse(body, bounds).map(Question::from),
         Door::Completions => CompletionRequest::parse(body, bounds).map(Question::from),
+        Door::OllamaChat => ollama::chat(body, bounds),
+        Door::OllamaGenerate => ollama::generate(body, bounds),
     }
 }

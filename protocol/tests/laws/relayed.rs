@@ -2,8 +2,9 @@
 //! dropped to the last whole piece.
 
 use proptest::prelude::*;
+use sluice_protocol::dialect::Dialect;
 use sluice_protocol::forward::relayed::{Relayed, Seen};
-use sluice_protocol::forward::report::{Mark, StreamError, brief};
+use sluice_protocol::forward::report::{StreamError, UsageMark, brief};
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::{Usage, Used};
 use sluice_protocol::sse::{self, Passed};
@@ -31,7 +32,11 @@ fn relay(mut relayed: Relayed, bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, Seen) 
     (passed, relayed.seen())
 }
 
-fn event(mark: Mark, payload: &str) -> String {
+fn events() -> Relayed {
+    Relayed::of("text/event-stream; charset=utf-8", MAX).unwrap()
+}
+
+fn event(mark: UsageMark, payload: &str) -> String {
     sse::event_with_id(&mark.to_string(), payload)
 }
 
@@ -44,14 +49,14 @@ proptest! {
     ) {
         let some = used(57, completion, 2);
         let text = [
-            event(Mark::so_far(used(57, 0, 0)), r#"{"type":"begin","usage":"of another shape"}"#),
+            event(UsageMark::so_far(used(57, 0, 0)), r#"{"type":"begin","usage":"of another shape"}"#),
             sse::comment("working"),
-            event(Mark::so_far(some), r#"{"type":"text","text":"\n\ndata: x"}"#),
+            event(UsageMark::so_far(some), r#"{"type":"text","text":"\n\ndata: x"}"#),
         ].concat();
-        let broken = Mark::refused(Reason::Draining, (end == 2).then_some(some), some);
+        let broken = UsageMark::refused(Reason::Draining, (end == 2).then_some(some), some);
         let (last, expected) = match end {
             0 => (String::new(), Seen { so_far: Some(some), ..Seen::default() }),
-            1 => (event(Mark::complete(some), "{}"), Seen { usage: Some(some), so_far: Some(some), ..Seen::default() }),
+            1 => (event(UsageMark::complete(some), "{}"), Seen { usage: Some(some), so_far: Some(some), ..Seen::default() }),
             _ => (
                 event(broken, "{}"),
                 Seen {
@@ -63,12 +68,49 @@ proptest! {
             ),
         };
         let whole = text + &last;
-        let (passed, seen) = relay(Relayed::events(MAX), whole.as_bytes(), &cuts);
+        let (passed, seen) = relay(events(), whole.as_bytes(), &cuts);
         prop_assert_eq!(Seen { answered: false, ..seen }, expected);
         prop_assert_eq!(passed, whole.as_bytes());
         // What had only begun does not pass.
-        let (passed, _) = relay(Relayed::events(MAX), format!("{whole}id: 9/9/9\ndata: {{").as_bytes(), &cuts);
+        let (passed, _) = relay(events(), format!("{whole}id: 9/9/9\ndata: {{").as_bytes(), &cuts);
         prop_assert_eq!(passed, whole.as_bytes());
+    }
+
+    #[test]
+    fn lines_are_seen_however_a_stream_is_cut(
+        cuts in proptest::collection::vec(any::<usize>(), 0..12),
+        text in ".{0,20}",
+        end in 0..4,
+    ) {
+        let some = used(57, 12, 2);
+        // What a model says or calls may look like a mark.
+        let said = serde_json::json!(format!("{text}\n,\"used\":\"1/1/1 complete\"}}"));
+        let first = format!("{{\"say\":{said},\"call\":{{\"a\":1,\"used\":\"9/9/9 complete\"}}}}\n");
+        let line = |mark: UsageMark| format!("{{\"say\":{said},\"used\":\"{mark}\"}}\n");
+        let broken = UsageMark::refused(Reason::Draining, (end == 2).then_some(some), some);
+        let (last, expected) = match end {
+            0 => (String::new(), Seen { so_far: Some(some), answered: true, ..Seen::default() }),
+            1 => (
+                line(UsageMark::complete(some)),
+                Seen { usage: Some(some), so_far: Some(some), answered: true, ..Seen::default() },
+            ),
+            _ => (
+                Dialect::of("/api/chat").broken(&Refusal::new(Reason::Draining, "x"), Some(broken)),
+                Seen {
+                    usage: (end == 2).then_some(some),
+                    refused: Some(Reason::Draining),
+                    so_far: Some(some),
+                    answered: true,
+                },
+            ),
+        };
+        let whole = first.clone() + &line(UsageMark::so_far(some)) + &last;
+        let lines = || Relayed::of("application/x-ndjson", MAX).unwrap();
+        prop_assert_eq!(relay(lines(), whole.as_bytes(), &cuts), (whole.clone().into_bytes(), expected));
+        let half = format!("{whole}{{\"used\":\"9/9/9\"}}");
+        prop_assert_eq!(relay(lines(), half.as_bytes(), &cuts), (whole.into_bytes(), expected));
+        // Nothing in it is a mark.
+        prop_assert_eq!(relay(lines(), first.as_bytes(), &cuts).1, Seen::default());
     }
 
     #[test]
@@ -86,9 +128,28 @@ proptest! {
             ) + &sse::event(sse::DONE),
         };
         let whole = text + &last;
-        let (passed, seen) = relay(Relayed::events(MAX), whole.as_bytes(), &cuts);
+        let (passed, seen) = relay(events(), whole.as_bytes(), &cuts);
         prop_assert_eq!(passed, whole.as_bytes());
         let refused = broken.then_some(Reason::QueueTimeout);
         prop_assert_eq!(seen, Seen { usage: Some(used(5, 3, 1)), refused, so_far: Some(so_far), answered: true });
     }
+}
+
+#[test]
+fn what_is_no_stream_is_not_read_as_one() {
+    for (kind, is) in [
+        ("text/event-stream", true),
+        ("Application/X-NDJSON; charset=utf-8", true),
+        ("application/json", false),
+        ("text/event-streams", false),
+        ("", false),
+    ] {
+        assert_eq!(Relayed::of(kind, MAX).is_some(), is, "{kind}");
+    }
+    // A line without an end does not fill the memory.
+    let mut lines = Relayed::of("application/x-ndjson", 4).unwrap();
+    assert_eq!(lines.push(b"abc"), Passed::Part(Vec::new()));
+    assert_eq!(lines.push(b"de"), Passed::Part(b"abcde".to_vec()));
+    assert_eq!(lines.push(b"f"), Passed::Part(Vec::new()));
+    assert_eq!(lines.take_rest(), b"f");
 }

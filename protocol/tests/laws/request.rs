@@ -1,7 +1,8 @@
-//! What may be asked: bodies of both doors, their members, forms of answers, and tools.
+//! What may be asked: bodies of all doors, their members, forms of answers, and tools.
 
 mod chat;
 mod completion;
 mod format;
 mod members;
+mod ollama;
 mod tools;

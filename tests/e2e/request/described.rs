@@ -92,6 +92,16 @@ fn each_member_of_a_request_is_described() {
         let served = served.map(|member| member.name);
         assert_eq!(described, served.collect(), "{schema}");
     }
+    for (door, schema) in [(Door::OllamaChat, "OllamaChatRequest"), (Door::OllamaGenerate, "OllamaGenerateRequest")] {
+        let properties = &document["components"]["schemas"][schema]["properties"];
+        let names = |within: &Value| -> Vec<String> { within.as_object().expect("members").keys().cloned().collect() };
+        let inner = names(&properties["options"]["anyOf"][0]["properties"]);
+        let inner = inner.into_iter().map(|name| format!("options.{name}"));
+        let described: BTreeSet<String> = names(properties).into_iter().chain(inner).collect();
+        let table = Table::of(door);
+        let served = table.members.iter().filter(|member| table.fate(member, door) == Fate::Served);
+        assert_eq!(described, served.map(|member| member.name.to_owned()).collect(), "{schema}");
+    }
 }
 
 /// Every shape that callers see is kept as a golden file; each is of its schema.
@@ -314,6 +324,18 @@ fn what_callers_are_answered_is_what_is_described() {
     assert_eq!(send("post", "/v1/auth/token", known, &[], Some(&json!({"ttl_s": 0}))), 400);
     assert_eq!(send("get", "/.well-known/jwks.json", None, &[], None), 200);
     assert_eq!(send("get", "/healthz", None, &[], None), 200);
+    let prompt = json!({"model": MODEL, "prompt": "p", "stream": false, "options": {"num_predict": 4}});
+    let asked = json!({"model": MODEL, "messages": hello(1)["messages"], "stream": false});
+    assert_eq!(send("post", "/api/chat", known, &[], Some(&asked)), 200);
+    assert_eq!(send("post", "/api/generate", known, &[], Some(&prompt)), 200);
+    assert_eq!(send("post", "/api/generate", known, &[], Some(&json!({"model": MODEL, "stream": false}))), 200);
+    assert_eq!(send("post", "/api/chat", None, &[], Some(&asked)), 401);
+    assert_eq!(send("post", "/api/chat", known, &[], Some(&json!({"model": MODEL, "n": 2}))), 422);
+    assert_eq!(send("post", "/api/show", known, &[], Some(&json!({"model": MODEL}))), 200);
+    assert_eq!(send("post", "/api/show", known, &[], Some(&json!({"model": "other"}))), 404);
+    assert_eq!(send("get", "/api/tags", known, &[], None), 200);
+    assert_eq!(send("get", "/api/ps", known, &[], None), 200);
+    assert_eq!(send("get", "/api/version", None, &[], None), 200);
     let report = json!([{"token": key.key, "type": "sluice_api_key", "url": "https://a.example", "source": "content"}]);
     let signature = sign_report(report.to_string().as_bytes());
     let headers = [("github-public-key-identifier", KID), ("github-public-key-signature", signature.as_str())];

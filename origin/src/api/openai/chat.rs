@@ -4,8 +4,7 @@
 use super::{event, last, queued, working};
 use crate::api::respond::to_json;
 use crate::api::tell::{Gathered, Head, Piece, Tell};
-use sluice_protocol::forward::report::Mark;
-use sluice_protocol::header;
+use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::request::chat::{
     AnswerMessage, ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice, Delta, FinishReason, Role,
     UsageReport,
@@ -15,21 +14,17 @@ use sluice_protocol::request::chat::{
 pub(crate) struct Chat(pub(crate) Head);
 
 impl Tell for Chat {
-    fn stream_type(&self) -> &'static str {
-        header::EVENT_STREAM
-    }
-
-    fn begin(&mut self, index: u32, mark: Mark) -> String {
+    fn begin(&mut self, index: u32, mark: UsageMark) -> String {
         let role = Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() };
         event(&self.chunk(Some(choice(index, role, None)), None), mark)
     }
 
-    fn delta(&mut self, Piece { index, delta, logprobs }: Piece, mark: Mark) -> String {
+    fn delta(&mut self, Piece { index, delta, logprobs }: Piece, mark: UsageMark) -> String {
         let logprobs = (!logprobs.is_empty()).then_some(ChoiceLogprobs { content: logprobs });
         event(&self.chunk(Some(ChunkChoice { logprobs, ..choice(index, delta, None) }), None), mark)
     }
 
-    fn end(&mut self, index: u32, reason: FinishReason, usage: Option<UsageReport>, mark: Mark) -> String {
+    fn end(&mut self, index: u32, reason: FinishReason, usage: Option<UsageReport>, mark: UsageMark) -> String {
         let finish = |usage| self.chunk(Some(choice(index, Delta::default(), Some(reason))), usage);
         match usage {
             None => event(&finish(None), mark),
@@ -38,11 +33,11 @@ impl Tell for Chat {
         }
     }
 
-    fn queued(&mut self, ahead: usize, _: Mark) -> String {
+    fn queued(&mut self, ahead: usize, _: UsageMark) -> String {
         queued(ahead)
     }
 
-    fn working(&mut self, _: Mark) -> String {
+    fn working(&mut self, _: UsageMark) -> String {
         working()
     }
 

@@ -4,8 +4,7 @@
 use super::{event, last, queued, working};
 use crate::api::respond::to_json;
 use crate::api::tell::{Gathered, Head, Piece, Tell};
-use sluice_protocol::forward::report::Mark;
-use sluice_protocol::header;
+use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::request::chat::{FinishReason, UsageReport};
 use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
 
@@ -34,23 +33,19 @@ impl Text {
 }
 
 impl Tell for Text {
-    fn stream_type(&self) -> &'static str {
-        header::EVENT_STREAM
-    }
-
-    fn begin(&mut self, index: u32, mark: Mark) -> String {
+    fn begin(&mut self, index: u32, mark: UsageMark) -> String {
         self.offset = 0;
         let Some(text) = self.head.manner.beginning(index).map(str::to_owned) else { return String::new() };
         event(&self.part(vec![choice(index, text, None)], None), mark)
     }
 
-    fn delta(&mut self, Piece { index, delta, logprobs }: Piece, mark: Mark) -> String {
+    fn delta(&mut self, Piece { index, delta, logprobs }: Piece, mark: UsageMark) -> String {
         let logprobs = (!logprobs.is_empty()).then(|| TextLogprobs::new(logprobs, &mut self.offset));
         let choice = TextChoice { logprobs, ..choice(index, delta.content.unwrap_or_default(), None) };
         event(&self.part(vec![choice], None), mark)
     }
 
-    fn end(&mut self, index: u32, reason: FinishReason, usage: Option<UsageReport>, mark: Mark) -> String {
+    fn end(&mut self, index: u32, reason: FinishReason, usage: Option<UsageReport>, mark: UsageMark) -> String {
         let finish = |usage| self.part(vec![choice(index, String::new(), Some(reason))], usage);
         match usage {
             None => event(&finish(None), mark),
@@ -59,11 +54,11 @@ impl Tell for Text {
         }
     }
 
-    fn queued(&mut self, ahead: usize, _: Mark) -> String {
+    fn queued(&mut self, ahead: usize, _: UsageMark) -> String {
         queued(ahead)
     }
 
-    fn working(&mut self, _: Mark) -> String {
+    fn working(&mut self, _: UsageMark) -> String {
         working()
     }
 

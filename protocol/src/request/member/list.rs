@@ -1,8 +1,10 @@
 //! The list itself: a table for each family of doors, in a file of its own.
 
+mod ollama;
 mod openai;
+mod owners;
 
 use super::Table;
 
 /// All of them.
-pub const TABLES: &[Table] = &[openai::TABLE];
+pub const TABLES: &[Table] = &[openai::TABLE, ollama::TABLE];

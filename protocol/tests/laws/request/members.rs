@@ -23,12 +23,16 @@ fn parse(door: Door, body: &str) -> Result<Question, Refusal> {
 /// The least that a request holds, but for a member of this name, which is as given.
 fn body(door: Door, name: &str, value: &str) -> String {
     let least = match door {
-        Door::Chat => [("model", r#""m""#), ("messages", r#"[{"role":"user","content":"hi"}]"#)],
-        Door::Completions => [("model", r#""m""#), ("prompt", r#""hi""#)],
+        Door::Chat | Door::OllamaChat => [("model", r#""m""#), ("messages", r#"[{"role":"user","content":"hi"}]"#)],
+        Door::Completions | Door::OllamaGenerate => [("model", r#""m""#), ("prompt", r#""hi""#)],
     };
     let others = least.into_iter().filter(|(other, _)| *other != name);
-    let members: Vec<String> =
-        others.chain([(name, value)]).map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+    let member = |name: &str, value: &str| format!("{}:{value}", json!(name));
+    let named = match name.split_once('.').filter(|(outer, _)| Table::of(door).within == Some(outer)) {
+        Some((outer, inner)) => member(outer, &format!("{{{}}}", member(inner, value))),
+        None => member(name, value),
+    };
+    let members: Vec<String> = others.map(|(name, value)| member(name, value)).chain([named]).collect();
     format!("{{{}}}", members.join(","))
 }
 
@@ -78,6 +82,7 @@ fn same(one: &str, other: &str) -> bool {
 /// OpenAI's doors have one table.
 const DOORS: [Door; 2] = [Door::Chat, Door::Completions];
 
+/// That of OpenAI's doors.
 fn members() -> &'static [Member] {
     Table::of(Door::Chat).members
 }
@@ -87,7 +92,7 @@ fn fate(member: &Member, door: Door) -> Fate {
 }
 
 fn each() -> impl Iterator<Item = (&'static Member, Door)> {
-    members().iter().flat_map(|member| DOORS.map(|door| (member, door)))
+    Door::ALL.iter().flat_map(|door| Table::of(*door).members.iter().map(|member| (member, *door)))
 }
 
 #[test]
@@ -108,7 +113,12 @@ fn the_list_is_in_order_and_says_who_has_each() {
     }
     for member in TABLES.iter().flat_map(|table| table.members) {
         assert!(member.owners().count() > 0, "{}", member.name);
-        assert!(member.name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.')));
+        assert!(
+            member
+                .name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.'))
+        );
     }
     assert!(members().len() > 200);
 }
@@ -117,9 +127,11 @@ fn the_list_is_in_order_and_says_who_has_each() {
 fn what_is_not_served_is_refused_unless_it_asks_for_nothing() {
     for (member, door) in each() {
         let (name, least) = (member.name, least(door));
+        let nothing = parse(door, &body(door, name, "null")).map_err(|refusal| refusal.reason).ok();
         assert_eq!(
-            parse(door, &body(door, name, "null")).map_err(|refusal| refusal.reason).ok().as_ref(),
+            nothing.as_ref().filter(|question| !matches!(question, Question::Presence(_))),
             match name {
+                // Without messages or a prompt Ollama's doors take a request for another one.
                 "model" | "messages" | "prompt" if fate(member, door) == Fate::Served => None,
                 _ => Some(&least),
             }
@@ -155,7 +167,7 @@ fn what_is_not_served_is_refused_unless_it_asks_for_nothing() {
 }
 
 /// For each member that is served, values that make another request than its absence.
-const SERVED: [(&str, &str, &str); 32] = [
+const SERVED_BY_OPENAI: [(&str, &str, &str); 32] = [
     ("chat_template_kwargs", r#"{"enable_thinking":false}"#, ""),
     ("echo", "", "true"),
     ("enable_thinking", "true", ""),
@@ -191,11 +203,44 @@ const SERVED: [(&str, &str, &str); 32] = [
     ("top_logprobs", "-", ""),
 ];
 
+/// The same at Ollama's doors: chats and answers to one prompt.
+const SERVED_BY_OLLAMA: [(&str, &str, &str); 23] = [
+    ("format", r#""json""#, r#"{"type":"object"}"#),
+    ("logprobs", "true", "true"),
+    ("max_output_tokens", "5", "5"),
+    ("messages", r#"[{"role":"user","content":"ho"}]"#, ""),
+    ("model", r#""other""#, r#""other""#),
+    ("options", r#"{"seed":5}"#, r#"{"seed":5}"#),
+    ("options.frequency_penalty", "1", "1"),
+    ("options.min_p", "0.5", "0.5"),
+    ("options.num_predict", "5", "5"),
+    ("options.presence_penalty", "1", "1"),
+    ("options.repeat_penalty", "2", "2"),
+    ("options.seed", "0", "0"),
+    ("options.stop", r#""x""#, r#"["x"]"#),
+    ("options.temperature", "0", "0"),
+    ("options.top_k", "1", "1"),
+    ("options.top_p", "0.5", "0.5"),
+    ("prompt", "", r#""ho""#),
+    ("raw", "", "true"),
+    ("stream", "false", "false"),
+    ("system", "", r#""be""#),
+    ("think", "false", "true"),
+    ("tools", r#"[{"type":"function","function":{"name":"f"}}]"#, ""),
+    // Which alone asks for nothing.
+    ("top_logprobs", "-", "-"),
+];
+
 #[test]
 fn what_is_served_makes_another_request() {
     for (member, door) in each() {
-        let row = SERVED.iter().find(|(name, ..)| *name == member.name);
-        let value = row.map_or("", |(_, chat, text)| if door == Door::Chat { chat } else { text });
+        let rows = match door {
+            Door::Chat | Door::Completions => &SERVED_BY_OPENAI[..],
+            Door::OllamaChat | Door::OllamaGenerate => &SERVED_BY_OLLAMA[..],
+        };
+        let row = rows.iter().find(|(name, ..)| *name == member.name);
+        let is_first = Table::of(door).doors[0] == door;
+        let value = row.map_or("", |(_, first, second)| if is_first { first } else { second });
         assert_eq!(fate(member, door) == Fate::Served, !value.is_empty(), "{} at {door:?}", member.name);
         if !value.is_empty() && value != "-" {
             assert_ne!(parse(door, &body(door, member.name, value)).unwrap(), least(door), "{}: {value}", member.name);
@@ -269,6 +314,7 @@ fn the_end_user_has_two_names() {
             let user = match parse(door, &body(door, "unheard_of", &format!("1,{members}"))).unwrap() {
                 Question::Chat(request) => request.user,
                 Question::Text(request) => request.user,
+                Question::Presence(_) => None,
             };
             assert_eq!(user.as_deref(), expected, "{members}");
         }
@@ -331,11 +377,13 @@ fn value() -> impl Strategy<Value = Value> {
 proptest! {
     /// Any member with any value, at both doors: a request, or a refusal that names this member.
     #[test]
-    fn any_value_is_taken_or_refused_by_name(at in 0..members().len(), value in value()) {
-        for door in DOORS {
-            let member = &members()[at];
+    fn any_value_is_taken_or_refused_by_name(at in any::<prop::sample::Index>(), value in value()) {
+        for door in Door::ALL.iter().copied() {
+            let member = at.get(Table::of(door).members);
             if let Err(refusal) = parse(door, &body(door, member.name, &value.to_string())) {
-                prop_assert_eq!(refusal.param.as_deref(), Some(member.name));
+                // Or what is within it.
+                let param = refusal.param.unwrap_or_default();
+                prop_assert!(param == member.name || param.starts_with(&format!("{}.", member.name)), "{}", param);
                 prop_assert!(refusal.message.len() < 400);
             }
         }
@@ -344,42 +392,51 @@ proptest! {
     /// What nobody knows changes nothing.
     #[test]
     fn what_nobody_knows_passes(name in "[A-Za-z\\.\\u{e9} -]{0,12}", value in value()) {
-        prop_assume!(TABLES.iter().flat_map(|table| table.members).all(|member| member.name != name));
-        for door in DOORS {
+        let all = || TABLES.iter().flat_map(|table| table.members);
+        prop_assume!(all().all(|member| member.name != name && !member.name.ends_with(&format!(".{name}"))));
+        for door in Door::ALL.iter().copied() {
             prop_assert_eq!(parse(door, &body(door, &name, &value.to_string())).unwrap(), least(door));
         }
     }
 }
 
-/// docs/requests.md shows the list. `SLUICE_BLESS=1` writes it there.
+/// docs/requests.md shows the list, a table for each family of doors. `SLUICE_BLESS=1` writes them there.
 #[test]
 fn the_page_shows_the_list() {
-    const BEGIN: &str = "<!-- members -->\n";
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/requests.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("the page has a place for the table");
-    let (found, after) = rest.split_once("<!-- /members -->").expect("and an end of it");
-    let mut table = String::from("| member | whose | in a chat | in a text completion | |\n|---|---|---|---|---|\n");
-    for member in members() {
-        let fate = |door| match fate(member, door) {
+    let mut page = std::fs::read_to_string(&path).unwrap();
+    for (table, mark, columns) in [
+        (Table::of(Door::Chat), "members", "whose | in a chat | in a text completion"),
+        (Table::of(Door::OllamaChat), "ollama", "whose | `/api/chat` | `/api/generate`"),
+    ] {
+        let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
+        let (before, rest) = page.split_once(&begin).expect("the page has a place for the table");
+        let (found, after) = rest.split_once(&end).expect("and an end of it");
+        let shown = rows(table, columns);
+        if std::env::var_os("SLUICE_BLESS").is_some() {
+            page = format!("{before}{begin}{shown}{end}{after}");
+            continue;
+        }
+        assert_eq!(found, shown, "docs/requests.md does not show the list of members as it is");
+    }
+    if std::env::var_os("SLUICE_BLESS").is_some() {
+        std::fs::write(&path, page).unwrap();
+    }
+}
+
+fn rows(table: &Table, columns: &str) -> String {
+    let mut rows = format!("| member | {columns} | |\n|---|---|---|---|---|\n");
+    for member in table.members {
+        let fate = |door| match table.fate(member, door) {
             Fate::Served => "served".to_owned(),
             Fate::Passes => "passed over".to_owned(),
             Fate::Refused([]) => "refused".to_owned(),
             Fate::Refused(nothing) => format!("refused, but for `{}`", nothing.join("`, `")),
         };
         let owners: Vec<&str> = member.owners().collect();
-        let cells = [
-            format!("`{}`", member.name),
-            owners.join(", "),
-            fate(Door::Chat),
-            fate(Door::Completions),
-            member.remark(),
-        ];
-        table += &format!("| {} |\n", cells.join(" | ").trim_end());
+        let fates = table.doors.iter().map(|door| fate(*door));
+        let cells = [format!("`{}`", member.name), owners.join(", ")].into_iter().chain(fates).chain([member.remark()]);
+        rows += &format!("| {} |\n", cells.collect::<Vec<_>>().join(" | ").trim_end());
     }
-    if std::env::var_os("SLUICE_BLESS").is_some() {
-        std::fs::write(&path, format!("{before}{BEGIN}{table}<!-- /members -->{after}")).unwrap();
-        return;
-    }
-    assert_eq!(found, table, "docs/requests.md does not show the list of members as it is");
+    rows
 }

@@ -1,15 +1,9 @@
 //! The members of OpenAI's doors, by name.
 
+use super::owners::{A, L, O, S, T, V, X};
 use crate::request::door::Door;
 use crate::request::member::{Fate, Member, Table};
 
-const O: u8 = 1;
-const V: u8 = 2;
-const L: u8 = 4;
-const S: u8 = 8;
-const A: u8 = 16;
-const T: u8 = 32;
-const X: u8 = 64;
 const ALL: u8 = O | V | L | S | A | T;
 
 const fn served(name: &'static str, of: u8) -> Member {
@@ -36,7 +30,7 @@ const fn refused(name: &'static str, of: u8, nothing: &'static [&'static str]) -
 }
 
 /// Chats and text completions.
-pub(super) const TABLE: Table = Table { doors: &[Door::Chat, Door::Completions], members: MEMBERS };
+pub(super) const TABLE: Table = Table { doors: &[Door::Chat, Door::Completions], members: MEMBERS, within: None };
 
 /// All of them, in the order of their names.
 const MEMBERS: &[Member] = &[

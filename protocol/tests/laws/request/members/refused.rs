@@ -3,7 +3,7 @@
 use super::{DOORS, VALUES, body, each, fate, least, parse};
 use sluice_protocol::refusal::Reason::{InvalidJson, InvalidRequest, UnsupportedParameter};
 use sluice_protocol::request::door::Door;
-use sluice_protocol::request::member::Fate;
+use sluice_protocol::request::member::{Fate, Table};
 
 /// Words of a machine about itself.
 const MACHINE: [&str; 9] =
@@ -91,9 +91,14 @@ fn a_body_that_is_no_object_is_refused_as_such() {
 fn a_member_that_is_there_twice_is_refused() {
     for (member, door) in each() {
         let name = member.name;
-        let escaped = format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..]);
-        for [one, other] in [["null", "null"], ["null", "1"], ["1", "1"]] {
-            let text = format!(r#"{{"{name}":{one},"{escaped}":{other}}}"#);
+        let within = Table::of(door).within;
+        let (outer, inner) = name.split_once('.').filter(|(outer, _)| within == Some(outer)).unwrap_or(("", name));
+        let escaped = format!("\\u{:04x}{}", inner.as_bytes()[0], &inner[1..]);
+        // What has members of its own is an object.
+        let one = if within == Some(name) { "{}" } else { "1" };
+        for [one, other] in [["null", "null"], ["null", one], [one, one]] {
+            let twice = format!(r#"{{"{inner}":{one},"{escaped}":{other}}}"#);
+            let text = if outer.is_empty() { twice } else { format!(r#"{{"{outer}":{twice}}}"#) };
             let refusal = parse(door, &text).unwrap_err();
             assert_eq!((refusal.reason, refusal.param.as_deref()), (InvalidRequest, Some(name)), "{text}");
             assert!(refusal.message.contains("twice"), "{}", refusal.message);
