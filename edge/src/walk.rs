@@ -3,6 +3,7 @@
 use crate::api::ollama;
 use crate::auth::principal::principal;
 use crate::call::{Call, Known};
+use crate::config::Config;
 use crate::forward::attempt::Attempt;
 use crate::forward::{self, Failed, Origin, Reply, Ticket};
 use crate::limit::{self, Admitted, plans, remembered};
@@ -18,6 +19,7 @@ use sluice_protocol::gate_call::remembered::Want;
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::door::Door;
+use sluice_protocol::request::model_name::renamed;
 use sluice_protocol::request::question::{Presence, Question};
 use sluice_protocol::request::read;
 
@@ -66,17 +68,16 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     }
     request::require_json(head)?;
     let body = request::body(call.incoming, config.bodies, config.bodies.max).await?;
-    // The copy that is read ends here.
-    let question = read::question(door, &body.bytes(), config.chat)?;
+    let (question, model, body) = asked(door, body, config)?;
     // A body may take its time, and the plans are to be those of now.
     let table = plans::for_caller(env, &config.plans, context).await;
     if table.version() != known.table.version() {
         known = Known { principal: principal(&credential, head, &table)?, table };
     }
     let Known { principal, .. } = &known;
-    principal.check(Some(question.endpoint().into()), Some(question.model()))?;
+    principal.check(Some(question.endpoint().into()), Some(&model))?;
     if let Question::Presence(presence) = question {
-        return Ok(Understood::Presence(known, presence));
+        return Ok(Understood::Presence(known, Presence { model, ..presence }));
     }
     let ask = Ask {
         caller: principal.caller.clone(),
@@ -91,10 +92,24 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
         thinking: question.thinks(),
         pressure: route::pressure(config),
         address: principal.address,
-        model: question.model().to_owned(),
+        model,
     };
     let left = call.incoming.request.signal();
     Ok(Understood::Asked(Box::new(Asked { door, known, ask, body, stream: question.stream(), left })))
+}
+
+/// request, the body: what it asks, of which model, and what is sent on. Where its model has another name here, all that follows
+/// sees that one, and so does the origin. The copies that are read end here.
+fn asked(door: Door, body: Body, config: &Config) -> Result<(Question, String, Body), Refusal> {
+    let bytes = body.bytes();
+    let question = read::question(door, &bytes, config.chat)?;
+    match config.aliases.of(question.model()).and_then(|model| Some((model, renamed(&bytes, model)?))) {
+        Some((model, bytes)) => Ok((question, model.to_owned(), Body::of_bytes(&bytes))),
+        None => {
+            let model = question.model().to_owned();
+            Ok((question, model, body))
+        }
+    }
 }
 
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.

@@ -5,6 +5,7 @@ pub(crate) mod call;
 mod cancel;
 mod doors;
 mod generate;
+mod messages;
 mod models;
 mod ollama;
 mod openai;

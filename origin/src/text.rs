@@ -175,8 +175,9 @@ impl Text {
                 .with_detail(format!("chat template: {why}")),
         })?;
         let opens = opens_thinking(&rendered);
-        if !self.template.reads("enable_thinking") && request.enable_thinking.is_some_and(|thinks| thinks != opens) {
-            let param = request.thinking_param;
+        let param = request.thinking_param;
+        let may_refuse = !param.is_empty() && !self.template.reads("enable_thinking");
+        if may_refuse && request.enable_thinking.is_some_and(|thinks| thinks != opens) {
             let never = if opens { "always" } else { "never" };
             let why = format!("This model's chat template {never} thinks. Leave `{param}` out.");
             return Err(Refusal::new(Reason::UnsupportedParameter, why).with_param(param));
@@ -334,6 +335,11 @@ impl AnswerText {
             out.extend((!rest.is_empty()).then_some(Section::Content(rest)));
         }
         (out, stopped)
+    }
+
+    /// The stop string that ended it, if one did.
+    pub(crate) fn stopped_by(&self) -> Option<&str> {
+        self.stop.found()
     }
 
     /// How many tokens came until the thinking was over, its marks included.

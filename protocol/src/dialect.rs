@@ -3,6 +3,7 @@
 //!
 //! Statuses are those of [`crate::refusal`], whatever the protocol.
 
+mod anthropic;
 mod ollama;
 mod openai;
 
@@ -29,7 +30,7 @@ pub struct Dialect {
 pub type Header = (&'static str, String);
 
 /// All of them. OpenAI's is spoken wherever no other is.
-const ALL: &[&Dialect] = &[&ollama::DIALECT, &openai::DIALECT];
+const ALL: &[&Dialect] = &[&anthropic::DIALECT, &ollama::DIALECT, &openai::DIALECT];
 
 impl Dialect {
     /// The one that is spoken on this path.

@@ -10,6 +10,7 @@ pub mod door;
 pub mod elsewhere;
 pub mod endpoint;
 pub mod member;
+pub mod messages;
 pub mod model_name;
 pub mod ollama;
 pub mod question;

@@ -3,6 +3,7 @@
 // usage: snippets.mjs PAGE HOST KEY MODEL
 
 import { readFileSync } from "node:fs";
+import Anthropic from "@anthropic-ai/sdk";
 import { Ollama } from "ollama";
 
 const [page, host, key, model] = process.argv.slice(2);
@@ -14,6 +15,6 @@ for (const [, snippet] of readFileSync(page, "utf8").matchAll(/^```js\n(.*?)^```
     .replaceAll("KEY", key)
     .replaceAll('"tiny"', JSON.stringify(model));
   const console = { log: (text) => said.push(text) };
-  await new Program("Ollama", "console", code)(Ollama, console);
+  await new Program("Anthropic", "Ollama", "console", code)(Anthropic, Ollama, console);
 }
 process.stdout.write(JSON.stringify(said));

@@ -9,6 +9,7 @@ import json
 import re
 import sys
 
+import anthropic
 import ollama
 from langchain_ollama import ChatOllama
 
@@ -20,7 +21,7 @@ def main(page: str, host: str, key: str, model: str) -> None:
     for snippet in snippets:
         code = snippet.replace("https://HOST", host).replace("KEY", key).replace('"tiny"', json.dumps(model))
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            exec(compile(code, page, "exec"), {"ollama": ollama, "ChatOllama": ChatOllama})
+            exec(compile(code, page, "exec"), {"anthropic": anthropic, "ollama": ollama, "ChatOllama": ChatOllama})
         said.append(out.getvalue().strip())
     print(json.dumps(said))
 

@@ -29,7 +29,8 @@ pub async fn list(call: &Call<'_>) -> Result<Response, Refusal> {
 /// Serves one entry of that list. A model that the caller may not use is not there, like one that nobody has.
 pub async fn one(call: &Call<'_>, model: &str) -> Result<Response, Refusal> {
     let found = find(call).await?;
-    let entry = found.entry(model_name(model).as_deref())?;
+    let name = model_name(model).map(|name| call.config.aliases.of(&name).map_or(name.clone(), str::to_owned));
+    let entry = found.entry(name.as_deref())?;
     answer(call.id, found.told, respond::JSON, &entry.to_string())
 }
 

@@ -3,6 +3,7 @@
 use crate::api::body::{check_head, read};
 use crate::api::call::{Call, Caller};
 use crate::api::doors::teller;
+use crate::api::messages::counted;
 use crate::api::request::{GenerateRequest, Wanted};
 use crate::api::respond::{streamed, typed};
 use crate::api::stream::{self, Accounting, Source, Voice, Waiting};
@@ -51,6 +52,8 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
             let kind = if presence.stream { Dialect::of(door.path()).stream() } else { "application/json" };
             return Ok(typed(present(door, &presence, now_millis()), HeaderValue::from_static(kind)));
         }
+        // It took a place, and needs no slot.
+        Wanted::Count(tokens) => return Ok(counted(tokens)),
     };
     let loaded = Arc::clone(&wanted.loaded);
     if loaded.engine.is_down() {
@@ -63,7 +66,9 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     let (stream, several) = (wanted.stream, wanted.all_answers() > 1);
     let span = if stream { info_span!("stream") } else { info_span!("generate") };
     let manner = wanted.manner.clone();
-    let tell = teller(door, Head { request: caller.id, at: now_millis(), model: loaded.name.clone(), manner });
+    let prompt_tokens = lengths.iter().sum::<usize>() as u64;
+    let model = loaded.name.clone();
+    let tell = teller(door, Head { request: caller.id, at: now_millis(), model, prompt_tokens, manner });
     let position = place.position();
     // The body has been read, so hyper notices a client that leaves from here on.
     let mut ready = Box::pin(turn(place, Arc::clone(&state)).instrument(info_span!("queue")));

@@ -46,6 +46,8 @@ pub(crate) enum Wanted {
     Answers(GenerateRequest),
     /// To know that its model is there, which it is.
     Presence(Presence),
+    /// How many tokens its prompt has: so many.
+    Count(u64),
 }
 
 impl GenerateRequest {
@@ -63,6 +65,10 @@ impl GenerateRequest {
             Question::Text(request) => Self::text(*request, models).map(Wanted::Answers),
             Question::Presence(presence) => {
                 find(&presence.model, &Sampling::default(), models).map(|_| Wanted::Presence(presence))
+            }
+            Question::Count(request) => {
+                let loaded = find(&request.model, &request.sampling, models)?;
+                Ok(Wanted::Count(loaded.text.prompt(&request, now)?.tokens.len() as u64))
             }
         }
     }

@@ -232,13 +232,13 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
             AnswerEvent::New(index, delta, logprobs) => {
                 self.voice.tell.delta(Piece { index, delta, logprobs }, mark).into()
             }
-            AnswerEvent::End(index, reason, None) => {
-                self.phase = Phase::Role(index + 1);
-                self.voice.tell.end(index, reason, None, mark).into()
-            }
-            AnswerEvent::End(index, reason, Some(usage)) => {
-                self.phase = Phase::Over;
-                self.voice.tell.end(index, reason, Some(usage), UsageMark::complete(usage.into())).into()
+            AnswerEvent::End(index, finish, usage) => {
+                if let Some(stop) = &finish.stop {
+                    self.voice.tell.stopped(stop);
+                }
+                self.phase = usage.map_or(Phase::Role(index + 1), |_| Phase::Over);
+                let mark = usage.map_or(mark, |usage| UsageMark::complete(usage.into()));
+                self.voice.tell.end(index, finish.reason, usage, mark).into()
             }
             AnswerEvent::Broken(refusal) => self.broken(&refusal),
         }

@@ -15,6 +15,9 @@ pub(crate) trait Tell: Send {
     /// What is new in it.
     fn delta(&mut self, piece: Piece, mark: UsageMark) -> String;
 
+    /// That a string of the caller's ended it. Comes before its end.
+    fn stopped(&mut self, _by: &str) {}
+
     /// Its end; of the last one with what all of them used, which ends the stream. `mark` is final then.
     fn end(&mut self, index: u32, reason: FinishReason, usage: Option<UsageReport>, mark: UsageMark) -> String;
 
@@ -45,6 +48,8 @@ pub(crate) struct Gathered {
     pub(crate) calls: Vec<AnswerCall>,
     pub(crate) logprobs: Vec<TokenLogprob>,
     pub(crate) reason: FinishReason,
+    /// The caller's string that ended it, if one did.
+    pub(crate) stop: Option<String>,
 }
 
 /// What all parts of an answer have in common.
@@ -55,6 +60,8 @@ pub(crate) struct Head {
     pub(crate) at: Millis,
     /// The model that answers.
     pub(crate) model: String,
+    /// How many tokens all prompts have.
+    pub(crate) prompt_tokens: u64,
     /// How it is to be told.
     pub(crate) manner: Manner,
 }

@@ -2,6 +2,7 @@
 
 use crate::api::respond::{tell_usage, typed};
 use crate::api::tell::{Gathered, Tell};
+use crate::generate::Finish;
 use crate::generate::answers::{AnswerEvent, Answers};
 use axum::body::Body;
 use axum::http::{HeaderValue, Response};
@@ -15,9 +16,9 @@ pub(crate) async fn whole(mut tell: Box<dyn Tell>, mut answers: Answers) -> Resu
     let usage = loop {
         match answers.next().await {
             AnswerEvent::New(_, delta, logprobs) => parts.add(delta, logprobs),
-            AnswerEvent::End(_, reason, usage) => {
+            AnswerEvent::End(_, Finish { reason, stop }, usage) => {
                 let Parts { content, reasoning, calls, logprobs } = std::mem::take(&mut parts);
-                all.push(Gathered { content, reasoning, calls, logprobs, reason });
+                all.push(Gathered { content, reasoning, calls, logprobs, reason, stop });
                 if let Some(usage) = usage {
                     break usage;
                 }

@@ -77,7 +77,7 @@ pub(crate) fn allowance(asked: Asked, prompts: &[usize], context: usize, ceiling
     if prompts.is_empty() || prompts.contains(&0) || room == 0 {
         return Err(exceeded(format!("The {which} has {longest} tokens; prompt and answer have to fit {context}.")));
     }
-    if is_given && max_tokens as usize > room {
+    if is_given && !names.fits && max_tokens as usize > room {
         return Err(exceeded(format!(
             "The {which} has {longest} tokens and {} is {max_tokens}; together they have to fit {context}.",
             names.max_tokens
@@ -145,7 +145,8 @@ mod tests {
     /// The same by counting: which lengths of an answer are wanted, and which of them the grant holds.
     fn naive(request: &ChatRequest, prompt: usize, context: usize, claims: &GrantClaims) -> Result<u32, Reason> {
         let fits = |answer: u32| prompt + answer as usize <= context;
-        if prompt == 0 || !fits(1) || (request.max_tokens_given && !fits(request.max_tokens)) {
+        let must_fit = request.max_tokens_given && !request.names.fits;
+        if prompt == 0 || !fits(1) || (must_fit && !fits(request.max_tokens)) {
             return Err(Reason::ContextLengthExceeded);
         }
         if claims.inp != 0 && prompt > claims.inp as usize {
@@ -172,14 +173,19 @@ mod tests {
         let lengths = (1..=6).flat_map(|n| [(n, false), (n, true)]);
         for (answers, (max_tokens, given)) in [1, 2, 3].into_iter().flat_map(|n| lengths.clone().map(move |l| (n, l))) {
             let request = several(answers, max_tokens, given);
-            for (prompt, context) in (0..=6).flat_map(|prompt| (0..=10).map(move |context| (prompt, context))) {
+            // A door at which every request has to name a number.
+            let fits = Names { fits: true, ..request.names };
+            let requests = [request.clone(), ChatRequest { names: fits, ..request }];
+            let sizes = (0..=6).flat_map(|prompt| (0..=10).map(move |context| (prompt, context)));
+            let cases = sizes.flat_map(|size| requests.iter().map(move |request| (request, size)));
+            for (request, (prompt, context)) in cases {
                 for (tok, max) in (0..=13).flat_map(|tok| (0..=4).map(move |max| (tok, max))) {
                     for inp in [0, 1, 3, 6] {
                         let claims = claims(tok, max, inp);
                         let case = format!("{answers} of {max_tokens} ({given}), {prompt} of {context}, {claims:?}");
-                        let got = decide(&request, prompt, context, &claims);
+                        let got = decide(request, prompt, context, &claims);
                         let reason = got.as_ref().map_err(|refusal| refusal.reason).copied();
-                        assert_eq!(reason, naive(&request, prompt, context, &claims), "{case}");
+                        assert_eq!(reason, naive(request, prompt, context, &claims), "{case}");
                         *seen.entry(reason.err()).or_default() += 1;
                         let Err(refusal) = got else { continue };
                         let counted = (header::PROMPT_TOKENS, prompt.to_string());
@@ -188,12 +194,12 @@ mod tests {
                             // Reserved again for the prompt as counted and the longest answer, it passes.
                             let most = if max == 0 { answers * max_tokens } else { max };
                             let again = GrantClaims { tok: prompt as u64 + u64::from(most), ..claims };
-                            assert!(decide(&request, prompt, context, &again).is_ok(), "{case}");
+                            assert!(decide(request, prompt, context, &again).is_ok(), "{case}");
                         } else {
                             assert!(refusal.headers.is_empty(), "{case}");
                             // No reservation would help.
                             let again = GrantClaims { tok: 0, ..claims };
-                            assert!(decide(&request, prompt, context, &again).is_err(), "{case}");
+                            assert!(decide(request, prompt, context, &again).is_err(), "{case}");
                         }
                     }
                 }

@@ -23,8 +23,10 @@ pub use answer::{
 };
 pub use both::MAX_ANSWERS;
 pub use call::{AnswerCall, FunctionCall, ToolKind};
+pub(crate) use format::is_within_bounds;
 pub use format::{JsonSchema, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, ResponseFormat};
 pub use json::JsonText;
+pub(crate) use json::cause;
 pub use logprobs::{ChoiceLogprobs, LEAST_LOGPROB, Likelihood, MAX_TOP_LOGPROBS, TokenLogprob};
 use message::Manner;
 pub use message::{Arguments, ChatMessage, MAX_CALLS, MAX_MESSAGES, Speaker, ToolCall};
@@ -78,7 +80,8 @@ pub struct ChatRequest {
     pub user: Option<String>,
     /// Whether the model thinks, in whichever way the caller says so; absent means the template's own default.
     pub enable_thinking: Option<bool>,
-    /// The member that says so, for a refusal where the model cannot; empty where none does.
+    /// The member that says so, for a refusal where the model cannot. Empty where none does: then it is a wish, and a
+    /// model that cannot is not refused for it.
     pub thinking_param: &'static str,
     /// What else `chat_template_kwargs` tells the template, by name: nothing of it is passed on, so whoever knows the
     /// template refuses what it reads.
@@ -158,7 +161,8 @@ impl ChatRequest {
 
     /// Whether its answer may begin with thoughts, for whoever reserves: a template thinks unless it is told not to.
     pub fn thinks(&self) -> bool {
-        self.enable_thinking != Some(false)
+        // Where nobody named a member, a template that always thinks does so all the same.
+        self.enable_thinking != Some(false) || self.thinking_param.is_empty()
     }
 
     /// A guess at the prompt's length in tokens, made without a tokenizer: a token for every four bytes and four for what

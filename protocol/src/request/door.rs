@@ -15,11 +15,16 @@ pub enum Door {
     OllamaChat,
     /// Ollama's answers to one prompt.
     OllamaGenerate,
+    /// Anthropic's messages.
+    Messages,
+    /// Anthropic's question how long the prompt of a message is.
+    CountTokens,
 }
 
 impl Door {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Chat, Self::Completions, Self::OllamaChat, Self::OllamaGenerate];
+    pub const ALL: &'static [Self] =
+        &[Self::Chat, Self::Completions, Self::OllamaChat, Self::OllamaGenerate, Self::Messages, Self::CountTokens];
 
     /// Its path, at both gates.
     pub const fn path(self) -> &'static str {
@@ -28,6 +33,8 @@ impl Door {
             Self::Completions => "/v1/completions",
             Self::OllamaChat => "/api/chat",
             Self::OllamaGenerate => "/api/generate",
+            Self::Messages => "/v1/messages",
+            Self::CountTokens => "/v1/messages/count_tokens",
         }
     }
 

@@ -73,7 +73,7 @@ pub struct Member {
 const MOST_DOORS: usize = 2;
 
 /// Whose documentation the list is made of.
-pub const OWNERS: [&str; 7] = ["OpenAI", "vLLM", "llama.cpp", "SGLang", "Ollama", "TGI", "others"];
+pub const OWNERS: [&str; 8] = ["OpenAI", "vLLM", "llama.cpp", "SGLang", "Ollama", "TGI", "others", "Anthropic"];
 
 impl Table {
     /// That of a door.
@@ -116,10 +116,12 @@ impl Member {
 
     /// The refusal where it asks for something that the door does not serve, and `server` does, if any door.
     fn refuse(&self, door: Door, server: Option<Door>) -> Refusal {
-        let what_now = match (self.instead, server) {
-            ("", Some(other)) => format!("{} serves it", other.path()),
+        let others = server.map_or_else(|| of_other_tables(self.name, door), |server| vec![server]);
+        let what_now = match (self.instead, serve_it(&others)) {
+            ("", Some(serve_it)) => serve_it,
             ("", None) => "Leave it out".to_owned(),
-            (instead, _) => format!("Use `{instead}`"),
+            (instead, None) => format!("Use `{instead}`"),
+            (instead, Some(serve_it)) => format!("Use `{instead}`; {serve_it}"),
         };
         unserved(self.name, door, &what_now)
     }
@@ -165,7 +167,23 @@ fn of_another_place(name: &str, door: Door) -> Option<Refusal> {
     if let Some(member) = place {
         return Some(unserved(name.to_owned(), door, &format!("Use `{}`", member.name)));
     }
-    let mut others = TABLES.iter().filter(|table| !table.doors.contains(&door));
-    let server = others.find_map(|table| table.server(&table.members[table.find(bare)?], door))?;
-    Some(unserved(name.to_owned(), door, &format!("{} serves it", server.path())))
+    let what_now = serve_it(&of_other_tables(bare, door))?;
+    Some(unserved(name.to_owned(), door, &what_now))
+}
+
+/// Doors of other tables that serve a member of this name, one for each table.
+fn of_other_tables(name: &str, door: Door) -> Vec<Door> {
+    let others = TABLES.iter().filter(|table| !table.doors.contains(&door));
+    others.filter_map(|table| table.server(&table.members[table.find(name)?], door)).collect()
+}
+
+fn serve_it(doors: &[Door]) -> Option<String> {
+    match doors {
+        [] => None,
+        [one] => Some(format!("{} serves it", one.path())),
+        several => {
+            let paths: Vec<&str> = several.iter().map(|door| door.path()).collect();
+            Some(format!("{} serve it", paths.join(" and ")))
+        }
+    }
 }

@@ -14,6 +14,8 @@ pub enum Question {
     Chat(Box<ChatRequest>),
     /// Prompts as they are.
     Text(Box<CompletionRequest>),
+    /// How many tokens the prompt of such messages has. Nothing is generated, and nothing is charged but the request.
+    Count(Box<ChatRequest>),
     /// Nothing: whether the model is there.
     Presence(Presence),
 }
@@ -34,7 +36,7 @@ impl Question {
     /// What it is to plans and scopes.
     pub const fn endpoint(&self) -> Endpoint {
         match self {
-            Self::Chat(_) => Endpoint::Chat,
+            Self::Chat(_) | Self::Count(_) => Endpoint::Chat,
             Self::Text(_) => Endpoint::Completions,
             Self::Presence(_) => Endpoint::Chat,
         }
@@ -43,7 +45,7 @@ impl Question {
     /// The model's name.
     pub fn model(&self) -> &str {
         match self {
-            Self::Chat(request) => &request.model,
+            Self::Chat(request) | Self::Count(request) => &request.model,
             Self::Text(request) => &request.model,
             Self::Presence(presence) => &presence.model,
         }
@@ -52,7 +54,7 @@ impl Question {
     /// The end user, if the caller names one.
     pub fn user(&self) -> Option<&str> {
         match self {
-            Self::Chat(request) => request.user.as_deref(),
+            Self::Chat(request) | Self::Count(request) => request.user.as_deref(),
             Self::Text(request) => request.user.as_deref(),
             Self::Presence(_) => None,
         }
@@ -61,7 +63,7 @@ impl Question {
     /// Whether the answer is to come in pieces.
     pub const fn stream(&self) -> bool {
         match self {
-            Self::Chat(request) => request.stream,
+            Self::Chat(request) | Self::Count(request) => request.stream,
             Self::Text(request) => request.stream,
             Self::Presence(presence) => presence.stream,
         }
@@ -73,6 +75,7 @@ impl Question {
             Self::Chat(request) => request.guess_prompt_tokens(),
             Self::Text(request) => request.guess_prompt_tokens(),
             Self::Presence(_) => 0,
+            Self::Count(_) => 0,
         }
     }
 
@@ -82,6 +85,7 @@ impl Question {
             Self::Chat(request) => request.most_tokens(),
             Self::Text(request) => request.most_tokens(),
             Self::Presence(_) => Some(0),
+            Self::Count(_) => Some(0),
         }
     }
 
@@ -90,7 +94,7 @@ impl Question {
     pub fn thinks(&self) -> bool {
         match self {
             Self::Chat(request) => request.thinks(),
-            Self::Text(_) | Self::Presence(_) => false,
+            Self::Text(_) | Self::Presence(_) | Self::Count(_) => false,
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::refusal::Refusal;
 use crate::request::chat::{ChatBounds, ChatRequest};
 use crate::request::completion::CompletionRequest;
 use crate::request::door::Door;
+use crate::request::messages;
 use crate::request::ollama;
 use crate::request::question::Question;
 
@@ -19,5 +20,7 @@ pub fn question(door: Door, body: &[u8], bounds: ChatBounds) -> Result<Question,
         Door::Completions => CompletionRequest::parse(body, bounds).map(Question::from),
         Door::OllamaChat => ollama::chat(body, bounds),
         Door::OllamaGenerate => ollama::generate(body, bounds),
+        Door::Messages => messages::parse(body, bounds).map(Question::from),
+        Door::CountTokens => messages::parse_count(body).map(|request| Question::Count(Box::new(request))),
     }
 }

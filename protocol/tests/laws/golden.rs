@@ -2,6 +2,7 @@
 //! is then reviewed like any other, because somebody else's program reads these.
 
 mod between;
+mod messages;
 
 use crate::oracle::{facts, rules};
 use serde::Serialize;

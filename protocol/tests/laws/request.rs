@@ -4,5 +4,6 @@ mod chat;
 mod completion;
 mod format;
 mod members;
+mod messages;
 mod ollama;
 mod tools;

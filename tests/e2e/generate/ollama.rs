@@ -19,11 +19,11 @@ fn thought() -> String {
 }
 
 /// Where Ollama's clients find the gate: without `/v1`.
-fn base(stack: &Stack) -> String {
+pub(super) fn base(stack: &harness::RunningStack) -> String {
     stack.edge.base_url().trim_end_matches("/v1").to_owned()
 }
 
-trait Running {
+pub(super) trait Running {
     fn says(&self, texts: &[&str]);
 }
 
@@ -185,10 +185,10 @@ fn an_answer_counts_the_same_by_both_doors() {
 fn the_snippets_of_the_page_work() {
     let stack = Stack::new().start();
     let key = stack.key();
-    stack.says(&["one", "two", "three"]);
+    stack.says(&["one", "two", "three", "four", "five"]);
     let page = tools::root().join("docs/clients.md");
     let page = page.to_str().expect("a path of ours");
     let (host, key) = (base(&stack), key.key);
-    assert_eq!(run_client("snippets.py", &[page, &host, &key, MODEL]), json!(["one", "two"]));
-    assert_eq!(run_node_client("snippets.mjs", &[page, &host, &key, MODEL]), json!(["three"]));
+    assert_eq!(run_client("snippets.py", &[page, &host, &key, MODEL]), json!(["one", "two", "three"]));
+    assert_eq!(run_node_client("snippets.mjs", &[page, &host, &key, MODEL]), json!(["four", "five"]));
 }

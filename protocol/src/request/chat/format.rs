@@ -103,7 +103,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Whether a text that is known to be JSON is short and flat enough to be followed as a schema.
-pub(super) fn is_within_bounds(schema: &str) -> bool {
+pub(crate) fn is_within_bounds(schema: &str) -> bool {
     schema.len() <= MAX_SCHEMA_BYTES && depth(schema) <= MAX_SCHEMA_DEPTH
 }
 

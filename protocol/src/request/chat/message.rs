@@ -2,6 +2,7 @@
 
 use super::json::{JsonText, cause};
 use crate::refusal::{Reason, Refusal};
+use crate::request::door::Door;
 use crate::request::member::raw::{self, Stopped};
 use crate::request::member::{Body, invalid};
 
@@ -202,6 +203,10 @@ fn content(
         match (kind.and_then(raw::text).as_deref(), text.and_then(raw::text)) {
             (Some("text"), Some(text)) => joined.push_str(&text),
             (Some("text"), None) => return Err(wrong("a part of type `text` has a `text`, which is text")),
+            (Some("tool_use" | "tool_result" | "thinking" | "redacted_thinking"), _) => {
+                let door = Door::Messages.path();
+                return Err(unserved(&format!("this is Anthropic's form, which {door} takes")));
+            }
             (Some(_), _) => return Err(unserved("only parts of type `text` are served")),
             (None, _) => return Err(wrong(MUST)),
         }

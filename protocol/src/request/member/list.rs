@@ -1,5 +1,6 @@
 //! The list itself: a table for each family of doors, in a file of its own.
 
+mod messages;
 mod ollama;
 mod openai;
 mod owners;
@@ -7,4 +8,4 @@ mod owners;
 use super::Table;
 
 /// All of them.
-pub const TABLES: &[Table] = &[openai::TABLE, ollama::TABLE];
+pub const TABLES: &[Table] = &[openai::TABLE, ollama::TABLE, messages::TABLE];

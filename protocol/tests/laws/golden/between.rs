@@ -331,7 +331,7 @@ fn the_table_of_refusals() {
 /// what was seen of it.
 #[test]
 fn refusals_have_each_protocol_s_shape() {
-    for (name, path) in [("openai", "/v1/chat/completions"), ("ollama", "/api/chat")] {
+    for (name, path) in [("openai", "/v1/chat/completions"), ("ollama", "/api/chat"), ("anthropic", "/v1/messages")] {
         let dialect = Dialect::of(path);
         let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2) };
         let lines: String = Reason::ALL

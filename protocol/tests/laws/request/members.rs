@@ -1,6 +1,7 @@
 //! Every member of a request that somebody documents, at both doors: what asks for something is served or refused by
 //! its name, what asks for nothing passes, and what is wrong is told in words about the request.
 
+mod messages;
 mod refused;
 
 use proptest::prelude::*;
@@ -22,11 +23,14 @@ fn parse(door: Door, body: &str) -> Result<Question, Refusal> {
 
 /// The least that a request holds, but for a member of this name, which is as given.
 fn body(door: Door, name: &str, value: &str) -> String {
-    let least = match door {
-        Door::Chat | Door::OllamaChat => [("model", r#""m""#), ("messages", r#"[{"role":"user","content":"hi"}]"#)],
-        Door::Completions | Door::OllamaGenerate => [("model", r#""m""#), ("prompt", r#""hi""#)],
+    const MODEL: (&str, &str) = ("model", r#""m""#);
+    const MESSAGES: (&str, &str) = ("messages", r#"[{"role":"user","content":"hi"}]"#);
+    let least: &[(&str, &str)] = match door {
+        Door::Chat | Door::OllamaChat | Door::CountTokens => &[MODEL, MESSAGES],
+        Door::Completions | Door::OllamaGenerate => &[MODEL, ("prompt", r#""hi""#)],
+        Door::Messages => &[MODEL, MESSAGES, ("max_tokens", "16")],
     };
-    let others = least.into_iter().filter(|(other, _)| *other != name);
+    let others = least.iter().copied().filter(|(other, _)| *other != name);
     let member = |name: &str, value: &str| format!("{}:{value}", json!(name));
     let named = match name.split_once('.').filter(|(outer, _)| Table::of(door).within == Some(outer)) {
         Some((outer, inner)) => member(outer, &format!("{{{}}}", member(inner, value))),
@@ -133,6 +137,7 @@ fn what_is_not_served_is_refused_unless_it_asks_for_nothing() {
             match name {
                 // Without messages or a prompt Ollama's doors take a request for another one.
                 "model" | "messages" | "prompt" if fate(member, door) == Fate::Served => None,
+                "max_tokens" if door == Door::Messages => None,
                 _ => Some(&least),
             }
         );
@@ -231,12 +236,38 @@ const SERVED_BY_OLLAMA: [(&str, &str, &str); 23] = [
     ("top_logprobs", "-", "-"),
 ];
 
+/// The same at Anthropic's doors: answers, and counts of their prompts.
+const SERVED_BY_ANTHROPIC: [(&str, &str, &str); 16] = [
+    ("max_tokens", "5", ""),
+    ("messages", r#"[{"role":"user","content":"ho"}]"#, r#"[{"role":"user","content":"ho"}]"#),
+    ("metadata", r#"{"user_id":"u"}"#, ""),
+    ("model", r#""other""#, r#""other""#),
+    (
+        "output_config",
+        r#"{"format":{"type":"json_schema","schema":{}}}"#,
+        r#"{"format":{"type":"json_schema","schema":{}}}"#,
+    ),
+    ("output_format", r#"{"type":"json_schema","schema":{}}"#, r#"{"type":"json_schema","schema":{}}"#),
+    ("stop_sequences", r#"["x"]"#, ""),
+    ("stream", "true", ""),
+    ("system", r#""be""#, r#"[{"type":"text","text":"be"}]"#),
+    ("temperature", "0", ""),
+    ("thinking", r#"{"type":"enabled","budget_tokens":1024}"#, r#"{"type":"adaptive"}"#),
+    ("tools", r#"[{"name":"f","input_schema":{}}]"#, r#"[{"name":"f","input_schema":{}}]"#),
+    ("top_k", "1", ""),
+    ("top_p", "0.5", ""),
+    // Which alone ask for nothing.
+    ("context_management", "-", "-"),
+    ("tool_choice", "-", "-"),
+];
+
 #[test]
 fn what_is_served_makes_another_request() {
     for (member, door) in each() {
         let rows = match door {
             Door::Chat | Door::Completions => &SERVED_BY_OPENAI[..],
             Door::OllamaChat | Door::OllamaGenerate => &SERVED_BY_OLLAMA[..],
+            Door::Messages | Door::CountTokens => &SERVED_BY_ANTHROPIC[..],
         };
         let row = rows.iter().find(|(name, ..)| *name == member.name);
         let is_first = Table::of(door).doors[0] == door;
@@ -314,7 +345,7 @@ fn the_end_user_has_two_names() {
             let user = match parse(door, &body(door, "unheard_of", &format!("1,{members}"))).unwrap() {
                 Question::Chat(request) => request.user,
                 Question::Text(request) => request.user,
-                Question::Presence(_) => None,
+                other => unreachable!("{other:?}"),
             };
             assert_eq!(user.as_deref(), expected, "{members}");
         }
@@ -408,6 +439,7 @@ fn the_page_shows_the_list() {
     for (table, mark, columns) in [
         (Table::of(Door::Chat), "members", "whose | in a chat | in a text completion"),
         (Table::of(Door::OllamaChat), "ollama", "whose | `/api/chat` | `/api/generate`"),
+        (Table::of(Door::Messages), "anthropic", "whose | for an answer | for a count"),
     ] {
         let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
         let (before, rest) = page.split_once(&begin).expect("the page has a place for the table");

@@ -36,7 +36,7 @@ fn bare(question: Question) -> Question {
             (request.names, request.stream) = (Names::TEXT, false);
             Question::Text(request)
         }
-        presence @ Question::Presence(_) => presence,
+        other => other,
     }
 }
 

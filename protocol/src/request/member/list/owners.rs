@@ -14,3 +14,5 @@ pub(super) const A: u8 = 16;
 pub(super) const T: u8 = 32;
 /// Others.
 pub(super) const X: u8 = 64;
+/// Anthropic.
+pub(super) const H: u8 = 128;

@@ -6,7 +6,7 @@ use sluice_protocol::request::door::Door;
 use sluice_protocol::request::member::{Fate, Table};
 
 /// Words of a machine about itself.
-const MACHINE: [&str; 9] =
+pub(super) const MACHINE: [&str; 9] =
     ["struct", "enum", "untagged", "Raw", "expected", "invalid type", "missing field", " line ", "deserial"];
 
 /// Whatever a member that is served holds, it is taken or the refusal names it, in words about the request.
