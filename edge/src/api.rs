@@ -2,5 +2,4 @@
 
 pub mod key;
 pub mod models;
-pub mod ollama;
 pub mod token;

@@ -1,6 +1,5 @@
 //! auth: who calls, and what for.
 
-pub mod alias;
 pub mod key;
 pub mod leak;
 pub mod pattern;

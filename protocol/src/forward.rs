@@ -2,5 +2,4 @@
 
 pub mod capacity;
 pub mod grant;
-pub mod relayed;
 pub mod report;

@@ -1,7 +1,5 @@
 //! generate: whole answers, from a scripted model, the real one, and to the clients that people use.
 
-mod anthropic;
-mod ollama;
 mod sections;
 mod tiny;
 

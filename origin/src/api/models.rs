@@ -6,7 +6,6 @@ use crate::api::respond::json;
 use crate::models::Loaded;
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::chat::{ModelEntry, ModelList};
 use sluice_protocol::request::model_name::{model_name, no_model};
@@ -27,20 +26,18 @@ pub(crate) async fn one_model(call: Call<'_>, body: &mut Body) -> Result<Respons
 }
 
 /// What those who only look need: a grant, and a body that is its own.
-pub(crate) async fn look(call: &Call<'_>, body: &mut Body) -> Result<Bytes, Refusal> {
+async fn look(call: &Call<'_>, body: &mut Body) -> Result<(), Refusal> {
     call.caller.claim(call.shared)?;
     let body = read(body, &call.shared.config).await?;
-    call.caller.check_body(&body)?;
-    Ok(body)
+    call.caller.check_body(&body)
 }
 
-pub(crate) fn entry(loaded: &Arc<Loaded>) -> ModelEntry {
+fn entry(loaded: &Arc<Loaded>) -> ModelEntry {
     ModelEntry {
         id: loaded.name.clone(),
         object: "model".into(),
         created: loaded.since,
         owned_by: "sluice".into(),
         context_length: loaded.context as u64,
-        capabilities: loaded.text.capabilities(),
     }
 }

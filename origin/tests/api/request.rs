@@ -2,7 +2,5 @@
 
 mod completions;
 mod listing;
-mod messages;
-mod ollama;
 mod prompts;
 mod refusals;

@@ -1,4 +1,4 @@
-//! What generates, by its names in plans and scopes; by which doors it is asked for, [`crate::request::door`] says.
+//! The routes that generate, by their names in plans and scopes.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,9 +6,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Endpoint {
-    /// A chat: messages, which the model's template makes into a prompt.
+    /// `POST /v1/chat/completions`.
     #[default]
     Chat,
-    /// A text completion: prompts as they are.
+    /// `POST /v1/completions`.
     Completions,
+}
+
+impl Endpoint {
+    /// Its path, at both gates.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+        }
+    }
 }

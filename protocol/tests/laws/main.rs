@@ -11,7 +11,6 @@ mod fuzz;
 mod golden;
 mod limit;
 mod oracle;
-mod relayed;
 mod request;
 mod sse;
 /// Shared with libFuzzer, whose crate needs them public.
