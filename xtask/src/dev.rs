@@ -31,6 +31,9 @@ use crate::{build_edge, setup};
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The edge's own limit on an answer, and a little.
 const CHAT_TIMEOUT: Duration = Duration::from_secs(610);
+/// How long what the edge has written down may take to reach its log.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(50);
 /// Enough of an answer to see that both gates work.
 const ONCE_MAX_TOKENS: u32 = 48;
 
@@ -106,9 +109,16 @@ fn issue_key(url: &str, admin_token: &str, state: &State) -> Result<String> {
     }
     // The table in force may be one that an admin has put.
     let table = http::get(&format!("{url}/admin/v1/plans"), Some(admin_token), ADMIN_TIMEOUT)?;
-    if let Some(mistakes) = (table.status != 200).then(|| plans::mistakes(&edge_said(state))).flatten() {
-        step.failed();
-        bail!("the edge cannot serve with these settings:\n{mistakes}");
+    if table.status != 200 {
+        let begun = Instant::now();
+        // wrangler passes on what the Worker writes when it likes.
+        while begun.elapsed() < LOG_PATIENCE {
+            if let Some(mistakes) = plans::mistakes(&edge_said(state)) {
+                step.failed();
+                bail!("the edge cannot serve with these settings:\n{mistakes}");
+            }
+            std::thread::sleep(POLL);
+        }
     }
     let table = table.json()?;
     let plan = plans::for_key(&table);
