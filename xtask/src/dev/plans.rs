@@ -39,7 +39,10 @@ pub(super) fn table(file: Option<&Path>, anonymous: bool) -> Result<String> {
 
 /// What the edge wrote down about its settings, each mistake in a line of its own; nothing if it wrote nothing of that.
 pub(super) fn mistakes(log: &str) -> Option<String> {
-    let lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line.get(line.find('{')?..)?).ok());
+    let lines = log
+        .lines()
+        .rev()
+        .filter_map(|line| serde_json::from_str::<Value>(line.get(line.find('{')?..=line.rfind('}')?)?).ok());
     let detail = lines
         .filter(|line| line["code"] == "misconfigured")
         .find_map(|line| line["detail"].as_str().map(str::to_owned))?;
@@ -108,7 +111,7 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named() {
-        let log = "ready\n{\"request\":\"r\",\"code\":\"misconfigured\",\"detail\":\"PLANS is not a plan table: a: b; c: d\"}\n";
+        let log = "ready\n\u{1b}[33mWARNING\u{1b}[0m {\"request\":\"r\",\"code\":\"misconfigured\",\"detail\":\"PLANS is not a plan table: a: b; c: d\"}\u{1b}[0m\n";
         assert_eq!(mistakes(log).unwrap(), "  PLANS is not a plan table: a: b\n  c: d");
         assert_eq!(mistakes("ready\n{\"code\":\"overloaded\"}"), None);
         assert!(of("{", false).unwrap_err().to_string().contains("is not JSON"));
