@@ -2,4 +2,5 @@
 
 pub mod key;
 pub mod models;
+pub mod ollama;
 pub mod token;

@@ -11,6 +11,7 @@ use crate::platform::sign::{Signer, parse_seeds};
 use crate::platform::{Env, isolate_local};
 use crate::request::BodyLimits;
 use sluice_protocol::account::DEFAULT_MAX_TOKENS;
+use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::key::Peppers;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -79,6 +80,11 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         meaning: "whose pages may call from a browser: origins such as https://app.example, comma separated, or `*` for all; without it none: see docs/tokens.md",
     },
+    Setting {
+        name: "MODEL_ALIASES",
+        default: "{}",
+        meaning: "other names for models, as JSON: each whole or a beginning and `*`, and the model that answers, such as `{\"claude-*\": \"qwen3\"}`: see docs/requests.md",
+    },
     Setting { name: "MAX_BODY_BYTES", default: "1048576", meaning: "the largest body that is read, in bytes" },
     Setting {
         name: "BODY_TIMEOUT_MS",
@@ -113,6 +119,8 @@ pub struct Config {
     pub reporters: Option<Reporters>,
     /// Whose pages may call.
     pub origins: Rc<Origins>,
+    /// Other names for models.
+    pub aliases: Aliases,
     /// What a body may be.
     pub bodies: BodyLimits,
     /// What a chat request may ask for.
@@ -154,6 +162,7 @@ impl Config {
         let short_tokens = reader.or_default("TOKEN_KEYS", ShortTokens::parse);
         let reporters = reader.or_default("LEAK_REPORTS", Reporters::parse);
         let origins = reader.or_default("CORS_ORIGINS", Origins::parse);
+        let aliases = reader.or_default("MODEL_ALIASES", Aliases::parse);
         let max_body = reader.or_default("MAX_BODY_BYTES", |text| parse_number(text, 1, 100 << 20));
         let body_timeout = reader.or_default("BODY_TIMEOUT_MS", |text| parse_number(text, 1, 600_000));
         let timeout = reader.or_default("ORIGIN_TIMEOUT_MS", |text| parse_number(text, 1, 7_200_000));
@@ -170,6 +179,7 @@ impl Config {
             Some(short_tokens),
             Some(reporters),
             Some(origins),
+            Some(aliases),
             Some(max_body),
             Some(body_timeout),
             Some(timeout),
@@ -185,6 +195,7 @@ impl Config {
             short_tokens,
             reporters,
             origins,
+            aliases,
             max_body,
             body_timeout,
             timeout,
@@ -215,6 +226,7 @@ impl Config {
             plans,
             reporters,
             origins: Rc::new(origins),
+            aliases,
             bodies: BodyLimits { max: max_body, timeout_ms: body_timeout_ms },
             chat,
         })

@@ -13,6 +13,7 @@ use crate::platform::respond::{self, HeaderList};
 use crate::platform::sign::Signer;
 use crate::platform::{self, Body, Response, Signal, random};
 use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::dialect::Dialect;
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::forward::report::{self, RequestReport};
 use sluice_protocol::gate_call::Admission;
@@ -21,7 +22,7 @@ use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::request::chat::Used;
-use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::request::door::Door;
 use sluice_protocol::time::Millis;
 
 /// Where requests are sent on, and how.
@@ -87,13 +88,13 @@ impl Failed {
 pub async fn generate(
     origin: &Origin,
     ticket: &Ticket,
-    endpoint: Endpoint,
+    door: Door,
     body: &Body,
     stream: bool,
     left: &Signal,
 ) -> Result<(Reply, Deadline), Failed> {
-    let accept = if stream { "text/event-stream" } else { "application/json" };
-    let (reply, deadline) = fetch(origin, ticket, "POST", endpoint.path(), Some(body), accept, Some(left)).await?;
+    let accept = if stream { header::essence(Dialect::of(door.path()).stream()) } else { respond::JSON };
+    let (reply, deadline) = fetch(origin, ticket, "POST", door.path(), Some(body), accept, Some(left)).await?;
     if !reply.is_ok() {
         return Err(refused(&reply, &deadline).await);
     }

@@ -3,7 +3,6 @@
 pub mod cors;
 pub mod path;
 pub mod shield;
-pub mod summary;
 
 use crate::platform::body::{Bounds, Broken};
 use crate::platform::head::Head;

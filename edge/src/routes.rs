@@ -1,7 +1,7 @@
 //! The route table: what each path and method leads to.
 
 use crate::admin::{self, leaks};
-use crate::api::{key, models, token};
+use crate::api::{key, models, ollama, token};
 use crate::call::{Answered, Call};
 use crate::config::config_of;
 use crate::platform::task::{self, Answer};
@@ -11,10 +11,12 @@ use crate::request::path::{methods, path_and_query, route_of};
 use crate::request::{Incoming, refuse_method};
 use crate::telemetry;
 use crate::walk;
+use sluice_protocol::dialect::Dialect;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::door::Door;
 use sluice_protocol::request::elsewhere::no_path;
-use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::request::ollama::models::unserved;
 use sluice_protocol::telemetry::Line;
 use std::rc::Rc;
 
@@ -27,13 +29,14 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
     if let Some(answer) = page.as_ref().and_then(|page| page.preflight(&incoming, id)) {
         return answer;
     }
+    let path = path_and_query(incoming.head.url()).0.to_owned();
     let context = Rc::new(context);
     let to_its_end = |answer| run(incoming, env, context.clone(), id, answer);
     let response = match task::run(&context, to_its_end).await {
         Ok(response) => response,
         Err(refusal) => {
             note(&refusal, id);
-            respond::refuse(&refusal, id)?
+            respond::refuse(&refusal, Dialect::of(&path), id)?
         }
     };
     if let Some(page) = page {
@@ -55,10 +58,9 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
             Err(refusal) => Err(refusal),
             Ok(config) => {
                 let call = Call { incoming: &incoming, env: &env, context: &context, config: &config, id };
-                match (method, route) {
-                    ("POST", "/v1/chat/completions") => return walk::serve(&call, Endpoint::Chat, answer).await,
-                    ("POST", "/v1/completions") => return walk::serve(&call, Endpoint::Completions, answer).await,
-                    _ => step_aside(&call, route, model).await,
+                match Door::of(route) {
+                    Some(door) => return walk::serve(&call, door, answer).await,
+                    None => step_aside(&call, route, model).await,
                 }
             }
         },
@@ -76,18 +78,25 @@ async fn step_aside(call: &Call<'_>, route: &str, model: &str) -> Answered {
         ("GET", "/v1/key") => key::serve(call).await,
         ("GET", "/v1/models") => models::list(call).await.map(Ok),
         ("GET", "/v1/models/{model}") => models::one(call, model).await.map(Ok),
+        ("GET", "/api/tags") => ollama::tags(call).await.map(Ok),
+        ("GET", "/api/ps") => ollama::tags(call).await.map(Ok),
+        ("POST", "/api/show") => ollama::show(call).await.map(Ok),
+        ("GET", "/api/version") => Ok(ollama::version(call.id)),
+        ("GET", "/") => Ok(ollama::root(call.id)),
         ("POST", "/v1/auth/token") => token::issue(call).await,
         ("GET", "/.well-known/jwks.json") => token::document(call),
         ("POST", "/leaks/github") => leaks::serve(call).await,
         _ if route.starts_with("/admin/v1/") => admin::serve(call).await,
-        _ => {
-            Err(no_path(path_and_query(call.incoming.head.url()).0, SERVED, |path| methods(route_of(path).0).is_some()))
-        }
+        _ => Err(unserved(route).unwrap_or_else(|| {
+            let path = path_and_query(call.incoming.head.url()).0;
+            no_path(path, SERVED, |path| methods(route_of(path).0).is_some())
+        })),
     }
 }
 
 /// What there is, for whoever is lost.
-const SERVED: &str = "POST /v1/chat/completions and /v1/completions, GET /v1/models and GET /v1/key are served.";
+const SERVED: &str = "POST /v1/chat/completions and /v1/completions, GET /v1/models and GET /v1/key are served; of Ollama's, \
+                      POST /api/chat and /api/generate, GET /api/tags.";
 
 /// Writes down what only the log may know of a refusal. A caller's own mistakes are not logged: whoever sends a thousand bad keys
 /// a second is not to fill the log with them.

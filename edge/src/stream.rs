@@ -3,21 +3,25 @@
 //! A whole answer is read and handed over. A stream is piped ([`Pipe`]), and ends with its lease at the latest, or
 //! when the origin has said nothing for too long.
 
-use crate::forward::ending::{Ending, Seen};
+use crate::forward::ending::Ending;
 use crate::forward::{Reply, Ticket, failed, lease_left};
 use crate::platform::body::Broken;
 use crate::platform::deadline::Deadline;
+use crate::platform::head::Head;
 use crate::platform::respond::HeaderList;
 use crate::platform::{self, Body, Fault, Pipe, Response, Stream};
 use crate::telemetry;
 use futures_channel::oneshot::Sender;
+use sluice_protocol::dialect::Dialect;
+use sluice_protocol::forward::relayed::Relayed;
 use sluice_protocol::forward::report;
 use sluice_protocol::header;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::standing::ratelimit;
-use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
-use sluice_protocol::request::chat::{Used, usage_of};
-use sluice_protocol::sse::{self, Passed, SseParser, WholeEvents};
+use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::chat::usage_of;
+use sluice_protocol::request::door::Door;
+use sluice_protocol::sse::Passed;
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;
@@ -26,13 +30,14 @@ use std::rc::Rc;
 
 /// Hands the caller its answer and returns, when the last byte has gone or the caller has, how it ended.
 pub async fn relay(
+    door: Door,
     reply: &Reply,
     deadline: &Deadline,
     ticket: &Ticket,
     idle_ms: u32,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Ending {
-    let clock = Clock { deadline, ticket, idle_ms };
+    let clock = Clock { dialect: Dialect::of(door.path()), deadline, ticket, idle_ms };
     relay_or_fail(reply, clock, answer).await.unwrap_or_else(|fault| {
         let (request, why) = (ticket.attempt.request(), fault.to_string());
         telemetry::write(&Line::trouble_of(request, "the answer was not relayed to its end", why));
@@ -52,26 +57,26 @@ async fn relay_or_fail(
             headers.set(name, value);
         }
     }
-    let kind = head.get(header::CONTENT_TYPE).map_or("", header::essence);
-    let is_stream = kind.eq_ignore_ascii_case(header::essence(header::EVENT_STREAM));
-    if is_stream {
+    let relayed = head.get(header::CONTENT_TYPE).and_then(|kind| Relayed::of(kind, MAX_EVENT));
+    if matches!(relayed, Some(Relayed::Events(_))) {
         // Also where the origin is of an older version and does not say its charset.
         headers.set(header::CONTENT_TYPE, header::EVENT_STREAM);
     }
     headers.set(header::REQUEST_ID, ticket.attempt.request().to_string());
-    for (name, value) in ratelimit::headers(&ticket.admission.standings, ticket.admission.now) {
+    let told = ratelimit::headers(&ticket.admission.standings, ticket.admission.now);
+    for (name, value) in clock.dialect.headers(told, ticket.admission.now) {
         headers.set(name, value);
     }
     // A body that is not looked at is not made into an object.
-    match is_stream.then(|| response.stream()).flatten() {
-        Some(body) => relay_stream(&body, head.status(), &headers, clock, answer).await,
-        None => relay_whole(response, head.status(), &headers, clock.deadline, answer).await,
+    match relayed.and_then(|relayed| Some((response.stream()?, relayed))) {
+        Some((body, relayed)) => relay_stream((&body, relayed), head.status(), &headers, clock, answer).await,
+        None => relay_whole(response, head, &headers, clock.deadline, answer).await,
     }
 }
 
 async fn relay_whole(
     response: &Response,
-    status: u16,
+    head: &Head,
     headers: &HeaderList,
     deadline: &Deadline,
     answer: Sender<Result<Response, Refusal>>,
@@ -93,9 +98,10 @@ async fn relay_whole(
             return Ok(Ending::Ask(otherwise));
         }
     };
-    let usage = usage_of(&body.bytes());
+    // An origin that tells it in a header spares the look into the body.
+    let usage = head.get(header::USAGE).and_then(report::read_brief).or_else(|| usage_of(&body.bytes()));
     // A send fails only if the caller has left.
-    let _ = answer.send(Ok(Response::of_body(status, &headers.to_json(), &body)?));
+    let _ = answer.send(Ok(Response::of_body(head.status(), &headers.to_json(), &body)?));
     Ok(match usage {
         Some(usage) => Ending::Certain(Outcome::Served(Some(usage))),
         None => Ending::Ask(Outcome::Served(None)),
@@ -103,40 +109,41 @@ async fn relay_whole(
 }
 
 async fn relay_stream(
-    body: &Stream,
+    (body, relayed): (&Stream, Relayed),
     status: u16,
     headers: &HeaderList,
     clock: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Ending, Fault> {
-    let state = Rc::new(RefCell::new(Passing::new()));
+    let state = Rc::new(RefCell::new(Passing { relayed, last_at: platform::now() }));
     let see = {
         let state = state.clone();
         move |chunk: &[u8]| state.borrow_mut().push(chunk, platform::now())
     };
     let rest = {
         let state = state.clone();
-        move || state.borrow_mut().events.take_rest()
+        move || state.borrow_mut().relayed.take_rest()
     };
     let pipe = Pipe::begin(body, see, rest)?;
     let _ = answer.send(Ok(Response::of_pipe(status, &headers.to_json(), &pipe)?));
     let end = clock.wait(&pipe, &state).await;
-    let seen = state.borrow().seen();
+    let seen = state.borrow().relayed.seen();
     if let Some(refusal) = end.refusal() {
         let (request, why) = (clock.ticket.attempt.request(), refusal.detail.clone().unwrap_or_default());
         telemetry::write(&Line::trouble_of(request, "a stream was not relayed to its end", why));
-        let payload = serde_json::to_string(&refusal.body()).expect("our own types have string keys");
         // The event that had only begun is dropped, or the error would become a part of it.
-        pipe.end(sse::event(&payload).as_bytes());
+        pipe.end(clock.dialect.broken(&refusal, None).as_bytes());
     } else if matches!(end, End::Left) {
         pipe.end(&[]);
     }
     Ok(Ending::of_stream(seen, matches!(end, End::Left | End::Over)))
 }
 
-/// When a stream's time is over.
+/// When a stream's time is over, and how that is told.
 #[derive(Clone, Copy)]
 struct Clock<'a> {
+    /// In what the caller is told of a stream that breaks off.
+    dialect: &'static Dialect,
     deadline: &'a Deadline,
     ticket: &'a Ticket,
     /// How long the origin may say nothing, in milliseconds.
@@ -204,55 +211,18 @@ impl End {
     }
 }
 
-/// A stream on its way: what has begun and not ended, and what was seen in it.
+/// A stream on its way.
 struct Passing {
-    events: WholeEvents,
-    parser: SseParser,
-    usage: Option<Used>,
-    /// Why the origin ended it, if not with an answer.
-    refused: Option<Reason>,
-    /// Whether any event came that is not an error.
-    answered: bool,
+    relayed: Relayed,
     /// When something came last.
     last_at: Millis,
 }
 
 impl Passing {
-    fn new() -> Self {
-        let (events, parser) = (WholeEvents::new(MAX_EVENT), SseParser::new(MAX_EVENT));
-        Self { events, parser, usage: None, refused: None, answered: false, last_at: platform::now() }
-    }
-
     fn push(&mut self, chunk: &[u8], now: Millis) -> Passed {
         self.last_at = now;
-        let (usage, refused, answered) = (&mut self.usage, &mut self.refused, &mut self.answered);
-        self.parser.push(chunk, |event| {
-            *usage = usage_in(event).or(*usage);
-            *answered |= !event.starts_with(ERROR);
-            *refused = refused_in(event).or(*refused);
-        });
-        self.events.push(chunk)
+        self.relayed.push(chunk)
     }
-
-    fn seen(&self) -> Seen {
-        let so_far = std::str::from_utf8(self.parser.last_id()).ok().and_then(report::read_brief);
-        Seen { usage: self.usage, refused: self.refused, so_far, answered: self.answered }
-    }
-}
-
-/// Most events carry text and no usage: a search of the bytes is cheaper than parsing them all.
-fn usage_in(event: &[u8]) -> Option<Used> {
-    const MARK: &[u8] = b"\"usage\"";
-    event.windows(MARK.len()).any(|window| window == MARK).then(|| usage_of(event))?
-}
-
-/// How the event of an error begins, and nothing else.
-const ERROR: &[u8] = b"{\"error\"";
-
-/// The reason of an error event.
-fn refused_in(event: &[u8]) -> Option<Reason> {
-    let body = event.starts_with(ERROR).then(|| serde_json::from_slice::<ErrorBody>(event))?;
-    Reason::from_code(body.ok()?.error.code.as_deref()?)
 }
 
 /// The longest answer that is read whole, in bytes: an isolate has 128 MB for everything, and here is it twice for a moment.

@@ -1,14 +1,15 @@
-//! `POST /v1/chat/completions` and `/v1/completions`: the walk on one page.
+//! A request for an answer, by whichever door: the walk on one page.
 
+use crate::api::ollama;
 use crate::auth::principal::principal;
 use crate::call::{Call, Known};
+use crate::config::Config;
 use crate::forward::attempt::Attempt;
 use crate::forward::{self, Failed, Origin, Reply, Ticket};
 use crate::limit::{self, Admitted, plans, remembered};
 use crate::platform::deadline::Deadline;
 use crate::platform::task::Answer;
 use crate::platform::{Body, Signal};
-use crate::request::summary::RequestSummary;
 use crate::request::{self, shield};
 use crate::settle::Settle;
 use crate::{auth, platform, route, stream};
@@ -17,19 +18,34 @@ use sluice_protocol::gate_call::Ask;
 use sluice_protocol::gate_call::remembered::Want;
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::request::door::Door;
+use sluice_protocol::request::model_name::renamed;
+use sluice_protocol::request::question::{Presence, Question};
+use sluice_protocol::request::read;
 
 /// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled.
-pub async fn serve(call: &Call<'_>, endpoint: Endpoint, answer: Answer) {
-    match understand(call, endpoint).await {
-        Ok(asked) => walk(call, asked, answer).await,
-        // It is for nobody if the caller has left.
+pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
+    // Where nobody listens, the caller has left.
+    match understand(call, door).await {
+        Ok(Understood::Asked(asked)) => walk(call, *asked, answer).await,
+        Ok(Understood::Presence(known, presence)) => {
+            let _ = answer.send(ollama::present(call, door, known, &presence).await);
+        }
         Err(refusal) => drop(answer.send(Err(refusal))),
     }
 }
 
 /// A request that is well formed, of somebody who is known.
+enum Understood {
+    /// It asks for an answer.
+    Asked(Box<Asked>),
+    /// It asks whether its model is there.
+    Presence(Known, Presence),
+}
+
+/// A request for an answer.
 struct Asked {
+    door: Door,
     known: Known,
     ask: Ask,
     body: Body,
@@ -40,7 +56,7 @@ struct Asked {
 }
 
 /// request -> auth: what the Gate is to be asked.
-async fn understand(call: &Call<'_>, endpoint: Endpoint) -> Result<Asked, Refusal> {
+async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> {
     let Call { env, context, config, .. } = *call;
     let head = &call.incoming.head;
     shield::pass(env, head).await?;
@@ -52,36 +68,53 @@ async fn understand(call: &Call<'_>, endpoint: Endpoint) -> Result<Asked, Refusa
     }
     request::require_json(head)?;
     let body = request::body(call.incoming, config.bodies, config.bodies.max).await?;
-    // The copy that is read ends here.
-    let summary = RequestSummary::read(endpoint, &body.bytes(), config.chat)?;
+    let (question, model, body) = asked(door, body, config)?;
     // A body may take its time, and the plans are to be those of now.
     let table = plans::for_caller(env, &config.plans, context).await;
     if table.version() != known.table.version() {
         known = Known { principal: principal(&credential, head, &table)?, table };
     }
     let Known { principal, .. } = &known;
-    principal.check(Some(endpoint.into()), Some(&summary.model))?;
+    principal.check(Some(question.endpoint().into()), Some(&model))?;
+    if let Question::Presence(presence) = question {
+        return Ok(Understood::Presence(known, Presence { model, ..presence }));
+    }
     let ask = Ask {
         caller: principal.caller.clone(),
         request: call.id,
-        endpoint,
+        endpoint: question.endpoint(),
         session: head.get(header::SESSION_ID).map(Mark::of),
-        user: summary.user.as_deref().map(Mark::of),
+        user: question.user().map(Mark::of),
         body_bytes: body.size(),
-        prompt_tokens: summary.prompt_tokens,
+        prompt_tokens: question.guess_prompt_tokens(),
         prompt_is_counted: false,
-        max_tokens: summary.max_tokens,
-        thinking: summary.thinking,
+        max_tokens: question.most_tokens(),
+        thinking: question.thinks(),
         pressure: route::pressure(config),
         address: principal.address,
-        model: summary.model,
+        model,
     };
-    Ok(Asked { known, ask, body, stream: summary.stream, left: call.incoming.request.signal() })
+    let left = call.incoming.request.signal();
+    Ok(Understood::Asked(Box::new(Asked { door, known, ask, body, stream: question.stream(), left })))
+}
+
+/// request, the body: what it asks, of which model, and what is sent on. Where its model has another name here, all that follows
+/// sees that one, and so does the origin. The copies that are read end here.
+fn asked(door: Door, body: Body, config: &Config) -> Result<(Question, String, Body), Refusal> {
+    let bytes = body.bytes();
+    let question = read::question(door, &bytes, config.chat)?;
+    match config.aliases.of(question.model()).and_then(|model| Some((model, renamed(&bytes, model)?))) {
+        Some((model, bytes)) => Ok((question, model.to_owned(), Body::of_bytes(&bytes))),
+        None => {
+            let model = question.model().to_owned();
+            Ok((question, model, body))
+        }
+    }
 }
 
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
-    let Asked { known: Known { table, principal }, ask, body, stream, left } = asked;
+    let Asked { door, known: Known { table, principal }, ask, body, stream, left } = asked;
     let (env, first) = (call.env, Attempt::first(ask.request));
     let settle = Settle { env, table: &table, account: &principal.account };
     // limit
@@ -89,24 +122,23 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
     let Some((ticket, answer)) = held(admitted, first, &settle, &principal, &left, answer).await else { return };
     // route, forward
     let origin = route::choose(call.config);
-    let sent = forward::generate(origin, &ticket, ask.endpoint, &body, stream, &left).await;
+    let sent = forward::generate(origin, &ticket, door, &body, stream, &left).await;
     let (ticket, sent, answer) = match sent {
         // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
         Err(Failed { counted: Some(prompt_tokens), .. }) if ticket.is_held => {
             let again = first.again();
             let ask = Ask { request: again.request(), prompt_tokens, prompt_is_counted: true, ..ask };
-            let endpoint = ask.endpoint;
             let admitted = limit::admit_again(env, &table, &principal, first.request(), ask).await;
             let held = held(admitted, again, &settle, &principal, &left, answer).await;
             let Some((ticket, answer)) = held else { return };
-            let sent = forward::generate(origin, &ticket, endpoint, &body, stream, &left).await;
+            let sent = forward::generate(origin, &ticket, door, &body, stream, &left).await;
             (ticket, sent, answer)
         }
         sent => (ticket, sent, answer),
     };
     // The origin has it, and nobody asks again.
     drop(body);
-    deliver(sent, &ticket, origin, &settle, answer).await;
+    deliver(door, sent, &ticket, origin, &settle, answer).await;
 }
 
 /// limit, its answer: what was admitted, as a ticket for the origin. `None` where that is the end: it was refused, or its caller
@@ -149,6 +181,7 @@ async fn held(
 
 /// stream -> settle.
 async fn deliver(
+    door: Door,
     sent: Result<(Reply, Deadline), Failed>,
     ticket: &Ticket,
     origin: &Origin,
@@ -156,7 +189,7 @@ async fn deliver(
     answer: Answer,
 ) {
     let ending = match sent {
-        Ok((reply, deadline)) => stream::relay(&reply, &deadline, ticket, origin.idle_ms, answer).await,
+        Ok((reply, deadline)) => stream::relay(door, &reply, &deadline, ticket, origin.idle_ms, answer).await,
         Err(Failed { refusal, ending, .. }) => {
             let _ = answer.send(Err(refusal));
             ending

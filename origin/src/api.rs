@@ -3,18 +3,26 @@
 mod body;
 pub(crate) mod call;
 mod cancel;
+mod doors;
 mod generate;
+mod messages;
 mod models;
-pub(crate) mod openai;
+mod ollama;
+mod openai;
+mod request;
 pub(crate) mod respond;
 mod status;
+mod stream;
+mod tell;
+mod whole;
 
 use crate::api::body::{DISCARD_BYTES, discard};
 use crate::api::call::walk;
 use crate::api::cancel::cancel;
 use crate::api::generate::answer;
 use crate::api::models::{list_models, one_model};
-use crate::api::respond::{RefusalCode, refuse, stamp};
+use crate::api::ollama::routes;
+use crate::api::respond::{RefusalCode, refuse, refuse_in, stamp};
 use crate::api::status::{capacity, health, measures, ready};
 use crate::state::Shared;
 use crate::system::random_bytes;
@@ -26,7 +34,8 @@ use axum::routing::{delete, get, post};
 use futures_util::FutureExt;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::request::door::Door;
+use sluice_protocol::request::ollama::models::unserved;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -40,11 +49,18 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             refuse(&refusal.with_allow(methods))
         }
     };
-    Router::new()
-        .route(Endpoint::Chat.path(), post(chat).fallback(only("POST")))
-        .route(Endpoint::Completions.path(), post(complete).fallback(only("POST")))
+    let doors = Door::ALL.iter().copied().fold(Router::new(), |router, door| {
+        let serve = move |State(shared): State<Arc<Shared>>, request: Request| ask(door, shared, request);
+        router.route(door.path(), post(serve).fallback(only("POST")))
+    });
+    doors
         .route("/v1/models", get(models).fallback(only("GET, HEAD")))
         .route("/v1/models/{*model}", get(model).fallback(only("GET, HEAD")))
+        .route("/api/tags", get(tags).fallback(only("GET, HEAD")))
+        .route("/api/ps", get(tags).fallback(only("GET, HEAD")))
+        .route("/api/show", post(show).fallback(only("POST")))
+        .route("/api/version", get(routes::version).fallback(only("GET, HEAD")))
+        .route("/", get(routes::root).fallback(only("GET, HEAD")))
         .route("/v1/requests/{id}", delete(cancel).fallback(only("DELETE")))
         .route("/health", get(health).fallback(only("GET, HEAD")))
         .route("/ready", get(ready).fallback(only("GET, HEAD")))
@@ -67,10 +83,22 @@ async fn stamped(State(shared): State<Arc<Shared>>, request: Request, next: Next
     response
 }
 
-async fn not_found(request: Request) -> Response {
+async fn not_found(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     discard(&parts.headers, body, DISCARD_BYTES);
-    refuse(&Refusal::new(Reason::NotFound, "There is no such path."))
+    let path = parts.uri.path();
+    let none = || Refusal::new(Reason::NotFound, "There is no such path.");
+    refuse_in(shared.dialect(path), &unserved(path).unwrap_or_else(none))
+}
+
+async fn tags(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    walk(&shared, &parts, body, routes::tags).await
+}
+
+async fn show(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    walk(&shared, &parts, body, routes::show).await
 }
 
 async fn models(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -83,12 +111,7 @@ async fn model(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     walk(&shared, &parts, body, one_model).await
 }
 
-async fn chat(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn ask(door: Door, shared: Arc<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, async |call, body| answer(Endpoint::Chat, call, body).await).await
-}
-
-async fn complete(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, async |call, body| answer(Endpoint::Completions, call, body).await).await
+    walk(&shared, &parts, body, async |call, body| answer(door, call, body).await).await
 }

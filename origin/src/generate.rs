@@ -65,8 +65,17 @@ pub(crate) struct AnswerContext {
     pub(crate) is_last: bool,
 }
 
+/// Why an answer is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finish {
+    /// The reason, in OpenAI's words.
+    pub(crate) reason: FinishReason,
+    /// The caller's string that ended it, if one did.
+    pub(crate) stop: Option<String>,
+}
+
 /// How an answer ended: complete, with what it used, or cut off by a refusal.
-pub(crate) type Ending = Result<(FinishReason, UsageReport), Refusal>;
+pub(crate) type Ending = Result<(Finish, UsageReport), Refusal>;
 
 /// One part of an answer.
 pub(crate) enum Part {
@@ -180,10 +189,14 @@ impl AnswerStream {
         self.report(&cause, tokens);
         let usage = UsageReport::new(Usage::new(self.prompt_tokens, tokens), cached, self.text.reasoning_tokens());
         let usage = usage.with_timings(self.timings());
+        let complete = |reason| {
+            let stop = (reason == FinishReason::Stop).then(|| self.text.stopped_by().map(str::to_owned)).flatten();
+            Ok((Finish { reason, stop }, usage))
+        };
         self.ending = Some(match cause {
-            Cause::Stop if self.calls > 0 => Ok((FinishReason::ToolCalls, usage)),
-            Cause::Stop => Ok((FinishReason::Stop, usage)),
-            Cause::Length => Ok((FinishReason::Length, usage)),
+            Cause::Stop if self.calls > 0 => complete(FinishReason::ToolCalls),
+            Cause::Stop => complete(FinishReason::Stop),
+            Cause::Length => complete(FinishReason::Length),
             Cause::Deadline => {
                 Err(Refusal::new(Reason::DeadlineExceeded, "The deadline passed before the answer was complete."))
             }

@@ -6,6 +6,7 @@ use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::queue::{Queue, draining};
+use sluice_protocol::dialect::Dialect;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,6 +24,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// In what a refusal on this path is told: an edge makes of it what its caller speaks; on an open origin the caller is
+    /// here.
+    pub(crate) fn dialect(&self, path: &str) -> &'static Dialect {
+        if self.verifier.is_some() { Dialect::between_gates() } else { Dialect::of(path) }
+    }
+
     /// The models, once all of them are loaded.
     pub(crate) fn models(&self) -> Option<&Models> {
         self.models.get()

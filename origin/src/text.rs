@@ -19,7 +19,7 @@ use parts::{Parts, Read};
 use sections::{CALL_MARKS, Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
 use serde_json::Value;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::ChatRequest;
+use sluice_protocol::request::chat::{Capability, ChatRequest};
 use sluice_protocol::request::completion;
 use sluice_protocol::time::Millis;
 use std::collections::HashSet;
@@ -136,6 +136,12 @@ impl Text {
         Some([mark(open)?, mark(close)?])
     }
 
+    /// What the model can do besides answering: its template looks at tools, its marks are those of thinking.
+    pub(crate) fn capabilities(&self) -> Vec<Capability> {
+        let tools = self.template.reads("tools").then_some(Capability::Tools);
+        tools.into_iter().chain(self.thinks.then_some(Capability::Thinking)).collect()
+    }
+
     /// Whether a token spells nothing but white space.
     pub(crate) fn is_blank(&self, token: u32) -> bool {
         let bytes = self.bytes.get(token);
@@ -163,14 +169,15 @@ impl Text {
         let rendered = self.template.render(view, now).map_err(|error| match error {
             TemplateError::Refused(why) => {
                 Refusal::new(Reason::InvalidRequest, format!("The model's chat template refuses this: {why}"))
-                    .with_param("messages")
+                    .with_param(request.names.prompt)
             }
             TemplateError::Broken(why) => Refusal::new(Reason::Internal, "The model's chat template failed.")
                 .with_detail(format!("chat template: {why}")),
         })?;
         let opens = opens_thinking(&rendered);
-        if !self.template.reads("enable_thinking") && request.enable_thinking.is_some_and(|thinks| thinks != opens) {
-            let param = request.thinking_param;
+        let param = request.thinking_param;
+        let may_refuse = !param.is_empty() && !self.template.reads("enable_thinking");
+        if may_refuse && request.enable_thinking.is_some_and(|thinks| thinks != opens) {
             let never = if opens { "always" } else { "never" };
             let why = format!("This model's chat template {never} thinks. Leave `{param}` out.");
             return Err(Refusal::new(Reason::UnsupportedParameter, why).with_param(param));
@@ -328,6 +335,11 @@ impl AnswerText {
             out.extend((!rest.is_empty()).then_some(Section::Content(rest)));
         }
         (out, stopped)
+    }
+
+    /// The stop string that ended it, if one did.
+    pub(crate) fn stopped_by(&self) -> Option<&str> {
+        self.stop.found()
     }
 
     /// How many tokens came until the thinking was over, its marks included.

@@ -1,5 +1,6 @@
 //! auth: who calls, and what for.
 
+pub mod alias;
 pub mod key;
 pub mod leak;
 pub mod pattern;

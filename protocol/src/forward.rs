@@ -2,4 +2,5 @@
 
 pub mod capacity;
 pub mod grant;
+pub mod relayed;
 pub mod report;

@@ -35,6 +35,18 @@ pub const LIMIT_TOKENS: &str = "x-ratelimit-limit-tokens";
 pub const REMAINING_TOKENS: &str = "x-ratelimit-remaining-tokens";
 /// OpenAI's: when it will be whole again, as a Go duration.
 pub const RESET_TOKENS: &str = "x-ratelimit-reset-tokens";
+/// Anthropic's: the quota of the window of requests that will refuse first.
+pub const ANTHROPIC_LIMIT_REQUESTS: &str = "anthropic-ratelimit-requests-limit";
+/// Anthropic's: what is left of it.
+pub const ANTHROPIC_REMAINING_REQUESTS: &str = "anthropic-ratelimit-requests-remaining";
+/// Anthropic's: when it will be whole again, as RFC 3339 writes a time.
+pub const ANTHROPIC_RESET_REQUESTS: &str = "anthropic-ratelimit-requests-reset";
+/// Anthropic's: the quota of the limit of tokens that will refuse first.
+pub const ANTHROPIC_LIMIT_TOKENS: &str = "anthropic-ratelimit-tokens-limit";
+/// Anthropic's: what is left of it.
+pub const ANTHROPIC_REMAINING_TOKENS: &str = "anthropic-ratelimit-tokens-remaining";
+/// Anthropic's: when it will be whole again, as RFC 3339 writes a time.
+pub const ANTHROPIC_RESET_TOKENS: &str = "anthropic-ratelimit-tokens-reset";
 /// A caller's own name for a session, for limits that count by session.
 pub const SESSION_ID: &str = "x-session-id";
 /// The caller's address, as Cloudflare tells it. Elsewhere whatever stands before the edge must set it.
@@ -69,6 +81,8 @@ pub const CONTENT_ENCODING: &str = "content-encoding";
 pub const ACCEPT_ENCODING: &str = "accept-encoding";
 /// A stream of events is UTF-8, and clients that go by the old rule for text have to be told.
 pub const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+/// A stream of lines, each of them JSON.
+pub const NDJSON: &str = "application/x-ndjson";
 /// Streams are not to be stored or transformed on the way.
 pub const CACHE_CONTROL: &str = "cache-control";
 /// Of which origin a page is, as its browser says.
@@ -120,6 +134,12 @@ pub const OUTBOUND: &[&str] = &[
     LIMIT_TOKENS,
     REMAINING_TOKENS,
     RESET_TOKENS,
+    ANTHROPIC_LIMIT_REQUESTS,
+    ANTHROPIC_REMAINING_REQUESTS,
+    ANTHROPIC_RESET_REQUESTS,
+    ANTHROPIC_LIMIT_TOKENS,
+    ANTHROPIC_REMAINING_TOKENS,
+    ANTHROPIC_RESET_TOKENS,
     ETAG,
     WWW_AUTHENTICATE,
     ALLOW,
@@ -146,6 +166,12 @@ pub const EXPOSED: &[&str] = &[
     LIMIT_TOKENS,
     REMAINING_TOKENS,
     RESET_TOKENS,
+    ANTHROPIC_LIMIT_REQUESTS,
+    ANTHROPIC_REMAINING_REQUESTS,
+    ANTHROPIC_RESET_REQUESTS,
+    ANTHROPIC_LIMIT_TOKENS,
+    ANTHROPIC_REMAINING_TOKENS,
+    ANTHROPIC_RESET_TOKENS,
     WWW_AUTHENTICATE,
     ALLOW,
     ACCEPT_ENCODING,

@@ -34,6 +34,8 @@ pub mod admin;
 // forward, queue, settle: what the edge and the origin say to each other
 pub mod forward;
 // stream
+pub mod dialect;
+pub mod lines;
 pub mod sse;
 // what the edge writes down
 pub mod telemetry;

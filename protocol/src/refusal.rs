@@ -104,6 +104,29 @@ pub struct Row {
     pub retry: Retry,
 }
 
+/// What a status says, for protocols that have words for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The request is wrong.
+    Request,
+    /// So are its credentials.
+    Credentials,
+    /// They do not allow this.
+    Permission,
+    /// There is no such thing.
+    Missing,
+    /// The request is too large.
+    Size,
+    /// The caller is over its limit.
+    Limit,
+    /// We, or who stands behind us, failed.
+    Failure,
+    /// There is no room at the moment.
+    NoRoom,
+    /// There was no answer in time.
+    Silence,
+}
+
 /// Whether a caller's SDK should try the same request again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -201,6 +224,21 @@ impl Reason {
             Self::IssuerUnavailable => row(503, "server_error", "issuer_unavailable", Yes),
             Self::Misconfigured => row(500, "server_error", "misconfigured", No),
             Self::Internal => row(500, "server_error", "internal_error", Yes),
+        }
+    }
+
+    /// What its status says.
+    pub const fn class(self) -> Class {
+        match self.row().status {
+            401 => Class::Credentials,
+            403 => Class::Permission,
+            404 => Class::Missing,
+            413 => Class::Size,
+            429 => Class::Limit,
+            503 => Class::NoRoom,
+            504 => Class::Silence,
+            500.. => Class::Failure,
+            _ => Class::Request,
         }
     }
 

@@ -175,6 +175,13 @@ pub fn event_with_id(id: &str, payload: &str) -> String {
     format!("id: {id}\n{}", event(payload))
 }
 
+/// An event that has a name, by which clients tell it from others, and perhaps an `id`; both must be one line.
+pub fn named_event(name: &str, id: Option<&str>, payload: &str) -> String {
+    debug_assert!(!name.contains(['\n', '\r']), "a name is one line");
+    let event = id.map_or_else(|| event(payload), |id| event_with_id(id, payload));
+    format!("event: {name}\n{event}")
+}
+
 /// A comment: clients pass over it, and whatever lies between sees that the stream lives. The text must be one line.
 pub fn comment(text: &str) -> String {
     debug_assert!(!text.contains(['\n', '\r']), "a comment is one line");

@@ -26,6 +26,29 @@ pub(crate) fn seconds(ms: u64) -> String {
 /// Milliseconds of each, the smallest first.
 const UNITS: [(u64, &str); 5] = [(1, "ms"), (1_000, "s"), (60_000, "m"), (3_600_000, "h"), (86_400_000, "d")];
 
+/// A time as RFC 3339 has it, in UTC: `2026-11-28T12:00:00.000Z`. Of times after the year 9999, which it cannot say, their
+/// beginning.
+pub fn rfc3339(at: Millis) -> String {
+    let at = at.min(LAST);
+    let (seconds, ms) = (at / 1_000, at % 1_000);
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant's days_from_civil, turned round: years begin in March, so that the day that is not always there is
+    // the last one.
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+/// The last moment of the year 9999.
+const LAST: Millis = 253_402_300_799_999;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +64,27 @@ mod tests {
         for wrong in ["", "1", "s", "1.5s", "-1s", "1 s", "1S", "1w", "213503982335d", "99999999999999999999ms"] {
             assert_eq!(parse_duration(wrong), None, "{wrong}");
         }
+    }
+
+    /// A calendar that counts one day after the other.
+    #[test]
+    fn each_day_of_four_centuries_has_its_date() {
+        let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        for days in 0..150_000 {
+            let at = days * 86_400_000;
+            assert_eq!(rfc3339(at), format!("{year:04}-{month:02}-{day:02}T00:00:00.000Z"));
+            let length = [31, if is_leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1];
+            day += 1;
+            if day > length {
+                (day, month) = (1, month + 1);
+            }
+            if month > 12 {
+                (month, year) = (1, year + 1);
+            }
+        }
+        assert_eq!(rfc3339(1_795_867_199_007), "2026-11-28T11:59:59.007Z");
+        assert_eq!(rfc3339(LAST), "9999-12-31T23:59:59.999Z");
+        assert_eq!(rfc3339(Millis::MAX), rfc3339(LAST));
     }
 }

@@ -1,5 +1,7 @@
 //! generate: whole answers, from a scripted model, the real one, and to the clients that people use.
 
+mod anthropic;
+mod ollama;
 mod sections;
 mod tiny;
 

@@ -23,22 +23,20 @@ use std::cell::RefCell;
 pub async fn list(call: &Call<'_>) -> Result<Response, Refusal> {
     let Found { told, list, models } = find(call).await?;
     let list = only(&list, &models).map_err(|error| unavailable(&error.to_string()))?;
-    answer(call.id, told, &list)
+    answer(call.id, told, respond::JSON, &list)
 }
 
 /// Serves one entry of that list. A model that the caller may not use is not there, like one that nobody has.
 pub async fn one(call: &Call<'_>, model: &str) -> Result<Response, Refusal> {
-    let Found { told, list, models } = find(call).await?;
-    let list: Value = serde_json::from_str(&list).map_err(|error| unavailable(&error.to_string()))?;
-    let name = model_name(model).filter(|name| may_use(&models, name));
-    match name.and_then(|name| list["data"].as_array()?.iter().find(|model| model["id"] == *name)) {
-        Some(entry) => answer(call.id, told, &entry.to_string()),
-        None => Err(no_model().with_headers(told)),
-    }
+    let found = find(call).await?;
+    let name = model_name(model).map(|name| call.config.aliases.of(&name).map_or(name.clone(), str::to_owned));
+    let entry = found.entry(name.as_deref())?;
+    answer(call.id, found.told, respond::JSON, &entry.to_string())
 }
 
-fn answer(id: RequestId, told: Vec<(&'static str, String)>, body: &str) -> Result<Response, Refusal> {
-    let mut headers = HeaderList::answer(id, respond::JSON);
+/// An answer with how the caller's limits stand.
+pub fn answer(id: RequestId, told: Vec<(&'static str, String)>, kind: &str, body: &str) -> Result<Response, Refusal> {
+    let mut headers = HeaderList::answer(id, kind);
     for (name, value) in told {
         headers.set(name, value);
     }
@@ -46,18 +44,40 @@ fn answer(id: RequestId, told: Vec<(&'static str, String)>, body: &str) -> Resul
 }
 
 /// The origin's list, and what this caller is to be told of it.
-struct Found {
+pub struct Found {
     /// How its limits stand, in headers.
-    told: Vec<(&'static str, String)>,
+    pub told: Vec<(&'static str, String)>,
     list: String,
     /// A model must be on each of these lists: of its plan and its key, and of the token itself.
     models: Vec<Vec<Pattern>>,
 }
 
-async fn find(call: &Call<'_>) -> Result<Found, Refusal> {
-    let Known { table, principal } = call.caller().await?;
-    principal.check(Some(Scope::Models), None)?;
-    let admission = limit::identify(call.env, &table, &principal, Some(Scope::Models)).await?;
+impl Found {
+    /// The entry of this name. A model that the caller may not use is not there, like one that nobody has.
+    pub fn entry(&self, name: Option<&str>) -> Result<Value, Refusal> {
+        let entry = self.entries()?.into_iter().find(|entry| entry["id"].as_str() == name);
+        entry.filter(|_| name.is_some()).ok_or_else(|| no_model().with_headers(self.told.clone()))
+    }
+
+    /// The entries that the caller may use.
+    pub fn entries(&self) -> Result<Vec<Value>, Refusal> {
+        let mut all: Value = serde_json::from_str(&self.list).map_err(|error| unavailable(&error.to_string()))?;
+        let mut entries = all["data"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        entries.retain(|model| may_use(&self.models, model["id"].as_str().unwrap_or_default()));
+        Ok(entries)
+    }
+}
+
+/// The list, for whoever may look at it.
+pub async fn find(call: &Call<'_>) -> Result<Found, Refusal> {
+    let known = call.caller().await?;
+    known.principal.check(Some(Scope::Models), None)?;
+    find_for(call, known, Scope::Models).await
+}
+
+/// The list, for a caller who may do this.
+pub async fn find_for(call: &Call<'_>, Known { table, principal }: Known, scope: Scope) -> Result<Found, Refusal> {
+    let admission = limit::identify(call.env, &table, &principal, Some(scope)).await?;
     let models = admission.models.iter().cloned().chain(principal.permissions.models.clone()).collect();
     let told = ratelimit::headers(&admission.standings, admission.now);
     let list = match fresh(now()) {

@@ -3,6 +3,7 @@
 //! The origin tells it with a complete answer, with a refusal, or with the event that ends a stream. Where it told nothing, it
 //! is asked. Where it cannot be asked either, what it was seen to have used counts.
 
+use sluice_protocol::forward::relayed::Seen;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::chat::Used;
@@ -14,19 +15,6 @@ pub enum Ending {
     Certain(Outcome),
     /// The origin is asked what it used. If it cannot tell, it is settled so.
     Ask(Outcome),
-}
-
-/// What was seen of a stream.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Seen {
-    /// A usage that is final: of a complete answer, or of one that broke off.
-    pub usage: Option<Used>,
-    /// Why the origin ended it, if not with an answer.
-    pub refused: Option<Reason>,
-    /// What had been used by its last event.
-    pub so_far: Option<Used>,
-    /// Whether any part of an answer came, from an origin that need not tell what had been used by then.
-    pub answered: bool,
 }
 
 impl Ending {

@@ -1,7 +1,8 @@
 //! Answers: a translation into the platform's types, with no choices in it.
 
-use crate::platform::{Fault, Response};
+use crate::platform::{self, Fault, Response};
 use serde::Serialize;
+use sluice_protocol::dialect::Dialect;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
@@ -35,13 +36,13 @@ impl HeaderList {
     }
 }
 
-/// A refusal as an answer.
-pub fn refuse(refusal: &Refusal, request: RequestId) -> Result<Response, Fault> {
+/// A refusal as an answer, in what is spoken where it goes.
+pub fn refuse(refusal: &Refusal, dialect: &Dialect, request: RequestId) -> Result<Response, Fault> {
     let mut headers = HeaderList::answer(request, JSON);
-    for (name, value) in refusal.headers() {
+    for (name, value) in dialect.refusal_headers(refusal, platform::now()) {
         headers.set(name, value);
     }
-    respond(refusal.status(), &headers, &to_json(&refusal.body()))
+    respond(refusal.status(), &headers, &dialect.body(refusal, Some(request)))
 }
 
 /// A value as JSON.

@@ -1,5 +1,7 @@
 //! Paths of requests, and the methods that each route for callers has.
 
+use sluice_protocol::request::door::Door;
+
 /// Splits a URL that the platform has already parsed: `https://host/path?query`.
 pub fn path_and_query(url: &str) -> (&str, &str) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -18,8 +20,10 @@ pub fn route_of(path: &str) -> (&str, &str) {
 /// The methods of a route for callers; `None` if there is none.
 pub fn methods(route: &str) -> Option<&'static str> {
     match route {
-        "/v1/chat/completions" | "/v1/completions" | "/v1/auth/token" | "/leaks/github" => Some("POST"),
+        "/v1/auth/token" | "/leaks/github" | "/api/show" => Some("POST"),
+        _ if Door::of(route).is_some() => Some("POST"),
         "/v1/models" | "/v1/models/{model}" | "/v1/key" | "/.well-known/jwks.json" | "/healthz" => Some("GET, HEAD"),
+        "/" | "/api/tags" | "/api/ps" | "/api/version" => Some("GET, HEAD"),
         _ => None,
     }
 }

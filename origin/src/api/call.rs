@@ -1,7 +1,7 @@
 //! One call: who sent it, and what the routes with grants have in common.
 
 use crate::api::body::discard;
-use crate::api::respond::{Granted, refuse, stamp, tell_usage};
+use crate::api::respond::{Granted, refuse_in, stamp, tell_usage};
 use crate::grant;
 use crate::models::Models;
 use crate::state::Shared;
@@ -56,7 +56,8 @@ where
     .await;
     let mut response = outcome.unwrap_or_else(|refusal| {
         discard(&parts.headers, body, shared.config.max_body);
-        let mut response = span.in_scope(|| refuse(&refusal));
+        let dialect = shared.dialect(parts.uri.path());
+        let mut response = span.in_scope(|| refuse_in(dialect, &refusal));
         // Of a request whose engine has not let go yet the edge asks.
         if let Some(usage) = id.and_then(|id| shared.live.final_usage(id)) {
             tell_usage(&mut response, usage);

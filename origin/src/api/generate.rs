@@ -2,11 +2,13 @@
 
 use crate::api::body::{check_head, read};
 use crate::api::call::{Call, Caller};
-use crate::api::openai::head::{Form, Head};
-use crate::api::openai::request::GenerateRequest;
-use crate::api::openai::stream::{self, Accounting, Source, Waiting};
-use crate::api::openai::whole::whole;
-use crate::api::respond::events;
+use crate::api::doors::teller;
+use crate::api::messages::counted;
+use crate::api::request::{GenerateRequest, Wanted};
+use crate::api::respond::{streamed, typed};
+use crate::api::stream::{self, Accounting, Source, Voice, Waiting};
+use crate::api::tell::Head;
+use crate::api::whole::whole;
 use crate::engine;
 use crate::engine::grammar::Constraint;
 use crate::engine::job_state::JobState;
@@ -19,17 +21,20 @@ use crate::queue::{Permit, Place};
 use crate::state::Shared;
 use crate::system::now_millis;
 use axum::body::Body;
+use axum::http::HeaderValue;
 use axum::response::Response;
 use bytes::Bytes;
+use sluice_protocol::dialect::Dialect;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::Used;
-use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::request::door::Door;
+use sluice_protocol::request::ollama::models::present;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{Instrument, Span, info_span};
 
-pub(crate) async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
+pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let Call { shared, parts, caller, .. } = call;
     check_head(&parts.headers, shared.config.max_body)?;
     // A place before the first byte of the body: whoever is refused has cost nothing.
@@ -40,7 +45,16 @@ pub(crate) async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) 
     let (live, state) = shared.live.enter(caller.id, caller.account())?;
     let body = read(body, &shared.config).await?;
     caller.check_body(&body)?;
-    let (wanted, place) = understand(shared, endpoint, body, place).await?;
+    let (wanted, place) = understand(shared, door, body, place).await?;
+    let wanted = match wanted {
+        Wanted::Answers(wanted) => wanted,
+        Wanted::Presence(presence) => {
+            let kind = if presence.stream { Dialect::of(door.path()).stream() } else { "application/json" };
+            return Ok(typed(present(door, &presence, now_millis()), HeaderValue::from_static(kind)));
+        }
+        // It took a place, and needs no slot.
+        Wanted::Count(tokens) => return Ok(counted(tokens)),
+    };
     let loaded = Arc::clone(&wanted.loaded);
     if loaded.engine.is_down() {
         return Err(starting_again().with_detail(loaded.name.clone()));
@@ -49,19 +63,12 @@ pub(crate) async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) 
     let ceilings = Ceilings::of(caller.claims.as_ref());
     let lengths: Vec<usize> = wanted.prompts.iter().map(|prompt| prompt.tokens.len()).collect();
     let max_tokens = allowance(wanted.asked, &lengths, loaded.context, ceilings)?;
-    let (stream, tells, include_usage) = (wanted.stream, wanted.logprobs.is_some(), wanted.include_usage);
-    let (several, span) =
-        (wanted.all_answers() > 1, if stream { info_span!("stream") } else { info_span!("generate") });
-    let kind = match wanted.form {
-        Form::Chat => "chatcmpl",
-        Form::Text { .. } => "cmpl",
-    };
-    let head = Head {
-        id: format!("{kind}-{}", caller.id),
-        created: now_millis() / 1000,
-        model: loaded.name.clone(),
-        form: wanted.form.clone(),
-    };
+    let (stream, several) = (wanted.stream, wanted.all_answers() > 1);
+    let span = if stream { info_span!("stream") } else { info_span!("generate") };
+    let manner = wanted.manner.clone();
+    let prompt_tokens = lengths.iter().sum::<usize>() as u64;
+    let model = loaded.name.clone();
+    let tell = teller(door, Head { request: caller.id, at: now_millis(), model, prompt_tokens, manner });
     let position = place.position();
     // The body has been read, so hyper notices a client that leaves from here on.
     let mut ready = Box::pin(turn(place, Arc::clone(&state)).instrument(info_span!("queue")));
@@ -69,14 +76,14 @@ pub(crate) async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) 
     let begin = begin(shared, caller, wanted, max_tokens, (live, state), span.clone());
     let refused = in_stream(shared, caller.id, span.clone());
     let stall = shared.config.stall_timeout;
+    let voice = Voice { tell, dialect: Dialect::of(door.path()) };
     let permit = if stream {
         // Who waits for long is told so in the stream; who waits for a moment is answered with a status.
         match tokio::time::timeout_at((caller.arrived + MOMENT).into(), &mut ready).await {
             Ok(permit) => permit?,
             Err(_) => {
                 let waiting = Waiting { ready, position, begin: Box::new(begin), several };
-                let source = Source::Queue(waiting);
-                return Ok(events(stream::body(head, source, include_usage, stall, Accounting { so_far, refused })));
+                return Ok(in_pieces(voice, Source::Queue(waiting), stall, Accounting { so_far, refused }));
             }
         }
     } else {
@@ -85,9 +92,19 @@ pub(crate) async fn answer(endpoint: Endpoint, call: Call<'_>, body: &mut Body) 
     let answers = begin(permit);
     if stream {
         let source = Source::Answers(Box::new(answers));
-        return Ok(events(stream::body(head, source, include_usage, stall, Accounting { so_far, refused })));
+        return Ok(in_pieces(voice, source, stall, Accounting { so_far, refused }));
     }
-    whole(head, answers, tells).instrument(span).await
+    whole(voice.tell, answers).instrument(span).await
+}
+
+fn in_pieces(
+    voice: Voice,
+    source: Source,
+    stall: Duration,
+    accounting: Accounting<impl Fn(&Refusal) -> Option<Used> + Send + 'static>,
+) -> Response {
+    let kind = voice.dialect.stream();
+    streamed(stream::body(voice, source, stall, accounting), kind)
 }
 
 /// How long after its arrival a stream that has to wait keeps its status open.
@@ -168,15 +185,10 @@ fn in_stream(shared: &Arc<Shared>, id: RequestId, span: Span) -> impl Fn(&Refusa
 
 /// Parses, finds the model, tokenises and compiles, away from the threads that serve connections. The place goes along: a caller
 /// that leaves meanwhile gives it back when the work ends, and not before.
-async fn understand(
-    shared: &Arc<Shared>,
-    endpoint: Endpoint,
-    body: Bytes,
-    place: Place,
-) -> Result<(GenerateRequest, Place), Refusal> {
+async fn understand(shared: &Arc<Shared>, door: Door, body: Bytes, place: Place) -> Result<(Wanted, Place), Refusal> {
     let shared = Arc::clone(shared);
     let work = move || {
-        let wanted = GenerateRequest::read(endpoint, &body, shared.config.bounds, shared.models(), now_millis())?;
+        let wanted = GenerateRequest::read(door, &body, shared.config.bounds, shared.models(), now_millis())?;
         Ok((wanted, place))
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {

@@ -6,6 +6,7 @@ use crate::api::respond::json;
 use crate::models::Loaded;
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::chat::{ModelEntry, ModelList};
 use sluice_protocol::request::model_name::{model_name, no_model};
@@ -26,18 +27,20 @@ pub(crate) async fn one_model(call: Call<'_>, body: &mut Body) -> Result<Respons
 }
 
 /// What those who only look need: a grant, and a body that is its own.
-async fn look(call: &Call<'_>, body: &mut Body) -> Result<(), Refusal> {
+pub(crate) async fn look(call: &Call<'_>, body: &mut Body) -> Result<Bytes, Refusal> {
     call.caller.claim(call.shared)?;
     let body = read(body, &call.shared.config).await?;
-    call.caller.check_body(&body)
+    call.caller.check_body(&body)?;
+    Ok(body)
 }
 
-fn entry(loaded: &Arc<Loaded>) -> ModelEntry {
+pub(crate) fn entry(loaded: &Arc<Loaded>) -> ModelEntry {
     ModelEntry {
         id: loaded.name.clone(),
         object: "model".into(),
         created: loaded.since,
         owned_by: "sluice".into(),
         context_length: loaded.context as u64,
+        capabilities: loaded.text.capabilities(),
     }
 }

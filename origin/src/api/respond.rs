@@ -1,9 +1,11 @@
 //! From what was decided to what is sent: a translation without choices. Statuses come from the protocol's table.
 
+use crate::system::now_millis;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use serde::Serialize;
+use sluice_protocol::dialect::Dialect;
 use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::forward::report::brief;
 use sluice_protocol::header;
@@ -19,14 +21,21 @@ pub(crate) struct Granted;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefusalCode(pub(crate) &'static str);
 
-/// A refusal as a response; its detail goes to the log and nowhere else.
+/// A refusal as a response to an edge, or on a path that no protocol of a caller's has; its detail goes to the log and
+/// nowhere else.
 pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
+    refuse_in(Dialect::between_gates(), refusal)
+}
+
+/// A refusal as a response, in what is spoken where it goes.
+pub(crate) fn refuse_in(dialect: &Dialect, refusal: &Refusal) -> Response<Body> {
     let code = refusal.reason.row().code;
     tracing::info!(code, detail = refusal.detail.as_deref(), "refused");
-    let mut response = json(&refusal.body());
+    let body = dialect.body(refusal, None);
+    let mut response = typed(body, HeaderValue::from_static("application/json"));
     *response.status_mut() =
         StatusCode::from_u16(refusal.status()).expect("the protocol's table holds three-digit statuses");
-    for (name, value) in refusal.headers() {
+    for (name, value) in dialect.refusal_headers(refusal, now_millis()) {
         let value = HeaderValue::from_str(&value).expect("the protocol writes headers of numbers, codes and methods");
         response.headers_mut().insert(HeaderName::from_static(name), value);
     }
@@ -39,9 +48,9 @@ pub(crate) fn json(value: &impl Serialize) -> Response<Body> {
     typed(to_json(value), HeaderValue::from_static("application/json"))
 }
 
-/// A stream of events.
-pub(crate) fn events(body: Body) -> Response<Body> {
-    let mut response = typed(body, HeaderValue::from_static(header::EVENT_STREAM));
+/// A stream of this type.
+pub(crate) fn streamed(body: Body, content_type: &'static str) -> Response<Body> {
+    let mut response = typed(body, HeaderValue::from_static(content_type));
     response.headers_mut().insert(HeaderName::from_static(header::CACHE_CONTROL), HeaderValue::from_static("no-store"));
     response
 }
@@ -61,7 +70,7 @@ pub(crate) fn stamp(response: &mut Response<Body>, id: RequestId, capacity: Capa
     headers.insert(HeaderName::from_static(header::CAPACITY), text(capacity.to_string()));
 }
 
-/// Adds what a refused request has used.
+/// Adds what a request has used that is over.
 pub(crate) fn tell_usage(response: &mut Response<Body>, used: Used) {
     let value = HeaderValue::from_str(&brief(used)).expect("digits and a slash");
     response.headers_mut().insert(HeaderName::from_static(header::USAGE), value);

@@ -3,11 +3,11 @@
 //! A slot is what the hardware holds, so several answers at once would take several slots, and a request has one. The first
 //! answer to a prompt leaves it in the engine's memory, where the next finds it.
 
-use crate::generate::{AnswerStream, Part};
+use crate::generate::{AnswerStream, Finish, Part};
 use crate::live::LiveRequest;
 use crate::queue::Permit;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{Delta, FinishReason, Timings, TokenLogprob, Usage, UsageReport};
+use sluice_protocol::request::chat::{Delta, Timings, TokenLogprob, Usage, UsageReport};
 
 /// The answers of a request. Own the slot: dropping them ends what runs and gives the slot back.
 pub(crate) struct Answers {
@@ -37,7 +37,7 @@ pub(crate) enum AnswerEvent {
     /// What is new in the answer of this index, and how likely the tokens were that came since the last part.
     New(u32, Delta, Vec<TokenLogprob>),
     /// Why the answer of this index ended; the last one says what all of them used.
-    End(u32, FinishReason, Option<UsageReport>),
+    End(u32, Finish, Option<UsageReport>),
     /// They broke off.
     Broken(Refusal),
 }
@@ -63,7 +63,7 @@ impl Answers {
     /// The next part. Not to be called after the last answer's end, nor after [`AnswerEvent::Broken`].
     pub(crate) async fn next(&mut self) -> AnswerEvent {
         let index = self.index;
-        let (reason, report) = match self.current.next().await {
+        let (finish, report) = match self.current.next().await {
             Part::New(delta, logprobs) => return AnswerEvent::New(index, delta, logprobs),
             Part::End(Ok(ending)) => ending,
             Part::End(Err(refusal)) => {
@@ -77,11 +77,11 @@ impl Answers {
         match &self.permit {
             Some(permit) if self.index < self.count => {
                 self.current = (self.begin)(turn(self.index, self.count, permit, &mut self.live));
-                AnswerEvent::End(index, reason, None)
+                AnswerEvent::End(index, finish, None)
             }
             _ => {
                 self.permit = None;
-                AnswerEvent::End(index, reason, Some(used))
+                AnswerEvent::End(index, finish, Some(used))
             }
         }
     }

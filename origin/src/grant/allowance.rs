@@ -7,7 +7,7 @@
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::ChatRequest;
+use sluice_protocol::request::chat::{ChatRequest, Names};
 use sluice_protocol::request::completion::CompletionRequest;
 
 /// What a grant says of tokens. What it leaves open is the largest number there is: no case of its own.
@@ -38,21 +38,21 @@ pub(crate) struct Asked {
     max_tokens: u32,
     /// Whether the caller named `max_tokens` itself.
     is_given: bool,
-    /// The member that holds the prompt.
-    param: &'static str,
+    /// What its door calls that.
+    names: Names,
 }
 
 impl Asked {
     /// By a chat request.
     pub(crate) fn of_chat(request: &ChatRequest) -> Self {
         let (answers, max_tokens) = (request.answers, request.max_tokens);
-        Self { answers, max_tokens, is_given: request.max_tokens_given, param: "messages" }
+        Self { answers, max_tokens, is_given: request.max_tokens_given, names: request.names }
     }
 
     /// By a request for a text completion.
     pub(crate) fn of_text(request: &CompletionRequest) -> Self {
         let (answers, max_tokens) = (request.answers, request.max_tokens);
-        Self { answers, max_tokens, is_given: request.max_tokens_given, param: "prompt" }
+        Self { answers, max_tokens, is_given: request.max_tokens_given, names: request.names }
     }
 }
 
@@ -64,7 +64,8 @@ impl Asked {
 /// number may get less than the default: an answer that is a little shorter is better than a second way through the gates.
 /// Below half of it, the second way is worth its while.
 pub(crate) fn allowance(asked: Asked, prompts: &[usize], context: usize, ceilings: Ceilings) -> Result<u32, Refusal> {
-    let Asked { answers, max_tokens, is_given, param } = asked;
+    let Asked { answers, max_tokens, is_given, names } = asked;
+    let param = names.prompt;
     let exceeded = |message: String| Refusal::new(Reason::ContextLengthExceeded, message).with_param(param);
     let longest = prompts.iter().copied().max().unwrap_or(0);
     let prompt = prompts.iter().fold(0, |all: usize, prompt| all.saturating_add(*prompt));
@@ -76,9 +77,10 @@ pub(crate) fn allowance(asked: Asked, prompts: &[usize], context: usize, ceiling
     if prompts.is_empty() || prompts.contains(&0) || room == 0 {
         return Err(exceeded(format!("The {which} has {longest} tokens; prompt and answer have to fit {context}.")));
     }
-    if is_given && max_tokens as usize > room {
+    if is_given && !names.fits && max_tokens as usize > room {
         return Err(exceeded(format!(
-            "The {which} has {longest} tokens and max_tokens is {max_tokens}; together they have to fit {context}."
+            "The {which} has {longest} tokens and {} is {max_tokens}; together they have to fit {context}.",
+            names.max_tokens
         )));
     }
     if prompt as u64 > u64::from(ceilings.prompt) {
@@ -143,7 +145,8 @@ mod tests {
     /// The same by counting: which lengths of an answer are wanted, and which of them the grant holds.
     fn naive(request: &ChatRequest, prompt: usize, context: usize, claims: &GrantClaims) -> Result<u32, Reason> {
         let fits = |answer: u32| prompt + answer as usize <= context;
-        if prompt == 0 || !fits(1) || (request.max_tokens_given && !fits(request.max_tokens)) {
+        let must_fit = request.max_tokens_given && !request.names.fits;
+        if prompt == 0 || !fits(1) || (must_fit && !fits(request.max_tokens)) {
             return Err(Reason::ContextLengthExceeded);
         }
         if claims.inp != 0 && prompt > claims.inp as usize {
@@ -170,14 +173,19 @@ mod tests {
         let lengths = (1..=6).flat_map(|n| [(n, false), (n, true)]);
         for (answers, (max_tokens, given)) in [1, 2, 3].into_iter().flat_map(|n| lengths.clone().map(move |l| (n, l))) {
             let request = several(answers, max_tokens, given);
-            for (prompt, context) in (0..=6).flat_map(|prompt| (0..=10).map(move |context| (prompt, context))) {
+            // A door at which every request has to name a number.
+            let fits = Names { fits: true, ..request.names };
+            let requests = [request.clone(), ChatRequest { names: fits, ..request }];
+            let sizes = (0..=6).flat_map(|prompt| (0..=10).map(move |context| (prompt, context)));
+            let cases = sizes.flat_map(|size| requests.iter().map(move |request| (request, size)));
+            for (request, (prompt, context)) in cases {
                 for (tok, max) in (0..=13).flat_map(|tok| (0..=4).map(move |max| (tok, max))) {
                     for inp in [0, 1, 3, 6] {
                         let claims = claims(tok, max, inp);
                         let case = format!("{answers} of {max_tokens} ({given}), {prompt} of {context}, {claims:?}");
-                        let got = decide(&request, prompt, context, &claims);
+                        let got = decide(request, prompt, context, &claims);
                         let reason = got.as_ref().map_err(|refusal| refusal.reason).copied();
-                        assert_eq!(reason, naive(&request, prompt, context, &claims), "{case}");
+                        assert_eq!(reason, naive(request, prompt, context, &claims), "{case}");
                         *seen.entry(reason.err()).or_default() += 1;
                         let Err(refusal) = got else { continue };
                         let counted = (header::PROMPT_TOKENS, prompt.to_string());
@@ -186,12 +194,12 @@ mod tests {
                             // Reserved again for the prompt as counted and the longest answer, it passes.
                             let most = if max == 0 { answers * max_tokens } else { max };
                             let again = GrantClaims { tok: prompt as u64 + u64::from(most), ..claims };
-                            assert!(decide(&request, prompt, context, &again).is_ok(), "{case}");
+                            assert!(decide(request, prompt, context, &again).is_ok(), "{case}");
                         } else {
                             assert!(refusal.headers.is_empty(), "{case}");
                             // No reservation would help.
                             let again = GrantClaims { tok: 0, ..claims };
-                            assert!(decide(&request, prompt, context, &again).is_err(), "{case}");
+                            assert!(decide(request, prompt, context, &again).is_err(), "{case}");
                         }
                     }
                 }
@@ -222,7 +230,7 @@ mod tests {
     #[test]
     fn several_prompts_share_what_is_granted() {
         let decide = |given: bool, prompts: &[usize], context: usize, (tok, max, inp): (u64, u32, u32)| {
-            let asked = Asked { answers: 2, max_tokens: 4, is_given: given, param: "prompt" };
+            let asked = Asked { answers: 2, max_tokens: 4, is_given: given, names: Names::TEXT };
             allowance(asked, prompts, context, Ceilings::of(Some(&claims(tok, max, inp))))
                 .map_err(|refusal| (refusal.reason, refusal.message.into_owned()))
         };

@@ -5,24 +5,33 @@
 pub(crate) struct StopFilter {
     stops: Vec<String>,
     held: String,
+    /// Which of them came.
+    found: Option<usize>,
 }
 
 impl StopFilter {
     /// None of the stops is empty.
     pub(crate) fn new(stops: Vec<String>) -> Self {
         debug_assert!(stops.iter().all(|stop| !stop.is_empty()));
-        Self { stops, held: String::new() }
+        Self { stops, held: String::new(), found: None }
     }
 
     /// Takes more text and appends to `out` what is certain not to be part of a stop string. True once one has come:
-    /// the earliest counts, and nothing from its first character on is passed. Not to be called after that.
+    /// the earliest counts, of those that begin at one place the shortest, and nothing from its first character on is
+    /// passed. Not to be called after that.
     pub(crate) fn push(&mut self, text: &str, out: &mut String) -> bool {
         if self.stops.is_empty() {
             out.push_str(text);
             return false;
         }
         self.held.push_str(text);
-        if let Some(at) = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min() {
+        let places = self
+            .stops
+            .iter()
+            .enumerate()
+            .filter_map(|(which, stop)| self.held.find(stop.as_str()).map(|at| (at, stop.len(), which)));
+        if let Some((at, _, which)) = places.min() {
+            self.found = Some(which);
             out.push_str(&self.held[..at]);
             self.held.clear();
             return true;
@@ -32,6 +41,11 @@ impl StopFilter {
         out.push_str(&self.held[..pass]);
         self.held.drain(..pass);
         false
+    }
+
+    /// The stop string that came, if one did.
+    pub(crate) fn found(&self) -> Option<&str> {
+        self.found.map(|which| self.stops[which].as_str())
     }
 
     /// Appends what was held back, at the end of an answer in which no stop string came.
@@ -88,6 +102,20 @@ mod tests {
     fn the_earliest_of_several_counts() {
         assert_eq!(run(&["yz", "x"], &["axyz"]), (vec!["a".into()], true));
         assert_eq!(run(&["é"], &["aéb"]), (vec!["a".into()], true));
+    }
+
+    #[test]
+    fn the_one_that_came_is_told() {
+        let found = |stops: &[&str], pieces: &[&str]| {
+            let mut filter = StopFilter::new(stops.iter().map(ToString::to_string).collect());
+            let _ = pieces.iter().any(|piece| filter.push(piece, &mut String::new()));
+            filter.found().map(str::to_owned)
+        };
+        assert_eq!(found(&["yz", "x"], &["axyz"]).as_deref(), Some("x"));
+        assert_eq!(found(&["yz", "x"], &["ay", "zx"]).as_deref(), Some("yz"));
+        assert_eq!(found(&["ab", "a"], &["ab"]).as_deref(), Some("a"));
+        assert_eq!(found(&["ab", "a"], &["b"]), None);
+        assert_eq!(found(&[], &["b"]), None);
     }
 
     proptest! {

@@ -2,5 +2,7 @@
 
 mod completions;
 mod listing;
+mod messages;
+mod ollama;
 mod prompts;
 mod refusals;

@@ -4,10 +4,11 @@
 //! The edge settles by it. A status says nothing of what was computed before it.
 
 use crate::id::RequestId;
-use crate::refusal::{ErrorBody, Refusal};
+use crate::refusal::{ErrorBody, Reason, Refusal};
 use crate::request::chat::{Usage, UsageReport, Used};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::fmt;
 
 /// A request that was cancelled, or was over already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,8 +85,69 @@ impl StreamError {
     }
 }
 
+/// What an origin says beside a part of a stream: what had been used by then, and whether that is the end of it.
+///
+/// `57/12/2` so far; `57/12/2 complete` in all; `57/12/2 draining` in all, of a request that was refused with this code
+/// after its stream had begun; `57/12/2 draining unsettled` where its engine has not let go of it yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageMark {
+    /// What had been used.
+    pub used: Used,
+    /// Whether that is all that the request uses.
+    pub is_final: bool,
+    /// Why it ended, if not with an answer.
+    pub refused: Option<Reason>,
+}
+
+impl UsageMark {
+    /// Of a request that goes on.
+    pub const fn so_far(used: Used) -> Self {
+        Self { used, is_final: false, refused: None }
+    }
+
+    /// Of one that is answered.
+    pub const fn complete(used: Used) -> Self {
+        Self { used, is_final: true, refused: None }
+    }
+
+    /// Of one that was refused: what all of it has used, if that is certain, and what is known of it otherwise.
+    pub fn refused(reason: Reason, told: Option<Used>, so_far: Used) -> Self {
+        Self { used: told.unwrap_or(so_far), is_final: told.is_some(), refused: Some(reason) }
+    }
+
+    /// Reads what is written, and nothing else.
+    pub fn read(text: &str) -> Option<Self> {
+        let (used, end) = text.split_once(' ').map_or((text, None), |(used, end)| (used, Some(end)));
+        let used = read_brief(used)?;
+        let refused = |code, is_final| Some(Self { used, is_final, refused: Some(Reason::from_code(code)?) });
+        match end {
+            None => Some(Self::so_far(used)),
+            Some(COMPLETE) => Some(Self::complete(used)),
+            Some(end) => match end.strip_suffix(UNSETTLED) {
+                Some(code) => refused(code, false),
+                None => refused(end, true),
+            },
+        }
+    }
+}
+
+impl fmt::Display for UsageMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&brief(self.used))?;
+        match (self.refused, self.is_final) {
+            (None, false) => Ok(()),
+            (None, true) => write!(f, " {COMPLETE}"),
+            (Some(reason), true) => write!(f, " {}", reason.row().code),
+            (Some(reason), false) => write!(f, " {}{UNSETTLED}", reason.row().code),
+        }
+    }
+}
+
+const COMPLETE: &str = "complete";
+const UNSETTLED: &str = " unsettled";
+
 /// What was used in few bytes: tokens of the prompts, generated tokens, how many of them were thinking. It stands in the header
-/// [`crate::header::USAGE`] of a refusal, and in the `id` of each event of a stream: what had been used by then.
+/// [`crate::header::USAGE`] of a refusal and of a whole answer, and in each [`UsageMark`] of a stream.
 pub fn brief(used: Used) -> String {
     let Used { usage, reasoning_tokens } = used;
     format!("{}/{}/{}", usage.prompt_tokens, usage.completion_tokens, reasoning_tokens.unwrap_or_default())
@@ -118,6 +180,23 @@ mod tests {
         assert_eq!(unseen.final_usage(30_000), None);
         // As an origin that says no time would have to be read.
         assert_eq!(RequestReport { known_ms: None, ..unseen }.final_usage(0), None);
+    }
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written() {
+        let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2) };
+        let reasons = Reason::ALL.iter().copied();
+        let refused = reasons.flat_map(|reason| [Some(used), None].map(|told| UsageMark::refused(reason, told, used)));
+        for mark in refused.chain([UsageMark::so_far(used), UsageMark::complete(used)]) {
+            let text = mark.to_string();
+            assert_eq!(UsageMark::read(&text), Some(mark), "{text}");
+            // It passes as an event's id.
+            assert!(text.len() <= crate::sse::MAX_ID, "{text}");
+        }
+        for wrong in ["", "1/2", "1/2/3 ", "1/2/3 nothing", "1/2/3 complete unsettled", "1/2/3  complete", "- draining"]
+        {
+            assert_eq!(UsageMark::read(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

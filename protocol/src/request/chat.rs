@@ -5,26 +5,32 @@
 mod answer;
 pub(crate) mod both;
 mod call;
-mod format;
+pub(crate) mod format;
 mod json;
 pub(crate) mod logprobs;
-mod message;
+pub(crate) mod message;
+mod names;
 pub(crate) mod sampling;
 mod thinking;
 mod tools;
 
 use crate::refusal::Refusal;
-use crate::request::member::{Body, Door};
+use crate::request::door::Door;
+use crate::request::member::{Body, invalid};
 pub use answer::{
-    AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionDetails, Delta, FinishReason,
-    ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, Used, usage_of,
+    AnswerMessage, CallDelta, Capability, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionDetails, Delta,
+    FinishReason, ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, Used, usage_of,
 };
 pub use both::MAX_ANSWERS;
 pub use call::{AnswerCall, FunctionCall, ToolKind};
+pub(crate) use format::is_within_bounds;
 pub use format::{JsonSchema, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, ResponseFormat};
 pub use json::JsonText;
+pub(crate) use json::cause;
 pub use logprobs::{ChoiceLogprobs, LEAST_LOGPROB, Likelihood, MAX_TOP_LOGPROBS, TokenLogprob};
+use message::Manner;
 pub use message::{Arguments, ChatMessage, MAX_CALLS, MAX_MESSAGES, Speaker, ToolCall};
+pub use names::Names;
 pub use sampling::{MAX_BIASES, MAX_REPETITION_PENALTY, MIN_REPETITION_PENALTY, Sampling};
 use serde::{Deserialize, Serialize};
 use thinking::Thinking;
@@ -74,11 +80,14 @@ pub struct ChatRequest {
     pub user: Option<String>,
     /// Whether the model thinks, in whichever way the caller says so; absent means the template's own default.
     pub enable_thinking: Option<bool>,
-    /// The member that says so, for a refusal where the model cannot; empty where none does.
+    /// The member that says so, for a refusal where the model cannot. Empty where none does: then it is a wish, and a
+    /// model that cannot is not refused for it.
     pub thinking_param: &'static str,
     /// What else `chat_template_kwargs` tells the template, by name: nothing of it is passed on, so whoever knows the
     /// template refuses what it reads.
     pub template_arguments: Vec<String>,
+    /// What its door calls some of this.
+    pub names: Names,
 }
 
 /// Who speaks in an answer.
@@ -104,11 +113,23 @@ impl ChatRequest {
     pub fn parse(body: &[u8], bounds: ChatBounds) -> Result<Self, Refusal> {
         let body = Body::read(body, Door::Chat)?;
         let model = both::model(&body)?;
-        let messages = message::read(&body)?;
-        let (tools, tool_choice, parallel_tool_calls) = tools::read(&body)?;
-        let given = both::max_tokens(&body, bounds)?;
-        let (stream, include_usage) = both::stream(&body)?;
-        let thinking = Thinking::read(&body)?;
+        match message::read(&body, Manner::OpenAi)? {
+            messages if messages.is_empty() => Err(invalid("messages", "`messages` must hold at least one message.")),
+            messages => Self::new(model, messages, &body, bounds),
+        }
+    }
+
+    /// With what the other members of a body say, which is by the names of this door.
+    pub(crate) fn new(
+        model: String,
+        messages: Vec<ChatMessage>,
+        body: &Body<'_>,
+        bounds: ChatBounds,
+    ) -> Result<Self, Refusal> {
+        let (tools, tool_choice, parallel_tool_calls) = tools::read(body)?;
+        let given = both::max_tokens(body, bounds)?;
+        let (stream, include_usage) = both::stream(body)?;
+        let thinking = Thinking::read(body)?;
         Ok(Self {
             model,
             messages,
@@ -117,17 +138,18 @@ impl ChatRequest {
             parallel_tool_calls,
             max_tokens: given.unwrap_or(bounds.default_max_tokens),
             max_tokens_given: given.is_some(),
-            answers: both::answers(&body)?,
+            answers: both::answers(body)?,
             stream,
             include_usage,
-            sampling: sampling::read(&body)?,
-            logprobs: logprobs::read(&body)?,
-            stop: both::stop(&body)?,
-            format: format::read(&body)?,
-            user: both::end_user(&body)?,
+            sampling: sampling::read(body)?,
+            logprobs: logprobs::read(body)?,
+            stop: both::stop(body)?,
+            format: format::read(body)?,
+            user: both::end_user(body)?,
             enable_thinking: thinking.enable,
             thinking_param: thinking.by,
             template_arguments: thinking.arguments,
+            names: Names::CHAT,
         })
     }
 
@@ -139,7 +161,8 @@ impl ChatRequest {
 
     /// Whether its answer may begin with thoughts, for whoever reserves: a template thinks unless it is told not to.
     pub fn thinks(&self) -> bool {
-        self.enable_thinking != Some(false)
+        // Where nobody named a member, a template that always thinks does so all the same.
+        self.enable_thinking != Some(false) || self.thinking_param.is_empty()
     }
 
     /// A guess at the prompt's length in tokens, made without a tokenizer: a token for every four bytes and four for what

@@ -4,8 +4,11 @@
 //! fills in the middle of code, needs them. In a chat they are text.
 
 use crate::refusal::Refusal;
-use crate::request::chat::{ChatBounds, FinishReason, Sampling, TokenLogprob, UsageReport, both, logprobs, sampling};
-use crate::request::member::{Body, Door, invalid, raw};
+use crate::request::chat::{
+    ChatBounds, FinishReason, Names, Sampling, TokenLogprob, UsageReport, both, logprobs, sampling,
+};
+use crate::request::door::Door;
+use crate::request::member::{Body, invalid, raw};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -37,6 +40,8 @@ pub struct CompletionRequest {
     pub stop: Vec<String>,
     /// The end user that the caller names, for limits that count by it.
     pub user: Option<String>,
+    /// What its door calls some of this.
+    pub names: Names,
 }
 
 /// What to continue; never empty.
@@ -71,6 +76,7 @@ impl CompletionRequest {
             logprobs,
             stop: both::stop(&body)?,
             user: both::end_user(&body)?,
+            names: Names::TEXT,
         };
         if request.all_answers() > MAX_PROMPTS {
             return Err(match request.answers > 1 {

@@ -19,6 +19,9 @@ pub fn meant(path: &str, is_served: impl Fn(&str) -> bool) -> Option<String> {
 /// What a caller is told of a path that is not served: where else to go, or `served`, a sentence about what there is.
 pub fn no_path(path: &str, served: &str, is_served: impl Fn(&str) -> bool) -> Refusal {
     let rest = match meant(path, is_served) {
+        Some(meant) if meant.starts_with("/api/") => {
+            format!("Did you mean {meant}? Clients of Ollama's want a base URL without a path.")
+        }
         Some(meant) => format!("Did you mean {meant}? Clients of OpenAI's want a base URL that ends in /v1."),
         None => served.to_owned(),
     };
@@ -34,7 +37,7 @@ const MAX_BYTES: usize = 256;
 mod tests {
     use super::*;
 
-    const SERVED: [&str; 4] = ["/v1/chat/completions", "/v1/models", "/healthz", "/leaks/github"];
+    const SERVED: [&str; 5] = ["/v1/chat/completions", "/v1/models", "/healthz", "/leaks/github", "/api/chat"];
 
     #[test]
     fn a_base_url_that_is_wrong_is_seen() {
@@ -48,6 +51,8 @@ mod tests {
             ("/v1/chat/completions/v1/chat/completions", Some("/v1/chat/completions")),
             ("/models", Some("/v1/models")),
             ("/v1/healthz", Some("/healthz")),
+            ("/v1/api/chat", Some("/api/chat")),
+            ("/api/chat/", Some("/api/chat")),
             ("/v1", None),
             ("/", None),
             ("/v1/responses", None),

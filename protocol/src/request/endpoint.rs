@@ -1,4 +1,4 @@
-//! The routes that generate, by their names in plans and scopes.
+//! What generates, by its names in plans and scopes; by which doors it is asked for, [`crate::request::door`] says.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,19 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Endpoint {
-    /// `POST /v1/chat/completions`.
+    /// A chat: messages, which the model's template makes into a prompt.
     #[default]
     Chat,
-    /// `POST /v1/completions`.
+    /// A text completion: prompts as they are.
     Completions,
-}
-
-impl Endpoint {
-    /// Its path, at both gates.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "/v1/chat/completions",
-            Self::Completions => "/v1/completions",
-        }
-    }
 }

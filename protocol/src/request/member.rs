@@ -3,11 +3,12 @@
 //! A member that changes an answer is served, or refused by its name where it asks for something: a caller that asks
 //! for a form and gets prose has been lied to. Null, and values that ask for nothing, pass. So do members that change
 //! no answer, and members that nobody documents: OpenAI's own clients send new ones with every release. A member that
-//! only the other door serves is refused at this one.
+//! only another door serves is refused at this one.
 //!
 //! # Where is the list from?
 //!
-//! [`MEMBERS`] has the requests of chats and of text completions, as these projects had them in the autumn of 2026:
+//! Each family of doors has a [`Table`] in `list/`. OpenAI's has the requests of chats and of text completions, as these
+//! projects had them in the autumn of 2026:
 //!
 //! - OpenAI: `src/openai/types/chat/completion_create_params.py` and `types/completion_create_params.py` of
 //!   openai-python;
@@ -27,17 +28,10 @@ mod list;
 pub(crate) mod raw;
 
 use crate::refusal::{Reason, Refusal};
+use crate::request::door::Door;
 pub(crate) use body::{Body, Given, invalid};
-pub use list::MEMBERS;
-
-/// Where a request may come in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// `/v1/chat/completions`.
-    Chat,
-    /// `/v1/completions`.
-    Completions,
-}
+pub use list::TABLES;
+use std::borrow::Cow;
 
 /// What happens to a member at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +44,17 @@ pub enum Fate {
     Refused(&'static [&'static str]),
 }
 
+/// The members of one family of doors.
+#[derive(Debug)]
+pub struct Table {
+    /// At which doors they are read: [`MOST_DOORS`] at most.
+    pub doors: &'static [Door],
+    /// By name. Those that stand within another one have its name and a dot before their own.
+    pub members: &'static [Member],
+    /// The member whose own members are listed too.
+    pub within: Option<&'static str>,
+}
+
 /// A member that somebody documents.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
@@ -57,45 +62,43 @@ pub struct Member {
     pub name: &'static str,
     /// Whose it is: some of [`OWNERS`], by the place of their bits.
     of: u8,
-    chat: Fate,
-    completions: Fate,
+    /// At each door of its table, in their order.
+    fates: [Fate; MOST_DOORS],
     instead: &'static str,
     note: &'static str,
     needs: &'static str,
 }
 
+/// How many doors a table may have.
+const MOST_DOORS: usize = 2;
+
 /// Whose documentation the list is made of.
-pub const OWNERS: [&str; 7] = ["OpenAI", "vLLM", "llama.cpp", "SGLang", "Ollama", "TGI", "others"];
+pub const OWNERS: [&str; 8] = ["OpenAI", "vLLM", "llama.cpp", "SGLang", "Ollama", "TGI", "others", "Anthropic"];
 
-impl Door {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Chat, Self::Completions];
-
-    /// Its path.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "/v1/chat/completions",
-            Self::Completions => "/v1/completions",
-        }
+impl Table {
+    /// That of a door.
+    pub fn of(door: Door) -> &'static Self {
+        TABLES.iter().find(|table| table.doors.contains(&door)).expect("each door is in a table: a test looks")
     }
 
-    const fn other(self) -> Self {
-        match self {
-            Self::Chat => Self::Completions,
-            Self::Completions => Self::Chat,
-        }
+    /// What happens to a member of this table at one of its doors.
+    pub fn fate(&self, member: &Member, door: Door) -> Fate {
+        let at = self.doors.iter().position(|other| *other == door);
+        at.map_or(Fate::Passes, |at| member.fates[at])
+    }
+
+    /// A door of this table, other than this one, that serves the member.
+    fn server(&self, member: &Member, not: Door) -> Option<Door> {
+        let mut others = self.doors.iter().copied().filter(|door| *door != not);
+        others.find(|door| self.fate(member, *door) == Fate::Served)
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.members.binary_search_by(|member| member.name.cmp(name)).ok()
     }
 }
 
 impl Member {
-    /// What happens to it at a door.
-    pub const fn fate(&self, door: Door) -> Fate {
-        match door {
-            Door::Chat => self.chat,
-            Door::Completions => self.completions,
-        }
-    }
-
     /// Who documents it.
     pub fn owners(&self) -> impl Iterator<Item = &'static str> {
         let of = self.of;
@@ -111,20 +114,20 @@ impl Member {
         }
     }
 
-    /// The refusal where it asks for something that the door does not serve.
-    fn refuse(&self, door: Door) -> Refusal {
-        let name = self.name;
-        let what_now = match (self.instead, self.fate(door.other())) {
-            ("", Fate::Served) => format!("{} serves it", door.other().path()),
-            ("", _) => "Leave it out".to_owned(),
-            (instead, _) => format!("Use `{instead}`"),
+    /// The refusal where it asks for something that the door does not serve, and `server` does, if any door.
+    fn refuse(&self, door: Door, server: Option<Door>) -> Refusal {
+        let others = server.map_or_else(|| of_other_tables(self.name, door), |server| vec![server]);
+        let what_now = match (self.instead, serve_it(&others)) {
+            ("", Some(serve_it)) => serve_it,
+            ("", None) => "Leave it out".to_owned(),
+            (instead, None) => format!("Use `{instead}`"),
+            (instead, Some(serve_it)) => format!("Use `{instead}`; {serve_it}"),
         };
-        let message = format!("`{name}` is not served by {}. {what_now}.", door.path());
-        Refusal::new(Reason::UnsupportedParameter, message).with_param(name)
+        unserved(self.name, door, &what_now)
     }
 
-    const fn new(name: &'static str, of: u8, [chat, completions]: [Fate; 2]) -> Self {
-        Self { name, of, chat, completions, instead: "", note: "", needs: "" }
+    const fn new(name: &'static str, of: u8, fates: [Fate; MOST_DOORS]) -> Self {
+        Self { name, of, fates, instead: "", note: "", needs: "" }
     }
 
     /// The member that serves what this one asks for.
@@ -139,5 +142,48 @@ impl Member {
 
     const fn note(self, note: &'static str) -> Self {
         Self { note, ..self }
+    }
+}
+
+/// The refusal of a member that a door does not serve, and what to do now.
+fn unserved(name: impl Into<Cow<'static, str>>, door: Door, what_now: &str) -> Refusal {
+    let name = name.into();
+    let message = format!("`{name}` is not served by {}. {what_now}.", door.path());
+    Refusal::new(Reason::UnsupportedParameter, message).with_param(name)
+}
+
+/// The refusal of a member that this door's table does not have, where the door serves it at another place, or another
+/// door serves it.
+fn of_another_place(name: &str, door: Door) -> Option<Refusal> {
+    let here = Table::of(door);
+    let inner = here.within.and_then(|within| name.strip_prefix(within)?.strip_prefix('.'));
+    let bare = inner.unwrap_or(name);
+    let place = match (here.within, inner) {
+        (Some(within), None) => here.find(&format!("{within}.{bare}")),
+        (_, Some(inner)) => here.find(inner),
+        (None, None) => None,
+    };
+    let place = place.map(|at| &here.members[at]).filter(|member| here.fate(member, door) == Fate::Served);
+    if let Some(member) = place {
+        return Some(unserved(name.to_owned(), door, &format!("Use `{}`", member.name)));
+    }
+    let what_now = serve_it(&of_other_tables(bare, door))?;
+    Some(unserved(name.to_owned(), door, &what_now))
+}
+
+/// Doors of other tables that serve a member of this name, one for each table.
+fn of_other_tables(name: &str, door: Door) -> Vec<Door> {
+    let others = TABLES.iter().filter(|table| !table.doors.contains(&door));
+    others.filter_map(|table| table.server(&table.members[table.find(name)?], door)).collect()
+}
+
+fn serve_it(doors: &[Door]) -> Option<String> {
+    match doors {
+        [] => None,
+        [one] => Some(format!("{} serves it", one.path())),
+        several => {
+            let paths: Vec<&str> = several.iter().map(|door| door.path()).collect();
+            Some(format!("{} serve it", paths.join(" and ")))
+        }
     }
 }

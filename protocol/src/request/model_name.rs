@@ -1,11 +1,29 @@
-//! A model's name in a path: `GET /v1/models/{model}`.
+//! A model's name: in a path (`GET /v1/models/{model}`), and in a body, where another may take its place.
 
 use crate::refusal::{Reason, Refusal};
+use crate::request::member::raw;
 
 /// What a caller is told that names a model which is not there, or not for it.
 pub fn no_model() -> Refusal {
     let message = "There is no such model; GET /v1/models lists them.";
     Refusal::new(Reason::ModelNotFound, message).with_param("model")
+}
+
+/// A body with another name as its `model`, and else as it was; `None` for one that names none.
+pub fn renamed(body: &[u8], model: &str) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(body).ok()?;
+    let mut named = None;
+    let walked = raw::entries(text, |name, json| {
+        if name == "model" {
+            // Where it stands in the text that it is a part of.
+            let from = json.as_ptr() as usize - text.as_ptr() as usize;
+            named = Some(from..from + json.len());
+        }
+        Ok::<(), ()>(())
+    });
+    let named = walked.ok().and(named)?;
+    let model = serde_json::to_string(model).ok()?;
+    Some([&body[..named.start], model.as_bytes(), &body[named.end..]].concat())
 }
 
 /// The longest name that is looked for, in bytes as it came.
@@ -35,6 +53,23 @@ pub fn model_name(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_keeps_all_but_the_name() {
+        for (body, expected) in [
+            (r#"{"model":"a","n":1}"#, r#"{"model":"x\"y","n":1}"#),
+            (r#" { "n" : {"model":"b"} , "model" : "a" } "#, r#" { "n" : {"model":"b"} , "model" : "x\"y" } "#),
+            (r#"{"\u006dodel":"\u0061","m":"\u0061é"}"#, r#"{"\u006dodel":"x\"y","m":"\u0061é"}"#),
+            (r#"{"model":null}"#, r#"{"model":"x\"y"}"#),
+        ] {
+            let found = renamed(body.as_bytes(), "x\"y").unwrap();
+            assert_eq!(std::str::from_utf8(&found).unwrap(), expected);
+        }
+        for none in ["{}", "[]", "", r#"{"n":{"model":"a"}}"#, r#"{"model":"a""#] {
+            assert_eq!(renamed(none.as_bytes(), "x"), None, "{none}");
+        }
+        assert_eq!(renamed(b"\xff", "x"), None);
+    }
 
     #[test]
     fn a_name_is_decoded_once() {

@@ -2,6 +2,7 @@
 //! is then reviewed like any other, because somebody else's program reads these.
 
 mod between;
+mod messages;
 
 use crate::oracle::{facts, rules};
 use serde::Serialize;
@@ -42,9 +43,9 @@ use sluice_protocol::limit::standing::Standing;
 use sluice_protocol::limit::state;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::request::chat::{
-    AnswerCall, AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice, Delta,
-    FinishReason, FunctionCall, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, Timings, TokenLogprob, Usage,
-    UsageReport, Used,
+    AnswerCall, AnswerMessage, CallDelta, Capability, ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice,
+    Delta, FinishReason, FunctionCall, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, Timings, TokenLogprob,
+    Usage, UsageReport, Used,
 };
 use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
 use sluice_protocol::request::endpoint::Endpoint;
@@ -274,6 +275,7 @@ fn the_json_of_the_public_api() {
                 created: 1_790_000_000,
                 owned_by: "sluice".into(),
                 context_length: 4096,
+                capabilities: vec![Capability::Tools, Capability::Thinking],
             }],
         },
     );

@@ -11,6 +11,7 @@ mod fuzz;
 mod golden;
 mod limit;
 mod oracle;
+mod relayed;
 mod request;
 mod sse;
 /// Shared with libFuzzer, whose crate needs them public.

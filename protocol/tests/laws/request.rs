@@ -1,7 +1,9 @@
-//! What may be asked: bodies of both doors, their members, forms of answers, and tools.
+//! What may be asked: bodies of all doors, their members, forms of answers, and tools.
 
 mod chat;
 mod completion;
 mod format;
 mod members;
+mod messages;
+mod ollama;
 mod tools;

@@ -8,7 +8,8 @@ use harness::{Answer, PLAN, RunningStack, Stack, secrets, tools};
 use serde_json::{Map, Value, json};
 use sluice_origin::scripted::Say;
 use sluice_protocol::refusal::Reason;
-use sluice_protocol::request::member::{Door, Fate, MEMBERS};
+use sluice_protocol::request::door::Door;
+use sluice_protocol::request::member::{Fate, Table};
 use std::collections::{BTreeMap, BTreeSet};
 
 const METHODS: [&str; 6] = ["get", "head", "post", "put", "patch", "delete"];
@@ -41,8 +42,9 @@ pub(crate) fn filled(path: &str, key: &str, account: &str) -> String {
 fn each_route_has_the_methods_that_are_described_and_no_other() {
     let stack = Stack::new().start();
     let key = stack.key();
+    // Each protocol has its own shape for it, which golden files hold.
     let allowed = |answer: Answer| -> BTreeSet<String> {
-        let answer = answer.refused(Reason::MethodNotAllowed);
+        assert_eq!(answer.status, Reason::MethodNotAllowed.row().status, "{answer:?}");
         answer.header("allow").expect("the methods").split(", ").map(str::to_owned).collect()
     };
     for (path, methods) in described(&document(ADMIN)) {
@@ -73,6 +75,8 @@ fn each_route_for_callers_is_described() {
             seen.insert(("HEAD".to_owned(), path.to_owned()));
         }
     }
+    // The doors are in it by their list.
+    seen.extend(Door::ALL.iter().map(|door| ("POST".to_owned(), door.path().to_owned())));
     let all = described.iter().flat_map(|(path, methods)| methods.iter().map(|method| (method.clone(), path.clone())));
     assert_eq!(seen, all.collect());
 }
@@ -81,11 +85,28 @@ fn each_route_for_callers_is_described() {
 #[test]
 fn each_member_of_a_request_is_described() {
     let document = document(PUBLIC);
-    for (door, schema) in [(Door::Chat, "ChatRequest"), (Door::Completions, "CompletionRequest")] {
+    for (door, schema) in [
+        (Door::Chat, "ChatRequest"),
+        (Door::Completions, "CompletionRequest"),
+        (Door::Messages, "AnthropicRequest"),
+        (Door::CountTokens, "AnthropicCountRequest"),
+    ] {
         let properties = document["components"]["schemas"][schema]["properties"].as_object().expect("members");
         let described: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
-        let served = MEMBERS.iter().filter(|member| member.fate(door) == Fate::Served).map(|member| member.name);
+        let table = Table::of(door);
+        let served = table.members.iter().filter(|member| table.fate(member, door) == Fate::Served);
+        let served = served.map(|member| member.name);
         assert_eq!(described, served.collect(), "{schema}");
+    }
+    for (door, schema) in [(Door::OllamaChat, "OllamaChatRequest"), (Door::OllamaGenerate, "OllamaGenerateRequest")] {
+        let properties = &document["components"]["schemas"][schema]["properties"];
+        let names = |within: &Value| -> Vec<String> { within.as_object().expect("members").keys().cloned().collect() };
+        let inner = names(&properties["options"]["anyOf"][0]["properties"]);
+        let inner = inner.into_iter().map(|name| format!("options.{name}"));
+        let described: BTreeSet<String> = names(properties).into_iter().chain(inner).collect();
+        let table = Table::of(door);
+        let served = table.members.iter().filter(|member| table.fate(member, door) == Fate::Served);
+        assert_eq!(described, served.map(|member| member.name.to_owned()).collect(), "{schema}");
     }
 }
 
@@ -99,6 +120,8 @@ fn what_is_golden_is_described() {
         ("chat_chunks", "ChatChunk", true),
         ("chat_logprobs", "ChatChunk", false),
         ("completion", "Completion", false),
+        ("message", "AnthropicAnswer", false),
+        ("message_counted", "AnthropicCount", false),
         ("models", "ModelList", false),
         ("own_key", "OwnKey", false),
         ("short_token", "TokenAnswer", false),
@@ -309,6 +332,18 @@ fn what_callers_are_answered_is_what_is_described() {
     assert_eq!(send("post", "/v1/auth/token", known, &[], Some(&json!({"ttl_s": 0}))), 400);
     assert_eq!(send("get", "/.well-known/jwks.json", None, &[], None), 200);
     assert_eq!(send("get", "/healthz", None, &[], None), 200);
+    let prompt = json!({"model": MODEL, "prompt": "p", "stream": false, "options": {"num_predict": 4}});
+    let asked = json!({"model": MODEL, "messages": hello(1)["messages"], "stream": false});
+    assert_eq!(send("post", "/api/chat", known, &[], Some(&asked)), 200);
+    assert_eq!(send("post", "/api/generate", known, &[], Some(&prompt)), 200);
+    assert_eq!(send("post", "/api/generate", known, &[], Some(&json!({"model": MODEL, "stream": false}))), 200);
+    assert_eq!(send("post", "/api/chat", None, &[], Some(&asked)), 401);
+    assert_eq!(send("post", "/api/chat", known, &[], Some(&json!({"model": MODEL, "n": 2}))), 422);
+    assert_eq!(send("post", "/api/show", known, &[], Some(&json!({"model": MODEL}))), 200);
+    assert_eq!(send("post", "/api/show", known, &[], Some(&json!({"model": "other"}))), 404);
+    assert_eq!(send("get", "/api/tags", known, &[], None), 200);
+    assert_eq!(send("get", "/api/ps", known, &[], None), 200);
+    assert_eq!(send("get", "/api/version", None, &[], None), 200);
     let report = json!([{"token": key.key, "type": "sluice_api_key", "url": "https://a.example", "source": "content"}]);
     let signature = sign_report(report.to_string().as_bytes());
     let headers = [("github-public-key-identifier", KID), ("github-public-key-signature", signature.as_str())];

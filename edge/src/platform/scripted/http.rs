@@ -183,6 +183,11 @@ impl Body {
         if all.len() as u64 > max { Err(Broken::Large) } else { Ok(Self(all.into())) }
     }
 
+    /// One that is made here.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
     /// How many bytes it has.
     pub fn size(&self) -> u32 {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)

@@ -32,6 +32,11 @@ impl Body {
         collected(collect_answer(&response.0, max as f64)).await
     }
 
+    /// One that is made here.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Uint8Array::from(bytes))
+    }
+
     /// How many bytes it has.
     pub fn size(&self) -> u32 {
         self.0.length()

@@ -30,8 +30,8 @@ struct Part {
 /// Where it stands.
 #[derive(Clone, Copy)]
 pub(super) enum Place {
-    /// `response_format`.
-    Form,
+    /// The form of the answer, by the name of the member that says it.
+    Form(&'static str),
     /// The parameters of the tool with this index.
     Tool {
         index: usize,
@@ -42,8 +42,8 @@ pub(super) enum Place {
 
 /// How an answer is put together.
 enum Around {
-    /// It is the form, and nothing else.
-    Form,
+    /// It is the form, which the member of this name says, and nothing else.
+    Form(&'static str),
     /// By these rules.
     Rules(String),
 }
@@ -67,11 +67,13 @@ impl Shape {
             };
             grammars.map(|grammars| Part { name, grammars, place }).map_err(|why| unfollowable(place, &why))
         };
-        let form = form.map(|text| part("form".into(), Place::Form, Ok(text), false)).transpose()?;
+        let form =
+            form.map(|text| part("form".into(), Place::Form(request.names.format), Ok(text), false)).transpose()?;
         let forced = request.tool_choice != ToolChoice::Auto;
         let bound = forced || form.is_some() || request.tools.iter().any(Tool::is_strict);
         if request.tools.is_empty() || !bound {
-            return Ok(form.map(|form| Self { parts: vec![form], around: Around::Form }));
+            let around = Around::Form(request.names.format);
+            return Ok(form.map(|form| Self { parts: vec![form], around }));
         }
         let mut parts = Vec::new();
         let mut bodies = Vec::new();
@@ -98,7 +100,7 @@ impl Shape {
     /// The member of the request that it comes from.
     pub(super) fn param(&self) -> &'static str {
         match &self.around {
-            Around::Form => Place::Form.param(),
+            Around::Form(name) => name,
             Around::Rules(_) => "tools",
         }
     }
@@ -129,15 +131,19 @@ impl Shape {
             }
         }
         self.whole(factory).map_err(|_| {
-            let message =
-                "The schemas of `tools` and `response_format` cannot be followed together: they are too large.";
+            let form = self.parts.iter().find_map(|part| match part.place {
+                Place::Form(name) => Some(format!(" and `{name}`")),
+                Place::Tool { .. } => None,
+            });
+            let form = form.unwrap_or_default();
+            let message = format!("The schemas of `tools`{form} cannot be followed together: they are too large.");
             Refusal::new(Reason::InvalidRequest, message).with_param(self.param())
         })
     }
 
     fn whole(&self, factory: &ParserFactory) -> Result<Matcher, String> {
         let rules = match &self.around {
-            Around::Form => None,
+            Around::Form(_) => None,
             Around::Rules(rules) => Some(GrammarWithLexer::from_lark(rules.clone())),
         };
         let parts = self.parts.iter().flat_map(|part| part.grammars.iter().cloned());
@@ -156,7 +162,7 @@ impl Place {
     /// The member of the request.
     pub(super) fn param(self) -> &'static str {
         match self {
-            Self::Form => "response_format",
+            Self::Form(name) => name,
             Self::Tool { .. } => "tools",
         }
     }
@@ -169,7 +175,7 @@ impl Place {
     /// What a refusal begins with.
     pub(super) fn named(self) -> String {
         match self {
-            Self::Form => "The schema of `response_format`".into(),
+            Self::Form(name) => format!("The schema of `{name}`"),
             Self::Tool { index, .. } => format!("tools[{index}]: the schema of `function.parameters`"),
         }
     }

@@ -46,24 +46,32 @@ async fn a_slow_model_is_never_silent_for_more_than_two_seconds() {
     let chat = chat_with("hi", &json!({"stream": true}));
     let several = chat_with("hi", &json!({"stream": true, "n": 2}));
     let text = json!({"model": chat["model"], "prompt": "hi", "stream": true});
-    let one = async |path: &str, body: &Value| {
+    let ollama = json!({"model": chat["model"], "messages": chat["messages"]});
+    let prompt = json!({"model": chat["model"], "prompt": "hi"});
+    let events = (": working\n\n", "\"a\"", "data: [DONE]\n\n");
+    // A line that says nothing is told from one that says something by its text.
+    let lines = ("\"content\":\"\"},\"done\":false", "\"content\":\"a\"", " complete\"}\n");
+    let responses = ("\"response\":\"\",\"done\":false", "\"response\":\"a\"", " complete\"}\n");
+    let one = async |path: &str, body: &Value, (working, says, end): (&str, &str, &str)| {
         let harness = Harness::open(1, 0).await;
         harness.script.say(Say::text("ab"));
         let mut listener = Listener::new(&harness, path, body).await;
         until("the prompt is read", || harness.script.is_blocked()).await;
-        assert!(listener.hear(": working\n\n", 2).await);
+        assert!(listener.hear(working, 2).await);
         harness.script.allow(1);
-        assert!(listener.hear("\"a\"", 1).await);
-        assert!(listener.hear(": working\n\n", 4).await);
+        assert!(listener.hear(says, 1).await);
+        assert!(listener.hear(working, 4).await);
         harness.script.allow_all();
         assert!(!listener.hear("never told", 1).await);
-        assert!(listener.seen.ends_with("data: [DONE]\n\n"), "{}", listener.seen);
+        assert!(listener.seen.ends_with(end), "{}", listener.seen);
         harness.until_places(1, 0).await;
     };
     tokio::join!(
-        one("/v1/chat/completions", &chat),
-        one("/v1/chat/completions", &several),
-        one("/v1/completions", &text)
+        one("/v1/chat/completions", &chat, events),
+        one("/v1/chat/completions", &several, events),
+        one("/v1/completions", &text, events),
+        one("/api/chat", &ollama, lines),
+        one("/api/generate", &prompt, responses)
     );
 }
 

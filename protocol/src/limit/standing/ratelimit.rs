@@ -56,6 +56,29 @@ pub fn go_duration(ms: u64) -> String {
     text + seconds.trim_end_matches('0').trim_end_matches('.') + "s"
 }
 
+/// Reads what [`go_duration`] writes, and nothing else.
+pub fn read_go_duration(text: &str) -> Option<u64> {
+    let mut ms: u64 = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
+        let (number, unit) = rest.split_at(digits);
+        let (unit, behind) = unit.split_at(unit.find(|letter: char| letter.is_ascii_digit()).unwrap_or(unit.len()));
+        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+        let of = |ms: u64| whole.parse::<u64>().ok()?.checked_mul(ms);
+        let more = match (unit, part) {
+            ("h", "") => of(3_600_000)?,
+            ("m", "") => of(60_000)?,
+            ("ms", "") => of(1)?,
+            ("s", part) if part.len() <= 3 => of(1_000)?.checked_add(format!("{part:0<3}").parse().ok()?)?,
+            _ => return None,
+        };
+        ms = ms.checked_add(more)?;
+        rest = behind;
+    }
+    (go_duration(ms) == text).then_some(ms)
+}
+
 fn list(standings: &[&Standing], item: impl Fn(&mut String, &Standing)) -> String {
     let mut text = String::new();
     for standing in standings {
@@ -109,6 +132,15 @@ mod tests {
             (90_061_001, "25h1m1.001s"),
         ] {
             assert_eq!(go_duration(ms), text);
+            assert_eq!(read_go_duration(text), Some(ms));
+        }
+        for ms in [0, 1, 999, 1_001, 59_999, 60_000, 3_599_999, 86_400_000, 123_456_789_012] {
+            assert_eq!(read_go_duration(&go_duration(ms)), Some(ms));
+        }
+        for wrong in
+            ["", "1", "s", "1.5", "1.s", "01s", "1s1m", "61s", "1h", "1.5ms", "-1s", "1.5000s", "99999999999999999999s"]
+        {
+            assert_eq!(read_go_duration(wrong), None, "{wrong}");
         }
     }
 

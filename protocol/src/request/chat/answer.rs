@@ -262,6 +262,19 @@ pub struct ModelEntry {
     pub owned_by: Cow<'static, str>,
     /// The longest prompt and answer together, in tokens.
     pub context_length: u64,
+    /// What it can do besides answering.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
+}
+
+/// What not every model can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Capability {
+    /// Its template looks at tools.
+    Tools,
+    /// It may think before it answers.
+    Thinking,
 }
 
 /// The usage that a completion or a chunk carries, if it carries one. Reads both gates' own answers and other servers'.

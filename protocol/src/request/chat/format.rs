@@ -80,14 +80,21 @@ fn json_schema(wrapped: &str) -> Result<JsonSchema, Refusal> {
     if !schema.starts_with('{') {
         return Err(invalid(PARAM, "`response_format.json_schema.schema` must be an object."));
     }
-    if schema.len() > MAX_SCHEMA_BYTES {
-        return Err(invalid(PARAM, format!("A schema in `response_format` is at most {MAX_SCHEMA_BYTES} bytes long.")));
+    JsonSchema::new(PARAM, &name, schema, strict)
+}
+
+impl JsonSchema {
+    /// Of a text that is known to be an object, in the member of this name. Refuses what is too long or too deep.
+    pub(crate) fn new(param: &'static str, name: &str, schema: &str, strict: bool) -> Result<Self, Refusal> {
+        if schema.len() > MAX_SCHEMA_BYTES {
+            return Err(invalid(param, format!("A schema in `{param}` is at most {MAX_SCHEMA_BYTES} bytes long.")));
+        }
+        if depth(schema) > MAX_SCHEMA_DEPTH {
+            let most = format!("A schema in `{param}` is at most {MAX_SCHEMA_DEPTH} objects and arrays deep.");
+            return Err(invalid(param, most));
+        }
+        Ok(Self { name: name.into(), schema: schema.into(), strict })
     }
-    if depth(schema) > MAX_SCHEMA_DEPTH {
-        let most = format!("A schema in `response_format` is at most {MAX_SCHEMA_DEPTH} objects and arrays deep.");
-        return Err(invalid(PARAM, most));
-    }
-    Ok(JsonSchema { name: name.into_owned(), schema: schema.into(), strict })
 }
 
 fn is_name(name: &str) -> bool {
@@ -96,7 +103,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Whether a text that is known to be JSON is short and flat enough to be followed as a schema.
-pub(super) fn is_within_bounds(schema: &str) -> bool {
+pub(crate) fn is_within_bounds(schema: &str) -> bool {
     schema.len() <= MAX_SCHEMA_BYTES && depth(schema) <= MAX_SCHEMA_DEPTH
 }
 

@@ -22,7 +22,7 @@ impl JsonText {
 }
 
 /// What is wrong with a part of the body. Without the place, which counts from the part's own beginning.
-pub(super) fn cause(error: &serde_json::Error) -> String {
+pub(crate) fn cause(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause).to_owned()
 }

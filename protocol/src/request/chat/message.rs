@@ -2,6 +2,7 @@
 
 use super::json::{JsonText, cause};
 use crate::refusal::{Reason, Refusal};
+use crate::request::door::Door;
 use crate::request::member::raw::{self, Stopped};
 use crate::request::member::{Body, invalid};
 
@@ -37,7 +38,8 @@ pub enum Speaker {
     },
     /// What a call gave.
     Tool {
-        /// The call's id, as the caller says; it need not be that of a call in this conversation.
+        /// The call's id, as the caller says; it need not be that of a call in this conversation. Empty where the caller's
+        /// protocol has none.
         call: String,
     },
 }
@@ -45,7 +47,7 @@ pub enum Speaker {
 /// A call that the model made in an earlier answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolCall {
-    /// Its id.
+    /// Its id; empty where the caller's protocol has none.
     pub id: String,
     /// The function's name: whatever the model made of it.
     pub name: String,
@@ -77,33 +79,43 @@ const UNSERVED: [(&str, &[&str]); 7] = [
     ("partial", &["false"]),
 ];
 
-/// The messages, one by one: the first that is wrong ends it.
-pub(super) fn read(body: &Body<'_>) -> Result<Vec<ChatMessage>, Refusal> {
+/// In whose manner messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Calls and results name each other.
+    OpenAi,
+    /// They need not: a result may say whose it is by `tool_name`. Nothing has to be said.
+    Ollama,
+}
+
+/// The messages, one by one: the first that is wrong ends it. There may be none.
+pub(crate) fn read(body: &Body<'_>, manner: Manner) -> Result<Vec<ChatMessage>, Refusal> {
     let mut messages = Vec::new();
     if let Some(given) = body.get("messages") {
         given.items("a list of messages", |json| {
             if messages.len() == MAX_MESSAGES {
                 return Err(invalid("messages", format!("`messages` takes at most {MAX_MESSAGES}.")));
             }
-            messages.push(ChatMessage::parse(messages.len(), json)?);
+            messages.push(ChatMessage::parse(messages.len(), json, manner)?);
             Ok(())
         })?;
     }
-    match messages.is_empty() {
-        true => Err(invalid("messages", "`messages` must hold at least one message.")),
-        false => Ok(messages),
-    }
+    Ok(messages)
 }
 
 impl ChatMessage {
     /// Parses the message at `index`; a refusal names it.
-    fn parse(index: usize, json: &str) -> Result<Self, Refusal> {
+    fn parse(index: usize, json: &str, manner: Manner) -> Result<Self, Refusal> {
         let wrong = |why: &str| invalid("messages", format!("messages[{index}]: {why}."));
         let unserved = |why: &str| {
             Refusal::new(Reason::UnsupportedParameter, format!("messages[{index}]: {why}.")).with_param("messages")
         };
+        let name = match manner {
+            Manner::OpenAi => "name",
+            Manner::Ollama => "tool_name",
+        };
         let names =
-            ["role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "reasoning", "thinking"];
+            ["role", "content", name, "tool_calls", "tool_call_id", "reasoning_content", "reasoning", "thinking"];
         let found = raw::members(json, &names).map_err(|twice| no_object(twice, &wrong))?;
         let text = |at: usize| match found[at].map(raw::text) {
             None => Ok(None),
@@ -121,7 +133,7 @@ impl ChatMessage {
         let (name, call) = (text(2)?, text(4)?);
         let [reasoning, other, another] = [text(5)?, text(6)?, text(7)?];
         let reasoning = reasoning.or(other).or(another);
-        let calls = found[3].map_or(Ok(Vec::new()), |json| calls(json, &wrong))?;
+        let calls = found[3].map_or(Ok(Vec::new()), |json| calls(json, manner, &wrong))?;
         let needless = [
             ("tool_calls", "assistant", !calls.is_empty()),
             ("reasoning_content", "assistant", reasoning.is_some()),
@@ -135,12 +147,16 @@ impl ChatMessage {
             "system" | "developer" => Speaker::System,
             "user" => Speaker::User,
             "assistant" => Speaker::Assistant { reasoning, tool_calls: calls },
-            "tool" => Speaker::Tool { call: call.ok_or_else(|| wrong("`tool_call_id` is missing"))? },
+            "tool" => match (call, manner) {
+                (Some(call), _) => Speaker::Tool { call },
+                (None, Manner::Ollama) => Speaker::Tool { call: String::new() },
+                (None, Manner::OpenAi) => return Err(wrong("`tool_call_id` is missing")),
+            },
             _ => return Err(wrong("`role` must be system, developer, user, assistant or tool")),
         };
         let content = match content {
             Some(content) => content,
-            None if silent => String::new(),
+            None if silent || manner == Manner::Ollama => String::new(),
             None => return Err(wrong("`content` is missing")),
         };
         Ok(Self { speaker, content, name })
@@ -187,6 +203,10 @@ fn content(
         match (kind.and_then(raw::text).as_deref(), text.and_then(raw::text)) {
             (Some("text"), Some(text)) => joined.push_str(&text),
             (Some("text"), None) => return Err(wrong("a part of type `text` has a `text`, which is text")),
+            (Some("tool_use" | "tool_result" | "thinking" | "redacted_thinking"), _) => {
+                let door = Door::Messages.path();
+                return Err(unserved(&format!("this is Anthropic's form, which {door} takes")));
+            }
             (Some(_), _) => return Err(unserved("only parts of type `text` are served")),
             (None, _) => return Err(wrong(MUST)),
         }
@@ -199,14 +219,14 @@ fn content(
     }
 }
 
-fn calls(json: &str, wrong: &impl Fn(&str) -> Refusal) -> Result<Vec<ToolCall>, Refusal> {
+fn calls(json: &str, manner: Manner, wrong: &impl Fn(&str) -> Refusal) -> Result<Vec<ToolCall>, Refusal> {
     let mut calls = Vec::new();
     let walked = raw::items(json, |json| {
         let at = calls.len();
         if at == MAX_CALLS {
             return Err(wrong(&format!("`tool_calls` takes at most {MAX_CALLS}")));
         }
-        calls.push(call(json).map_err(|why| wrong(&format!("`tool_calls[{at}]`: {why}")))?);
+        calls.push(call(json, manner).map_err(|why| wrong(&format!("`tool_calls[{at}]`: {why}")))?);
         Ok(())
     });
     match walked {
@@ -216,7 +236,7 @@ fn calls(json: &str, wrong: &impl Fn(&str) -> Refusal) -> Result<Vec<ToolCall>, 
     }
 }
 
-fn call(json: &str) -> Result<ToolCall, String> {
+fn call(json: &str, manner: Manner) -> Result<ToolCall, String> {
     let no_object = |twice: Option<&str>| match twice {
         Some(name) => format!("`{name}` is there twice"),
         None => "it must be an object".to_owned(),
@@ -227,7 +247,10 @@ fn call(json: &str) -> Result<ToolCall, String> {
         Some(Some(text)) => Ok(text.into_owned()),
     };
     let [id, kind, function] = raw::members(json, &["id", "type", "function"]).map_err(no_object)?;
-    let id = text(id, "id")?;
+    let id = match (id, manner) {
+        (None, Manner::Ollama) => String::new(),
+        (id, _) => text(id, "id")?,
+    };
     if kind.is_some() && text(kind, "type")? != "function" {
         return Err("only calls of type `function` are served".to_owned());
     }

@@ -72,6 +72,17 @@ pub(crate) fn read(body: &Body<'_>) -> Result<Sampling, Refusal> {
     })
 }
 
+/// The same of a body that can say no more than these three.
+pub(crate) fn nucleus(body: &Body<'_>) -> Result<Sampling, Refusal> {
+    let default = Sampling::default();
+    Ok(Sampling {
+        temperature: within(body, "temperature", [0.0, 2.0])?.unwrap_or(default.temperature),
+        top_p: top_p(body)?.unwrap_or(default.top_p),
+        top_k: top_k(body)?,
+        ..default
+    })
+}
+
 fn within(body: &Body<'_>, param: &'static str, [least, most]: [f64; 2]) -> Result<Option<f64>, Refusal> {
     let Some(given) = body.get(param) else { return Ok(None) };
     let must = format!("a number from {least} to {most}");

@@ -3,6 +3,7 @@
 use super::format::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, is_within_bounds};
 use super::json::{JsonText, cause};
 use crate::refusal::{Reason, Refusal};
+use crate::request::door::Door;
 use crate::request::member::{Body, invalid, raw};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -34,8 +35,12 @@ pub enum ToolChoice {
 }
 
 impl Tool {
-    /// The function's name: 1 to [`MAX_FUNCTION_NAME`] of `A-Z`, `a-z`, `0-9`, `_` and `-`; no two tools of a request
-    /// share one.
+    /// A tool of another door's, whose members are as these methods say.
+    pub(crate) const fn new(name: String, json: JsonText, parameters: Option<Box<str>>, strict: bool) -> Self {
+        Self { name, json, parameters, strict }
+    }
+
+    /// The function's name: of `A-Z`, `a-z`, `0-9`, `_` and `-`, at least one and few; no two tools of a request share one.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -93,7 +98,11 @@ fn tool(index: usize, json: &str) -> Result<Tool, Refusal> {
         None if within.is_empty() => wrong("it must be an object"),
         None => wrong("`function` must be an object"),
     };
-    let [kind, function] = raw::members(json, &["type", "function"]).map_err(|twice| no_object("", twice))?;
+    let [kind, function, schema] =
+        raw::members(json, &["type", "function", "input_schema"]).map_err(|twice| no_object("", twice))?;
+    if function.is_none() && schema.is_some() {
+        return Err(wrong(&format!("this is Anthropic's form, which {} takes", Door::Messages.path())));
+    }
     match kind.map(raw::text) {
         None => return Err(wrong("`type` is missing")),
         Some(None) => return Err(wrong("`type` must be a text")),
@@ -149,6 +158,13 @@ fn tool_choice(choice: &str, tools: &[Tool]) -> Result<Option<ToolChoice>, Refus
     let [kind, function] = raw::members(choice, &["type", "function"]).map_err(|_| invalid(PARAM, MUST))?;
     match kind.and_then(raw::text).as_deref() {
         Some("function") => {}
+        Some("any" | "auto" | "tool" | "none") => {
+            let door = Door::Messages.path();
+            return Err(invalid(
+                PARAM,
+                format!("An object of this type as `tool_choice` is Anthropic's form, which {door} takes."),
+            ));
+        }
         Some(_) => {
             return Err(unserved(PARAM, "An object as `tool_choice` is served with the `type` `function` only."));
         }

@@ -2,12 +2,17 @@
 //! has the wrong type is refused by its name, in words about the request.
 
 use super::raw::{self, Stopped};
-use super::{Door, Fate, MEMBERS};
+use super::{Fate, Table, of_another_place};
 use crate::refusal::{Reason, Refusal};
+use crate::request::door::Door;
 use std::borrow::Cow;
 
 /// A body that is an object, whose members ask for nothing that is not served.
-pub(crate) struct Body<'a>(Vec<Option<&'a str>>);
+pub(crate) struct Body<'a> {
+    table: &'static Table,
+    /// By the table's members.
+    given: Vec<Option<Given<'a>>>,
+}
 
 /// What a member holds. Never null: that is as if it were not there.
 #[derive(Clone, Copy)]
@@ -26,41 +31,72 @@ impl<'a> Body<'a> {
     pub(crate) fn read(body: &'a [u8], door: Door) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(body)
             .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;
-        let mut given = vec![None; MEMBERS.len()];
-        let walked = raw::entries(text, |name, json| match position(&name) {
+        let table = Table::of(door);
+        let mut given = vec![None; table.members.len()];
+        let mut see = |name: &str, json: &'a str| match table.find(name) {
             Some(at) if given[at].is_some() => {
-                let name = MEMBERS[at].name;
+                let name = table.members[at].name;
                 Err(invalid(name, format!("`{name}` is there twice.")))
             }
             Some(at) => {
-                given[at] = Some(json);
+                given[at] = Some(Given { param: table.members[at].name, inner: None, json });
                 Ok(())
             }
-            None => Ok(()),
+            None if json == "null" => Ok(()),
+            None => of_another_place(name, door).map_or(Ok(()), Err),
+        };
+        let walked = raw::entries(text, |name, json| {
+            if table.within.is_some() && name.contains('.') {
+                // As a name of the list's, it is that of a member within another one, and this one is nobody's.
+                return Ok(());
+            }
+            see(&name, json)?;
+            match table.within.filter(|within| *within == name && json != "null") {
+                None => Ok(()),
+                Some(within) => Given { param: within, inner: None, json }
+                    .entries("an object", |name, json| see(&format!("{within}.{name}"), json)),
+            }
         });
         match walked {
             Ok(()) => {}
             Err(Stopped::By(refusal)) => return Err(refusal),
             Err(Stopped::Json(error)) => return Err(refuse_json(&error)),
         }
-        for (member, json) in MEMBERS.iter().zip(&mut given) {
-            if let Some("null") = json {
-                *json = None;
+        for (member, given) in table.members.iter().zip(&mut given) {
+            if given.is_some_and(|given| given.json == "null") {
+                *given = None;
             }
-            match (member.fate(door), *json) {
-                (Fate::Refused(nothing), Some(json)) if !asks_for_nothing(json, nothing) => {
-                    return Err(member.refuse(door));
+            match (table.fate(member, door), *given) {
+                (Fate::Refused(nothing), Some(given)) if !asks_for_nothing(given.json, nothing) => {
+                    return Err(member.refuse(door, table.server(member, door)));
                 }
                 _ => {}
             }
         }
-        Ok(Self(given))
+        Ok(Self { table, given })
+    }
+
+    /// The same members under the names that another door has for them, so that what reads that one's reads these: those
+    /// of `names`, each here and there, that ask for something. A refusal tells the name that it has here.
+    pub(crate) fn as_of(
+        &self,
+        door: Door,
+        names: &[(&'static str, &'static str)],
+        asks: impl Fn(&'static str, &str) -> bool,
+    ) -> Self {
+        let table = Table::of(door);
+        let mut given = vec![None; table.members.len()];
+        for (here, there) in names {
+            let at = table.find(there).expect("a name of the other door's: whoever reads a body asks for all of them");
+            given[at] = self.get(here).filter(|given| asks(here, given.json));
+        }
+        Self { table, given }
     }
 
     /// A member, if it is there and not null.
     pub(crate) fn get(&self, name: &'static str) -> Option<Given<'a>> {
-        let at = position(name).expect("what is served is listed: each body asks for all of it");
-        self.0[at].map(|json| Given { param: name, inner: None, json })
+        let at = self.table.find(name).expect("what is served is listed: each body asks for all of it");
+        self.given[at]
     }
 
     /// A member that is true or false.
@@ -136,10 +172,6 @@ impl<'a> Given<'a> {
             Stopped::Json(_) => self.must(must),
         }
     }
-}
-
-fn position(name: &str) -> Option<usize> {
-    MEMBERS.binary_search_by(|member| member.name.cmp(name)).ok()
 }
 
 /// Whether a value is one of these; numbers by what they are, and not by how they are written.

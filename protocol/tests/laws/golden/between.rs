@@ -1,6 +1,8 @@
 //! What the parts of the edge say to each other, and what lies on disks: Gates, the Registry, rows, refusals.
 
 use super::*;
+use sluice_protocol::dialect::Dialect;
+use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::telemetry::Line;
 
 /// Messages between versions: a change here needs a new version byte.
@@ -323,6 +325,42 @@ fn the_table_of_refusals() {
         })
         .collect();
     golden("refusals.txt", &lines);
+}
+
+/// Every refusal in each protocol's shape, and what ends a stream with it: after what it had used for certain, and after
+/// what was seen of it.
+#[test]
+fn refusals_have_each_protocol_s_shape() {
+    for (name, path) in [("openai", "/v1/chat/completions"), ("ollama", "/api/chat"), ("anthropic", "/v1/messages")] {
+        let dialect = Dialect::of(path);
+        let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2) };
+        let lines: String = Reason::ALL
+            .iter()
+            .map(|reason| {
+                let refusal = Refusal::new(*reason, "Say \"why\".").with_param("model").with_retry_after_ms(1_500);
+                let headers: Vec<String> = dialect
+                    .refusal_headers(&refusal, 0)
+                    .iter()
+                    .map(|(name, value)| format!("{name}: {value}"))
+                    .collect();
+                let broken = [Some(used), None].map(|told| {
+                    dialect.broken(&refusal, Some(UsageMark::refused(*reason, told, used))).escape_debug().to_string()
+                });
+                let by_edge = dialect.broken(&refusal, None).escape_debug().to_string();
+                let body = dialect.body(&refusal, Some(RequestId([7; 16])));
+                format!(
+                    "{} {body}\n  {}\n  {by_edge}\n  {}\n",
+                    refusal.status(),
+                    headers.join("; "),
+                    broken.join("\n  ")
+                )
+            })
+            .collect();
+        golden(&format!("refusals_{name}.txt"), &lines);
+    }
+    // Between the gates all of them are OpenAI's.
+    let refusal = Refusal::new(Reason::Draining, "x");
+    assert_eq!(Dialect::between_gates().body(&refusal, None), Dialect::of("/v1/models").body(&refusal, None));
 }
 
 /// Whoever collects the edge's log reads these.

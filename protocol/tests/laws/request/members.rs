@@ -1,6 +1,7 @@
 //! Every member of a request that somebody documents, at both doors: what asks for something is served or refused by
 //! its name, what asks for nothing passes, and what is wrong is told in words about the request.
 
+mod messages;
 mod refused;
 
 use proptest::prelude::*;
@@ -8,41 +9,38 @@ use serde_json::{Value, json};
 use sluice_protocol::refusal::Reason::{InvalidRequest, UnsupportedParameter};
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::chat::{ChatBounds, ChatRequest, MAX_CALLS, MAX_MESSAGES};
-use sluice_protocol::request::completion::CompletionRequest;
-use sluice_protocol::request::member::{Door, Fate, MEMBERS, Member};
+use sluice_protocol::request::door::Door;
+use sluice_protocol::request::member::{Fate, Member, TABLES, Table};
+use sluice_protocol::request::question::Question;
+use sluice_protocol::request::read;
 use std::path::PathBuf;
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };
 
-/// A request of either kind, to be compared.
-#[derive(Debug, PartialEq)]
-enum Request {
-    Chat(Box<ChatRequest>),
-    Text(Box<CompletionRequest>),
-}
-
-fn parse(door: Door, body: &str) -> Result<Request, Refusal> {
-    match door {
-        Door::Chat => ChatRequest::parse(body.as_bytes(), BOUNDS).map(|request| Request::Chat(Box::new(request))),
-        Door::Completions => {
-            CompletionRequest::parse(body.as_bytes(), BOUNDS).map(|request| Request::Text(Box::new(request)))
-        }
-    }
+fn parse(door: Door, body: &str) -> Result<Question, Refusal> {
+    read::question(door, body.as_bytes(), BOUNDS)
 }
 
 /// The least that a request holds, but for a member of this name, which is as given.
 fn body(door: Door, name: &str, value: &str) -> String {
-    let least = match door {
-        Door::Chat => [("model", r#""m""#), ("messages", r#"[{"role":"user","content":"hi"}]"#)],
-        Door::Completions => [("model", r#""m""#), ("prompt", r#""hi""#)],
+    const MODEL: (&str, &str) = ("model", r#""m""#);
+    const MESSAGES: (&str, &str) = ("messages", r#"[{"role":"user","content":"hi"}]"#);
+    let least: &[(&str, &str)] = match door {
+        Door::Chat | Door::OllamaChat | Door::CountTokens => &[MODEL, MESSAGES],
+        Door::Completions | Door::OllamaGenerate => &[MODEL, ("prompt", r#""hi""#)],
+        Door::Messages => &[MODEL, MESSAGES, ("max_tokens", "16")],
     };
-    let others = least.into_iter().filter(|(other, _)| *other != name);
-    let members: Vec<String> =
-        others.chain([(name, value)]).map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+    let others = least.iter().copied().filter(|(other, _)| *other != name);
+    let member = |name: &str, value: &str| format!("{}:{value}", json!(name));
+    let named = match name.split_once('.').filter(|(outer, _)| Table::of(door).within == Some(outer)) {
+        Some((outer, inner)) => member(outer, &format!("{{{}}}", member(inner, value))),
+        None => member(name, value),
+    };
+    let members: Vec<String> = others.map(|(name, value)| member(name, value)).chain([named]).collect();
     format!("{{{}}}", members.join(","))
 }
 
-fn least(door: Door) -> Request {
+fn least(door: Door) -> Question {
     parse(door, &body(door, "unheard_of", "1")).unwrap()
 }
 
@@ -85,35 +83,66 @@ fn same(one: &str, other: &str) -> bool {
     }
 }
 
+/// OpenAI's doors have one table.
+const DOORS: [Door; 2] = [Door::Chat, Door::Completions];
+
+/// That of OpenAI's doors.
+fn members() -> &'static [Member] {
+    Table::of(Door::Chat).members
+}
+
+fn fate(member: &Member, door: Door) -> Fate {
+    Table::of(door).fate(member, door)
+}
+
 fn each() -> impl Iterator<Item = (&'static Member, Door)> {
-    MEMBERS.iter().flat_map(|member| Door::ALL.map(|door| (member, door)))
+    Door::ALL.iter().flat_map(|door| Table::of(*door).members.iter().map(|member| (member, *door)))
+}
+
+#[test]
+fn each_door_has_one_table() {
+    for door in Door::ALL {
+        let tables = TABLES.iter().filter(|table| table.doors.contains(door));
+        assert_eq!(tables.count(), 1, "{door:?}");
+        assert_eq!(Door::of(door.path()), Some(*door));
+        assert_eq!(Door::of(&format!("{}/", door.path())), None);
+    }
+    assert!(TABLES.iter().all(|table| (1..=2).contains(&table.doors.len())));
 }
 
 #[test]
 fn the_list_is_in_order_and_says_who_has_each() {
-    for pair in MEMBERS.windows(2) {
+    for pair in TABLES.iter().flat_map(|table| table.members.windows(2)) {
         assert!(pair[0].name < pair[1].name, "{} and {}", pair[0].name, pair[1].name);
     }
-    for member in MEMBERS {
+    for member in TABLES.iter().flat_map(|table| table.members) {
         assert!(member.owners().count() > 0, "{}", member.name);
-        assert!(member.name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.')));
+        assert!(
+            member
+                .name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.'))
+        );
     }
-    assert!(MEMBERS.len() > 200);
+    assert!(members().len() > 200);
 }
 
 #[test]
 fn what_is_not_served_is_refused_unless_it_asks_for_nothing() {
     for (member, door) in each() {
         let (name, least) = (member.name, least(door));
+        let nothing = parse(door, &body(door, name, "null")).map_err(|refusal| refusal.reason).ok();
         assert_eq!(
-            parse(door, &body(door, name, "null")).map_err(|refusal| refusal.reason).ok().as_ref(),
+            nothing.as_ref().filter(|question| !matches!(question, Question::Presence(_))),
             match name {
-                "model" | "messages" | "prompt" if member.fate(door) == Fate::Served => None,
+                // Without messages or a prompt Ollama's doors take a request for another one.
+                "model" | "messages" | "prompt" if fate(member, door) == Fate::Served => None,
+                "max_tokens" if door == Door::Messages => None,
                 _ => Some(&least),
             }
         );
         let asked = |value: &str| parse(door, &body(door, name, value));
-        match member.fate(door) {
+        match fate(member, door) {
             Fate::Served => {}
             Fate::Passes => {
                 for value in VALUES {
@@ -143,7 +172,7 @@ fn what_is_not_served_is_refused_unless_it_asks_for_nothing() {
 }
 
 /// For each member that is served, values that make another request than its absence.
-const SERVED: [(&str, &str, &str); 32] = [
+const SERVED_BY_OPENAI: [(&str, &str, &str); 32] = [
     ("chat_template_kwargs", r#"{"enable_thinking":false}"#, ""),
     ("echo", "", "true"),
     ("enable_thinking", "true", ""),
@@ -179,19 +208,78 @@ const SERVED: [(&str, &str, &str); 32] = [
     ("top_logprobs", "-", ""),
 ];
 
+/// The same at Ollama's doors: chats and answers to one prompt.
+const SERVED_BY_OLLAMA: [(&str, &str, &str); 23] = [
+    ("format", r#""json""#, r#"{"type":"object"}"#),
+    ("logprobs", "true", "true"),
+    ("max_output_tokens", "5", "5"),
+    ("messages", r#"[{"role":"user","content":"ho"}]"#, ""),
+    ("model", r#""other""#, r#""other""#),
+    ("options", r#"{"seed":5}"#, r#"{"seed":5}"#),
+    ("options.frequency_penalty", "1", "1"),
+    ("options.min_p", "0.5", "0.5"),
+    ("options.num_predict", "5", "5"),
+    ("options.presence_penalty", "1", "1"),
+    ("options.repeat_penalty", "2", "2"),
+    ("options.seed", "0", "0"),
+    ("options.stop", r#""x""#, r#"["x"]"#),
+    ("options.temperature", "0", "0"),
+    ("options.top_k", "1", "1"),
+    ("options.top_p", "0.5", "0.5"),
+    ("prompt", "", r#""ho""#),
+    ("raw", "", "true"),
+    ("stream", "false", "false"),
+    ("system", "", r#""be""#),
+    ("think", "false", "true"),
+    ("tools", r#"[{"type":"function","function":{"name":"f"}}]"#, ""),
+    // Which alone asks for nothing.
+    ("top_logprobs", "-", "-"),
+];
+
+/// The same at Anthropic's doors: answers, and counts of their prompts.
+const SERVED_BY_ANTHROPIC: [(&str, &str, &str); 16] = [
+    ("max_tokens", "5", ""),
+    ("messages", r#"[{"role":"user","content":"ho"}]"#, r#"[{"role":"user","content":"ho"}]"#),
+    ("metadata", r#"{"user_id":"u"}"#, ""),
+    ("model", r#""other""#, r#""other""#),
+    (
+        "output_config",
+        r#"{"format":{"type":"json_schema","schema":{}}}"#,
+        r#"{"format":{"type":"json_schema","schema":{}}}"#,
+    ),
+    ("output_format", r#"{"type":"json_schema","schema":{}}"#, r#"{"type":"json_schema","schema":{}}"#),
+    ("stop_sequences", r#"["x"]"#, ""),
+    ("stream", "true", ""),
+    ("system", r#""be""#, r#"[{"type":"text","text":"be"}]"#),
+    ("temperature", "0", ""),
+    ("thinking", r#"{"type":"enabled","budget_tokens":1024}"#, r#"{"type":"adaptive"}"#),
+    ("tools", r#"[{"name":"f","input_schema":{}}]"#, r#"[{"name":"f","input_schema":{}}]"#),
+    ("top_k", "1", ""),
+    ("top_p", "0.5", ""),
+    // Which alone ask for nothing.
+    ("context_management", "-", "-"),
+    ("tool_choice", "-", "-"),
+];
+
 #[test]
 fn what_is_served_makes_another_request() {
     for (member, door) in each() {
-        let row = SERVED.iter().find(|(name, ..)| *name == member.name);
-        let value = row.map_or("", |(_, chat, text)| if door == Door::Chat { chat } else { text });
-        assert_eq!(member.fate(door) == Fate::Served, !value.is_empty(), "{} at {door:?}", member.name);
+        let rows = match door {
+            Door::Chat | Door::Completions => &SERVED_BY_OPENAI[..],
+            Door::OllamaChat | Door::OllamaGenerate => &SERVED_BY_OLLAMA[..],
+            Door::Messages | Door::CountTokens => &SERVED_BY_ANTHROPIC[..],
+        };
+        let row = rows.iter().find(|(name, ..)| *name == member.name);
+        let is_first = Table::of(door).doors[0] == door;
+        let value = row.map_or("", |(_, first, second)| if is_first { first } else { second });
+        assert_eq!(fate(member, door) == Fate::Served, !value.is_empty(), "{} at {door:?}", member.name);
         if !value.is_empty() && value != "-" {
             assert_ne!(parse(door, &body(door, member.name, value)).unwrap(), least(door), "{}: {value}", member.name);
         }
     }
     let tools = r#""tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","logprobs":true,"top_logprobs":5"#;
     let full = body(Door::Chat, "unheard_of", &format!("1,{tools}"));
-    let Request::Chat(request) = parse(Door::Chat, &full).unwrap() else { unreachable!() };
+    let Question::Chat(request) = parse(Door::Chat, &full).unwrap() else { unreachable!() };
     assert_eq!((request.tools.len(), request.logprobs), (1, Some(5)));
 }
 
@@ -247,7 +335,7 @@ fn thinking_is_said_in_many_ways() {
 /// `user` goes before what replaces it; an empty one says nothing.
 #[test]
 fn the_end_user_has_two_names() {
-    for door in Door::ALL {
+    for door in DOORS {
         for (members, expected) in [
             (r#""user":"u","safety_identifier":"s""#, Some("u")),
             (r#""user":"","safety_identifier":"s""#, Some("s")),
@@ -255,8 +343,9 @@ fn the_end_user_has_two_names() {
             (r#""prompt_cache_key":"k""#, None),
         ] {
             let user = match parse(door, &body(door, "unheard_of", &format!("1,{members}"))).unwrap() {
-                Request::Chat(request) => request.user,
-                Request::Text(request) => request.user,
+                Question::Chat(request) => request.user,
+                Question::Text(request) => request.user,
+                other => unreachable!("{other:?}"),
             };
             assert_eq!(user.as_deref(), expected, "{members}");
         }
@@ -319,11 +408,13 @@ fn value() -> impl Strategy<Value = Value> {
 proptest! {
     /// Any member with any value, at both doors: a request, or a refusal that names this member.
     #[test]
-    fn any_value_is_taken_or_refused_by_name(at in 0..MEMBERS.len(), value in value()) {
-        for door in Door::ALL {
-            let member = &MEMBERS[at];
+    fn any_value_is_taken_or_refused_by_name(at in any::<prop::sample::Index>(), value in value()) {
+        for door in Door::ALL.iter().copied() {
+            let member = at.get(Table::of(door).members);
             if let Err(refusal) = parse(door, &body(door, member.name, &value.to_string())) {
-                prop_assert_eq!(refusal.param.as_deref(), Some(member.name));
+                // Or what is within it.
+                let param = refusal.param.unwrap_or_default();
+                prop_assert!(param == member.name || param.starts_with(&format!("{}.", member.name)), "{}", param);
                 prop_assert!(refusal.message.len() < 400);
             }
         }
@@ -332,42 +423,52 @@ proptest! {
     /// What nobody knows changes nothing.
     #[test]
     fn what_nobody_knows_passes(name in "[A-Za-z\\.\\u{e9} -]{0,12}", value in value()) {
-        prop_assume!(MEMBERS.iter().all(|member| member.name != name));
-        for door in Door::ALL {
+        let all = || TABLES.iter().flat_map(|table| table.members);
+        prop_assume!(all().all(|member| member.name != name && !member.name.ends_with(&format!(".{name}"))));
+        for door in Door::ALL.iter().copied() {
             prop_assert_eq!(parse(door, &body(door, &name, &value.to_string())).unwrap(), least(door));
         }
     }
 }
 
-/// docs/requests.md shows the list. `SLUICE_BLESS=1` writes it there.
+/// docs/requests.md shows the list, a table for each family of doors. `SLUICE_BLESS=1` writes them there.
 #[test]
 fn the_page_shows_the_list() {
-    const BEGIN: &str = "<!-- members -->\n";
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/requests.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("the page has a place for the table");
-    let (found, after) = rest.split_once("<!-- /members -->").expect("and an end of it");
-    let mut table = String::from("| member | whose | in a chat | in a text completion | |\n|---|---|---|---|---|\n");
-    for member in MEMBERS {
-        let fate = |door| match member.fate(door) {
+    let mut page = std::fs::read_to_string(&path).unwrap();
+    for (table, mark, columns) in [
+        (Table::of(Door::Chat), "members", "whose | in a chat | in a text completion"),
+        (Table::of(Door::OllamaChat), "ollama", "whose | `/api/chat` | `/api/generate`"),
+        (Table::of(Door::Messages), "anthropic", "whose | for an answer | for a count"),
+    ] {
+        let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
+        let (before, rest) = page.split_once(&begin).expect("the page has a place for the table");
+        let (found, after) = rest.split_once(&end).expect("and an end of it");
+        let shown = rows(table, columns);
+        if std::env::var_os("SLUICE_BLESS").is_some() {
+            page = format!("{before}{begin}{shown}{end}{after}");
+            continue;
+        }
+        assert_eq!(found, shown, "docs/requests.md does not show the list of members as it is");
+    }
+    if std::env::var_os("SLUICE_BLESS").is_some() {
+        std::fs::write(&path, page).unwrap();
+    }
+}
+
+fn rows(table: &Table, columns: &str) -> String {
+    let mut rows = format!("| member | {columns} | |\n|---|---|---|---|---|\n");
+    for member in table.members {
+        let fate = |door| match table.fate(member, door) {
             Fate::Served => "served".to_owned(),
             Fate::Passes => "passed over".to_owned(),
             Fate::Refused([]) => "refused".to_owned(),
             Fate::Refused(nothing) => format!("refused, but for `{}`", nothing.join("`, `")),
         };
         let owners: Vec<&str> = member.owners().collect();
-        let cells = [
-            format!("`{}`", member.name),
-            owners.join(", "),
-            fate(Door::Chat),
-            fate(Door::Completions),
-            member.remark(),
-        ];
-        table += &format!("| {} |\n", cells.join(" | ").trim_end());
+        let fates = table.doors.iter().map(|door| fate(*door));
+        let cells = [format!("`{}`", member.name), owners.join(", ")].into_iter().chain(fates).chain([member.remark()]);
+        rows += &format!("| {} |\n", cells.collect::<Vec<_>>().join(" | ").trim_end());
     }
-    if std::env::var_os("SLUICE_BLESS").is_some() {
-        std::fs::write(&path, format!("{before}{BEGIN}{table}<!-- /members -->{after}")).unwrap();
-        return;
-    }
-    assert_eq!(found, table, "docs/requests.md does not show the list of members as it is");
+    rows
 }

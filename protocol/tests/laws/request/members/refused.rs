@@ -1,18 +1,19 @@
 //! What is wrong in a request is refused by the name of its member, in words about the request.
 
-use super::{VALUES, body, each, least, parse};
+use super::{DOORS, VALUES, body, each, fate, least, parse};
 use sluice_protocol::refusal::Reason::{InvalidJson, InvalidRequest, UnsupportedParameter};
-use sluice_protocol::request::member::{Door, Fate};
+use sluice_protocol::request::door::Door;
+use sluice_protocol::request::member::{Fate, Table};
 
 /// Words of a machine about itself.
-const MACHINE: [&str; 9] =
+pub(super) const MACHINE: [&str; 9] =
     ["struct", "enum", "untagged", "Raw", "expected", "invalid type", "missing field", " line ", "deserial"];
 
 /// Whatever a member that is served holds, it is taken or the refusal names it, in words about the request.
 #[test]
 fn a_member_of_the_wrong_type_is_refused_by_its_name() {
     let mut taken = 0;
-    for (member, door) in each().filter(|(member, door)| member.fate(*door) == Fate::Served) {
+    for (member, door) in each().filter(|(member, door)| fate(member, *door) == Fate::Served) {
         let name = member.name;
         for value in VALUES {
             let Err(refusal) = parse(door, &body(door, name, value)) else {
@@ -58,7 +59,7 @@ fn a_member_of_the_wrong_type_is_refused_by_its_name() {
         ("reasoning", &["[]", "5", "true", r#""none""#, r#"{"effort":5}"#, r#"{"enabled":"no"}"#, r#"{"exclude":1}"#]),
     ];
     for (name, values) in wrong {
-        for (member, door) in each().filter(|(member, door)| member.name == name && member.fate(*door) == Fate::Served)
+        for (member, door) in each().filter(|(member, door)| member.name == name && fate(member, *door) == Fate::Served)
         {
             for value in values {
                 let refusal = parse(door, &body(door, name, value)).expect_err(value);
@@ -71,7 +72,7 @@ fn a_member_of_the_wrong_type_is_refused_by_its_name() {
 
 #[test]
 fn a_body_that_is_no_object_is_refused_as_such() {
-    for door in Door::ALL {
+    for door in DOORS {
         for text in ["[]", "null", r#""x""#, "5", "true", r#"[{"model":"m"}]"#, " [1]\n"] {
             let refusal = parse(door, text).unwrap_err();
             assert_eq!((refusal.reason, refusal.param), (InvalidRequest, None), "{text}");
@@ -90,9 +91,14 @@ fn a_body_that_is_no_object_is_refused_as_such() {
 fn a_member_that_is_there_twice_is_refused() {
     for (member, door) in each() {
         let name = member.name;
-        let escaped = format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..]);
-        for [one, other] in [["null", "null"], ["null", "1"], ["1", "1"]] {
-            let text = format!(r#"{{"{name}":{one},"{escaped}":{other}}}"#);
+        let within = Table::of(door).within;
+        let (outer, inner) = name.split_once('.').filter(|(outer, _)| within == Some(outer)).unwrap_or(("", name));
+        let escaped = format!("\\u{:04x}{}", inner.as_bytes()[0], &inner[1..]);
+        // What has members of its own is an object.
+        let one = if within == Some(name) { "{}" } else { "1" };
+        for [one, other] in [["null", "null"], ["null", one], [one, one]] {
+            let twice = format!(r#"{{"{inner}":{one},"{escaped}":{other}}}"#);
+            let text = if outer.is_empty() { twice } else { format!(r#"{{"{outer}":{twice}}}"#) };
             let refusal = parse(door, &text).unwrap_err();
             assert_eq!((refusal.reason, refusal.param.as_deref()), (InvalidRequest, Some(name)), "{text}");
             assert!(refusal.message.contains("twice"), "{}", refusal.message);

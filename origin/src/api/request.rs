@@ -1,6 +1,6 @@
-//! request, as a type: what a body asks for, to whichever endpoint it came, checked against the model that is to answer.
+//! request, as a type: what a body asks for, by whichever door it came, checked against the model that is to answer.
 
-use crate::api::openai::head::Form;
+use crate::api::tell::Manner;
 use crate::engine::grammar::Constraint;
 use crate::grant::allowance::Asked;
 use crate::models::{Loaded, Models};
@@ -9,8 +9,10 @@ use crate::text::sections::Calls;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::{ChatBounds, ChatRequest, Sampling};
 use sluice_protocol::request::completion::{self, CompletionRequest};
-use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::request::door::Door;
 use sluice_protocol::request::model_name::no_model;
+use sluice_protocol::request::question::{Presence, Question};
+use sluice_protocol::request::read;
 use sluice_protocol::time::Millis;
 use std::sync::Arc;
 
@@ -34,25 +36,40 @@ pub(crate) struct GenerateRequest {
     pub(crate) constraint: Option<Constraint>,
     /// Whether to stream.
     pub(crate) stream: bool,
-    /// Whether a stream ends with an event of its own for usage.
-    pub(crate) include_usage: bool,
-    /// In which of OpenAI's shapes.
-    pub(crate) form: Form,
+    /// What it says of how answers are told.
+    pub(crate) manner: Manner,
+}
+
+/// What a request wants.
+pub(crate) enum Wanted {
+    /// Answers.
+    Answers(GenerateRequest),
+    /// To know that its model is there, which it is.
+    Presence(Presence),
+    /// How many tokens its prompt has: so many.
+    Count(u64),
 }
 
 impl GenerateRequest {
-    /// Reads a body. Refuses what its endpoint refuses, another model's name, and tokens that the model does not have.
+    /// Reads a body. Refuses what its door refuses, another model's name, and tokens that the model does not have.
     /// Takes time in proportion to the body: not for an async thread. `now`: for templates that tell the date.
     pub(crate) fn read(
-        endpoint: Endpoint,
+        door: Door,
         body: &[u8],
         bounds: ChatBounds,
         models: Option<&Models>,
         now: Millis,
-    ) -> Result<Self, Refusal> {
-        match endpoint {
-            Endpoint::Chat => Self::chat(ChatRequest::parse(body, bounds)?, models, now),
-            Endpoint::Completions => Self::text(CompletionRequest::parse(body, bounds)?, models),
+    ) -> Result<Wanted, Refusal> {
+        match read::question(door, body, bounds)? {
+            Question::Chat(request) => Self::chat(*request, models, now).map(Wanted::Answers),
+            Question::Text(request) => Self::text(*request, models).map(Wanted::Answers),
+            Question::Presence(presence) => {
+                find(&presence.model, &Sampling::default(), models).map(|_| Wanted::Presence(presence))
+            }
+            Question::Count(request) => {
+                let loaded = find(&request.model, &request.sampling, models)?;
+                Ok(Wanted::Count(loaded.text.prompt(&request, now)?.tokens.len() as u64))
+            }
         }
     }
 
@@ -83,8 +100,12 @@ impl GenerateRequest {
             logprobs: request.logprobs,
             stop: request.stop,
             stream: request.stream,
-            include_usage: request.include_usage,
-            form: Form::Chat,
+            manner: Manner {
+                include_usage: request.include_usage,
+                logprobs: request.logprobs.is_some(),
+                echo: None,
+                answers: request.answers,
+            },
             loaded,
         })
     }
@@ -105,8 +126,9 @@ impl GenerateRequest {
             logprobs: request.logprobs,
             stop: request.stop,
             stream: request.stream,
-            include_usage: request.include_usage,
-            form: Form::Text {
+            manner: Manner {
+                include_usage: request.include_usage,
+                logprobs: request.logprobs.is_some(),
                 echo: request.echo.then(|| request.prompts.iter().map(spelt).collect()),
                 answers: request.answers,
             },

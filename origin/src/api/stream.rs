@@ -1,25 +1,21 @@
-//! stream: an answer as server-sent events.
+//! stream: answers in pieces, as the door that they were asked for at tells them.
 //!
-//! While a request waits: comments with its place in the queue. Then the role, what is thought and said as it comes, calls
-//! when they are whole, the reason for the end with the usage (or, with `include_usage`, the usage in an event of its own),
-//! `[DONE]`. Of several answers one comes after another, each with its index. An error ends the stream without
-//! `[DONE]`. Each event's `id` says what had been used by then. The answer, and with it the slot, lives in the response's body: when the client leaves, the body is dropped.
+//! While a request waits: its place in the queue, now and then. Then what comes. Of several answers one comes after
+//! another, each with its index. Never is there silence for longer than [`TELL`]. An error ends the stream. Each piece is
+//! marked with what had been used by then. The answer, and with it the slot, lives in the response's body: when the client
+//! leaves, the body is dropped.
 
-use crate::api::openai::head::{Form, Head};
-use crate::api::respond::to_json;
+use crate::api::tell::{Piece, Tell};
 use crate::engine::job_state::JobState;
 use crate::generate::answers::{AnswerEvent, Answers};
 use crate::queue::{Permit, Position};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use sluice_protocol::forward::report::{StreamError, brief};
+use sluice_protocol::dialect::Dialect;
+use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::{
-    ChatChunk, ChoiceLogprobs, ChunkChoice, Delta, FinishReason, Role, TokenLogprob, UsageReport, Used,
-};
-use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
-use sluice_protocol::sse;
+use sluice_protocol::request::chat::Used;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,19 +49,26 @@ const CHANNEL: usize = 16;
 /// The longest silence in a stream, from its head to its end: an edge takes silence for death.
 const TELL: Duration = Duration::from_secs(2);
 
-/// What a stream says of its request's usage besides the last event of one that is complete.
+/// What a stream says of its request's usage besides the end of one that is complete.
 pub(crate) struct Accounting<F> {
-    /// Rides on each event: whoever relays the stream knows what had been used when it broke off.
+    /// Rides on each piece: whoever relays the stream knows what had been used when it broke off.
     pub(crate) so_far: Arc<JobState>,
     /// Is told of an error that ends it, and gives what the request has used, if that is final.
     pub(crate) refused: F,
 }
 
+/// How a stream is told.
+pub(crate) struct Voice {
+    /// Its answers.
+    pub(crate) tell: Box<dyn Tell>,
+    /// What breaks it off.
+    pub(crate) dialect: &'static Dialect,
+}
+
 /// The body of a streamed answer. `stall`: how long a reader may take nothing.
 pub(crate) fn body(
-    head: Head,
+    voice: Voice,
     source: Source,
-    include_usage: bool,
     stall: Duration,
     accounting: Accounting<impl Fn(&Refusal) -> Option<Used> + Send + 'static>,
 ) -> Body {
@@ -77,7 +80,7 @@ pub(crate) fn body(
         Source::Answers(_) => Phase::Role(0),
         Source::Queue(_) => Phase::Queue { told: false },
     };
-    let state = State { head, source: Some(source), include_usage, accounting, phase, offset: 0, last: Instant::now() };
+    let state = State { voice, source: Some(source), accounting, phase, last: Instant::now() };
     if !several {
         return Body::from_stream(futures_util::stream::unfold(state, |mut state| async {
             let event = state.next().await?;
@@ -123,14 +126,11 @@ async fn drive<F: Fn(&Refusal) -> Option<Used>>(
 }
 
 struct State<F> {
-    head: Head,
+    voice: Voice,
     /// Until a request that waited is refused.
     source: Option<Source>,
-    include_usage: bool,
     accounting: Accounting<F>,
     phase: Phase,
-    /// Where the next token of a text completion's answer begins, in characters.
-    offset: u64,
     /// When the last event was handed over, or the head.
     last: Instant,
 }
@@ -164,22 +164,29 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
                 },
                 (Phase::Role(index), _) => {
                     self.phase = Phase::Text;
-                    match self.head.beginning(index) {
-                        Some(event) => return Some(self.event(&event)),
-                        None => continue,
+                    let mark = self.so_far();
+                    match self.voice.tell.begin(index, mark) {
+                        nothing if nothing.is_empty() => continue,
+                        event => return Some(event.into()),
                     }
                 }
                 // Nothing is lost where the wait ends before the next part is there.
                 (Phase::Text, Some(Source::Answers(answers))) => {
                     match timeout_at(self.last + TELL, answers.next()).await {
                         Ok(said) => said,
-                        Err(_) => return Some(sse::comment("working").into()),
+                        Err(_) => {
+                            let mark = self.so_far();
+                            return Some(self.voice.tell.working(mark).into());
+                        }
                     }
                 }
                 // The source changes with the phase.
                 (Phase::Text, Some(Source::Queue(_))) => return None,
             };
-            return Some(self.say(said));
+            match self.say(said) {
+                nothing if nothing.is_empty() => {}
+                event => return Some(event),
+            }
         }
     }
 
@@ -196,7 +203,8 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
         self.phase = Phase::Queue { told: true };
         // Its turn may have come in this moment: then nobody is ahead.
         let ahead = waiting.position.ahead().unwrap_or(0);
-        Some(sse::comment(&format!("queued, {ahead} ahead")).into())
+        let mark = self.so_far();
+        Some(self.voice.tell.queued(ahead, mark).into())
     }
 
     fn turn(&mut self, turn: Result<Permit, Refusal>) -> Option<Bytes> {
@@ -219,113 +227,32 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
     }
 
     fn say(&mut self, said: AnswerEvent) -> Bytes {
+        let mark = self.so_far();
         match said {
             AnswerEvent::New(index, delta, logprobs) => {
-                let payload = self.head.delta(index, delta, logprobs, &mut self.offset);
-                self.event(&payload)
+                self.voice.tell.delta(Piece { index, delta, logprobs }, mark).into()
             }
-            AnswerEvent::End(index, reason, None) => {
-                self.phase = Phase::Role(index + 1);
-                self.offset = 0;
-                self.event(&self.head.finish(index, reason, None))
-            }
-            AnswerEvent::End(index, reason, Some(usage)) => {
-                self.phase = Phase::Over;
-                self.end(index, reason, usage).into()
+            AnswerEvent::End(index, finish, usage) => {
+                if let Some(stop) = &finish.stop {
+                    self.voice.tell.stopped(stop);
+                }
+                self.phase = usage.map_or(Phase::Role(index + 1), |_| Phase::Over);
+                let mark = usage.map_or(mark, |usage| UsageMark::complete(usage.into()));
+                self.voice.tell.end(index, finish.reason, usage, mark).into()
             }
             AnswerEvent::Broken(refusal) => self.broken(&refusal),
         }
     }
 
-    /// An event, with what has been used so far.
-    fn event(&self, payload: &str) -> Bytes {
-        sse::event_with_id(&brief(self.accounting.so_far.used()), payload).into()
+    /// What has been used so far.
+    fn so_far(&self) -> UsageMark {
+        UsageMark::so_far(self.accounting.so_far.used())
     }
 
     fn broken(&mut self, refusal: &Refusal) -> Bytes {
         self.phase = Phase::Over;
-        let usage = (self.accounting.refused)(refusal);
-        sse::event(&to_json(&StreamError::new(refusal, usage))).into()
-    }
-
-    fn end(&self, index: u32, reason: FinishReason, usage: UsageReport) -> String {
-        let last = match self.include_usage {
-            true => sse::event(&self.head.finish(index, reason, None)) + &sse::event(&self.head.usage(usage)),
-            false => sse::event(&self.head.finish(index, reason, Some(usage))),
-        };
-        last + &sse::event(sse::DONE)
-    }
-}
-
-impl Head {
-    /// The first event's payload, if an answer has one of its own.
-    fn beginning(&self, index: u32) -> Option<String> {
-        match &self.form {
-            Form::Chat => {
-                let role = Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() };
-                Some(self.chunk(Some(ChunkChoice { index, delta: role, logprobs: None, finish_reason: None }), None))
-            }
-            Form::Text { .. } => {
-                let text = self.form.beginning(index)?.to_owned();
-                Some(self.part(Some(TextChoice { index, text, logprobs: None, finish_reason: None }), None))
-            }
-        }
-    }
-
-    fn delta(&self, index: u32, delta: Delta, logprobs: Vec<TokenLogprob>, offset: &mut u64) -> String {
-        let told = !logprobs.is_empty();
-        match self.form {
-            Form::Chat => {
-                let logprobs = told.then_some(ChoiceLogprobs { content: logprobs });
-                self.chunk(Some(ChunkChoice { index, delta, logprobs, finish_reason: None }), None)
-            }
-            Form::Text { .. } => {
-                let logprobs = told.then(|| TextLogprobs::new(logprobs, offset));
-                let text = delta.content.unwrap_or_default();
-                self.part(Some(TextChoice { index, text, logprobs, finish_reason: None }), None)
-            }
-        }
-    }
-
-    fn finish(&self, index: u32, reason: FinishReason, usage: Option<UsageReport>) -> String {
-        let finish_reason = Some(reason);
-        match self.form {
-            Form::Chat => {
-                let delta = Delta::default();
-                self.chunk(Some(ChunkChoice { index, delta, logprobs: None, finish_reason }), usage)
-            }
-            Form::Text { .. } => {
-                self.part(Some(TextChoice { index, text: String::new(), logprobs: None, finish_reason }), usage)
-            }
-        }
-    }
-
-    fn usage(&self, usage: UsageReport) -> String {
-        match self.form {
-            Form::Chat => self.chunk(None, Some(usage)),
-            Form::Text { .. } => self.part(None, Some(usage)),
-        }
-    }
-
-    fn chunk(&self, choice: Option<ChunkChoice>, usage: Option<UsageReport>) -> String {
-        to_json(&ChatChunk {
-            id: self.id.clone(),
-            object: "chat.completion.chunk".into(),
-            created: self.created,
-            model: self.model.clone(),
-            choices: Vec::from_iter(choice),
-            usage,
-        })
-    }
-
-    fn part(&self, choice: Option<TextChoice>, usage: Option<UsageReport>) -> String {
-        to_json(&Completion {
-            id: self.id.clone(),
-            object: "text_completion".into(),
-            created: self.created,
-            model: self.model.clone(),
-            choices: Vec::from_iter(choice),
-            usage,
-        })
+        let told = (self.accounting.refused)(refusal);
+        let mark = UsageMark::refused(refusal.reason, told, self.accounting.so_far.used());
+        self.voice.dialect.broken(refusal, Some(mark)).into()
     }
 }

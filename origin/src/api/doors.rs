@@ -1,0 +1,19 @@
+//! The doors, and what tells answers at each: one line for each.
+
+use crate::api::messages::Messages;
+use crate::api::ollama::answer::{Answer, Shape};
+use crate::api::openai;
+use crate::api::tell::{Head, Tell};
+use sluice_protocol::request::door::Door;
+
+/// What tells the answers to a request that came in by this door.
+pub(crate) fn teller(door: Door, head: Head) -> Box<dyn Tell> {
+    match door {
+        Door::Chat => Box::new(openai::chat::Chat(head)),
+        // Of a count there is nothing to tell but the number.
+        Door::Messages | Door::CountTokens => Box::new(Messages::new(head)),
+        Door::Completions => Box::new(openai::text::Text::new(head)),
+        Door::OllamaChat => Box::new(Answer::new(head, Shape::Message)),
+        Door::OllamaGenerate => Box::new(Answer::new(head, Shape::Response)),
+    }
+}

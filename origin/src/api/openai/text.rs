@@ -1,0 +1,78 @@
+//! A text completion's answer: the prompt, if that was asked for, what the model writes as it comes, the reason for the end
+//! with the usage, `[DONE]`.
+
+use super::{event, last, queued, working};
+use crate::api::respond::to_json;
+use crate::api::tell::{Gathered, Head, Piece, Tell};
+use sluice_protocol::forward::report::UsageMark;
+use sluice_protocol::request::chat::{FinishReason, UsageReport};
+use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
+
+/// Tells text completions.
+pub(crate) struct Text {
+    head: Head,
+    /// Where the next token of the answer begins, in characters.
+    offset: u64,
+}
+
+impl Text {
+    pub(crate) const fn new(head: Head) -> Self {
+        Self { head, offset: 0 }
+    }
+
+    fn part(&self, choices: Vec<TextChoice>, usage: Option<UsageReport>) -> String {
+        to_json(&Completion {
+            id: format!("cmpl-{}", self.head.request),
+            object: "text_completion".into(),
+            created: self.head.at / 1000,
+            model: self.head.model.clone(),
+            choices,
+            usage,
+        })
+    }
+}
+
+impl Tell for Text {
+    fn begin(&mut self, index: u32, mark: UsageMark) -> String {
+        self.offset = 0;
+        let Some(text) = self.head.manner.beginning(index).map(str::to_owned) else { return String::new() };
+        event(&self.part(vec![choice(index, text, None)], None), mark)
+    }
+
+    fn delta(&mut self, Piece { index, delta, logprobs }: Piece, mark: UsageMark) -> String {
+        let logprobs = (!logprobs.is_empty()).then(|| TextLogprobs::new(logprobs, &mut self.offset));
+        let choice = TextChoice { logprobs, ..choice(index, delta.content.unwrap_or_default(), None) };
+        event(&self.part(vec![choice], None), mark)
+    }
+
+    fn end(&mut self, index: u32, reason: FinishReason, usage: Option<UsageReport>, mark: UsageMark) -> String {
+        let finish = |usage| self.part(vec![choice(index, String::new(), Some(reason))], usage);
+        match usage {
+            None => event(&finish(None), mark),
+            Some(usage) if self.head.manner.include_usage => last(&[finish(None), self.part(Vec::new(), Some(usage))]),
+            Some(usage) => last(&[finish(Some(usage))]),
+        }
+    }
+
+    fn queued(&mut self, ahead: usize, _: UsageMark) -> String {
+        queued(ahead)
+    }
+
+    fn working(&mut self, _: UsageMark) -> String {
+        working()
+    }
+
+    fn whole(&mut self, answers: Vec<Gathered>, usage: UsageReport) -> String {
+        let choices = (0..).zip(answers).map(|(index, answer)| TextChoice {
+            index,
+            text: format!("{}{}", self.head.manner.beginning(index).unwrap_or_default(), answer.content),
+            logprobs: self.head.manner.logprobs.then(|| TextLogprobs::new(answer.logprobs, &mut 0)),
+            finish_reason: Some(answer.reason),
+        });
+        self.part(choices.collect(), Some(usage))
+    }
+}
+
+const fn choice(index: u32, text: String, finish_reason: Option<FinishReason>) -> TextChoice {
+    TextChoice { index, text, logprobs: None, finish_reason }
+}

@@ -1,0 +1,87 @@
+//! stream: how an answer is told, whichever door it was asked for at. Each protocol's room implements [`Tell`]; what drives
+//! it, in pieces or whole, is the same for all of them.
+
+use sluice_protocol::forward::report::UsageMark;
+use sluice_protocol::id::RequestId;
+use sluice_protocol::request::chat::{AnswerCall, Delta, FinishReason, TokenLogprob, UsageReport};
+use sluice_protocol::time::Millis;
+
+/// Tells the answers to one request in a protocol's own shape. Each method that gives a text gives what is sent as it is:
+/// events, lines, or nothing. `mark` is to ride on what is sent, so that whoever relays it knows what had been used.
+pub(crate) trait Tell: Send {
+    /// What the answer of this index begins with.
+    fn begin(&mut self, index: u32, mark: UsageMark) -> String;
+
+    /// What is new in it.
+    fn delta(&mut self, piece: Piece, mark: UsageMark) -> String;
+
+    /// That a string of the caller's ended it. Comes before its end.
+    fn stopped(&mut self, _by: &str) {}
+
+    /// Its end; of the last one with what all of them used, which ends the stream. `mark` is final then.
+    fn end(&mut self, index: u32, reason: FinishReason, usage: Option<UsageReport>, mark: UsageMark) -> String;
+
+    /// That a request waits in the queue behind this many others. Never empty: silence is taken for death.
+    fn queued(&mut self, ahead: usize, mark: UsageMark) -> String;
+
+    /// That it is worked on, where nothing else is to be said. Never empty.
+    fn working(&mut self, mark: UsageMark) -> String;
+
+    /// All answers at once, as JSON.
+    fn whole(&mut self, answers: Vec<Gathered>, usage: UsageReport) -> String;
+}
+
+/// What is new in an answer.
+pub(crate) struct Piece {
+    /// Which answer.
+    pub(crate) index: u32,
+    /// What was thought, said and called.
+    pub(crate) delta: Delta,
+    /// How likely the tokens were that came since the last piece; empty where that was not asked for.
+    pub(crate) logprobs: Vec<TokenLogprob>,
+}
+
+/// One answer, whole.
+pub(crate) struct Gathered {
+    pub(crate) content: String,
+    pub(crate) reasoning: String,
+    pub(crate) calls: Vec<AnswerCall>,
+    pub(crate) logprobs: Vec<TokenLogprob>,
+    pub(crate) reason: FinishReason,
+    /// The caller's string that ended it, if one did.
+    pub(crate) stop: Option<String>,
+}
+
+/// What all parts of an answer have in common.
+pub(crate) struct Head {
+    /// The request's id.
+    pub(crate) request: RequestId,
+    /// When it came.
+    pub(crate) at: Millis,
+    /// The model that answers.
+    pub(crate) model: String,
+    /// How many tokens all prompts have.
+    pub(crate) prompt_tokens: u64,
+    /// How it is to be told.
+    pub(crate) manner: Manner,
+}
+
+/// What a request says of how its answer is told, and of nothing else.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Manner {
+    /// Whether a stream ends with an event of its own for usage.
+    pub(crate) include_usage: bool,
+    /// Whether tokens are told with their log probabilities.
+    pub(crate) logprobs: bool,
+    /// What answers begin with, by prompt: the prompts, if that was asked for.
+    pub(crate) echo: Option<Vec<String>>,
+    /// How many answers there are to each prompt; at least 1.
+    pub(crate) answers: u32,
+}
+
+impl Manner {
+    /// What the answer of this index begins with.
+    pub(crate) fn beginning(&self, index: u32) -> Option<&str> {
+        self.echo.as_ref()?.get((index / self.answers.max(1)) as usize).map(String::as_str)
+    }
+}

@@ -1,0 +1,112 @@
+//! What is asked of a model, whichever door it came by: the one request that limits are about and that the origin answers.
+//!
+//! Both gates read a body by its door ([`crate::request::read`]) and go on with this. The same question by two doors is one and the same value, but
+//! for [`Names`](crate::request::chat::Names), which only refusals read.
+
+use crate::request::chat::ChatRequest;
+use crate::request::completion::CompletionRequest;
+use crate::request::endpoint::Endpoint;
+
+/// What is asked of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// Messages, which the model's template makes into a prompt.
+    Chat(Box<ChatRequest>),
+    /// Prompts as they are.
+    Text(Box<CompletionRequest>),
+    /// How many tokens the prompt of such messages has. Nothing is generated, and nothing is charged but the request.
+    Count(Box<ChatRequest>),
+    /// Nothing: whether the model is there.
+    Presence(Presence),
+}
+
+/// A question that asks for nothing but whether its model is there. Ollama loads one for it, and unloads it where it is to
+/// be kept alive for no time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// The model's name.
+    pub model: String,
+    /// Whether its caller has done with it.
+    pub unload: bool,
+    /// Whether the answer is to come as a stream.
+    pub stream: bool,
+}
+
+impl Question {
+    /// What it is to plans and scopes.
+    pub const fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Chat(_) | Self::Count(_) => Endpoint::Chat,
+            Self::Text(_) => Endpoint::Completions,
+            Self::Presence(_) => Endpoint::Chat,
+        }
+    }
+
+    /// The model's name.
+    pub fn model(&self) -> &str {
+        match self {
+            Self::Chat(request) | Self::Count(request) => &request.model,
+            Self::Text(request) => &request.model,
+            Self::Presence(presence) => &presence.model,
+        }
+    }
+
+    /// The end user, if the caller names one.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Chat(request) | Self::Count(request) => request.user.as_deref(),
+            Self::Text(request) => request.user.as_deref(),
+            Self::Presence(_) => None,
+        }
+    }
+
+    /// Whether the answer is to come in pieces.
+    pub const fn stream(&self) -> bool {
+        match self {
+            Self::Chat(request) | Self::Count(request) => request.stream,
+            Self::Text(request) => request.stream,
+            Self::Presence(presence) => presence.stream,
+        }
+    }
+
+    /// How many tokens its prompts have: a guess.
+    pub fn guess_prompt_tokens(&self) -> u32 {
+        match self {
+            Self::Chat(request) => request.guess_prompt_tokens(),
+            Self::Text(request) => request.guess_prompt_tokens(),
+            Self::Presence(_) => 0,
+            Self::Count(_) => 0,
+        }
+    }
+
+    /// How many tokens all answers together may take, where a gate cannot find that out by itself.
+    pub fn most_tokens(&self) -> Option<u32> {
+        match self {
+            Self::Chat(request) => request.most_tokens(),
+            Self::Text(request) => request.most_tokens(),
+            Self::Presence(_) => Some(0),
+            Self::Count(_) => Some(0),
+        }
+    }
+
+    /// Whether its answer may begin with thoughts. A text completion is all of it the caller's text: nobody looks for
+    /// thinking in it, nor charges it as such.
+    pub fn thinks(&self) -> bool {
+        match self {
+            Self::Chat(request) => request.thinks(),
+            Self::Text(_) | Self::Presence(_) | Self::Count(_) => false,
+        }
+    }
+}
+
+impl From<ChatRequest> for Question {
+    fn from(request: ChatRequest) -> Self {
+        Self::Chat(Box::new(request))
+    }
+}
+
+impl From<CompletionRequest> for Question {
+    fn from(request: CompletionRequest) -> Self {
+        Self::Text(Box::new(request))
+    }
+}

@@ -1,0 +1,26 @@
+//! A body, by the door that it came in by, as the question that it asks: a line for each door.
+
+use crate::refusal::Refusal;
+use crate::request::chat::{ChatBounds, ChatRequest};
+use crate::request::completion::CompletionRequest;
+use crate::request::door::Door;
+use crate::request::messages;
+use crate::request::ollama;
+use crate::request::question::Question;
+
+/// Reads a body that came in by this door. Refuses with [`Reason::InvalidJson`], [`Reason::InvalidRequest`] or
+/// [`Reason::UnsupportedParameter`], naming the member where there is one.
+///
+/// [`Reason::InvalidJson`]: crate::refusal::Reason::InvalidJson
+/// [`Reason::InvalidRequest`]: crate::refusal::Reason::InvalidRequest
+/// [`Reason::UnsupportedParameter`]: crate::refusal::Reason::UnsupportedParameter
+pub fn question(door: Door, body: &[u8], bounds: ChatBounds) -> Result<Question, Refusal> {
+    match door {
+        Door::Chat => ChatRequest::parse(body, bounds).map(Question::from),
+        Door::Completions => CompletionRequest::parse(body, bounds).map(Question::from),
+        Door::OllamaChat => ollama::chat(body, bounds),
+        Door::OllamaGenerate => ollama::generate(body, bounds),
+        Door::Messages => messages::parse(body, bounds).map(Question::from),
+        Door::CountTokens => messages::parse_count(body).map(|request| Question::Count(Box::new(request))),
+    }
+}

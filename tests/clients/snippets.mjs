@@ -1,0 +1,20 @@
+// Runs the snippets of docs/clients.md that are for Node, as they stand there, and prints what they printed.
+//
+// usage: snippets.mjs PAGE HOST KEY MODEL
+
+import { readFileSync } from "node:fs";
+import Anthropic from "@anthropic-ai/sdk";
+import { Ollama } from "ollama";
+
+const [page, host, key, model] = process.argv.slice(2);
+const Program = Object.getPrototypeOf(async () => {}).constructor;
+const said = [];
+for (const [, snippet] of readFileSync(page, "utf8").matchAll(/^```js\n(.*?)^```$/gms)) {
+  const code = snippet
+    .replaceAll("https://HOST", host)
+    .replaceAll("KEY", key)
+    .replaceAll('"tiny"', JSON.stringify(model));
+  const console = { log: (text) => said.push(text) };
+  await new Program("Anthropic", "Ollama", "console", code)(Anthropic, Ollama, console);
+}
+process.stdout.write(JSON.stringify(said));

@@ -1,0 +1,29 @@
+"""Runs the snippets of docs/clients.md in one language of a client's, as they stand there, and prints what they printed.
+
+usage: snippets.py PAGE HOST KEY MODEL
+"""
+
+import contextlib
+import io
+import json
+import re
+import sys
+
+import anthropic
+import ollama
+from langchain_ollama import ChatOllama
+
+
+def main(page: str, host: str, key: str, model: str) -> None:
+    with open(page, encoding="utf-8") as file:
+        snippets = re.findall(r"^```python\n(.*?)^```$", file.read(), re.M | re.S)
+    said = []
+    for snippet in snippets:
+        code = snippet.replace("https://HOST", host).replace("KEY", key).replace('"tiny"', json.dumps(model))
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(compile(code, page, "exec"), {"anthropic": anthropic, "ollama": ollama, "ChatOllama": ChatOllama})
+        said.append(out.getvalue().strip())
+    print(json.dumps(said))
+
+
+main(*sys.argv[1:])
