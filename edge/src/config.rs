@@ -1,5 +1,7 @@
 //! Settings: read once for an isolate, checked whole, all mistakes reported together.
 
+mod table;
+
 use crate::auth;
 use crate::auth::admins::{AccessAdmins, AdminToken, parse_admin_tokens};
 use crate::auth::issuers::Issuers;
@@ -20,88 +22,7 @@ use sluice_protocol::request::cors::Origins;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
-
-/// One setting, as docs/settings.md lists it.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// The name of the variable or secret.
-    pub name: &'static str,
-    /// The value where none is set; empty if it must be set.
-    pub default: &'static str,
-    /// What it does.
-    pub meaning: &'static str,
-}
-
-/// Everything that can be set at the edge.
-pub const SETTINGS: &[Setting] = &[
-    Setting {
-        name: "ORIGIN_URL",
-        default: "",
-        meaning: "where the origin gate listens, such as https://origin.example",
-    },
-    Setting {
-        name: "KEY_PEPPERS",
-        default: "",
-        meaning: "secret; `<epoch>:<64 hex digits>`, newest first, at most two",
-    },
-    Setting {
-        name: "GRANT_KEYS",
-        default: "",
-        meaning: "secret; `<kid>:<base64url Ed25519 seed>`, newest first, at most two",
-    },
-    Setting {
-        name: "ADMIN_TOKENS",
-        default: "",
-        meaning: "secret; `<name>:<SHA-256 of the token in hex>` and, if it may not do everything, `:<scope>+<scope>`; comma separated",
-    },
-    Setting {
-        name: "ADMIN_ACCESS",
-        default: "",
-        meaning: "admins by Cloudflare Access, as JSON: `team` (its URL), `audience`, `admins` (scopes by e-mail) and `services` (by client id): see docs/administration.md",
-    },
-    Setting {
-        name: "PLANS",
-        default: "built-in",
-        meaning: "the plan table as JSON, until one is put at `/admin/v1/plans`",
-    },
-    Setting { name: "JWT_ISSUERS", default: "[]", meaning: "who may issue tokens, as JSON: see docs/tokens.md" },
-    Setting {
-        name: "TOKEN_KEYS",
-        default: "",
-        meaning: "secret; what short tokens are signed with, like `GRANT_KEYS` and never the same; without it there are none",
-    },
-    Setting {
-        name: "LEAK_REPORTS",
-        default: "",
-        meaning: "who may report leaked keys: `github`, or a URL with keys like GitHub's; without it nobody",
-    },
-    Setting {
-        name: "CORS_ORIGINS",
-        default: "",
-        meaning: "whose pages may call from a browser: origins such as https://app.example, comma separated, or `*` for all; without it none: see docs/tokens.md",
-    },
-    Setting {
-        name: "MODEL_ALIASES",
-        default: "{}",
-        meaning: "other names for models, as JSON: each whole or a beginning and `*`, and the model that answers, such as `{\"claude-*\": \"qwen3\"}`: see docs/requests.md",
-    },
-    Setting { name: "MAX_BODY_BYTES", default: "1048576", meaning: "the largest body that is read, in bytes" },
-    Setting {
-        name: "BODY_TIMEOUT_MS",
-        default: "20000",
-        meaning: "how long a body may take to arrive, in milliseconds",
-    },
-    Setting {
-        name: "ORIGIN_TIMEOUT_MS",
-        default: "600000",
-        meaning: "how long the origin may be silent before it answers, in milliseconds",
-    },
-    Setting {
-        name: "ORIGIN_IDLE_MS",
-        default: "30000",
-        meaning: "how long the origin may be silent inside a stream, in milliseconds; it says something every 2 seconds",
-    },
-];
+use table::known;
 
 /// The checked settings.
 pub struct Config {
@@ -273,21 +194,16 @@ impl<V: Vars> Reader<'_, V> {
         }
     }
 
-    /// The default is the one of [`SETTINGS`], so that the documentation cannot differ from the code.
+    /// The default is the one of the table, so that the documentation cannot differ from the code.
     fn or_default<T>(&mut self, setting: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let default =
-            || SETTINGS.iter().find(|known| known.name == setting).map_or("", |known| known.default).to_owned();
-        let text = self.vars.get(setting).filter(|text| !text.is_empty()).unwrap_or_else(default);
+        let text = self.vars.get(setting).filter(|text| !text.is_empty());
+        let text = text.unwrap_or_else(|| known(setting).default.to_owned());
         self.parsed(setting, parse(&text))
     }
 
     fn parsed<T>(&mut self, setting: &'static str, result: Result<T, String>) -> Option<T> {
         result.map_err(|problem| self.mistakes.push(Mistake { setting, problem })).ok()
     }
-}
-
-fn known(name: &str) -> &'static Setting {
-    SETTINGS.iter().find(|setting| setting.name == name).expect("every setting that is read is in the table")
 }
 
 fn parse_url(text: &str) -> Result<String, String> {
@@ -324,6 +240,7 @@ fn parse_number(text: &str, min: u64, max: u64) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::table::SETTINGS;
     use super::*;
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;

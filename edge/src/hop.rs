@@ -5,9 +5,8 @@ pub mod group;
 pub mod kept;
 pub mod registry;
 
-use crate::platform::deadline::Deadline;
 use crate::platform::objects::{Cause, Unanswered};
-use crate::platform::{Env, call_object};
+use crate::platform::{Env, call_object, now};
 
 /// Sends `message` to the object called `name` and returns what it answers.
 ///
@@ -15,14 +14,12 @@ use crate::platform::{Env, call_object};
 /// the object was not reached is tried once more. One that has too much to do, or that has failed over this very message, is
 /// not asked again.
 pub async fn call(env: &Env, kind: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, Unanswered> {
-    match call_object(env, kind, name, message).await {
-        Err(Unanswered { cause: Cause::Unreachable | Cause::Reset, .. }) => call_object(env, kind, name, message).await,
-        result => result,
-    }
+    ask(env, kind, name, message, None).await
 }
 
 /// [`call`] for a request of the Worker's, which may not wait for ever. An object that has not answered within `ms`
-/// milliseconds has too much to do. (An object that asks another sets no timer: a pending one keeps it in memory.)
+/// milliseconds, both tries together, has too much to do. (An object that asks another sets no timer: a pending one keeps it
+/// in memory.)
 pub async fn call_within(
     env: &Env,
     kind: &'static str,
@@ -30,9 +27,22 @@ pub async fn call_within(
     message: &[u8],
     ms: u32,
 ) -> Result<Vec<u8>, Unanswered> {
-    let deadline = Deadline::new(None).map_err(|fault| Unanswered::own(fault.to_string()))?;
-    deadline.set(ms);
-    deadline.limit(call(env, kind, name, message)).await.unwrap_or_else(|| {
-        Err(Unanswered { cause: Cause::Overloaded, why: format!("{kind} {name}: no answer within {ms} ms") })
-    })
+    ask(env, kind, name, message, Some(ms)).await
+}
+
+async fn ask(
+    env: &Env,
+    kind: &'static str,
+    name: &str,
+    message: &[u8],
+    within: Option<u32>,
+) -> Result<Vec<u8>, Unanswered> {
+    let began = now();
+    match call_object(env, kind, name, message, within).await {
+        Err(Unanswered { cause: Cause::Unreachable | Cause::Reset, .. }) => {
+            let spent = u32::try_from(now().saturating_sub(began)).unwrap_or(u32::MAX);
+            call_object(env, kind, name, message, within.map(|ms| ms.saturating_sub(spent).max(1))).await
+        }
+        result => result,
+    }
 }

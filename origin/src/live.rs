@@ -72,7 +72,11 @@ impl Live {
     /// Ends a request of this account, if it is not over, and waits for its end, though not for ever. One that is not known will be
     /// refused if it comes yet. `None`: it is somebody else's.
     pub(crate) async fn cancel(&self, id: RequestId, account: &str) -> Option<RequestReport> {
-        let patience = tokio::time::Instant::now() + PATIENCE;
+        self.cancel_within(id, account, PATIENCE).await
+    }
+
+    async fn cancel_within(&self, id: RequestId, account: &str, patience: Duration) -> Option<RequestReport> {
+        let patience = tokio::time::Instant::now() + patience;
         loop {
             let over = self.over.notified();
             tokio::pin!(over);
@@ -153,7 +157,7 @@ mod tests {
     use super::*;
     use sluice_protocol::request::chat::Usage;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_request_is_told_of_by_its_account_alone_while_it_runs_and_afterwards() {
         let requests = Arc::new(Live::default());
         let id = RequestId([7; 16]);
@@ -163,12 +167,12 @@ mod tests {
         assert_eq!(requests.cancel(id, "b").await, None);
         assert!(!state.is_cancelled(), "a stranger cancels nothing");
         // An engine that hangs: the answer comes all the same.
-        let report = requests.cancel(id, "a").await.unwrap();
+        let report = requests.cancel_within(id, "a", Duration::ZERO).await.unwrap();
         assert_eq!((report.status, report.usage), (RequestStatus::Ending, Usage::new(5, 1)));
         assert!(state.is_cancelled());
         let asked = tokio::spawn({
             let requests = Arc::clone(&requests);
-            async move { requests.cancel(id, "a").await }
+            async move { requests.cancel_within(id, "a", Duration::from_secs(600)).await }
         });
         tokio::task::yield_now().await;
         state.generate();

@@ -326,7 +326,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn patience_and_deadline_end_the_wait() {
         let queue = Queue::new(1, 2, Duration::ZERO);
         let _first = queue.ask("a", 0, None).unwrap();

@@ -69,7 +69,7 @@ mod tests {
     /// A calendar that counts one day after the other.
     #[test]
     fn each_day_of_four_centuries_has_its_date() {
-        let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for days in 0..150_000 {
             let at = days * 86_400_000;

@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) registry: bool,
     /// Another build of the Worker to measure in the same rounds: the directory of its `index.js`.
     pub(crate) against: Option<PathBuf>,
+    /// Only the kinds of request whose name holds this.
+    pub(crate) only: String,
     /// How many keys fill it.
     pub(crate) keys: usize,
     /// What others use, if it is to be measured.
@@ -55,6 +57,7 @@ impl Options {
             callers: false,
             registry: false,
             against: None,
+            only: String::new(),
             keys: 100_000,
             peers: None,
         };
@@ -72,6 +75,7 @@ impl Options {
                 "--callers" => options.callers = true,
                 "--registry" => options.registry = true,
                 "--against" => options.against = Some(value().into()),
+                "--only" => options.only = value(),
                 "--keys" => options.keys = 1_000 * number(&name, &value()) as usize,
                 "--peers" => peers = value().split(',').map(peer).collect(),
                 "--peers-home" => home = Some(PathBuf::from(value())),
@@ -81,7 +85,7 @@ impl Options {
                     missing.push((peer(name), why.to_owned()));
                 }
                 _ => panic!(
-                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --registry, --against, --keys, --peers"
+                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --registry, --against, --only, --keys, --peers"
                 ),
             }
         }

@@ -50,6 +50,15 @@ impl Scenario {
         Self { load: Load { connections, ..self.load }, ..self }
     }
 
+    /// Runs it once. Any wrong answer ends the run.
+    pub(crate) fn round(&self, round: usize) -> Measured {
+        let name = &self.name;
+        let measured = self.load.run(&self.watched).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        assert_eq!(measured.errors(self.expected_status), 0, "{name}: {:?}", measured.statuses);
+        eprintln!("  round {round}: {name:<28} {:>8.0} requests/s", measured.rate());
+        measured
+    }
+
     /// The median of its rounds.
     pub(crate) fn median(&self, of: impl Fn(&Measured) -> f64) -> f64 {
         median(self.rounds.iter().map(of))
@@ -68,15 +77,12 @@ impl Scenario {
     }
 }
 
-/// Runs them in turn, again and again; the first time is for warming up. Any wrong answer ends the run.
+/// Runs them in turn, again and again; the first time is for warming up.
 pub(crate) fn run_interleaved(options: &Options, scenarios: &mut [Scenario]) {
     eprintln!("{} scenarios, 1 warm-up and {} rounds of {} s each", scenarios.len(), options.rounds, options.seconds);
     for round in 0..=options.rounds {
         for scenario in scenarios.iter_mut() {
-            let name = &scenario.name;
-            let measured = scenario.load.run(&scenario.watched).unwrap_or_else(|error| panic!("{name}: {error:#}"));
-            assert_eq!(measured.errors(scenario.expected_status), 0, "{name}: {:?}", measured.statuses);
-            eprintln!("  round {round}: {name:<28} {:>8.0} requests/s", measured.rate());
+            let measured = scenario.round(round);
             if round > 0 {
                 scenario.rounds.push(measured);
             }

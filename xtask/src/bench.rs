@@ -22,7 +22,7 @@ use crate::{
 };
 
 const USAGE: &str = "\
-Usage: cargo xtask bench edge [--sweep] [--accounts] [--callers] [--registry] [--against DIR] [--peers [NAME,...]] [--seconds N] [--rounds N] [--connections N] [--json FILE]
+Usage: cargo xtask bench edge [--sweep] [--accounts] [--callers] [--registry] [--against DIR [--only KIND]] [--peers [NAME,...]] [--seconds N] [--rounds N] [--connections N] [--json FILE]
 
 Measures the full walk, the refusals and an empty Worker on workerd, in one run: compare the ratios, not the figures.
 
@@ -31,7 +31,9 @@ Measures the full walk, the refusals and an empty Worker on workerd, in one run:
   --callers      instead: API keys beside tokens of issuers (EdDSA, ES256, RS256), seen before and never seen, and short tokens
   --registry     instead: an admin's calls and a key's first use with an empty registry and with 100,000 keys
   --against      instead: beside another build of the Worker, such as the one of the commit before (a directory that holds
-                 its index.js and index_bg.wasm: edge/build of another clone)
+                 its index.js and index_bg.wasm: edge/build of another clone). Both are asked at once, so that the
+                 ratio of their CPU times means something on a machine that is not alone: take 20 rounds and more
+  --only         with --against: the kinds of request whose name holds this
   --keys         thousands of keys for --registry (100)
   --peers        instead: Sluice beside what others put in front of a model, installed into target/peers and started in
                  turn before the same origin; all of them, or those named:

@@ -3,6 +3,7 @@
 //!
 //! An invariant is a pure function over text or JSON, with a test that feeds it a violation and sees it refused.
 
+mod features;
 mod graph;
 mod leftovers;
 mod licences;
@@ -85,6 +86,14 @@ impl Checks<'_> {
         self.check("candle is pinned", |checks, step| {
             holds(&graph::floating(&checks.metadata(step, &["--no-deps"])?), graph::PINNED_FIX)
         })?;
+        self.check("what is tested is what is served", |checks, step| {
+            let mut tree =
+                |which: &[&str]| checks.cargo_output(step, &[&["tree"], &features::PRINTED[..], which].concat());
+            let served = tree(&["-p", "sluice-origin", "-e", "normal,build"])?;
+            let tested = WITH_CANDLE.iter().flat_map(|member| ["-p", member]);
+            let tested = tree(&["-e", "normal,build,dev"].into_iter().chain(tested).collect::<Vec<_>>())?;
+            holds(&features::differences(&served, &tested), features::FIX)
+        })?;
         self.check("licences", |checks, step| {
             let metadata = checks.metadata(step, &[])?;
             holds(&licences::violations(&metadata), licences::FIX)?;
@@ -150,7 +159,7 @@ impl Checks<'_> {
         }
         self.check("settings of the edge", |checks, _| {
             let page = settings::from_page(&checks.workspace.read(settings::PAGE)?, "edge")?;
-            let source = settings::from_edge_config(&checks.workspace.read("edge/src/config.rs")?)?;
+            let source = settings::from_edge_table(&checks.workspace.read("edge/src/config/table.rs")?)?;
             holds(&settings::differences("edge", &page, &source), settings::FIX)
         })?;
         // The end of the edge's build is one linker and one optimiser: another core builds the origin meanwhile.

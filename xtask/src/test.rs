@@ -27,7 +27,6 @@ const IN_PROCESS: [Tested; 4] = [
     Tested { name: "sluice-protocol", with: &["-p", "sluice-protocol"] },
     Tested { name: "sluice-edge", with: &["-p", "sluice-edge"] },
     Tested { name: "xtask", with: &["-p", "xtask"] },
-    // With the tests of the harness: its features are the origin's then, and candle is compiled once.
     Tested { name: "sluice-origin", with: &["--lib", "--bins", "--examples", "--test", "api"] },
 ];
 /// What the page of a crate shows.
@@ -35,7 +34,8 @@ const EXAMPLES: Tested = Tested { name: "examples", with: &["--doc"] };
 /// Tested with both gates running.
 const END_TO_END: Tested = Tested { name: "e2e", with: &["--test", "e2e"] };
 
-/// Some tests. Where no package is named, it is those with candle.
+/// Some tests. Where no package is named, it is those with candle, as they are released: candle is compiled once, and what is
+/// tested is what runs.
 struct Tested {
     name: &'static str,
     with: &'static [&'static str],
@@ -103,7 +103,7 @@ impl Tested {
         let mut cargo = command("cargo");
         cargo.arg("test").args(self.with).current_dir(workspace.root());
         if !self.with.contains(&"-p") {
-            cargo.args(check::WITH_CANDLE.iter().flat_map(|member| ["-p", member]));
+            cargo.arg("--release").args(check::WITH_CANDLE.iter().flat_map(|member| ["-p", member]));
         }
         cargo
     }

@@ -88,10 +88,10 @@ async fn apply(
     call: &AdminCall<'_>,
     account: &AccountName,
     (change, body): (AccountChange, &[u8]),
-    once: Option<Idempotency>,
+    idempotency: Option<Idempotency>,
 ) -> Answered {
     let what = (Action::ChangeAccount(change), call.note(AuditAction::AccountChange, account).with_members(body));
-    let outcome = commands::execute_one(call, account, what, expected(call)?, once).await?;
+    let outcome = commands::execute_one(call, account, what, expected(call)?, idempotency).await?;
     let view = commands::account(outcome)?;
     Ok(respond::json_of_version(&view, view.version, call.id))
 }

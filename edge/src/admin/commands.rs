@@ -51,11 +51,11 @@ pub(super) async fn execute(
     env: &Env,
     commands: Vec<Addressed>,
     seed: Seed,
-    once: Option<Idempotency>,
+    idempotency: Option<Idempotency>,
 ) -> Result<Executed, Refusal> {
     let count = commands.len();
     let accounts: Vec<_> = commands.iter().filter_map(|one| AccountName::parse(&one.account)).collect();
-    let answer = registry::ask(env, &RegistryCall::Execute { commands, seed, once }).await;
+    let answer = registry::ask(env, &RegistryCall::Execute { commands, seed, idempotency }).await;
     // Also where the answer is lost: something may have changed, and the next request asks its Gate.
     accounts.iter().for_each(remembered::forget);
     match answer? {
@@ -80,12 +80,12 @@ pub(super) async fn execute_one(
     account: &AccountName,
     (action, note): (Action, Note),
     expects: Option<u32>,
-    once: Option<Idempotency>,
+    idempotency: Option<Idempotency>,
 ) -> Result<CommandOutcome, Refusal> {
     let seed = seed(call);
     let command = Command { id: command_id(), expects, at: seed.at, action };
     let addressed = Addressed { account: account.name().to_owned(), joins: false, command, note };
-    let executed = execute(call.env, vec![addressed], seed, once).await?;
+    let executed = execute(call.env, vec![addressed], seed, idempotency).await?;
     executed.outcomes.into_iter().next().ok_or_else(|| unavailable("the Registry told no outcome"))
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
         let message = "There is no issuer of this name in JWT_ISSUERS.";
         return Err(Refusal::new(Reason::InvalidRequest, message).with_param("issuer"));
     }
-    let (seed, once) = (commands::seed(call), commands::idempotency(call, &body)?);
+    let (seed, idempotency) = (commands::seed(call), commands::idempotency(call, &body)?);
     let denial = asked.clone().at(seed.at);
     let kind = if denial.kind == DenialKind::Jti { "jti" } else { "sub" };
     // The value may be somebody's address: the list has it, and the log has its name.
@@ -28,8 +28,8 @@ pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
         .with("issuer", &denial.issuer)
         .with("kind", kind)
         .with_members(&body);
-    let put = match once {
-        Some(once) => RegistryCall::PutDenialOnce { denial: denial.clone(), once, seed },
+    let put = match idempotency {
+        Some(idempotency) => RegistryCall::PutDenialOnce { denial: denial.clone(), idempotency, seed },
         None => RegistryCall::PutDenial(denial.clone()),
     };
     let denial = match call.record(note, put).await? {

@@ -95,7 +95,7 @@ pub(super) async fn rotate(call: &AdminCall<'_>, key: &str) -> Answered {
     let id = parse_id(key)?;
     let body = call.body(MAX_BODY).await?;
     let RotateKey { overlap_ms } = RotateKey::parse(&body)?;
-    let (fresh, once) = (seed(call), idempotency(call, &body)?);
+    let (fresh, idempotency) = (seed(call), idempotency(call, &body)?);
     let until = |seed: &Seed| seed.at.saturating_add(overlap_ms);
     let secret_hash = mint(call, &fresh, id)?.secret_hash();
     let action = Action::RotateKey { key: id.key, secret_hash, until: until(&fresh) };
@@ -103,7 +103,7 @@ pub(super) async fn rotate(call: &AdminCall<'_>, key: &str) -> Answered {
     let account = AccountName::of_key(id.account).name().to_owned();
     let note = call.note(AuditAction::KeyRotate, id).with_members(&body);
     let addressed = Addressed { account, joins: false, command, note };
-    let executed = commands::execute(call.env, vec![addressed], fresh, once).await?;
+    let executed = commands::execute(call.env, vec![addressed], fresh, idempotency).await?;
     for outcome in executed.outcomes {
         commands::key(outcome)?;
     }
@@ -153,7 +153,7 @@ async fn make(
     call: &AdminCall<'_>,
     asked: &[CreateKey],
     noted: impl Fn(Note, usize) -> Note,
-    once: Option<Idempotency>,
+    idempotency: Option<Idempotency>,
 ) -> Result<Vec<Result<CreatedKey, Refusal>>, Refusal> {
     let fresh = seed(call);
     let mint = |seed: &Seed, place: u32, asked: &CreateKey| {
@@ -167,7 +167,7 @@ async fn make(
         Ok(Addressed { account, joins: asked.account.is_some(), command, note })
     };
     let commands = (0..).zip(asked).map(command).collect::<Result<Vec<_>, Refusal>>()?;
-    let executed = commands::execute(call.env, commands, fresh, once).await?;
+    let executed = commands::execute(call.env, commands, fresh, idempotency).await?;
     // Of a request that was sent before, the seed and so the keys are those of the first time.
     let created = |((place, asked), outcome): ((u32, &CreateKey), CommandOutcome)| {
         let minted = mint(&executed.seed, place, asked)?;
@@ -181,11 +181,12 @@ async fn apply(
     call: &AdminCall<'_>,
     id: KeyId,
     (change, body): (KeyChange, &[u8]),
-    once: Option<Idempotency>,
+    idempotency: Option<Idempotency>,
 ) -> Answered {
     let action = Action::ChangeKey { key: id.key, change: Box::new(change) };
     let what = (action, call.note(AuditAction::KeyChange, id).with_members(body));
-    let outcome = commands::execute_one(call, &AccountName::of_key(id.account), what, expected(call)?, once).await?;
+    let outcome =
+        commands::execute_one(call, &AccountName::of_key(id.account), what, expected(call)?, idempotency).await?;
     let view = commands::key(outcome)?;
     Ok(respond::json_of_version(&view, view.version, call.id))
 }

@@ -41,13 +41,13 @@ impl Requests {
     }
 
     /// The request of this name, if it was sent within a day.
-    pub fn find(&self, once: &Idempotency, now: Millis) -> Result<Option<Before>> {
+    pub fn find(&self, idempotency: &Idempotency, now: Millis) -> Result<Option<Before>> {
         if !self.requests.exists()? {
             return Ok(None);
         }
         let find = "SELECT request, seed FROM requests WHERE name = ? AND at > ?";
         let since = integer(now.saturating_sub(KEPT_MS) as i64);
-        match self.requests.exec(find, vec![text(name(once)), since])?.pop().map(<[_; 2]>::try_from) {
+        match self.requests.exec(find, vec![text(name(idempotency)), since])?.pop().map(<[_; 2]>::try_from) {
             None => Ok(None),
             Some(Ok([Value::Text(request), Value::Text(seed)])) => {
                 Ok(Some(Before { request, seed: serde_json::from_str(&seed)? }))
@@ -80,7 +80,7 @@ impl Requests {
     }
 
     /// Notes a request.
-    pub fn begin(&self, once: &Idempotency, seed: &Seed, now: Millis) -> Result<()> {
+    pub fn begin(&self, idempotency: &Idempotency, seed: &Seed, now: Millis) -> Result<()> {
         if !self.requests.is_made() {
             self.requests.make(
                 "(name TEXT PRIMARY KEY, request TEXT NOT NULL, seed TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID",
@@ -89,10 +89,14 @@ impl Requests {
         }
         if self.outcomes.exists()? {
             // Of one of the same name that is a day old: it is about to be forgotten.
-            self.outcomes.exec("DELETE FROM outcomes WHERE name = ?", vec![text(name(once))])?;
+            self.outcomes.exec("DELETE FROM outcomes WHERE name = ?", vec![text(name(idempotency))])?;
         }
-        let values =
-            vec![text(name(once)), text(hex(&once.request)), text(serde_json::to_string(seed)?), integer(now as i64)];
+        let values = vec![
+            text(name(idempotency)),
+            text(hex(&idempotency.request)),
+            text(serde_json::to_string(seed)?),
+            integer(now as i64),
+        ];
         let put = "INSERT OR REPLACE INTO requests (name, request, seed, at) VALUES (?, ?, ?, ?)";
         self.requests.exec(put, values).map(drop)
     }
@@ -108,12 +112,12 @@ impl Requests {
     }
 
     /// What became of its commands so far, by their places.
-    pub fn outcomes(&self, once: &Idempotency) -> Result<Vec<(i64, CommandOutcome)>> {
+    pub fn outcomes(&self, idempotency: &Idempotency) -> Result<Vec<(i64, CommandOutcome)>> {
         if !self.outcomes.exists()? {
             return Ok(Vec::new());
         }
         let find = "SELECT place, outcome FROM outcomes WHERE name = ?";
-        let rows = self.outcomes.exec(find, vec![text(name(once))])?;
+        let rows = self.outcomes.exec(find, vec![text(name(idempotency))])?;
         let read = |row| match <[Value; 2]>::try_from(row) {
             Ok([Value::Integer(place), Value::Text(outcome)]) => Ok((place, serde_json::from_str(&outcome)?)),
             _ => Err(not_ours()),
@@ -123,8 +127,8 @@ impl Requests {
 }
 
 /// How a request is called in its row.
-pub fn name(once: &Idempotency) -> String {
-    hex(&once.name)
+pub fn name(idempotency: &Idempotency) -> String {
+    hex(&idempotency.name)
 }
 
 /// How long a request is known, in milliseconds.

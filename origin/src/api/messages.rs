@@ -116,7 +116,7 @@ impl Messages {
         }
         let calls = answer.calls.into_iter().map(|call| {
             let id = call_id(&call);
-            AnswerBlock::call(id, call.function.name, call.function.arguments)
+            AnswerBlock::call(id, call.function.name, &call.function.arguments)
         });
         blocks.extend(calls);
         blocks

@@ -25,7 +25,8 @@ pub enum RegistryCall {
         /// What the secrets in them were made from.
         seed: Seed,
         /// By what a repetition is known; `None` if the admin sent no `Idempotency-Key`.
-        once: Option<Idempotency>,
+        #[serde(rename = "once")]
+        idempotency: Option<Idempotency>,
     },
     /// A page of keys.
     Keys(KeyPage),
@@ -79,7 +80,8 @@ pub enum RegistryCall {
         /// What is denied.
         denial: Denial,
         /// The request.
-        once: Idempotency,
+        #[serde(rename = "once")]
+        idempotency: Idempotency,
         /// When it was asked first.
         seed: Seed,
     },

@@ -1,6 +1,7 @@
 //! CPU time as Linux counts it, read from /proc: of a program with all that it started, of us, of the whole machine.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// User and system time of these processes and of all their descendants.
@@ -13,6 +14,13 @@ pub(crate) fn of_trees(roots: &[u32]) -> Duration {
         members.extend(all.iter().filter(|process| process.parent == id).map(|process| process.id));
     }
     duration(total)
+}
+
+/// Lets a process and all of its threads run on this core alone.
+pub(crate) fn pin(process: u32, core: usize) {
+    let mut taskset = Command::new("taskset");
+    let pinned = taskset.args(["-acp", &core.to_string(), &process.to_string()]).stdout(Stdio::null()).status();
+    assert!(pinned.is_ok_and(|status| status.success()), "taskset (util-linux) pins processes to cores, two at least");
 }
 
 /// User and system time of this process: the load generator and the stub origin.

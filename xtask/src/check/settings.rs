@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 
 /// What to do about a table that is not true.
 pub(super) const FIX: &str = "docs/settings.md has one row per setting between `<!-- settings:GATE -->` and `<!-- /settings -->`: \
-    `| `NAME` | `default` | meaning |`; make it equal to config.rs";
+    `| `NAME` | `default` | meaning |`; make it equal to config/table.rs";
 
 /// Where the tables are.
 pub(super) const PAGE: &str = "docs/settings.md";
@@ -58,18 +58,18 @@ fn without_links(text: &str) -> String {
     plain + rest
 }
 
-/// What edge/src/config.rs declares: literal entries `Setting { name: "X", default: "Y", meaning: "Z" }`.
-pub(super) fn from_edge_config(config: &str) -> Result<Vec<Setting>> {
+/// What edge/src/config/table.rs declares: literal entries `Setting { name: "X", default: "Y", meaning: "Z" }`.
+pub(super) fn from_edge_table(config: &str) -> Result<Vec<Setting>> {
     const DECLARATION: &str = "const SETTINGS: &[Setting] = &[";
     let (_, after) =
-        config.split_once(DECLARATION).with_context(|| format!("edge/src/config.rs has no `{DECLARATION}`"))?;
-    let (table, _) = after.split_once("\n];").context("edge/src/config.rs: SETTINGS does not end with `];`")?;
+        config.split_once(DECLARATION).with_context(|| format!("edge/src/config/table.rs has no `{DECLARATION}`"))?;
+    let (table, _) = after.split_once("\n];").context("edge/src/config/table.rs: SETTINGS does not end with `];`")?;
     let entry = |text: &str| -> Result<Setting> {
         let field = |name: &str| {
             let (_, after) = text.split_once(&format!("{name}: \""))?;
             Some(after.split_once('"')?.0.to_owned())
         };
-        let shown = || format!("edge/src/config.rs: not a literal entry of SETTINGS: {}", text.trim());
+        let shown = || format!("edge/src/config/table.rs: not a literal entry of SETTINGS: {}", text.trim());
         let [name, default, meaning] = ["name", "default", "meaning"].map(field);
         Ok(Setting { name: name.with_context(shown)?, default: default.with_context(shown)?, meaning })
     };
@@ -137,7 +137,7 @@ mod tests {
         meaning: \"x\",\n    },\n    Setting { name: \"PLANS\", default: \"built-in\", meaning: \"see docs/y.md\" },\n];\n";
 
     fn edge(page: &str, config: &str) -> Vec<String> {
-        differences("edge", &from_page(page, "edge").unwrap(), &from_edge_config(config).unwrap())
+        differences("edge", &from_page(page, "edge").unwrap(), &from_edge_table(config).unwrap())
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn a_table_that_is_not_there_is_an_error() {
         assert!(from_page("# Sluice", "edge").is_err());
-        assert!(from_edge_config("fn main() {}").is_err());
+        assert!(from_edge_table("fn main() {}").is_err());
     }
 
     #[test]

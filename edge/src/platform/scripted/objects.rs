@@ -6,11 +6,12 @@ use super::tasks::Home;
 use crate::platform::objects::{Cause, Object, Unanswered};
 use crate::platform::{Env, Fault, now, sleep};
 use futures_channel::oneshot::{self, Receiver, Sender};
+use futures_util::future::{Either, select};
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 /// What an object is given at its start.
@@ -155,11 +156,22 @@ impl Storage {
 }
 
 /// Sends a message to the object of this name, once, and returns what it answers.
-pub async fn call_object(_env: &Env, kind: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, Unanswered> {
+pub async fn call_object(
+    _env: &Env,
+    kind: &'static str,
+    name: &str,
+    message: &[u8],
+    within: Option<u32>,
+) -> Result<Vec<u8>, Unanswered> {
     let (tell, told) = oneshot::channel();
     let (name, message) = ((kind.to_owned(), name.to_owned()), message.to_vec());
     course::after_turn(move || course::spawn(Home::Outside, carry(name, message, tell)));
-    told.await.unwrap_or_else(|_| Err(unanswered(Cause::Unreachable, "the message is lost")))
+    let answer = async { told.await.unwrap_or_else(|_| Err(unanswered(Cause::Unreachable, "the message is lost"))) };
+    let Some(ms) = within else { return answer.await };
+    match select(pin!(answer), pin!(sleep(ms))).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => Err(unanswered(Cause::Overloaded, &format!("no answer within {ms} ms"))),
+    }
 }
 
 impl Slot {

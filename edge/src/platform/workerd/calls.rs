@@ -26,9 +26,10 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn send_to_origin(url: &str, method: &str, headers: &str, body: &JsValue) -> Result<Promise, JsValue>;
 
-    /// A message to the object of this name: a string or bytes, and so is what the promise gives.
+    /// A message to the object of this name: a string or bytes, and so is what the promise gives. It fails after this many
+    /// milliseconds; never, if that is 0.
     #[wasm_bindgen(catch)]
-    pub fn hop(namespace: &JsValue, name: &str, message: &JsValue) -> Result<Promise, JsValue>;
+    pub fn hop(namespace: &JsValue, name: &str, message: &JsValue, ms: u32) -> Result<Promise, JsValue>;
     /// What an object answers to a message: a string or bytes.
     #[wasm_bindgen(catch)]
     pub fn answer_hop(message: &JsValue) -> Result<Response, JsValue>;

@@ -186,7 +186,9 @@ impl Totals {
 }
 
 fn call(index: usize, AnswerCall { id, function, .. }: AnswerCall) -> Call {
-    let arguments = RawValue::from_string(function.arguments).or_else(|_| RawValue::from_string("{}".to_owned()));
+    // As the model wrote them, on one line: an answer is one. A line's end in JSON is outside of all texts.
+    let arguments = function.arguments.replace(['\n', '\r'], " ");
+    let arguments = RawValue::from_string(arguments).or_else(|_| RawValue::from_string("{}".to_owned()));
     let arguments = arguments.expect("an object, as it was read from the answer, or an empty one");
     Call { id, function: Function { index, name: function.name, arguments } }
 }

@@ -56,9 +56,9 @@ pub enum AnswerBlock {
 
 impl AnswerBlock {
     /// A call as the model wrote it. Arguments that are no JSON would be a text.
-    pub fn call(id: String, name: String, arguments: String) -> Self {
-        let input = RawValue::from_string(arguments.clone())
-            .or_else(|_| serde_json::value::to_raw_value(&arguments))
+    pub fn call(id: String, name: String, arguments: &str) -> Self {
+        let input = RawValue::from_string(arguments.to_owned())
+            .or_else(|_| serde_json::value::to_raw_value(arguments))
             .expect("a text can be written as JSON");
         Self::ToolUse { id, name, input }
     }

@@ -209,7 +209,7 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::Execute {
                 commands: commands(secret_hash).into_iter().map(addressed).collect(),
                 seed,
-                once: Some(Idempotency { name: [1; 32], request: [2; 32] }),
+                idempotency: Some(Idempotency { name: [1; 32], request: [2; 32] }),
             },
             RegistryCall::Keys(KeyPage {
                 filter: KeyFilter { plan: Some("vip".into()), ..KeyFilter::default() },
@@ -232,7 +232,7 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::PutDenial(denial()),
             RegistryCall::PutDenialOnce {
                 denial: denial(),
-                once: Idempotency { name: [1; 32], request: [2; 32] },
+                idempotency: Idempotency { name: [1; 32], request: [2; 32] },
                 seed,
             },
             RegistryCall::RemoveDenial(denial().id),

@@ -33,7 +33,7 @@ fn answers_have_anthropics_shape() {
     let content = vec![
         AnswerBlock::Thinking { thinking: "Rain?".into(), signature: "req_7".into() },
         AnswerBlock::Text { text: "I ask.".into() },
-        AnswerBlock::call(id.clone(), name.clone(), r#"{"city": "Zürich"}"#.into()),
+        AnswerBlock::call(id.clone(), name.clone(), r#"{"city": "Zürich"}"#),
     ];
     written("message", &message(content, Some(StopReason::ToolUse), usage));
     written("message_counted", &Counted { input_tokens: 57 });

@@ -40,8 +40,23 @@ export function send_to_origin(url, method, headers, body) {
   return env.ORIGIN.fetch(url, { method, headers: JSON.parse(headers), body, redirect: "manual" });
 }
 
-// A message to the Durable Object of this name: a string goes as a header, bytes as a body.
-export async function hop(namespace, name, message) {
+// A message to the Durable Object of this name: a string goes as a header, bytes as a body. One that is not answered within so
+// many milliseconds has too much to do; 0 is for ever. A timer of JavaScript's own costs less than one of WebAssembly's.
+export function hop(namespace, name, message, ms) {
+  const answer = exchange(namespace, name, message);
+  if (ms === 0) return answer;
+  return new Promise((resolve, reject) => {
+    const late = () => reject(Object.assign(new Error(`no answer within ${ms} ms`), { overloaded: true }));
+    const timer = setTimeout(late, ms);
+    const stop = (end) => (value) => {
+      clearTimeout(timer);
+      end(value);
+    };
+    answer.then(stop(resolve), stop(reject));
+  });
+}
+
+async function exchange(namespace, name, message) {
   const init = typeof message === "string" ? { headers: { "secret-message": message } } : { method: "POST", body: message };
   const response = await namespace.getByName(name).fetch("http://object/", init);
   if (!response.ok) throw Object.assign(new Error("the object failed; its log says why"), { remote: true });
