@@ -20,7 +20,7 @@ class weather(BaseModel):
 def main(base_url: str, api_key: str, model: str) -> None:
     kwargs = {"headers": {"Authorization": f"Bearer {api_key}"}, "timeout": 20}
     place = {"model": model, "base_url": base_url, "client_kwargs": kwargs}
-    chat = ChatOllama(**place, num_predict=64, validate_model_on_init=True)
+    chat = ChatOllama(**place, num_predict=128, validate_model_on_init=True)
     whole = chat.invoke("Hello")
     parts = list(chat.stream("Hello"))
     thought = ChatOllama(**place, reasoning=True).invoke("Hello")

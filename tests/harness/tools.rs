@@ -58,6 +58,10 @@ pub fn client_script(file: &str) -> PathBuf {
 }
 
 fn there(path: PathBuf, missing: &str) -> PathBuf {
-    assert!(path.is_file(), "{missing} ({}): run `cargo xtask test`", path.display());
+    assert!(
+        path.is_file(),
+        "{missing} ({}): run `cargo xtask test`, or `cargo xtask setup --clients` for clients alone",
+        path.display()
+    );
     path
 }

@@ -30,7 +30,8 @@ use crate::workspace::Workspace;
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
-  setup        bring in what the other commands need: wasm target, Node tools, worker-build, wasm-bindgen
+  setup        bring in what the other commands need: wasm target, Node tools, worker-build, wasm-bindgen;
+               `--clients` also brings in what calls the gates in the end-to-end tests
   dev          set up, build and start both gates, issue a key, say how to call it (`cargo xtask dev --help`)
   build-edge   build the Worker into edge/build/; wrangler runs this
   check        formatting, lints, the invariants of ARCHITECTURE.md, docs, licences
@@ -74,8 +75,17 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
     let workspace = Workspace::locate();
     match command.as_str() {
         "setup" => {
-            no_more(args)?;
+            let mut with_clients = false;
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Arg::Long("clients") => with_clients = true,
+                    other => return Err(other.unexpected().into()),
+                }
+            }
             setup::run(&workspace)?;
+            if with_clients {
+                setup::clients(&workspace)?;
+            }
         }
         "dev" => return dev::run(&workspace, args),
         "build-edge" => {
