@@ -1,5 +1,5 @@
 //! How each protocol says no: a refusal's body and headers, and what ends a stream that broke off. One file for each,
-//! one line in [`ALL`].
+//! one line in `ALL`.
 //!
 //! Statuses are those of [`crate::refusal`], whatever the protocol.
 

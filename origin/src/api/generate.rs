@@ -47,7 +47,7 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     caller.check_body(&body)?;
     let (wanted, place) = understand(shared, door, body, place).await?;
     let wanted = match wanted {
-        Wanted::Answers(wanted) => wanted,
+        Wanted::Answers(wanted) => *wanted,
         Wanted::Presence(presence) => {
             let kind = if presence.stream { Dialect::of(door.path()).stream() } else { "application/json" };
             return Ok(typed(present(door, &presence, now_millis()), HeaderValue::from_static(kind)));

@@ -43,7 +43,7 @@ pub(crate) struct GenerateRequest {
 /// What a request wants.
 pub(crate) enum Wanted {
     /// Answers.
-    Answers(GenerateRequest),
+    Answers(Box<GenerateRequest>),
     /// To know that its model is there, which it is.
     Presence(Presence),
     /// How many tokens its prompt has: so many.
@@ -61,8 +61,8 @@ impl GenerateRequest {
         now: Millis,
     ) -> Result<Wanted, Refusal> {
         match read::question(door, body, bounds)? {
-            Question::Chat(request) => Self::chat(*request, models, now).map(Wanted::Answers),
-            Question::Text(request) => Self::text(*request, models).map(Wanted::Answers),
+            Question::Chat(request) => Self::chat(*request, models, now).map(Box::new).map(Wanted::Answers),
+            Question::Text(request) => Self::text(*request, models).map(Box::new).map(Wanted::Answers),
             Question::Presence(presence) => {
                 find(&presence.model, &Sampling::default(), models).map(|_| Wanted::Presence(presence))
             }

@@ -47,7 +47,7 @@ pub enum Fate {
 /// The members of one family of doors.
 #[derive(Debug)]
 pub struct Table {
-    /// At which doors they are read: [`MOST_DOORS`] at most.
+    /// At which doors they are read: at most two.
     pub doors: &'static [Door],
     /// By name. Those that stand within another one have its name and a dot before their own.
     pub members: &'static [Member],

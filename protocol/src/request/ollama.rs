@@ -1,6 +1,6 @@
 //! Ollama's API: its two doors for answers, read into what OpenAI's are read into.
 //!
-//! Its members say what those of a chat say, by other names ([`NAMES`]); so a body is read as a chat's, and what differs is
+//! Its members say what those of a chat say, by other names; so a body is read as a chat's, and what differs is
 //! here. Empty texts, empty lists and nulls are not there: its clients send them where nobody said anything.
 
 pub mod models;

@@ -156,7 +156,7 @@ fn an_answer_counts_the_same_by_both_doors() {
     let chat = json!({"model": MODEL, "messages": messages, "stream": true, "max_tokens": 256});
     let ollama = json!({"model": MODEL, "messages": messages, "options": {"num_predict": 256}});
     assert_eq!(post("/v1/chat/completions", &one.key, chat).status, 200);
-    let streamed = post("/api/chat", &other.key, ollama.clone());
+    let streamed = post("/api/chat", &other.key, ollama);
     assert_eq!(streamed.header(header::CONTENT_TYPE), Some(header::NDJSON));
     assert!(
         streamed

@@ -67,13 +67,26 @@ pub(super) fn from_edge_table(config: &str) -> Result<Vec<Setting>> {
     let entry = |text: &str| -> Result<Setting> {
         let field = |name: &str| {
             let (_, after) = text.split_once(&format!("{name}: \""))?;
-            Some(after.split_once('"')?.0.to_owned())
+            literal(after)
         };
         let shown = || format!("edge/src/config/table.rs: not a literal entry of SETTINGS: {}", text.trim());
         let [name, default, meaning] = ["name", "default", "meaning"].map(field);
         Ok(Setting { name: name.with_context(shown)?, default: default.with_context(shown)?, meaning })
     };
     table.split("Setting {").skip(1).map(entry).collect()
+}
+
+/// A text as Rust writes it, up to the quotation mark that ends it.
+fn literal(text: &str) -> Option<String> {
+    let mut said = String::new();
+    let mut characters = text.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some(said),
+            '\\' => said.push(characters.next()?),
+            other => said.push(other),
+        }
+    }
 }
 
 /// The flags in `sluice-origin serve --help`, with the defaults it names.
@@ -161,6 +174,13 @@ mod tests {
             ["edge: ORIGIN_URL means `x`, docs/settings.md says `y`"]
         );
         assert!(!edge(PAGE, "const SETTINGS: &[Setting] = &[\n];").is_empty());
+    }
+
+    #[test]
+    fn a_meaning_may_hold_quotation_marks() {
+        let config = CONFIG.replace("meaning: \"x\"", r#"meaning: "x, such as `{\"a\": \"b\"}`""#);
+        assert_ne!(config, CONFIG);
+        assert_eq!(edge(&PAGE.replace("| x |", r#"| x, such as `{"a": "b"}` |"#), &config), Vec::<String>::new());
     }
 
     #[test]
