@@ -1,6 +1,6 @@
 //! A request for an answer, by whichever door: the walk on one page.
 
-use crate::api::ollama;
+use crate::api::{models, ollama};
 use crate::auth::principal::principal;
 use crate::call::{Call, Known};
 use crate::config::Config;
@@ -117,6 +117,7 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
     let Asked { door, known: Known { table, principal }, ask, body, stream, left } = asked;
     let (env, first) = (call.env, Attempt::first(ask.request));
     let settle = Settle { env, table: &table, account: &principal.account };
+    let name = ask.model.clone();
     // limit
     let admitted = limit::admit(env, &table, &principal, ask.clone()).await;
     let Some((ticket, answer)) = held(admitted, first, &settle, &principal, &left, answer).await else { return };
@@ -138,6 +139,13 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
     };
     // The origin has it, and nobody asks again.
     drop(body);
+    let sent = match sent {
+        Err(failed) if failed.refusal.reason == Reason::ModelNotFound => {
+            let message = models::unknown(origin, &ticket, &principal, &name).await.message;
+            Err(Failed { refusal: Refusal { message, ..failed.refusal }, ..failed })
+        }
+        sent => sent,
+    };
     deliver(door, sent, &ticket, origin, &settle, answer).await;
 }
 

@@ -35,6 +35,7 @@ use futures_util::FutureExt;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::door::Door;
+use sluice_protocol::request::elsewhere::no_path;
 use sluice_protocol::request::ollama::models::unserved;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -87,9 +88,16 @@ async fn not_found(State(shared): State<Arc<Shared>>, request: Request) -> Respo
     let (parts, body) = request.into_parts();
     discard(&parts.headers, body, DISCARD_BYTES);
     let path = parts.uri.path();
-    let none = || Refusal::new(Reason::NotFound, "There is no such path.");
-    refuse_in(shared.dialect(path), &unserved(path).unwrap_or_else(none))
+    let is_served = |path: &str| Door::of(path).is_some() || PATHS.contains(&path);
+    refuse_in(shared.dialect(path), &unserved(path).unwrap_or_else(|| no_path(path, SERVED, is_served)))
 }
+
+/// Paths besides the doors that somebody may have meant.
+const PATHS: [&str; 9] =
+    ["/v1/models", "/api/tags", "/api/ps", "/api/show", "/api/version", "/health", "/ready", "/capacity", "/metrics"];
+/// What there is, for whoever is lost.
+const SERVED: &str = "POST /v1/chat/completions and /v1/completions and GET /v1/models are served; of Anthropic's, \
+                      POST /v1/messages; of Ollama's, POST /api/chat and /api/generate, GET /api/tags.";
 
 async fn tags(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();

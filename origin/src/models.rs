@@ -13,6 +13,7 @@ use crate::engine::{Engine, EngineOptions};
 use crate::system::now_millis;
 use crate::text::Text;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::model_name::no_model;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +59,13 @@ impl Models {
     /// The model of this name.
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Loaded>> {
         self.iter().find(|loaded| loaded.name == name)
+    }
+
+    /// The one of this name. A caller without a grant may know of all, and is told which has the nearest name; of others the
+    /// edge knows what they may know of.
+    pub(crate) fn wanted(&self, name: &str, is_open: bool) -> Result<&Arc<Loaded>, Refusal> {
+        let told = self.iter().filter(|_| is_open).map(|loaded| loaded.name.as_str());
+        self.find(name).ok_or_else(|| no_model(name, told))
     }
 
     /// All of them, in the order of the settings.

@@ -16,14 +16,16 @@ use crate::{
 };
 
 /// Directories whose every file goes into the Worker.
-const SOURCES: [&str; 2] = ["edge", "protocol"];
+const SOURCES: [&str; 3] = ["edge", "protocol", "xtask/bind"];
 /// Files that decide how it is built.
-const FILES: [&str; 2] = ["Cargo.toml", "Cargo.lock"];
+const FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "xtask/src/build_edge.rs"];
 /// Directories inside [`SOURCES`] that are made from the rest, or are not part of the build.
 const SKIPPED: [&str; 3] = ["build", "target", "tests"];
 /// What a finished build leaves.
 const PRODUCTS: [&str; 2] = ["edge/build/index.js", "edge/build/index_bg.wasm"];
-/// What the platform calls. It checks, at every start of the Worker, that worker-build's module is what it expects.
+/// Where wasm-bindgen writes.
+const BOUND: &str = "edge/build/bound";
+/// What the platform calls. It checks, at every start of the Worker, that the bound module is what it expects.
 const FRONT: &str = "edge/src/platform/workerd/js/entry.js";
 /// Written last, so that an interrupted build is no build.
 const STAMP: &str = "edge/build/.fingerprint";
@@ -50,27 +52,67 @@ pub(crate) fn build(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
         return Err(error);
     }
     fs::write(workspace.path(STAMP), fingerprint).with_context(|| format!("cannot write {STAMP}"))?;
-    let wasm = fs::metadata(workspace.path(PRODUCTS[1])).context("worker-build left no wasm")?.len();
+    let wasm = fs::metadata(workspace.path(PRODUCTS[1])).context("wasm-opt left no wasm")?.len();
     step.done(&format!("built, {} KB of wasm", wasm / 1024));
     Ok(())
 }
 
 fn compile(workspace: &Workspace, toolbox: &Toolbox, step: &mut Step) -> Result<()> {
-    let mut build = command(&toolbox.tools.worker_build);
-    build
-        .args(["edge", "--profile", "edge"])
+    let mut cargo = command("cargo");
+    cargo
+        .args(["build", "--lib", "--package", "sluice-edge", "--profile", "edge", "--target", "wasm32-unknown-unknown"])
         .current_dir(workspace.root())
-        // Given these, worker-build downloads nothing.
-        .env("WASM_BINDGEN_BIN", &toolbox.tools.wasm_bindgen)
-        .env("WASM_OPT_BIN", toolbox.node.program("wasm-opt"))
-        .env("ESBUILD_BIN", toolbox.node.program("esbuild"));
-    toolbox.wasm.apply(&mut build)?;
-    toolbox.node.apply(&mut build)?;
-    process::run(step, build, &workspace.log("build-edge")?)?;
+        // wasm-bindgen's macros: promises by js-sys, as the crate `worker` has them.
+        .env("WASM_BINDGEN_USE_JS_SYS", "1");
+    toolbox.wasm.apply(&mut cargo)?;
+    process::run(step, cargo, &workspace.log("build-edge")?)?;
+    let wasm = toolbox.wasm.target(workspace).join("wasm32-unknown-unknown/edge/sluice_edge.wasm");
+    bind(workspace, toolbox, step, &wasm)?;
+    optimise(workspace, toolbox, step)?;
     join(workspace, toolbox, step)
 }
 
-/// Puts our front and worker-build's module into one file: workerd and wrangler are given a script and its wasm.
+/// Writes the JavaScript that hands things from and to the wasm.
+fn bind(workspace: &Workspace, toolbox: &Toolbox, step: &mut Step, wasm: &Path) -> Result<()> {
+    let bound = workspace.path(BOUND);
+    if bound.exists() {
+        fs::remove_dir_all(&bound).with_context(|| format!("cannot remove {}", bound.display()))?;
+    }
+    let mut bind = command(&toolbox.bind);
+    bind.arg(wasm).arg(&bound);
+    process::run(step, bind, &workspace.log("bind-edge")?)?;
+    // An import of a module's source is not yet understood by whoever joins: an import gives the same on workerd.
+    let script = bound.join("index.js");
+    let text = fs::read_to_string(&script).with_context(|| format!("cannot read {}", script.display()))?;
+    fs::write(&script, text.replace("import source ", "import "))
+        .with_context(|| format!("cannot write {}", script.display()))
+}
+
+/// What workerd has of WebAssembly: what rustc makes use of, and exceptions, by which JavaScript's errors are caught.
+const FEATURES: [&str; 7] = [
+    "mutable-globals",
+    "sign-ext",
+    "nontrapping-float-to-int",
+    "bulk-memory",
+    "multivalue",
+    "reference-types",
+    "exception-handling",
+];
+
+/// Optimises the wasm once more. Its names stay: traces of panics show them.
+fn optimise(workspace: &Workspace, toolbox: &Toolbox, step: &mut Step) -> Result<()> {
+    let mut optimise = command(toolbox.node.program("wasm-opt"));
+    optimise
+        .arg(workspace.path(BOUND).join("index_bg.wasm"))
+        .args(["-O", "--debuginfo", "-o"])
+        .arg(workspace.path(PRODUCTS[1]))
+        .args(FEATURES.map(|feature| format!("--enable-{feature}")));
+    toolbox.node.apply(&mut optimise)?;
+    process::run(step, optimise, &workspace.log("optimise-edge")?)?;
+    Ok(())
+}
+
+/// Puts our front and the bound module into one file: workerd and wrangler are given a script and its wasm.
 fn join(workspace: &Workspace, toolbox: &Toolbox, step: &mut Step) -> Result<()> {
     let mut join = command(toolbox.node.program("esbuild"));
     join.args([FRONT, "--bundle", "--minify", "--format=esm", "--external:cloudflare:*", "--external:*.wasm"])
@@ -97,9 +139,6 @@ fn fingerprint(workspace: &Workspace, toolbox: &Toolbox) -> Result<String> {
     }
     for tool in [toolbox.wasm.version(), &workspace.read("package-lock.json")?] {
         hash.update(tool);
-    }
-    for tool in [&toolbox.tools.worker_build, &toolbox.tools.wasm_bindgen] {
-        hash.update(tool.to_string_lossy().as_bytes());
     }
     Ok(hex(&hash.finalize()))
 }

@@ -30,7 +30,7 @@ use crate::workspace::Workspace;
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
-  setup        bring in what the other commands need: wasm target, Node tools, worker-build, wasm-bindgen;
+  setup        bring in what the other commands need: wasm target, Node tools, wasm-bindgen;
                `--clients` also brings in what calls the gates in the end-to-end tests
   dev          set up, build and start both gates, issue a key, say how to call it (`cargo xtask dev --help`)
   build-edge   build the Worker into edge/build/; wrangler runs this
@@ -47,7 +47,6 @@ Usage: cargo xtask COMMAND
   help         this text
 
 Environment:
-  SLUICE_CACHE   where built tools are kept between clones (default: $XDG_CACHE_HOME/sluice or ~/.cache/sluice)
   NO_COLOR       no colour, also on a terminal
 ";
 

@@ -1,16 +1,17 @@
 //! Set-up: everything the other commands need and a fresh machine lacks. Each step looks first, does the least that is
 //! missing, says how long it took, and where it cannot go on names the exact command that a person has to run.
 
+mod bind;
 mod browser;
 mod debian;
 mod node;
 mod python;
-mod tools;
 mod wasm;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 
-use self::tools::Tools;
 pub(crate) use self::{node::Node, wasm::Wasm};
 use crate::{progress, workspace::Workspace};
 
@@ -20,8 +21,8 @@ pub(crate) struct Toolbox {
     pub(crate) wasm: Wasm,
     /// wrangler, workerd, esbuild, wasm-opt and a Node that is new enough for them.
     pub(crate) node: Node,
-    /// worker-build and wasm-bindgen.
-    pub(crate) tools: Tools,
+    /// Writes the JavaScript beside wasm.
+    pub(crate) bind: PathBuf,
 }
 
 /// Brings in what `dev`, `build-edge`, `check` and `test` need. Quick when there is nothing to do.
@@ -30,8 +31,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Toolbox> {
     let _one_at_a_time = workspace.lock("setup")?;
     let wasm = wasm::ensure(workspace)?;
     let node = node::ensure(workspace)?;
-    let tools = tools::ensure(workspace)?;
-    Ok(Toolbox { wasm, node, tools })
+    let bind = bind::ensure(workspace)?;
+    Ok(Toolbox { wasm, node, bind })
 }
 
 /// Brings in what calls the gates in the end-to-end tests: the Python environment `target/venv`, the packages of Node in

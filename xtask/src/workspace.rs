@@ -1,4 +1,4 @@
-//! Where things are: the repository, its build directory, and the cache that outlives a clone.
+//! Where things are: the repository and its build directory.
 
 use std::{
     env, fs,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use crate::progress;
 
@@ -56,25 +56,10 @@ impl Workspace {
     pub(crate) fn lock(&self, name: &str) -> Result<File> {
         lock(&self.target().join("sluice"), name)
     }
-
-    /// The version of `package` in Cargo.lock; the first one if there are several.
-    pub(crate) fn locked_version(&self, package: &str) -> Result<String> {
-        locked_version(&self.read("Cargo.lock")?, package)
-            .ok_or_else(|| anyhow!("Cargo.lock has no package `{package}`: run `cargo check -p sluice-edge` once"))
-    }
-}
-
-/// Where built tools are kept between clones: `$SLUICE_CACHE`, `$XDG_CACHE_HOME/sluice` or `~/.cache/sluice`.
-pub(crate) fn cache() -> Result<PathBuf> {
-    let from = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    from("SLUICE_CACHE")
-        .or_else(|| from("XDG_CACHE_HOME").map(|dir| dir.join("sluice")))
-        .or_else(|| from("HOME").map(|dir| dir.join(".cache").join("sluice")))
-        .context("no cache directory: set SLUICE_CACHE to one, for instance `SLUICE_CACHE=/tmp/sluice-cache`")
 }
 
 /// Takes the lock file `name` in `dir`, waiting for whoever holds it.
-pub(crate) fn lock(dir: &Path, name: &str) -> Result<File> {
+fn lock(dir: &Path, name: &str) -> Result<File> {
     fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let path = dir.join(format!("{name}.lock"));
     let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
@@ -85,26 +70,7 @@ pub(crate) fn lock(dir: &Path, name: &str) -> Result<File> {
     Ok(file)
 }
 
-fn locked_version(lock_file: &str, package: &str) -> Option<String> {
-    let mut lines = lock_file.lines();
-    lines.find(|line| *line == format!("name = \"{package}\""))?;
-    lines.next()?.strip_prefix("version = \"")?.strip_suffix('"').map(str::to_owned)
-}
-
 /// Bytes as lower-case hexadecimal: names of what is cached by its hash, and keys.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_locked_version_is_of_that_package_alone() {
-        let lock = "[[package]]\nname = \"wasm-bindgen-macro\"\nversion = \"0.1.0\"\n\n\
-                    [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\n";
-        assert_eq!(locked_version(lock, "wasm-bindgen").as_deref(), Some("0.2.130"));
-        assert_eq!(locked_version(lock, "wasm"), None);
-    }
 }

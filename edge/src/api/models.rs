@@ -1,9 +1,10 @@
 //! `GET /v1/models` and `GET /v1/models/{model}`: the origin's list, kept for a few seconds and asked for by a few requests
 //! at once, so that a caller cannot reach the origin through it at will.
 
+use crate::auth::principal::Principal;
 use crate::call::{Call, Known};
 use crate::forward::attempt::Attempt;
-use crate::forward::{self, Ticket};
+use crate::forward::{self, Origin, Ticket};
 use crate::hop::gate::unavailable;
 use crate::limit;
 use crate::platform::respond::{self, HeaderList};
@@ -11,6 +12,7 @@ use crate::platform::{self, Response, isolate_local};
 use serde_json::Value;
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::auth::permission::Scope;
+use sluice_protocol::gate_call::Admission;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::standing::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -55,8 +57,11 @@ pub struct Found {
 impl Found {
     /// The entry of this name. A model that the caller may not use is not there, like one that nobody has.
     pub fn entry(&self, name: Option<&str>) -> Result<Value, Refusal> {
-        let entry = self.entries()?.into_iter().find(|entry| entry["id"].as_str() == name);
-        entry.filter(|_| name.is_some()).ok_or_else(|| no_model().with_headers(self.told.clone()))
+        let entries = self.entries()?;
+        let names = || entries.iter().filter_map(|entry| entry["id"].as_str());
+        let missing = || no_model(name.unwrap_or_default(), names()).with_headers(self.told.clone());
+        let entry = entries.iter().find(|entry| name.is_some() && entry["id"].as_str() == name);
+        entry.cloned().ok_or_else(missing)
     }
 
     /// The entries that the caller may use.
@@ -78,28 +83,50 @@ pub async fn find(call: &Call<'_>) -> Result<Found, Refusal> {
 /// The list, for a caller who may do this.
 pub async fn find_for(call: &Call<'_>, Known { table, principal }: Known, scope: Scope) -> Result<Found, Refusal> {
     let admission = limit::identify(call.env, &table, &principal, Some(scope)).await?;
-    let models = admission.models.iter().cloned().chain(principal.permissions.models.clone()).collect();
+    let models = allowed(&admission, &principal);
     let told = ratelimit::headers(&admission.standings, admission.now);
-    let list = match fresh(now()) {
-        Some(list) => list,
-        None => {
-            let _asking = Asking::begin(now()).ok_or_else(busy)?;
-            let subject = principal.subject();
-            let ticket = Ticket {
-                attempt: Attempt::first(call.id),
-                account: principal.account,
-                subject,
-                admission,
-                is_held: false,
-                watch_capacity: false,
-                since: platform::now(),
-            };
-            let list = forward::get(&call.config.origin, &ticket, "/v1/models").await?;
-            LIST.replace(Some((now(), list.clone())));
-            list
-        }
+    let subject = principal.subject();
+    let ticket = Ticket {
+        attempt: Attempt::first(call.id),
+        account: principal.account,
+        subject,
+        admission,
+        is_held: false,
+        watch_capacity: false,
+        since: platform::now(),
     };
-    Ok(Found { told, list, models })
+    Ok(Found { told, list: listed(&call.config.origin, &ticket).await?, models })
+}
+
+/// What a caller is told whose model the origin does not have: which of those that it may use it most likely meant. Without
+/// one, if the origin's list cannot be had.
+pub async fn unknown(origin: &Origin, ticket: &Ticket, principal: &Principal, name: &str) -> Refusal {
+    // A question of its own: a grant is good for one call.
+    let admission = Admission { deadline: platform::now() + LIST_MS, ..ticket.admission.clone() };
+    let (account, subject) = (ticket.account.clone(), ticket.subject.clone());
+    let attempt = Attempt::first(RequestId(platform::random()));
+    let question =
+        Ticket { attempt, account, subject, admission, is_held: false, watch_capacity: false, since: ticket.since };
+    let models = allowed(&ticket.admission, principal);
+    let found = listed(origin, &question).await.map(|list| Found { told: Vec::new(), list, models });
+    let entries = found.and_then(|found| found.entries()).unwrap_or_default();
+    no_model(name, entries.iter().filter_map(|entry| entry["id"].as_str()))
+}
+
+/// A model must be on each of these lists: of the plan and the key, and of the token itself.
+fn allowed(admission: &Admission, principal: &Principal) -> Vec<Vec<Pattern>> {
+    admission.models.iter().cloned().chain(principal.permissions.models.clone()).collect()
+}
+
+/// The origin's list: as it was a few seconds ago, or as it is.
+async fn listed(origin: &Origin, ticket: &Ticket) -> Result<String, Refusal> {
+    if let Some(list) = fresh(now()) {
+        return Ok(list);
+    }
+    let _asking = Asking::begin(now()).ok_or_else(busy)?;
+    let list = forward::get(origin, ticket, "/v1/models").await?;
+    LIST.replace(Some((now(), list.clone())));
+    Ok(list)
 }
 
 /// The list without what the caller may not use.
@@ -167,5 +194,7 @@ const FRESH_MS: u64 = 5_000;
 const MAX_ASKING: usize = 4;
 /// After how long such a request is over, whatever became of it, in milliseconds.
 const ASKING_MS: u64 = 11_000;
+/// How long the list is waited for where a refusal is to name a model, in milliseconds.
+const LIST_MS: u64 = 5_000;
 /// After how long the others may try again, in milliseconds.
 const BUSY_MS: u64 = 500; // not a status: milliseconds

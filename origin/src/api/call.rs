@@ -3,7 +3,7 @@
 use crate::api::body::discard;
 use crate::api::respond::{Granted, refuse_in, stamp, tell_usage};
 use crate::grant;
-use crate::models::Models;
+use crate::models::{Loaded, Models};
 use crate::state::Shared;
 use crate::system::{now_millis, random_bytes};
 use axum::body::Body;
@@ -36,6 +36,13 @@ pub(crate) struct Call<'a> {
     pub(crate) models: &'a Models,
     pub(crate) parts: &'a Parts,
     pub(crate) caller: &'a Caller,
+}
+
+impl<'a> Call<'a> {
+    /// The model of this name, if it is served.
+    pub(crate) fn model(&self, name: &str) -> Result<&'a Arc<Loaded>, Refusal> {
+        self.models.wanted(name, self.caller.is_open())
+    }
 }
 
 /// What the routes with grants have in common: the origin serves, the caller is known, a refusal leaves no body behind.
@@ -94,6 +101,11 @@ impl Caller {
             (Some(verifier), Some(claims)) => verifier.claim(self.id, claims.deadline_ms(), now_millis()),
             _ => Ok(()),
         }
+    }
+
+    /// Whether nobody vouches for it: everything here is there for everybody.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.claims.is_none()
     }
 
     /// Whose it is; on an open origin everybody is one.

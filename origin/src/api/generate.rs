@@ -4,7 +4,7 @@ use crate::api::body::{check_head, read};
 use crate::api::call::{Call, Caller};
 use crate::api::doors::teller;
 use crate::api::messages::counted;
-use crate::api::request::{GenerateRequest, Wanted};
+use crate::api::request::{GenerateRequest, Offer, Wanted};
 use crate::api::respond::{streamed, typed};
 use crate::api::stream::{self, Accounting, Source, Voice, Waiting};
 use crate::api::tell::Head;
@@ -45,7 +45,7 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     let (live, state) = shared.live.enter(caller.id, caller.account())?;
     let body = read(body, &shared.config).await?;
     caller.check_body(&body)?;
-    let (wanted, place) = understand(shared, door, body, place).await?;
+    let (wanted, place) = understand(shared, door, body, caller.is_open(), place).await?;
     let wanted = match wanted {
         Wanted::Answers(wanted) => *wanted,
         Wanted::Presence(presence) => {
@@ -185,10 +185,17 @@ fn in_stream(shared: &Arc<Shared>, id: RequestId, span: Span) -> impl Fn(&Refusa
 
 /// Parses, finds the model, tokenises and compiles, away from the threads that serve connections. The place goes along: a caller
 /// that leaves meanwhile gives it back when the work ends, and not before.
-async fn understand(shared: &Arc<Shared>, door: Door, body: Bytes, place: Place) -> Result<(Wanted, Place), Refusal> {
+async fn understand(
+    shared: &Arc<Shared>,
+    door: Door,
+    body: Bytes,
+    is_open: bool,
+    place: Place,
+) -> Result<(Wanted, Place), Refusal> {
     let shared = Arc::clone(shared);
     let work = move || {
-        let wanted = GenerateRequest::read(door, &body, shared.config.bounds, shared.models(), now_millis())?;
+        let offer = Offer { models: shared.models(), is_open };
+        let wanted = GenerateRequest::read(door, &body, shared.config.bounds, offer, now_millis())?;
         Ok((wanted, place))
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {

@@ -9,7 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::chat::{ModelEntry, ModelList};
-use sluice_protocol::request::model_name::{model_name, no_model};
+use sluice_protocol::request::model_name::model_name;
 use std::sync::Arc;
 
 /// `GET /v1/models`: all that are being served.
@@ -22,8 +22,7 @@ pub(crate) async fn list_models(call: Call<'_>, body: &mut Body) -> Result<Respo
 pub(crate) async fn one_model(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     look(&call, body).await?;
     let name = call.parts.uri.path().strip_prefix("/v1/models/").and_then(model_name);
-    let loaded = name.and_then(|name| call.models.find(&name)).ok_or_else(no_model)?;
-    Ok(json(&entry(loaded)))
+    Ok(json(&entry(call.model(&name.unwrap_or_default())?)))
 }
 
 /// What those who only look need: a grant, and a body that is its own.

@@ -50,6 +50,15 @@ pub(crate) enum Wanted {
     Count(u64),
 }
 
+/// What there is to choose from.
+#[derive(Clone, Copy)]
+pub(crate) struct Offer<'a> {
+    /// The models; `None` while they are loaded.
+    pub(crate) models: Option<&'a Models>,
+    /// Whether the caller has no grant, and may know of all of them.
+    pub(crate) is_open: bool,
+}
+
 impl GenerateRequest {
     /// Reads a body. Refuses what its door refuses, another model's name, and tokens that the model does not have.
     /// Takes time in proportion to the body: not for an async thread. `now`: for templates that tell the date.
@@ -57,17 +66,17 @@ impl GenerateRequest {
         door: Door,
         body: &[u8],
         bounds: ChatBounds,
-        models: Option<&Models>,
+        offer: Offer<'_>,
         now: Millis,
     ) -> Result<Wanted, Refusal> {
         match read::question(door, body, bounds)? {
-            Question::Chat(request) => Self::chat(*request, models, now).map(Box::new).map(Wanted::Answers),
-            Question::Text(request) => Self::text(*request, models).map(Box::new).map(Wanted::Answers),
+            Question::Chat(request) => Self::chat(*request, offer, now).map(Box::new).map(Wanted::Answers),
+            Question::Text(request) => Self::text(*request, offer).map(Box::new).map(Wanted::Answers),
             Question::Presence(presence) => {
-                find(&presence.model, &Sampling::default(), models).map(|_| Wanted::Presence(presence))
+                find(&presence.model, &Sampling::default(), offer).map(|_| Wanted::Presence(presence))
             }
             Question::Count(request) => {
-                let loaded = find(&request.model, &request.sampling, models)?;
+                let loaded = find(&request.model, &request.sampling, offer)?;
                 Ok(Wanted::Count(loaded.text.prompt(&request, now)?.tokens.len() as u64))
             }
         }
@@ -85,8 +94,8 @@ impl GenerateRequest {
         (self.prompts[..which].iter().map(|prompt| prompt.tokens.len()).sum(), &self.prompts[which])
     }
 
-    fn chat(request: ChatRequest, models: Option<&Models>, now: Millis) -> Result<Self, Refusal> {
-        let loaded = find(&request.model, &request.sampling, models)?;
+    fn chat(request: ChatRequest, offer: Offer<'_>, now: Millis) -> Result<Self, Refusal> {
+        let loaded = find(&request.model, &request.sampling, offer)?;
         let prompt = loaded.text.prompt(&request, now)?;
         Ok(Self {
             constraint: loaded.grammars.constraint(&loaded.text, &request, &prompt.tokens)?,
@@ -110,8 +119,8 @@ impl GenerateRequest {
         })
     }
 
-    fn text(request: CompletionRequest, models: Option<&Models>) -> Result<Self, Refusal> {
-        let loaded = find(&request.model, &request.sampling, models)?;
+    fn text(request: CompletionRequest, offer: Offer<'_>) -> Result<Self, Refusal> {
+        let loaded = find(&request.model, &request.sampling, offer)?;
         let bare = |prompt| loaded.text.bare_prompt(prompt, loaded.vocab);
         let prompts = request.prompts.iter().map(bare).collect::<Result<_, _>>()?;
         let spelt = |prompt: &completion::Prompt| match prompt {
@@ -138,10 +147,9 @@ impl GenerateRequest {
     }
 }
 
-fn find(model: &str, sampling: &Sampling, models: Option<&Models>) -> Result<Arc<Loaded>, Refusal> {
-    let Some(loaded) = models.and_then(|models| models.find(model)).cloned() else {
-        return Err(no_model());
-    };
+fn find(model: &str, sampling: &Sampling, offer: Offer<'_>) -> Result<Arc<Loaded>, Refusal> {
+    let found = offer.models.map(|models| models.wanted(model, offer.is_open).cloned());
+    let loaded = found.unwrap_or_else(|| Err(no_model(model, [])))?;
     match sampling.logit_bias.keys().find(|id| **id as usize >= loaded.vocab) {
         None => Ok(loaded),
         Some(id) => {

@@ -2,6 +2,7 @@
 //! ends in a slash too many.
 
 use crate::refusal::{Reason, Refusal};
+use crate::request::door::Door;
 
 /// The path that this one was most likely meant to be, if there is one. `is_served` says which there are.
 pub fn meant(path: &str, is_served: impl Fn(&str) -> bool) -> Option<String> {
@@ -22,6 +23,9 @@ pub fn no_path(path: &str, served: &str, is_served: impl Fn(&str) -> bool) -> Re
         Some(meant) if meant.starts_with("/api/") => {
             format!("Did you mean {meant}? Clients of Ollama's want a base URL without a path.")
         }
+        Some(meant) if meant.starts_with(Door::Messages.path()) => {
+            format!("Did you mean {meant}? Clients of Anthropic's want a base URL without a path.")
+        }
         Some(meant) => format!("Did you mean {meant}? Clients of OpenAI's want a base URL that ends in /v1."),
         None => served.to_owned(),
     };
@@ -37,7 +41,8 @@ const MAX_BYTES: usize = 256;
 mod tests {
     use super::*;
 
-    const SERVED: [&str; 5] = ["/v1/chat/completions", "/v1/models", "/healthz", "/leaks/github", "/api/chat"];
+    const SERVED: [&str; 6] =
+        ["/v1/chat/completions", "/v1/models", "/healthz", "/leaks/github", "/api/chat", "/v1/messages"];
 
     #[test]
     fn a_base_url_that_is_wrong_is_seen() {
@@ -53,6 +58,8 @@ mod tests {
             ("/v1/healthz", Some("/healthz")),
             ("/v1/api/chat", Some("/api/chat")),
             ("/api/chat/", Some("/api/chat")),
+            ("/v1/v1/messages", Some("/v1/messages")),
+            ("/messages", Some("/v1/messages")),
             ("/v1", None),
             ("/", None),
             ("/v1/responses", None),
@@ -61,6 +68,14 @@ mod tests {
             assert_eq!(meant(path, is_served).as_deref(), right, "{path}");
             let message = no_path(path, "Others are.", is_served).message;
             assert_eq!(message.contains("Did you mean"), right.is_some(), "{message}");
+        }
+        for (path, wanted) in [
+            ("/chat/completions", "OpenAI's want a base URL that ends in /v1"),
+            ("/v1/v1/messages", "Anthropic's want a base URL without a path"),
+            ("/v1/api/chat", "Ollama's want a base URL without a path"),
+        ] {
+            let message = no_path(path, "", is_served).message;
+            assert!(message.contains(wanted), "{message}");
         }
         // Whoever is right is not sent elsewhere: it is asked only for what is not served.
         assert_eq!(meant("/v1/models", is_served), None);

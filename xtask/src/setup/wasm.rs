@@ -33,7 +33,7 @@ pub(crate) enum Wasm {
     Debian {
         /// Its `rustc -V`.
         version: String,
-        /// Holds a `rustc` that worker-build may ask for the target's directory.
+        /// Holds a `rustc` that may be asked for the target's directory.
         bin: PathBuf,
         /// A build directory of its own: its compiler is not the host's.
         target: PathBuf,
@@ -41,7 +41,7 @@ pub(crate) enum Wasm {
 }
 
 impl Wasm {
-    /// Sets `command`'s environment so that cargo, or worker-build, compiles for wasm32 with this compiler.
+    /// Sets `command`'s environment so that cargo compiles for wasm32 with this compiler.
     pub(crate) fn apply(&self, command: &mut Command) -> Result<()> {
         if let Self::Debian { bin, target, .. } = self {
             command
@@ -53,6 +53,14 @@ impl Wasm {
             super::node::prepend_path(command, &[bin])?;
         }
         Ok(())
+    }
+
+    /// Where what is compiled for wasm32 lies.
+    pub(crate) fn target(&self, workspace: &Workspace) -> PathBuf {
+        match self {
+            Self::Here { .. } => workspace.target(),
+            Self::Debian { target, .. } => target.clone(),
+        }
     }
 
     /// The compiler's version, for fingerprints.

@@ -8,7 +8,6 @@ use axum::http::header::HeaderValue;
 use axum::response::Response;
 use serde_json::Value;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::model_name::no_model;
 use sluice_protocol::request::ollama::{self, models};
 
 /// `GET /api/tags` and `GET /api/ps`.
@@ -22,8 +21,8 @@ pub(crate) async fn tags(call: Call<'_>, body: &mut Body) -> Result<Response, Re
 /// `POST /api/show`.
 pub(crate) async fn show(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let name = models::named(&look(&call, body).await?)?;
-    let loaded = call.models.find(&name).ok_or_else(no_model)?;
-    Ok(json(&models::shown(&serde_json::to_value(entry(loaded)).unwrap_or_default())))
+    let entry = entry(call.model(&name)?);
+    Ok(json(&models::shown(&serde_json::to_value(entry).unwrap_or_default())))
 }
 
 /// `GET /api/version`.

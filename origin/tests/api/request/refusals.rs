@@ -87,8 +87,17 @@ async fn other_types_and_methods_are_refused() {
         assert_eq!(response.headers()["allow"], allow, "{path}");
         assert_eq!(parts(response).await.1["error"]["code"], "method_not_allowed");
     }
-    let (status, body) = parts(harness.get("/v1/nothing").send().await.unwrap()).await;
-    assert_eq!((status, body["error"]["code"].as_str()), (404, Some("not_found")));
+    for (path, told) in [
+        ("/v1/nothing", "GET /v1/models are served"),
+        ("/chat/completions", "Did you mean /v1/chat/completions?"),
+        ("/v1/v1/completions", "Did you mean /v1/completions?"),
+        ("/messages", "Did you mean /v1/messages?"),
+        ("/v1/metrics", "Did you mean /metrics?"),
+    ] {
+        let (status, body) = parts(harness.get(path).send().await.unwrap()).await;
+        assert_eq!((status, body["error"]["code"].as_str()), (404, Some("not_found")), "{path}");
+        assert!(body["error"]["message"].as_str().is_some_and(|text| text.contains(told)), "{path}: {body}");
+    }
 }
 
 #[tokio::test]

@@ -1,36 +1,41 @@
-// What the platform calls: the front of the module that worker-build has made. `cargo xtask build-edge` joins the two.
+// What the platform calls: the front of the module that wasm-bindgen has bound. `cargo xtask build-edge` joins the two.
 //
-// worker-build puts a Proxy in front of each class, and another one in front of each method for each call, so that the
-// module is made anew after a panic. This does the same with a comparison, at a tenth less of what a refusal costs.
-// `criticalError` is worker-build's own mark of a panic; it makes the module anew whenever one of its classes is used.
+// A panic leaves WebAssembly broken, so that the module is made anew before the next call: by a comparison, where the front
+// that comes with the crate `worker` puts a Proxy before each class and before each method for each call, which is a tenth
+// of what a refusal costs. `criticalError` is the crate's own mark of a panic, and `instanceId` counts its starts.
 
 import { DurableObject } from "cloudflare:workers";
-import Made, { Gate as MadeGate, Registry as MadeRegistry } from "../../../../build/index.js";
+import * as module from "../../../../build/bound/index.js";
 
-const state = globalThis.__worker_init_state;
-const fetch = Made.prototype.fetch;
+const state = module.__worker_init_state();
 
 // Every start of the Worker sees this: every test, and Cloudflare before it takes a deployment.
-if (state?.criticalError !== false || !Number.isInteger(state.instanceId) || typeof fetch !== "function") {
-  throw new Error("worker-build's output is not what edge/src/platform/workerd/js/entry.js was written for");
+if (state.criticalError !== false || !Number.isInteger(state.instanceId) || typeof module.__wbg_reset_state !== "function") {
+  throw new Error("what wasm-bindgen has bound is not what edge/src/platform/workerd/js/entry.js was written for");
 }
 
 // Makes the module anew if a panic has broken it.
 function mend() {
-  if (state.criticalError) new Made({}, {});
+  if (!state.criticalError) return;
+  module.__wbg_reset_state();
+  state.criticalError = false;
+  state.instanceId++;
 }
 
-// Notes what a panic throws; worker-build notes those that nobody catches.
+// Notes what a panic throws.
 function note(error) {
   if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
   return error;
 }
 
+// What nobody catches.
+addEventListener("error", (event) => note(event.error));
+
 export default {
   fetch(request, env, ctx) {
     mend();
     try {
-      return fetch.call({ env, ctx }, request);
+      return module.fetch(request, env, ctx);
     } catch (error) {
       throw note(error);
     }
@@ -71,6 +76,5 @@ function objectOf(Class) {
   };
 }
 
-// The classes themselves, without their Proxies.
-export const Gate = objectOf(MadeGate.prototype.constructor);
-export const Registry = objectOf(MadeRegistry.prototype.constructor);
+export const Gate = objectOf(module.Gate);
+export const Registry = objectOf(module.Registry);
