@@ -141,7 +141,7 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
     drop(body);
     let sent = match sent {
         Err(failed) if failed.refusal.reason == Reason::ModelNotFound => {
-            let message = models::unknown(origin, &ticket, &principal, &name).await.message;
+            let message = models::unknown(call, &table, &principal, &name).await.message;
             Err(Failed { refusal: Refusal { message, ..failed.refusal }, ..failed })
         }
         sent => sent,

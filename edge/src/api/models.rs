@@ -12,8 +12,8 @@ use crate::platform::{self, Response, isolate_local};
 use serde_json::Value;
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::auth::permission::Scope;
-use sluice_protocol::gate_call::Admission;
 use sluice_protocol::id::RequestId;
+use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::limit::standing::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::model_name::{model_name, no_model};
@@ -77,45 +77,44 @@ impl Found {
 pub async fn find(call: &Call<'_>) -> Result<Found, Refusal> {
     let known = call.caller().await?;
     known.principal.check(Some(Scope::Models), None)?;
-    find_for(call, known, Scope::Models).await
+    find_for(call, &known, Scope::Models).await
 }
 
 /// The list, for a caller who may do this.
-pub async fn find_for(call: &Call<'_>, Known { table, principal }: Known, scope: Scope) -> Result<Found, Refusal> {
-    let admission = limit::identify(call.env, &table, &principal, Some(scope)).await?;
-    let models = allowed(&admission, &principal);
+pub async fn find_for(call: &Call<'_>, known: &Known, scope: Scope) -> Result<Found, Refusal> {
+    found(call, &known.table, &known.principal, Some(scope), call.id).await
+}
+
+/// What a caller is told whose model the origin does not have: which of those that it may use it most likely meant. None is
+/// named if the list cannot be had.
+pub async fn unknown(call: &Call<'_>, table: &PlanTable, principal: &Principal, name: &str) -> Refusal {
+    // A question of its own, by another id: a grant is good for one call, and an admission does not say which models may be
+    // used.
+    let found = found(call, table, principal, None, RequestId(platform::random())).await;
+    let entries = found.and_then(|found| found.entries()).unwrap_or_default();
+    no_model(name, entries.iter().filter_map(|entry| entry["id"].as_str()))
+}
+
+async fn found(
+    call: &Call<'_>,
+    table: &PlanTable,
+    principal: &Principal,
+    scope: Option<Scope>,
+    id: RequestId,
+) -> Result<Found, Refusal> {
+    let admission = limit::identify(call.env, table, principal, scope).await?;
+    let models = admission.models.iter().cloned().chain(principal.permissions.models.clone()).collect();
     let told = ratelimit::headers(&admission.standings, admission.now);
-    let subject = principal.subject();
     let ticket = Ticket {
-        attempt: Attempt::first(call.id),
-        account: principal.account,
-        subject,
+        attempt: Attempt::first(id),
+        account: principal.account.clone(),
+        subject: principal.subject(),
         admission,
         is_held: false,
         watch_capacity: false,
         since: platform::now(),
     };
     Ok(Found { told, list: listed(&call.config.origin, &ticket).await?, models })
-}
-
-/// What a caller is told whose model the origin does not have: which of those that it may use it most likely meant. Without
-/// one, if the origin's list cannot be had.
-pub async fn unknown(origin: &Origin, ticket: &Ticket, principal: &Principal, name: &str) -> Refusal {
-    // A question of its own: a grant is good for one call.
-    let admission = Admission { deadline: platform::now() + LIST_MS, ..ticket.admission.clone() };
-    let (account, subject) = (ticket.account.clone(), ticket.subject.clone());
-    let attempt = Attempt::first(RequestId(platform::random()));
-    let question =
-        Ticket { attempt, account, subject, admission, is_held: false, watch_capacity: false, since: ticket.since };
-    let models = allowed(&ticket.admission, principal);
-    let found = listed(origin, &question).await.map(|list| Found { told: Vec::new(), list, models });
-    let entries = found.and_then(|found| found.entries()).unwrap_or_default();
-    no_model(name, entries.iter().filter_map(|entry| entry["id"].as_str()))
-}
-
-/// A model must be on each of these lists: of the plan and the key, and of the token itself.
-fn allowed(admission: &Admission, principal: &Principal) -> Vec<Vec<Pattern>> {
-    admission.models.iter().cloned().chain(principal.permissions.models.clone()).collect()
 }
 
 /// The origin's list: as it was a few seconds ago, or as it is.
@@ -194,7 +193,5 @@ const FRESH_MS: u64 = 5_000;
 const MAX_ASKING: usize = 4;
 /// After how long such a request is over, whatever became of it, in milliseconds.
 const ASKING_MS: u64 = 11_000;
-/// How long the list is waited for where a refusal is to name a model, in milliseconds.
-const LIST_MS: u64 = 5_000;
 /// After how long the others may try again, in milliseconds.
 const BUSY_MS: u64 = 500; // not a status: milliseconds

@@ -31,7 +31,7 @@ pub async fn show(call: &Call<'_>) -> Result<Response, Refusal> {
 
 /// A request for an answer to nothing: whether its model is there.
 pub async fn present(call: &Call<'_>, door: Door, known: Known, presence: &Presence) -> Result<Response, Refusal> {
-    let found = find_for(call, known, Scope::Chat).await?;
+    let found = find_for(call, &known, Scope::Chat).await?;
     found.entry(Some(&presence.model))?;
     let kind = if presence.stream { Dialect::of(door.path()).stream() } else { respond::JSON };
     answer(call.id, found.told, kind, &models::present(door, presence, platform::now()))

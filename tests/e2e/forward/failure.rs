@@ -31,6 +31,30 @@ fn an_edge_that_is_killed_keeps_its_counts() {
 }
 
 #[test]
+fn a_worker_that_traps_is_made_anew_and_keeps_its_counts() {
+    let stack = Stack::new().limit("9 per 1h").observed().start();
+    stack.script().allow_all();
+    let key = stack.key();
+    stack.edge.chat(Some(&key.key), &hello(4)).ok();
+    assert_eq!(stack.seen_inside().instances, 1);
+    // Whoever meets it is answered by the platform, not by us.
+    let chat = |http: &reqwest::blocking::Client, base: &str| {
+        http.post(format!("{base}/v1/chat/completions")).bearer_auth(&key.key).json(&hello(4))
+    };
+    for traps in 1..=3 {
+        stack.trap_inside();
+        until_true("it is made anew", SOON, || {
+            stack.edge.send(chat).status == 200 && stack.seen_inside().instances == traps + 1
+        });
+        let before = stack.edge.view(key.id).used.served;
+        stack.edge.chat(Some(&key.key), &hello(4)).ok();
+        until_true("it is counted", SOON, || stack.edge.view(key.id).used.served == before + 1);
+    }
+    let refused = (0..9).any(|_| stack.edge.send(chat).status == Reason::RateLimited.row().status);
+    assert!(refused, "what was counted before is counted after");
+}
+
+#[test]
 fn what_was_admitted_right_before_the_kill_is_counted() {
     let mut stack = Stack::new().limit("1 per 1h").start();
     stack.script().say(Say::text("x"));

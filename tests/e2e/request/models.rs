@@ -3,6 +3,7 @@
 use harness::caller::raw::{exchange, request};
 use harness::caller::{MODEL, bearer, hello};
 use harness::origin::raw::Reply;
+use harness::wait::{SOON, until_true};
 use harness::{PLAN, RunningStack, Stack, secrets};
 use serde_json::{Value, json};
 use sluice_protocol::refusal::Reason;
@@ -78,6 +79,32 @@ fn a_name_that_is_none_is_not_found_whatever_it_looks_like() {
         let answer = exchange(stack.edge_address(), &request("GET", path, &[bearer(&key.key)], b"")).from_edge();
         assert_eq!(answer.status, Reason::NotFound.row().status, "{path}: {}", answer.text());
     }
+}
+
+#[test]
+fn the_nearest_model_is_named_to_whoever_may_use_it() {
+    let stack = Stack::new().start();
+    let told = |key: &str, name: &str| {
+        let mut body = hello(4);
+        body["model"] = name.into();
+        let chat = stack.edge.chat(Some(key), &body);
+        let shown = one(&stack, key, name);
+        let messages =
+            [chat, shown].map(|answer| answer.refused(Reason::ModelNotFound).json()["error"]["message"].clone());
+        assert_eq!(messages[0], messages[1], "{name}");
+        messages[0].as_str().expect("a message").to_owned()
+    };
+    let key = stack.key();
+    for near in ["tinny", "TINY", "sluice-tiny"] {
+        let message = told(&key.key, near);
+        assert!(message.contains(&format!("Did you mean `{MODEL}`?")), "{near}: {message}");
+    }
+    assert!(!told(&key.key, "gpt-4o").contains("Did you mean"));
+    // A key that may use others is not told of this one, neither by the edge nor, through it, by the origin.
+    let narrow = stack.edge.issue(&json!({"plan": PLAN, "models": ["tinn*"]}));
+    let message = told(&narrow.key, "tinny");
+    assert!(!message.contains(MODEL), "{message}");
+    until_true("settled", SOON, || stack.edge.view(key.id).live_leases == 0);
 }
 
 /// An origin with a model whose name has a slash in it.

@@ -14,22 +14,26 @@ pub struct Observed {
     pub waits: u64,
     /// How many timers were set.
     pub timers: u64,
+    /// How often the Worker's module was made.
+    pub instances: u64,
 }
 
 impl Observed {
     pub(crate) fn read(answer: &Value) -> Self {
-        let [memory, slots, waits, timers] =
-            ["memory", "slots", "waits", "timers"].map(|name| answer[name].as_u64().expect("our own module counts"));
-        Self { memory, slots, waits, timers }
+        let [memory, slots, waits, timers, instances] = ["memory", "slots", "waits", "timers", "instances"]
+            .map(|name| answer[name].as_u64().expect("our own module counts"));
+        Self { memory, slots, waits, timers, instances }
     }
 }
 
 /// The path that the module answers.
 pub(crate) const PATH: &str = "/.observed";
+/// The path after which WebAssembly traps at the next promise that it waits for, as it does where Rust panics.
+pub(crate) const TRAP: &str = "/.trap";
 
 /// The module in front of the next one.
 pub(crate) fn module(next: &str) -> String {
-    MODULE.replace("@NEXT@", next).replace("@PATH@", PATH)
+    MODULE.replace("@NEXT@", next).replace("@PATH@", PATH).replace("@TRAP@", TRAP)
 }
 
 const MODULE: &str = r#"import { seen } from "observer.js";
@@ -39,15 +43,17 @@ export { Gate, Registry };
 
 export default {
   fetch(request, env, ctx) {
-    if (new URL(request.url).pathname !== "@PATH@") return deployed.fetch(request, env, ctx);
-    const { slots, waits, timers } = seen;
-    return Response.json({ memory: seen.memory.buffer.byteLength, slots, waits, timers });
+    const { pathname } = new URL(request.url);
+    if (pathname === "@TRAP@") seen.traps = true;
+    else if (pathname !== "@PATH@") return deployed.fetch(request, env, ctx);
+    const { slots, waits, timers, instances } = seen;
+    return Response.json({ memory: seen.memory.buffer.byteLength, slots, waits, timers, instances });
   },
 };
 "#;
 
 /// The module that is loaded before the Worker's own, and stands in for what that one takes from the platform.
-pub(crate) const OBSERVER: &str = r#"export const seen = { memory: undefined, slots: 0, waits: 0, timers: 0 };
+pub(crate) const OBSERVER: &str = r#"export const seen = { memory: undefined, slots: 0, waits: 0, timers: 0, instances: 0, traps: false };
 
 const { Instance } = WebAssembly;
 WebAssembly.Instance = function (module, imports) {
@@ -57,6 +63,10 @@ WebAssembly.Instance = function (module, imports) {
     for (const [name, watch] of Object.entries(functions)) {
       if (!name.startsWith("__wbg_watch_")) continue;
       observed[from][name] = (promise, slot, ...rest) => {
+        if (seen.traps) {
+          seen.traps = false;
+          throw new WebAssembly.RuntimeError("unreachable");
+        }
         seen.waits += 1;
         seen.slots = Math.max(seen.slots, slot + 1);
         return watch(promise, slot, ...rest);
@@ -65,6 +75,7 @@ WebAssembly.Instance = function (module, imports) {
   }
   const instance = new Instance(module, observed);
   seen.memory = instance.exports.memory;
+  seen.instances += 1;
   return instance;
 };
 

@@ -86,6 +86,11 @@ impl RunningStack {
         Observed::read(&Caller::new(address).send(|http, base| http.get(format!("{base}{}", observed::PATH))).json())
     }
 
+    /// Lets the Worker's WebAssembly trap at the next promise that it waits for; the stack was made `observed`.
+    pub fn trap_inside(&self) {
+        Caller::new(self.edge_address()).send(|http, base| http.get(format!("{base}{}", observed::TRAP))).ok();
+    }
+
     /// Ends the scripted origin and starts it again where it was, with these grant keys: `KID=PUBLIC`.
     pub fn restart_origin_with(&mut self, grant_keys: &[String]) {
         self.parts.origin_settings.bind = self.parts.origin.address();
