@@ -5,14 +5,14 @@ use crate::auth::principal::principal;
 use crate::call::{Call, Known};
 use crate::config::Config;
 use crate::forward::attempt::Attempt;
-use crate::forward::{self, Failed, Origin, Reply, Ticket};
+use crate::forward::{self, Failed, Ticket};
 use crate::limit::{self, Admitted, plans, remembered};
-use crate::platform::deadline::Deadline;
 use crate::platform::task::Answer;
 use crate::platform::{Body, Signal};
 use crate::request::{self, shield};
 use crate::settle::Settle;
 use crate::{auth, platform, route, stream};
+use futures_util::future::join;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::gate_call::Ask;
 use sluice_protocol::gate_call::remembered::Want;
@@ -114,13 +114,14 @@ fn asked(door: Door, body: Body, config: &Config) -> Result<(Question, String, B
 
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
-    let Asked { door, known: Known { table, principal }, ask, body, stream, left } = asked;
+    let Asked { door, known, ask, body, stream, left } = asked;
+    let Known { table, principal } = &known;
     let (env, first) = (call.env, Attempt::first(ask.request));
-    let settle = Settle { env, table: &table, account: &principal.account };
-    let name = ask.model.clone();
+    let settle = Settle { env, table, account: &principal.account };
+    let model = ask.model.clone();
     // limit
-    let admitted = limit::admit(env, &table, &principal, ask.clone()).await;
-    let Some((ticket, answer)) = held(admitted, first, &settle, &principal, &left, answer).await else { return };
+    let admitted = limit::admit(env, table, principal, ask.clone()).await;
+    let Some((ticket, answer)) = held(admitted, first, &settle, principal, &left, answer).await else { return };
     // route, forward
     let origin = route::choose(call.config);
     let sent = forward::generate(origin, &ticket, door, &body, stream, &left).await;
@@ -129,8 +130,8 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
         Err(Failed { counted: Some(prompt_tokens), .. }) if ticket.is_held => {
             let again = first.again();
             let ask = Ask { request: again.request(), prompt_tokens, prompt_is_counted: true, ..ask };
-            let admitted = limit::admit_again(env, &table, &principal, first.request(), ask).await;
-            let held = held(admitted, again, &settle, &principal, &left, answer).await;
+            let admitted = limit::admit_again(env, table, principal, first.request(), ask).await;
+            let held = held(admitted, again, &settle, principal, &left, answer).await;
             let Some((ticket, answer)) = held else { return };
             let sent = forward::generate(origin, &ticket, door, &body, stream, &left).await;
             (ticket, sent, answer)
@@ -139,14 +140,17 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
     };
     // The origin has it, and nobody asks again.
     drop(body);
-    let sent = match sent {
-        Err(failed) if failed.refusal.reason == Reason::ModelNotFound => {
-            let message = models::unknown(call, &table, &principal, &name).await.message;
-            Err(Failed { refusal: Refusal { message, ..failed.refusal }, ..failed })
+    match sent {
+        Ok((reply, deadline)) => {
+            let ending = stream::relay(door, &reply, &deadline, &ticket, origin.idle_ms, answer).await;
+            settle.ended(&ticket, ending, origin).await;
         }
-        sent => sent,
-    };
-    deliver(door, sent, &ticket, origin, &settle, answer).await;
+        // What its caller is told may take a question. Nothing stays reserved for that.
+        Err(Failed { refusal, ending, .. }) => {
+            let told = async { answer.send(Err(models::told(call, &known, &model, refusal, &left).await)) };
+            let _ = join(told, settle.ended(&ticket, ending, origin)).await;
+        }
+    }
 }
 
 /// limit, its answer: what was admitted, as a ticket for the origin. `None` where that is the end: it was refused, or its caller
@@ -185,23 +189,4 @@ async fn held(
         since: platform::now(),
     };
     Some((ticket, answer))
-}
-
-/// stream -> settle.
-async fn deliver(
-    door: Door,
-    sent: Result<(Reply, Deadline), Failed>,
-    ticket: &Ticket,
-    origin: &Origin,
-    settle: &Settle<'_>,
-    answer: Answer,
-) {
-    let ending = match sent {
-        Ok((reply, deadline)) => stream::relay(door, &reply, &deadline, ticket, origin.idle_ms, answer).await,
-        Err(Failed { refusal, ending, .. }) => {
-            let _ = answer.send(Err(refusal));
-            ending
-        }
-    };
-    settle.ended(ticket, ending, origin).await;
 }

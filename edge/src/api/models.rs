@@ -7,8 +7,9 @@ use crate::forward::attempt::Attempt;
 use crate::forward::{self, Origin, Ticket};
 use crate::hop::gate::unavailable;
 use crate::limit;
+use crate::platform::deadline::Deadline;
 use crate::platform::respond::{self, HeaderList};
-use crate::platform::{self, Response, isolate_local};
+use crate::platform::{self, Response, Signal, isolate_local};
 use serde_json::Value;
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::auth::permission::Scope;
@@ -85,14 +86,25 @@ pub async fn find_for(call: &Call<'_>, known: &Known, scope: Scope) -> Result<Fo
     found(call, &known.table, &known.principal, Some(scope), call.id).await
 }
 
-/// What a caller is told whose model the origin does not have: which of those that it may use it most likely meant. None is
-/// named if the list cannot be had.
-pub async fn unknown(call: &Call<'_>, table: &PlanTable, principal: &Principal, name: &str) -> Refusal {
+/// What a caller is told whom the origin refused. If it does not have the model, that is which of those that the caller may use
+/// it most likely meant. None is named if the list cannot be had in [`TELL_MS`], or its caller leaves.
+pub async fn told(call: &Call<'_>, known: &Known, model: &str, refusal: Refusal, left: &Signal) -> Refusal {
+    if refusal.reason != Reason::ModelNotFound {
+        return refusal;
+    }
     // A question of its own, by another id: a grant is good for one call, and an admission does not say which models may be
     // used.
-    let found = found(call, table, principal, None, RequestId(platform::random())).await;
-    let entries = found.and_then(|found| found.entries()).unwrap_or_default();
-    no_model(name, entries.iter().filter_map(|entry| entry["id"].as_str()))
+    let found = found(call, &known.table, &known.principal, None, RequestId(platform::random()));
+    let found = match Deadline::new(Some(left)) {
+        Ok(deadline) => {
+            deadline.set(TELL_MS);
+            deadline.limit(found).await
+        }
+        Err(_) => None,
+    };
+    let entries = found.and_then(|found| found.ok()?.entries().ok()).unwrap_or_default();
+    let message = no_model(model, entries.iter().filter_map(|entry| entry["id"].as_str())).message;
+    Refusal { message, ..refusal }
 }
 
 async fn found(
@@ -193,5 +205,7 @@ const FRESH_MS: u64 = 5_000;
 const MAX_ASKING: usize = 4;
 /// After how long such a request is over, whatever became of it, in milliseconds.
 const ASKING_MS: u64 = 11_000;
+/// How long a caller waits at most to be told which model it may have meant, in milliseconds: a refusal is worth little late.
+const TELL_MS: u32 = 1_000;
 /// After how long the others may try again, in milliseconds.
 const BUSY_MS: u64 = 500; // not a status: milliseconds

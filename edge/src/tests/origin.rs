@@ -14,6 +14,7 @@ use sluice_protocol::request::chat::{Usage, Used};
 use sluice_protocol::sse;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::rc::Rc;
 
 /// An origin that is scripted.
@@ -25,6 +26,8 @@ pub struct Origin {
     pub step_ms: Cell<u32>,
     /// How a request ends whatever chance says.
     pub always: Cell<Option<Fate>>,
+    /// Whether it says nothing when it is asked which models it has.
+    pub hides_models: Cell<bool>,
     work: RefCell<BTreeMap<String, Work>>,
     most_at_once: Cell<usize>,
 }
@@ -48,6 +51,8 @@ pub enum Fate {
     Well,
     /// It is refused: there is no room.
     Full,
+    /// It is refused: the origin has no such model.
+    NoModel,
     /// The prompt is longer than it was taken for.
     Longer,
     /// The connection breaks before the answer begins.
@@ -67,6 +72,7 @@ impl Origin {
             odd: Cell::new(0),
             step_ms: Cell::new(20),
             always: Cell::new(None),
+            hides_models: Cell::new(false),
             work: RefCell::default(),
             most_at_once: Cell::new(0),
         }
@@ -104,6 +110,11 @@ impl Origin {
         match (asked.method.as_str(), asked.url.rsplit_once("/requests/")) {
             ("DELETE", Some((_, id))) => Some(self.cancel(id)),
             ("POST", _) => self.generate(asked, claims).await,
+            ("GET", None) if self.hides_models.get() => pending().await,
+            ("GET", None) => {
+                let list = json!({"object": "list", "data": [{"id": "tiny"}, {"id": "large"}]});
+                Some(Reply::whole(200, &[(header::CONTENT_TYPE, "application/json")], &list.to_string()))
+            }
             _ => None,
         }
     }
@@ -124,6 +135,13 @@ impl Origin {
             let told = brief(Used::NOTHING);
             let refusal = Refusal::new(Reason::Overloaded, "There is no room.");
             return Some(refuse(&refusal, Some((header::USAGE, &told))));
+        }
+        if fate == Fate::NoModel {
+            let told = brief(Used::NOTHING);
+            return Some(refuse(
+                &Refusal::new(Reason::ModelNotFound, "There is no such model."),
+                Some((header::USAGE, &told)),
+            ));
         }
         self.begin(&claims);
         if fate == Fate::Gone {

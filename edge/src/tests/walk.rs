@@ -1,6 +1,7 @@
 //! The whole walk: what callers are told, what the origin computes, and what an account's Gate has counted in the end.
 
 use super::for_seeds;
+use super::origin::Fate;
 use super::stage::{ADDRESS, MAX_TOKENS, Stage, plan};
 use crate::platform::scripted::{Caller, Closed, Faults};
 use serde_json::{Value, json};
@@ -107,6 +108,38 @@ fn a_lease_that_nobody_was_told_of_ends_before_its_deadline() {
         stage.world.set_faults(Faults { delay_ms: 20, ..Faults::default() });
         stage.world.run_for(8_000);
         assert_eq!(stage.standing().live_leases, 0, "a lease lasts for 30 seconds, and nobody uses it");
+    });
+}
+
+#[test]
+fn who_asks_for_a_model_that_is_not_there_is_told_soon_and_holds_nothing_meanwhile() {
+    for_seeds(200, |seed| {
+        let stage = Stage::new(seed, &plan(&limits(), &json!("refuse")));
+        stage.origin.always.set(Some(Fate::NoModel));
+        let (hides, leaves) = (seed % 2 == 0, seed % 3 == 0);
+        stage.origin.hides_models.set(hides);
+        stage.world.set_faults(Faults { delay_ms: 5, ..Faults::default() });
+        let begun = crate::platform::now();
+        let caller = stage.chat(stage.place(), "<mark>", seed % 5 == 0);
+        if leaves {
+            stage.world.run_for(stage.world.below(1_200));
+            caller.leave();
+            stage.world.run_for(2_000);
+        } else {
+            stage.finish(&caller);
+            let took = crate::platform::now() - begun;
+            assert!(took < 1_200, "a refusal took {took} ms");
+            let body = caller.body();
+            assert_eq!(caller.status(), Some(404), "{body}");
+            assert_eq!((body.contains("`tiny`"), body.contains("large")), (!hides, false), "{body}");
+        }
+        if hides {
+            // It waits for a list that does not come; its place has been free for most of that time.
+            assert_eq!(stage.standing().live_leases, 0);
+            assert_eq!(stage.used("tokens"), 0);
+        }
+        stage.calm();
+        assert_eq!((stage.standing().live_leases, stage.used("tokens")), (0, 0));
     });
 }
 
