@@ -3,7 +3,7 @@
 use super::for_seeds;
 use super::stage::{ADDRESS, Stage, plan};
 use crate::hop::group::{self, Due};
-use crate::platform::objects::Unanswered;
+use crate::platform::objects::{Cause, Unanswered};
 use crate::platform::scripted::{Faults, Place, Task};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -194,6 +194,29 @@ fn nobody_relies_on_a_call_that_is_abandoned() {
         let later = ask(&stage, stage.places[0], 99);
         assert!(stage.world.run_until(500, || later.is_over()));
         assert_eq!(later.is_admitted(99), Some(true));
+    });
+}
+
+#[test]
+fn an_object_that_never_answers_keeps_nobody_longer_than_it_may_take() {
+    for_seeds(100, |seed| {
+        let stage = stage(seed);
+        let silent = if seed % 2 == 0 { 1_000 } else { 500 };
+        stage.world.set_faults(Faults { delay_ms: 10, silent, ..Faults::default() });
+        let asked: Vec<_> = (1..=5).map(|number| ask(&stage, stage.places[0], number)).collect();
+        // A hop that others are in, and then one of its own.
+        let most = |hop_ms: u64| 2_000 + 2 * hop_ms + 200;
+        assert!(stage.world.run_until(most(10_000), || asked.iter().all(Asking::is_over)), "a Gate is waited for");
+        let silent =
+            |told: &Result<_, Unanswered>| told.as_ref().err().is_none_or(|told| told.cause == Cause::Overloaded);
+        assert!(asked.iter().all(|asking| asking.told.borrow().as_ref().is_some_and(silent)));
+        let admin = stage.admin(stage.places[1], "GET", "/keys", None, "");
+        let caller = stage.chat(stage.places[1], "<mark>", false);
+        let is_told = || admin.closed().is_some() && caller.closed().is_some();
+        assert!(stage.world.run_until(most(30_000), is_told), "the Registry is waited for");
+        if seed % 2 == 0 {
+            assert_eq!((admin.status(), caller.status()), (Some(503), Some(503)));
+        }
     });
 }
 

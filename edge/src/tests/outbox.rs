@@ -19,6 +19,7 @@ const STORM: Faults = Faults {
     lost: 50,
     answer_lost: 50,
     repeated: 50,
+    silent: 0,
     overloaded: 10,
     unreachable: 0,
     reply_lost: 0,

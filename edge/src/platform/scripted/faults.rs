@@ -11,6 +11,8 @@ pub struct Faults {
     pub answer_lost: u32,
     /// A message reaches its object twice.
     pub repeated: u32,
+    /// A message reaches its object, and no answer ever comes, nor a word that it is lost.
+    pub silent: u32,
     /// An object has too much to do.
     pub overloaded: u32,
     /// A server is not reached.

@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 
@@ -221,6 +221,7 @@ async fn carry(name: Name, message: Vec<u8>, tell: Sender<Result<Vec<u8>, Unansw
             });
         }
         match told.await {
+            _ if happens(|faults| faults.silent) => return pending().await,
             Ok(Ok(answer)) if happens(|faults| faults.answer_lost) => {
                 drop(answer);
                 Err(unanswered(Cause::Unreachable, "the answer is lost"))
