@@ -1,12 +1,15 @@
 //! `cargo xtask test`: what `.ci/run` runs. Stops at the first broken step and says which; ends with where the time went.
 
+mod quick;
 mod readme;
+mod timing;
 
-use std::{process::Command, time::Duration};
+use std::process::Command;
 
 use anyhow::{Result, bail};
 use lexopt::{Arg, Parser};
 
+use self::timing::Timing;
 use crate::{
     build_edge, check, dev,
     process::{self, command},
@@ -20,7 +23,8 @@ Usage: cargo xtask test [--quick]
 
 Sets up, checks, and runs every test, one crate at a time.
 
-  --quick   leaves out the end-to-end tests, which start real gates; CI runs everything
+  --quick   what a mistake shows in within a minute: texts, lints, and the tests of the protocol, the edge and xtask, each
+            law with fewer cases. It leaves out what needs a model, a built gate or a page; CI runs everything
 ";
 /// Tested without a running gate, and what `cargo test` is given.
 const IN_PROCESS: [Tested; 4] = [
@@ -55,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
         }
     }
     let mut timing = Timing::default();
-    let result = steps(workspace, quick, &mut timing);
+    let result = if quick { quick::steps(workspace, &mut timing) } else { steps(workspace, &mut timing) };
     // What went wrong, then the table, then one line that says where: the end of a CI log is what people look at.
     if let Err(error) = &result
         && !error.is::<process::Interrupted>()
@@ -73,17 +77,13 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
     }
 }
 
-fn steps(workspace: &Workspace, quick: bool, timing: &mut Timing) -> Result<()> {
+fn steps(workspace: &Workspace, timing: &mut Timing) -> Result<()> {
     let toolbox = timing.of("set-up", || setup::run(workspace))?;
     timing.of("check", || check::all(workspace, &toolbox))?;
     progress::heading("test");
     for tested in IN_PROCESS.iter().chain([&EXAMPLES]) {
         timing.passed +=
             timing.of(&format!("test {}", tested.name), || test(workspace, tested.name, tested.command(workspace)))?;
-    }
-    if quick {
-        progress::note("  --quick: the end-to-end tests were left out");
-        return Ok(());
     }
     timing.of("build-edge", || build_edge::build(workspace, &toolbox))?;
     timing.of("build origin", || dev::build_origin(workspace).map(drop))?;
@@ -134,38 +134,6 @@ fn passed(printed: &str) -> u32 {
     printed.lines().filter_map(count).sum()
 }
 
-/// Where the time went, and how many tests passed.
-#[derive(Default)]
-struct Timing {
-    steps: Vec<(String, Duration, bool)>,
-    passed: u32,
-}
-
-impl Timing {
-    /// Runs a step.
-    fn of<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
-        let begun = std::time::Instant::now();
-        let result = step();
-        self.steps.push((name.to_owned(), begun.elapsed(), result.is_ok()));
-        result
-    }
-
-    /// The step that ran last, which is the one that broke if one did.
-    fn last(&self) -> &str {
-        self.steps.last().map_or("the command line", |(name, ..)| name)
-    }
-
-    fn print(&self) {
-        progress::heading("time");
-        for (name, duration, good) in &self.steps {
-            let verdict = if *good { progress::paint("ok    ", "32") } else { progress::paint("FAILED", "31") };
-            progress::note(&format!("  {name:<28} {verdict} {:>14}", progress::seconds(*duration)));
-        }
-        let total = self.steps.iter().map(|(_, duration, _)| *duration).sum();
-        progress::note(&format!("  {:<28}        {:>14}", "all", progress::seconds(total)));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,14 +142,5 @@ mod tests {
     fn passed_tests_add_up() {
         let printed = "test result: ok. 12 passed; 0 failed;\nnoise\ntest result: ok. 3 passed; 0 failed;\n";
         assert_eq!(passed(printed), 15);
-    }
-
-    #[test]
-    fn a_broken_step_is_named_and_still_timed() {
-        let mut timing = Timing::default();
-        timing.of("set-up", || Ok(())).unwrap();
-        timing.of("test sluice-edge", || -> Result<()> { bail!("boom") }).unwrap_err();
-        assert_eq!(timing.last(), "test sluice-edge");
-        assert_eq!(timing.steps.iter().map(|(_, _, good)| *good).collect::<Vec<_>>(), [true, false]);
     }
 }

@@ -138,7 +138,7 @@ fn a_call_is_counted_once_whatever_becomes_of_the_hops_that_it_is_in() {
 #[test]
 fn after_a_hop_that_was_lost_each_call_is_tried_alone() {
     let tried = Cell::new(0);
-    for_seeds(300, |seed| {
+    let seeds = for_seeds(300, |seed| {
         let stage = stage(seed);
         stage.world.set_faults(Faults { delay_ms: 10, ..Faults::default() });
         let first = ask(&stage, stage.places[0], 1);
@@ -167,7 +167,8 @@ fn after_a_hop_that_was_lost_each_call_is_tried_alone() {
         assert_eq!(stage.used("requests"), 6);
         tried.set(tried.get() + 1);
     });
-    assert!(tried.get() > 100, "{} of the seeds had such a hop", tried.get());
+    // One seed alone need not have such a hop.
+    assert!(seeds == 1 || tried.get() * 3 > seeds, "{} of {seeds} seeds had such a hop", tried.get());
 }
 
 #[test]

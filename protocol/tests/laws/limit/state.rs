@@ -165,6 +165,7 @@ proptest! {
 /// there may be, and the largest amounts, months apart.
 #[test]
 fn the_largest_row_stays_below_two_megabytes() {
+    const ASKED: u32 = 3_500;
     const MONTH: u64 = 31 * 86_400_000;
     let limit = |index: u32| {
         let unit = [Unit::Requests, Unit::Tokens, Unit::Cost][index as usize % 3];
@@ -181,12 +182,12 @@ fn the_largest_row_stays_below_two_megabytes() {
     let rules = rules(&limits);
     let (mut state, mut largest, mut now) = (GateState::default(), 0, 1_790_000_000_000);
     let mut open = std::collections::VecDeque::new();
-    for number in 0..7_500u32 {
+    for number in 0..ASKED {
         let mut request = [0; 16];
         request[..4].copy_from_slice(&number.to_le_bytes());
         let value = |of: u32| Some(Mark::of(&(number % of).to_string()));
         let key = Mark::of_key((number % 64).to_be_bytes());
-        let most = u32::MAX / 7_500;
+        let most = u32::MAX / ASKED;
         let facts = Facts {
             request: RequestId(request),
             key,
@@ -197,8 +198,8 @@ fn the_largest_row_stays_below_two_megabytes() {
             rate: Rate { request: 100, prompt_token: 1, completion_token: 1, thinking_token: 0, ..Rate::default() },
             ..facts(0)
         };
-        // The last two thousand come close together, or their leases would not all be open at once.
-        now += if number < 5_000 { 300_000 } else { 3_000 };
+        // The last come close together, or their leases would not all be open at once.
+        now += if number < ASKED - 2_100 { 1_500_000 } else { 3_000 };
         state.watch_usage(key);
         assert!(matches!(state.admit(&rules, 7_200_000, &facts, now), Decision::Admit(_)), "request {number}");
         open.push_back(facts.request);
