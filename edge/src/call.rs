@@ -10,6 +10,7 @@ use sluice_protocol::gate_call::remembered::Want;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::time::Millis;
 use std::rc::Rc;
 
 /// A request that is being served.
@@ -24,6 +25,8 @@ pub struct Call<'a> {
     pub config: &'a Config,
     /// Its id.
     pub id: RequestId,
+    /// When it came.
+    pub since: Millis,
 }
 
 /// An answer. The outer error is a refusal; the inner one is the platform's, while the answer was built.

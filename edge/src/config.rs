@@ -19,6 +19,7 @@ use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::ChatBounds;
 use sluice_protocol::request::cors::Origins;
+use sluice_protocol::telemetry::RequestLog;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -46,6 +47,8 @@ pub struct Config {
     pub bodies: BodyLimits,
     /// What a chat request may ask for.
     pub chat: ChatBounds,
+    /// Of which requests the log has a line.
+    pub request_log: RequestLog,
 }
 
 /// One wrong or missing setting.
@@ -88,6 +91,7 @@ impl Config {
         let body_timeout = reader.or_default("BODY_TIMEOUT_MS", |text| parse_number(text, 1, 600_000));
         let timeout = reader.or_default("ORIGIN_TIMEOUT_MS", |text| parse_number(text, 1, 7_200_000));
         let idle = reader.or_default("ORIGIN_IDLE_MS", |text| parse_number(text, 1, 7_200_000));
+        let request_log = reader.or_default("REQUEST_LOG", RequestLog::parse);
         // Whatever is missing here has left a mistake there.
         let (
             Some(origin_url),
@@ -105,6 +109,7 @@ impl Config {
             Some(body_timeout),
             Some(timeout),
             Some(idle),
+            Some(request_log),
         ) = (
             origin_url,
             peppers,
@@ -121,6 +126,7 @@ impl Config {
             body_timeout,
             timeout,
             idle,
+            request_log,
         )
         else {
             return Err(reader.mistakes);
@@ -150,6 +156,7 @@ impl Config {
             aliases,
             bodies: BodyLimits { max: max_body, timeout_ms: body_timeout_ms },
             chat,
+            request_log,
         })
     }
 }

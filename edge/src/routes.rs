@@ -9,15 +9,14 @@ use crate::platform::{Context, Env, Fault, Request, Response, random, respond};
 use crate::request::cors::Page;
 use crate::request::path::{methods, path_and_query, route_of};
 use crate::request::{Incoming, refuse_method};
-use crate::telemetry;
-use crate::walk;
+use crate::{platform, telemetry, walk};
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::elsewhere::no_path;
 use sluice_protocol::request::ollama::models::unserved;
-use sluice_protocol::telemetry::Line;
+use sluice_protocol::telemetry::{Line, RequestEnd};
 use std::rc::Rc;
 
 /// request: gives it an id, routes it, and turns a refusal into an answer. A browser's question whether a page may call is
@@ -57,10 +56,15 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
         _ => match config_of(&env) {
             Err(refusal) => Err(refusal),
             Ok(config) => {
-                let call = Call { incoming: &incoming, env: &env, context: &context, config: &config, id };
+                let since = platform::now();
+                let call = Call { incoming: &incoming, env: &env, context: &context, config: &config, id, since };
                 match Door::of(route) {
                     Some(door) => return walk::serve(&call, door, answer).await,
-                    None => step_aside(&call, route, model).await,
+                    None => {
+                        let answered = step_aside(&call, route, model).await;
+                        telemetry::over(config.request_log, id, route, None, end_of(&answered), since);
+                        answered
+                    }
                 }
             }
         },
@@ -70,6 +74,14 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
     };
     // It is for nobody if the caller has left.
     drop(answer.send(answered.and_then(|answer: Result<Response, Fault>| answer.map_err(not_built))));
+}
+
+/// How a request ended that is answered at once.
+fn end_of(answered: &Answered) -> RequestEnd {
+    match answered {
+        Ok(answer) => RequestEnd::Answered { is_whole: answer.is_ok(), used: None },
+        Err(refusal) => RequestEnd::Refused { reason: refusal.reason, used: None },
+    }
 }
 
 /// The routes besides the walk.

@@ -44,8 +44,9 @@ impl Settle<'_> {
         self.end(attempt.request(), attempt.unserved(), Due::Soon).await;
     }
 
-    /// It was sent on, and this became of it. Where the edge does not know what was used, it asks the origin.
-    pub async fn ended(&self, ticket: &Ticket, ending: Ending, origin: &Origin) {
+    /// It was sent on, and this became of it. Where the edge does not know what was used, it asks the origin. Returns how it
+    /// counts.
+    pub async fn ended(&self, ticket: &Ticket, ending: Ending, origin: &Origin) -> Outcome {
         let outcome = match ending {
             Ending::Certain(outcome) => outcome,
             Ending::Ask(_) => ending.settled(forward::cancel(origin, ticket).await),
@@ -56,6 +57,7 @@ impl Settle<'_> {
         }
         // Also where its Gate could not be reached: it may have admitted it, and only its answer was lost.
         self.end(ticket.attempt.request(), outcome, due(outcome, &ticket.admission)).await;
+        outcome
     }
 
     /// Ends a request's lease. If its Gate cannot be reached, the lease ends by itself at its deadline.

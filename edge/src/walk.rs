@@ -5,13 +5,14 @@ use crate::auth::principal::principal;
 use crate::call::{Call, Known};
 use crate::config::Config;
 use crate::forward::attempt::Attempt;
+use crate::forward::ending::Ending;
 use crate::forward::{self, Failed, Ticket};
 use crate::limit::{self, Admitted, plans, remembered};
 use crate::platform::task::Answer;
 use crate::platform::{Body, Signal};
 use crate::request::{self, shield};
 use crate::settle::Settle;
-use crate::{auth, platform, route, stream};
+use crate::{auth, platform, route, stream, telemetry};
 use futures_util::future::join;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::gate_call::Ask;
@@ -22,16 +23,26 @@ use sluice_protocol::request::door::Door;
 use sluice_protocol::request::model_name::renamed;
 use sluice_protocol::request::question::{Presence, Question};
 use sluice_protocol::request::read;
+use sluice_protocol::telemetry::{RequestEnd, RequestLog, Who};
 
 /// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled.
 pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
+    let over = |who, end| telemetry::over(call.config.request_log, call.id, door.path(), who, end, call.since);
     // Where nobody listens, the caller has left.
     match understand(call, door).await {
-        Ok(Understood::Asked(asked)) => walk(call, *asked, answer).await,
+        Ok(Understood::Asked(asked)) => {
+            let principal = &asked.known.principal;
+            let is_told = call.config.request_log >= RequestLog::Known;
+            let who = is_told.then(|| Who::new(principal.account.name(), principal.subject(), &asked.ask.model));
+            over(who, walk(call, *asked, answer).await);
+        }
         Ok(Understood::Presence(known, presence)) => {
             let _ = answer.send(ollama::present(call, door, known, &presence).await);
         }
-        Err(refusal) => drop(answer.send(Err(refusal))),
+        Err(refusal) => {
+            over(None, RequestEnd::Refused { reason: refusal.reason, used: None });
+            let _ = answer.send(Err(refusal));
+        }
     }
 }
 
@@ -113,7 +124,8 @@ fn asked(door: Door, body: Body, config: &Config) -> Result<(Question, String, B
 }
 
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
-async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
+/// Returns how it ended.
+async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) -> RequestEnd {
     let Asked { door, known, ask, body, stream, left } = asked;
     let Known { table, principal } = &known;
     let (env, first) = (call.env, Attempt::first(ask.request));
@@ -121,7 +133,10 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
     let model = ask.model.clone();
     // limit
     let admitted = limit::admit(env, table, principal, ask.clone()).await;
-    let Some((ticket, answer)) = held(admitted, first, &settle, principal, &left, answer).await else { return };
+    let (ticket, answer) = match held(admitted, first, &settle, principal, &left, answer).await {
+        Ok(held) => held,
+        Err(end) => return end,
+    };
     // route, forward
     let origin = route::choose(call.config);
     let sent = forward::generate(origin, &ticket, door, &body, stream, &left).await;
@@ -131,8 +146,10 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
             let again = first.again();
             let ask = Ask { request: again.request(), prompt_tokens, prompt_is_counted: true, ..ask };
             let admitted = limit::admit_again(env, table, principal, first.request(), ask).await;
-            let held = held(admitted, again, &settle, principal, &left, answer).await;
-            let Some((ticket, answer)) = held else { return };
+            let (ticket, answer) = match held(admitted, again, &settle, principal, &left, answer).await {
+                Ok(held) => held,
+                Err(end) => return end,
+            };
             let sent = forward::generate(origin, &ticket, door, &body, stream, &left).await;
             (ticket, sent, answer)
         }
@@ -143,18 +160,21 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) {
     match sent {
         Ok((reply, deadline)) => {
             let ending = stream::relay(door, &reply, &deadline, &ticket, origin.idle_ms, answer).await;
-            settle.ended(&ticket, ending, origin).await;
+            let is_whole = matches!(ending, Ending::Certain(_));
+            RequestEnd::Answered { is_whole, used: settle.ended(&ticket, ending, origin).await.used() }
         }
         // What its caller is told may take a question. Nothing stays reserved for that.
         Err(Failed { refusal, ending, .. }) => {
-            let told = async { answer.send(Err(models::told(call, &known, &model, refusal, &left).await)) };
-            let _ = join(told, settle.ended(&ticket, ending, origin)).await;
+            let reason = refusal.reason;
+            let told = async { drop(answer.send(Err(models::told(call, &known, &model, refusal, &left).await))) };
+            let ((), outcome) = join(told, settle.ended(&ticket, ending, origin)).await;
+            RequestEnd::Refused { reason, used: outcome.used() }
         }
     }
 }
 
-/// limit, its answer: what was admitted, as a ticket for the origin. `None` where that is the end: it was refused, or its caller
-/// has left.
+/// limit, its answer: what was admitted, as a ticket for the origin. The error is how it ended: it was refused, or its caller has
+/// left.
 async fn held(
     admitted: Result<Admitted, Refusal>,
     attempt: Attempt,
@@ -162,22 +182,22 @@ async fn held(
     principal: &auth::principal::Principal,
     left: &Signal,
     answer: Answer,
-) -> Option<(Ticket, Answer)> {
+) -> Result<(Ticket, Answer), RequestEnd> {
     let (admission, is_held) = match admitted {
         Ok(Admitted::ByGate(admission)) => (*admission, true),
         Ok(Admitted::WithoutGate(admission)) => (*admission, false),
         Err(refusal) => {
-            let is_unanswered = refusal.reason == Reason::GateUnavailable;
+            let reason = refusal.reason;
             let _ = answer.send(Err(refusal));
-            if is_unanswered {
+            if reason == Reason::GateUnavailable {
                 settle.unanswered(attempt).await;
             }
-            return None;
+            return Err(RequestEnd::Refused { reason, used: None });
         }
     };
     if left.is_aborted() {
         settle.given_up(attempt, is_held).await;
-        return None;
+        return Err(RequestEnd::Left);
     }
     let ticket = Ticket {
         attempt,
@@ -188,5 +208,5 @@ async fn held(
         watch_capacity: settle.table.feels_pressure(),
         since: platform::now(),
     };
-    Some((ticket, answer))
+    Ok((ticket, answer))
 }

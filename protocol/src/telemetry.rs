@@ -1,5 +1,9 @@
 //! What the edge writes down: one line of JSON for each event, and no other line. Nothing here holds a prompt or a secret.
 
+mod request;
+
+pub use request::{RequestEnd, RequestLine, RequestLog, RequestOutcome, Who};
+
 use crate::id::RequestId;
 use serde::Serialize;
 
@@ -16,6 +20,8 @@ pub enum Line {
         /// What only the log may know.
         detail: String,
     },
+    /// A request is over, whatever became of it.
+    Request(Box<RequestLine>),
     /// A limit that is only watched would have refused a request.
     Watched {
         /// Which.
@@ -88,7 +94,7 @@ impl Line {
     /// How loud it is.
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::Watched { .. } | Self::Admin { .. } | Self::Audit { .. } => Severity::Info,
+            Self::Request(_) | Self::Watched { .. } | Self::Admin { .. } | Self::Audit { .. } => Severity::Info,
             Self::Refused { .. } | Self::Trouble { is_final: false, .. } => Severity::Warning,
             Self::Trouble { is_final: true, .. } => Severity::Error,
         }

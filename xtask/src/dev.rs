@@ -3,6 +3,7 @@
 mod http;
 mod options;
 mod plans;
+mod requests;
 mod stack;
 mod state;
 
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 
 use self::http::Reply;
 use self::options::{Options, USAGE};
+use self::requests::Requests;
 use self::stack::Stack;
 use self::state::State;
 pub(crate) use self::state::{random, write_private};
@@ -75,7 +77,8 @@ pub(crate) fn run(workspace: &Workspace, args: Parser) -> Result<ExitCode> {
     } else {
         say(&how_to_call(&url, &key, &secrets.admin_token, options.model_name()))?;
     }
-    stack.serve()?;
+    let mut requests = Requests::after_now(state.path("log/edge.log"));
+    stack.serve(|| requests.new_lines().iter().for_each(|line| progress::note(line)))?;
     progress::note("stopping");
     stack.stop();
     Ok(ExitCode::SUCCESS)

@@ -80,6 +80,11 @@ pub const SETTINGS: &[Setting] = &[
         default: "30000",
         meaning: "how long the origin may be silent inside a stream, in milliseconds; it says something every 2 seconds",
     },
+    Setting {
+        name: "REQUEST_LOG",
+        default: "none",
+        meaning: "of which requests the log has a line: `none`, `known` (for an answer, of known callers) or `all`: see docs/administration.md",
+    },
 ];
 
 /// The setting of this name.

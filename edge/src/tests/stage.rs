@@ -47,6 +47,7 @@ impl Stage {
         let vars = [
             ("ORIGIN_URL", "http://origin.test".to_owned()),
             ("ORIGIN_IDLE_MS", "5000".to_owned()),
+            ("REQUEST_LOG", "all".to_owned()),
             ("KEY_PEPPERS", format!("1:{}", "ab".repeat(32))),
             ("GRANT_KEYS", format!("k1:{}", URL_SAFE_NO_PAD.encode([7; 32]))),
             ("ADMIN_TOKENS", format!("ops:{}", hex(&Sha256::digest(ADMIN_TOKEN)))),
@@ -128,6 +129,13 @@ impl Stage {
             Answer::Caller(described) => *described,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The log's lines of requests for answers that are over, each with its request's id.
+    pub fn lines(&self) -> Vec<(String, Value)> {
+        let log = self.world.log().into_iter().filter_map(|(_, line)| serde_json::from_str::<Value>(&line).ok());
+        let of_answers = log.filter(|line| line["outcome"].is_string() && line["path"] == "/v1/chat/completions");
+        of_answers.map(|line| (line["request"].as_str().unwrap_or_default().to_owned(), line)).collect()
     }
 
     /// What counts in a limit of [`ADDRESS`].

@@ -5,6 +5,7 @@ use super::origin::Fate;
 use super::stage::{ADDRESS, MAX_TOKENS, Stage, plan};
 use crate::platform::scripted::{Caller, Closed, Faults};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Three limits that nobody reaches but the last.
 fn limits() -> Value {
@@ -31,6 +32,13 @@ fn where_nothing_goes_wrong_what_is_counted_is_what_was_computed() {
         assert!(done >= AT_ONCE);
         assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed());
         assert_eq!(stage.used("requests") as usize, done);
+        let lines = stage.lines();
+        let told = |what: &str| lines.iter().filter(|(_, line)| line["outcome"] == what).count();
+        assert_eq!((lines.len(), told("served"), told("refused")), (8, done, 8 - done), "{lines:?}");
+        let tokens = |(_, line): &(_, Value)| {
+            line["prompt_tokens"].as_u64().unwrap_or_default() + line["completion_tokens"].as_u64().unwrap_or_default()
+        };
+        assert_eq!(lines.iter().map(tokens).sum::<u64>(), stage.origin.computed());
         assert_eq!(stage.standing().live_leases, 0);
         assert!(stage.origin.most_at_once() <= AT_ONCE);
     });
@@ -76,6 +84,10 @@ fn whatever_is_lost_late_repeated_or_abandoned_nothing_is_over_and_nothing_that_
                 }
             }
         }
+        let lines = stage.lines();
+        let ids: BTreeSet<_> = lines.iter().map(|(id, _)| id).collect();
+        assert!(ids.len() == lines.len() && lines.len() <= served.len(), "a request has one line at most");
+        assert!(lines.iter().all(|(_, line)| !line.to_string().contains('<')), "a line holds a prompt");
         assert_eq!(stage.standing().live_leases, 0, "a lease that nobody settles ends by itself");
         assert!(stage.origin.most_at_once() <= AT_ONCE, "{} at once", stage.origin.most_at_once());
         let worked = stage.origin.work().values().filter(|work| work.used.total_tokens > 0).count();

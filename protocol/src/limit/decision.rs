@@ -82,6 +82,16 @@ pub enum Outcome {
     NotServed,
 }
 
+impl Outcome {
+    /// What was used, if that is known.
+    pub const fn used(self) -> Option<Used> {
+        match self {
+            Self::Served(used) => used,
+            Self::NotServed => None,
+        }
+    }
+}
+
 /// What an account has used since its Gate first saw it. Saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {

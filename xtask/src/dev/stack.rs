@@ -92,13 +92,15 @@ impl Stack {
         let mut wrangler = node.command("wrangler")?;
         wrangler
             .args(["dev", "--ip", "127.0.0.1", "--port", &port.to_string(), "--inspector-port", "0"])
-            .args(["--show-interactive-dev-session=false", "--log-level", "warn"])
+            // The Worker's own lines are of the level `log`.
+            .args(["--show-interactive-dev-session=false", "--log-level", "log"])
             .arg("--persist-to")
             .arg(state.path("edge"))
             .arg("--env-file")
             .arg(edge_env)
             .args(["--var", &format!("ORIGIN_URL:{origin_url}")])
             .args(["--var", &format!("PLANS:{}", options.plans)])
+            .args(["--var", "REQUEST_LOG:all"])
             .current_dir(workspace.root())
             .env("CI", "1")
             .env("WRANGLER_SEND_METRICS", "false")
@@ -138,10 +140,11 @@ impl Stack {
         Ok(())
     }
 
-    /// Serves until a signal, or until a gate ends by itself, which is an error.
-    pub(super) fn serve(&mut self) -> Result<()> {
+    /// Serves until a signal, or until a gate ends by itself, which is an error. `look` is called again and again meanwhile.
+    pub(super) fn serve(&mut self, mut look: impl FnMut()) -> Result<()> {
         while !interrupted() {
             self.check()?;
+            look();
             thread::sleep(POLL);
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::*;
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::forward::report::UsageMark;
-use sluice_protocol::telemetry::Line;
+use sluice_protocol::telemetry::{Line, RequestEnd, RequestLine, Who};
 
 /// Messages between versions: a change here needs a new version byte.
 #[test]
@@ -366,9 +366,28 @@ fn refusals_have_each_protocol_s_shape() {
 /// Whoever collects the edge's log reads these.
 #[test]
 fn lines_of_the_log() {
-    let request = || RequestId([7; 16]).to_string();
+    let (id, at) = (RequestId([7; 16]), 1_790_000_000_000);
+    let request = || id.to_string();
+    let used = Used { usage: Usage::new(12, 34), reasoning_tokens: Some(5) };
+    let of = |end| {
+        let who = Who::new("acct:0707070707070707", "0707.1".into(), &"m".repeat(100));
+        Line::Request(Box::new(RequestLine::new(id, "/v1/chat/completions", Some(who), end, at, at + 420)))
+    };
     let lines = [
         Line::Refused { request: request(), code: "origin_failed", detail: "the origin said \"no\"".into() },
+        of(RequestEnd::Answered { is_whole: true, used: Some(used) }),
+        of(RequestEnd::Answered { is_whole: false, used: None }),
+        of(RequestEnd::Refused { reason: Reason::RateLimited, used: None }),
+        of(RequestEnd::Refused { reason: Reason::OriginFailed, used: Some(used) }),
+        of(RequestEnd::Left),
+        Line::Request(Box::new(RequestLine::new(
+            id,
+            &"/long".repeat(100),
+            None,
+            RequestEnd::Refused { reason: Reason::InvalidKey, used: None },
+            at,
+            at,
+        ))),
         Line::Watched { request: request(), plan: "team".into(), would_have_refused: "minute".into() },
         Line::Admin {
             request: request(),

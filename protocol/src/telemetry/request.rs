@@ -1,0 +1,152 @@
+//! The line of one request that is over: who asked for what, what became of it, and what it used. Never what it said.
+
+use crate::id::RequestId;
+use crate::refusal::Reason;
+use crate::request::chat::Used;
+use crate::time::Millis;
+use serde::Serialize;
+
+/// One request that is over. Its members are what the line has, in this order; what is not known is left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RequestLine {
+    /// Which.
+    pub request: String,
+    /// When it came, in milliseconds since 1970.
+    pub at: Millis,
+    /// By which path, cut after [`MAX_NAME`] characters.
+    pub path: String,
+    /// Who asked.
+    #[serde(flatten)]
+    pub who: Option<Who>,
+    /// What became of it.
+    pub outcome: RequestOutcome,
+    /// The status that its caller was told, if it was still there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// How many tokens its prompt had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<u64>,
+    /// How many its answer had, thinking included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_tokens: Option<u64>,
+    /// How long it took, in milliseconds: till the last byte of its answer was gone.
+    pub ms: Millis,
+}
+
+/// Who asked, once that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Who {
+    /// The account.
+    pub account: String,
+    /// The key or the subject of a token, or the account of those who have neither.
+    pub subject: String,
+    /// For which model, cut after [`MAX_NAME`] characters.
+    pub model: String,
+}
+
+/// What became of a request, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestOutcome {
+    /// Its answer was passed on to its end.
+    Served,
+    /// Its answer broke off: its caller left, its time was over, or the origin failed.
+    Cut,
+    /// It was refused, for a reason of its caller's.
+    Refused,
+    /// It was refused for a reason of ours.
+    Failed,
+    /// Its caller left before there was an answer.
+    Left,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestEnd {
+    /// Its answer began.
+    Answered {
+        /// Whether it came to its end.
+        is_whole: bool,
+        /// What it used, if that is known.
+        used: Option<Used>,
+    },
+    /// It was refused.
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// What it used all the same, if that is known.
+        used: Option<Used>,
+    },
+    /// Its caller left before it was sent on.
+    Left,
+}
+
+/// Which requests a line is written of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RequestLog {
+    /// None.
+    None,
+    /// Those for an answer, of somebody who is known. Whoever sends a thousand bad keys a second does not fill the log.
+    Known,
+    /// All but those for `/healthz`.
+    All,
+}
+
+impl RequestLine {
+    /// The line of a request that came at `at` and is over at `now`.
+    pub fn new(request: RequestId, path: &str, who: Option<Who>, end: RequestEnd, at: Millis, now: Millis) -> Self {
+        let (outcome, status, reason, used) = match end {
+            RequestEnd::Answered { is_whole: true, used } => (RequestOutcome::Served, Some(OK), None, used),
+            RequestEnd::Answered { is_whole: false, used } => (RequestOutcome::Cut, Some(OK), None, used),
+            RequestEnd::Refused { reason, used } => {
+                let outcome = if reason.is_callers() { RequestOutcome::Refused } else { RequestOutcome::Failed };
+                (outcome, Some(reason.row().status), Some(reason), used)
+            }
+            RequestEnd::Left => (RequestOutcome::Left, None, None, None),
+        };
+        Self {
+            request: request.to_string(),
+            at,
+            path: cut(path),
+            who,
+            outcome,
+            status,
+            code: reason.map(|reason| reason.row().code),
+            prompt_tokens: used.map(|used| used.usage.prompt_tokens),
+            completion_tokens: used.map(|used| used.usage.completion_tokens),
+            ms: now.saturating_sub(at),
+        }
+    }
+}
+
+impl Who {
+    /// What a line says of them.
+    pub fn new(account: &str, subject: String, model: &str) -> Self {
+        Self { account: account.to_owned(), subject, model: cut(model) }
+    }
+}
+
+impl RequestLog {
+    /// `none`, `known` or `all`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "known" => Ok(Self::Known),
+            "all" => Ok(Self::All),
+            _ => Err("must be none, known or all".to_owned()),
+        }
+    }
+}
+
+/// A name that a caller has chosen may be as long as a prompt, or be one.
+fn cut(name: &str) -> String {
+    name.chars().take(MAX_NAME).collect()
+}
+
+/// How many characters of such a name are written down.
+const MAX_NAME: usize = 64;
+/// The status of an answer that began.
+const OK: u16 = 200;
