@@ -100,7 +100,11 @@ impl RunningOrigin {
                 return Err(std::io::Error::other(format!("two models are named {}", backend.name)));
             }
             let options = EngineOptions { runs: config.slots, kv_tokens, stall: config.stall_timeout };
-            models.0.push(Arc::new(Loaded::start(backend, options)?));
+            let loaded = Arc::new(Loaded::start(backend, options)?);
+            // The first request with tools is not to wait for it.
+            let of = Arc::clone(&loaded);
+            std::thread::Builder::new().name("grammars".into()).spawn(move || of.grammars.prepare(&of.text))?;
+            models.0.push(loaded);
         }
         if models.0.is_empty() {
             return Err(std::io::Error::other("there is no model to serve"));

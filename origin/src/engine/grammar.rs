@@ -9,14 +9,19 @@
 //! `</think>`. As in vLLM, the form binds what comes after: a block that the model or its template opens is free text
 //! until the model closes it (it cannot end the answer before), and then the form begins. A model that does not open
 //! one answers at once. Where thinking is switched off there is no block.
+//!
+//! **Calls that are free.** Where tools may be called and follow no schema, nothing is bound, and nothing is computed, until the
+//! model opens a call: then only a tool that was offered can follow, with some object, and the call is closed.
 
+mod free_calls;
 mod schema;
 mod shape;
 
 use crate::text::Text;
 use crate::text::sections::CALL_MARKS;
+use free_calls::FreeCalls;
 use llguidance::api::ParserLimits;
-use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
+use llguidance::toktrie::{ApproximateTokEnv, SimpleVob, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
 use shape::{Place, Shape};
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -27,7 +32,7 @@ use std::{iter, thread};
 /// Compiles forms for one model's vocabulary.
 pub(crate) struct Grammars {
     vocab: usize,
-    /// Made at the first use: for 151,936 tokens that takes more than a second. `None` if it could not be made.
+    /// Made by [`Self::prepare`], or at the first use. `None` if it could not be made.
     factory: OnceLock<Option<ParserFactory>>,
 }
 
@@ -35,6 +40,15 @@ impl Grammars {
     /// For a model with this many tokens.
     pub(crate) fn new(vocab: usize) -> Self {
         Self { vocab, factory: OnceLock::new() }
+    }
+
+    /// Does what the first form or the first tools would wait for: for 151,936 tokens more than a second.
+    pub(crate) fn prepare(&self, text: &Text) {
+        self.factory(text);
+    }
+
+    fn factory(&self, text: &Text) -> Option<&ParserFactory> {
+        self.factory.get_or_init(|| factory(text, self.vocab).ok()).as_ref()
     }
 
     /// What binds the answer to a request with this prompt; `None` if nothing does.
@@ -51,21 +65,33 @@ impl Grammars {
         if request.format == ResponseFormat::Text && request.tools.is_empty() {
             return Ok(None);
         }
+        let marks = text.calling();
         let compiled = on_a_deep_stack(|| {
-            let Some(shape) = Shape::of(request, text.calling().is_some())? else { return Ok(None) };
-            let factory = self.factory.get_or_init(|| factory(text, self.vocab).ok()).as_ref().ok_or_else(|| {
+            let (shape, free_after) = match (Shape::of(request, marks.is_some())?, marks) {
+                (Some(shape), _) => (shape, None),
+                (None, Some([open, _])) if !request.tools.is_empty() => {
+                    (Shape::of_free_call(&request.tools)?, Some(open))
+                }
+                (None, _) => return Ok(None),
+            };
+            let factory = self.factory(text).ok_or_else(|| {
                 Refusal::new(Reason::Internal, "The origin failed on this request.")
                     .with_detail("no token trie was made")
             })?;
-            Ok(Some((shape.param(), shape.compile(factory)?)))
+            let (param, matcher) = (shape.param(), Box::new(shape.compile(factory)?));
+            let rule = match free_after {
+                Some(open) => Rule::Calls(FreeCalls::after(open, matcher)),
+                None => Rule::Answer(matcher),
+            };
+            Ok(Some((param, rule)))
         })?;
-        let Some((param, matcher)) = compiled? else { return Ok(None) };
+        let Some((param, rule)) = compiled? else { return Ok(None) };
         let marks = text.thinking();
         let phase = match marks {
             Some([open, close]) => phase(text, prompt, [open, close], request.enable_thinking),
             None => Phase::Answering,
         };
-        Ok(Some(Constraint { matcher: Box::new(matcher), phase, marks, ends: text.ends().to_vec(), param }))
+        Ok(Some(Constraint { rule, phase, marks, ends: text.ends().to_vec(), param }))
     }
 }
 
@@ -80,9 +106,17 @@ enum Phase {
     Answering,
 }
 
+/// What is bound.
+enum Rule {
+    /// The whole answer.
+    Answer(Box<Matcher>),
+    /// Calls in an answer that is free.
+    Calls(FreeCalls),
+}
+
 /// Binds one answer to its form.
 pub(crate) struct Constraint {
-    matcher: Box<Matcher>,
+    rule: Rule,
     phase: Phase,
     /// The tokens that open and close a block of thoughts.
     marks: Option<[u32; 2]>,
@@ -99,13 +133,11 @@ pub(crate) struct DeadEnd;
 impl Constraint {
     /// The same for another answer to the same request: shares nothing with this one.
     pub(crate) fn fresh(&self) -> Self {
-        Self {
-            matcher: Box::new(self.matcher.deep_clone()),
-            phase: self.phase,
-            marks: self.marks,
-            ends: self.ends.clone(),
-            param: self.param,
-        }
+        let rule = match &self.rule {
+            Rule::Answer(matcher) => Rule::Answer(Box::new(matcher.deep_clone())),
+            Rule::Calls(calls) => Rule::Calls(calls.fresh()),
+        };
+        Self { rule, phase: self.phase, marks: self.marks, ends: self.ends.clone(), param: self.param }
     }
 
     /// The member of the request that asks for it.
@@ -116,6 +148,10 @@ impl Constraint {
     /// Sets the logits of all tokens that must not come next to minus infinity, and leaves the others. An ending token
     /// stays only where the answer is complete.
     pub(super) fn mask(&mut self, logits: &mut [f32]) -> Result<(), DeadEnd> {
+        let matcher = match &mut self.rule {
+            Rule::Answer(matcher) => matcher,
+            Rule::Calls(calls) => return calls.mask(logits),
+        };
         if self.phase == Phase::Thinking {
             for end in &self.ends {
                 if let Some(logit) = logits.get_mut(*end as usize) {
@@ -124,23 +160,11 @@ impl Constraint {
             }
             return Ok(());
         }
-        let mut allowed = self.matcher.compute_mask().map_err(|_| DeadEnd)?;
+        let mut allowed = matcher.compute_mask().map_err(|_| DeadEnd)?;
         if let (Phase::Before, Some([open, _])) = (self.phase, self.marks) {
             allowed.allow_token(open);
         }
-        // 32 tokens a word; what lies beyond the mask is not allowed.
-        let words = allowed.as_slice().iter().copied().chain(iter::repeat(0));
-        for (word, logits) in words.zip(logits.chunks_mut(32)) {
-            match word {
-                u32::MAX => {}
-                0 => logits.fill(f32::NEG_INFINITY),
-                _ => {
-                    for (_, logit) in logits.iter_mut().enumerate().filter(|(bit, _)| word >> bit & 1 == 0) {
-                        *logit = f32::NEG_INFINITY;
-                    }
-                }
-            }
-        }
+        leave(&allowed, logits);
         Ok(())
     }
 
@@ -153,11 +177,32 @@ impl Constraint {
             (Phase::Thinking, _) => {}
             (Phase::Before | Phase::Answering, _) => {
                 self.phase = Phase::Answering;
-                self.matcher.consume_token(token).map_err(|_| DeadEnd)?;
-                return Ok(self.matcher.is_stopped());
+                let matcher = match &mut self.rule {
+                    Rule::Answer(matcher) => matcher,
+                    Rule::Calls(calls) => return calls.accept(token).map(|()| false),
+                };
+                matcher.consume_token(token).map_err(|_| DeadEnd)?;
+                return Ok(matcher.is_stopped());
             }
         }
         Ok(false)
+    }
+}
+
+/// Sets the logits of all other tokens to minus infinity.
+fn leave(allowed: &SimpleVob, logits: &mut [f32]) {
+    // 32 tokens a word; what lies beyond the mask is not allowed.
+    let words = allowed.as_slice().iter().copied().chain(iter::repeat(0));
+    for (word, logits) in words.zip(logits.chunks_mut(32)) {
+        match word {
+            u32::MAX => {}
+            0 => logits.fill(f32::NEG_INFINITY),
+            _ => {
+                for (_, logit) in logits.iter_mut().enumerate().filter(|(bit, _)| word >> bit & 1 == 0) {
+                    *logit = f32::NEG_INFINITY;
+                }
+            }
+        }
     }
 }
 

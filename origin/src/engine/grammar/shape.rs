@@ -70,7 +70,8 @@ impl Shape {
         let form =
             form.map(|text| part("form".into(), Place::Form(request.names.format), Ok(text), false)).transpose()?;
         let forced = request.tool_choice != ToolChoice::Auto;
-        let bound = forced || form.is_some() || request.tools.iter().any(Tool::is_strict);
+        // Where the marks are text, nothing else sees where a call begins.
+        let bound = forced || form.is_some() || !marks || request.tools.iter().any(Tool::is_strict);
         if request.tools.is_empty() || !bound {
             let around = Around::Form(request.names.format);
             return Ok(form.map(|form| Self { parts: vec![form], around }));
@@ -95,6 +96,22 @@ impl Shape {
         let several = request.parallel_tool_calls && !matches!(request.tool_choice, ToolChoice::Function(_));
         parts.extend(form.filter(|_| !forced));
         Ok(Some(Self { parts, around: Around::Rules(rules(said, several, marks, &bodies)) }))
+    }
+
+    /// What may follow the mark that opens a call, where calls may be made and need not follow a schema: a tool that was
+    /// offered, some object or none, and the mark that closes the call.
+    pub(super) fn of_free_call(tools: &[Tool]) -> Result<Self, Refusal> {
+        let place = Place::Tool { index: 0, strict: false };
+        let grammars = any_object("arguments").map_err(|why| unfollowable(place, &why))?;
+        // A name has no character that would have to be escaped.
+        let names: Vec<_> = tools.iter().map(|tool| format!(r#""\"{}\"""#, tool.name())).collect();
+        let rules = format!(
+            r#"start: "\n"? "{{\"name\":" " "? name ("," " "? "\"arguments\":" " "? @arguments)? "}}" "\n"? </tool_call>
+name: {}
+"#,
+            names.join(" | ")
+        );
+        Ok(Self { parts: vec![Part { name: "arguments".into(), grammars, place }], around: Around::Rules(rules) })
     }
 
     /// The member of the request that it comes from.

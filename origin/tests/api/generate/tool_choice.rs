@@ -128,6 +128,64 @@ async fn strict_tools_are_held_to_their_schemas_where_they_may_be_called() {
     assert!(!read.content.contains("<tool_call>") && read.content.starts_with("<tool_call"), "{read:?}");
 }
 
+/// Once a call is open, a tool that was offered is called, whatever name the model would write; what is around calls is free, and
+/// thoughts open none.
+#[tokio::test]
+async fn a_free_call_is_of_a_tool_that_was_offered() {
+    let harness = Harness::open(1, 0).await;
+    harness.script.allow_all();
+    let tools = json!([
+        {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object", "properties": {"a": {"type": "null"}}}}},
+        {"type": "function", "function": {"name": "get_weather_now"}},
+    ]);
+    let asked = |members: &Value| {
+        let mut asked = json!({"tools": tools, "temperature": 0, "enable_thinking": false, "max_tokens": 200});
+        asked.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        asked
+    };
+    let said = |text: &str| text.bytes().map(|byte| vec![(byte.into(), 90.0)]).collect::<Vec<_>>();
+    let none = json!({});
+    // A name that was offered comes as it is, with whatever object; so does text, on both sides, and another call.
+    let time = call(r#"{"name": "get_time", "arguments": {"b": [1, {"c": "</tool_call>"}]}}"#);
+    let weather = call("\n{\"name\": \"get_weather_now\", \"arguments\": {}}\n");
+    let both = [said("One "), time, said(" two "), weather, said(" three")].concat();
+    let read = ask(&harness, &Say::logits(both.clone()), &asked(&none)).await;
+    let expected = vec![("get_time", r#"{"b": [1, {"c": "</tool_call>"}]}"#), ("get_weather_now", "{}")];
+    assert_eq!((calls(&read), read.content.as_str()), (expected.clone(), "One  two  three"));
+    let one = json!({"parallel_tool_calls": false});
+    let read = ask(&harness, &Say::logits(both), &asked(&one)).await;
+    assert_eq!((calls(&read), read.content.as_str()), (expected[..1].to_vec(), "One "));
+    // One that was not offered becomes one that was, from its first letter on that fits none.
+    for (body, expected) in [
+        (r#"{"name": "get_tide", "arguments": {"city": "Paris"}}"#, ("get_time", r#"{"city": "Paris"}"#)),
+        (r#"{"name":"set_mime","arguments":{}}"#, ("get_time", "{}")),
+        (r#"{"name": "get_weather_now"}"#, ("get_weather_now", "{}")),
+    ] {
+        let read = ask(&harness, &Say::logits([said("So: "), call(body)].concat()), &asked(&none)).await;
+        assert_eq!((calls(&read), read.content.as_str(), read.end.as_str()), (vec![expected], "So: ", "tool_calls"));
+    }
+    // What would be no call begins one.
+    for body in ["Never mind.", r#"{"arguments": {}, "name": "get_time"}"#, r#"["get_time"]"#] {
+        let read = ask(&harness, &Say::logits(call(body)), &asked(&none)).await;
+        let begun = [r#"<tool_call>{"name": "get_"#, r#"<tool_call>{"name":"get_"#, "<tool_call>\n{"];
+        assert!(
+            begun.iter().any(|begun| read.content.starts_with(begun)) || calls(&read).len() == 1,
+            "{body}: {read:?}"
+        );
+    }
+    // In thoughts the mark is a thought.
+    let mark = |token| vec![vec![(token, 100.0)]];
+    let thinks = [mark(280), mark(OPEN), said("hm"), mark(281), said("Done.")].concat();
+    let read = ask(&harness, &Say::logits(thinks), &asked(&json!({"enable_thinking": true}))).await;
+    assert_eq!((calls(&read), read.content.as_str()), (vec![], "Done."));
+    assert!(read.reasoning.as_deref().is_some_and(|thoughts| thoughts.contains("hm")), "{read:?}");
+    // Without tools it is text.
+    let hm = Say::logits([mark(OPEN), said("hm")].concat());
+    let read = ask(&harness, &hm, &json!({"temperature": 0, "enable_thinking": false})).await;
+    assert_eq!((calls(&read), read.content.as_str()), (vec![], "<tool_call>hm"));
+    harness.until_places(1, 0).await;
+}
+
 /// A model that has no tokens for the marks spells them, and is held to the same.
 #[tokio::test]
 async fn marks_that_are_no_tokens_are_spelt() {
