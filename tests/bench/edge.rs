@@ -2,6 +2,7 @@
 
 pub(crate) mod against;
 pub(crate) mod callers;
+pub(crate) mod doors;
 pub(crate) mod registry;
 
 use crate::load::requests::{chat, forge, get};

@@ -23,7 +23,7 @@ mod edge;
 mod peers;
 mod table;
 
-use edge::{against, callers, registry};
+use edge::{against, callers, doors, registry};
 use load::cpu;
 use options::Options;
 use std::process::ExitCode;
@@ -52,6 +52,9 @@ fn run(options: &Options) {
     }
     if options.callers {
         add("callers", callers::run(options, &sluice));
+    }
+    if options.doors {
+        add("doors", doors::run(options, &sluice));
     }
     if options.registry {
         add("registry", registry::run(options, stub));

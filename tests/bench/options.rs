@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) accounts: bool,
     /// Keys beside tokens.
     pub(crate) callers: bool,
+    /// Each door beside Chat's.
+    pub(crate) doors: bool,
     /// Whether to look at the registry, empty and full.
     pub(crate) registry: bool,
     /// Another build of the Worker to measure in the same rounds: the directory of its `index.js`.
@@ -55,6 +57,7 @@ impl Options {
             sweep: false,
             accounts: false,
             callers: false,
+            doors: false,
             registry: false,
             against: None,
             only: String::new(),
@@ -73,6 +76,7 @@ impl Options {
                 "--sweep" => options.sweep = true,
                 "--accounts" => options.accounts = true,
                 "--callers" => options.callers = true,
+                "--doors" => options.doors = true,
                 "--registry" => options.registry = true,
                 "--against" => options.against = Some(value().into()),
                 "--only" => options.only = value(),
@@ -85,7 +89,7 @@ impl Options {
                     missing.push((peer(name), why.to_owned()));
                 }
                 _ => panic!(
-                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --registry, --against, --only, --keys, --peers"
+                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --doors, --registry, --against, --only, --keys, --peers"
                 ),
             }
         }
@@ -102,6 +106,7 @@ impl Options {
         !self.sweep
             && !self.accounts
             && !self.callers
+            && !self.doors
             && !self.registry
             && self.against.is_none()
             && self.peers.is_none()

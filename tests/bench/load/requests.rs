@@ -1,7 +1,7 @@
 //! What clients send: the same to every gateway.
 
 use harness::caller::{self, raw};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Where a chat request goes, at every gateway.
 pub(crate) const CHAT: &str = "/v1/chat/completions";
@@ -11,12 +11,17 @@ pub(crate) fn chat(key: &str) -> Vec<u8> {
     let body = json!({
         "model": MODEL, "max_tokens": 64, "temperature": 0.7,
         "messages": [
-            {"role": "system", "content": "You are a helpful assistant that answers in one short paragraph of plain text."},
-            {"role": "user", "content": "Explain what a sliding window rate limiter does and why it differs from a fixed window, in two sentences."},
+            {"role": "system", "content": SYSTEM},
+            {"role": "user", "content": USER},
         ],
     });
+    post(CHAT, key, &body)
+}
+
+/// A request with this key and this body.
+pub(crate) fn post(path: &str, key: &str, body: &Value) -> Vec<u8> {
     let headers = [caller::bearer(key), "Content-Type: application/json".into()];
-    keep_alive(raw::request("POST", CHAT, &headers, body.to_string().as_bytes()))
+    keep_alive(raw::request("POST", path, &headers, body.to_string().as_bytes()))
 }
 
 /// A request without a key or a body.
@@ -30,6 +35,11 @@ pub(crate) fn forge(key: &str) -> String {
     format!("{front}{}", if last == "0" { "1" } else { "0" })
 }
 
+/// What the model is told to be.
+pub(crate) const SYSTEM: &str = "You are a helpful assistant that answers in one short paragraph of plain text.";
+/// What it is asked.
+pub(crate) const USER: &str =
+    "Explain what a sliding window rate limiter does and why it differs from a fixed window, in two sentences.";
 /// The model that the stub origin serves.
 pub(crate) const MODEL: &str = "stub";
 
