@@ -107,7 +107,7 @@ async fn step_aside(call: &Call<'_>, route: &str, model: &str) -> Answered {
 }
 
 /// What there is, for whoever is lost.
-const SERVED: &str = "POST /v1/chat/completions and /v1/completions, GET /v1/models and GET /v1/key are served; of Anthropic's, \
+const SERVED: &str = "POST /v1/chat/completions, /v1/responses and /v1/completions, GET /v1/models and GET /v1/key are served; of Anthropic's, \
                       POST /v1/messages; of Ollama's, POST /api/chat and /api/generate, GET /api/tags.";
 
 /// Writes down what only the log may know of a refusal. A caller's own mistakes are not logged: whoever sends a thousand bad keys

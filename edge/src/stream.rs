@@ -132,7 +132,8 @@ async fn relay_stream(
         let (request, why) = (clock.ticket.attempt.request(), refusal.detail.clone().unwrap_or_default());
         telemetry::write(&Line::trouble_of(request, "a stream was not relayed to its end", why));
         // The event that had only begun is dropped, or the error would become a part of it.
-        pipe.end(clock.dialect.broken(&refusal, None).as_bytes());
+        let events = state.borrow().relayed.events();
+        pipe.end(clock.dialect.broken(&refusal, None, events).as_bytes());
     } else if matches!(end, End::Left) {
         pipe.end(&[]);
     }

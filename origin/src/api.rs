@@ -11,6 +11,7 @@ mod ollama;
 mod openai;
 mod request;
 pub(crate) mod respond;
+mod responses;
 mod status;
 mod stream;
 mod tell;
@@ -96,7 +97,7 @@ async fn not_found(State(shared): State<Arc<Shared>>, request: Request) -> Respo
 const PATHS: [&str; 9] =
     ["/v1/models", "/api/tags", "/api/ps", "/api/show", "/api/version", "/health", "/ready", "/capacity", "/metrics"];
 /// What there is, for whoever is lost.
-const SERVED: &str = "POST /v1/chat/completions and /v1/completions and GET /v1/models are served; of Anthropic's, \
+const SERVED: &str = "POST /v1/chat/completions, /v1/responses and /v1/completions and GET /v1/models are served; of Anthropic's, \
                       POST /v1/messages; of Ollama's, POST /api/chat and /api/generate, GET /api/tags.";
 
 async fn tags(State(shared): State<Arc<Shared>>, request: Request) -> Response {

@@ -6,6 +6,7 @@
 mod anthropic;
 mod ollama;
 mod openai;
+mod responses;
 
 use crate::forward::report::UsageMark;
 use crate::id::RequestId;
@@ -23,14 +24,14 @@ pub struct Dialect {
     /// The headers that tell limits and waits, in its own names.
     headers: fn(Vec<Header>, Millis) -> Vec<Header>,
     /// What ends a stream that broke off.
-    broken: fn(&Refusal, Option<UsageMark>) -> String,
+    broken: fn(&Refusal, Option<UsageMark>, u64) -> String,
 }
 
 /// A header of an answer.
 pub type Header = (&'static str, String);
 
 /// All of them. OpenAI's is spoken wherever no other is.
-const ALL: &[&Dialect] = &[&anthropic::DIALECT, &ollama::DIALECT, &openai::DIALECT];
+const ALL: &[&Dialect] = &[&anthropic::DIALECT, &ollama::DIALECT, &responses::DIALECT, &openai::DIALECT];
 
 impl Dialect {
     /// The one that is spoken on this path.
@@ -64,8 +65,8 @@ impl Dialect {
         (self.headers)(told, now)
     }
 
-    /// What ends a stream that broke off. The origin tells with it what the request has used.
-    pub fn broken(&self, refusal: &Refusal, mark: Option<UsageMark>) -> String {
-        (self.broken)(refusal, mark)
+    /// What ends a stream that broke off after so many events. The origin tells with it what the request has used.
+    pub fn broken(&self, refusal: &Refusal, mark: Option<UsageMark>, events: u64) -> String {
+        (self.broken)(refusal, mark, events)
     }
 }

@@ -15,3 +15,4 @@ pub mod model_name;
 pub mod ollama;
 pub mod question;
 pub mod read;
+pub mod responses;

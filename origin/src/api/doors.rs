@@ -3,6 +3,7 @@
 use crate::api::messages::Messages;
 use crate::api::ollama::answer::{Answer, Shape};
 use crate::api::openai;
+use crate::api::responses::Responses;
 use crate::api::tell::{Head, Tell};
 use sluice_protocol::request::door::Door;
 
@@ -12,6 +13,7 @@ pub(crate) fn teller(door: Door, head: Head) -> Box<dyn Tell> {
         Door::Chat => Box::new(openai::chat::Chat(head)),
         // Of a count there is nothing to tell but the number.
         Door::Messages | Door::CountTokens => Box::new(Messages::new(head)),
+        Door::Responses => Box::new(Responses::new(head)),
         Door::Completions => Box::new(openai::text::Text::new(head)),
         Door::OllamaChat => Box::new(Answer::new(head, Shape::Message)),
         Door::OllamaGenerate => Box::new(Answer::new(head, Shape::Response)),

@@ -13,6 +13,7 @@ use sluice_protocol::request::door::Door;
 use sluice_protocol::request::model_name::no_model;
 use sluice_protocol::request::question::{Presence, Question};
 use sluice_protocol::request::read;
+use sluice_protocol::request::responses;
 use sluice_protocol::time::Millis;
 use std::sync::Arc;
 
@@ -70,7 +71,13 @@ impl GenerateRequest {
         now: Millis,
     ) -> Result<Wanted, Refusal> {
         match read::question(door, body, bounds)? {
-            Question::Chat(request) => Self::chat(*request, offer, now).map(Box::new).map(Wanted::Answers),
+            Question::Chat(request) => {
+                let mut wanted = Self::chat(*request, offer, now)?;
+                if door == Door::Responses {
+                    wanted.manner.repeated = Some(Arc::new(responses::repeated(body)?));
+                }
+                Ok(Wanted::Answers(Box::new(wanted)))
+            }
             Question::Text(request) => Self::text(*request, offer).map(Box::new).map(Wanted::Answers),
             Question::Presence(presence) => {
                 find(&presence.model, &Sampling::default(), offer).map(|_| Wanted::Presence(presence))
@@ -114,6 +121,7 @@ impl GenerateRequest {
                 logprobs: request.logprobs.is_some(),
                 echo: None,
                 answers: request.answers,
+                repeated: None,
             },
             loaded,
         })
@@ -140,6 +148,7 @@ impl GenerateRequest {
                 logprobs: request.logprobs.is_some(),
                 echo: request.echo.then(|| request.prompts.iter().map(spelt).collect()),
                 answers: request.answers,
+                repeated: None,
             },
             prompts,
             loaded,

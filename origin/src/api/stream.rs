@@ -253,6 +253,6 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
         self.phase = Phase::Over;
         let told = (self.accounting.refused)(refusal);
         let mark = UsageMark::refused(refusal.reason, told, self.accounting.so_far.used());
-        self.voice.dialect.broken(refusal, Some(mark)).into()
+        self.voice.dialect.broken(refusal, Some(mark), self.voice.tell.events()).into()
     }
 }

@@ -4,7 +4,9 @@
 use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::request::chat::{AnswerCall, Delta, FinishReason, TokenLogprob, UsageReport};
+use sluice_protocol::request::responses::Repeated;
 use sluice_protocol::time::Millis;
+use std::sync::Arc;
 
 /// Tells the answers to one request in a protocol's own shape. Each method that gives a text gives what is sent as it is:
 /// events, lines, or nothing. `mark` is to ride on what is sent, so that whoever relays it knows what had been used.
@@ -27,6 +29,11 @@ pub(crate) trait Tell: Send {
     /// That it is worked on, where nothing else is to be said. Never empty.
     fn working(&mut self, mark: UsageMark) -> String;
 
+    /// How many events it has told, where its protocol numbers them.
+    fn events(&self) -> u64 {
+        0
+    }
+
     /// All answers at once, as JSON.
     fn whole(&mut self, answers: Vec<Gathered>, usage: UsageReport) -> String;
 }
@@ -47,6 +54,8 @@ pub(crate) struct Gathered {
     pub(crate) reasoning: String,
     pub(crate) calls: Vec<AnswerCall>,
     pub(crate) logprobs: Vec<TokenLogprob>,
+    /// Those of them that came with content, and not with thoughts or calls.
+    pub(crate) said: Vec<TokenLogprob>,
     pub(crate) reason: FinishReason,
     /// The caller's string that ended it, if one did.
     pub(crate) stop: Option<String>,
@@ -77,6 +86,8 @@ pub(crate) struct Manner {
     pub(crate) echo: Option<Vec<String>>,
     /// How many answers there are to each prompt; at least 1.
     pub(crate) answers: u32,
+    /// What a response repeats of its request; of no other door's.
+    pub(crate) repeated: Option<Arc<Repeated>>,
 }
 
 impl Manner {

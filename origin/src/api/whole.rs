@@ -17,8 +17,8 @@ pub(crate) async fn whole(mut tell: Box<dyn Tell>, mut answers: Answers) -> Resu
         match answers.next().await {
             AnswerEvent::New(_, delta, logprobs) => parts.add(delta, logprobs),
             AnswerEvent::End(_, Finish { reason, stop }, usage) => {
-                let Parts { content, reasoning, calls, logprobs } = std::mem::take(&mut parts);
-                all.push(Gathered { content, reasoning, calls, logprobs, reason, stop });
+                let Parts { content, reasoning, calls, logprobs, said } = std::mem::take(&mut parts);
+                all.push(Gathered { content, reasoning, calls, logprobs, said, reason, stop });
                 if let Some(usage) = usage {
                     break usage;
                 }
@@ -38,10 +38,14 @@ struct Parts {
     reasoning: String,
     calls: Vec<AnswerCall>,
     logprobs: Vec<TokenLogprob>,
+    said: Vec<TokenLogprob>,
 }
 
 impl Parts {
     fn add(&mut self, delta: Delta, logprobs: Vec<TokenLogprob>) {
+        if delta.content.is_some() {
+            self.said.extend(logprobs.iter().cloned());
+        }
         self.content.extend(delta.content);
         self.reasoning.extend(delta.reasoning_content);
         self.calls.extend(delta.tool_calls.into_iter().flatten().map(|delta| delta.call));

@@ -6,3 +6,4 @@ mod messages;
 mod ollama;
 mod prompts;
 mod refusals;
+mod responses;

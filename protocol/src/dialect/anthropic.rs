@@ -36,7 +36,7 @@ fn body(refusal: &Refusal, request: Option<RequestId>) -> String {
     serde_json::to_string(&body).expect("our own types have string keys and no failing parts")
 }
 
-fn broken(refusal: &Refusal, mark: Option<UsageMark>) -> String {
+fn broken(refusal: &Refusal, mark: Option<UsageMark>, _: u64) -> String {
     sse::named_event("error", mark.map(|mark| mark.to_string()).as_deref(), &body(refusal, None))
 }
 

@@ -61,6 +61,14 @@ impl Relayed {
         }
     }
 
+    /// How many events have come: that which ends a stream may have to say which it is.
+    pub const fn events(&self) -> u64 {
+        match self {
+            Self::Events(events) => events.count,
+            Self::Lines(_) => 0,
+        }
+    }
+
     /// What was seen until now.
     pub fn seen(&self) -> Seen {
         match self {
@@ -98,17 +106,20 @@ pub struct Events {
     usage: Option<Used>,
     refused: Option<Reason>,
     answered: bool,
+    count: u64,
 }
 
 impl Events {
     fn new(max: usize) -> Self {
         let (whole, parser) = (WholeEvents::new(max), SseParser::new(max));
-        Self { whole, parser, usage: None, refused: None, answered: false }
+        Self { whole, parser, usage: None, refused: None, answered: false, count: 0 }
     }
 
     fn push(&mut self, chunk: &[u8]) -> Passed {
         let (usage, refused, answered) = (&mut self.usage, &mut self.refused, &mut self.answered);
+        let count = &mut self.count;
         self.parser.push(chunk, |event| {
+            *count += 1;
             *usage = usage_in(event).or(*usage);
             *answered |= !event.starts_with(ERROR);
             *refused = refused_in(event).or(*refused);

@@ -11,8 +11,8 @@ pub(crate) mod logprobs;
 pub(crate) mod message;
 mod names;
 pub(crate) mod sampling;
-mod thinking;
-mod tools;
+pub(crate) mod thinking;
+pub(crate) mod tools;
 
 use crate::refusal::Refusal;
 use crate::request::door::Door;

@@ -19,12 +19,21 @@ pub enum Door {
     Messages,
     /// Anthropic's question how long the prompt of a message is.
     CountTokens,
+    /// OpenAI's responses.
+    Responses,
 }
 
 impl Door {
     /// All of them.
-    pub const ALL: &'static [Self] =
-        &[Self::Chat, Self::Completions, Self::OllamaChat, Self::OllamaGenerate, Self::Messages, Self::CountTokens];
+    pub const ALL: &'static [Self] = &[
+        Self::Chat,
+        Self::Completions,
+        Self::OllamaChat,
+        Self::OllamaGenerate,
+        Self::Messages,
+        Self::CountTokens,
+        Self::Responses,
+    ];
 
     /// Its path, at both gates.
     pub const fn path(self) -> &'static str {
@@ -35,6 +44,7 @@ impl Door {
             Self::OllamaGenerate => "/api/generate",
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
+            Self::Responses => "/v1/responses",
         }
     }
 

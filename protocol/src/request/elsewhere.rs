@@ -41,8 +41,15 @@ const MAX_BYTES: usize = 256;
 mod tests {
     use super::*;
 
-    const SERVED: [&str; 6] =
-        ["/v1/chat/completions", "/v1/models", "/healthz", "/leaks/github", "/api/chat", "/v1/messages"];
+    const SERVED: [&str; 7] = [
+        "/v1/chat/completions",
+        "/v1/models",
+        "/healthz",
+        "/leaks/github",
+        "/api/chat",
+        "/v1/messages",
+        "/v1/responses",
+    ];
 
     #[test]
     fn a_base_url_that_is_wrong_is_seen() {
@@ -62,7 +69,9 @@ mod tests {
             ("/messages", Some("/v1/messages")),
             ("/v1", None),
             ("/", None),
-            ("/v1/responses", None),
+            ("/responses", Some("/v1/responses")),
+            ("/v1/v1/responses", Some("/v1/responses")),
+            ("/v1/embeddings", None),
             ("/a/b/c/d/e/f/g/h/models", None),
         ] {
             assert_eq!(meant(path, is_served).as_deref(), right, "{path}");

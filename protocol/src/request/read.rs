@@ -7,6 +7,7 @@ use crate::request::door::Door;
 use crate::request::messages;
 use crate::request::ollama;
 use crate::request::question::Question;
+use crate::request::responses;
 
 /// Reads a body that came in by this door. Refuses with [`Reason::InvalidJson`], [`Reason::InvalidRequest`] or
 /// [`Reason::UnsupportedParameter`], naming the member where there is one.
@@ -22,5 +23,6 @@ pub fn question(door: Door, body: &[u8], bounds: ChatBounds) -> Result<Question,
         Door::OllamaGenerate => ollama::generate(body, bounds),
         Door::Messages => messages::parse(body, bounds).map(Question::from),
         Door::CountTokens => messages::parse_count(body).map(|request| Question::Count(Box::new(request))),
+        Door::Responses => responses::parse(body, bounds).map(Question::from),
     }
 }

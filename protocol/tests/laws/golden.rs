@@ -3,6 +3,7 @@
 
 mod between;
 mod messages;
+mod responses;
 
 use crate::oracle::{facts, rules};
 use serde::Serialize;

@@ -95,7 +95,7 @@ proptest! {
                 Seen { usage: Some(some), so_far: Some(some), answered: true, ..Seen::default() },
             ),
             _ => (
-                Dialect::of("/api/chat").broken(&Refusal::new(Reason::Draining, "x"), Some(broken)),
+                Dialect::of("/api/chat").broken(&Refusal::new(Reason::Draining, "x"), Some(broken), 0),
                 Seen {
                     usage: (end == 2).then_some(some),
                     refused: Some(Reason::Draining),

@@ -6,4 +6,5 @@ mod format;
 mod members;
 mod messages;
 mod ollama;
+mod responses;
 mod tools;

@@ -48,7 +48,9 @@ async fn a_slow_model_is_never_silent_for_more_than_two_seconds() {
     let text = json!({"model": chat["model"], "prompt": "hi", "stream": true});
     let ollama = json!({"model": chat["model"], "messages": chat["messages"]});
     let prompt = json!({"model": chat["model"], "prompt": "hi"});
+    let response = json!({"model": chat["model"], "input": "hi", "stream": true});
     let events = (": working\n\n", "\"a\"", "data: [DONE]\n\n");
+    let numbered = ("event: keepalive\n", "\"delta\":\"a\"", "\n\n");
     // A line that says nothing is told from one that says something by its text.
     let lines = ("\"content\":\"\"},\"done\":false", "\"content\":\"a\"", " complete\"}\n");
     let responses = ("\"response\":\"\",\"done\":false", "\"response\":\"a\"", " complete\"}\n");
@@ -71,7 +73,8 @@ async fn a_slow_model_is_never_silent_for_more_than_two_seconds() {
         one("/v1/chat/completions", &several, events),
         one("/v1/completions", &text, events),
         one("/api/chat", &ollama, lines),
-        one("/api/generate", &prompt, responses)
+        one("/api/generate", &prompt, responses),
+        one("/v1/responses", &response, numbered)
     );
 }
 

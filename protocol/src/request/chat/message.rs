@@ -207,6 +207,10 @@ fn content(
                 let door = Door::Messages.path();
                 return Err(unserved(&format!("this is Anthropic's form, which {door} takes")));
             }
+            (Some("input_text" | "output_text"), _) => {
+                let door = Door::Responses.path();
+                return Err(unserved(&format!("this is the form of responses, which {door} takes")));
+            }
             (Some(_), _) => return Err(unserved("only parts of type `text` are served")),
             (None, _) => return Err(wrong(MUST)),
         }
@@ -269,7 +273,7 @@ fn call(json: &str, manner: Manner) -> Result<ToolCall, String> {
 }
 
 impl Arguments {
-    fn read(text: String) -> Self {
+    pub(crate) fn read(text: String) -> Self {
         let json = if text.trim().is_empty() { "{}" } else { text.as_str() };
         JsonText::parse(json).map_or_else(|_| Self::Text(text), Self::Json)
     }

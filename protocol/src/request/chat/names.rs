@@ -22,4 +22,6 @@ impl Names {
     /// Those of Anthropic's messages. Every request has to name `max_tokens`, so one that is too large asks for nothing
     /// but room.
     pub const MESSAGES: Self = Self { format: "output_config", fits: true, ..Self::CHAT };
+    /// Those of OpenAI's responses.
+    pub const RESPONSES: Self = Self { prompt: "input", max_tokens: "max_output_tokens", format: "text", fits: false };
 }

@@ -36,7 +36,7 @@ impl Thinking {
 
 /// Templates of the models that are served think or do not. Which effort is which of the two: to spare a part of the
 /// thinking, or to do more of it, nobody could keep.
-fn effort(given: Given<'_>) -> Result<Option<bool>, Refusal> {
+pub(crate) fn effort(given: Given<'_>) -> Result<Option<bool>, Refusal> {
     match &*given.text()? {
         "" => Ok(None),
         "none" => Ok(Some(false)),

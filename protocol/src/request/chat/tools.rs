@@ -98,8 +98,8 @@ fn tool(index: usize, json: &str) -> Result<Tool, Refusal> {
         None if within.is_empty() => wrong("it must be an object"),
         None => wrong("`function` must be an object"),
     };
-    let [kind, function, schema] =
-        raw::members(json, &["type", "function", "input_schema"]).map_err(|twice| no_object("", twice))?;
+    let [kind, function, schema, flat] =
+        raw::members(json, &["type", "function", "input_schema", "name"]).map_err(|twice| no_object("", twice))?;
     if function.is_none() && schema.is_some() {
         return Err(wrong(&format!("this is Anthropic's form, which {} takes", Door::Messages.path())));
     }
@@ -111,6 +111,9 @@ fn tool(index: usize, json: &str) -> Result<Tool, Refusal> {
             return Err(unserved("tools", why));
         }
         Some(Some(_)) => {}
+    }
+    if function.is_none() && flat.is_some() {
+        return Err(wrong(&format!("this is the form of responses, which {} takes", Door::Responses.path())));
     }
     let function = function.ok_or_else(|| wrong("`function` is missing"))?;
     let [name, description, parameters, strict] =

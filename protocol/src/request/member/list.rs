@@ -4,8 +4,9 @@ mod messages;
 mod ollama;
 mod openai;
 mod owners;
+mod responses;
 
 use super::Table;
 
 /// All of them.
-pub const TABLES: &[Table] = &[openai::TABLE, ollama::TABLE, messages::TABLE];
+pub const TABLES: &[Table] = &[openai::TABLE, ollama::TABLE, messages::TABLE, responses::TABLE];

@@ -331,7 +331,12 @@ fn the_table_of_refusals() {
 /// what was seen of it.
 #[test]
 fn refusals_have_each_protocol_s_shape() {
-    for (name, path) in [("openai", "/v1/chat/completions"), ("ollama", "/api/chat"), ("anthropic", "/v1/messages")] {
+    for (name, path) in [
+        ("openai", "/v1/chat/completions"),
+        ("ollama", "/api/chat"),
+        ("anthropic", "/v1/messages"),
+        ("responses", "/v1/responses"),
+    ] {
         let dialect = Dialect::of(path);
         let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2) };
         let lines: String = Reason::ALL
@@ -344,9 +349,12 @@ fn refusals_have_each_protocol_s_shape() {
                     .map(|(name, value)| format!("{name}: {value}"))
                     .collect();
                 let broken = [Some(used), None].map(|told| {
-                    dialect.broken(&refusal, Some(UsageMark::refused(*reason, told, used))).escape_debug().to_string()
+                    dialect
+                        .broken(&refusal, Some(UsageMark::refused(*reason, told, used)), 7)
+                        .escape_debug()
+                        .to_string()
                 });
-                let by_edge = dialect.broken(&refusal, None).escape_debug().to_string();
+                let by_edge = dialect.broken(&refusal, None, 7).escape_debug().to_string();
                 let body = dialect.body(&refusal, Some(RequestId([7; 16])));
                 format!(
                     "{} {body}\n  {}\n  {by_edge}\n  {}\n",

@@ -3,6 +3,7 @@
 
 mod messages;
 mod refused;
+mod responses;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -29,6 +30,7 @@ fn body(door: Door, name: &str, value: &str) -> String {
         Door::Chat | Door::OllamaChat | Door::CountTokens => &[MODEL, MESSAGES],
         Door::Completions | Door::OllamaGenerate => &[MODEL, ("prompt", r#""hi""#)],
         Door::Messages => &[MODEL, MESSAGES, ("max_tokens", "16")],
+        Door::Responses => &[MODEL, ("input", r#""hi""#)],
     };
     let others = least.iter().copied().filter(|(other, _)| *other != name);
     let member = |name: &str, value: &str| format!("{}:{value}", json!(name));
@@ -136,7 +138,7 @@ fn what_is_not_served_is_refused_unless_it_asks_for_nothing() {
             nothing.as_ref().filter(|question| !matches!(question, Question::Presence(_))),
             match name {
                 // Without messages or a prompt Ollama's doors take a request for another one.
-                "model" | "messages" | "prompt" if fate(member, door) == Fate::Served => None,
+                "model" | "messages" | "prompt" | "input" if fate(member, door) == Fate::Served => None,
                 "max_tokens" if door == Door::Messages => None,
                 _ => Some(&least),
             }
@@ -261,6 +263,37 @@ const SERVED_BY_ANTHROPIC: [(&str, &str, &str); 16] = [
     ("tool_choice", "-", "-"),
 ];
 
+/// The same at the door of OpenAI's responses.
+const SERVED_BY_RESPONSES: [(&str, &str, &str); 26] = [
+    ("frequency_penalty", "1", ""),
+    ("include", r#"["message.output_text.logprobs"]"#, ""),
+    ("input", r#"[{"role":"user","content":"ho"}]"#, ""),
+    ("instructions", r#""be""#, ""),
+    ("logit_bias", r#"{"5":5}"#, ""),
+    ("max_output_tokens", "5", ""),
+    ("min_p", "0.5", ""),
+    ("model", r#""other""#, ""),
+    ("parallel_tool_calls", "false", ""),
+    ("presence_penalty", "1", ""),
+    ("reasoning", r#"{"effort":"none"}"#, ""),
+    ("repetition_penalty", "2", ""),
+    ("safety_identifier", r#""s""#, ""),
+    ("seed", "0", ""),
+    ("stop", r#""x""#, ""),
+    ("stream", "true", ""),
+    ("temperature", "0", ""),
+    ("text", r#"{"format":{"type":"json_object"}}"#, ""),
+    ("tools", r#"[{"type":"function","name":"f"}]"#, ""),
+    ("top_k", "1", ""),
+    ("top_logprobs", "5", ""),
+    ("top_p", "0.5", ""),
+    ("user", r#""u""#, ""),
+    // Which alone ask for nothing, or change only what is told.
+    ("metadata", "-", ""),
+    ("stream_options", "-", ""),
+    ("tool_choice", "-", ""),
+];
+
 #[test]
 fn what_is_served_makes_another_request() {
     for (member, door) in each() {
@@ -268,6 +301,7 @@ fn what_is_served_makes_another_request() {
             Door::Chat | Door::Completions => &SERVED_BY_OPENAI[..],
             Door::OllamaChat | Door::OllamaGenerate => &SERVED_BY_OLLAMA[..],
             Door::Messages | Door::CountTokens => &SERVED_BY_ANTHROPIC[..],
+            Door::Responses => &SERVED_BY_RESPONSES[..],
         };
         let row = rows.iter().find(|(name, ..)| *name == member.name);
         let is_first = Table::of(door).doors[0] == door;
@@ -440,6 +474,7 @@ fn the_page_shows_the_list() {
         (Table::of(Door::Chat), "members", "whose | in a chat | in a text completion"),
         (Table::of(Door::OllamaChat), "ollama", "whose | `/api/chat` | `/api/generate`"),
         (Table::of(Door::Messages), "anthropic", "whose | for an answer | for a count"),
+        (Table::of(Door::Responses), "responses", "whose | what happens to it"),
     ] {
         let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
         let (before, rest) = page.split_once(&begin).expect("the page has a place for the table");
@@ -457,7 +492,8 @@ fn the_page_shows_the_list() {
 }
 
 fn rows(table: &Table, columns: &str) -> String {
-    let mut rows = format!("| member | {columns} | |\n|---|---|---|---|---|\n");
+    let rule = "---|".repeat(columns.split(" | ").count() + 2);
+    let mut rows = format!("| member | {columns} | |\n|{rule}\n");
     for member in table.members {
         let fate = |door| match table.fate(member, door) {
             Fate::Served => "served".to_owned(),

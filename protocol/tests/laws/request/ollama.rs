@@ -246,7 +246,12 @@ fn what_is_wrong_is_told_in_ollama_s_names() {
         (generate(r#""tools":[1]"#), UnsupportedParameter, "tools", "/api/chat serves it"),
         (chat(r#""n":2"#), UnsupportedParameter, "n", "/v1/chat/completions serves it"),
         (chat(r#""max_completion_tokens":2"#), UnsupportedParameter, "max_completion_tokens", "/v1/chat/completions"),
-        (chat(r#""stream_options":{}"#), UnsupportedParameter, "stream_options", "/v1/chat/completions serves it"),
+        (
+            chat(r#""stream_options":{}"#),
+            UnsupportedParameter,
+            "stream_options",
+            "/v1/chat/completions and /v1/responses serve it",
+        ),
         (chat(r#""response_format":{"type":"json_object"}"#), UnsupportedParameter, "response_format", "`format`"),
         (chat(r#""options":{"logit_bias":{}}"#), UnsupportedParameter, "options.logit_bias", "/v1/chat/completions"),
         // Not served.

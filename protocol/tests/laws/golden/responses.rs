@@ -1,0 +1,105 @@
+//! Answers in the shape of OpenAI's responses: whole, and as events.
+
+use super::golden;
+use sluice_protocol::request::chat::{Likelihood, TokenLogprob, Usage, UsageReport};
+use sluice_protocol::request::responses::{
+    Answer, Event, Incomplete, ItemStatus, OutputItem, Part, Repeated, Status, What, kind, repeated, sealed,
+};
+
+fn asked() -> Repeated {
+    let body = r#"{"model": "qwen3", "input": "Rain?", "instructions": "Be brief.", "metadata": {"run": "7"},
+        "tools": [{"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": false}]}"#;
+    repeated(body.as_bytes()).unwrap()
+}
+
+fn answer<'a>(repeated: &'a Repeated, output: &'a [OutputItem], status: Status) -> Answer<'a> {
+    let usage = UsageReport::new(Usage::new(57, 12), 40, 5);
+    let is_over = matches!(status, Status::Completed | Status::Incomplete);
+    Answer {
+        id: "resp_req_7".into(),
+        object: "response",
+        created_at: 1_795_946_591,
+        status,
+        background: false,
+        error: None,
+        incomplete_details: (status == Status::Incomplete).then_some(Incomplete::LENGTH),
+        max_tool_calls: None,
+        model: "qwen3",
+        output,
+        previous_response_id: None,
+        service_tier: "default",
+        store: false,
+        truncation: "disabled",
+        usage: is_over.then_some(usage.into()),
+        repeated: &repeated.members,
+    }
+}
+
+fn output() -> Vec<OutputItem> {
+    let likely = Likelihood { token: "I ask.".into(), logprob: -0.5, bytes: Some(b"I ask.".to_vec()) };
+    let logprobs = vec![TokenLogprob { chosen: likely.clone(), top_logprobs: vec![likely] }];
+    vec![
+        OutputItem::Reasoning {
+            id: "rs_req_7_0".into(),
+            summary: Vec::new(),
+            content: vec![Part::ReasoningText { text: "Rain?".into() }],
+            encrypted_content: Some(sealed("Rain?")),
+            status: ItemStatus::Completed,
+        },
+        OutputItem::Message {
+            id: "msg_req_7_1".into(),
+            status: ItemStatus::Completed,
+            role: "assistant",
+            content: vec![Part::OutputText { annotations: [], logprobs, text: "I ask.".into() }],
+        },
+        OutputItem::FunctionCall {
+            id: "fc_req_7_2".into(),
+            call_id: "call_1".into(),
+            name: "weather".into(),
+            arguments: r#"{"city": "Zürich"}"#.into(),
+            status: ItemStatus::Completed,
+        },
+    ]
+}
+
+fn pretty(value: &impl serde::Serialize) -> String {
+    format!("{}\n", serde_json::to_string_pretty(value).unwrap())
+}
+
+#[test]
+fn answers_have_the_shape_of_responses() {
+    let (repeated, output) = (asked(), output());
+    golden("response.json", &pretty(&answer(&repeated, &output, Status::Completed)));
+    golden("response_cut.json", &pretty(&answer(&repeated, &output[..1], Status::Incomplete)));
+    let [item_id, text] = ["i", "Rain?"];
+    let (output_index, content_index, summary_index) = (1, 0, 0);
+    let OutputItem::Message { content, .. } = &output[1] else { unreachable!() };
+    let Part::OutputText { logprobs, .. } = &content[0] else { unreachable!() };
+    let summary = Part::SummaryText { text: text.into() };
+    let whole = |status| What::Answer { response: Box::new(answer(&repeated, &[], status)) };
+    let events = [
+        (kind::CREATED, whole(Status::Queued)),
+        (kind::QUEUED, whole(Status::Queued)),
+        (kind::IN_PROGRESS, whole(Status::InProgress)),
+        (kind::KEEPALIVE, What::Alive {}),
+        (kind::ITEM_ADDED, What::Item { output_index, item: &output[1] }),
+        (kind::PART_ADDED, What::Part { item_id, output_index, content_index, part: &content[0] }),
+        (kind::TEXT_DELTA, What::TextDelta { item_id, output_index, content_index, delta: text, logprobs }),
+        (kind::TEXT_DONE, What::Text { item_id, output_index, content_index, text, logprobs }),
+        (kind::PART_DONE, What::Part { item_id, output_index, content_index, part: &content[0] }),
+        (kind::THOUGHT_DELTA, What::ThoughtDelta { item_id, output_index, content_index, delta: text }),
+        (kind::THOUGHT_DONE, What::Thought { item_id, output_index, content_index, text }),
+        (kind::SUMMARY_ADDED, What::Summary { item_id, output_index, summary_index, part: &summary }),
+        (kind::SUMMARY_TEXT_DELTA, What::SummaryDelta { item_id, output_index, summary_index, delta: text }),
+        (kind::SUMMARY_TEXT_DONE, What::SummaryText { item_id, output_index, summary_index, text }),
+        (kind::SUMMARY_DONE, What::Summary { item_id, output_index, summary_index, part: &summary }),
+        (kind::ARGUMENTS_DELTA, What::ArgumentsDelta { item_id, output_index, delta: "{}" }),
+        (kind::ARGUMENTS_DONE, What::Arguments { item_id, output_index, name: "weather", arguments: "{}" }),
+        (kind::ITEM_DONE, What::Item { output_index, item: &output[2] }),
+        (kind::INCOMPLETE, whole(Status::Incomplete)),
+        (kind::COMPLETED, whole(Status::Completed)),
+    ];
+    let events: Vec<Event<'_>> =
+        (0..).zip(events).map(|(sequence_number, (kind, what))| Event { kind, sequence_number, what }).collect();
+    golden("response_events.json", &pretty(&events));
+}
