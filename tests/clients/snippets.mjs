@@ -3,8 +3,11 @@
 // usage: snippets.mjs PAGE HOST KEY MODEL
 
 import { readFileSync } from "node:fs";
+import { createOpenAI } from "@ai-sdk/openai";
 import Anthropic from "@anthropic-ai/sdk";
+import { generateText } from "ai";
 import { Ollama } from "ollama";
+import OpenAI from "openai";
 
 const [page, host, key, model] = process.argv.slice(2);
 const Program = Object.getPrototypeOf(async () => {}).constructor;
@@ -15,6 +18,7 @@ for (const [, snippet] of readFileSync(page, "utf8").matchAll(/^```js\n(.*?)^```
     .replaceAll("KEY", key)
     .replaceAll('"tiny"', JSON.stringify(model));
   const console = { log: (text) => said.push(text) };
-  await new Program("Anthropic", "Ollama", "console", code)(Anthropic, Ollama, console);
+  const names = { Anthropic, OpenAI, Ollama, createOpenAI, generateText, console };
+  await new Program(...Object.keys(names), code)(...Object.values(names));
 }
 process.stdout.write(JSON.stringify(said));

@@ -11,7 +11,11 @@ import sys
 
 import anthropic
 import ollama
+import openai
 from langchain_ollama import ChatOllama
+from langchain_openai import ChatOpenAI
+
+NAMES = {"anthropic": anthropic, "ollama": ollama, "openai": openai, "ChatOllama": ChatOllama, "ChatOpenAI": ChatOpenAI}
 
 
 def main(page: str, host: str, key: str, model: str) -> None:
@@ -21,7 +25,7 @@ def main(page: str, host: str, key: str, model: str) -> None:
     for snippet in snippets:
         code = snippet.replace("https://HOST", host).replace("KEY", key).replace('"tiny"', json.dumps(model))
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            exec(compile(code, page, "exec"), {"anthropic": anthropic, "ollama": ollama, "ChatOllama": ChatOllama})
+            exec(compile(code, page, "exec"), dict(NAMES))
         said.append(out.getvalue().strip())
     print(json.dumps(said))
 

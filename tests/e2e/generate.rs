@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod ollama;
+mod responses;
 mod sections;
 mod tiny;
 

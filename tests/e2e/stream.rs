@@ -106,6 +106,33 @@ fn an_origin_that_breaks_off_inside_an_event_does_not_spoil_the_error() {
     assert!(!answer.text().contains("[DONE]"));
 }
 
+/// The number of the error is that of an event more.
+#[test]
+fn an_origin_that_breaks_off_is_told_inside_a_response() {
+    let stack = Stack::new()
+        .raw_origin(breaks_off_after(&[
+            "event: response.created\nid: 5/0/0\ndata: {\"type\":\"response.created\",\"sequence_number\":0}\n\n",
+            "event: keepalive\nid: 5/0/0\ndata: {\"type\":\"keepalive\",\"sequence_number\":1}\n\nevent: resp",
+        ]))
+        .start();
+    let key = stack.key();
+    let body = serde_json::json!({"model": "tiny", "input": "hi", "stream": true});
+    let send = |http: &reqwest::blocking::Client, base: &str| {
+        http.post(format!("{base}/v1/responses")).bearer_auth(&key.key).json(&body)
+    };
+    let answer = stack.edge.send(send).ok();
+    let text = answer.text();
+    let (before, data) = text.rsplit_once("event: error\ndata: ").expect("an error ends it");
+    assert!(before.ends_with("\"sequence_number\":1}\n\n"), "{text}");
+    let error: serde_json::Value = serde_json::from_str(data.trim_end()).expect("JSON");
+    assert_eq!((&error["type"], &error["sequence_number"]), (&"error".into(), &2.into()), "{text}");
+    assert_eq!(
+        (&error["error"]["code"], &error["code"]),
+        (&Reason::OriginFailed.row().code.into(), &error["error"]["code"])
+    );
+    until_true("settled", SOON, || stack.edge.view(key.id).used.prompt_tokens == 5);
+}
+
 #[test]
 fn a_model_that_fails_is_told_inside_the_stream() {
     let stack = Stack::new().start();

@@ -7,7 +7,8 @@
 //!
 //! # Where is the list from?
 //!
-//! Each family of doors has a [`Table`] in `list/`. OpenAI's has the requests of chats and of text completions, as these
+//! Each family of doors has a [`Table`] in `list/`, which says where it is from. That of OpenAI's older doors has the
+//! requests of chats and of text completions, as these
 //! projects had them in the autumn of 2026:
 //!
 //! - OpenAI: `src/openai/types/chat/completion_create_params.py` and `types/completion_create_params.py` of

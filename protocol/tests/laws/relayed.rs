@@ -113,6 +113,30 @@ proptest! {
         prop_assert_eq!(relay(lines(), first.as_bytes(), &cuts).1, Seen::default());
     }
 
+    /// Whoever ends a stream in the middle knows how many events passed whole, however it was cut.
+    #[test]
+    fn events_are_counted_however_a_stream_is_cut(
+        cuts in proptest::collection::vec(any::<usize>(), 0..12),
+        texts in proptest::collection::vec(".{0,12}", 0..6),
+    ) {
+        let mark = UsageMark::so_far(used(5, 1, 0)).to_string();
+        let named = |text: &String| sse::named_event("delta", Some(&mark), &serde_json::json!({"delta": text}).to_string());
+        let whole: String = texts.iter().map(named).chain([": queued, 1 ahead\n".to_owned()]).collect();
+        let mut relayed = events();
+        let half = format!("{whole}event: delta\ndata: {{");
+        let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (half.len() + 1)).chain([half.len()]).collect();
+        ends.sort_unstable();
+        let mut from = 0;
+        for end in ends {
+            relayed.push(&half.as_bytes()[from..end]);
+            from = end;
+        }
+        prop_assert_eq!(relayed.events(), texts.len() as u64);
+        let broken = Dialect::of("/v1/responses").broken(&Refusal::new(Reason::Draining, "x"), None, relayed.events());
+        let number = format!("\"sequence_number\":{},", texts.len());
+        prop_assert!(broken.contains(&number), "{}", broken);
+    }
+
     #[test]
     fn openai_s_own_shape_is_seen_too(cuts in proptest::collection::vec(any::<usize>(), 0..12), broken in any::<bool>()) {
         let so_far = used(5, 2, 0);

@@ -185,10 +185,10 @@ fn an_answer_counts_the_same_by_both_doors() {
 fn the_snippets_of_the_page_work() {
     let stack = Stack::new().start();
     let key = stack.key();
-    stack.says(&["one", "two", "three", "four", "five"]);
+    stack.says(&["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]);
     let page = tools::root().join("docs/clients.md");
     let page = page.to_str().expect("a path of ours");
     let (host, key) = (base(&stack), key.key);
-    assert_eq!(run_client("snippets.py", &[page, &host, &key, MODEL]), json!(["one", "two", "three"]));
-    assert_eq!(run_node_client("snippets.mjs", &[page, &host, &key, MODEL]), json!(["four", "five"]));
+    assert_eq!(run_client("snippets.py", &[page, &host, &key, MODEL]), json!(["one", "two", "three", "four", "five"]));
+    assert_eq!(run_node_client("snippets.mjs", &[page, &host, &key, MODEL]), json!(["six", "seven", "eight", "nine"]));
 }

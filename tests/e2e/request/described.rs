@@ -90,6 +90,7 @@ fn each_member_of_a_request_is_described() {
         (Door::Completions, "CompletionRequest"),
         (Door::Messages, "AnthropicRequest"),
         (Door::CountTokens, "AnthropicCountRequest"),
+        (Door::Responses, "ResponseRequest"),
     ] {
         let properties = document["components"]["schemas"][schema]["properties"].as_object().expect("members");
         let described: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
@@ -122,6 +123,8 @@ fn what_is_golden_is_described() {
         ("completion", "Completion", false),
         ("message", "AnthropicAnswer", false),
         ("message_counted", "AnthropicCount", false),
+        ("response", "ResponseAnswer", false),
+        ("response_cut", "ResponseAnswer", false),
         ("models", "ModelList", false),
         ("own_key", "OwnKey", false),
         ("short_token", "TokenAnswer", false),
