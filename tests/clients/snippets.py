@@ -6,16 +6,28 @@ usage: snippets.py PAGE HOST KEY MODEL
 import contextlib
 import io
 import json
+import os
 import re
 import sys
 
-import anthropic
-import ollama
-import openai
-from langchain_ollama import ChatOllama
-from langchain_openai import ChatOpenAI
+# LiteLLM would fetch a list of prices.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
-NAMES = {"anthropic": anthropic, "ollama": ollama, "openai": openai, "ChatOllama": ChatOllama, "ChatOpenAI": ChatOpenAI}
+import anthropic  # noqa: E402
+import litellm  # noqa: E402
+import ollama  # noqa: E402
+import openai  # noqa: E402
+from langchain_ollama import ChatOllama  # noqa: E402
+from langchain_openai import ChatOpenAI  # noqa: E402
+
+NAMES = {
+    "anthropic": anthropic,
+    "litellm": litellm,
+    "ollama": ollama,
+    "openai": openai,
+    "ChatOllama": ChatOllama,
+    "ChatOpenAI": ChatOpenAI,
+}
 
 
 def main(page: str, host: str, key: str, model: str) -> None:
@@ -23,7 +35,7 @@ def main(page: str, host: str, key: str, model: str) -> None:
         snippets = re.findall(r"^```python\n(.*?)^```$", file.read(), re.M | re.S)
     said = []
     for snippet in snippets:
-        code = snippet.replace("https://HOST", host).replace("KEY", key).replace('"tiny"', json.dumps(model))
+        code = snippet.replace("https://HOST", host).replace("KEY", key).replace('"tiny"', json.dumps(model)).replace("/tiny", f"/{model}")
         with contextlib.redirect_stdout(io.StringIO()) as out:
             exec(compile(code, page, "exec"), dict(NAMES))
         said.append(out.getvalue().strip())

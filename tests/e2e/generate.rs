@@ -1,6 +1,7 @@
 //! generate: whole answers, from a scripted model, the real one, and to the clients that people use.
 
 mod anthropic;
+mod many;
 mod ollama;
 mod responses;
 mod sections;

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod clients;
 pub mod raw;
+pub mod splitter;
 
 use crate::answer::Answer;
 use crate::secrets::{ADMIN_TOKEN, PROMPT};

@@ -52,7 +52,7 @@ impl Tell for Responses {
         }
         for delta in delta.tool_calls.into_iter().flatten() {
             told += &self.close(ItemStatus::Completed, mark);
-            told += &self.call(delta.call, mark);
+            told += &self.call(&delta.call, mark);
         }
         told
     }
@@ -178,7 +178,7 @@ impl Responses {
         [text, part, done].concat()
     }
 
-    fn call(&mut self, call: AnswerCall, mark: UsageMark) -> String {
+    fn call(&mut self, call: &AnswerCall, mark: UsageMark) -> String {
         let output_index = self.output.len();
         let id = self.items.id("fc", output_index);
         let (name, arguments) = (&call.function.name, &call.function.arguments);

@@ -50,6 +50,9 @@ fn body(door: Door) -> Option<Value> {
         Door::Messages => {
             json!({"system": SYSTEM, "messages": [{"role": "user", "content": USER}], "max_tokens": 64, "temperature": 0.7})
         }
+        Door::Responses => {
+            json!({"instructions": SYSTEM, "input": USER, "max_output_tokens": 64, "temperature": 0.7, "store": false})
+        }
         Door::CountTokens => return None,
     };
     let mut asked = asked;

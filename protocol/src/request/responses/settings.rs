@@ -40,8 +40,26 @@ pub(super) struct Reasoning {
 
 pub(super) fn reasoning(body: &Body<'_>) -> Result<Reasoning, Refusal> {
     let Some(given) = body.get(REASONING) else { return Ok(Reasoning::default()) };
-    let [effort, summary, older, context, mode] =
-        given.object(&["effort", "summary", "generate_summary", "context", "mode"])?;
+    let [effort, summary, older, context, mode, enabled, exclude, budget] = given.object(&[
+        "effort",
+        "summary",
+        "generate_summary",
+        "context",
+        "mode",
+        // Clients bring these along from chats.
+        "enabled",
+        "exclude",
+        "max_tokens",
+    ])?;
+    if let Some(budget) = budget {
+        return Err(budget.unserved("is not served. Leave it out."));
+    }
+    if let Some(exclude) = exclude
+        && exclude.boolean()?
+    {
+        return Err(exclude.unserved("cannot exclude what the model thinks. Leave `exclude` out."));
+    }
+    let enabled = enabled.map(Given::boolean).transpose()?;
     for (given, nothing) in [(context, "auto"), (mode, "standard")] {
         if let Some(given) = given.filter(|given| raw::text(given.json).as_deref() != Some(nothing)) {
             given.text()?;
@@ -50,7 +68,7 @@ pub(super) fn reasoning(body: &Body<'_>) -> Result<Reasoning, Refusal> {
     }
     let [summary, older] = [summary, older].map(|given| given.map(told_as).transpose());
     Ok(Reasoning {
-        enable: effort.map_or(Ok(None), thinking::effort)?,
+        enable: effort.map_or(Ok(None), thinking::effort)?.or(enabled),
         effort: effort.map(Given::text).transpose()?.filter(|text| !text.is_empty()).map(Cow::into_owned),
         summary: summary?.or(older?),
     })
@@ -125,7 +143,11 @@ pub(super) fn metadata(body: &Body<'_>) -> Result<(), Refusal> {
 
 pub(super) fn stream_options(body: &Body<'_>) -> Result<(), Refusal> {
     let Some(given) = body.get("stream_options") else { return Ok(()) };
-    let [obfuscation] = given.object(&["include_obfuscation"])?;
+    let [obfuscation, usage] = given.object(&["include_obfuscation", "include_usage"])?;
+    // Clients bring it along from chats. What was used is told here either way.
+    if let Some(given) = usage {
+        given.boolean()?;
+    }
     match obfuscation {
         Some(given) if given.boolean()? => Err(given.unserved("is not served. Leave it out.")),
         _ => Ok(()),

@@ -118,7 +118,7 @@ fn what_the_assistant_did_at_once_is_one_message() {
         // What somebody says between a call and its result does not change what it answers.
         (vec![call("1"), hi.clone(), gave("1")], vec!["//1", "hi", "1"]),
     ] {
-        let messages = read(&json!([&[hi.clone()], &items[..]].concat())).unwrap().messages;
+        let messages = read(&json!([std::slice::from_ref(&hi), &items[..]].concat())).unwrap().messages;
         let told: Vec<String> = messages[1..]
             .iter()
             .map(|message| match &message.speaker {

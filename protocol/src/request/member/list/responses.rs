@@ -80,7 +80,7 @@ const MEMBERS: &[Member] = &[
     served("stop", V | S).note("as in a chat"),
     refused("store", O | V, &["false"]).note("no answer is kept; where nothing is said, none is either"),
     served("stream", O | V),
-    served("stream_options", O).note("`include_obfuscation` is refused where it is true"),
+    served("stream_options", O).note("`include_obfuscation` is refused where it is true; usage is told anyway"),
     refused("structured_outputs", V, &["{}"]).instead("text"),
     served("temperature", O | V),
     served("text", O | V).note("`format`: `text`, `json_object`, `json_schema`; `verbosity` `medium`"),

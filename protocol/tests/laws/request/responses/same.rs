@@ -302,9 +302,8 @@ fn asked(door: Door, body: &str) -> ChatRequest {
 /// Whether two answers follow each other, neither with calls: as items they are told apart only where both say something.
 fn blurred(turns: &[Turn]) -> bool {
     turns.windows(2).any(|pair| match pair {
-        [Turn::Assistant { texts, calls, .. }, Turn::Assistant { .. }] => calls.is_empty() && texts.is_empty(),
-        [Turn::Assistant { calls, .. }, Turn::Assistant { thoughts, texts, .. }] if calls.is_empty() => {
-            thoughts.is_empty() && texts.is_empty()
+        [Turn::Assistant { texts, calls, .. }, Turn::Assistant { thoughts: next_thoughts, texts: next_texts, .. }] => {
+            calls.is_empty() && (texts.is_empty() || (next_thoughts.is_empty() && next_texts.is_empty()))
         }
         _ => false,
     })
