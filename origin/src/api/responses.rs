@@ -8,7 +8,7 @@ use crate::api::respond::to_json;
 use crate::api::tell::{Gathered, Head, Piece, Tell};
 use items::{Items, Open};
 use sluice_protocol::forward::report::{UsageMark, brief};
-use sluice_protocol::request::chat::{AnswerCall, FinishReason, UsageReport};
+use sluice_protocol::request::chat::{AnswerCall, FinishReason, TokenLogprob, UsageReport};
 use sluice_protocol::request::responses::{
     Answer, Event, Incomplete, ItemStatus, OutputItem, Repeated, Status, What, kind,
 };
@@ -150,12 +150,7 @@ impl Responses {
         [added, part].concat()
     }
 
-    fn go_on(
-        &mut self,
-        delta: &str,
-        logprobs: Vec<sluice_protocol::request::chat::TokenLogprob>,
-        mark: UsageMark,
-    ) -> String {
+    fn go_on(&mut self, delta: &str, logprobs: Vec<TokenLogprob>, mark: UsageMark) -> String {
         let Some(open) = &mut self.open else { return String::new() };
         let (kind, what) = open.delta(self.output.len(), delta, &logprobs);
         let told = event(&mut self.count, kind, what, mark);
