@@ -107,8 +107,9 @@ async fn step_aside(call: &Call<'_>, route: &str, model: &str) -> Answered {
 }
 
 /// What there is, for whoever is lost.
-const SERVED: &str = "POST /v1/chat/completions, /v1/responses and /v1/completions, GET /v1/models and GET /v1/key are served; of Anthropic's, \
-                      POST /v1/messages; of Ollama's, POST /api/chat and /api/generate, GET /api/tags.";
+const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions and /v1/embeddings, GET /v1/models and GET \
+                      /v1/key are served; of Anthropic's, POST /v1/messages; of Ollama's, POST /api/chat, /api/generate \
+                      and /api/embed, GET /api/tags; of vLLM's, POST /tokenize and /detokenize.";
 
 /// Writes down what only the log may know of a refusal. A caller's own mistakes are not logged: whoever sends a thousand bad keys
 /// a second is not to fill the log with them.

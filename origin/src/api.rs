@@ -4,6 +4,7 @@ mod body;
 pub(crate) mod call;
 mod cancel;
 mod doors;
+mod embed;
 mod generate;
 mod messages;
 mod models;
@@ -15,6 +16,8 @@ mod responses;
 mod status;
 mod stream;
 mod tell;
+mod tokens;
+mod turn;
 mod whole;
 
 use crate::api::body::{DISCARD_BYTES, discard};
@@ -97,8 +100,9 @@ async fn not_found(State(shared): State<Arc<Shared>>, request: Request) -> Respo
 const PATHS: [&str; 9] =
     ["/v1/models", "/api/tags", "/api/ps", "/api/show", "/api/version", "/health", "/ready", "/capacity", "/metrics"];
 /// What there is, for whoever is lost.
-const SERVED: &str = "POST /v1/chat/completions, /v1/responses and /v1/completions and GET /v1/models are served; of Anthropic's, \
-                      POST /v1/messages; of Ollama's, POST /api/chat and /api/generate, GET /api/tags.";
+const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions and /v1/embeddings and GET /v1/models are \
+                      served; of Anthropic's, POST /v1/messages; of Ollama's, POST /api/chat, /api/generate and \
+                      /api/embed, GET /api/tags; of vLLM's, POST /tokenize and /detokenize.";
 
 async fn tags(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();

@@ -85,6 +85,10 @@ pub struct ServeArgs {
     /// The shape of a model with made-up weights, for load tests: such as Qwen3-0.6B. Listed after those of --model
     #[arg(long, value_name = "SHAPE", env = "SLUICE_RANDOM", value_delimiter = ',')]
     pub random: Vec<String>,
+    /// The name of a model that makes embeddings and no answers although its files do not say so. Several: again, or after
+    /// a comma
+    #[arg(long, value_name = "NAME", env = "SLUICE_EMBEDDING", value_delimiter = ',')]
+    pub embedding: Vec<String>,
     /// What safetensors are turned into when they are loaded: f32, q8_0 or q4k; a GGUF file's types are its own
     #[arg(long, value_name = "TYPE", env = "SLUICE_DTYPE")]
     pub dtype: Option<String>,

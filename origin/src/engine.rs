@@ -45,13 +45,16 @@ const CHANNEL: usize = 16;
 /// Is given the tokens of an answer in turn, and says whether the answer ends with this one.
 pub(crate) type Over = Box<dyn FnMut(u32) -> bool + Send>;
 
+/// Is given what a model that embeds makes of the last token of a prompt, and ends its sequence.
+pub(crate) type Vector = Box<dyn FnOnce(&[f32]) + Send>;
+
 /// One sequence to run.
 pub(crate) struct Job {
     /// The account. Its sequences share the beginnings of prompts; accounts share nothing.
     pub(crate) account: String,
     /// At least one token, fewer than the model's context.
     pub(crate) prompt: Vec<u32>,
-    /// At least 1; prompt and answer fit the context.
+    /// At least 1, but 0 where a vector is wanted; prompt and answer fit the context.
     pub(crate) max_tokens: u32,
     /// How to choose.
     pub(crate) sampling: Sampling,
@@ -64,6 +67,8 @@ pub(crate) struct Job {
     /// Decides after each token whether the answer ends, where a stop string can end it. The reader finds the same end,
     /// but later: tokens computed until then would be wasted.
     pub(crate) over: Option<Over>,
+    /// Takes the prompt's vector, of a model that embeds: then nothing is sampled.
+    pub(crate) vector: Option<Vector>,
     /// The deadline.
     pub(crate) deadline: Option<Instant>,
     /// Where the engine writes its progress, and reads whether to stop.

@@ -197,22 +197,7 @@ impl AnswerStream {
             Cause::Stop if self.calls > 0 => complete(FinishReason::ToolCalls),
             Cause::Stop => complete(FinishReason::Stop),
             Cause::Length => complete(FinishReason::Length),
-            Cause::Deadline => {
-                Err(Refusal::new(Reason::DeadlineExceeded, "The deadline passed before the answer was complete."))
-            }
-            Cause::Draining => Err(draining()),
-            Cause::Cancelled => Err(cancelled()),
-            Cause::Stalled | Cause::Left => {
-                Err(Refusal::new(Reason::DeadlineExceeded, "The answer was not read for too long."))
-            }
-            Cause::DeadEnd(param) => Err(Refusal::new(
-                Reason::InvalidRequest,
-                format!("The answer could not go on in the form that `{param}` asks for: it is too complex. Simplify the schema."),
-            )
-            .with_param(param)),
-            Cause::Failed(why) => {
-                Err(Refusal::new(Reason::Internal, "The model failed on this request.").with_detail(why))
-            }
+            cause => Err(broken(cause)),
         });
     }
 
@@ -238,6 +223,23 @@ impl AnswerStream {
         let ms = u64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
         let prompt_tokens = self.prompt_tokens;
         tracing::info!(parent: &self.span, ?cause, prompt_tokens, completion_tokens = tokens, ms, "answered");
+    }
+}
+
+/// What a caller is told of a sequence that ended for this cause before it was complete.
+pub(crate) fn broken(cause: Cause) -> Refusal {
+    match cause {
+        Cause::Deadline => Refusal::new(Reason::DeadlineExceeded, "The deadline passed before the answer was complete."),
+        Cause::Draining => draining(),
+        Cause::Cancelled => cancelled(),
+        Cause::Stalled | Cause::Left => Refusal::new(Reason::DeadlineExceeded, "The answer was not read for too long."),
+        Cause::DeadEnd(param) => Refusal::new(
+            Reason::InvalidRequest,
+            format!("The answer could not go on in the form that `{param}` asks for: it is too complex. Simplify the schema."),
+        )
+        .with_param(param),
+        Cause::Failed(why) => Refusal::new(Reason::Internal, "The model failed on this request.").with_detail(why),
+        Cause::Stop | Cause::Length => Refusal::new(Reason::Internal, "The answer was over already."),
     }
 }
 

@@ -31,6 +31,8 @@ use std::thread::sleep;
 const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
 /// Are served if they are there.
 const WELCOME: [&str; 3] = ["generation_config.json", "tokenizer_config.json", "chat_template.jinja"];
+/// Says that a model embeds, and how; only with the first there may be the second.
+const EMBEDS: [&str; 2] = ["modules.json", "1_Pooling/config.json"];
 const WEIGHTS: &str = "model.safetensors";
 /// Says which files weights are split into.
 const INDEX: &str = "model.safetensors.index.json";
@@ -58,6 +60,11 @@ pub fn fetch(settings: &HubSettings, model: &HubModel) -> Result<PathBuf, HubErr
     if model.file().is_none() {
         for file in WELCOME {
             session.want(&state, file)?;
+        }
+        for file in EMBEDS {
+            if !session.want(&state, file)? {
+                break;
+            }
         }
         session.weights(&state)?;
     }

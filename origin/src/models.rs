@@ -3,6 +3,7 @@
 pub mod choice;
 pub mod endless;
 pub mod load;
+pub mod purpose;
 pub mod qwen;
 pub(crate) mod share;
 pub mod tiny;
@@ -44,11 +45,26 @@ pub(crate) struct Loaded {
     pub(crate) context: usize,
     /// How many tokens the model has.
     pub(crate) vocab: usize,
+    /// How it embeds, if it does: then it answers nothing.
+    pub(crate) embeds: Option<Embeds>,
     /// Compiles forms of answers.
     pub(crate) grammars: Grammars,
     /// Seconds since the epoch.
     pub(crate) since: u64,
 }
+
+/// How a model embeds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Embeds {
+    /// The length of its vectors.
+    pub(crate) width: usize,
+    /// The token that follows each text.
+    pub(crate) end: u32,
+}
+
+/// How many texts go through a model that embeds at once. They need memory for no answer, so this is no number of
+/// requests: those have slots.
+pub(crate) const LANES: usize = 16;
 
 /// What a caller is told of a model whose engine broke.
 pub(crate) fn starting_again() -> Refusal {
@@ -97,9 +113,21 @@ impl Loaded {
         // A request that all the memory cannot hold is refused before it waits.
         let context = model.context_length().min(options.kv_tokens);
         let vocab = model.vocab_size();
+        let embeds = match model.vectors() {
+            None => None,
+            Some(width) => {
+                let why = || std::io::Error::other(format!("{name}: its tokenizer has no token that ends a text"));
+                Some(Embeds { width, end: text.end_of_text().ok_or_else(why)? })
+            }
+        };
+        // Of a model that embeds all slots run: nothing of a text is asked for again.
+        let options = match embeds {
+            None => options,
+            Some(_) => EngineOptions { runs: model.slots(), ..options },
+        };
         let engine = Engine::start(model, text.ends().to_vec(), options)?;
         let (grammars, since) = (Grammars::new(vocab), now_millis() / 1000);
-        Ok(Self { name, text, engine, context, vocab, grammars, since })
+        Ok(Self { name, text, engine, context, vocab, embeds, grammars, since })
     }
 }
 

@@ -48,6 +48,7 @@ pub struct Script {
     _release: Arc<Release>,
     slots: usize,
     context: usize,
+    vectors: Option<usize>,
 }
 
 struct Shared {
@@ -96,14 +97,24 @@ impl Script {
         let running = (0..slots).map(|_| None).collect();
         let state = State { allowed: Some(0), running, ..State::default() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-        Self { _release: Arc::new(Release(Arc::clone(&shared))), shared, slots, context }
+        Self { _release: Arc::new(Release(Arc::clone(&shared))), shared, slots, context, vectors: None }
+    }
+
+    /// One that embeds: vectors have this length, and count the tokens of their text by what is left of them modulo it.
+    pub fn embedding(slots: usize, vectors: usize) -> Self {
+        Self { vectors: Some(vectors), ..Self::new(slots) }
     }
 
     /// The model and its text side, to be served as [`MODEL`]. To be called once per script.
     ///
     /// Panics if the text side cannot be built, which needs a directory for temporary files.
     pub fn backend(&self) -> Backend {
-        let model = ScriptedModel { shared: Arc::clone(&self.shared), slots: self.slots, context: self.context };
+        let model = ScriptedModel {
+            shared: Arc::clone(&self.shared),
+            slots: self.slots,
+            context: self.context,
+            vectors: self.vectors,
+        };
         let text = text().expect("a directory for temporary files can be written");
         Backend { name: MODEL.into(), model: Box::new(model), text }
     }

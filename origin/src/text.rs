@@ -1,5 +1,6 @@
 //! Between text and tokens: the chat template, the tokenizer, and the way back.
 
+mod bare;
 pub(crate) mod detokenizer;
 mod marks;
 pub(crate) mod parts;
@@ -12,15 +13,15 @@ mod tests;
 mod view;
 
 use crate::load_error::LoadError;
+pub(crate) use bare::check_tokens;
 use detokenizer::{Detokenizer, TokenBytes};
 use marks::{Marks, Piece};
 pub use parts::QWEN_PIECES;
-use parts::{Parts, Read};
+use parts::{Need, Parts, Read};
 use sections::{CALL_MARKS, Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
 use serde_json::Value;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::{Capability, ChatRequest};
-use sluice_protocol::request::completion;
 use sluice_protocol::time::Millis;
 use std::collections::HashSet;
 use std::path::Path;
@@ -59,16 +60,17 @@ impl Text {
     /// ending tokens (of `generation_config.json` and `config.json`) of a directory in Hugging Face's layout; or what a GGUF
     /// file has of them in its metadata.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let parts = match path.extension().is_some_and(|extension| extension == "gguf") {
-            true => Parts::of_gguf(path)?,
-            false => Parts::of_directory(path)?,
-        };
-        Self::new(parts, path)
+        Self::new(Parts::of(path, Need::Template)?, path)
+    }
+
+    /// As [`Self::load`], of a model that embeds: it needs no template.
+    pub fn load_embedding(path: &Path) -> Result<Self, LoadError> {
+        Self::new(Parts::of(path, Need::Nothing)?, path)
     }
 
     /// The text side of a model whose files are read like this. `place` is for messages.
     pub(crate) fn of_files(place: &Path, read: Read<'_>) -> Result<Self, LoadError> {
-        Self::new(Parts::of_files(place, read)?, place)
+        Self::new(Parts::of_files(place, read, Need::Template)?, place)
     }
 
     /// The text side that is made of these parts.
@@ -155,6 +157,11 @@ impl Text {
     /// of `chat_template_kwargs` where it does not know them or we do not pass them on. Takes time in proportion to the
     /// request: not for an async thread.
     pub(crate) fn prompt(&self, request: &ChatRequest, now: Millis) -> Result<Prompt, Refusal> {
+        self.prompt_to(request, true, now)
+    }
+
+    /// The same, up to where an answer begins or only to the end of the last message.
+    pub(crate) fn prompt_to(&self, request: &ChatRequest, answer: bool, now: Millis) -> Result<Prompt, Refusal> {
         if !request.tools.is_empty() && !self.template.reads("tools") {
             let why = "This model knows no tools: its chat template does not look at them. Leave `tools` out.";
             return Err(Refusal::new(Reason::UnsupportedParameter, why).with_param("tools"));
@@ -165,7 +172,7 @@ impl Text {
             );
             return Err(Refusal::new(Reason::UnsupportedParameter, why).with_param("chat_template_kwargs"));
         }
-        let view = View::of(request, &self.marks);
+        let view = View { answer, ..View::of(request, &self.marks) };
         let rendered = self.template.render(view, now).map_err(|error| match error {
             TemplateError::Refused(why) => {
                 Refusal::new(Reason::InvalidRequest, format!("The model's chat template refuses this: {why}"))
@@ -176,7 +183,7 @@ impl Text {
         })?;
         let opens = opens_thinking(&rendered);
         let param = request.thinking_param;
-        let may_refuse = !param.is_empty() && !self.template.reads("enable_thinking");
+        let may_refuse = answer && !param.is_empty() && !self.template.reads("enable_thinking");
         if may_refuse && request.enable_thinking.is_some_and(|thinks| thinks != opens) {
             let never = if opens { "always" } else { "never" };
             let why = format!("This model's chat template {never} thinks. Leave `{param}` out.");
@@ -206,38 +213,6 @@ impl Text {
     /// Refuses what serving refuses.
     pub fn prompt_tokens(&self, request: &ChatRequest, now: Millis) -> Result<Vec<u32>, Refusal> {
         Ok(self.prompt(request, now)?.tokens)
-    }
-
-    /// A prompt without a template: the text's tokens, control tokens among them, or tokens as they are.
-    pub(crate) fn bare_prompt(&self, prompt: &completion::Prompt, vocab: usize) -> Result<Prompt, Refusal> {
-        let tokens = match prompt {
-            completion::Prompt::Text(text) => {
-                let encoding = self.tokenizer.encode_fast(text.as_str(), false).map_err(|error| {
-                    Refusal::new(Reason::Internal, "The prompt could not be turned into tokens.")
-                        .with_detail(format!("tokenizer: {error}"))
-                })?;
-                encoding.get_ids().to_vec()
-            }
-            completion::Prompt::Tokens(tokens) => {
-                if let Some(id) = tokens.iter().find(|id| **id as usize >= vocab) {
-                    let message = format!("`prompt` names the token {id}; this model has {vocab}.");
-                    return Err(Refusal::new(Reason::InvalidRequest, message).with_param("prompt"));
-                }
-                tokens.clone()
-            }
-        };
-        Ok(Prompt { tokens, start: Start::Content })
-    }
-
-    /// The text of these tokens.
-    pub(crate) fn spell_all(&self, tokens: &[u32]) -> String {
-        let mut detokenizer = Detokenizer::new(self.bytes.clone());
-        let mut text = String::new();
-        for token in tokens {
-            detokenizer.push(*token, &mut text);
-        }
-        detokenizer.finish(&mut text);
-        text
     }
 
     /// Turns an answer's tokens into its sections, up to the first of these stop strings.

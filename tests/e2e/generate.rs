@@ -1,11 +1,13 @@
 //! generate: whole answers, from a scripted model, the real one, and to the clients that people use.
 
 mod anthropic;
+mod embeddings;
 mod many;
 mod ollama;
 mod responses;
 mod sections;
 mod tiny;
+mod tokens;
 
 use harness::Stack;
 use harness::caller::clients::run_client;

@@ -40,6 +40,8 @@ pub struct OriginSettings {
     pub slots: usize,
     /// Requests that wait.
     pub queue: usize,
+    /// The length of a scripted model's vectors, if it embeds.
+    pub vectors: Option<usize>,
     /// How long they wait.
     pub queue_timeout: Duration,
     /// How long a scripted origin that drains lets requests finish.
@@ -57,6 +59,7 @@ impl Default for OriginSettings {
         Self {
             slots: 8,
             queue: 256,
+            vectors: None,
             queue_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
             tls: None,
@@ -157,7 +160,10 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 fn scripted(settings: &OriginSettings) -> TestOrigin {
-    let script = Script::new(settings.slots);
+    let script = match settings.vectors {
+        None => Script::new(settings.slots),
+        Some(vectors) => Script::embedding(settings.slots, vectors),
+    };
     let keys = settings.grant_keys.iter().map(|key| key.parse().expect("a key as `sluice-origin keygen` writes it"));
     let config = Config {
         bind: settings.bind,

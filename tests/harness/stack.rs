@@ -103,6 +103,12 @@ impl Stack {
         self
     }
 
+    /// A scripted origin whose model embeds, with vectors of this length.
+    pub fn embeds(mut self, vectors: usize) -> Self {
+        self.origin.vectors = Some(vectors);
+        self
+    }
+
     /// Requests that may wait at the origin.
     pub fn queue(mut self, queue: usize) -> Self {
         self.origin.queue = queue;

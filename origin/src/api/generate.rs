@@ -3,11 +3,13 @@
 use crate::api::body::{check_head, read};
 use crate::api::call::{Call, Caller};
 use crate::api::doors::teller;
+use crate::api::embed::embed;
 use crate::api::messages::counted;
 use crate::api::request::{GenerateRequest, Offer, Wanted};
-use crate::api::respond::{streamed, typed};
+use crate::api::respond::{streamed, tell_usage, typed};
 use crate::api::stream::{self, Accounting, Source, Voice, Waiting};
 use crate::api::tell::Head;
+use crate::api::turn::turn;
 use crate::api::whole::whole;
 use crate::engine;
 use crate::engine::grammar::Constraint;
@@ -15,7 +17,7 @@ use crate::engine::job_state::JobState;
 use crate::generate::answers::{Answers, Turn};
 use crate::generate::{AnswerContext, AnswerStream};
 use crate::grant::allowance::{Ceilings, allowance};
-use crate::live::{LiveRequest, cancelled};
+use crate::live::LiveRequest;
 use crate::models::starting_again;
 use crate::queue::{Permit, Place};
 use crate::state::Shared;
@@ -54,6 +56,12 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
         }
         // It took a place, and needs no slot.
         Wanted::Count(tokens) => return Ok(counted(tokens)),
+        Wanted::Told(body) => {
+            let mut response = typed(body, HeaderValue::from_static("application/json"));
+            tell_usage(&mut response, Used::NOTHING);
+            return Ok(response);
+        }
+        Wanted::Vectors(wanted) => return embed(door, &call, wanted, place, (live, state)).await,
     };
     let loaded = Arc::clone(&wanted.loaded);
     if loaded.engine.is_down() {
@@ -110,15 +118,6 @@ fn in_pieces(
 /// How long after its arrival a stream that has to wait keeps its status open.
 const MOMENT: Duration = Duration::from_secs(2);
 
-/// Waits for the slot, unless the request is cancelled before.
-async fn turn(place: Place, state: Arc<JobState>) -> Result<Permit, Refusal> {
-    tokio::select! {
-        biased;
-        () = state.cancelled() => Err(cancelled()),
-        permit = place.ready() => permit,
-    }
-}
-
 /// What is done as soon as there is a slot.
 fn begin(
     shared: &Arc<Shared>,
@@ -152,6 +151,7 @@ fn begin(
                     let mut text = text();
                     Box::new(move |token| text.push(token).1) as engine::Over
                 }),
+                vector: None,
                 deadline,
                 state: Arc::clone(&state),
                 is_first: number == 0,

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{ModelEntry, ModelList};
+use sluice_protocol::request::chat::{Capability, ModelEntry, ModelList};
 use sluice_protocol::request::model_name::model_name;
 use std::sync::Arc;
 
@@ -40,6 +40,9 @@ pub(crate) fn entry(loaded: &Arc<Loaded>) -> ModelEntry {
         created: loaded.since,
         owned_by: "sluice".into(),
         context_length: loaded.context as u64,
-        capabilities: loaded.text.capabilities(),
+        capabilities: match loaded.embeds {
+            Some(_) => vec![Capability::Embedding],
+            None => loaded.text.capabilities(),
+        },
     }
 }

@@ -1,6 +1,8 @@
 //! request, as a type: what a body asks for, by whichever door it came, checked against the model that is to answer.
 
+use crate::api::embed::EmbedRequest;
 use crate::api::tell::Manner;
+use crate::api::tokens::{detokenized, tokenized};
 use crate::engine::grammar::Constraint;
 use crate::grant::allowance::Asked;
 use crate::models::{Loaded, Models};
@@ -49,6 +51,10 @@ pub(crate) enum Wanted {
     Presence(Presence),
     /// How many tokens its prompt has: so many.
     Count(u64),
+    /// What a tokenizer knows: this, as JSON.
+    Told(String),
+    /// Vectors.
+    Vectors(EmbedRequest),
 }
 
 /// What there is to choose from.
@@ -79,8 +85,11 @@ impl GenerateRequest {
                 Ok(Wanted::Answers(Box::new(wanted)))
             }
             Question::Text(request) => Self::text(*request, offer).map(Box::new).map(Wanted::Answers),
-            Question::Presence(presence) => {
-                find(&presence.model, &Sampling::default(), offer).map(|_| Wanted::Presence(presence))
+            Question::Presence(presence) => named(&presence.model, offer).map(|_| Wanted::Presence(presence)),
+            Question::Tokenize(request) => tokenized(&request, &*named(&request.model, offer)?, now).map(Wanted::Told),
+            Question::Detokenize(request) => detokenized(&request, &*named(&request.model, offer)?).map(Wanted::Told),
+            Question::Embeddings(request) => {
+                EmbedRequest::read(&request, named(&request.model, offer)?).map(Wanted::Vectors)
             }
             Question::Count(request) => {
                 let loaded = find(&request.model, &request.sampling, offer)?;
@@ -129,7 +138,7 @@ impl GenerateRequest {
 
     fn text(request: CompletionRequest, offer: Offer<'_>) -> Result<Self, Refusal> {
         let loaded = find(&request.model, &request.sampling, offer)?;
-        let bare = |prompt| loaded.text.bare_prompt(prompt, loaded.vocab);
+        let bare = |prompt| loaded.text.bare_prompt(prompt, loaded.vocab, "prompt");
         let prompts = request.prompts.iter().map(bare).collect::<Result<_, _>>()?;
         let spelt = |prompt: &completion::Prompt| match prompt {
             completion::Prompt::Text(text) => text.clone(),
@@ -156,9 +165,19 @@ impl GenerateRequest {
     }
 }
 
-fn find(model: &str, sampling: &Sampling, offer: Offer<'_>) -> Result<Arc<Loaded>, Refusal> {
+/// The model of this name.
+fn named(model: &str, offer: Offer<'_>) -> Result<Arc<Loaded>, Refusal> {
     let found = offer.models.map(|models| models.wanted(model, offer.is_open).cloned());
-    let loaded = found.unwrap_or_else(|| Err(no_model(model, [])))?;
+    found.unwrap_or_else(|| Err(no_model(model, [])))
+}
+
+/// The same, if it answers and has the tokens that a bias names.
+fn find(model: &str, sampling: &Sampling, offer: Offer<'_>) -> Result<Arc<Loaded>, Refusal> {
+    let loaded = named(model, offer)?;
+    if loaded.embeds.is_some() {
+        let why = format!("`{model}` makes embeddings, and no answers: POST /v1/embeddings asks for them.");
+        return Err(Refusal::new(Reason::InvalidRequest, why).with_param("model"));
+    }
     match sampling.logit_bias.keys().find(|id| **id as usize >= loaded.vocab) {
         None => Ok(loaded),
         Some(id) => {

@@ -40,6 +40,10 @@ impl ServeArgs {
                 ));
             }
         }
+        let embedding: Vec<String> = self.embedding.iter().filter(|name| !name.is_empty()).cloned().collect();
+        for name in embedding.iter().filter(|name| choices.iter().all(|choice| choice.name() != **name)) {
+            mistakes.push(format!("--embedding {name}: no model has this name"));
+        }
         let takes = |choice: &ModelChoice| match choice {
             ModelChoice::Tiny => false,
             ModelChoice::Local { precision, .. } | ModelChoice::Hub { precision, .. } => precision.is_some(),
@@ -55,7 +59,7 @@ impl ServeArgs {
             }),
             false => None,
         };
-        (mistakes.len() == before).then_some(Models { choices, hub })
+        (mistakes.len() == before).then_some(Models { choices, embedding, hub })
     }
 
     fn precision(&self, mistakes: &mut Vec<String>) -> Option<Precision> {

@@ -8,8 +8,14 @@ pub trait Model: Send {
     /// The most tokens (prompt and answer) that one slot can hold.
     fn context_length(&self) -> usize;
 
-    /// How many logits a sampling row has.
+    /// How many tokens there are.
     fn vocab_size(&self) -> usize;
+
+    /// The length of its vectors, of a model that embeds: then a sampling row has no logits but what the network makes of
+    /// its last token, as the head would see it.
+    fn vectors(&self) -> Option<usize> {
+        None
+    }
 
     /// Bytes of memory that a slot takes for each token that it holds. 0 if that is not worth counting.
     fn token_bytes(&self) -> usize;
@@ -25,6 +31,11 @@ pub trait Model: Send {
     /// Copies the first `tokens` positions of the slot `from` into the slot `to`, which has just begun, as if they had
     /// been computed there. An error leaves `to` unchanged.
     fn copy_prefix(&mut self, from: usize, to: usize, tokens: usize) -> Result<(), ModelError>;
+
+    /// How many numbers a sampling row has.
+    fn width(&self) -> usize {
+        self.vectors().unwrap_or_else(|| self.vocab_size())
+    }
 
     /// Computes one step.
     ///

@@ -40,6 +40,7 @@ pub(crate) fn job(account: &str, prompt: Vec<u32>, max_tokens: u32, sampling: Sa
         constraint: None,
         logprobs: None,
         over: None,
+        vector: None,
         deadline: None,
         state: Arc::new(JobState::new()),
         is_first: true,

@@ -213,6 +213,7 @@ impl Worker {
                 constraint: job.constraint,
                 logprobs: job.logprobs,
                 over: job.over,
+                vector: job.vector,
                 tokens,
                 end,
                 deadline: job.deadline,
@@ -251,7 +252,7 @@ impl Worker {
     /// Runs one step and hands out what it sampled.
     fn step(&mut self, plan: &[Planned]) {
         let rows: Vec<Row<'_>> = plan.iter().map(|planned| self.running[planned.index].row(planned)).collect();
-        self.logits.reset(rows.len(), self.model.vocab_size());
+        self.logits.reset(rows.len(), self.model.width());
         let (model, logits) = (&mut self.model, &mut self.logits);
         // A panicking model leaves nothing of ours behind: its slots are released below and the logits are reset.
         let outcome = catch_unwind(AssertUnwindSafe(|| model.step(&rows, logits)));
@@ -284,6 +285,10 @@ impl Worker {
             Ok(None) => return Some(Cause::Failed("the model left a row out".into())),
             Ok(Some(logits)) => logits,
         };
+        if let Some(vector) = sequence.vector.take() {
+            vector(logits);
+            return Some(Cause::Stop);
+        }
         if let Some(constraint) = &mut sequence.constraint
             && constraint.mask(logits).is_err()
         {

@@ -116,6 +116,24 @@ pub(crate) fn allowance(asked: Asked, prompts: &[usize], context: usize, ceiling
     Ok(u32::try_from(wanted.min(left)).expect("at most the request's max_tokens, which is a u32"))
 }
 
+/// Whether texts to which nothing is answered may go through: under all ceilings together. `prompts`: their lengths, each
+/// within the context. `param` is what their door calls them.
+pub(crate) fn texts(prompts: &[usize], ceilings: Ceilings, param: &'static str) -> Result<(), Refusal> {
+    let all = prompts.iter().fold(0_u64, |all, prompt| all.saturating_add(*prompt as u64));
+    let (count, most) = (prompts.len(), ceilings.prompt);
+    if all > u64::from(most) {
+        let message = format!("This key may send prompts of at most {most} tokens; the {count} texts have {all}.");
+        return Err(Refusal::new(Reason::NotAllowed, message).with_param(param));
+    }
+    if all > ceilings.total {
+        let message =
+            format!("The {count} texts have {all} tokens; this request was granted {} in all.", ceilings.total);
+        let counted = vec![(header::PROMPT_TOKENS, all.to_string())];
+        return Err(Refusal::new(Reason::GrantTooSmall, message).with_headers(counted));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +154,28 @@ mod tests {
     fn claims(tok: u64, max: u32, inp: u32) -> GrantClaims {
         let text = String::new;
         GrantClaims { jti: text(), sub: text(), acc: text(), plan: text(), pri: 0, tok, max, inp, exp: 0, bh: text() }
+    }
+
+    /// Texts are held to what was reserved and to what a key may send; a count comes with the first, so that the edge
+    /// reserves again.
+    #[test]
+    fn texts_are_under_the_ceilings() {
+        let check = |prompts: &[usize], tok, inp| texts(prompts, Ceilings::of(Some(&claims(tok, 0, inp))), "input");
+        for (prompts, tok, inp, expected) in [
+            (&[3, 4][..], 0, 0, None),
+            (&[3, 4], 7, 7, None),
+            (&[3, 4], 6, 0, Some(Reason::GrantTooSmall)),
+            (&[3, 4], 0, 6, Some(Reason::NotAllowed)),
+            // What another grant would not change comes first.
+            (&[3, 4], 6, 6, Some(Reason::NotAllowed)),
+        ] {
+            let refusal = check(prompts, tok, inp).err();
+            assert_eq!(refusal.as_ref().map(|refusal| refusal.reason), expected, "{prompts:?} {tok} {inp}");
+            if let Some(refusal) = refusal.filter(|refusal| refusal.reason == Reason::GrantTooSmall) {
+                assert!(refusal.headers().contains(&(header::PROMPT_TOKENS, "7".into())));
+            }
+        }
+        assert!(texts(&[1_000_000], Ceilings::of(None), "input").is_ok());
     }
 
     fn decide(request: &ChatRequest, prompt: usize, context: usize, claims: &GrantClaims) -> Result<u32, Refusal> {

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub struct Models {
     /// Each of them.
     pub choices: Vec<ModelChoice>,
+    /// The names of those that embed although their files do not say so.
+    pub embedding: Vec<String>,
     /// How to reach the hub; `None` if no model is fetched from there.
     pub hub: Option<HubSettings>,
 }

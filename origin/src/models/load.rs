@@ -8,10 +8,11 @@ use crate::hub::{self, HubModel};
 use crate::load_error::LoadError;
 use crate::memory;
 use crate::models::choice::{ModelChoice, Models, is_gguf};
+use crate::models::purpose::{Purpose, purpose};
 use crate::models::qwen::Qwen;
 use crate::models::qwen::precision::Precision;
 use crate::models::qwen::shape::published::named;
-use crate::models::{Backend, tiny};
+use crate::models::{Backend, LANES, tiny};
 use crate::text::Text;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub fn load(models: Models, slots: usize) -> Result<Vec<Backend>, LoadErrors> {
         return Err(LoadErrors(missing));
     }
     let count = models.choices.len();
-    let Models { choices, hub } = models;
+    let Models { choices, embedding, hub } = models;
     let mut ready = Vec::with_capacity(count);
     for (index, choice) in choices.into_iter().enumerate() {
         let ModelChoice::Hub { name, model, precision } = choice else {
@@ -63,7 +64,8 @@ pub fn load(models: Models, slots: usize) -> Result<Vec<Backend>, LoadErrors> {
             LoadErrors(vec![format!("{name}: {why}{beside}")])
         };
         tracing::info!("{name}: loading ({} of {count})", index + 1);
-        let backend = load_one(choice, slots).map_err(|error| fail(error.to_string()))?;
+        let told = embedding.contains(&name);
+        let backend = load_one(choice, slots, told).map_err(|error| fail(error.to_string()))?;
         tracing::info!("{name}: loaded in {:.1} s", begun.elapsed().as_secs_f64());
         backends.push(backend);
     }
@@ -102,8 +104,14 @@ fn fit(choices: &[ModelChoice]) -> Result<(), LoadErrors> {
     }
 }
 
-fn load_one(choice: ModelChoice, slots: usize) -> Result<Backend, LoadError> {
+/// `told`: whether the settings say that it embeds.
+fn load_one(choice: ModelChoice, slots: usize, told: bool) -> Result<Backend, LoadError> {
+    let lanes = slots.max(LANES);
     let from = |name: String, path: &Path, precision: Option<Precision>| {
+        if purpose(path)? == Purpose::Embed || told {
+            let text = Text::load_embedding(path)?;
+            return Ok(Backend { name, model: Box::new(Qwen::load_embedding(path, lanes, precision)?), text });
+        }
         let text = Text::load(path)?;
         Ok(Backend { name, model: Box::new(Qwen::load(path, slots, precision)?), text })
     };
@@ -113,10 +121,13 @@ fn load_one(choice: ModelChoice, slots: usize) -> Result<Backend, LoadError> {
         ModelChoice::Random { name, precision } => {
             let shape = named(&name).ok_or_else(|| LoadError::unknown_shape(&name))?;
             let text = Text::stand_in(shape.vocab)?;
-            Ok(Backend { name, model: Box::new(Qwen::random(shape, slots, precision, SEED)?), text })
+            let network = Qwen::random(shape, if told { lanes } else { slots }, precision, SEED)?;
+            Ok(Backend { name, model: Box::new(if told { network.embedding() } else { network }), text })
         }
         ModelChoice::Tiny => {
-            Ok(Backend { name: choice.name().to_owned(), model: Box::new(tiny::network(slots)?), text: Text::tiny()? })
+            let network = tiny::network(if told { lanes } else { slots })?;
+            let model = Box::new(if told { network.embedding() } else { network });
+            Ok(Backend { name: choice.name().to_owned(), model, text: Text::tiny()? })
         }
     }
 }

@@ -34,8 +34,10 @@ pub struct Qwen {
     embedding: Linear,
     layers: Vec<Layer>,
     norm: Tensor,
-    /// None in a tied model.
+    /// None in a tied model, and in one that embeds.
     head: Option<Linear>,
+    /// Whether a row's outcome is what the head would see.
+    embeds: bool,
     frequencies: Frequencies,
     heads: Heads,
     memories: Vec<Memory>,
@@ -64,8 +66,8 @@ impl Qwen {
         if self.on_tensors { Kind::Tensors(self.dtype, &self.device) } else { Kind::Slices }
     }
 
-    /// Runs the rows through all layers and remembers them, on tensors. Returns the logits of the sampling rows,
-    /// `[rows, vocab]` in F32, or nothing if none samples.
+    /// Runs the rows through all layers and remembers them, on tensors. Returns the outcome of the sampling rows,
+    /// `[rows, width]` in F32, or nothing if none samples.
     fn by_tensors(&mut self, step: &Step) -> Result<Option<Tensor>> {
         let count = step.ids.len();
         let tensor = |numbers: Vec<f32>| {
@@ -85,11 +87,12 @@ impl Qwen {
         let last: Vec<u32> = step.sampling.iter().map(|row| *row as u32).collect();
         let hidden = hidden.index_select(&Tensor::new(last, &self.device)?, 0)?;
         let normed = candle_nn::ops::rms_norm(&hidden, &self.norm, self.shape.norm_eps as f32)?;
-        self.head().matrix.forward(&normed)?.to_dtype(DType::F32).map(Some)
+        let outcome = if self.embeds { normed } else { self.head().matrix.forward(&normed)? };
+        outcome.to_dtype(DType::F32).map(Some)
     }
 
-    /// The same on slices, into one line of logits per sampling row.
-    fn by_slices(&mut self, step: &Step, logits: Vec<&mut [f32]>) -> Result<()> {
+    /// The same on slices, into one line per sampling row.
+    fn by_slices(&mut self, step: &Step, outcomes: Vec<&mut [f32]>) -> Result<()> {
         let (cosines, sines) = self.frequencies.angles(&step.positions);
         let ids = Tensor::new(step.ids.as_slice(), &self.device)?;
         let mut hidden = self.embedding.matrix.rows(&ids, self.dtype)?.flatten_all()?.to_vec1::<f32>()?;
@@ -107,7 +110,11 @@ impl Qwen {
         let fill = |row: usize, line: &mut [f32]| {
             activation::normed(&hidden[step.sampling[row] * width..][..width], &norm, eps, line);
         };
-        let target = Target { rows: logits, add: false };
+        if self.embeds {
+            outcomes.into_iter().enumerate().for_each(|(row, line)| fill(row, line));
+            return Ok(());
+        }
+        let target = Target { rows: outcomes, add: false };
         multiply(&[self.head()], (step.sampling.len(), width), &fill, vec![target])
     }
 
@@ -139,6 +146,10 @@ impl Model for Qwen {
 
     fn vocab_size(&self) -> usize {
         self.shape.vocab
+    }
+
+    fn vectors(&self) -> Option<usize> {
+        self.embeds.then_some(self.shape.hidden)
     }
 
     fn slots(&self) -> usize {
@@ -188,7 +199,7 @@ impl Model for Qwen {
         if self.on_tensors {
             if let Some(output) = self.by_tensors(&step).map_err(fault)? {
                 let output = output.flatten_all().and_then(|output| output.to_vec1::<f32>()).map_err(fault)?;
-                for (lines, values) in logits.rows_mut(&sampling).into_iter().zip(output.chunks(self.shape.vocab)) {
+                for (lines, values) in logits.rows_mut(&sampling).into_iter().zip(output.chunks(self.width())) {
                     lines.copy_from_slice(values);
                 }
             }

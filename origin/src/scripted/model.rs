@@ -9,6 +9,8 @@ pub(super) struct ScriptedModel {
     pub(super) shared: Arc<Shared>,
     pub(super) slots: usize,
     pub(super) context: usize,
+    /// The length of its vectors, if it embeds.
+    pub(super) vectors: Option<usize>,
 }
 
 /// As many logits as there are bytes and control tokens.
@@ -22,6 +24,10 @@ impl Model for ScriptedModel {
     fn vocab_size(&self) -> usize {
         self.shared.pass(Place::Between);
         VOCAB
+    }
+
+    fn vectors(&self) -> Option<usize> {
+        self.vectors
     }
 
     fn slots(&self) -> usize {
@@ -52,6 +58,10 @@ impl Model for ScriptedModel {
                 Ok(None) => {}
                 Ok(Some(named)) => {
                     let values = logits.row_mut(number);
+                    if self.vectors.is_some() {
+                        state.vector(row.slot, values);
+                        continue;
+                    }
                     values.fill(-100.0);
                     for (token, logit) in named {
                         values[token as usize] = logit;
@@ -77,6 +87,15 @@ impl Model for ScriptedModel {
 }
 
 impl State {
+    /// The vector of the text in a slot: its tokens, each counted at the place that it has modulo the length.
+    fn vector(&self, slot: usize, values: &mut [f32]) {
+        values.fill(0.0);
+        let running = self.running[slot].as_ref().expect("a text ends where it began");
+        for token in &self.prompts[running.prompt] {
+            values[*token as usize % values.len()] += 1.0;
+        }
+    }
+
     fn run(&mut self, row: &Row<'_>) -> Result<Option<Vec<(u32, f32)>>, Fault> {
         if row.position == 0 {
             let say = self.says.pop_front().unwrap_or_else(|| Say::text("ok"));

@@ -24,26 +24,50 @@ pub(crate) struct Parts {
     pub(crate) ends: Vec<u32>,
 }
 
+/// What a model cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A chat template.
+    Template,
+    /// Nothing but a tokenizer: it embeds, and what it has besides is not used.
+    Nothing,
+}
+
+impl Need {
+    /// A template for who needs none: what was said, one after the other.
+    const JOINED: &str = "{% for message in messages %}{{ message.content }}{% endfor %}";
+
+    fn template<E>(self, found: Result<String, E>) -> Result<String, E> {
+        match self {
+            Self::Template => found,
+            Self::Nothing => Ok(Self::JOINED.to_owned()),
+        }
+    }
+}
+
 impl Parts {
-    /// The files of a directory in Hugging Face's layout.
-    pub(crate) fn of_directory(directory: &Path) -> Result<Self, LoadError> {
-        Self::of_files(directory, &|name| std::fs::read(directory.join(name)))
+    /// The files of a directory in Hugging Face's layout, or what a GGUF file's metadata have of them.
+    pub(crate) fn of(path: &Path, need: Need) -> Result<Self, LoadError> {
+        match path.extension().is_some_and(|extension| extension == "gguf") {
+            true => Self::of_gguf(path, need),
+            false => Self::of_files(path, &|name| std::fs::read(path.join(name)), need),
+        }
     }
 
     /// `directory` is for messages.
-    pub(crate) fn of_files(directory: &Path, read: Read<'_>) -> Result<Self, LoadError> {
+    pub(crate) fn of_files(directory: &Path, read: Read<'_>, need: Need) -> Result<Self, LoadError> {
         let tokenizer =
             read("tokenizer.json").map_err(|error| LoadError::new(directory.join("tokenizer.json"), &error))?;
-        let (template, tokens) = load_template(directory, read)?;
+        let (template, tokens) = load_template(directory, read, need)?;
         Ok(Self { tokenizer, template, tokens, ends: load_ends(directory, read)? })
     }
 
     /// The metadata of a GGUF file, or of the first part of a split one.
-    pub(crate) fn of_gguf(path: &Path) -> Result<Self, LoadError> {
+    fn of_gguf(path: &Path, need: Need) -> Result<Self, LoadError> {
         let fault = |why: &dyn std::fmt::Display| LoadError::new(path, &why.to_string());
         let file = File::open(path).map_err(|error| fault(&error))?;
         let content = Content::read(&mut BufReader::new(file)).map_err(|error| fault(&error))?;
-        from_metadata(&content).map_err(|why| fault(&why))
+        from_metadata(&content, need).map_err(|why| fault(&why))
     }
 }
 
@@ -54,7 +78,7 @@ const USER_DEFINED: i64 = 4;
 /// How Qwen2 and Qwen3 cut text into pieces before they look for tokens, as their `tokenizer.json` has it.
 pub const QWEN_PIECES: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-fn from_metadata(content: &Content) -> Result<Parts, String> {
+fn from_metadata(content: &Content, need: Need) -> Result<Parts, String> {
     let text = |key: &str| match content.metadata.get(key) {
         Some(Value::String(text)) => Ok(text.as_str()),
         _ => Err(format!("{key} is missing")),
@@ -126,7 +150,7 @@ fn from_metadata(content: &Content) -> Result<Parts, String> {
     ends.dedup();
     Ok(Parts {
         tokenizer: tokenizer.to_string().into_bytes(),
-        template: text("tokenizer.chat_template")?.to_owned(),
+        template: need.template(text("tokenizer.chat_template").map(str::to_owned))?,
         tokens: named,
         ends,
     })
@@ -176,7 +200,11 @@ enum RawToken {
 }
 
 /// The template's source, and the tokens that it may ask for by name.
-fn load_template(directory: &Path, read: Read<'_>) -> Result<(String, BTreeMap<String, String>), LoadError> {
+fn load_template(
+    directory: &Path,
+    read: Read<'_>,
+    need: Need,
+) -> Result<(String, BTreeMap<String, String>), LoadError> {
     let file = directory.join("tokenizer_config.json");
     let config: TokenizerConfig = match read("tokenizer_config.json") {
         Ok(text) => serde_json::from_slice(&text).map_err(|error| LoadError::new(&file, &error))?,
@@ -208,9 +236,8 @@ fn load_template(directory: &Path, read: Read<'_>) -> Result<(String, BTreeMap<S
         }
         Err(error) => return Err(LoadError::new(&jinja, &error)),
     };
-    let source =
-        source.ok_or_else(|| LoadError::new(&file, "there is no chat_template, here or in a file of its own"))?;
-    Ok((source, tokens))
+    let source = source.ok_or_else(|| LoadError::new(&file, "there is no chat_template, here or in a file of its own"));
+    Ok((need.template(source)?, tokens))
 }
 
 #[derive(Default, Deserialize)]

@@ -91,7 +91,7 @@ impl ChatTemplate {
             // As transformers shows what is not there.
             ("tools", view.tools.unwrap_or(Value::from(()))),
             ("documents", Value::from(())),
-            ("add_generation_prompt", Value::from(true)),
+            ("add_generation_prompt", Value::from(view.answer)),
             (NOW, Value::from(now)),
         ]);
         // Templates ask `enable_thinking is defined`.
@@ -172,7 +172,8 @@ mod tests {
 
     fn render(source: &str) -> Result<String, TemplateError> {
         let message = Value::from_pairs([("role", "user"), ("content", " hi ")]);
-        let view = View { messages: Value::from(vec![message]), tools: None, enable_thinking: Some(false) };
+        let view =
+            View { messages: Value::from(vec![message]), tools: None, enable_thinking: Some(false), answer: true };
         template(source).unwrap().render(view, NOW)
     }
 
@@ -254,7 +255,7 @@ mod tests {
     fn a_template_that_refuses_quotes_people_as_they_wrote() {
         let template = template("{{ raise_exception(messages[0].content) }}").unwrap();
         let message = Value::from_pairs([("content", template.marks.cover("a<|im_end|>b"))]);
-        let view = View { messages: Value::from(vec![message]), tools: None, enable_thinking: None };
+        let view = View { messages: Value::from(vec![message]), tools: None, enable_thinking: None, answer: true };
         assert_eq!(template.render(view, NOW), Err(TemplateError::Refused("a<|im_end|>b".into())));
     }
 

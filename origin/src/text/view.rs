@@ -13,6 +13,8 @@ pub(crate) struct View {
     pub(crate) tools: Option<Value>,
     /// `None` where nobody said: templates ask whether it is defined.
     pub(crate) enable_thinking: Option<bool>,
+    /// Whether the prompt ends where an answer begins.
+    pub(crate) answer: bool,
 }
 
 impl View {
@@ -23,13 +25,14 @@ impl View {
             messages: request.messages.iter().map(|message| shown(message, marks)).collect(),
             tools: (!tools.is_empty()).then(|| Value::from(tools)),
             enable_thinking: request.enable_thinking,
+            answer: true,
         }
     }
 
     /// A first question, to see whether a template renders at all.
     pub(crate) fn greeting() -> Self {
         let message = Value::from_pairs([("role", "user"), ("content", "Hello")]);
-        Self { messages: Value::from(vec![message]), tools: None, enable_thinking: None }
+        Self { messages: Value::from(vec![message]), tools: None, enable_thinking: None, answer: true }
     }
 }
 

@@ -83,7 +83,8 @@ fn what_is_served_is_fetched_once_into_the_usual_places() {
         names
     };
     assert_eq!(names(path), ["config.json", "generation_config.json", WEIGHTS, "tokenizer.json"]);
-    assert_eq!(names(cache.folder().join(".no_exist").join(COMMIT)), ["chat_template.jinja", "tokenizer_config.json"]);
+    let lacks = names(cache.folder().join(".no_exist").join(COMMIT));
+    assert_eq!(lacks, ["chat_template.jinja", "modules.json", "tokenizer_config.json"]);
     assert!(names(cache.folder().join("blobs")).iter().all(|name| !name.ends_with(".incomplete")));
     let asked = hub.asked();
     assert!(asked.iter().all(|asked| !asked.what.contains("README") && !asked.what.contains("pytorch")), "{asked:?}");

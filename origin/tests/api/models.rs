@@ -1,6 +1,7 @@
 //! models: real computation, one model and several.
 
 mod candle;
+pub(crate) mod embedding;
 mod gguf;
 pub(crate) mod network;
 pub(crate) mod parity;

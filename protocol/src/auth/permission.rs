@@ -24,6 +24,8 @@ pub enum Scope {
     Images,
     /// `POST /v1/auth/token`.
     Tokens,
+    /// `POST /v1/embeddings`.
+    Embeddings,
 }
 
 /// A set of scopes. As JSON a list of their names, in the order of [`Scope::ALL`].
@@ -119,7 +121,8 @@ impl Denied {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Chat, Self::Completions, Self::Models, Self::Images, Self::Tokens];
+    pub const ALL: [Self; 6] =
+        [Self::Chat, Self::Completions, Self::Models, Self::Images, Self::Tokens, Self::Embeddings];
 
     /// Its name, in JSON and in tokens.
     pub const fn name(self) -> &'static str {
@@ -129,6 +132,7 @@ impl Scope {
             Self::Models => "models",
             Self::Images => "images",
             Self::Tokens => "tokens",
+            Self::Embeddings => "embeddings",
         }
     }
 
@@ -144,6 +148,7 @@ impl Scope {
             Self::Models => 4,
             Self::Images => 8,
             Self::Tokens => 16,
+            Self::Embeddings => 32,
         }
     }
 }
@@ -153,6 +158,7 @@ impl From<Endpoint> for Scope {
         match endpoint {
             Endpoint::Chat => Self::Chat,
             Endpoint::Completions => Self::Completions,
+            Endpoint::Embeddings => Self::Embeddings,
         }
     }
 }

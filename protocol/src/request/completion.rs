@@ -8,7 +8,9 @@ use crate::request::chat::{
     ChatBounds, FinishReason, Names, Sampling, TokenLogprob, UsageReport, both, logprobs, sampling,
 };
 use crate::request::door::Door;
-use crate::request::member::{Body, invalid, raw};
+use crate::request::member::{Body, invalid};
+use crate::request::prompts;
+pub use crate::request::prompts::Prompt;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -44,15 +46,6 @@ pub struct CompletionRequest {
     pub names: Names,
 }
 
-/// What to continue; never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Prompt {
-    /// Text, in which control tokens are themselves.
-    Text(String),
-    /// Tokens by their ids.
-    Tokens(Vec<u32>),
-}
-
 impl CompletionRequest {
     /// Parses a body; refuses as [`crate::request::chat::ChatRequest::parse`] does.
     pub fn parse(body: &[u8], bounds: ChatBounds) -> Result<Self, Refusal> {
@@ -65,7 +58,7 @@ impl CompletionRequest {
         let (stream, include_usage) = both::stream(&body)?;
         let request = Self {
             model: both::model(&body)?,
-            prompts: prompts(&body)?,
+            prompts: prompts::read(&body, "prompt", MAX_PROMPTS, too_many_prompts)?,
             max_tokens: given.unwrap_or(bounds.default_max_tokens),
             max_tokens_given: given.is_some(),
             answers: both::answers(&body)?,
@@ -100,11 +93,7 @@ impl CompletionRequest {
 
     /// A guess at the length of all prompts in tokens, made without a tokenizer: a token for every four bytes of text.
     pub fn guess_prompt_tokens(&self) -> u32 {
-        let tokens = |prompt: &Prompt| match prompt {
-            Prompt::Text(text) => text.len().div_ceil(4),
-            Prompt::Tokens(tokens) => tokens.len(),
-        };
-        u32::try_from(self.prompts.iter().map(tokens).sum::<usize>()).unwrap_or(u32::MAX)
+        u32::try_from(self.prompts.iter().map(Prompt::guess_tokens).sum::<usize>()).unwrap_or(u32::MAX)
     }
 }
 
@@ -117,55 +106,6 @@ const TOO_MANY: &str = "more than the 16 answers that a request has at most. Sen
 
 fn too_many_prompts() -> Refusal {
     invalid("prompt", format!("`prompt` is {TOO_MANY}"))
-}
-
-fn prompts(body: &Body<'_>) -> Result<Vec<Prompt>, Refusal> {
-    const MUST: &str = "a text or a list of token ids, or a list of those; none empty";
-    let Some(given) = body.get("prompt") else { return Err(invalid("prompt", format!("`prompt` must be {MUST}."))) };
-    let token = |json: &str| json.parse::<u32>().map_err(|_| given.must(MUST));
-    let text = |json| raw::text(json).map(|text| Prompt::Text(text.into_owned())).ok_or_else(|| given.must(MUST));
-    let (mut prompts, mut tokens) = (Vec::new(), Vec::new());
-    if given.json.starts_with('"') {
-        prompts.push(text(given.json)?);
-    } else {
-        // One after the other, so that what is refused has cost no memory.
-        given.items(MUST, |json| {
-            if prompts.len() == MAX_PROMPTS as usize {
-                return Err(too_many_prompts());
-            }
-            match json.as_bytes().first() {
-                Some(b'"') => prompts.push(text(json)?),
-                Some(b'[') => {
-                    prompts.push(Prompt::Tokens(list_of_tokens(json, &token).ok_or_else(|| given.must(MUST))?))
-                }
-                _ => tokens.push(token(json)?),
-            }
-            // Of one kind all of them.
-            let is_text = |prompt: &Prompt| matches!(prompt, Prompt::Text(_));
-            let alike = prompts.first().map(is_text) == prompts.last().map(is_text);
-            if !alike || !(prompts.is_empty() || tokens.is_empty()) {
-                return Err(given.must(MUST));
-            }
-            Ok(())
-        })?;
-    }
-    if !tokens.is_empty() {
-        prompts.push(Prompt::Tokens(tokens));
-    }
-    let is_empty = |prompt: &Prompt| match prompt {
-        Prompt::Text(text) => text.is_empty(),
-        Prompt::Tokens(tokens) => tokens.is_empty(),
-    };
-    match prompts.is_empty() || prompts.iter().any(is_empty) {
-        false => Ok(prompts),
-        true => Err(given.must(MUST)),
-    }
-}
-
-fn list_of_tokens(json: &str, token: &impl Fn(&str) -> Result<u32, Refusal>) -> Option<Vec<u32>> {
-    let mut tokens = Vec::new();
-    raw::items(json, |json| token(json).map(|token| tokens.push(token))).ok()?;
-    Some(tokens)
 }
 
 /// A text completion, or one event of a streamed one.

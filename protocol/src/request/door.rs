@@ -21,6 +21,16 @@ pub enum Door {
     CountTokens,
     /// OpenAI's responses.
     Responses,
+    /// OpenAI's embeddings.
+    Embeddings,
+    /// Ollama's embeddings.
+    OllamaEmbed,
+    /// Ollama's older way to ask for one of them.
+    OllamaEmbeddings,
+    /// vLLM's question which tokens a text is.
+    Tokenize,
+    /// vLLM's question which text some tokens are.
+    Detokenize,
 }
 
 impl Door {
@@ -33,6 +43,11 @@ impl Door {
         Self::Messages,
         Self::CountTokens,
         Self::Responses,
+        Self::Embeddings,
+        Self::OllamaEmbed,
+        Self::OllamaEmbeddings,
+        Self::Tokenize,
+        Self::Detokenize,
     ];
 
     /// Its path, at both gates.
@@ -45,6 +60,11 @@ impl Door {
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
             Self::Responses => "/v1/responses",
+            Self::Embeddings => "/v1/embeddings",
+            Self::OllamaEmbed => "/api/embed",
+            Self::OllamaEmbeddings => "/api/embeddings",
+            Self::Tokenize => "/tokenize",
+            Self::Detokenize => "/detokenize",
         }
     }
 

@@ -26,6 +26,7 @@ pub fn no_path(path: &str, served: &str, is_served: impl Fn(&str) -> bool) -> Re
         Some(meant) if meant.starts_with(Door::Messages.path()) => {
             format!("Did you mean {meant}? Clients of Anthropic's want a base URL without a path.")
         }
+        Some(meant) if !meant.starts_with("/v1/") => format!("Did you mean {meant}?"),
         Some(meant) => format!("Did you mean {meant}? Clients of OpenAI's want a base URL that ends in /v1."),
         None => served.to_owned(),
     };

@@ -1,4 +1,4 @@
-//! What generates, by its names in plans and scopes; by which doors it is asked for, [`crate::request::door`] says.
+//! What a model computes, by its names in plans and scopes; by which doors it is asked for, [`crate::request::door`] says.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,4 +11,6 @@ pub enum Endpoint {
     Chat,
     /// A text completion: prompts as they are.
     Completions,
+    /// Embeddings: the vectors of texts.
+    Embeddings,
 }

@@ -3,6 +3,7 @@
 //! Its members say what those of a chat say, by other names; so a body is read as a chat's, and what differs is
 //! here. Empty texts, empty lists and nulls are not there: its clients send them where nobody said anything.
 
+pub mod embed;
 pub mod models;
 
 use crate::refusal::{Reason, Refusal};

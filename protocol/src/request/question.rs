@@ -5,7 +5,9 @@
 
 use crate::request::chat::ChatRequest;
 use crate::request::completion::CompletionRequest;
+use crate::request::embeddings::EmbeddingRequest;
 use crate::request::endpoint::Endpoint;
+use crate::request::tokens::{DetokenizeRequest, TokenizeRequest};
 
 /// What is asked of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +20,12 @@ pub enum Question {
     Count(Box<ChatRequest>),
     /// Nothing: whether the model is there.
     Presence(Presence),
+    /// Which tokens something becomes. As with a count, nothing is charged but the request.
+    Tokenize(Box<TokenizeRequest>),
+    /// Which text some tokens are; charged like that.
+    Detokenize(DetokenizeRequest),
+    /// The vectors of some texts.
+    Embeddings(Box<EmbeddingRequest>),
 }
 
 /// A question that asks for nothing but whether its model is there. Ollama loads one for it, and unloads it where it is to
@@ -34,11 +42,14 @@ pub struct Presence {
 
 impl Question {
     /// What it is to plans and scopes.
-    pub const fn endpoint(&self) -> Endpoint {
+    pub fn endpoint(&self) -> Endpoint {
         match self {
             Self::Chat(_) | Self::Count(_) => Endpoint::Chat,
-            Self::Text(_) => Endpoint::Completions,
+            Self::Text(_) | Self::Detokenize(_) => Endpoint::Completions,
             Self::Presence(_) => Endpoint::Chat,
+            Self::Tokenize(request) if request.is_chat() => Endpoint::Chat,
+            Self::Tokenize(_) => Endpoint::Completions,
+            Self::Embeddings(_) => Endpoint::Embeddings,
         }
     }
 
@@ -48,6 +59,9 @@ impl Question {
             Self::Chat(request) | Self::Count(request) => &request.model,
             Self::Text(request) => &request.model,
             Self::Presence(presence) => &presence.model,
+            Self::Tokenize(request) => &request.model,
+            Self::Detokenize(request) => &request.model,
+            Self::Embeddings(request) => &request.model,
         }
     }
 
@@ -56,7 +70,8 @@ impl Question {
         match self {
             Self::Chat(request) | Self::Count(request) => request.user.as_deref(),
             Self::Text(request) => request.user.as_deref(),
-            Self::Presence(_) => None,
+            Self::Embeddings(request) => request.user.as_deref(),
+            Self::Presence(_) | Self::Tokenize(_) | Self::Detokenize(_) => None,
         }
     }
 
@@ -66,6 +81,7 @@ impl Question {
             Self::Chat(request) | Self::Count(request) => request.stream,
             Self::Text(request) => request.stream,
             Self::Presence(presence) => presence.stream,
+            Self::Tokenize(_) | Self::Detokenize(_) | Self::Embeddings(_) => false,
         }
     }
 
@@ -74,8 +90,8 @@ impl Question {
         match self {
             Self::Chat(request) => request.guess_prompt_tokens(),
             Self::Text(request) => request.guess_prompt_tokens(),
-            Self::Presence(_) => 0,
-            Self::Count(_) => 0,
+            Self::Embeddings(request) => request.guess_prompt_tokens(),
+            Self::Presence(_) | Self::Count(_) | Self::Tokenize(_) | Self::Detokenize(_) => 0,
         }
     }
 
@@ -84,8 +100,9 @@ impl Question {
         match self {
             Self::Chat(request) => request.most_tokens(),
             Self::Text(request) => request.most_tokens(),
-            Self::Presence(_) => Some(0),
-            Self::Count(_) => Some(0),
+            Self::Presence(_) | Self::Count(_) | Self::Tokenize(_) | Self::Detokenize(_) | Self::Embeddings(_) => {
+                Some(0)
+            }
         }
     }
 
@@ -94,7 +111,7 @@ impl Question {
     pub fn thinks(&self) -> bool {
         match self {
             Self::Chat(request) => request.thinks(),
-            Self::Text(_) | Self::Presence(_) | Self::Count(_) => false,
+            _ => false,
         }
     }
 }
@@ -108,5 +125,11 @@ impl From<ChatRequest> for Question {
 impl From<CompletionRequest> for Question {
     fn from(request: CompletionRequest) -> Self {
         Self::Text(Box::new(request))
+    }
+}
+
+impl From<EmbeddingRequest> for Question {
+    fn from(request: EmbeddingRequest) -> Self {
+        Self::Embeddings(Box::new(request))
     }
 }

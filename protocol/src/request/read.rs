@@ -4,10 +4,12 @@ use crate::refusal::Refusal;
 use crate::request::chat::{ChatBounds, ChatRequest};
 use crate::request::completion::CompletionRequest;
 use crate::request::door::Door;
+use crate::request::embeddings::EmbeddingRequest;
 use crate::request::messages;
 use crate::request::ollama;
 use crate::request::question::Question;
 use crate::request::responses;
+use crate::request::tokens::{DetokenizeRequest, TokenizeRequest};
 
 /// Reads a body that came in by this door. Refuses with [`Reason::InvalidJson`], [`Reason::InvalidRequest`] or
 /// [`Reason::UnsupportedParameter`], naming the member where there is one.
@@ -24,5 +26,9 @@ pub fn question(door: Door, body: &[u8], bounds: ChatBounds) -> Result<Question,
         Door::Messages => messages::parse(body, bounds).map(Question::from),
         Door::CountTokens => messages::parse_count(body).map(|request| Question::Count(Box::new(request))),
         Door::Responses => responses::parse(body, bounds).map(Question::from),
+        Door::Embeddings => EmbeddingRequest::parse(body).map(Question::from),
+        Door::OllamaEmbed | Door::OllamaEmbeddings => ollama::embed::parse(door, body).map(Question::from),
+        Door::Tokenize => TokenizeRequest::parse(body, bounds).map(|request| Question::Tokenize(Box::new(request))),
+        Door::Detokenize => DetokenizeRequest::parse(body).map(Question::Detokenize),
     }
 }

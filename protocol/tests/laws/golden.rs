@@ -2,6 +2,7 @@
 //! is then reviewed like any other, because somebody else's program reads these.
 
 mod between;
+mod embeddings;
 mod messages;
 mod responses;
 

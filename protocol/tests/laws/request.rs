@@ -2,9 +2,11 @@
 
 mod chat;
 mod completion;
+mod embeddings;
 mod format;
 mod members;
 mod messages;
 mod ollama;
 mod responses;
+mod tokens;
 mod tools;

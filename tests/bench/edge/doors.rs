@@ -53,7 +53,12 @@ fn body(door: Door) -> Option<Value> {
         Door::Responses => {
             json!({"instructions": SYSTEM, "input": USER, "max_output_tokens": 64, "temperature": 0.7, "store": false})
         }
-        Door::CountTokens => return None,
+        Door::CountTokens
+        | Door::Embeddings
+        | Door::OllamaEmbed
+        | Door::OllamaEmbeddings
+        | Door::Tokenize
+        | Door::Detokenize => return None,
     };
     let mut asked = asked;
     asked["model"] = MODEL.into();

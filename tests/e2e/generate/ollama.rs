@@ -67,7 +67,7 @@ fn ollama_s_python_client_does_all_that_it_does() {
     assert_eq!(came["context"], json!([4096]));
     assert_eq!(came["loaded"], "unload");
     for (name, status, says) in [
-        ("embed", 404, "embeddings"),
+        ("embed", 400, "embeddings"),
         ("pull", 404, "/api/pull"),
         ("unknown", 404, "model"),
         ("image", 422, "images"),
@@ -80,10 +80,10 @@ fn ollama_s_python_client_does_all_that_it_does() {
     let prompts = stack.script().prompts();
     assert!(prompts[4].contains("Rain in Zürich."), "what a call gave is in the next prompt: {}", prompts[4]);
     assert_eq!(prompts[7], "", "a raw prompt is nothing but itself, here a control token");
-    // Nine answers, one that broke, and a model that the origin does not have. What only looked is not counted, nor what the edge
-    // refused.
+    // Nine answers, one that broke, a model that the origin does not have, and one that embeds nothing. What only looked is not
+    // counted, nor what the edge refused.
     until_true("settled", SOON, || stack.edge.view(key.id).live_leases == 0);
-    assert_eq!(stack.edge.view(key.id).used.served, 11);
+    assert_eq!(stack.edge.view(key.id).used.served, 12);
 }
 
 #[test]

@@ -91,6 +91,11 @@ fn each_member_of_a_request_is_described() {
         (Door::Messages, "AnthropicRequest"),
         (Door::CountTokens, "AnthropicCountRequest"),
         (Door::Responses, "ResponseRequest"),
+        (Door::Embeddings, "EmbeddingRequest"),
+        (Door::OllamaEmbed, "OllamaEmbedRequest"),
+        (Door::OllamaEmbeddings, "OllamaEmbeddingsRequest"),
+        (Door::Tokenize, "TokenizeRequest"),
+        (Door::Detokenize, "DetokenizeRequest"),
     ] {
         let properties = document["components"]["schemas"][schema]["properties"].as_object().expect("members");
         let described: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
@@ -126,6 +131,13 @@ fn what_is_golden_is_described() {
         ("response", "ResponseAnswer", false),
         ("response_cut", "ResponseAnswer", false),
         ("models", "ModelList", false),
+        ("embeddings", "Embeddings", false),
+        ("embeddings_base64", "Embeddings", false),
+        ("ollama_embedded", "OllamaEmbedded", false),
+        ("ollama_embedding", "OllamaEmbedding", false),
+        ("tokenized", "Tokenized", false),
+        ("tokenized_spelt", "Tokenized", false),
+        ("detokenized", "Detokenized", false),
         ("own_key", "OwnKey", false),
         ("short_token", "TokenAnswer", false),
         ("leak_feedback", "LeakFeedback", false),

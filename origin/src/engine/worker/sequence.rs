@@ -6,7 +6,7 @@ use crate::engine::model::Row;
 use crate::engine::sampler::Sampler;
 use crate::engine::scheduler::{Cut, Planned, Progress, SequenceStatus};
 use crate::engine::slots::Running;
-use crate::engine::{Cause, End, Over, Sampled};
+use crate::engine::{Cause, End, Over, Sampled, Vector};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +26,7 @@ pub(super) struct Sequence {
     pub(super) constraint: Option<Constraint>,
     pub(super) logprobs: Option<u32>,
     pub(super) over: Option<Over>,
+    pub(super) vector: Option<Vector>,
     pub(super) tokens: mpsc::Sender<Sampled>,
     pub(super) end: oneshot::Sender<End>,
     pub(super) deadline: Option<Instant>,

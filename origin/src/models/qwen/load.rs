@@ -19,11 +19,25 @@ use candle_core::Device;
 use std::path::Path;
 
 impl Qwen {
+    /// The same network as one that embeds: a row's outcome is what the head would see, and the head is not needed.
+    pub fn embedding(self) -> Self {
+        Self { head: None, embeds: true, ..self }
+    }
+
+    /// As [`Self::load`], of a model that embeds: the files need not hold a head.
+    pub fn load_embedding(path: &Path, slots: usize, precision: Option<Precision>) -> Result<Self, LoadError> {
+        Self::load_for(path, slots, precision, true)
+    }
+
     /// Loads `config.json` and all `*.safetensors` of a directory, or a GGUF file. Blocks for as long as that takes.
     ///
     /// `precision` is that of the matrices; a GGUF file's are kept as they are and it must be `None`. Without one,
     /// safetensors are served in F32.
     pub fn load(path: &Path, slots: usize, precision: Option<Precision>) -> Result<Self, LoadError> {
+        Self::load_for(path, slots, precision, false)
+    }
+
+    fn load_for(path: &Path, slots: usize, precision: Option<Precision>, embeds: bool) -> Result<Self, LoadError> {
         if path.extension().is_some_and(|extension| extension == "gguf") {
             if precision.is_some() {
                 return Err(LoadError::new(path, "a GGUF file is served in its own types; leave --dtype away"));
@@ -31,11 +45,11 @@ impl Qwen {
             let files = Gguf::open(path)?;
             let shape = gguf::shape(&files.content, files.has(Name::Head)).map_err(|why| LoadError::new(path, &why))?;
             fits(files.needs(), "", path)?;
-            return Self::build(shape, Source::Gguf(files), slots, Precision::F32, path);
+            return Self::build((shape, embeds), Source::Gguf(files), slots, Precision::F32, path);
         }
         let shape = read_shape(path)?;
         let source = Source::Safetensors(Safetensors::open(path)?);
-        Self::build(shape, source, slots, precision.unwrap_or(Precision::F32), path)
+        Self::build((shape, embeds), source, slots, precision.unwrap_or(Precision::F32), path)
     }
 
     /// Bytes of memory that the weights of a model will take, by its headers: nothing else is read. `precision` as in
@@ -57,16 +71,16 @@ impl Qwen {
         let place = Path::new("the built-in model");
         let shape = Shape::parse(config).map_err(|why| LoadError::new(place, &why))?;
         let source = Source::Safetensors(Safetensors::embedded(weights)?);
-        Self::build(shape, source, slots, Precision::F32, place)
+        Self::build((shape, false), source, slots, Precision::F32, place)
     }
 
     /// Makes up weights from a seed.
     pub fn random(shape: Shape, slots: usize, precision: Precision, seed: u64) -> Result<Self, LoadError> {
-        Self::build(shape, Source::Random(Random::new(seed)), slots, precision, Path::new("random weights"))
+        Self::build((shape, false), Source::Random(Random::new(seed)), slots, precision, Path::new("random weights"))
     }
 
     fn build(
-        shape: Shape,
+        (shape, embeds): (Shape, bool),
         mut source: Source,
         slots: usize,
         precision: Precision,
@@ -81,7 +95,7 @@ impl Qwen {
         let heads = Heads { query: shape.heads, key: shape.kv_heads, width: shape.head_dim };
         let mut keep = Keep::new(precision, &device);
         let embedding = source.matrix(Name::Embedding, [shape.vocab, shape.hidden], &mut keep)?;
-        let head = match (shape.tied, source.has(Name::Head)) {
+        let head = match (shape.tied || embeds, source.has(Name::Head)) {
             (true, _) => None,
             (false, true) => Some(source.matrix(Name::Head, [shape.vocab, shape.hidden], &mut keep)?),
             (false, false) if matches!(source, Source::Random(_)) => {
@@ -106,6 +120,7 @@ impl Qwen {
             layers,
             norm,
             head,
+            embeds,
             frequencies,
             heads,
             memories,

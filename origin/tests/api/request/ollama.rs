@@ -138,7 +138,7 @@ async fn refusals_are_texts() {
     assert_eq!((status, joined(before, "/message/content").as_str()), (200, "half"));
     assert_eq!(last["code"], "internal_error", "{last}");
     assert!(last["error"].is_string() && last["used"].as_str().is_some_and(|used| used.ends_with(" internal_error")));
-    for path in ["/api/pull", "/api/delete", "/api/embed", "/api/nothing"] {
+    for path in ["/api/pull", "/api/delete", "/api/nothing"] {
         let (status, refusal) =
             parts(harness.client.post(format!("{}{path}", harness.url)).send().await.unwrap()).await;
         assert_eq!((status, refusal["error"].is_string()), (404, true), "{path}: {refusal}");

@@ -275,6 +275,8 @@ pub enum Capability {
     Tools,
     /// It may think before it answers.
     Thinking,
+    /// It makes embeddings, and no answers.
+    Embedding,
 }
 
 /// The usage that a completion or a chunk carries, if it carries one. Reads both gates' own answers and other servers'.

@@ -1,12 +1,23 @@
 //! The list itself: a table for each family of doors, in a file of its own.
 
+mod embeddings;
 mod messages;
 mod ollama;
+mod ollama_embed;
 mod openai;
 mod owners;
 mod responses;
+mod tokens;
 
 use super::Table;
 
 /// All of them.
-pub const TABLES: &[Table] = &[openai::TABLE, ollama::TABLE, messages::TABLE, responses::TABLE];
+pub const TABLES: &[Table] = &[
+    openai::TABLE,
+    ollama::TABLE,
+    messages::TABLE,
+    responses::TABLE,
+    embeddings::TABLE,
+    ollama_embed::TABLE,
+    tokens::TABLE,
+];

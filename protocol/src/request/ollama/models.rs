@@ -33,7 +33,9 @@ pub fn listed(entries: &[Value]) -> Value {
 /// `POST /api/show`, of one entry.
 pub fn shown(entry: &Value) -> Value {
     let more = entry["capabilities"].as_array().map_or(&[][..], Vec::as_slice);
-    let capabilities: Vec<Value> = std::iter::once(json!("completion")).chain(more.iter().cloned()).collect();
+    // A model that embeds says so, and answers nothing.
+    let answers = (!more.contains(&json!("embedding"))).then(|| json!("completion"));
+    let capabilities: Vec<Value> = answers.into_iter().chain(more.iter().cloned()).collect();
     let mut info = json!({"general.architecture": FAMILY});
     info[format!("{FAMILY}.context_length")] = entry["context_length"].clone();
     json!({
@@ -76,7 +78,6 @@ pub fn unserved(path: &str) -> Option<Refusal> {
             "Which models there are is set where the origin is started, and no request changes it. \
              GET /api/tags lists those that are served."
         }
-        "embed" | "embeddings" => "No model here makes embeddings. POST /api/chat and /api/generate make answers.",
         _ => return None,
     };
     Some(Refusal::new(Reason::NotFound, format!("{path} is not served. {what_now}")))

@@ -31,6 +31,9 @@ fn body(door: Door, name: &str, value: &str) -> String {
         Door::Completions | Door::OllamaGenerate => &[MODEL, ("prompt", r#""hi""#)],
         Door::Messages => &[MODEL, MESSAGES, ("max_tokens", "16")],
         Door::Responses => &[MODEL, ("input", r#""hi""#)],
+        Door::Embeddings | Door::OllamaEmbed => &[MODEL, ("input", r#""hi""#)],
+        Door::OllamaEmbeddings | Door::Tokenize => &[MODEL, ("prompt", r#""hi""#)],
+        Door::Detokenize => &[MODEL, ("tokens", "[1]")],
     };
     let others = least.iter().copied().filter(|(other, _)| *other != name);
     let member = |name: &str, value: &str| format!("{}:{value}", json!(name));
@@ -137,8 +140,10 @@ fn what_is_not_served_is_refused_unless_it_asks_for_nothing() {
         assert_eq!(
             nothing.as_ref().filter(|question| !matches!(question, Question::Presence(_))),
             match name {
+                // It has a prompt instead.
+                "messages" if door == Door::Tokenize => Some(&least),
                 // Without messages or a prompt Ollama's doors take a request for another one.
-                "model" | "messages" | "prompt" | "input" if fate(member, door) == Fate::Served => None,
+                "model" | "messages" | "prompt" | "input" | "tokens" if fate(member, door) == Fate::Served => None,
                 "max_tokens" if door == Door::Messages => None,
                 _ => Some(&least),
             }
@@ -294,6 +299,43 @@ const SERVED_BY_RESPONSES: [(&str, &str, &str); 26] = [
     ("tool_choice", "-", ""),
 ];
 
+/// The same where vectors are made: at OpenAI's door.
+const SERVED_BY_EMBEDDINGS: [(&str, &str, &str); 5] = [
+    ("dimensions", "5", ""),
+    ("encoding_format", r#""base64""#, ""),
+    ("input", r#"[[1],[2]]"#, ""),
+    ("model", r#""other""#, ""),
+    ("user", r#""u""#, ""),
+];
+
+/// And at Ollama's.
+const SERVED_BY_EMBED: [(&str, &str, &str); 5] = [
+    ("dimensions", "5", ""),
+    ("input", r#"["ho"]"#, ""),
+    ("model", r#""other""#, r#""other""#),
+    ("prompt", "", r#""ho""#),
+    ("truncate", "false", ""),
+];
+
+/// The same between text and tokens.
+const SERVED_BY_TOKENS: [(&str, &str, &str); 14] = [
+    ("add_special_tokens", "false", ""),
+    ("model", r#""other""#, r#""other""#),
+    ("prompt", r#""ho""#, ""),
+    ("return_token_strs", "true", ""),
+    ("tokens", "", "[2]"),
+    // Which go with messages.
+    ("add_generation_prompt", "-", ""),
+    ("chat_template_kwargs", "-", ""),
+    ("enable_thinking", "-", ""),
+    ("messages", "-", ""),
+    ("reasoning", "-", ""),
+    ("reasoning_effort", "-", ""),
+    ("think", "-", ""),
+    ("tool_choice", "-", ""),
+    ("tools", "-", ""),
+];
+
 #[test]
 fn what_is_served_makes_another_request() {
     for (member, door) in each() {
@@ -302,6 +344,9 @@ fn what_is_served_makes_another_request() {
             Door::OllamaChat | Door::OllamaGenerate => &SERVED_BY_OLLAMA[..],
             Door::Messages | Door::CountTokens => &SERVED_BY_ANTHROPIC[..],
             Door::Responses => &SERVED_BY_RESPONSES[..],
+            Door::Embeddings => &SERVED_BY_EMBEDDINGS[..],
+            Door::OllamaEmbed | Door::OllamaEmbeddings => &SERVED_BY_EMBED[..],
+            Door::Tokenize | Door::Detokenize => &SERVED_BY_TOKENS[..],
         };
         let row = rows.iter().find(|(name, ..)| *name == member.name);
         let is_first = Table::of(door).doors[0] == door;
@@ -403,6 +448,10 @@ fn bodies_made_to_be_large_are_refused_early() {
         (Door::Chat, "logit_bias", format!("{{{}}}", vec![r#""5":1"#; 100_000].join(","))),
         (Door::Completions, "prompt", list("[0]", 200_000)),
         (Door::Completions, "prompt", list(r#""x""#, 200_000)),
+        (Door::Embeddings, "input", list(r#""x""#, 100_000)),
+        (Door::Embeddings, "input", list("[0]", 100_000)),
+        (Door::OllamaEmbed, "input", list(r#""x""#, 100_000)),
+        (Door::Detokenize, "tokens", list("0", 1_000_000)),
     ] {
         let refusal = parse(door, &body(door, name, &value)).unwrap_err();
         assert_eq!((refusal.reason, refusal.param.as_deref()), (InvalidRequest, Some(name)));
@@ -475,6 +524,9 @@ fn the_page_shows_the_list() {
         (Table::of(Door::OllamaChat), "ollama", "whose | `/api/chat` | `/api/generate`"),
         (Table::of(Door::Messages), "anthropic", "whose | for an answer | for a count"),
         (Table::of(Door::Responses), "responses", "whose | what happens to it"),
+        (Table::of(Door::Embeddings), "embeddings", "whose | in a request"),
+        (Table::of(Door::OllamaEmbed), "ollama-embed", "whose | `/api/embed` | `/api/embeddings`"),
+        (Table::of(Door::Tokenize), "tokens", "whose | `/tokenize` | `/detokenize`"),
     ] {
         let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
         let (before, rest) = page.split_once(&begin).expect("the page has a place for the table");

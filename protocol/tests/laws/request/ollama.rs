@@ -351,6 +351,8 @@ fn models_are_told_of_by_what_is_known() {
     assert_eq!(model["modified_at"], "2026-09-21T14:13:20.000Z");
     let shown = models::shown(&entry);
     assert_eq!(shown["capabilities"], json!(["completion", "tools"]));
+    let embeds = json!({"id": "e", "created": 0, "context_length": 4096, "capabilities": ["embedding"]});
+    assert_eq!(models::shown(&embeds)["capabilities"], json!(["embedding"]));
     assert_eq!(shown["model_info"], json!({"general.architecture": "qwen", "qwen.context_length": 4096}));
     let other = json!({"id": "tiny", "created": 1_790_000_000, "context_length": 8192, "capabilities": ["tools"]});
     assert_ne!(models::listed(&[other])["models"][0]["digest"], model["digest"]);
@@ -361,9 +363,7 @@ fn models_are_told_of_by_what_is_known() {
     for body in ["{}", "[]", r#"{"model":""}"#, r#"{"model":5}"#] {
         assert_eq!(models::named(body.as_bytes()).unwrap_err().reason, InvalidRequest, "{body}");
     }
-    for path in
-        ["/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete", "/api/blobs/sha256:00", "/api/embed"]
-    {
+    for path in ["/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete", "/api/blobs/sha256:00"] {
         let refusal = models::unserved(path).unwrap();
         assert_eq!(refusal.reason, Reason::NotFound);
         assert!(refusal.message.starts_with(path) && refusal.message.contains("/api/"), "{}", refusal.message);

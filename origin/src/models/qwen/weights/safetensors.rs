@@ -31,7 +31,14 @@ const MAX_HEADER: u64 = 100_000_000;
 impl Safetensors {
     /// Whether a file holds this tensor.
     pub(crate) fn has(&self, name: Name) -> bool {
-        self.tensors.contains_key(&name.hugging_face())
+        self.find(name).is_some()
+    }
+
+    /// A tensor under its name, or under the one that it has where the network was saved without a head, as models that
+    /// embed are.
+    fn find(&self, name: Name) -> Option<&Place> {
+        let full = name.hugging_face();
+        self.tensors.get(&full).or_else(|| self.tensors.get(full.strip_prefix("model.")?))
     }
 
     /// Reads the files' headers; their tensors are read when they are asked for.
@@ -68,11 +75,10 @@ impl Safetensors {
     }
 
     pub(crate) fn dense(&self, name: Name, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
+        let found = self.find(name);
         let name = name.hugging_face();
-        let place = self
-            .tensors
-            .get(&name)
-            .ok_or_else(|| LoadError::new(&self.directory, &format!("no safetensors file holds {name}")))?;
+        let place =
+            found.ok_or_else(|| LoadError::new(&self.directory, &format!("no safetensors file holds {name}")))?;
         let fault = |why: &dyn std::fmt::Display| LoadError::new(&place.file, &format!("{name}: {why}"));
         if place.shape != shape {
             return Err(fault(&format!("has the shape {:?}; config.json says {shape:?}", place.shape)));

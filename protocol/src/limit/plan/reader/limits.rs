@@ -156,4 +156,5 @@ const PERS: [(&str, Per); 5] = [
     ("user", Per::User),
 ];
 const CLASSES: [(&str, Class); 3] = [("light", Class::Light), ("medium", Class::Medium), ("heavy", Class::Heavy)];
-const ENDPOINTS: [(&str, Endpoint); 2] = [("chat", Endpoint::Chat), ("completions", Endpoint::Completions)];
+const ENDPOINTS: [(&str, Endpoint); 3] =
+    [("chat", Endpoint::Chat), ("completions", Endpoint::Completions), ("embeddings", Endpoint::Embeddings)];
