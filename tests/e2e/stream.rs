@@ -2,15 +2,17 @@
 
 use harness::Stack;
 use harness::answer::{Stream, check_stream_error};
-use harness::caller::{hello, hello_stream};
+use harness::caller::clients::run_client;
+use harness::caller::{MODEL, hello, hello_stream};
 use harness::origin::raw::{Received, breaks_off_after};
 use harness::wait::{SOON, until_true};
+use serde_json::json;
 use sluice_origin::scripted::{Fault, Say};
 use sluice_protocol::refusal::Reason;
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn every_token_arrives_before_the_next_is_made() {
@@ -207,4 +209,27 @@ fn a_stream_may_take_longer_than_the_origin_may_be_silent_before_it() {
     script.allow_all();
     let stream = connection.answer().from_edge().ok().stream().whole();
     assert_eq!(stream.text(), "abc");
+}
+
+/// While a model is slow, something is said so that nobody takes it for dead. A client makes nothing of it, before the first token
+/// and between two.
+#[test]
+fn a_pause_inside_a_stream_is_no_event_for_openais_client() {
+    let stack = Stack::new().start();
+    let (key, script) = (stack.key(), stack.script().clone());
+    (0..3).for_each(|_| script.say(Say::text("ab")));
+    let steps = std::thread::spawn(move || {
+        // A step of each stream, and all of its others, after what is said of a silence was said.
+        for step in 1..=6 {
+            until_true("it is at a step", 2 * SOON, || script.is_blocked());
+            let since = Instant::now();
+            until_true("a silence is long", SOON, || since.elapsed() > Duration::from_millis(2_300));
+            let generated = script.generated();
+            script.allow(if step % 2 == 1 { 1 } else { 2 });
+            until_true("it goes on", SOON, || script.generated() > generated);
+        }
+    });
+    let came = run_client("openai_slow.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    assert_eq!(came, json!(["ab", "ab", "ab"]));
+    steps.join().expect("it only steps");
 }

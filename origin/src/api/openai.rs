@@ -22,7 +22,8 @@ fn queued(ahead: usize) -> String {
     sse::comment(&format!("queued, {ahead} ahead"))
 }
 
-/// That it is worked on.
+/// That it is worked on, before any event. Behind one that has an id a comment will not do: openai-python takes it for an event
+/// without data, and fails over that.
 fn working() -> String {
     sse::comment("working")
 }

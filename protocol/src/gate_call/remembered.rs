@@ -93,14 +93,18 @@ impl Remembered {
         self.young.put(asker.account, Name { who: asker.caller.identity(), place }, kept);
     }
 
-    /// The refusal that this caller would certainly be given again.
+    /// The refusal that this caller would certainly be given again. Who is not let in from an address is told that there, also
+    /// if its limits are used up as well: a Gate looks at who asks before it looks at limits.
     pub fn get(&self, asker: &Asker<'_>, want: Want, now: Millis) -> Option<Answer> {
         let names =
             [Place::Anywhere, Place::At(asker.address)].map(|place| Name { who: asker.caller.identity(), place });
-        let found = [&self.young, &self.old].into_iter().find_map(|generation| {
-            let of_account = generation.kept.get(asker.account)?;
-            names.iter().filter_map(|name| of_account.get(name)).find(|kept| kept.holds(asker, want, now))
-        });
+        let find = |want| {
+            [&self.young, &self.old].into_iter().find_map(|generation| {
+                let of_account = generation.kept.get(asker.account)?;
+                names.iter().filter_map(|name| of_account.get(name)).find(|kept| kept.holds(asker, want, now))
+            })
+        };
+        let found = find(Want::Identity).or_else(|| find(want));
         found.map(|kept| kept.again(now))
     }
 

@@ -11,10 +11,15 @@ use sluice_protocol::request::chat::{
 };
 
 /// Tells chats.
-pub(crate) struct Chat(pub(crate) Head);
+pub(crate) struct Chat {
+    head: Head,
+    /// The answer that is being told.
+    index: Option<u32>,
+}
 
 impl Tell for Chat {
     fn begin(&mut self, index: u32, mark: UsageMark) -> String {
+        self.index = Some(index);
         let role = Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() };
         event(&self.chunk(Some(choice(index, role, None)), None), mark)
     }
@@ -28,7 +33,7 @@ impl Tell for Chat {
         let finish = |usage| self.chunk(Some(choice(index, Delta::default(), Some(reason))), usage);
         match usage {
             None => event(&finish(None), mark),
-            Some(usage) if self.0.manner.include_usage => last(&[finish(None), self.chunk(None, Some(usage))]),
+            Some(usage) if self.head.manner.include_usage => last(&[finish(None), self.chunk(None, Some(usage))]),
             Some(usage) => last(&[finish(Some(usage))]),
         }
     }
@@ -37,22 +42,25 @@ impl Tell for Chat {
         queued(ahead)
     }
 
-    fn working(&mut self, _: UsageMark) -> String {
-        working()
+    fn working(&mut self, mark: UsageMark) -> String {
+        match self.index {
+            Some(index) => event(&self.chunk(Some(choice(index, Delta::default(), None)), None), mark),
+            None => working(),
+        }
     }
 
     fn whole(&mut self, answers: Vec<Gathered>, usage: UsageReport) -> String {
         let choices = (0..).zip(answers).map(|(index, answer)| Choice {
             index,
             message: AnswerMessage::new(answer.content, answer.reasoning, answer.calls),
-            logprobs: self.0.manner.logprobs.then_some(ChoiceLogprobs { content: answer.logprobs }),
+            logprobs: self.head.manner.logprobs.then_some(ChoiceLogprobs { content: answer.logprobs }),
             finish_reason: Some(answer.reason),
         });
         to_json(&ChatCompletion {
             id: self.id(),
             object: "chat.completion".into(),
-            created: self.0.at / 1000,
-            model: self.0.model.clone(),
+            created: self.head.at / 1000,
+            model: self.head.model.clone(),
             choices: choices.collect(),
             usage,
         })
@@ -60,16 +68,20 @@ impl Tell for Chat {
 }
 
 impl Chat {
+    pub(crate) const fn new(head: Head) -> Self {
+        Self { head, index: None }
+    }
+
     fn id(&self) -> String {
-        format!("chatcmpl-{}", self.0.request)
+        format!("chatcmpl-{}", self.head.request)
     }
 
     fn chunk(&self, choice: Option<ChunkChoice>, usage: Option<UsageReport>) -> String {
         to_json(&ChatChunk {
             id: self.id(),
             object: "chat.completion.chunk".into(),
-            created: self.0.at / 1000,
-            model: self.0.model.clone(),
+            created: self.head.at / 1000,
+            model: self.head.model.clone(),
             choices: Vec::from_iter(choice),
             usage,
         })

@@ -1,7 +1,7 @@
 //! A text completion's answer: the prompt, if that was asked for, what the model writes as it comes, the reason for the end
 //! with the usage, `[DONE]`.
 
-use super::{event, last, queued, working};
+use super::{event, last, queued};
 use crate::api::respond::to_json;
 use crate::api::tell::{Gathered, Head, Piece, Tell};
 use sluice_protocol::forward::report::UsageMark;
@@ -11,13 +11,15 @@ use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs}
 /// Tells text completions.
 pub(crate) struct Text {
     head: Head,
+    /// The answer that is being told.
+    index: u32,
     /// Where the next token of the answer begins, in characters.
     offset: u64,
 }
 
 impl Text {
     pub(crate) const fn new(head: Head) -> Self {
-        Self { head, offset: 0 }
+        Self { head, index: 0, offset: 0 }
     }
 
     fn part(&self, choices: Vec<TextChoice>, usage: Option<UsageReport>) -> String {
@@ -34,7 +36,7 @@ impl Text {
 
 impl Tell for Text {
     fn begin(&mut self, index: u32, mark: UsageMark) -> String {
-        self.offset = 0;
+        (self.index, self.offset) = (index, 0);
         let Some(text) = self.head.manner.beginning(index).map(str::to_owned) else { return String::new() };
         event(&self.part(vec![choice(index, text, None)], None), mark)
     }
@@ -58,8 +60,8 @@ impl Tell for Text {
         queued(ahead)
     }
 
-    fn working(&mut self, _: UsageMark) -> String {
-        working()
+    fn working(&mut self, mark: UsageMark) -> String {
+        event(&self.part(vec![choice(self.index, String::new(), None)], None), mark)
     }
 
     fn whole(&mut self, answers: Vec<Gathered>, usage: UsageReport) -> String {

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// What is promised, and what a busy machine may add.
 const MOST: Duration = Duration::from_millis(2_000 + 1_500);
 
+/// What an event of a text completion has that says nothing.
+const NO_TEXT: &str = "\"text\":\"\",";
+
 /// A stream that is read, and when something last came.
 struct Listener {
     response: Response,
@@ -49,7 +52,9 @@ async fn a_slow_model_is_never_silent_for_more_than_two_seconds() {
     let ollama = json!({"model": chat["model"], "messages": chat["messages"]});
     let prompt = json!({"model": chat["model"], "prompt": "hi"});
     let response = json!({"model": chat["model"], "input": "hi", "stream": true});
-    let events = (": working\n\n", "\"a\"", "data: [DONE]\n\n");
+    // An event that says nothing: a comment behind an event with an id is taken for an event by OpenAI's client.
+    let events = ("\"delta\":{},\"finish_reason\":null", "\"a\"", "data: [DONE]\n\n");
+    let texts = (NO_TEXT, "\"a\"", "data: [DONE]\n\n");
     let numbered = ("event: keepalive\n", "\"delta\":\"a\"", "\n\n");
     // A line that says nothing is told from one that says something by its text.
     let lines = ("\"content\":\"\"},\"done\":false", "\"content\":\"a\"", " complete\"}\n");
@@ -71,7 +76,7 @@ async fn a_slow_model_is_never_silent_for_more_than_two_seconds() {
     tokio::join!(
         one("/v1/chat/completions", &chat, events),
         one("/v1/chat/completions", &several, events),
-        one("/v1/completions", &text, events),
+        one("/v1/completions", &text, texts),
         one("/api/chat", &ollama, lines),
         one("/api/generate", &prompt, responses),
         one("/v1/responses", &response, numbered)
@@ -86,7 +91,8 @@ async fn a_quick_model_says_its_answer_alone() {
     let mut listener =
         Listener::new(&harness, "/v1/chat/completions", &chat_with("hi", &json!({"stream": true}))).await;
     assert!(!listener.hear("never told", 1).await);
-    assert!(!listener.seen.contains(": working") && !listener.seen.contains(": queued"), "{}", listener.seen);
+    assert!(!listener.seen.contains("\"delta\":{},\"finish_reason\":null"), "{}", listener.seen);
+    assert!(!listener.seen.contains("\n:") && !listener.seen.starts_with(':'), "{}", listener.seen);
 }
 
 /// The wait for a slot and what comes behind it are one silence.
@@ -101,7 +107,7 @@ async fn who_waited_is_told_as_often_when_its_turn_has_come() {
     // One step ends the first; the next one stands.
     harness.script.allow(1);
     assert_eq!(first.await.unwrap().0, 200);
-    assert!(listener.hear(": working\n\n", 2).await);
+    assert!(listener.hear(NO_TEXT, 2).await);
     harness.script.allow_all();
     assert!(!listener.hear("never told", 1).await);
     assert!(listener.seen.ends_with("data: [DONE]\n\n"), "{}", listener.seen);

@@ -40,26 +40,21 @@ pub(super) struct Reasoning {
 
 pub(super) fn reasoning(body: &Body<'_>) -> Result<Reasoning, Refusal> {
     let Some(given) = body.get(REASONING) else { return Ok(Reasoning::default()) };
-    let [effort, summary, older, context, mode, enabled, exclude, budget] = given.object(&[
-        "effort",
-        "summary",
-        "generate_summary",
-        "context",
-        "mode",
-        // Clients bring these along from chats.
-        "enabled",
-        "exclude",
-        "max_tokens",
-    ])?;
-    if let Some(budget) = budget {
-        return Err(budget.unserved("is not served. Leave it out."));
-    }
+    let names =
+        ["effort", "summary", "generate_summary", "context", "mode", "enabled", "enable", "exclude", "max_tokens"];
+    let [effort, summary, older, context, mode, enabled, enable, exclude, most] = given.object(&names)?;
+    // What other hosts have beside OpenAI's is read as in a chat.
+    let switches = [enabled, enable].map(|given| given.map(Given::boolean).transpose());
+    let [enabled, enable] = switches;
+    let switch = enabled?.or(enable?);
     if let Some(exclude) = exclude
         && exclude.boolean()?
     {
-        return Err(exclude.unserved("cannot exclude what the model thinks. Leave `exclude` out."));
+        return Err(exclude.unserved("is not served: what the model thinks is told."));
     }
-    let enabled = enabled.map(Given::boolean).transpose()?;
+    if let Some(most) = most {
+        return Err(most.unserved("is not served. Leave it out."));
+    }
     for (given, nothing) in [(context, "auto"), (mode, "standard")] {
         if let Some(given) = given.filter(|given| raw::text(given.json).as_deref() != Some(nothing)) {
             given.text()?;
@@ -68,7 +63,7 @@ pub(super) fn reasoning(body: &Body<'_>) -> Result<Reasoning, Refusal> {
     }
     let [summary, older] = [summary, older].map(|given| given.map(told_as).transpose());
     Ok(Reasoning {
-        enable: effort.map_or(Ok(None), thinking::effort)?.or(enabled),
+        enable: effort.map_or(Ok(None), thinking::effort)?.or(switch),
         effort: effort.map(Given::text).transpose()?.filter(|text| !text.is_empty()).map(Cow::into_owned),
         summary: summary?.or(older?),
     })
@@ -143,13 +138,14 @@ pub(super) fn metadata(body: &Body<'_>) -> Result<(), Refusal> {
 
 pub(super) fn stream_options(body: &Body<'_>) -> Result<(), Refusal> {
     let Some(given) = body.get("stream_options") else { return Ok(()) };
-    let [obfuscation, usage] = given.object(&["include_obfuscation", "include_usage"])?;
-    // Clients bring it along from chats. What was used is told here either way.
-    if let Some(given) = usage {
-        given.boolean()?;
+    let [usage, obfuscation, continuous] =
+        given.object(&["include_usage", "include_obfuscation", "continuous_usage_stats"])?;
+    // The last event tells the usage, whatever is asked.
+    usage.map(Given::boolean).transpose()?;
+    for unserved in [obfuscation, continuous].into_iter().flatten() {
+        if unserved.boolean()? {
+            return Err(unserved.unserved("is not served. Leave it out."));
+        }
     }
-    match obfuscation {
-        Some(given) if given.boolean()? => Err(given.unserved("is not served. Leave it out.")),
-        _ => Ok(()),
-    }
+    Ok(())
 }

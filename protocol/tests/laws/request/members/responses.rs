@@ -32,6 +32,8 @@ fn members_are_held_to_what_they_may_be() {
         ("reasoning", r#"{"summary":"short"}"#, wrong, "`reasoning.summary` must be"),
         ("reasoning", r#"{"context":"all_turns"}"#, unserved, "`reasoning.context` is served as `auto`"),
         ("reasoning", r#"{"mode":"pro"}"#, unserved, "`reasoning.mode` is served as `standard`"),
+        ("reasoning", r#"{"exclude":true}"#, unserved, "`reasoning.exclude` is not served"),
+        ("reasoning", r#"{"max_tokens":5}"#, unserved, "`reasoning.max_tokens` is not served"),
         ("include", r#"["x"]"#, unserved, "names something"),
         ("include", "[1]", wrong, "a list of texts"),
         ("top_logprobs", "21", wrong, "from 0 to 20"),
