@@ -45,10 +45,13 @@ pub fn refuse_method(allow: &'static str) -> Refusal {
     Refusal::new(Reason::MethodNotAllowed, format!("This path takes {allow}.")).with_allow(allow)
 }
 
-/// Refuses a body that is not declared to be JSON.
-pub fn require_json(head: &Head) -> Result<(), Refusal> {
-    let content_type = head.get(header::CONTENT_TYPE).unwrap_or_default();
-    if header::essence(content_type).eq_ignore_ascii_case("application/json") {
+/// Refuses a body that is not declared to be JSON, as [`header::is_json`] has it.
+pub fn require_json(incoming: &Incoming) -> Result<(), Refusal> {
+    let head = &incoming.head;
+    let (path, declared) = (path::path_and_query(head.url()).0, head.get(header::CONTENT_TYPE));
+    // Few declare none: only then is it looked up who asks.
+    let page = if declared.is_none() { header(incoming, header::ORIGIN) } else { None };
+    if header::is_json(path, declared, page.as_deref()) {
         return Ok(());
     }
     Err(Refusal::new(Reason::UnsupportedMediaType, "Send the body as `content-type: application/json`."))

@@ -77,7 +77,7 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     if let Some(refusal) = remembered::of(&known.table, &known.principal, Want::Admission) {
         return Err(refusal);
     }
-    request::require_json(head)?;
+    request::require_json(call.incoming)?;
     let body = request::body(call.incoming, config.bodies, config.bodies.max).await?;
     let (question, model, body) = asked(door, body, config)?;
     // A body may take its time, and the plans are to be those of now.

@@ -109,6 +109,17 @@ pub fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
+/// Whether the body of a request to `path` may be read as JSON, by the type that it declares and by whose page it comes from.
+///
+/// Ollama's own server looks at no type, and LiteLLM's client declares none there. A browser's page has to declare it all the same:
+/// so it is asked first whether that page may call (<https://fetch.spec.whatwg.org/#cors-safelisted-request-header>).
+pub fn is_json(path: &str, content_type: Option<&str>, origin: Option<&str>) -> bool {
+    match content_type {
+        Some(declared) => essence(declared).eq_ignore_ascii_case("application/json"),
+        None => origin.is_none() && path.starts_with("/api/"),
+    }
+}
+
 /// Whether a body comes as it is, by its `content-encoding` (RFC 9110, section 8.4).
 pub fn is_identity(encoding: &str) -> bool {
     encoding.split(',').all(|coding| matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity"))
@@ -180,6 +191,20 @@ pub const EXPOSED: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_type_is_left_out_at_ollamas_doors_alone_and_by_no_page() {
+        for (path, declared, origin, is) in [
+            ("/api/chat", None, None, true),
+            ("/api/chat", None, Some("https://a.example"), false),
+            ("/api/chat", Some("text/plain"), None, false),
+            ("/v1/chat/completions", None, None, false),
+            ("/v1/chat/completions", Some("Application/JSON; charset=utf-8"), Some("null"), true),
+            ("/v1/api/chat", None, None, false),
+        ] {
+            assert_eq!(is_json(path, declared, origin), is, "{path} {declared:?} {origin:?}");
+        }
+    }
 
     #[test]
     fn types_and_encodings_are_read_as_their_rfc_says() {

@@ -16,11 +16,12 @@ import llm  # noqa: E402
 
 
 def main(base_url: str, api_key: str, model: str) -> None:
-    settings = {"model_id": "sluice", "model_name": model, "api_base": base_url, "supports_tools": True}
+    settings = {"model_id": "sluice", "model_name": model, "api_base": base_url, "api_key_name": "sluice"}
     # YAML, of which this is a part.
     (home / "extra-openai-models.yaml").write_text(json.dumps([settings]))
+    # As `llm keys set sluice` leaves it.
+    (home / "keys.json").write_text(json.dumps({"sluice": api_key}))
     sluice = llm.get_model("sluice")
-    sluice.key = api_key
     streamed = list(sluice.prompt("Hello", max_tokens=256))
     whole = sluice.prompt("Hello", max_tokens=256, stream=False)
     text, used = whole.text(), whole.usage()

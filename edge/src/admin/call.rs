@@ -40,7 +40,7 @@ impl AdminCall<'_> {
     pub(super) async fn body(&self, max: u64) -> Result<Vec<u8>, Refusal> {
         let body = request::body(self.incoming, self.config.bodies, max).await?.bytes();
         if !body.is_empty() {
-            request::require_json(&self.incoming.head)?;
+            request::require_json(self.incoming)?;
         }
         Ok(body)
     }

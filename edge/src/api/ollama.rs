@@ -23,7 +23,7 @@ pub async fn tags(call: &Call<'_>) -> Result<Response, Refusal> {
 /// `POST /api/show`: one of them.
 pub async fn show(call: &Call<'_>) -> Result<Response, Refusal> {
     let found = find(call).await?;
-    request::require_json(&call.incoming.head)?;
+    request::require_json(call.incoming)?;
     let body = request::body(call.incoming, call.config.bodies, MAX_NAME_BYTES).await?;
     let entry = found.entry(Some(&models::named(&body.bytes())?))?;
     answer(call.id, found.told, respond::JSON, &models::shown(&entry).to_string())

@@ -21,7 +21,7 @@ pub async fn issue(call: &Call<'_>) -> Answered {
     principal.check(Some(Scope::Tokens), None)?;
     let body = request::body(call.incoming, call.config.bodies, MAX_BODY).await?.bytes();
     if !body.is_empty() {
-        request::require_json(&call.incoming.head)?;
+        request::require_json(call.incoming)?;
     }
     let asked = TokenRequest::parse(&body)?;
     if let Some(wait) = PACE.with_borrow(|pace| pace.wait(key, platform::now())) {

@@ -2,17 +2,18 @@
 
 use crate::config::Config;
 use axum::body::Body;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, ORIGIN};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use sluice_protocol::header::{essence, is_identity};
+use sluice_protocol::header::{is_identity, is_json};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::time::Duration;
 
 /// What the head says about the body, before any of it is read.
-pub(crate) fn check_head(headers: &HeaderMap, max_body: usize) -> Result<(), Refusal> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !essence(kind).eq_ignore_ascii_case("application/json") {
+pub(crate) fn check_head(path: &str, headers: &HeaderMap, max_body: usize) -> Result<(), Refusal> {
+    // What is no text is no type that is known.
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    if !is_json(path, text(CONTENT_TYPE), text(ORIGIN)) {
         return Err(Refusal::new(Reason::UnsupportedMediaType, "Send content-type: application/json."));
     }
     // Each of them: several headers of one name say the same as one with commas.

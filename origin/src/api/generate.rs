@@ -38,7 +38,7 @@ use tracing::{Instrument, Span, info_span};
 
 pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let Call { shared, parts, caller, .. } = call;
-    check_head(&parts.headers, shared.config.max_body)?;
+    check_head(door.path(), &parts.headers, shared.config.max_body)?;
     // A place before the first byte of the body: whoever is refused has cost nothing.
     let priority = caller.claims.as_ref().map_or(0, |claims| claims.pri);
     let place = shared.queue.ask(caller.account(), priority, caller.deadline)?;
