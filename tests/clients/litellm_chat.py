@@ -13,6 +13,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["HOME"] = tempfile.mkdtemp()
 
 import litellm  # noqa: E402
+import openai as openai_errors  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
 
 
@@ -24,6 +25,8 @@ TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": Weat
 
 
 def main(base_url: str, api_key: str, model: str) -> None:
+    # It would print where to get help.
+    litellm.suppress_debug_info = True
     host = base_url.removesuffix("/v1")
     openai = {"model": f"openai/{model}", "api_base": base_url}
     came = {}
@@ -57,7 +60,7 @@ def attempt(ask: dict) -> str:
     try:
         litellm.completion(**ask, num_retries=0)
         return "served"
-    except litellm.exceptions.OpenAIError as error:
+    except openai_errors.APIStatusError as error:
         return type(error).__name__
 
 

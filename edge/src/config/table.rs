@@ -82,8 +82,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "REQUEST_LOG",
-        default: "none",
-        meaning: "of which requests the log has a line: `none`, `known` (for an answer, of known callers) or `all`: see docs/administration.md",
+        default: "off",
+        meaning: "of which requests the log has a line: `off`, `known` (for an answer, of known callers) or `all`: see docs/administration.md",
     },
 ];
 

@@ -13,7 +13,7 @@ pub struct RequestLine {
     pub request: String,
     /// When it came, in milliseconds since 1970.
     pub at: Millis,
-    /// By which path, cut after [`MAX_NAME`] characters.
+    /// By which path, cut after 64 characters.
     pub path: String,
     /// Who asked.
     #[serde(flatten)]
@@ -43,7 +43,7 @@ pub struct Who {
     pub account: String,
     /// The key or the subject of a token, or the account of those who have neither.
     pub subject: String,
-    /// For which model, cut after [`MAX_NAME`] characters.
+    /// For which model, cut after 64 characters.
     pub model: String,
 }
 
@@ -88,7 +88,7 @@ pub enum RequestEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RequestLog {
     /// None.
-    None,
+    Off,
     /// Those for an answer, of somebody who is known. Whoever sends a thousand bad keys a second does not fill the log.
     Known,
     /// All but those for `/healthz`.
@@ -130,13 +130,13 @@ impl Who {
 }
 
 impl RequestLog {
-    /// `none`, `known` or `all`.
+    /// `off`, `known` or `all`.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
-            "none" => Ok(Self::None),
+            "off" => Ok(Self::Off),
             "known" => Ok(Self::Known),
             "all" => Ok(Self::All),
-            _ => Err("must be none, known or all".to_owned()),
+            _ => Err("must be off, known or all".to_owned()),
         }
     }
 }
