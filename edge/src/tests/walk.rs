@@ -155,6 +155,19 @@ fn who_asks_for_a_model_that_is_not_there_is_told_soon_and_holds_nothing_meanwhi
     });
 }
 
+#[test]
+fn a_path_that_nobody_serves_is_not_written_down() {
+    let stage = Stage::new(0, &plan(&limits(), &json!("refuse")));
+    let secret = "slc_a-key-in-the-wrong-place";
+    for path in ["/v1/", "/admin/v1/keys/", "/v1/models/", "/"].map(|begins| format!("{begins}{secret}")) {
+        stage.finish(&stage.send(stage.places[0], "GET", &path, &[], String::new()));
+    }
+    stage.calm();
+    let log = stage.world.log();
+    assert!(log.iter().filter(|(_, line)| line.contains("\"outcome\"")).count() == 4, "{log:?}");
+    assert!(log.iter().all(|(_, line)| !line.contains(secret)), "{log:?}");
+}
+
 /// So many callers at once, at any isolate, half of them with streams; each has a mark of its own.
 fn callers(stage: &Stage, count: u64) -> Vec<(Caller, String)> {
     let one = |_| {
