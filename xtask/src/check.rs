@@ -3,20 +3,12 @@
 //!
 //! An invariant is a pure function over text or JSON, with a test that feeds it a violation and sees it refused.
 
-mod features;
-mod graph;
-mod leftovers;
-mod licences;
-mod log_lines;
-mod modules;
+mod code;
+mod packages;
 mod paths;
 mod purity;
-mod seam;
-mod secrets;
 mod settings;
 mod source;
-mod status;
-mod supply;
 mod worker_size;
 
 use std::{process::Command, thread};
@@ -24,6 +16,8 @@ use std::{process::Command, thread};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
+use self::code::{leftovers, log_lines, modules, seam, secrets, status};
+use self::packages::{features, graph, licences, supply};
 use self::source::of_crates;
 use crate::process::{self, Interrupted, capture, command};
 use crate::progress::{self, Step};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    graph::{dependencies, matches},
+    packages::graph::{dependencies, matches},
     source::{Source, line_of},
 };
 

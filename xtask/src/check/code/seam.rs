@@ -1,12 +1,13 @@
 //! The edge's platform is behind one seam: whatever it runs on is named in one folder. So the whole edge compiles for a
 //! platform that tests script, and for others.
 
-use super::source::{Source, line_of, words};
+use crate::check::source::{Source, line_of, words};
 
 /// The crates that have a platform.
-pub(super) const CRATES: [&str; 1] = ["edge"];
+pub(in crate::check) const CRATES: [&str; 1] = ["edge"];
 /// What to do about a violation.
-pub(super) const FIX: &str = "give `edge/src/platform.rs` what is needed, for each of its platforms, and use that";
+pub(in crate::check) const FIX: &str =
+    "give `edge/src/platform.rs` what is needed, for each of its platforms, and use that";
 
 /// The folder, and its file.
 const ALLOWED: [&str; 2] = ["edge/src/platform/", "edge/src/platform.rs"];
@@ -15,7 +16,7 @@ const NAMES: [&str; 8] =
     ["worker", "web_sys", "js_sys", "wasm_bindgen", "wasm_bindgen_futures", "rusqlite", "workerd", "scripted"];
 
 /// Every name of a platform elsewhere.
-pub(super) fn violations(sources: &[Source]) -> Vec<String> {
+pub(in crate::check) fn violations(sources: &[Source]) -> Vec<String> {
     let in_file = |source: &Source| {
         let code = source.bare_code();
         let names = words(&code).filter(|(_, word)| NAMES.contains(word));

@@ -1,13 +1,13 @@
 //! What is tested is what is served: the packages of the origin have the same features alone and beside its tests.
 
 /// What to do when a package has other features beside the tests.
-pub(super) const FIX: &str = "turn the missing feature on in origin/Cargo.toml, beside the others that nobody there calls; \
+pub(in crate::check) const FIX: &str = "turn the missing feature on in origin/Cargo.toml, beside the others that nobody there calls; \
     otherwise what is tested is another program than what is served, and both are compiled";
 /// How `cargo tree` is to print what this reads: a line for each package, with its features.
-pub(super) const PRINTED: [&str; 5] = ["--prefix", "none", "--no-dedupe", "-f", "{p}|{f}"];
+pub(in crate::check) const PRINTED: [&str; 5] = ["--prefix", "none", "--no-dedupe", "-f", "{p}|{f}"];
 
 /// Lines of the origin's own tree that the tree with its tests lacks. A package is there once for each set of features.
-pub(super) fn differences(served: &str, tested: &str) -> Vec<String> {
+pub(in crate::check) fn differences(served: &str, tested: &str) -> Vec<String> {
     let lines = |tree: &'_ str| -> Vec<String> {
         let mut lines: Vec<_> = tree.lines().filter(|line| line.contains('|')).map(str::to_owned).collect();
         lines.sort();

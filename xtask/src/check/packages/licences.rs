@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 /// What to do about a dependency whose licence is not in the list.
-pub(super) const FIX: &str = "use another package, or add the licence to ALLOWED in xtask/src/check/licences.rs, \
+pub(in crate::check) const FIX: &str = "use another package, or add the licence to ALLOWED in xtask/src/check/packages/licences.rs, \
     or the package to ARGUED there with the reason why it is acceptable";
 
 /// Licences that ask for attribution at most.
-pub(super) const ALLOWED: [&str; 13] = [
+pub(in crate::check) const ALLOWED: [&str; 13] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -26,7 +26,7 @@ pub(super) const ALLOWED: [&str; 13] = [
 const ARGUED: [(&str, &str, &str); 0] = [];
 
 /// Packages that no allowed licence covers. `metadata` is the whole `cargo metadata`.
-pub(super) fn violations(metadata: &Value) -> Vec<String> {
+pub(in crate::check) fn violations(metadata: &Value) -> Vec<String> {
     let packages = metadata["packages"].as_array().into_iter().flatten();
     packages.filter_map(|package| violation(package["name"].as_str()?, package["license"].as_str())).collect()
 }

@@ -1,14 +1,14 @@
 //! Two invariants over text: no secret type prints itself, and no prompt is logged.
 
-use super::source::{Source, end_of_group, line_of, words};
+use crate::check::source::{Source, end_of_group, line_of, words};
 
 /// The crates that hold secrets and prompts.
-pub(super) const CRATES: [&str; 3] = ["protocol", "edge", "origin"];
+pub(in crate::check) const CRATES: [&str; 3] = ["protocol", "edge", "origin"];
 /// What to do about a type that prints itself.
-pub(super) const PRINTS_FIX: &str =
+pub(in crate::check) const PRINTS_FIX: &str =
     "remove the derive; write `impl Debug` by hand, naming the type and hiding its contents, where one is needed";
 /// What to do about a logged prompt.
-pub(super) const LOGS_FIX: &str = "log its length, its hash or the request id instead; \
+pub(in crate::check) const LOGS_FIX: &str = "log its length, its hash or the request id instead; \
     people write to a model what they would tell nobody";
 
 /// Types that are secret by name.
@@ -69,7 +69,7 @@ const PROMPT_WORDS: [&str; 19] = [
 const HARMLESS: [&str; 3] = [".len()", ".is_empty()", ".is_some()"];
 
 /// Secret types that derive a way to print themselves.
-pub(super) fn printing_secrets(sources: &[Source]) -> Vec<String> {
+pub(in crate::check) fn printing_secrets(sources: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
     for source in sources {
         let code = source.bare_code();
@@ -110,7 +110,7 @@ fn is_secret(name: &str, path: &str) -> bool {
 }
 
 /// Log lines that mention what a caller wrote or got.
-pub(super) fn logged_prompts(sources: &[Source]) -> Vec<String> {
+pub(in crate::check) fn logged_prompts(sources: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
     for source in sources {
         let (code, bare) = (source.code(), source.bare_code());

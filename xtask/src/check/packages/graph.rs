@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 /// What to do when a crate names a package that is another's.
-pub(super) const OWNERS_FIX: &str =
+pub(in crate::check) const OWNERS_FIX: &str =
     "call it through the crate that owns it; ARCHITECTURE.md says which one names which package";
 /// What to do when candle may float.
-pub(super) const PINNED_FIX: &str =
+pub(in crate::check) const PINNED_FIX: &str =
     "write `=` before the version in the root Cargo.toml: another version computes other logits";
 
 /// A package, or a family ending in `*`, and the only member that may depend on it directly.
@@ -23,7 +23,7 @@ const OWNERS: [(&str, &str); 6] = [
 const PINNED: [&str; 2] = ["candle-*", "tokenizers"];
 
 /// Direct dependencies, of any kind, of members that do not own the package. `metadata` is `cargo metadata --no-deps`.
-pub(super) fn strangers(metadata: &Value) -> Vec<String> {
+pub(in crate::check) fn strangers(metadata: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (member, dependency, _) in dependencies(metadata) {
         let owner = OWNERS.iter().find(|(pattern, _)| matches(pattern, dependency));
@@ -35,7 +35,7 @@ pub(super) fn strangers(metadata: &Value) -> Vec<String> {
 }
 
 /// Packages that must be pinned to a version and are not.
-pub(super) fn floating(metadata: &Value) -> Vec<String> {
+pub(in crate::check) fn floating(metadata: &Value) -> Vec<String> {
     dependencies(metadata)
         .filter(|(_, dependency, _)| PINNED.iter().any(|pattern| matches(pattern, dependency)))
         .filter(|(_, _, version)| !version.starts_with('='))
@@ -44,7 +44,7 @@ pub(super) fn floating(metadata: &Value) -> Vec<String> {
 }
 
 /// (member, dependency, version requirement), of every kind.
-pub(super) fn dependencies(metadata: &Value) -> impl Iterator<Item = (&str, &str, &str)> {
+pub(in crate::check) fn dependencies(metadata: &Value) -> impl Iterator<Item = (&str, &str, &str)> {
     let members = metadata["packages"].as_array().into_iter().flatten();
     members.flat_map(|member| {
         let dependencies = member["dependencies"].as_array().into_iter().flatten();
@@ -54,7 +54,7 @@ pub(super) fn dependencies(metadata: &Value) -> impl Iterator<Item = (&str, &str
     })
 }
 
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+pub(in crate::check) fn matches(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |family| name.starts_with(family))
 }
 

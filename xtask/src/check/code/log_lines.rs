@@ -1,17 +1,18 @@
 //! The edge's log has one kind of line (`sluice_protocol::telemetry`), and one place writes it.
 
-use super::source::{Source, line_of, words};
+use crate::check::source::{Source, line_of, words};
 
 /// The crates whose log it is.
-pub(super) const CRATES: [&str; 1] = ["edge"];
+pub(in crate::check) const CRATES: [&str; 1] = ["edge"];
 /// What to do about a violation.
-pub(super) const FIX: &str = "make it a `sluice_protocol::telemetry::Line`, and write it with `telemetry::write`";
+pub(in crate::check) const FIX: &str =
+    "make it a `sluice_protocol::telemetry::Line`, and write it with `telemetry::write`";
 
 /// Where the platform's macros are called.
 const ALLOWED: &str = "edge/src/platform/workerd/time.rs";
 
 /// Every line that is written to the log elsewhere.
-pub(super) fn violations(sources: &[Source]) -> Vec<String> {
+pub(in crate::check) fn violations(sources: &[Source]) -> Vec<String> {
     let in_file = |source: &Source| {
         let code = source.bare_code();
         let writes = words(&code).filter(|(_, word)| MACROS.contains(word));

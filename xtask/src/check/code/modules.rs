@@ -8,14 +8,15 @@ mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::source::Source;
+use crate::check::source::Source;
 use paths::paths_in;
 
 /// What to do about a violation.
-pub(super) const FIX: &str = "move what both need below both, or let the upper one hand it down: imports run one way";
+pub(in crate::check) const FIX: &str =
+    "move what both need below both, or let the upper one hand it down: imports run one way";
 
 /// Where the module trees are: each has its own root.
-pub(super) const ROOTS: [&str; 8] = [
+pub(in crate::check) const ROOTS: [&str; 8] = [
     "protocol/src",
     "edge/src",
     "origin/src",
@@ -28,26 +29,26 @@ pub(super) const ROOTS: [&str; 8] = [
 
 /// Modules that import each other in a ring, at one level.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Circle {
+pub(in crate::check) struct Circle {
     /// The module whose children they are: a root of [`ROOTS`] and the segments below it.
-    pub(super) level: String,
+    pub(in crate::check) level: String,
     /// Their names.
-    pub(super) modules: BTreeSet<String>,
+    pub(in crate::check) modules: BTreeSet<String>,
 }
 
 /// What a reading of all sources finds.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(in crate::check) struct Found {
     /// Rings.
-    pub(super) circles: Vec<Circle>,
+    pub(in crate::check) circles: Vec<Circle>,
     /// Files with a path that ends in their crate's root.
-    pub(super) name_the_root: BTreeSet<String>,
+    pub(in crate::check) name_the_root: BTreeSet<String>,
     /// How many arrows there are between siblings.
-    pub(super) arrows: usize,
+    pub(in crate::check) arrows: usize,
 }
 
 /// Reads all arrows and looks for rings among them.
-pub(super) fn find(sources: &[Source]) -> Found {
+pub(in crate::check) fn find(sources: &[Source]) -> Found {
     let mut found = Found::default();
     let mut levels: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for root in ROOTS {
@@ -78,7 +79,7 @@ pub(super) fn find(sources: &[Source]) -> Found {
 }
 
 /// Every circle, and every file that names its crate's root.
-pub(super) fn violations(found: &Found) -> Vec<String> {
+pub(in crate::check) fn violations(found: &Found) -> Vec<String> {
     let circle = |Circle { level, modules }: &Circle| {
         let modules: Vec<_> = modules.iter().map(String::as_str).collect();
         format!("a circle in {level}: {}", modules.join(" "))

@@ -1,11 +1,11 @@
 //! Status codes are chosen in `protocol/src/refusal.rs` and nowhere else: whose turn it is follows from the refusal.
 
-use super::source::{Source, line_of, words};
+use crate::check::source::{Source, line_of, words};
 
 /// The crates that answer requests.
-pub(super) const CRATES: [&str; 3] = ["protocol", "edge", "origin"];
+pub(in crate::check) const CRATES: [&str; 3] = ["protocol", "edge", "origin"];
 /// What to do about a violation.
-pub(super) const FIX: &str = "choose the status in protocol/src/refusal.rs and name the refusal here; \
+pub(in crate::check) const FIX: &str = "choose the status in protocol/src/refusal.rs and name the refusal here; \
     a number that is no status says so at the end of its line: `// not a status: why`";
 
 /// The one file that may.
@@ -16,7 +16,7 @@ const TESTS: [&str; 2] = ["edge/src/tests/", "edge/src/platform/scripted/"];
 const EXCUSE: &str = "not a status:";
 
 /// Every status literal outside the one file that may have them.
-pub(super) fn violations(sources: &[Source]) -> Vec<String> {
+pub(in crate::check) fn violations(sources: &[Source]) -> Vec<String> {
     let is_product =
         |source: &&Source| source.path != ALLOWED && !TESTS.iter().any(|test| source.path.starts_with(test));
     sources.iter().filter(is_product).flat_map(in_file).collect()

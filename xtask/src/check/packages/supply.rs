@@ -5,13 +5,13 @@ use serde_json::Value;
 use super::licences::ALLOWED;
 
 /// What to do when a package comes from somewhere else, is banned, or deny.toml and the list of licences differ.
-pub(super) const FIX: &str = "take packages from crates.io alone; deny.toml says which are banned and why, and has the same \
-    licences as xtask/src/check/licences.rs";
+pub(in crate::check) const FIX: &str = "take packages from crates.io alone; deny.toml says which are banned and why, and has the same \
+    licences as xtask/src/check/packages/licences.rs";
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Packages that are neither members nor from crates.io, and those that deny.toml bans. `metadata` is the whole `cargo metadata`.
-pub(super) fn unwanted(metadata: &Value, deny: &str) -> Vec<String> {
+pub(in crate::check) fn unwanted(metadata: &Value, deny: &str) -> Vec<String> {
     let banned: Vec<_> = deny.lines().filter_map(banned).collect();
     let mut found = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {

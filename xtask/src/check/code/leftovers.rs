@@ -1,9 +1,10 @@
 //! Nothing is left undone in tracked code: what is known to be missing stands in the closing note, not in a comment.
 
-use super::source::line_of;
+use crate::check::source::line_of;
 
 /// What to do about a leftover.
-pub(super) const FIX: &str = "do it, or delete it; a test that cannot pass is mended or removed, never skipped";
+pub(in crate::check) const FIX: &str =
+    "do it, or delete it; a test that cannot pass is mended or removed, never skipped";
 
 /// Endings of files that hold code or its configuration.
 const CODE: [&str; 12] =
@@ -20,12 +21,12 @@ const MARKS: [&str; 6] = [
 ];
 
 /// Whether the file is one to look at.
-pub(super) fn is_code(path: &str) -> bool {
+pub(in crate::check) fn is_code(path: &str) -> bool {
     CODE.iter().any(|ending| path.ends_with(ending))
 }
 
 /// The marks in one file. The workspace's lints are named after two of them and are no leftovers.
-pub(super) fn in_file(path: &str, text: &str) -> Vec<String> {
+pub(in crate::check) fn in_file(path: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for mark in MARKS {
         for (offset, _) in text.match_indices(mark) {
