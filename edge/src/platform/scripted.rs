@@ -6,33 +6,28 @@
 //! everything happens again.
 
 mod callers;
-mod channel;
 mod course;
 mod env;
 mod fault;
-mod faults;
 mod http;
 mod memory;
 mod objects;
-mod pipe;
-mod rng;
 mod servers;
 mod signature;
 mod sql;
-mod tasks;
 mod time;
 mod world;
 
 pub use callers::{Caller, Closed, Sent};
+pub use course::faults::Faults;
+pub use course::rng::Rng;
 pub use env::{Context, Env, Limiter};
 pub use fault::Fault;
-pub use faults::Faults;
+pub use http::pipe::Pipe;
 pub use http::{Body, Request, Response, Signal, Stream};
 pub use memory::IsolateKey;
 pub(crate) use memory::{entries, isolate_local};
 pub use objects::{State, Storage, call_object};
-pub use pipe::Pipe;
-pub use rng::Rng;
 pub use servers::{Asked, Reply, Server, Writer, fetch, fetch_from_origin, in_background};
 pub use signature::{SigningKey, Verifier};
 pub use sql::Sql;

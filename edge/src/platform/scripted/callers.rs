@@ -1,9 +1,9 @@
 //! Callers, and what they are answered.
 
-use super::channel::Channel;
 use super::course;
+use super::course::tasks::Home;
+use super::http::channel::Channel;
 use super::http::{Content, Request, Response, Signal};
-use super::tasks::Home;
 use crate::platform::{Fault, sleep};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -1,9 +1,13 @@
 //! The course of a world: its time, its tasks, and the order in which they go on.
 
-use super::faults::Faults;
-use super::rng::Rng;
+pub(super) mod faults;
+pub(super) mod rng;
+pub(super) mod tasks;
+
+use self::faults::Faults;
+use self::rng::Rng;
+use self::tasks::{Home, Run, Tasks};
 use super::sql::Disk;
-use super::tasks::{Home, Run, Tasks};
 use crate::platform::sleep;
 use sluice_protocol::telemetry::Severity;
 use sluice_protocol::time::Millis;

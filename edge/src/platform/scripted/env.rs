@@ -1,7 +1,7 @@
 //! What a deployment is given, and tasks that outlive their request.
 
 use super::course;
-use super::tasks::Home;
+use super::course::tasks::Home;
 use crate::platform::Fault;
 use std::collections::BTreeMap;
 use std::future::Future;

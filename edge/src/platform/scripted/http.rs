@@ -1,6 +1,9 @@
 //! Requests and answers.
 
-use super::channel::Channel;
+pub(super) mod channel;
+pub(super) mod pipe;
+
+use self::channel::Channel;
 use crate::platform::body::{Bounds, Broken};
 use crate::platform::head::{self, Head};
 use crate::platform::{Fault, Pipe, sleep};

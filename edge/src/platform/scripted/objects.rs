@@ -1,8 +1,8 @@
 //! Objects: who has which name, how messages reach them, and what is kept of what they write.
 
+use super::course::tasks::Home;
 use super::course::{self, Timer, happens, is_lost};
 use super::sql::{Disk, Sql};
-use super::tasks::Home;
 use crate::platform::objects::{Cause, Object, Unanswered};
 use crate::platform::{Env, Fault, now, sleep};
 use futures_channel::oneshot::{self, Receiver, Sender};

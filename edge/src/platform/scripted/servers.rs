@@ -1,9 +1,9 @@
 //! Other servers, and requests of the edge's to them.
 
-use super::channel::Channel;
+use super::course::tasks::Home;
 use super::course::{self, happens};
+use super::http::channel::Channel;
 use super::http::{Body, Content, Response};
-use super::tasks::Home;
 use crate::platform::Fault;
 use futures_channel::oneshot::{self, Sender};
 use futures_util::future::{Either, select};

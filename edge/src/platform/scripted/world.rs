@@ -2,12 +2,12 @@
 
 use super::callers::{Caller, Sent};
 use super::course::Course;
+use super::course::faults::Faults;
+use super::course::tasks::Home;
 use super::env::{Context, Env};
-use super::faults::Faults;
 use super::http::{Request, Response};
 use super::objects::{self, Kinds, State};
 use super::servers::{self, Server};
-use super::tasks::Home;
 use crate::platform::Fault;
 use crate::platform::objects::Object;
 use sluice_protocol::telemetry::Severity;

@@ -1,8 +1,8 @@
 //! An answer on its way from the origin to its caller.
 
+use super::super::course;
+use super::Stream;
 use super::channel::Channel;
-use super::course;
-use super::http::Stream;
 use crate::platform::Fault;
 use futures_util::future::{Either, select};
 use sluice_protocol::sse::Passed;
@@ -97,7 +97,7 @@ impl Pipe {
         Ok(pipe)
     }
 
-    pub(super) fn readable(&self) -> Channel {
+    pub(in crate::platform::scripted) fn readable(&self) -> Channel {
         self.out.clone()
     }
 

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 /// Pieces on their way from one writer to one reader.
 #[derive(Clone, Default)]
-pub(super) struct Channel(Rc<RefCell<State>>);
+pub(in crate::platform::scripted) struct Channel(Rc<RefCell<State>>);
 
 #[derive(Default)]
 struct State {
@@ -31,7 +31,7 @@ impl State {
 
 impl Channel {
     /// Writes a piece, if it has not ended; whether anybody reads.
-    pub(super) fn write(&self, piece: Vec<u8>) -> bool {
+    pub(in crate::platform::scripted) fn write(&self, piece: Vec<u8>) -> bool {
         let mut state = self.0.borrow_mut();
         if state.end.is_none() && !state.is_abandoned && !piece.is_empty() {
             state.pieces.push_back(piece);
@@ -41,31 +41,31 @@ impl Channel {
     }
 
     /// Ends it, unless it has ended.
-    pub(super) fn end(&self, end: Result<(), String>) {
+    pub(in crate::platform::scripted) fn end(&self, end: Result<(), String>) {
         let mut state = self.0.borrow_mut();
         state.end.get_or_insert(end);
         state.wake();
     }
 
     /// Nobody reads any more.
-    pub(super) fn abandon(&self) {
+    pub(in crate::platform::scripted) fn abandon(&self) {
         let mut state = self.0.borrow_mut();
         state.is_abandoned = true;
         state.wake();
     }
 
     /// Whether nobody reads any more.
-    pub(super) fn is_abandoned(&self) -> bool {
+    pub(in crate::platform::scripted) fn is_abandoned(&self) -> bool {
         self.0.borrow().is_abandoned
     }
 
     /// Whether the reader has taken all that was written.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::platform::scripted) fn is_empty(&self) -> bool {
         self.0.borrow().pieces.is_empty()
     }
 
     /// The next piece; `None` at the end.
-    pub(super) async fn read(&self) -> Option<Result<Vec<u8>, String>> {
+    pub(in crate::platform::scripted) async fn read(&self) -> Option<Result<Vec<u8>, String>> {
         poll_fn(|context| {
             let mut state = self.0.borrow_mut();
             if let Some(piece) = state.pieces.pop_front() {
@@ -85,7 +85,7 @@ impl Channel {
     }
 
     /// Waits until the reader has taken all, or reads no more, or the writer has ended it.
-    pub(super) async fn taken(&self) {
+    pub(in crate::platform::scripted) async fn taken(&self) {
         poll_fn(|context| {
             let mut state = self.0.borrow_mut();
             if state.pieces.is_empty() || state.is_abandoned || state.end.is_some() {
@@ -98,7 +98,7 @@ impl Channel {
     }
 
     /// Waits until nobody reads any more, or it has ended.
-    pub(super) async fn abandoned(&self) {
+    pub(in crate::platform::scripted) async fn abandoned(&self) {
         poll_fn(|context| {
             let mut state = self.0.borrow_mut();
             if state.is_abandoned || state.end.is_some() {

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
 /// What a task runs.
-pub(super) type Run = Pin<Box<dyn Future<Output = ()>>>;
+pub(in crate::platform::scripted) type Run = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Where a task runs, and with what it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Home {
+pub(in crate::platform::scripted) enum Home {
     /// Outside of the edge: networks, servers, callers.
     Outside,
     /// In an isolate.
@@ -26,7 +26,7 @@ pub(super) enum Home {
 
 impl Home {
     /// The isolate whose memory it has.
-    pub(super) const fn isolate(self) -> u64 {
+    pub(in crate::platform::scripted) const fn isolate(self) -> u64 {
         match self {
             Self::Outside => 0,
             Self::Isolate(isolate) | Self::Object { isolate, .. } => isolate,
@@ -36,7 +36,7 @@ impl Home {
 
 /// All tasks.
 #[derive(Default)]
-pub(super) struct Tasks {
+pub(in crate::platform::scripted) struct Tasks {
     all: Vec<Option<Task>>,
     ready: Arc<Mutex<Vec<usize>>>,
 }
@@ -49,7 +49,7 @@ struct Task {
 
 impl Tasks {
     /// Adds one, which can go on.
-    pub(super) fn add(&mut self, home: Home, run: Run) -> usize {
+    pub(in crate::platform::scripted) fn add(&mut self, home: Home, run: Run) -> usize {
         let id = self.all.len();
         self.all.push(Some(Task { home, run: Some(run) }));
         self.wake(id);
@@ -57,7 +57,10 @@ impl Tasks {
     }
 
     /// Takes one that can go on out, to run it: `choose` is given how many there are.
-    pub(super) fn take(&mut self, choose: impl FnOnce(usize) -> usize) -> Option<(usize, Home, Run)> {
+    pub(in crate::platform::scripted) fn take(
+        &mut self,
+        choose: impl FnOnce(usize) -> usize,
+    ) -> Option<(usize, Home, Run)> {
         let id = {
             let mut ready = locked(&self.ready);
             if ready.is_empty() {
@@ -72,12 +75,12 @@ impl Tasks {
     }
 
     /// Whether any can go on.
-    pub(super) fn are_ready(&self) -> bool {
+    pub(in crate::platform::scripted) fn are_ready(&self) -> bool {
         !locked(&self.ready).is_empty()
     }
 
     /// Puts one back that is not over, unless it was ended meanwhile.
-    pub(super) fn put_back(&mut self, id: usize, run: Run) -> Option<Run> {
+    pub(in crate::platform::scripted) fn put_back(&mut self, id: usize, run: Run) -> Option<Run> {
         match self.all[id].as_mut() {
             Some(task) => {
                 task.run = Some(run);
@@ -88,18 +91,18 @@ impl Tasks {
     }
 
     /// Ends one; what it ran is handed out, to be dropped where nothing is borrowed.
-    pub(super) fn end(&mut self, id: usize) -> Option<Run> {
+    pub(in crate::platform::scripted) fn end(&mut self, id: usize) -> Option<Run> {
         self.all[id].take()?.run
     }
 
     /// Ends all that run in such a home.
-    pub(super) fn end_all(&mut self, is_over: impl Fn(Home) -> bool) -> Vec<Run> {
+    pub(in crate::platform::scripted) fn end_all(&mut self, is_over: impl Fn(Home) -> bool) -> Vec<Run> {
         let ended = self.all.iter_mut().filter(|task| task.as_ref().is_some_and(|task| is_over(task.home)));
         ended.filter_map(|task| task.take()?.run).collect()
     }
 
     /// Wakes one.
-    pub(super) fn waker(&self, id: usize) -> Waker {
+    pub(in crate::platform::scripted) fn waker(&self, id: usize) -> Waker {
         Arc::new(Ring { id, ready: self.ready.clone() }).into()
     }
 
