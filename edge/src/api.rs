@@ -3,4 +3,5 @@
 pub mod key;
 pub mod models;
 pub mod ollama;
+pub mod responses;
 pub mod token;

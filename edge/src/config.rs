@@ -20,6 +20,7 @@ use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::ChatBounds;
 use sluice_protocol::request::cors::Origins;
 use sluice_protocol::telemetry::RequestLog;
+use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -47,6 +48,8 @@ pub struct Config {
     pub bodies: BodyLimits,
     /// What a chat request may ask for.
     pub chat: ChatBounds,
+    /// How long a response is kept that is to be, in milliseconds; 0 if none is.
+    pub responses_kept_ms: Millis,
     /// Of which requests the log has a line.
     pub request_log: RequestLog,
 }
@@ -91,6 +94,7 @@ impl Config {
         let body_timeout = reader.or_default("BODY_TIMEOUT_MS", |text| parse_number(text, 1, 600_000));
         let timeout = reader.or_default("ORIGIN_TIMEOUT_MS", |text| parse_number(text, 1, 7_200_000));
         let idle = reader.or_default("ORIGIN_IDLE_MS", |text| parse_number(text, 1, 7_200_000));
+        let kept = reader.or_default("RESPONSES_KEPT_MS", |text| parse_number(text, 0, MAX_KEPT_MS));
         let request_log = reader.or_default("REQUEST_LOG", RequestLog::parse);
         // Whatever is missing here has left a mistake there.
         let (
@@ -109,6 +113,7 @@ impl Config {
             Some(body_timeout),
             Some(timeout),
             Some(idle),
+            Some(responses_kept_ms),
             Some(request_log),
         ) = (
             origin_url,
@@ -126,6 +131,7 @@ impl Config {
             body_timeout,
             timeout,
             idle,
+            kept,
             request_log,
         )
         else {
@@ -156,6 +162,7 @@ impl Config {
             aliases,
             bodies: BodyLimits { max: max_body, timeout_ms: body_timeout_ms },
             chat,
+            responses_kept_ms,
             request_log,
         })
     }
@@ -163,6 +170,9 @@ impl Config {
 
 /// The edge only refuses what no origin could want; the origin knows its model and decides the rest.
 const CHAT_BOUNDS: ChatBounds = ChatBounds { default_max_tokens: DEFAULT_MAX_TOKENS, max_max_tokens: 1_000_000 };
+
+/// The longest time that a response is kept, in milliseconds: OpenAI's thirty days.
+const MAX_KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// The settings, read once for an isolate: its environment does not change while it lives.
 pub fn config_of(env: &Env) -> Result<Rc<Config>, Refusal> {

@@ -4,6 +4,7 @@ pub mod gate;
 pub mod group;
 pub mod kept;
 pub mod registry;
+pub mod responses;
 
 use crate::platform::objects::{Cause, Unanswered};
 use crate::platform::{Env, call_object, now};

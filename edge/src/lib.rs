@@ -16,9 +16,10 @@ mod admin;
 mod api;
 mod routes;
 mod walk;
-// the two objects
+// the objects
 mod gate;
 mod registry;
+mod responses;
 // what a route is handed, and what it is set to
 mod call;
 mod config;
@@ -29,6 +30,7 @@ mod limit;
 mod request;
 mod route;
 mod settle;
+mod stored;
 mod stream;
 // below the steps: messages to objects, and the platform
 mod hop;
@@ -41,5 +43,5 @@ mod tests;
 platform::entries! {
     requests: routes::serve,
     objects that answer at once: { Gate: gate::Gate },
-    objects with an alarm: { Registry: registry::Registry },
+    objects with an alarm: { Registry: registry::Registry, Responses: responses::Responses },
 }

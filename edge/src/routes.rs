@@ -1,7 +1,7 @@
 //! The route table: what each path and method leads to.
 
 use crate::admin::{self, leaks};
-use crate::api::{key, models, ollama, token};
+use crate::api::{key, models, ollama, responses, token};
 use crate::call::{Answered, Call};
 use crate::config::config_of;
 use crate::platform::task::{self, Answer};
@@ -47,7 +47,7 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
 /// Serves one request to its end, which may come after its answer.
 async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, answer: Answer) {
     let (path, _) = path_and_query(incoming.head.url());
-    let (route, model) = route_of(path);
+    let (route, named) = route_of(path);
     let method = incoming.head.method();
     let allowed = methods(route).filter(|allow| !allow.split(", ").any(|allowed| allowed == method));
     let answered = match (method, route, allowed) {
@@ -61,8 +61,8 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
                 match Door::of(route) {
                     Some(door) => return walk::serve(&call, door, answer).await,
                     None => {
-                        let answered = step_aside(&call, route, model).await;
-                        telemetry::over(config.request_log, id, named(route), None, end_of(&answered), since);
+                        let answered = step_aside(&call, route, named).await;
+                        telemetry::over(config.request_log, id, shown(route), None, end_of(&answered), since);
                         answered
                     }
                 }
@@ -77,7 +77,7 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
 }
 
 /// A path as the log may have it. Whoever is lost may have put a key into theirs, and an admin's has a line of its own.
-fn named(route: &str) -> &str {
+fn shown(route: &str) -> &str {
     match methods(route) {
         _ if route.starts_with("/admin/") => "/admin/v1",
         Some(_) => route,
@@ -93,12 +93,15 @@ fn end_of(answered: &Answered) -> RequestEnd {
     }
 }
 
-/// The routes besides the walk.
-async fn step_aside(call: &Call<'_>, route: &str, model: &str) -> Answered {
+/// The routes besides the walk. `of`: what a path names.
+async fn step_aside(call: &Call<'_>, route: &str, of: &str) -> Answered {
     match (call.incoming.head.method(), route) {
         ("GET", "/v1/key") => key::serve(call).await,
         ("GET", "/v1/models") => models::list(call).await.map(Ok),
-        ("GET", "/v1/models/{model}") => models::one(call, model).await.map(Ok),
+        ("GET", "/v1/models/{model}") => models::one(call, of).await.map(Ok),
+        ("GET", "/v1/responses/{response}") => responses::one(call, of).await.map(Ok),
+        ("DELETE", "/v1/responses/{response}") => responses::delete(call, of).await.map(Ok),
+        ("GET", "/v1/responses/{response}/input_items") => responses::input_items(call, of).await.map(Ok),
         ("GET", "/api/tags") => ollama::tags(call).await.map(Ok),
         ("GET", "/api/ps") => ollama::tags(call).await.map(Ok),
         ("POST", "/api/show") => ollama::show(call).await.map(Ok),

@@ -10,6 +10,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::head::Head;
 use crate::platform::respond::HeaderList;
 use crate::platform::{self, Body, Fault, Pipe, Response, Stream};
+use crate::stored::Keep;
 use crate::telemetry;
 use futures_channel::oneshot::Sender;
 use sluice_protocol::dialect::Dialect;
@@ -21,6 +22,7 @@ use sluice_protocol::limit::standing::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::usage_of;
 use sluice_protocol::request::door::Door;
+use sluice_protocol::request::responses::FinalEvent;
 use sluice_protocol::sse::Passed;
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
@@ -28,16 +30,18 @@ use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
 
-/// Hands the caller its answer and returns, when the last byte has gone or the caller has, how it ended.
+/// Hands the caller its answer and returns, when the last byte has gone or the caller has, how it ended. An answer that is to
+/// be kept is kept before the last byte goes.
 pub async fn relay(
     door: Door,
     reply: &Reply,
     deadline: &Deadline,
     ticket: &Ticket,
     idle_ms: u32,
+    keep: Option<&Keep>,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Ending {
-    let clock = Clock { dialect: Dialect::of(door.path()), deadline, ticket, idle_ms };
+    let clock = Clock { dialect: Dialect::of(door.path()), deadline, ticket, idle_ms, keep };
     relay_or_fail(reply, clock, answer).await.unwrap_or_else(|fault| {
         let (request, why) = (ticket.attempt.request(), fault.to_string());
         telemetry::write(&Line::trouble_of(request, "the answer was not relayed to its end", why));
@@ -70,7 +74,7 @@ async fn relay_or_fail(
     // A body that is not looked at is not made into an object.
     match relayed.and_then(|relayed| Some((response.stream()?, relayed))) {
         Some((body, relayed)) => relay_stream((&body, relayed), head.status(), &headers, clock, answer).await,
-        None => relay_whole(response, head, &headers, clock.deadline, answer).await,
+        None => relay_whole(response, head, &headers, clock, answer).await,
     }
 }
 
@@ -78,7 +82,7 @@ async fn relay_whole(
     response: &Response,
     head: &Head,
     headers: &HeaderList,
-    deadline: &Deadline,
+    Clock { deadline, ticket, keep, .. }: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Ending, Fault> {
     let body = match deadline.limit(Body::of_response(response, MAX_ANSWER_BYTES)).await {
@@ -100,6 +104,10 @@ async fn relay_whole(
     };
     // An origin that tells it in a header spares the look into the body.
     let usage = head.get(header::USAGE).and_then(report::read_brief).or_else(|| usage_of(&body.bytes()));
+    let body = match keep {
+        Some(keep) => keep.whole(body, lease_left(ticket)).await,
+        None => body,
+    };
     // A send fails only if the caller has left.
     let _ = answer.send(Ok(Response::of_body(head.status(), &headers.to_json(), &body)?));
     Ok(match usage {
@@ -115,7 +123,8 @@ async fn relay_stream(
     clock: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Ending, Fault> {
-    let state = Rc::new(RefCell::new(Passing { relayed, last_at: platform::now() }));
+    let last = clock.keep.map(|_| FinalEvent::default());
+    let state = Rc::new(RefCell::new(Passing { relayed, last, last_at: platform::now() }));
     let see = {
         let state = state.clone();
         move |chunk: &[u8]| state.borrow_mut().push(chunk, platform::now())
@@ -124,10 +133,23 @@ async fn relay_stream(
         let state = state.clone();
         move || state.borrow_mut().relayed.take_rest()
     };
-    let pipe = Pipe::begin(body, see, rest)?;
+    let pipe = Pipe::begin(body, see, rest, clock.keep.is_some())?;
     let _ = answer.send(Ok(Response::of_pipe(status, &headers.to_json(), &pipe)?));
     let end = clock.wait(&pipe, &state).await;
     let seen = state.borrow().relayed.seen();
+    if let Some(keep) = clock.keep.filter(|_| !matches!(end, End::Left)) {
+        let told = state.borrow().answer();
+        if told.is_some() || matches!(end, End::Whole) {
+            let is_kept = match told {
+                Some(answer) => keep.keep(&answer, lease_left(clock.ticket)).await,
+                // It ended with an error, which is told in its own event.
+                None => false,
+            };
+            let rest = state.borrow_mut().take_rest(is_kept);
+            pipe.end(&rest);
+            return Ok(Ending::of_stream(seen, matches!(end, End::Over)));
+        }
+    }
     if let Some(refusal) = end.refusal() {
         let (request, why) = (clock.ticket.attempt.request(), refusal.detail.clone().unwrap_or_default());
         telemetry::write(&Line::trouble_of(request, "a stream was not relayed to its end", why));
@@ -149,6 +171,8 @@ struct Clock<'a> {
     ticket: &'a Ticket,
     /// How long the origin may say nothing, in milliseconds.
     idle_ms: u32,
+    /// Where its answer is kept, if it is to be.
+    keep: Option<&'a Keep>,
 }
 
 /// How a stream ended.
@@ -215,6 +239,8 @@ impl End {
 /// A stream on its way.
 struct Passing {
     relayed: Relayed,
+    /// The event that ends an answer which is to be kept.
+    last: Option<FinalEvent>,
     /// When something came last.
     last_at: Millis,
 }
@@ -222,7 +248,23 @@ struct Passing {
 impl Passing {
     fn push(&mut self, chunk: &[u8], now: Millis) -> Passed {
         self.last_at = now;
-        self.relayed.push(chunk)
+        let passed = self.relayed.push(chunk);
+        match &mut self.last {
+            Some(last) => last.push(chunk, passed),
+            None => passed,
+        }
+    }
+
+    /// An answer that is to be kept, once it has come.
+    fn answer(&self) -> Option<String> {
+        self.last.as_ref()?.answer().map(str::to_owned)
+    }
+
+    /// What is held back at the end of a body.
+    fn take_rest(&mut self, is_kept: bool) -> Vec<u8> {
+        let mut rest = self.last.as_mut().map(|last| last.take(is_kept)).unwrap_or_default();
+        rest.extend(self.relayed.take_rest());
+        rest
     }
 }
 

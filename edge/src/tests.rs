@@ -7,6 +7,7 @@ mod origin;
 mod outbox;
 mod platform;
 mod relay;
+mod responses;
 mod stage;
 mod walk;
 

@@ -12,6 +12,7 @@ use crate::platform::task::Answer;
 use crate::platform::{Body, Signal};
 use crate::request::{self, shield};
 use crate::settle::Settle;
+use crate::stored::{Keep, Stored};
 use crate::{auth, platform, route, stream, telemetry};
 use futures_util::future::join;
 use sluice_protocol::auth::principal::Mark;
@@ -62,6 +63,8 @@ struct Asked {
     body: Body,
     /// Whether its answer comes in pieces.
     stream: bool,
+    /// Its answer is to be kept.
+    keep: Option<Keep>,
     /// Aborted when the caller leaves.
     left: Signal,
 }
@@ -79,6 +82,14 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     }
     request::require_json(call.incoming)?;
     let body = request::body(call.incoming, config.bodies, config.bodies.max).await?;
+    let (body, asking) = match door {
+        Door::Responses => {
+            let (table, principal) = (&known.table, &known.principal);
+            let (kept_ms, most) = (config.responses_kept_ms, config.bodies.max);
+            Stored { env, table, principal, kept_ms, most }.recall(body).await?
+        }
+        _ => (body, None),
+    };
     let (question, model, body) = asked(door, body, config)?;
     // A body may take its time, and the plans are to be those of now.
     let table = plans::for_caller(env, &config.plans, context).await;
@@ -90,6 +101,7 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     if let Question::Presence(presence) = question {
         return Ok(Understood::Presence(known, Presence { model, ..presence }));
     }
+    let keep = asking.map(|asking| asking.keep(env, &principal.account, &model)).transpose()?;
     let ask = Ask {
         caller: principal.caller.clone(),
         request: call.id,
@@ -106,7 +118,7 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
         model,
     };
     let left = call.incoming.request.signal();
-    Ok(Understood::Asked(Box::new(Asked { door, known, ask, body, stream: question.stream(), left })))
+    Ok(Understood::Asked(Box::new(Asked { door, known, ask, body, stream: question.stream(), keep, left })))
 }
 
 /// request, the body: what it asks, of which model, and what is sent on. Where its model has another name here, all that follows
@@ -126,7 +138,7 @@ fn asked(door: Door, body: Body, config: &Config) -> Result<(Question, String, B
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 /// Returns how it ended.
 async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) -> RequestEnd {
-    let Asked { door, known, ask, body, stream, left } = asked;
+    let Asked { door, known, ask, body, stream, keep, left } = asked;
     let Known { table, principal } = &known;
     let (env, first) = (call.env, Attempt::first(ask.request));
     let settle = Settle { env, table, account: &principal.account };
@@ -159,7 +171,7 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) -> RequestEnd {
     drop(body);
     match sent {
         Ok((reply, deadline)) => {
-            let ending = stream::relay(door, &reply, &deadline, &ticket, origin.idle_ms, answer).await;
+            let ending = stream::relay(door, &reply, &deadline, &ticket, origin.idle_ms, keep.as_ref(), answer).await;
             let is_whole = matches!(ending, Ending::Certain(_));
             RequestEnd::Answered { is_whole, used: settle.ended(&ticket, ending, origin).await.used() }
         }

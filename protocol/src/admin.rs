@@ -19,6 +19,7 @@ use crate::gate_call::{KeyRecord, Settings};
 use crate::id::KeyId;
 use crate::limit::decision::Totals;
 use crate::limit::plan::limits_to_json;
+use crate::responses_call::KeptCount;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -241,6 +242,9 @@ pub struct AccountView {
     pub used_by_key: BTreeMap<String, Totals>,
     /// What its Gate did since it was started.
     pub storage: StorageCounters,
+    /// What it has asked to be kept, where an account is looked at alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_responses: Option<KeptCount>,
 }
 
 impl AccountEntry {
@@ -271,6 +275,7 @@ impl AccountView {
             used: described.used,
             used_by_key: keys.map(|(key, used)| (key.to_string(), used)).collect(),
             storage: described.storage,
+            kept_responses: None,
         }
     }
 }

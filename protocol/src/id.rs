@@ -92,6 +92,23 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// One of OpenAI's responses: `resp_` and the request that it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ResponseId(pub RequestId);
+
+impl ResponseId {
+    /// Reads the form that `Display` writes; anything else is `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        RequestId::parse(text.strip_prefix("resp_")?).map(Self)
+    }
+}
+
+impl fmt::Display for ResponseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "resp_{}", self.0)
+    }
+}
+
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
     bytes.iter().try_for_each(|byte| {

@@ -29,6 +29,8 @@ pub mod limit;
 // limit, settle: what the edge and an account's Gate say to each other, and the account there
 pub mod account;
 pub mod gate_call;
+// responses that are kept: what the edge and an account's say to each other
+pub mod responses_call;
 // what admins ask, and what is kept about it
 pub mod admin;
 // forward, queue, settle: what the edge and the origin say to each other

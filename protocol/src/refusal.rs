@@ -34,6 +34,8 @@ pub enum Reason {
     MethodNotAllowed,
     /// No such model, or not for this key.
     ModelNotFound,
+    /// No such response that is kept, or not one of this account's.
+    ResponseNotFound,
     /// No such key or account, on admin routes.
     KeyNotFound,
     /// The body is larger than the cap.
@@ -150,6 +152,7 @@ impl Reason {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::ModelNotFound,
+        Self::ResponseNotFound,
         Self::KeyNotFound,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
@@ -197,6 +200,7 @@ impl Reason {
             Self::NotFound => row(404, "invalid_request_error", "not_found", No),
             Self::MethodNotAllowed => row(405, "invalid_request_error", "method_not_allowed", No),
             Self::ModelNotFound => row(404, "invalid_request_error", "model_not_found", No),
+            Self::ResponseNotFound => row(404, "invalid_request_error", "response_not_found", No),
             Self::KeyNotFound => row(404, "invalid_request_error", "key_not_found", No),
             Self::BodyTooLarge => row(413, "invalid_request_error", "body_too_large", No),
             Self::UnsupportedMediaType => row(415, "invalid_request_error", "unsupported_media_type", No),

@@ -68,7 +68,6 @@ def main(base_url: str, api_key: str, model: str) -> None:
                 "likely": "".join(one.token for one in likely.output[0].content[0].logprobs),
                 "unknown": refused(lambda: client.responses.create(**ask | {"model": "other"})),
                 "hosted": refused(lambda: client.responses.create(**ask, tools=[{"type": "web_search"}])),
-                "stored": refused(lambda: client.responses.create(**ask, store=True)),
                 "key": refused(lambda: client.with_options(api_key="slc_no").responses.create(**ask)),
                 "got": refused(lambda: client.responses.retrieve("resp_1")),
                 "broken": refused(lambda: list(client.responses.create(**ask, stream=True))),

@@ -6,6 +6,7 @@ mod many;
 mod ollama;
 mod responses;
 mod sections;
+mod stored;
 mod tiny;
 mod tokens;
 

@@ -196,6 +196,7 @@ impl EdgeFiles {
                 .replace("@OBJECTS@", objects)
                 .replace("@GATE@", &class("Gate"))
                 .replace("@REGISTRY@", &class("Registry"))
+                .replace("@RESPONSES@", &class("Responses"))
                 .replace("@ORIGIN@", if_set(through.is_some(), ORIGIN_BINDING))
                 .replace("@SHIELD@", if_set(shield, SHIELD_BINDING))
                 .replace("@OBSERVED_MODULES@", if_set(observed, OBSERVED_MODULES))
@@ -278,12 +279,14 @@ const WORKER: &str = r#"const @NAME@ :Workerd.Worker = (
 @OBJECTS@  bindings = [
     (name = "GATE", durableObjectNamespace = @GATE@),
     (name = "REGISTRY", durableObjectNamespace = @REGISTRY@),
+    (name = "RESPONSES", durableObjectNamespace = @RESPONSES@),
 @SHIELD@@BETWEEN@@ORIGIN@@BINDINGS@  ],
 );
 "#;
 const OBJECTS: &str = r#"  durableObjectNamespaces = [
     (className = "Gate", uniqueKey = "gate", enableSql = true),
     (className = "Registry", uniqueKey = "registry", enableSql = true),
+    (className = "Responses", uniqueKey = "responses", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "disk"),
 "#;

@@ -5,8 +5,9 @@ use super::commands::{self, idempotency};
 use crate::admin::call::{AdminCall, MAX_BODY, expected};
 use crate::call::Answered;
 use crate::hop::gate::{self, answer_refusal, unavailable};
-use crate::hop::registry;
+use crate::hop::{registry, responses};
 use crate::platform::{random, respond};
+use crate::telemetry;
 use sluice_protocol::admin::audit::AuditAction;
 use sluice_protocol::admin::{
     AccountPage, AccountView, CommandOutcome, CreateAccount, DeletedAccount, Idempotency, RegistryAnswer, RegistryCall,
@@ -16,6 +17,8 @@ use sluice_protocol::gate_call::command::Action;
 use sluice_protocol::gate_call::{AccountChange, Answer, Call};
 use sluice_protocol::id::AccountId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::responses_call::{ResponsesAnswer, ResponsesCall};
+use sluice_protocol::telemetry::Line;
 
 /// Makes an account without keys.
 pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
@@ -42,7 +45,13 @@ pub(super) async fn view(call: &AdminCall<'_>, account: &str) -> Answered {
     match gate::ask(call.env, &call.plans, &account, Call::DescribeAccount).await? {
         Answer::Account(described) if account.key_account().is_some() && !described.is_made() => Err(no_such_account()),
         Answer::Account(described) => {
-            let view = AccountView::new(&account, *described);
+            let mut view = AccountView::new(&account, *described);
+            // What cannot be counted now is left out.
+            if let Ok(ResponsesAnswer::Counted(kept)) =
+                responses::answer(call.env, &account, &ResponsesCall::Count).await
+            {
+                view.kept_responses = Some(kept);
+            }
             Ok(respond::json_of_version(&view, view.version, call.id))
         }
         other => Err(answer_refusal(&other)),
@@ -76,6 +85,10 @@ pub(super) async fn delete(call: &AdminCall<'_>, account: &str) -> Answered {
     let what = (Action::DeleteAccount, call.note(AuditAction::AccountDelete, &account));
     match commands::execute_one(call, &account, what, expected(call)?, None).await? {
         CommandOutcome::Gone(true) => {
+            // If they cannot be told, they end in their time; nobody can ask for them meanwhile.
+            if let Err(failed) = responses::ask(call.env, &account, &ResponsesCall::Clear, CLEAR_MS).await {
+                telemetry::write(&Line::trouble("an account's responses are not deleted yet", failed.why));
+            }
             Ok(respond::json(200, &DeletedAccount { account: account.to_string(), deleted: true }, call.id))
         }
         CommandOutcome::Gone(false) => Err(no_such_account()),
@@ -104,6 +117,9 @@ fn parse(text: &str) -> Result<AccountName, Refusal> {
         Refusal::new(Reason::KeyNotFound, message)
     })
 }
+
+/// How long it may take to forget what an account has kept, in milliseconds.
+const CLEAR_MS: u32 = 5_000;
 
 fn no_such_account() -> Refusal {
     Refusal::new(Reason::KeyNotFound, "There is no such account. GET /admin/v1/accounts lists them.")

@@ -11,7 +11,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::respond::{self, HeaderList};
 use crate::platform::{self, Response, Signal, isolate_local};
 use serde_json::Value;
-use sluice_protocol::auth::pattern::Pattern;
+use sluice_protocol::auth::pattern::{Pattern, all_mean};
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::plan::PlanTable;
@@ -69,7 +69,7 @@ impl Found {
     pub fn entries(&self) -> Result<Vec<Value>, Refusal> {
         let mut all: Value = serde_json::from_str(&self.list).map_err(|error| unavailable(&error.to_string()))?;
         let mut entries = all["data"].as_array_mut().map(std::mem::take).unwrap_or_default();
-        entries.retain(|model| may_use(&self.models, model["id"].as_str().unwrap_or_default()));
+        entries.retain(|model| all_mean(&self.models, model["id"].as_str().unwrap_or_default()));
         Ok(entries)
     }
 }
@@ -147,13 +147,9 @@ fn only<'l>(list: &'l str, models: &[Vec<Pattern>]) -> Result<Cow<'l, str>, serd
     }
     let mut all: Value = serde_json::from_str(list)?;
     if let Some(data) = all.get_mut("data").and_then(|data| data.as_array_mut()) {
-        data.retain(|model| may_use(models, model["id"].as_str().unwrap_or_default()));
+        data.retain(|model| all_mean(models, model["id"].as_str().unwrap_or_default()));
     }
     Ok(all.to_string().into())
-}
-
-fn may_use(models: &[Vec<Pattern>], name: &str) -> bool {
-    models.iter().all(|patterns| patterns.iter().any(|pattern| pattern.matches(name)))
 }
 
 isolate_local! {

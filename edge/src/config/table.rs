@@ -81,6 +81,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "how long the origin may be silent inside a stream, in milliseconds; it says something every 2 seconds",
     },
     Setting {
+        name: "RESPONSES_KEPT_MS",
+        default: "86400000",
+        meaning: "how long a response is kept that was asked for with `store: true`, in milliseconds, from the last one of its conversation; 0 keeps none, and refuses `store`: see docs/requests.md",
+    },
+    Setting {
         name: "REQUEST_LOG",
         default: "off",
         meaning: "of which requests the log has a line: `off`, `known` (for an answer, of known callers) or `all`: see docs/administration.md",

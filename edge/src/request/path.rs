@@ -9,13 +9,21 @@ pub fn path_and_query(url: &str) -> (&str, &str) {
     path.split_once('?').unwrap_or((path, ""))
 }
 
-/// A path as the table of routes names it, and the model that it names.
+/// A path as the table of routes names it, and the model or the response that it names.
 pub fn route_of(path: &str) -> (&str, &str) {
-    match path.strip_prefix("/v1/models/") {
-        Some(model) if !model.is_empty() => ("/v1/models/{model}", model),
+    if let Some(model) = path.strip_prefix("/v1/models/").filter(|model| !model.is_empty()) {
+        return ("/v1/models/{model}", model);
+    }
+    let response = path.strip_prefix("/v1/responses/").filter(|rest| !OTHERS.contains(rest));
+    match response.map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
+        Some((id, "")) if !path.ends_with('/') => ("/v1/responses/{response}", id),
+        Some((id, "input_items")) if !id.is_empty() => ("/v1/responses/{response}/input_items", id),
         _ => (path, ""),
     }
 }
+
+/// What OpenAI has there besides responses; none of it is served.
+const OTHERS: [&str; 2] = ["compact", "input_tokens"];
 
 /// The methods of a route for callers; `None` if there is none.
 pub fn methods(route: &str) -> Option<&'static str> {
@@ -23,6 +31,8 @@ pub fn methods(route: &str) -> Option<&'static str> {
         "/v1/auth/token" | "/leaks/github" | "/api/show" => Some("POST"),
         _ if Door::of(route).is_some() => Some("POST"),
         "/v1/models" | "/v1/models/{model}" | "/v1/key" | "/.well-known/jwks.json" | "/healthz" => Some("GET, HEAD"),
+        "/v1/responses/{response}" => Some("GET, HEAD, DELETE"),
+        "/v1/responses/{response}/input_items" => Some("GET, HEAD"),
         "/" | "/api/tags" | "/api/ps" | "/api/version" => Some("GET, HEAD"),
         _ => None,
     }
@@ -42,6 +52,25 @@ mod tests {
         ];
         for (url, parts) in cases {
             assert_eq!(path_and_query(url), parts, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_response_is_whatever_follows_in_its_path() {
+        let [one, items] = ["/v1/responses/{response}", "/v1/responses/{response}/input_items"];
+        for (path, parts) in [
+            ("/v1/responses", ("/v1/responses", "")),
+            ("/v1/responses/", ("/v1/responses/", "")),
+            ("/v1/responses/resp_1", (one, "resp_1")),
+            ("/v1/responses/x", (one, "x")),
+            ("/v1/responses/resp_1/input_items", (items, "resp_1")),
+            ("/v1/responses//input_items", ("/v1/responses//input_items", "")),
+            ("/v1/responses/resp_1/", ("/v1/responses/resp_1/", "")),
+            ("/v1/responses/resp_1/cancel", ("/v1/responses/resp_1/cancel", "")),
+            ("/v1/responses/resp_1/input_items/x", ("/v1/responses/resp_1/input_items/x", "")),
+            ("/v1/responses/compact", ("/v1/responses/compact", "")),
+        ] {
+            assert_eq!(route_of(path), parts, "{path}");
         }
     }
 

@@ -1,12 +1,14 @@
 //! An origin: it keeps to its grants, and remembers what it has computed. How each request ends there, chance decides.
 
+mod response;
+
 use crate::platform::scripted::{Asked, Reply, Rng, Server, Writer, in_background};
 use crate::platform::{now, sleep};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
-use sluice_protocol::forward::report::{RequestReport, RequestStatus, StreamError, brief};
+use sluice_protocol::forward::report::{RequestReport, RequestStatus, StreamError, UsageMark, brief};
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -30,6 +32,8 @@ pub struct Origin {
     pub hides_models: Cell<bool>,
     work: RefCell<BTreeMap<String, Work>>,
     most_at_once: Cell<usize>,
+    /// The input of each request for a response, by its id.
+    inputs: RefCell<BTreeMap<String, Value>>,
 }
 
 /// One request as the origin knows it.
@@ -75,7 +79,13 @@ impl Origin {
             hides_models: Cell::new(false),
             work: RefCell::default(),
             most_at_once: Cell::new(0),
+            inputs: RefCell::default(),
         }
+    }
+
+    /// The texts of the input of a request for a response, in order, as it came here.
+    pub fn input(&self, request: &str) -> Vec<String> {
+        self.inputs.borrow().get(request).map(response::texts).unwrap_or_default()
     }
 
     /// All that it was ever sent to generate and did not refuse.
@@ -121,11 +131,18 @@ impl Origin {
 
     async fn generate(self: Rc<Self>, asked: Asked, claims: GrantClaims) -> Option<Reply> {
         let body: Value = serde_json::from_slice(&asked.body).expect("the edge sends what it has read");
-        let mark = body["messages"][0]["content"].as_str().unwrap_or_default().to_owned();
+        let response = asked.url.ends_with("/v1/responses").then(|| response::Asked::read(&body, &claims));
+        let mark = match &response {
+            Some(response) => response.mark.clone(),
+            None => body["messages"][0]["content"].as_str().unwrap_or_default().to_owned(),
+        };
         let is_stream = body["stream"] == true;
         let fate = self.fate();
         let prompt = if fate == Fate::Longer { LONG_PROMPT } else { PROMPT };
-        let most = body["max_tokens"].as_u64().unwrap_or(1).min(u64::from(claims.max));
+        let most = body[if response.is_some() { "max_output_tokens" } else { "max_tokens" }]
+            .as_u64()
+            .unwrap_or(1)
+            .min(u64::from(claims.max));
         if claims.tok > 0 && claims.tok < prompt + most {
             let told = prompt.to_string();
             let refusal = Refusal::new(Reason::GrantTooSmall, "It is too small.");
@@ -144,6 +161,7 @@ impl Origin {
             ));
         }
         self.begin(&claims);
+        self.inputs.borrow_mut().insert(claims.jti.clone(), body["input"].clone());
         if fate == Fate::Gone {
             self.step(&claims, prompt, 0).await;
             self.end(&claims);
@@ -151,7 +169,7 @@ impl Origin {
         }
         let kind = if is_stream { header::EVENT_STREAM } else { "application/json" };
         let reply = Reply::new(200, &[(header::CONTENT_TYPE, kind)]);
-        let run = Run { origin: self, claims, writer: reply.writer(), mark, prompt, most, fate };
+        let run = Run { origin: self, claims, writer: reply.writer(), mark, response, prompt, most, fate };
         if is_stream {
             in_background(run.stream())
         } else {
@@ -235,6 +253,8 @@ struct Run {
     claims: GrantClaims,
     writer: Writer,
     mark: String,
+    /// What a response repeats, if one is asked for.
+    response: Option<response::Asked>,
     prompt: u64,
     most: u64,
     fate: Fate,
@@ -257,10 +277,11 @@ impl Run {
             self.writer.write("{\"choices\": [");
             return self.writer.break_off();
         }
-        let answer = json!({
-            "choices": [{"message": {"role": "assistant", "content": self.mark.repeat(self.most as usize)}}],
-            "usage": self.origin.used(&self.claims),
-        });
+        let (text, used) = (self.mark.repeat(self.most as usize), self.origin.used(&self.claims));
+        let answer = match &self.response {
+            Some(response) => response.answer(&text, used),
+            None => json!({"choices": [{"message": {"role": "assistant", "content": text}}], "usage": used}),
+        };
         self.writer.write(&answer.to_string());
         self.writer.end();
     }
@@ -288,15 +309,33 @@ impl Run {
                 };
             }
             goes_on = goes_on && self.origin.step(&self.claims, 0, 1).await;
-            if !goes_on || !self.say(&json!({"choices": [{"delta": {"content": self.mark}}]})) {
+            if !goes_on || !self.say_more() {
                 self.origin.end(&self.claims);
                 return self.writer.break_off();
             }
         }
         self.origin.end(&self.claims);
-        self.say(&json!({"choices": [], "usage": self.origin.used(&self.claims)}));
-        self.writer.write(&sse::event("[DONE]"));
+        let used = self.origin.used(&self.claims);
+        match &self.response {
+            Some(response) => {
+                let answer = response.answer(&self.mark.repeat(self.most as usize), used);
+                let event = json!({"type": "response.completed", "response": answer}).to_string();
+                let mark = UsageMark::complete(used.into()).to_string();
+                self.send(&sse::named_event("response.completed", Some(&mark), &event));
+            }
+            None => {
+                self.say(None, &json!({"choices": [], "usage": used}));
+                self.writer.write(&sse::event("[DONE]"));
+            }
+        }
         self.writer.end();
+    }
+
+    fn say_more(&self) -> bool {
+        match &self.response {
+            Some(_) => self.say(Some("response.output_text.delta"), &json!({"delta": self.mark})),
+            None => self.say(None, &json!({"choices": [{"delta": {"content": self.mark}}]})),
+        }
     }
 
     /// Says nothing more, until nobody listens or the time is over.
@@ -309,9 +348,16 @@ impl Run {
     }
 
     /// An event, in two pieces; whether anybody reads.
-    fn say(&self, event: &Value) -> bool {
-        let used = self.origin.used(&self.claims);
-        let text = sse::event_with_id(&brief(used.into()), &event.to_string());
+    fn say(&self, name: Option<&str>, event: &Value) -> bool {
+        let used = brief(self.origin.used(&self.claims).into());
+        let text = match name {
+            Some(name) => sse::named_event(name, Some(&used), &event.to_string()),
+            None => sse::event_with_id(&used, &event.to_string()),
+        };
+        self.send(&text)
+    }
+
+    fn send(&self, text: &str) -> bool {
         let middle = self.origin.rng.borrow_mut().below(text.len() as u64) as usize;
         self.writer.write(&text[..middle]) && self.writer.write(&text[middle..])
     }

@@ -76,6 +76,10 @@ impl GenerateRequest {
         offer: Offer<'_>,
         now: Millis,
     ) -> Result<Wanted, Refusal> {
+        // Its edge has put there what was kept. Without one, nobody has.
+        if door == Door::Responses && offer.is_open {
+            responses::Keeping::read(body).refuse()?;
+        }
         match read::question(door, body, bounds)? {
             Question::Chat(request) => {
                 let mut wanted = Self::chat(*request, offer, now)?;

@@ -13,6 +13,11 @@ impl Pattern {
     }
 }
 
+/// Whether a name is meant by each of these lists: those of a plan, a key and a token, as far as there are any.
+pub fn all_mean(lists: &[Vec<Pattern>], name: &str) -> bool {
+    lists.iter().all(|patterns| patterns.iter().any(|pattern| pattern.matches(name)))
+}
+
 /// A model's name as OpenAI's clients send it, or the beginning of one and `*`.
 pub(crate) fn pattern(text: &str) -> Option<Pattern> {
     let inner = text.strip_suffix('*').unwrap_or(text);

@@ -8,8 +8,12 @@
 
 mod answer;
 mod event;
+mod final_event;
+mod history;
 mod input;
 mod items;
+mod kept;
+mod page;
 mod repeat;
 mod settings;
 mod text;
@@ -21,9 +25,14 @@ use crate::request::door::Door;
 use crate::request::member::Body;
 pub use answer::{Answer, Error, Incomplete, ItemStatus, OutputItem, Part, ResponseUsage, Status, sealed};
 pub use event::{Event, What, kind};
+pub use final_event::FinalEvent;
+pub use history::{Referred, Turn, input_of, referred, with_history};
+pub use kept::{Keeping, MAX_KEPT_PART, Told, kept_input, no_response, not_kept, output_of};
+pub use page::{ItemPage, whole_only};
 pub use repeat::Repeated;
 
-/// Parses the body of a request for an answer. Refuses as [`ChatRequest::parse`] does.
+/// Parses the body of a request for an answer, with all of the conversation in its `input`: whoever keeps answers has put
+/// those before it there ([`with_history`]), and whoever keeps none has refused what asks for them ([`Keeping`]). Refuses as [`ChatRequest::parse`] does.
 pub fn parse(body: &[u8], bounds: ChatBounds) -> Result<ChatRequest, Refusal> {
     let body = Body::read(body, Door::Responses)?;
     let model = both::model(&body)?;
@@ -33,6 +42,7 @@ pub fn parse(body: &[u8], bounds: ChatBounds) -> Result<ChatRequest, Refusal> {
     let reasoning = settings::reasoning(&body)?;
     settings::metadata(&body)?;
     settings::stream_options(&body)?;
+    settings::kept(&body)?;
     Ok(ChatRequest {
         model,
         messages,

@@ -68,9 +68,8 @@ fn openai_s_python_client_does_all_that_it_does_with_responses() {
     for (name, error, code, param) in [
         ("unknown", "NotFoundError", "model_not_found", Some("model")),
         ("hosted", "UnprocessableEntityError", "unsupported_parameter", Some("tools")),
-        ("stored", "UnprocessableEntityError", "unsupported_parameter", Some("store")),
         ("key", "AuthenticationError", "invalid_api_key", None),
-        ("got", "NotFoundError", "not_found", None),
+        ("got", "NotFoundError", "response_not_found", None),
     ] {
         assert_eq!((&came[name][0], &came[name][1]), (&json!(error), &json!(code)), "{name}: {came}");
         assert!(param.is_none_or(|param| came[name][2] == param), "{name}: {came}");

@@ -119,7 +119,18 @@ fn callers_are_answered_as_the_description_says() {
     let scanner = KeyServer::start_scanner();
     let stack = stack(&scanner);
     let key = stack.key();
-    let document = with_names(PUBLIC, &[("model", json!([MODEL]))]);
+    // Enough of them that some are there when others have been deleted.
+    let kept: Value = (0..64)
+        .map(|_| {
+            let asked = json!({"model": MODEL, "input": "p", "max_output_tokens": 1, "store": true});
+            let post = |http: &reqwest::blocking::Client, base: &str| {
+                http.post(format!("{base}/v1/responses")).bearer_auth(&key.key).json(&asked)
+            };
+            stack.edge.send(post).from_edge().ok().json()["id"].clone()
+        })
+        .collect();
+    let names = [("model", json!([MODEL])), ("response", kept.clone()), ("previous_response_id", kept)];
+    let document = with_names(PUBLIC, &names);
     // A report needs a signature that nobody makes up, and `tiny` embeds nothing.
     let never = ["POST /leaks/github", "POST /v1/embeddings", "POST /api/embed", "POST /api/embeddings"];
     try_out(&document, &format!("http://{}", stack.edge_address()), &key.key, CHECKS, &never);

@@ -133,6 +133,7 @@ fn what_is_golden_is_described() {
         ("message_counted", "AnthropicCount", false),
         ("response", "ResponseAnswer", false),
         ("response_cut", "ResponseAnswer", false),
+        ("response_items", "ResponseItems", false),
         ("models", "ModelList", false),
         ("embeddings", "Embeddings", false),
         ("embeddings_base64", "Embeddings", false),
@@ -283,6 +284,10 @@ fn what_callers_are_answered_is_what_is_described() {
     assert_eq!(send("get", "/v1/models/{model}", None, &[], None), 401);
     assert_eq!(send("get", "/v1/key", known, &[], None), 200);
     assert_eq!(send("get", "/v1/key", Some("slc_"), &[], None), 401);
+    assert_eq!(send("get", "/v1/responses/{response}", known, &[], None), 404);
+    assert_eq!(send("get", "/v1/responses/{response}/input_items", known, &[], None), 404);
+    assert_eq!(send("delete", "/v1/responses/{response}", known, &[], None), 404);
+    assert_eq!(send("get", "/v1/responses/{response}", None, &[], None), 401);
     assert_eq!(send("post", "/v1/auth/token", known, &[], Some(&json!({"scopes": ["chat"]}))), 200);
     assert_eq!(send("post", "/v1/auth/token", known, &[], Some(&json!({"ttl_s": 0}))), 400);
     assert_eq!(send("get", "/.well-known/jwks.json", None, &[], None), 200);

@@ -189,6 +189,11 @@ impl Slot {
         State(Rc::new(Storage { disk: self.disk.clone(), name: self.name.clone() }))
     }
 
+    /// When its alarm rings, if it is set.
+    pub(super) fn alarm(&self) -> Option<Millis> {
+        self.alarm.borrow().as_ref().map(|(at, _)| *at)
+    }
+
     /// Which start of it runs.
     pub(super) fn instance(&self) -> Option<u64> {
         match self.running.borrow().as_ref()?.home {

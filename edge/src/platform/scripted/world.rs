@@ -127,6 +127,11 @@ impl World {
         read(&objects::slot(kind, name).state())
     }
 
+    /// When an object's alarm rings, if it is set.
+    pub fn alarm(&self, kind: &str, name: &str) -> Option<Millis> {
+        objects::slot(kind, name).alarm()
+    }
+
     /// How many messages have reached objects of a kind.
     pub fn delivered(&self, kind: &str) -> u64 {
         objects::delivered(kind)

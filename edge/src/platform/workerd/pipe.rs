@@ -15,9 +15,9 @@ extern "C" {
     type JsPipe;
 
     /// Begins to pipe a body through `see`, which gives what passes of a chunk, or nothing for all of it; `rest` gives
-    /// what is still held back at the end.
+    /// what is still held back at the end, unless it waits there for `end`.
     #[wasm_bindgen(catch)]
-    fn pipe(body: &ReadableStream, see: &Closure<See>, rest: &Closure<Rest>) -> Result<JsPipe, JsValue>;
+    fn pipe(body: &ReadableStream, see: &Closure<See>, rest: &Closure<Rest>, waits: bool) -> Result<JsPipe, JsValue>;
 
     #[wasm_bindgen(method, getter)]
     fn readable(this: &JsPipe) -> ReadableStream;
@@ -41,18 +41,19 @@ pub struct Pipe {
 
 impl Pipe {
     /// Begins to pipe a body through `see`, which says what passes of a chunk; `rest` gives what is still held back at
-    /// the end.
+    /// the end. Where it `waits`, the body's end is not the answer's: [`Self::end`] writes that.
     pub fn begin(
         body: &Stream,
         mut see: impl FnMut(&[u8]) -> Passed + 'static,
         mut rest: impl FnMut() -> Vec<u8> + 'static,
+        waits: bool,
     ) -> Result<Self, Fault> {
         let see = Closure::<See>::new(move |chunk: JsValue| match see(&Uint8Array::new(&chunk).to_vec()) {
             Passed::Whole => JsValue::UNDEFINED,
             Passed::Part(part) => Uint8Array::from(part.as_slice()).into(),
         });
         let rest = Closure::<Rest>::new(move || Uint8Array::from(rest().as_slice()));
-        let pipe = pipe(&body.0, &see, &rest)?;
+        let pipe = pipe(&body.0, &see, &rest, waits)?;
         Ok(Self { pipe, _see: see, _rest: rest })
     }
 

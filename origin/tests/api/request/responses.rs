@@ -194,6 +194,13 @@ async fn refusals_are_of_their_shape() {
             json!("max_output_tokens"),
         ),
         (asking(&json!("hi"), &json!({"model": "x"})), 404, "model_not_found", Value::Null),
+        // Nobody keeps answers here.
+        (
+            asking(&json!("hi"), &json!({"previous_response_id": "resp_1"})),
+            422,
+            "unsupported_parameter",
+            json!("previous_response_id"),
+        ),
     ] {
         let (got, told) = parts(send(&harness, PATH, &body).await).await;
         assert_eq!((got, &told["error"]["code"]), (status, &json!(code)), "{told}");

@@ -29,12 +29,8 @@ pub struct Answer<'a> {
     pub model: &'a str,
     /// What it thought, said and called, in that order as it came.
     pub output: &'a [OutputItem],
-    /// Always null: no answer is kept.
-    pub previous_response_id: Option<String>,
     /// Always `default`.
     pub service_tier: &'static str,
-    /// Always false: no answer is kept.
-    pub store: bool,
     /// Always `disabled`: a prompt that does not fit is refused.
     pub truncation: &'static str,
     /// What it used; null until it is known.

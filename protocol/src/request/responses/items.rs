@@ -207,11 +207,12 @@ fn text<'a>(place: Place, json: Option<&'a str>, name: &str) -> Result<Cow<'a, s
     raw::text(json).ok_or_else(|| place.wrong(&format!("`{name}` must be a text")))
 }
 
-/// A client that believes its answers are kept names their items instead of sending them.
+/// A client that believes its answers are kept names their items instead of sending them. Where they are, its edge has put
+/// them there by now.
 fn reference(place: Place) -> Refusal {
     place.unserved(
-        "items of type `item_reference` are not served, for no answer is kept. Send the item itself; clients do with \
-         `store: false`",
+        "an item can be named only where answers are kept, and with the type `item_reference`. Send the item itself; \
+         clients do with `store: false`",
     )
 }
 

@@ -20,16 +20,19 @@ pub struct Repeated {
     pub members: Members,
 }
 
-/// Members of an answer that are those of its request.
+/// Members of an answer that are those of its request. What is not said of `store` is `false`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Members {
     instructions: Option<String>,
     max_output_tokens: Option<i64>,
     metadata: Box<RawValue>,
     parallel_tool_calls: bool,
+    previous_response_id: Option<String>,
     prompt_cache_key: Option<String>,
     reasoning: Reasoning,
     safety_identifier: Option<String>,
+    /// Whether the edge keeps it. An origin keeps nothing.
+    store: bool,
     temperature: f64,
     text: Text,
     tool_choice: Box<RawValue>,
@@ -69,9 +72,11 @@ impl Repeated {
                 max_output_tokens: body.get("max_output_tokens").and_then(|given| raw::whole(given.json)),
                 metadata: json("metadata", "{}"),
                 parallel_tool_calls: body.boolean("parallel_tool_calls")?.unwrap_or(true),
+                previous_response_id: text("previous_response_id"),
                 prompt_cache_key: text("prompt_cache_key"),
                 reasoning: Reasoning { effort: reasoning.effort, summary: reasoning.summary },
                 safety_identifier: text("safety_identifier"),
+                store: body.boolean("store")?.unwrap_or(false),
                 temperature: number("temperature", 1.0),
                 text: Text { format: compact(format), verbosity: "medium" },
                 tool_choice: json("tool_choice", r#""auto""#),

@@ -149,3 +149,9 @@ pub(super) fn stream_options(body: &Body<'_>) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+/// What is said of answers that are kept has the types that it must have.
+pub(super) fn kept(body: &Body<'_>) -> Result<(), Refusal> {
+    body.boolean("store")?;
+    body.text("previous_response_id").map(drop)
+}

@@ -1,13 +1,18 @@
 //! Answers in the shape of OpenAI's responses: whole, and as events.
 
 use super::golden;
+use sluice_protocol::auth::pattern::Pattern;
+use sluice_protocol::id::{RequestId, ResponseId, hex};
 use sluice_protocol::request::chat::{Likelihood, TokenLogprob, Usage, UsageReport};
 use sluice_protocol::request::responses::{
-    Answer, Event, Incomplete, ItemStatus, OutputItem, Part, Repeated, Status, What, kind, repeated, sealed,
+    Answer, Event, Incomplete, ItemPage, ItemStatus, OutputItem, Part, Referred, Repeated, Status, Turn, What,
+    kept_input, kind, repeated, sealed,
 };
+use sluice_protocol::responses_call::{self, KeptCount, KeptResponse, ResponsesAnswer, ResponsesCall};
 
 fn asked() -> Repeated {
-    let body = r#"{"model": "qwen3", "input": "Rain?", "instructions": "Be brief.", "metadata": {"run": "7"},
+    let body = r#"{"model": "qwen3", "input": "Rain?", "instructions": "Be brief.", "store": true,
+        "previous_response_id": "resp_req_6", "metadata": {"run": "7"},
         "tools": [{"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": false}]}"#;
     repeated(body.as_bytes()).unwrap()
 }
@@ -26,9 +31,7 @@ fn answer<'a>(repeated: &'a Repeated, output: &'a [OutputItem], status: Status) 
         max_tool_calls: None,
         model: "qwen3",
         output,
-        previous_response_id: None,
         service_tier: "default",
-        store: false,
         truncation: "disabled",
         usage: is_over.then_some(usage.into()),
         repeated: &repeated.members,
@@ -102,4 +105,42 @@ fn answers_have_the_shape_of_responses() {
     let events: Vec<Event<'_>> =
         (0..).zip(events).map(|(sequence_number, (kind, what))| Event { kind, sequence_number, what }).collect();
     golden("response_events.json", &pretty(&events));
+}
+
+/// What the edge and an account's kept responses say to each other, and what lies in a row: a change here needs a new version
+/// byte.
+#[test]
+fn the_messages_and_rows_of_kept_responses() {
+    let id = ResponseId(RequestId([7; 16]));
+    let kept = KeptResponse {
+        model: "tiny".into(),
+        previous: Some(ResponseId(RequestId([6; 16]))),
+        input: kept_input(r#""Rain?""#, id.0).unwrap(),
+        answer: format!(r#"{{"id":"{id}","store":true,"output":[]}}"#),
+    };
+    let models = vec![vec![Pattern("qwen*".into())]];
+    let calls = [
+        ResponsesCall::Keep { id, kept: kept.clone() },
+        ResponsesCall::Get { id, models: models.clone() },
+        ResponsesCall::Delete { id, models: models.clone(), request: RequestId([9; 16]) },
+        ResponsesCall::Recall { previous: Some(id), named: vec![id], models, most: 1_048_576 },
+        ResponsesCall::Count,
+        ResponsesCall::Clear,
+    ];
+    let turn = Turn { input: kept.input.clone(), output: "[]".into() };
+    let answers = [
+        ResponsesAnswer::Kept,
+        ResponsesAnswer::Response(kept.clone()),
+        ResponsesAnswer::Missing,
+        ResponsesAnswer::Deleted,
+        ResponsesAnswer::Recalled { turns: vec![turn.clone()], named: vec![Referred { id, turn }] },
+        ResponsesAnswer::TooLong,
+        ResponsesAnswer::Counted(KeptCount { count: 3, bytes: 12_345 }),
+    ];
+    let calls = calls.iter().map(|call| hex(&responses_call::encode_call(call)));
+    let answers = answers.iter().map(|answer| hex(&responses_call::encode_answer(answer)));
+    let rows = [hex(&responses_call::encode_row(&kept))];
+    let lines: Vec<String> = calls.chain(answers).chain(rows).collect();
+    golden(&format!("responses.v{}.hex", responses_call::VERSION), &format!("{}\n", lines.join("\n")));
+    golden("response_items.json", &format!("{}\n", ItemPage::parse("").unwrap().of(&kept.input).unwrap()));
 }

@@ -269,7 +269,7 @@ const SERVED_BY_ANTHROPIC: [(&str, &str, &str); 16] = [
 ];
 
 /// The same at the door of OpenAI's responses.
-const SERVED_BY_RESPONSES: [(&str, &str, &str); 26] = [
+const SERVED_BY_RESPONSES: [(&str, &str, &str); 28] = [
     ("frequency_penalty", "1", ""),
     ("include", r#"["message.output_text.logprobs"]"#, ""),
     ("input", r#"[{"role":"user","content":"ho"}]"#, ""),
@@ -295,6 +295,8 @@ const SERVED_BY_RESPONSES: [(&str, &str, &str); 26] = [
     ("user", r#""u""#, ""),
     // Which alone ask for nothing, or change only what is told.
     ("metadata", "-", ""),
+    ("previous_response_id", "-", ""),
+    ("store", "-", ""),
     ("stream_options", "-", ""),
     ("tool_choice", "-", ""),
 ];

@@ -1,6 +1,7 @@
 //! OpenAI's responses: the same conversation by this door and by that of chats is one question, and what is wrong in one
 //! is told with its place.
 
+mod kept;
 mod same;
 
 use serde_json::{Value, json};
@@ -56,7 +57,11 @@ fn what_is_wrong_is_told_with_its_place() {
         (part(json!({"type": "my secret"})), unserved, "input[0]: parts of another type"),
         (json!([{"type": "my secret"}]), unserved, "input[0]: items of another type"),
         (json!([{"type": "web_search_call", "id": "x"}]), unserved, "items of type `web_search_call`"),
-        (json!([hi, {"type": "item_reference", "id": "msg_1"}]), unserved, "input[1]: items of type `item_reference`"),
+        (
+            json!([hi, {"type": "item_reference", "id": "msg_1"}]),
+            unserved,
+            "input[1]: an item can be named only where answers are kept",
+        ),
         (json!([hi, {"id": "msg_1"}]), unserved, "Send the item itself; clients do with `store: false`"),
         // Of other doors.
         (part(json!({"type": "text", "text": "x"})), wrong, "/v1/chat/completions takes"),

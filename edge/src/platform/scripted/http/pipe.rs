@@ -47,11 +47,13 @@ struct Ended {
 
 impl Pipe {
     /// Begins to pipe a body through `see`, which says what passes of a chunk; `rest` gives what is still held back at
-    /// the end. A chunk is taken when the caller has taken the one before.
+    /// the end. Where it `waits`, the body's end is not the answer's: [`Self::end`] writes that. A chunk is taken when the
+    /// caller has taken the one before.
     pub fn begin(
         body: &Stream,
         mut see: impl FnMut(&[u8]) -> Passed + 'static,
         mut rest: impl FnMut() -> Vec<u8> + 'static,
+        waits: bool,
     ) -> Result<Self, Fault> {
         let pipe = Self { body: body.0.clone(), out: Channel::default(), ended: Rc::default() };
         let (body, out, ended) = (body.0.clone(), pipe.out.clone(), pipe.ended.clone());
@@ -77,6 +79,7 @@ impl Pipe {
                         };
                         out.write(passed);
                     }
+                    None if waits => break Ok(()),
                     None => {
                         out.write(rest());
                         out.end(Ok(()));

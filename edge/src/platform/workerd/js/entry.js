@@ -56,7 +56,7 @@ function objectOf(Class) {
       });
     }
 
-    // The Registry's alone.
+    // Not a Gate's.
     alarm() {
       return this.#call((made) => made.alarm());
     }
@@ -78,3 +78,4 @@ function objectOf(Class) {
 
 export const Gate = objectOf(module.Gate);
 export const Registry = objectOf(module.Registry);
+export const Responses = objectOf(module.Responses);

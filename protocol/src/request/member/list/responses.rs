@@ -60,7 +60,7 @@ const MEMBERS: &[Member] = &[
     served("presence_penalty", S),
     refused("previous_input_messages", V, &["[]"]).instead("input"),
     refused("previous_response", V, &[]).instead("input"),
-    refused("previous_response_id", O | V, &[]).instead("input"),
+    served("previous_response_id", O | V).note("of an answer that is kept; an origin without an edge refuses it"),
     refused("priority", V | S, &["0"]).note("an operator's plans say who goes first"),
     refused("prompt", O | V, &[]).instead("input"),
     passes("prompt_cache_key", O).note("makes a prompt quicker and not another"),
@@ -78,7 +78,8 @@ const MEMBERS: &[Member] = &[
     passes("session_id", S).note("says what belongs together, and changes no answer"),
     refused("skip_special_tokens", V, &["true"]),
     served("stop", V | S).note("as in a chat"),
-    refused("store", O | V, &["false"]).note("no answer is kept; where nothing is said, none is either"),
+    served("store", O | V)
+        .note("`false` where nothing is said; an origin without an edge keeps no answer, and refuses it"),
     served("stream", O | V),
     served("stream_options", O).note("`include_obfuscation` is refused where it is true; usage is told anyway"),
     refused("structured_outputs", V, &["{}"]).instead("text"),

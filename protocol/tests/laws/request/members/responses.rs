@@ -78,10 +78,10 @@ fn members_are_held_to_what_they_may_be() {
             unserved,
             "allows hosted tools",
         ),
-        ("previous_response_id", r#""resp_1""#, unserved, "Use `input`"),
+        ("previous_response_id", "5", wrong, "must be a text"),
         ("conversation", r#""conv_1""#, unserved, "Use `input`"),
         ("background", "true", unserved, "/v1/responses"),
-        ("store", "true", unserved, "/v1/responses"),
+        ("store", r#""yes""#, wrong, "true or false"),
         ("prompt", r#"{"id":"pmpt_1"}"#, unserved, "Use `input`"),
     ] {
         let refusal = parse(DOOR, &body(DOOR, name, value)).expect_err(value);
@@ -95,6 +95,8 @@ fn members_are_held_to_what_they_may_be() {
         ("include", r#"["reasoning.encrypted_content","code_interpreter_call.outputs"]"#),
         ("metadata", r#"{"a":"b"}"#),
         ("store", "false"),
+        ("store", "true"),
+        ("previous_response_id", r#""resp_1""#),
         ("truncation", r#""disabled""#),
         ("stream_options", r#"{"include_obfuscation":false}"#),
         ("tool_choice", r#""auto""#),

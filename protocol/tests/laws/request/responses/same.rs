@@ -10,7 +10,7 @@ use sluice_protocol::request::question::Question;
 use sluice_protocol::request::read::question;
 
 #[derive(Clone, Debug)]
-enum Turn {
+pub(super) enum Turn {
     /// Of this role.
     Said(&'static str, Vec<String>),
     /// What it thought and said, and each call with what it gave.
@@ -18,7 +18,7 @@ enum Turn {
 }
 
 #[derive(Clone, Debug)]
-struct Called {
+pub(super) struct Called {
     name: String,
     arguments: String,
     result: Vec<String>,
@@ -33,9 +33,9 @@ struct Tool {
 }
 
 #[derive(Clone, Debug)]
-struct Talk {
+pub(super) struct Talk {
     instructions: Option<String>,
-    turns: Vec<Turn>,
+    pub(super) turns: Vec<Turn>,
     tools: Vec<Tool>,
     choice: (&'static str, Index),
     parallel: bool,
@@ -106,7 +106,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn talk()(
+    pub(super) fn talk()(
         instructions in prop::option::of(text()),
         turns in prop::collection::vec(turn(), 1..6),
         tools in tools(),
@@ -207,7 +207,7 @@ impl Talk {
         with_tools(body, &tools.collect::<Vec<_>>())
     }
 
-    fn of_responses(&self) -> String {
+    pub(super) fn of_responses(&self) -> String {
         let mut manner = Manner(self.manner.iter().cycle());
         let mut items = Vec::new();
         let mut count = 0;
@@ -300,7 +300,7 @@ fn asked(door: Door, body: &str) -> ChatRequest {
 }
 
 /// Whether two answers follow each other, neither with calls: as items they are told apart only where both say something.
-fn blurred(turns: &[Turn]) -> bool {
+pub(super) fn blurred(turns: &[Turn]) -> bool {
     turns.windows(2).any(|pair| match pair {
         [Turn::Assistant { texts, calls, .. }, Turn::Assistant { thoughts: next_thoughts, texts: next_texts, .. }] => {
             calls.is_empty() && (texts.is_empty() || (next_thoughts.is_empty() && next_texts.is_empty()))
