@@ -1,4 +1,4 @@
-//! Matrices in 8 and 4 bits, laid out for processors that multiply bytes (AVX-512 VNNI).
+//! Matrices in 8 and 4 bits, laid out for processors that multiply bytes (AVX-512 VNNI), or else words (AVX2).
 //!
 //! GGUF keeps each row's blocks one after another. Here sixteen rows are a *strip*. In each block of 32 columns the
 //! numbers of a strip lie so that one instruction multiplies four columns of all sixteen rows with four numbers of an
@@ -8,14 +8,15 @@
 //! Inputs are rounded to 8 bits, 32 numbers to a scale, as candle and llama.cpp do for Q8_0. Products are whole numbers
 //! and exact; blocks are added up from first to last. A row's result has the same bits whatever is computed beside it.
 
+mod avx2;
+mod output;
 mod vnni;
 
 use crate::models::qwen::pages::{List, Pages};
-use crate::models::qwen::rows::Target;
+use crate::models::qwen::rows::{Fill, Target};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Result, bail};
 use half::f16;
-pub(crate) use vnni::{multiply, supported};
 
 /// Rows of a matrix whose numbers lie side by side: as many as a vector has 32-bit lanes.
 const STRIP: usize = 16;
@@ -23,8 +24,6 @@ const STRIP: usize = 16;
 const BLOCK: usize = 32;
 /// Blocks of a Q4K superblock.
 const SUPER: usize = 8;
-/// Rows of input that are multiplied at once: their sums and a block of weights stay in registers.
-const TILE: usize = 8;
 
 /// A matrix `[height, width]` of quantised weights.
 #[derive(Debug)]
@@ -153,6 +152,17 @@ impl Packed {
         multiply(vec![Product { matrix: self, bias: None, into: Target::all(&mut output, self.height) }], rows, &fill);
         output
     }
+}
+
+/// Whether this processor multiplies what is packed.
+pub(crate) fn supported() -> bool {
+    vnni::supported() || avx2::supported()
+}
+
+/// Multiplies as many rows as `fill` writes (a row's number, and where it goes) by each of these matrices of one width.
+/// Panics if widths or rows differ.
+pub(crate) fn multiply(products: Vec<Product<'_>>, rows: usize, fill: &Fill<'_>) {
+    if vnni::supported() { vnni::multiply(products, rows, fill) } else { avx2::multiply(products, rows, fill) }
 }
 
 /// A matrix, what is added to each row of its products, and where they go.

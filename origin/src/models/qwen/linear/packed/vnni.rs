@@ -1,14 +1,13 @@
 //! The products, with AVX-512 and its instruction for dot products of bytes (`vpdpbusd`, "VNNI").
 //!
 //! A place of `unsafe`: a function that is compiled for instructions which not every processor has may only be called
-//! once they have been found, and threads write disjoint parts of one output.
+//! once they have been found.
 #![allow(unsafe_code)]
 
-use super::{BLOCK, Eight, Four, Line, Product, STRIP, SUPER, Strips, TILE};
+use super::output::{self, Output, tiles, write};
+use super::{BLOCK, Eight, Four, Line, Product, STRIP, SUPER, Strips};
 use crate::models::qwen::rows::{Fill, in_parallel};
-use candle_core::utils::barrier_pool;
 use std::arch::x86_64::*;
-use std::marker::PhantomData;
 use std::ops::Range;
 
 /// How far ahead of what is multiplied weights are fetched, in bytes: of 4, 16 and 32 KiB the quickest, and a third
@@ -23,32 +22,24 @@ pub(crate) fn supported() -> bool {
         && is_x86_feature_detected!("f16c")
 }
 
-/// Multiplies as many rows as `fill` writes (a row's number, and where it goes) by each of these matrices of one width.
-/// Panics if widths or rows differ.
+/// As [`super::multiply`].
 pub(crate) fn multiply(products: Vec<Product<'_>>, rows: usize, fill: &Fill<'_>) {
     let Some(width) = products.first().map(|product| product.matrix.width) else { return };
     assert!(supported() && products.iter().all(|product| product.matrix.width == width));
     let input = Input::new(rows, width, fill);
-    let products: Vec<(&Strips, Output<'_>)> =
-        products.into_iter().map(|product| (&product.matrix.strips, Output::new(product, rows))).collect();
-    // The strips of all matrices in a row, cut by the pool.
-    let strips: usize = products.iter().map(|(_, output)| output.height.div_ceil(STRIP)).sum();
-    barrier_pool().execute_chunked(strips, |range| {
-        let mut first = 0;
-        for (strips, output) in &products {
-            let count = output.height.div_ceil(STRIP);
-            let part = range.start.clamp(first, first + count) - first..range.end.clamp(first, first + count) - first;
-            first += count;
-            // SAFETY: `supported()` holds, as asserted above; the pool gives each strip to one thread.
-            unsafe {
-                match strips {
-                    Strips::Eight(eight) => strips_of_eight(eight, part, &input, output),
-                    Strips::Four(four) => strips_of_four(four, part, &input, output),
-                }
+    output::all(products, rows, |strips, part, output| {
+        // SAFETY: `supported()` holds, as asserted above.
+        unsafe {
+            match strips {
+                Strips::Eight(eight) => strips_of_eight(eight, part, &input, output),
+                Strips::Four(four) => strips_of_four(four, part, &input, output),
             }
         }
     });
 }
+
+/// Rows of input that are multiplied at once: their sums and a block of weights stay in registers.
+const TILE: usize = 8;
 
 /// Rows in 8 bits, in tiles of up to [`TILE`] rows: block by block, and of each block row by row.
 struct Input {
@@ -74,9 +65,7 @@ struct Rounded {
 impl Input {
     fn new(rows: usize, width: usize, fill: &Fill<'_>) -> Self {
         let blocks = width / BLOCK;
-        // Tiles of about one size: of 9 rows two of 5 and 4.
-        let count = rows.div_ceil(TILE);
-        let tiles: Vec<Range<usize>> = (0..count).map(|tile| tile * rows / count..(tile + 1) * rows / count).collect();
+        let tiles = tiles(rows, TILE);
         let mut numbers = vec![Rounded::default(); rows * blocks];
         let mut rest = &mut numbers[..];
         let parts = tiles.iter().map(|tile| {
@@ -94,47 +83,6 @@ impl Input {
             }
         });
         Self { blocks, numbers, tiles }
-    }
-}
-
-/// Rows of `height` numbers, of which each thread writes columns of its own.
-struct Output<'a> {
-    rows: Vec<*mut f32>,
-    height: usize,
-    bias: Option<&'a [f32]>,
-    add: bool,
-    /// The rows are borrowed for as long as this lives.
-    borrowed: PhantomData<&'a mut [f32]>,
-}
-
-// SAFETY: threads write disjoint columns, as `write` demands, and nobody reads.
-unsafe impl Sync for Output<'_> {}
-
-impl<'a> Output<'a> {
-    fn new(Product { matrix, bias, into }: Product<'a>, rows: usize) -> Self {
-        let height = matrix.height;
-        assert!(into.rows.len() == rows && into.rows.iter().all(|row| row.len() == height));
-        assert!(bias.is_none_or(|bias| bias.len() == height));
-        let add = into.add;
-        let rows = into.rows.into_iter().map(<[f32]>::as_mut_ptr).collect();
-        Self { rows, height, bias, add, borrowed: PhantomData }
-    }
-
-    /// # Safety
-    /// Nobody else writes or reads this strip meanwhile.
-    unsafe fn write(&self, row: usize, strip: usize, mut lanes: [f32; STRIP]) {
-        let start = strip * STRIP;
-        let count = STRIP.min(self.height - start);
-        if let Some(bias) = self.bias {
-            lanes.iter_mut().zip(&bias[start..start + count]).for_each(|(lane, bias)| *lane += bias);
-        }
-        // SAFETY: within the row, which has `height` numbers, and borrowed for as long as `self` lives.
-        let target = unsafe { std::slice::from_raw_parts_mut(self.rows[row].add(start), count) };
-        if self.add {
-            target.iter_mut().zip(lanes).for_each(|(target, lane)| *target += lane);
-        } else {
-            target.copy_from_slice(&lanes[..count]);
-        }
     }
 }
 
@@ -232,13 +180,6 @@ fn strips_of_four(four: &[Four], strips: Range<usize>, input: &Input, output: &O
 
 /// The numbers and scales of one strip of Q8_0.
 type Blocks<'a> = (&'a [[Line; BLOCK / 4]], &'a [[u16; STRIP]]);
-
-fn write<const ROWS: usize>(sums: [[f32; STRIP]; ROWS], tile: &Range<usize>, strip: usize, output: &Output<'_>) {
-    for (row, lanes) in tile.clone().zip(sums) {
-        // SAFETY: this strip is this thread's alone.
-        unsafe { output.write(row, strip, lanes) };
-    }
-}
 
 /// A strip of Q8_0 times the rows of a tile. `FETCH` asks for what comes next: the first tile does, for all.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
