@@ -4,10 +4,12 @@
 //! reader: a sequence whose channel is full is left out of the steps until there is room. A reader that is gone frees
 //! its slot before the next step. The thread beats: a hung step is seen from outside by the age of the last beat.
 
+pub(crate) mod company;
 pub(crate) mod grammar;
 pub(crate) mod job_state;
 pub(crate) mod logprobs;
 pub mod model;
+mod pass;
 pub(crate) mod sampler;
 mod scheduler;
 mod slots;
@@ -15,6 +17,7 @@ mod supervisor;
 pub mod threads;
 mod worker;
 
+use company::Company;
 use grammar::Constraint;
 use job_state::JobState;
 use logprobs::Logprobs;
@@ -29,7 +32,7 @@ use tokio::sync::{mpsc, oneshot};
 use worker::Worker;
 
 /// How the engine divides its steps.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct EngineOptions {
     /// Sequences that run at once.
     pub(crate) runs: usize,
@@ -37,6 +40,8 @@ pub(crate) struct EngineOptions {
     pub(crate) kv_tokens: usize,
     /// How long a reader may take nothing before its sequence ends.
     pub(crate) stall: Duration,
+    /// The engines that it shares the processor with.
+    pub(crate) company: Company,
 }
 
 /// Tokens that the channel to a reader holds.
@@ -178,7 +183,7 @@ impl Drop for Generation {
 
 /// A handle to the engine's thread. Dropping it ends all sequences and lets the thread go once its step is done.
 pub(crate) struct Engine {
-    commands: std_mpsc::Sender<Command>,
+    commands: std_mpsc::Sender<Vec<Command>>,
     thread: Thread,
     shared: Arc<Shared>,
 }
@@ -220,13 +225,30 @@ impl Engine {
 
     /// Hands a sequence to the engine. It starts when a slot is free.
     pub(crate) fn submit(&self, job: Job) -> Generation {
+        let (command, generation) = self.command(job);
+        self.send(vec![command]);
+        generation
+    }
+
+    /// Hands several sequences to the engine at once: no step begins between two of them.
+    pub(crate) fn submit_all(&self, jobs: impl Iterator<Item = Job>) -> Vec<Generation> {
+        let (commands, generations) = jobs.map(|job| self.command(job)).unzip();
+        self.send(commands);
+        generations
+    }
+
+    fn command(&self, job: Job) -> (Command, Generation) {
         let (tokens, reader) = mpsc::channel(CHANNEL);
         let (end, ended) = oneshot::channel();
-        // If the thread is gone, the reader finds both channels closed and says so.
         let state = Arc::clone(&job.state);
-        let _ = self.commands.send(Command { job, tokens, end });
+        let generation = Generation { tokens: reader, end: ended, state, engine: self.thread.clone() };
+        (Command { job, tokens, end }, generation)
+    }
+
+    fn send(&self, commands: Vec<Command>) {
+        // If the thread is gone, readers find both their channels closed and say so.
+        let _ = self.commands.send(commands);
         self.thread.unpark();
-        Generation { tokens: reader, end: ended, state, engine: self.thread.clone() }
     }
 
     /// How long ago the engine's thread was last seen between two steps.

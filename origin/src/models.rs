@@ -62,9 +62,11 @@ pub(crate) struct Embeds {
     pub(crate) end: u32,
 }
 
-/// How many texts go through a model that embeds at once. They need memory for no answer, so this is no number of
-/// requests: those have slots.
-pub(crate) const LANES: usize = 16;
+/// How many texts of one request go through a model that embeds at once. They need memory for no answer, so this is no
+/// number of requests: those have slots.
+pub(crate) const LANES: usize = 64;
+/// How many texts of all requests do, at most.
+pub(crate) const MOST_LANES: usize = 1_024;
 
 /// What a caller is told of a model whose engine broke.
 pub(crate) fn starting_again() -> Refusal {
@@ -134,6 +136,7 @@ impl Loaded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::company::Company;
     use crate::engine::tests::job;
     use crate::scripted::Script;
     use sluice_protocol::request::chat::Sampling;
@@ -143,10 +146,11 @@ mod tests {
     fn a_hung_engine_is_named_and_no_other() {
         let scripts = [Script::new(1), Script::new(1)];
         let named = scripts.iter().zip(["fine", "stuck"]);
-        let options = EngineOptions { runs: 1, kv_tokens: 100, stall: Duration::from_secs(60) };
+        let options =
+            EngineOptions { runs: 1, kv_tokens: 100, stall: Duration::from_secs(60), company: Company::default() };
         let start = |(script, name): (&Script, &str)| {
             let backend = Backend { name: name.into(), ..script.backend() };
-            Arc::new(Loaded::start(backend, options).unwrap())
+            Arc::new(Loaded::start(backend, options.clone()).unwrap())
         };
         let models = Models(named.map(start).collect());
         let job = job("", vec![1], 1, Sampling { seed: Some(1), ..Sampling::default() });

@@ -6,6 +6,7 @@ mod seats;
 use crate::api::router;
 use crate::config::{Access, Config};
 use crate::engine::EngineOptions;
+use crate::engine::company::Company;
 use crate::grant::Verifier;
 use crate::metrics::Metrics;
 use crate::models::share::kv_tokens;
@@ -94,12 +95,13 @@ impl RunningOrigin {
             Some(tokens) => vec![tokens; backends.len()],
             None => kv_tokens(backends.iter().map(|backend| &*backend.model)),
         };
-        let mut models = Models(Vec::new());
+        let (mut models, company) = (Models(Vec::new()), Company::default());
         for (backend, kv_tokens) in backends.into_iter().zip(kv_tokens) {
             if models.find(&backend.name).is_some() {
                 return Err(std::io::Error::other(format!("two models are named {}", backend.name)));
             }
-            let options = EngineOptions { runs: config.slots, kv_tokens, stall: config.stall_timeout };
+            let (stall, company) = (config.stall_timeout, company.clone());
+            let options = EngineOptions { runs: config.slots, kv_tokens, stall, company };
             let loaded = Arc::new(Loaded::start(backend, options)?);
             // The first request with tools is not to wait for it.
             let of = Arc::clone(&loaded);

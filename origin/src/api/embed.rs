@@ -21,7 +21,6 @@ use sluice_protocol::request::chat::{Sampling, Usage, Used};
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::embeddings::{EmbeddingList, EmbeddingRequest, Encoding, direction};
 use sluice_protocol::request::ollama::embed::{Embedded, OneEmbedded};
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -149,32 +148,32 @@ impl Batch<'_> {
     /// The vectors of all texts, in their order; or why the first that failed did.
     async fn vectors(&mut self, inputs: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>, Cause> {
         let mut vectors = Vec::with_capacity(inputs.len());
-        let mut inputs = inputs.into_iter();
-        let mut running = VecDeque::with_capacity(LANES);
-        loop {
-            while running.len() < LANES {
-                match inputs.next() {
-                    Some(tokens) => running.push_back(self.begin(tokens)),
-                    None => {
-                        self.over = None;
-                        break;
-                    }
+        let mut inputs = inputs.into_iter().peekable();
+        while inputs.peek().is_some() {
+            // Together, so that they are in one pass as far as that has room.
+            let (jobs, waiting): (Vec<Job>, Vec<_>) =
+                inputs.by_ref().take(LANES).map(|tokens| self.job(tokens)).unzip();
+            let running = self.loaded.engine.submit_all(jobs.into_iter());
+            if inputs.peek().is_none() {
+                self.over = None;
+            }
+            for (generation, vector) in running.into_iter().zip(waiting) {
+                match ended(generation, self.caller.deadline).await {
+                    Cause::Stop => {}
+                    cause => return Err(cause),
                 }
+                let lost = || Cause::Failed("a vector is no direction".into());
+                vectors.push(vector.await.ok().flatten().ok_or_else(lost)?);
             }
-            let Some((generation, vector)) = running.pop_front() else { return Ok(vectors) };
-            match ended(generation, self.caller.deadline).await {
-                Cause::Stop => {}
-                cause => return Err(cause),
-            }
-            let lost = || Cause::Failed("a vector is no direction".into());
-            vectors.push(vector.await.ok().flatten().ok_or_else(lost)?);
         }
+        Ok(vectors)
     }
 
-    fn begin(&self, prompt: Vec<u32>) -> (Generation, oneshot::Receiver<Option<Vec<f32>>>) {
+    /// What the engine is to do for one text, and where its vector comes.
+    fn job(&self, prompt: Vec<u32>) -> (Job, oneshot::Receiver<Option<Vec<f32>>>) {
         let (sender, vector) = oneshot::channel();
         let width = self.width;
-        let generation = self.loaded.engine.submit(Job {
+        let job = Job {
             account: self.caller.account().to_owned(),
             prompt,
             max_tokens: 0,
@@ -191,8 +190,8 @@ impl Batch<'_> {
             state: Arc::clone(&self.state),
             is_first: true,
             guard: Box::new(self.over.clone()),
-        });
-        (generation, vector)
+        };
+        (job, vector)
     }
 }
 

@@ -20,6 +20,11 @@ pub trait Model: Send {
     /// Bytes of memory that a slot takes for each token that it holds. 0 if that is not worth counting.
     fn token_bytes(&self) -> usize;
 
+    /// Bytes of memory that a step takes for each of its tokens while it computes. 0 if that is not worth counting.
+    fn row_bytes(&self) -> usize {
+        0
+    }
+
     /// How many sequences there is room for, including those that are only kept for their prefix. Slots are numbered
     /// from 0.
     fn slots(&self) -> usize;

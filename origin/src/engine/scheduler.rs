@@ -1,5 +1,6 @@
 //! Which rows run in a step, and which sequences end before it. Pure: time is an argument.
 
+use super::pass::Bounds;
 use std::time::{Duration, Instant};
 
 /// Chooses the rows of a step: one token for every sequence that is answering, and chunks of prompts within a budget.
@@ -7,10 +8,8 @@ use std::time::{Duration, Instant};
 /// Prompts take turns: a step starts with the prompt after the last one that was served. So a long prompt does not hold
 /// back a short one by more than its own share. While an answer is in progress, a step reads one chunk and no more,
 /// however many prompts there are.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Scheduler {
-    chunk: usize,
-    budget: usize,
     turn: u64,
 }
 
@@ -41,16 +40,10 @@ pub(crate) struct Planned {
 }
 
 impl Scheduler {
-    /// `chunk` is the most tokens of one prompt in a step: a client that leaves frees its slot after at most this much
-    /// work. `budget` is the most tokens of all prompts together in a step without an answer in progress. With one they
-    /// are a chunk at most, if that is less. Both are at least 1.
-    pub(crate) fn new(chunk: usize, budget: usize) -> Self {
+    /// The rows of the next step, in the sequences' order. Empty if nothing can run. Both bounds are at least 1; beside an
+    /// answer in progress all prompts together have a chunk at most, if that is less than the budget.
+    pub(crate) fn plan(&mut self, sequences: &[Progress], Bounds { chunk, budget }: Bounds) -> Vec<Planned> {
         debug_assert!(chunk > 0 && budget > 0);
-        Self { chunk, budget, turn: 0 }
-    }
-
-    /// The rows of the next step, in the sequences' order. Empty if nothing can run.
-    pub(crate) fn plan(&mut self, sequences: &[Progress]) -> Vec<Planned> {
         let mut rows: Vec<Planned> = Vec::with_capacity(sequences.len());
         let mut prompts: Vec<usize> = Vec::new();
         for (index, sequence) in sequences.iter().enumerate() {
@@ -69,10 +62,10 @@ impl Scheduler {
             (order < self.turn, order)
         });
         // What is planned so far are answers: each waits for the whole step.
-        let mut budget = if rows.is_empty() { self.budget } else { self.budget.min(self.chunk) };
+        let mut budget = if rows.is_empty() { budget } else { budget.min(chunk) };
         for index in prompts {
             let sequence = sequences[index];
-            let len = (sequence.prompt - sequence.done).min(self.chunk).min(budget);
+            let len = (sequence.prompt - sequence.done).min(chunk).min(budget);
             if len == 0 {
                 break;
             }
@@ -130,6 +123,7 @@ pub(crate) fn end_cause(status: SequenceStatus, stall: Duration, now: Instant) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::pass::ANSWERING;
     use proptest::prelude::*;
 
     fn answering(order: u64) -> Progress {
@@ -142,15 +136,18 @@ mod tests {
 
     #[test]
     fn answers_and_prompts_share_a_step() {
-        let mut scheduler = Scheduler::new(256, 512);
+        let mut scheduler = Scheduler::default();
         let mut sequences = [answering(0), reading(1, 300), reading(2, 10)];
         let answer = Planned { index: 0, start: 7, len: 1, sample: true };
         let first = Planned { index: 1, start: 0, len: 256, sample: false };
-        assert_eq!(scheduler.plan(&sequences), [answer, first]);
+        assert_eq!(scheduler.plan(&sequences, ANSWERING), [answer, first]);
         // The other prompt's turn comes next, and what it leaves of the chunk goes on with the first.
         sequences[1].done = 256;
         let rest = Planned { index: 1, start: 256, len: 44, sample: true };
-        assert_eq!(scheduler.plan(&sequences), [answer, rest, Planned { index: 2, start: 0, len: 10, sample: true }]);
+        assert_eq!(
+            scheduler.plan(&sequences, ANSWERING),
+            [answer, rest, Planned { index: 2, start: 0, len: 10, sample: true }]
+        );
     }
 
     #[test]
@@ -158,22 +155,22 @@ mod tests {
         let parked = Progress { ready: false, ..answering(0) };
         let prompts = [parked, reading(1, 300), reading(2, 300), reading(3, 300)];
         let rows = [1, 2].map(|index| Planned { index, start: 0, len: 256, sample: false });
-        assert_eq!(Scheduler::new(256, 512).plan(&prompts), rows);
+        assert_eq!(Scheduler::default().plan(&prompts, ANSWERING), rows);
     }
 
     #[test]
     fn a_slow_reader_runs_nothing() {
         let parked = Progress { ready: false, ..answering(0) };
-        assert_eq!(Scheduler::new(256, 512).plan(&[parked]), []);
+        assert_eq!(Scheduler::default().plan(&[parked], ANSWERING), []);
     }
 
     #[test]
     fn prompts_take_turns_when_the_budget_is_short() {
-        let mut scheduler = Scheduler::new(4, 4);
+        let mut scheduler = Scheduler::default();
         let mut sequences = [reading(0, 100), reading(1, 100), reading(2, 100)];
         let mut served = Vec::new();
         for _ in 0..6 {
-            for row in scheduler.plan(&sequences) {
+            for row in scheduler.plan(&sequences, Bounds { chunk: 4, budget: 4 }) {
                 served.push(row.index);
                 sequences[row.index].done += row.len;
             }
@@ -206,7 +203,7 @@ mod tests {
             chunk in 1usize..300,
             budget in 1usize..600,
         ) {
-            let mut scheduler = Scheduler::new(chunk, budget);
+            let mut scheduler = Scheduler::default();
             let mut sequences: Vec<_> = (0..answers + parked).map(|i| answering(i as u64)).collect();
             for parked in &mut sequences[answers..] {
                 parked.ready = false;
@@ -215,7 +212,7 @@ mod tests {
             sequences.extend(prompts.iter().enumerate().map(|(i, n)| reading((others + i) as u64, *n)));
             let mut steps = 0usize;
             while sequences.iter().any(|s| s.done < s.prompt) {
-                let rows = scheduler.plan(&sequences);
+                let rows = scheduler.plan(&sequences, Bounds { chunk, budget });
                 let answering = sequences.iter().filter(|s| s.ready && s.done >= s.prompt).count();
                 let (reads, tokens): (Vec<Planned>, Vec<Planned>) =
                     rows.iter().partition(|row| sequences[row.index].done < sequences[row.index].prompt);

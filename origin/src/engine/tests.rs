@@ -114,7 +114,8 @@ async fn neither_order_nor_company_changes_a_seeded_answer() {
     const COUNT: usize = 7;
     for precision in [Precision::Q8_0, Precision::Q4K, Precision::F32] {
         let engine = |slots, runs, kv_tokens| {
-            let options = EngineOptions { runs, kv_tokens, stall: Duration::from_secs(60) };
+            let options =
+                EngineOptions { runs, kv_tokens, stall: Duration::from_secs(60), company: Company::default() };
             Engine::start(Box::new(network(slots, precision)), Vec::new(), options).unwrap()
         };
         // Each alone; a model with no slot to spare remembers nothing of those before.
@@ -189,7 +190,8 @@ impl Model for Endless {
 /// that is taken. That the sequence stands still is seen by another, which has all of its answer meanwhile.
 #[tokio::test]
 async fn who_takes_nothing_holds_as_many_tokens_as_a_channel() {
-    let options = EngineOptions { runs: 2, kv_tokens: 1 << 40, stall: Duration::from_secs(60) };
+    let options =
+        EngineOptions { runs: 2, kv_tokens: 1 << 40, stall: Duration::from_secs(60), company: Company::default() };
     let engine = Engine::start(Box::new(Endless), Vec::new(), options).unwrap();
     let ask = |max_tokens| {
         let sampling = Sampling { seed: Some(1), ..Sampling::default() };

@@ -2,8 +2,10 @@
 
 mod sequence;
 
+use super::company::Member;
 use super::logprobs::Logprobs;
 use super::model::{Logits, Model, ModelError, Row};
+use super::pass::{ANSWERING, Pace};
 use super::sampler::Sampler;
 use super::scheduler::{Planned, Scheduler, SequenceStatus, end_cause};
 use super::slots::{Running, Slots, Start};
@@ -27,8 +29,11 @@ pub(super) struct Worker {
     ends: Vec<u32>,
     options: EngineOptions,
     scheduler: Scheduler,
+    /// Of a model that embeds.
+    pace: Option<Pace>,
+    member: Member,
     logits: Logits,
-    inbox: Receiver<Command>,
+    inbox: Receiver<Vec<Command>>,
     /// Jobs that have a permit but no slot yet: the sequence before them ends at the next reaping, one step later at
     /// most.
     waiting: VecDeque<Command>,
@@ -43,15 +48,17 @@ impl Worker {
         model: Box<dyn Model>,
         ends: Vec<u32>,
         options: EngineOptions,
-        inbox: Receiver<Command>,
+        inbox: Receiver<Vec<Command>>,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
             slots: Slots::new(model.slots(), options.runs, options.kv_tokens),
+            pace: model.vectors().map(|_| Pace::new(model.row_bytes())),
+            member: options.company.join(),
             model,
             ends,
             options,
-            scheduler: Scheduler::new(PREFILL_CHUNK, PREFILL_BUDGET),
+            scheduler: Scheduler::default(),
             logits: Logits::default(),
             inbox,
             waiting: VecDeque::new(),
@@ -72,7 +79,9 @@ impl Worker {
             self.reap(Instant::now());
             self.admit();
             let progress: Vec<_> = self.running.iter().map(Sequence::progress).collect();
-            let plan = self.scheduler.plan(&progress);
+            let bounds = self.pace.as_ref().map_or(ANSWERING, |pace| pace.bounds(self.member.has_company()));
+            let plan = self.scheduler.plan(&progress, bounds);
+            self.member.computes(!plan.is_empty());
             if plan.is_empty() {
                 if !open && self.running.is_empty() && self.waiting.is_empty() {
                     return Ok(());
@@ -115,7 +124,7 @@ impl Worker {
             self.model.release(slot);
         }
         self.slots = Slots::new(self.model.slots(), self.options.runs, self.options.kv_tokens);
-        self.scheduler = Scheduler::new(PREFILL_CHUNK, PREFILL_BUDGET);
+        self.scheduler = Scheduler::default();
         self.logits = Logits::default();
     }
 
@@ -123,7 +132,7 @@ impl Worker {
     fn receive(&mut self) -> bool {
         loop {
             match self.inbox.try_recv() {
-                Ok(command) => self.waiting.push_back(command),
+                Ok(commands) => self.waiting.extend(commands),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
@@ -255,7 +264,11 @@ impl Worker {
         self.logits.reset(rows.len(), self.model.width());
         let (model, logits) = (&mut self.model, &mut self.logits);
         // A panicking model leaves nothing of ours behind: its slots are released below and the logits are reset.
+        let begun = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| model.step(&rows, logits)));
+        if let Some(pace) = &mut self.pace {
+            pace.saw(plan.iter().map(|planned| planned.len).sum(), begun.elapsed());
+        }
         let failure = match outcome {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
@@ -352,10 +365,5 @@ impl Worker {
     }
 }
 
-/// The most tokens of one prompt in a step: what a leaving client can cost. Also the most of all prompts together while
-/// an answer is in progress, which waits for them.
-const PREFILL_CHUNK: usize = 256;
-/// The most tokens of all prompts together in a step while no answer is in progress.
-const PREFILL_BUDGET: usize = 512;
 /// How often an idle engine beats.
 const IDLE_BEAT: Duration = Duration::from_millis(100);

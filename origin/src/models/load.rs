@@ -12,7 +12,7 @@ use crate::models::purpose::{Purpose, purpose};
 use crate::models::qwen::Qwen;
 use crate::models::qwen::precision::Precision;
 use crate::models::qwen::shape::published::named;
-use crate::models::{Backend, LANES, tiny};
+use crate::models::{Backend, LANES, MOST_LANES, tiny};
 use crate::text::Text;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -106,7 +106,8 @@ fn fit(choices: &[ModelChoice]) -> Result<(), LoadErrors> {
 
 /// `told`: whether the settings say that it embeds.
 fn load_one(choice: ModelChoice, slots: usize, told: bool) -> Result<Backend, LoadError> {
-    let lanes = slots.max(LANES);
+    // There are two slots for each request that may run.
+    let lanes = (slots.div_ceil(2) * LANES).clamp(LANES, MOST_LANES);
     let from = |name: String, path: &Path, precision: Option<Precision>| {
         if purpose(path)? == Purpose::Embed || told {
             let text = Text::load_embedding(path)?;

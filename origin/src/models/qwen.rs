@@ -160,6 +160,12 @@ impl Model for Qwen {
         self.shape.kv_bytes(self.dtype.size_in_bytes())
     }
 
+    fn row_bytes(&self) -> usize {
+        // The residual stream and what is read of it; queries and what they saw; keys and values; gate and up.
+        let Shape { hidden, intermediate, heads, kv_heads, head_dim, .. } = self.shape;
+        2 * (hidden + (heads + kv_heads) * head_dim + intermediate) * size_of::<f32>()
+    }
+
     fn begin(&mut self, slot: usize, tokens: usize) -> std::result::Result<(), ModelError> {
         let mut memory = std::mem::take(&mut self.memories[slot]);
         let reserved = memory.reserve(self.shape.layers, self.heads, tokens, self.kind());

@@ -6,9 +6,16 @@ use crate::memory::available;
 /// How many tokens the slots of each of these loaded models may hold, in their order: every slot's whole context, or
 /// what half of the free memory holds for all models together. The rest is for prompts, logits and the kernel.
 pub(crate) fn kv_tokens<'a>(models: impl Iterator<Item = &'a dyn Model>) -> Vec<usize> {
-    let models: Vec<(usize, usize)> =
-        models.map(|model| (model.context_length().saturating_mul(model.slots()), model.token_bytes())).collect();
+    let models: Vec<(usize, usize)> = models.map(|model| (wanted(model), model.token_bytes())).collect();
     divide(available().map(|free| free / 2), &models)
+}
+
+/// The whole context of every slot. A model that embeds keeps nothing of a text that is read, so that a few contexts are
+/// all that it fills at a time.
+fn wanted(model: &dyn Model) -> usize {
+    const CONTEXTS: usize = 8;
+    let contexts = if model.vectors().is_some() { model.slots().min(CONTEXTS) } else { model.slots() };
+    model.context_length().saturating_mul(contexts)
 }
 
 /// The same for a known budget in bytes and models of `(tokens wanted, bytes of a token)`.

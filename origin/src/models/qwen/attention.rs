@@ -130,8 +130,10 @@ pub(crate) fn attend_on_cpu(
 ) -> Result<()> {
     let line = heads.key * heads.width;
     let mut parts = Vec::with_capacity(spans.len() * heads.key);
-    for (slot, memory) in memories.iter_mut().enumerate() {
-        let Some(span) = spans.iter().find(|span| span.slot == slot) else { continue };
+    let mut of_slots: Vec<Option<&Span>> = vec![None; memories.len()];
+    spans.iter().for_each(|span| of_slots[span.slot] = Some(span));
+    for (slot, (memory, span)) in memories.iter_mut().zip(of_slots).enumerate() {
+        let Some(span) = span else { continue };
         let Remembered::Slices(stores) = &mut memory.remembered else {
             candle_core::bail!("the slot {slot} remembers nothing in slices");
         };

@@ -169,6 +169,22 @@ async fn texts_go_side_by_side_in_one_slot() {
     harness.until_places(2, 0).await;
 }
 
+/// Eight texts of 512 tokens are one pass, once the model is known to be quick enough for that.
+#[tokio::test]
+async fn a_batch_is_one_pass() {
+    let harness = scripted(Config { slots: 1, ..Config::local() }).await;
+    harness.script.allow_all();
+    let batch = json!({"model": MODEL, "input": vec!["x".repeat(511); 8]});
+    let mut steps = Vec::new();
+    for _ in 0..2 {
+        let before = harness.script.steps();
+        let (status, told) = ask(&harness, "/v1/embeddings", &batch).await;
+        assert_eq!((status, &told["usage"]["prompt_tokens"]), (200, &json!(8 * 512)), "{told}");
+        steps.push(harness.script.steps() - before);
+    }
+    assert_eq!(steps[1], 1, "{steps:?}");
+}
+
 /// A caller that leaves, a cancellation, a deadline and a failure end the texts that run and give the slot back; what had
 /// begun was used.
 #[tokio::test]
