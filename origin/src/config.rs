@@ -51,6 +51,9 @@ pub enum Command {
     Tiny {
         /// The directory; what has the same names there is written over
         directory: PathBuf,
+        /// Write `tiny-embed`, the one that embeds, instead
+        #[arg(long)]
+        embed: bool,
     },
 }
 
@@ -78,8 +81,8 @@ pub struct ServeArgs {
     /// PEM file of the authorities that callers' certificates must come from; without it callers need none
     #[arg(long, value_name = "FILE", env = "SLUICE_TLS_CLIENT_CA")]
     pub tls_client_ca: Option<PathBuf>,
-    /// NAME=PATH of a directory in Hugging Face's layout or a GGUF file; Owner/Name of the hub; or tiny, the built-in
-    /// model and the default. Several: again, or after a comma
+    /// NAME=PATH of a directory in Hugging Face's layout or a GGUF file; Owner/Name of the hub; or tiny or tiny-embed, the
+    /// built-in models and the default. Several: again, or after a comma
     #[arg(long, value_name = "MODEL", env = "SLUICE_MODEL", value_delimiter = ',')]
     pub model: Vec<String>,
     /// The shape of a model with made-up weights, for load tests: such as Qwen3-0.6B. Listed after those of --model

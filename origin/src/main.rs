@@ -10,6 +10,7 @@ use sluice_origin::grant::generate_key;
 use sluice_origin::models::choice::Models;
 use sluice_origin::models::load::load;
 use sluice_origin::models::tiny;
+use sluice_origin::models::tiny_embed::TINY_EMBED;
 use sluice_origin::server::Origin;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -39,7 +40,8 @@ fn main() -> ExitCode {
             println!("{}", json!({"kid": kid, "private": private, "public": public}));
             ExitCode::SUCCESS
         }
-        Command::Tiny { directory } => report(tiny::write(&directory)),
+        Command::Tiny { directory, embed: false } => report(tiny::write(&directory)),
+        Command::Tiny { directory, embed: true } => report(TINY_EMBED.write(&directory)),
     }
 }
 

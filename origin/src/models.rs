@@ -1,5 +1,6 @@
 //! Models: what is loaded and served, and the kinds of them.
 
+pub mod built_in;
 pub mod choice;
 pub mod endless;
 pub mod load;
@@ -7,6 +8,7 @@ pub mod purpose;
 pub mod qwen;
 pub(crate) mod share;
 pub mod tiny;
+pub mod tiny_embed;
 
 use crate::engine::grammar::Grammars;
 use crate::engine::model::Model;
@@ -84,6 +86,12 @@ impl Models {
     pub(crate) fn wanted(&self, name: &str, is_open: bool) -> Result<&Arc<Loaded>, Refusal> {
         let told = self.iter().filter(|_| is_open).map(|loaded| loaded.name.as_str());
         self.find(name).ok_or_else(|| no_model(name, told))
+    }
+
+    /// What to tell who asked one for what it does not do: the first that does. A caller with a grant may not know of all.
+    pub(crate) fn who_does(&self, embeds: bool, is_open: bool) -> String {
+        let first = self.iter().find(|loaded| is_open && loaded.embeds.is_some() == embeds);
+        first.map_or("GET /v1/models tells which does.".into(), |loaded| format!("`{}` does.", loaded.name))
     }
 
     /// All of them, in the order of the settings.

@@ -68,9 +68,10 @@ impl Text {
         Self::new(Parts::of(path, Need::Nothing)?, path)
     }
 
-    /// The text side of a model whose files are read like this. `place` is for messages.
-    pub(crate) fn of_files(place: &Path, read: Read<'_>) -> Result<Self, LoadError> {
-        Self::new(Parts::of_files(place, read, Need::Template)?, place)
+    /// The text side of a model whose files are read like this; one that embeds needs no template. `place` is for messages.
+    pub(crate) fn of_files(place: &Path, read: Read<'_>, embeds: bool) -> Result<Self, LoadError> {
+        let need = if embeds { Need::Nothing } else { Need::Template };
+        Self::new(Parts::of_files(place, read, need)?, place)
     }
 
     /// The text side that is made of these parts.

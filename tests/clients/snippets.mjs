@@ -1,4 +1,5 @@
-// Runs the snippets of docs/clients.md that are for Node, as they stand there, and prints what they printed.
+// Runs the snippets of docs/clients.md that are for Node, as they stand there, and prints what they printed: those that name
+// `tiny-embed` where the model is that one, and else the others.
 //
 // usage: snippets.mjs PAGE HOST KEY MODEL
 
@@ -13,6 +14,7 @@ const [page, host, key, model] = process.argv.slice(2);
 const Program = Object.getPrototypeOf(async () => {}).constructor;
 const said = [];
 for (const [, snippet] of readFileSync(page, "utf8").matchAll(/^```js\n(.*?)^```$/gms)) {
+  if (snippet.includes("tiny-embed") !== (model === "tiny-embed")) continue;
   const code = snippet
     .replaceAll("https://HOST", host)
     .replaceAll("KEY", key)

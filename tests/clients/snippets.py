@@ -1,4 +1,5 @@
-"""Runs the snippets of docs/clients.md in one language of a client's, as they stand there, and prints what they printed.
+"""Runs the snippets of docs/clients.md in one language of a client's, as they stand there, and prints what they printed:
+those that name `tiny-embed` where the model is that one, and else the others.
 
 usage: snippets.py PAGE HOST KEY MODEL
 """
@@ -18,7 +19,9 @@ import litellm  # noqa: E402
 import ollama  # noqa: E402
 import openai  # noqa: E402
 from langchain_ollama import ChatOllama  # noqa: E402
-from langchain_openai import ChatOpenAI  # noqa: E402
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings  # noqa: E402
+
+EMBEDS = "tiny-embed"
 
 NAMES = {
     "anthropic": anthropic,
@@ -27,6 +30,7 @@ NAMES = {
     "openai": openai,
     "ChatOllama": ChatOllama,
     "ChatOpenAI": ChatOpenAI,
+    "OpenAIEmbeddings": OpenAIEmbeddings,
 }
 
 
@@ -34,7 +38,7 @@ def main(page: str, host: str, key: str, model: str) -> None:
     with open(page, encoding="utf-8") as file:
         snippets = re.findall(r"^```python\n(.*?)^```$", file.read(), re.M | re.S)
     said = []
-    for snippet in snippets:
+    for snippet in (snippet for snippet in snippets if (EMBEDS in snippet) == (model == EMBEDS)):
         code = snippet.replace("https://HOST", host).replace("KEY", key).replace('"tiny"', json.dumps(model)).replace("/tiny", f"/{model}")
         with contextlib.redirect_stdout(io.StringIO()) as out:
             exec(compile(code, page, "exec"), dict(NAMES))

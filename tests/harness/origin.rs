@@ -27,6 +27,8 @@ pub enum OriginKind {
     Real,
     /// The real program with the built-in model.
     Tiny,
+    /// The real program, told nothing of models.
+    BuiltIn,
     /// A socket that answers with given bytes.
     Raw(Reply),
     /// Nothing listens.
@@ -93,6 +95,7 @@ impl TestOrigin {
                 real(settings, directory, &format!("{MODEL}={}", made.display()))
             }
             OriginKind::Tiny => real(settings, directory, MODEL),
+            OriginKind::BuiltIn => real(settings, directory, ""),
             OriginKind::Raw(reply) => Self::Raw(RawOrigin::start(reply.clone())),
             OriginKind::Down => Self::Down,
         }

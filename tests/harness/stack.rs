@@ -133,6 +133,12 @@ impl Stack {
         self
     }
 
+    /// The real origin as it is started when nothing is said of models, in a process of its own.
+    pub fn built_in_origin(mut self) -> Self {
+        self.kind = OriginKind::BuiltIn;
+        self
+    }
+
     /// The real origin with a model whose answers never end by themselves, in a process of its own.
     pub fn real_origin(mut self) -> Self {
         self.kind = OriginKind::Real;

@@ -40,7 +40,8 @@ Usage: cargo xtask COMMAND
   parity       the origin beside Hugging Face transformers, on models made here (`cargo xtask parity --help`)
   cuda         build the origin for CUDA, with or without a GPU at hand (`cargo xtask cuda --help`)
   secrets      a deployment's secrets: make them, replace them, hand them over (`cargo xtask secrets --help`)
-  train-tiny   make the built-in model again, from nothing (`cargo xtask train-tiny --help`)
+  train-tiny   make the built-in model again, from nothing (`cargo xtask train-tiny --help`); train-tiny-embed: the one
+               that embeds
   audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
   soak         an hour of hostile callers beside one who behaves (`cargo xtask soak --help`)
   audit verify whether an export of the audit log is whole and unchanged (`cargo xtask audit verify --help`)
@@ -100,7 +101,8 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         "parity" => origin::parity::run(&workspace, args)?,
         "cuda" => origin::cuda::run(&workspace, args)?,
         "secrets" => secrets::run(&workspace, args)?,
-        "train-tiny" => return origin::train_tiny::run(&workspace, args),
+        "train-tiny" => return origin::train_tiny::run(&workspace, &origin::train_tiny::TINY, args),
+        "train-tiny-embed" => return origin::train_tiny::run(&workspace, &origin::train_tiny::TINY_EMBED, args),
         "audit" => return audit::run(&workspace, args),
         "soak" => return soak::run(&workspace, args),
         "audit-log" => audit::log::run(args)?,

@@ -12,7 +12,7 @@ use crate::generate::broken;
 use crate::grant::allowance::{Ceilings, texts};
 use crate::live::LiveRequest;
 use crate::metrics::Metrics;
-use crate::models::{LANES, Loaded, starting_again};
+use crate::models::{Embeds, LANES, Loaded, starting_again};
 use crate::queue::Place;
 use axum::http::HeaderValue;
 use axum::response::Response;
@@ -37,13 +37,9 @@ pub(crate) struct EmbedRequest {
 }
 
 impl EmbedRequest {
-    /// Checks a request against the model that is to make the vectors. Takes time in proportion to the texts: not for an
-    /// async thread.
-    pub(crate) fn read(request: &EmbeddingRequest, loaded: Arc<Loaded>) -> Result<Self, Refusal> {
-        let Some(embeds) = loaded.embeds else {
-            let why = format!("`{}` answers, and makes no embeddings. GET /v1/models tells which does.", loaded.name);
-            return Err(Refusal::new(Reason::InvalidRequest, why).with_param("model"));
-        };
+    /// Checks a request against the model that is to make the vectors, and how it does. Takes time in proportion to the
+    /// texts: not for an async thread.
+    pub(crate) fn read(request: &EmbeddingRequest, loaded: Arc<Loaded>, embeds: Embeds) -> Result<Self, Refusal> {
         let (width, param) = (request.width(embeds.width)?, request.param);
         let mut inputs = Vec::with_capacity(request.inputs.len());
         for (at, input) in request.inputs.iter().enumerate() {

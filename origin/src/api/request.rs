@@ -66,6 +66,13 @@ pub(crate) struct Offer<'a> {
     pub(crate) is_open: bool,
 }
 
+impl Offer<'_> {
+    /// As [`Models::who_does`].
+    fn who_does(&self, embeds: bool) -> String {
+        self.models.map(|models| models.who_does(embeds, self.is_open)).unwrap_or_default()
+    }
+}
+
 impl GenerateRequest {
     /// Reads a body. Refuses what its door refuses, another model's name, and tokens that the model does not have.
     /// Takes time in proportion to the body: not for an async thread. `now`: for templates that tell the date.
@@ -93,7 +100,12 @@ impl GenerateRequest {
             Question::Tokenize(request) => tokenized(&request, &*named(&request.model, offer)?, now).map(Wanted::Told),
             Question::Detokenize(request) => detokenized(&request, &*named(&request.model, offer)?).map(Wanted::Told),
             Question::Embeddings(request) => {
-                EmbedRequest::read(&request, named(&request.model, offer)?).map(Wanted::Vectors)
+                let loaded = named(&request.model, offer)?;
+                let Some(embeds) = loaded.embeds else {
+                    let why = format!("`{}` answers, and makes no embeddings. {}", loaded.name, offer.who_does(true));
+                    return Err(Refusal::new(Reason::InvalidRequest, why).with_param("model"));
+                };
+                EmbedRequest::read(&request, loaded, embeds).map(Wanted::Vectors)
             }
             Question::Count(request) => {
                 let loaded = find(&request.model, &request.sampling, offer)?;
@@ -179,7 +191,8 @@ fn named(model: &str, offer: Offer<'_>) -> Result<Arc<Loaded>, Refusal> {
 fn find(model: &str, sampling: &Sampling, offer: Offer<'_>) -> Result<Arc<Loaded>, Refusal> {
     let loaded = named(model, offer)?;
     if loaded.embeds.is_some() {
-        let why = format!("`{model}` makes embeddings, and no answers: POST /v1/embeddings asks for them.");
+        let does = offer.who_does(false);
+        let why = format!("`{model}` makes embeddings, and no answers: POST /v1/embeddings asks for them. {does}");
         return Err(Refusal::new(Reason::InvalidRequest, why).with_param("model"));
     }
     match sampling.logit_bias.keys().find(|id| **id as usize >= loaded.vocab) {

@@ -2,7 +2,7 @@
 
 use super::ServeArgs;
 use crate::hub::{HubModel, HubSettings};
-use crate::models::choice::{ModelChoice, Models, TINY, is_gguf};
+use crate::models::choice::{ModelChoice, Models, TINY, TINY_EMBED, is_gguf};
 use crate::models::qwen::precision::Precision;
 use crate::models::qwen::shape::published::NAMES;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ impl ServeArgs {
             choices.push(ModelChoice::Random { name: name.clone(), precision });
         }
         if choices.is_empty() && mistakes.len() == before {
-            choices.push(ModelChoice::Tiny);
+            choices.extend([ModelChoice::Tiny, ModelChoice::TinyEmbed]);
         }
         for (index, choice) in choices.iter().enumerate() {
             let name = choice.name();
@@ -45,7 +45,7 @@ impl ServeArgs {
             mistakes.push(format!("--embedding {name}: no model has this name"));
         }
         let takes = |choice: &ModelChoice| match choice {
-            ModelChoice::Tiny => false,
+            ModelChoice::Tiny | ModelChoice::TinyEmbed => false,
             ModelChoice::Local { precision, .. } | ModelChoice::Hub { precision, .. } => precision.is_some(),
             ModelChoice::Random { .. } => true,
         };
@@ -104,6 +104,7 @@ fn choice(text: &str, precision: Option<Precision>) -> Result<ModelChoice, Strin
             Ok(ModelChoice::Local { name: name.to_owned(), path, precision })
         }
         None if text == TINY => Ok(ModelChoice::Tiny),
+        None if text == TINY_EMBED => Ok(ModelChoice::TinyEmbed),
         None if text.starts_with("hf:") => of_hub(None, &text["hf:".len()..]),
         None if looks_like_a_path(text) => {
             let stem =
@@ -111,7 +112,8 @@ fn choice(text: &str, precision: Option<Precision>) -> Result<ModelChoice, Strin
             Err(format!("looks like a path, which needs a name: write {}={text}", stem.unwrap_or("NAME")))
         }
         None if text.contains('/') => of_hub(None, text),
-        None => Err("must be NAME=PATH, Owner/Name for a model of the hub, or tiny (a comma parts models)".to_owned()),
+        None => Err("must be NAME=PATH, Owner/Name for a model of the hub, tiny or tiny-embed (a comma parts models)"
+            .to_owned()),
     }
 }
 
@@ -174,11 +176,13 @@ mod tests {
             ("Qwen/Q-GGUF:q.gguf", hub("Qwen/Q-GGUF", "Qwen/Q-GGUF:q.gguf", None)),
             ("small=hf:Qwen/Q@v1:d/q.gguf", hub("small", "Qwen/Q@v1:d/q.gguf", None)),
             ("tiny", tiny.clone()),
+            ("tiny-embed", ModelChoice::TinyEmbed),
         ] {
             assert_eq!(models(&["--model", text]), [choice], "{text}");
         }
-        assert_eq!(models(&[]), std::slice::from_ref(&tiny));
-        assert_eq!(models(&["--model", ""]), [tiny]);
+        // On a fresh machine one answers and one embeds.
+        assert_eq!(models(&[]), [tiny.clone(), ModelChoice::TinyEmbed]);
+        assert_eq!(models(&["--model", ""]), [tiny, ModelChoice::TinyEmbed]);
         assert!(check(&["--open", "--model", "a/b"]).unwrap().1.hub.is_some());
         assert!(check(&["--open", "--model", "a=b"]).unwrap().1.hub.is_none());
     }

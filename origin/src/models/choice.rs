@@ -18,8 +18,10 @@ pub struct Models {
 /// A model to serve, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelChoice {
-    /// The built-in model.
+    /// The built-in model that answers.
     Tiny,
+    /// The built-in model that embeds.
+    TinyEmbed,
     /// A directory in Hugging Face's layout, or a GGUF file.
     Local {
         /// The name that requests call it by.
@@ -47,13 +49,16 @@ pub enum ModelChoice {
     },
 }
 
-/// The name of the built-in model.
+/// The names of the built-in models.
 pub(crate) const TINY: &str = "tiny";
+pub(crate) const TINY_EMBED: &str = "tiny-embed";
+
 impl ModelChoice {
     /// The name that requests call it by.
     pub fn name(&self) -> &str {
         match self {
             Self::Tiny => TINY,
+            Self::TinyEmbed => TINY_EMBED,
             Self::Local { name, .. } | Self::Hub { name, .. } | Self::Random { name, .. } => name,
         }
     }

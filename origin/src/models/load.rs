@@ -12,6 +12,7 @@ use crate::models::purpose::{Purpose, purpose};
 use crate::models::qwen::Qwen;
 use crate::models::qwen::precision::Precision;
 use crate::models::qwen::shape::published::named;
+use crate::models::tiny_embed::TINY_EMBED;
 use crate::models::{Backend, LANES, MOST_LANES, tiny};
 use crate::text::Text;
 use std::fmt;
@@ -82,8 +83,8 @@ fn fit(choices: &[ModelChoice]) -> Result<(), LoadErrors> {
                 let shape = named(name).ok_or_else(|| LoadError::unknown_shape(name));
                 shape.map(|shape| Qwen::random_needs(&shape, *precision))
             }
-            // Fetched before; and the built-in one is as good as nothing.
-            ModelChoice::Hub { .. } | ModelChoice::Tiny => Ok(0),
+            // Fetched before; and those that are built in are as good as nothing.
+            ModelChoice::Hub { .. } | ModelChoice::Tiny | ModelChoice::TinyEmbed => Ok(0),
         };
         sizes.push((choice.name(), needed.map_err(|error| LoadErrors(vec![format!("{}: {error}", choice.name())]))?));
     }
@@ -124,6 +125,10 @@ fn load_one(choice: ModelChoice, slots: usize, told: bool) -> Result<Backend, Lo
             let text = Text::stand_in(shape.vocab)?;
             let network = Qwen::random(shape, if told { lanes } else { slots }, precision, SEED)?;
             Ok(Backend { name, model: Box::new(if told { network.embedding() } else { network }), text })
+        }
+        ModelChoice::TinyEmbed => {
+            let (model, text) = (Box::new(TINY_EMBED.network(lanes)?), TINY_EMBED.text()?);
+            Ok(Backend { name: choice.name().to_owned(), model, text })
         }
         ModelChoice::Tiny => {
             let network = tiny::network(if told { lanes } else { slots })?;

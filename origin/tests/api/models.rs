@@ -8,4 +8,5 @@ pub(crate) mod parity;
 mod random;
 mod stored;
 mod tiny;
+mod tiny_embed;
 mod together;

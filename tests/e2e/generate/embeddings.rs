@@ -4,7 +4,7 @@ use super::ollama::base;
 use harness::caller::MODEL;
 use harness::caller::clients::{run_client, run_node_client};
 use harness::wait::{SOON, until_true};
-use harness::{Answer, RunningStack, Stack};
+use harness::{Answer, RunningStack, Stack, tools};
 use serde_json::{Value, json};
 use sluice_protocol::refusal::Reason;
 
@@ -69,6 +69,45 @@ fn python_s_clients_embed() {
     let came = run_client("embeddings_ids.py", &[&base(&stack), &key.key, MODEL]);
     check(&came[0], &TEXTS, WIDTH, "ids");
     check(&json!([came[1]]), &TEXTS[..1], WIDTH, "ids");
+}
+
+/// What docs/clients.md shows, on an origin that is told nothing.
+#[test]
+fn the_snippets_of_the_page_embed() {
+    let stack = Stack::new().built_in_origin().start();
+    let (key, host) = (stack.key(), base(&stack));
+    let page = tools::root().join("docs/clients.md");
+    let arguments = [page.to_str().expect("a path of ours"), &host, &key.key, "tiny-embed"];
+    assert_eq!(run_client("snippets.py", &arguments), json!(["How do I make pancakes?", "64", "2"]));
+    assert_eq!(run_node_client("snippets.mjs", &arguments), json!([64, 2]));
+}
+
+/// A fresh start answers and embeds; who asks the wrong one is told.
+#[test]
+fn a_fresh_start_answers_and_embeds() {
+    let alias = json!({"text-embedding-3-small": "tiny-embed"});
+    let stack = Stack::new().built_in_origin().setting("MODEL_ALIASES", alias.to_string()).start();
+    let key = stack.key();
+    let listed = stack.edge.get("/v1/models", Some(&key.key)).from_edge().json();
+    let named = |entry: &Value| (entry["id"].clone(), entry["capabilities"][0] == "embedding");
+    let listed: Vec<_> = listed["data"].as_array().unwrap().iter().map(named).collect();
+    assert_eq!(listed, [(json!("tiny"), false), (json!("tiny-embed"), true)]);
+    for model in ["tiny-embed", "text-embedding-3-small"] {
+        let body = json!({"model": model, "input": TEXTS, "dimensions": 32});
+        let told = post(&stack, "/v1/embeddings", &key.key, &body).ok().json();
+        assert_eq!((&told["model"], told["data"].as_array().map(Vec::len)), (&json!("tiny-embed"), Some(2)), "{told}");
+        assert_eq!(told["data"][1]["embedding"].as_array().map(Vec::len), Some(32), "{told}");
+    }
+    let chat = json!({"model": "tiny-embed", "messages": [{"role": "user", "content": "Hello"}]});
+    for (path, body) in [
+        ("/v1/chat/completions", chat),
+        ("/v1/embeddings", json!({"model": MODEL, "input": "rain"})),
+        ("/api/embed", json!({"model": MODEL, "input": "rain"})),
+    ] {
+        assert_eq!(post(&stack, path, &key.key, &body).status, 400, "{path}");
+    }
+    let chat = json!({"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]});
+    post(&stack, "/v1/chat/completions", &key.key, &chat).ok();
 }
 
 #[test]

@@ -20,16 +20,19 @@ Builds and starts both gates on this machine, issues a key, says how to call the
   --state DIR         secrets, the issued key, the edge's storage and logs (default .sluice)
   --plans FILE        plan table as JSON instead of the built-in plans and `trial`, which dev's own key is on
   --anonymous         let callers without a key in, on the plan `anonymous`
-  --model MODEL       serve this model instead of the built-in one, or with it: NAME=PATH, Owner/Name of the hub, or tiny, as
-                      `sluice-origin serve --help` says; several if given several times, the first is the one that is asked
+  --model MODEL       serve this model instead of the built-in ones, or with them: NAME=PATH, Owner/Name of the hub, tiny or
+                      tiny-embed, as `sluice-origin serve --help` says; several if given several times, the first is the one
+                      that is asked
   --slots N           requests the origin runs at once
   --queue N           requests the origin lets wait
 ";
 
 const EDGE_PORT: u16 = 8787;
 const ORIGIN_PORT: u16 = 8788;
-/// The model that is a part of the origin.
+/// The model that answers and is a part of the origin.
 const EMBEDDED_MODEL: &str = "tiny";
+/// All that are.
+const BUILT_IN: [&str; 2] = [EMBEDDED_MODEL, "tiny-embed"];
 
 /// Parsed and checked.
 pub(super) struct Options {
@@ -114,8 +117,10 @@ fn check_model(model: &str) -> Result<String> {
             true => Ok(model.to_owned()),
             false => Ok(format!("{name}={}", absolute(place)?.display())),
         },
-        None if model == EMBEDDED_MODEL || model.contains('/') => Ok(model.to_owned()),
-        _ => bail!("--model wants NAME=PATH, for instance qwen=models/qwen3-0.6b, or Owner/Name of the hub, or tiny"),
+        None if BUILT_IN.contains(&model) || model.contains('/') => Ok(model.to_owned()),
+        _ => bail!(
+            "--model wants NAME=PATH, for instance qwen=models/qwen3-0.6b, or Owner/Name of the hub, or tiny or tiny-embed"
+        ),
     }
 }
 

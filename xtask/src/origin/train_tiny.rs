@@ -1,4 +1,4 @@
-//! `cargo xtask train-tiny`: makes the built-in model again, from nothing, and says what it is worth.
+//! `cargo xtask train-tiny` and `train-tiny-embed`: make a built-in model again, from nothing, and say what it is worth.
 
 use std::{fs, process::ExitCode};
 
@@ -11,6 +11,47 @@ use crate::{
     progress::{self, Step},
     workspace::Workspace,
 };
+
+/// A built-in model, and how it is made.
+pub(crate) struct Trained {
+    /// What requests call it by; also its directory's name and its trainer's.
+    name: &'static str,
+    /// What its trainer is built with besides.
+    features: &'static [&'static str],
+    files: &'static [&'static str],
+    usage: &'static str,
+}
+
+/// The one that answers.
+pub(crate) const TINY: Trained = Trained {
+    name: "tiny",
+    features: &["--features", "wide-products"],
+    files: &["config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"],
+    usage: USAGE,
+};
+
+/// The one that embeds.
+pub(crate) const TINY_EMBED: Trained = Trained {
+    name: "tiny-embed",
+    features: &[],
+    files: &[
+        "config.json",
+        "modules.json",
+        "1_Pooling/config.json",
+        "tokenizer_config.json",
+        "tokenizer.json",
+        "model.safetensors",
+    ],
+    usage: EMBED_USAGE,
+};
+
+const EMBED_USAGE: &str = "\
+Usage: cargo xtask train-tiny-embed [--steps N] [--seed N] [--threads N] [--resume | --judge] [--keep]
+
+Trains the built-in model that embeds, `tiny-embed`, into target/tiny-embed: its vocabulary and its weights; then looks what
+lies nearest to texts that were kept from the training, and prints tables. origin/tiny-embed/README.md says more. Exits with 1
+if an aim is missed. The options are those of train-tiny; --keep copies into origin/tiny-embed/model.
+";
 
 const USAGE: &str = "\
 Usage: cargo xtask train-tiny [--steps N] [--seed N] [--threads N] [--resume | --judge] [--keep]
@@ -26,12 +67,8 @@ the training and prints a table. origin/tiny/README.md says more. Exits with 1 i
   --keep     ships what was trained: copies it into origin/tiny/model
 ";
 
-const SHIPPED: &str = "origin/tiny/model";
-const FILES: [&str; 5] =
-    ["config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"];
-
 /// Builds the program that trains, runs it, and judges what came out.
-pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
+pub(crate) fn run(workspace: &Workspace, trained: &Trained, mut args: Parser) -> Result<ExitCode> {
     let (mut numbers, mut judge, mut keep) = (Vec::new(), false, false);
     while let Some(arg) = args.next()? {
         match arg {
@@ -43,7 +80,7 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
             Arg::Long("judge") => judge = true,
             Arg::Long("keep") => keep = true,
             Arg::Long("help") | Arg::Short('h') => {
-                print!("{USAGE}");
+                print!("{}", trained.usage);
                 return Ok(ExitCode::SUCCESS);
             }
             other => return Err(other.unexpected().into()),
@@ -52,37 +89,39 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
     if judge && (keep || !numbers.is_empty()) {
         bail!("--judge trains nothing: it goes with no other option");
     }
-    progress::heading("tiny");
+    let Trained { name, features, files, .. } = *trained;
+    progress::heading(name);
     let mut step = Step::begin("trainer");
     let mut cargo = command("cargo");
-    cargo.args(["build", "--release", "-p", "sluice-origin", "--features", "wide-products", "--example", "tiny"]);
+    cargo.args(["build", "--release", "-p", "sluice-origin", "--example", name]).args(features);
     cargo.current_dir(workspace.root());
-    process::run(&mut step, cargo, &workspace.log("build-tiny")?)?;
+    process::run(&mut step, cargo, &workspace.log(&format!("build-{name}"))?)?;
     step.done("built");
-    let trained = workspace.target().join("tiny");
-    let model = if judge { workspace.path(SHIPPED) } else { trained.clone() };
+    let shipped = workspace.path(&format!("origin/{name}/model"));
+    let made = workspace.target().join(name);
+    let model = if judge { shipped.clone() } else { made.clone() };
     if !judge {
-        trainer(workspace, &["train".as_ref(), trained.as_os_str()], &numbers)?;
-        let same = |name: &&str| fs::read(trained.join(name)).ok() == fs::read(workspace.path(SHIPPED).join(name)).ok();
-        match FILES.iter().filter(|name| !same(name)).count() {
+        trainer(workspace, name, &["train".as_ref(), made.as_os_str()], &numbers)?;
+        let same = |file: &&&str| fs::read(made.join(file)).ok() == fs::read(shipped.join(file)).ok();
+        match files.iter().filter(|file| !same(file)).count() {
             0 => progress::note("it is the shipped model, byte for byte"),
-            other => progress::note(&format!("{other} of its {} files are not those that are shipped", FILES.len())),
+            other => progress::note(&format!("{other} of its {} files are not those that are shipped", files.len())),
         }
     }
-    let good = trainer(workspace, &["evaluate".as_ref(), model.as_os_str()], &["--wrong".into(), "3".into()]);
+    let good = trainer(workspace, name, &["evaluate".as_ref(), model.as_os_str()], &["--wrong".into(), "3".into()]);
     if keep {
-        for name in FILES {
-            let to = workspace.path(SHIPPED).join(name);
-            fs::copy(trained.join(name), &to).with_context(|| format!("cannot write {}", to.display()))?;
+        for file in files {
+            let to = shipped.join(file);
+            fs::copy(made.join(file), &to).with_context(|| format!("cannot write {}", to.display()))?;
         }
     }
     good.map(|()| ExitCode::SUCCESS)
 }
 
 /// Runs the program on this terminal, in our own process group, so that Ctrl-C ends it at once.
-fn trainer(workspace: &Workspace, words: &[&std::ffi::OsStr], numbers: &[String]) -> Result<()> {
+fn trainer(workspace: &Workspace, name: &str, words: &[&std::ffi::OsStr], numbers: &[String]) -> Result<()> {
     use std::os::unix::process::CommandExt;
-    let mut trainer = command(workspace.target().join("release/examples/tiny"));
+    let mut trainer = command(workspace.target().join("release/examples").join(name));
     trainer.args(words).args(numbers).current_dir(workspace.root());
     // Whole batches are computed side by side; threads inside of each would be in their way.
     trainer.env("RAYON_NUM_THREADS", "1").process_group(getpgrp().as_raw_nonzero().get());

@@ -16,11 +16,12 @@ pub(in crate::check) const FIX: &str =
     "move what both need below both, or let the upper one hand it down: imports run one way";
 
 /// Where the module trees are: each has its own root.
-pub(in crate::check) const ROOTS: [&str; 8] = [
+pub(in crate::check) const ROOTS: [&str; 9] = [
     "protocol/src",
     "edge/src",
     "origin/src",
     "origin/tiny",
+    "origin/tiny-embed",
     "xtask/src",
     "tests/harness",
     "tests/bench",
