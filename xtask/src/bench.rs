@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what a request costs at the edge, and how fast the origin computes, side by side in one run.
 
+mod embedded;
 mod figures;
 mod gguf;
 mod llama;

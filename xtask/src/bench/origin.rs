@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
 
+use super::embedded;
 use super::figures::median;
 use super::llama::Llama;
 use super::served::{self, Match};
@@ -13,7 +14,7 @@ use crate::progress;
 use crate::workspace::Workspace;
 
 pub(super) const USAGE: &str = "\
-Usage: cargo xtask bench origin [--shape NAME] [--rounds N] [--threads N] [--served]
+Usage: cargo xtask bench origin [--shape NAME] [--rounds N] [--threads N] [--served | --embeddings]
 
 Measures the origin's engine and llama.cpp (built for this machine, into target/peers) on GGUF files of the same made-up
 weights: prompts of 128 and 1,024 tokens, answers of 1, 4, 8 and 16 sequences at once, and at 2,048 positions; then
@@ -25,6 +26,7 @@ Compare the ratios, not the figures. The files take some 1.5 GB under target/ben
   --rounds   rounds of which the median counts; they alternate (3)
   --threads  threads that compute (the machine's)
   --served   only the origin and llama-server over HTTP
+  --embeddings  only texts that are embedded: 8 of 512 tokens in one request, the origin and llama-server over HTTP
 ";
 
 /// Sets up what is missing, measures in turn, and prints one table per type of weights.
@@ -34,6 +36,7 @@ pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
         rounds: 3,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         served_only: false,
+        embeddings_only: false,
     };
     while let Some(arg) = args.next()? {
         match arg {
@@ -41,6 +44,7 @@ pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
             Arg::Long("rounds") => options.rounds = args.value()?.parse()?,
             Arg::Long("threads") => options.threads = args.value()?.parse()?,
             Arg::Long("served") => options.served_only = true,
+            Arg::Long("embeddings") => options.embeddings_only = true,
             Arg::Long("help") | Arg::Short('h') => {
                 print!("{USAGE}");
                 return Ok(());
@@ -66,6 +70,12 @@ pub(super) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
                 let write = format!("{},{dtype}", options.shape);
                 engine(workspace, &options, &file(dtype), &format!("write {dtype}"), &["--write", &write])?;
             }
+        }
+        if ours == theirs && !options.served_only {
+            embedded::run(workspace, &llama, &file(ours), (ours, options.threads, options.rounds))?;
+        }
+        if options.embeddings_only {
+            return Ok(());
         }
         if !options.served_only {
             alone(workspace, &options, &llama, name, [(ours, &file(ours)), (theirs, &file(theirs))])?;
@@ -142,6 +152,8 @@ struct Options {
     threads: usize,
     /// Whether only what is served over HTTP beside llama-server is measured.
     served_only: bool,
+    /// Whether only embeddings are measured.
+    embeddings_only: bool,
 }
 
 fn engine(workspace: &Workspace, options: &Options, file: &Path, label: &str, arguments: &[&str]) -> Result<String> {

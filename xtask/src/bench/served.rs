@@ -113,10 +113,10 @@ impl Match<'_> {
 }
 
 /// Says the program's id before it becomes it: memory is asked for by that.
-const SHELL: [&str; 3] = ["-c", "echo process $$; exec \"$@\"", "sh"];
+pub(super) const SHELL: [&str; 3] = ["-c", "echo process $$; exec \"$@\"", "sh"];
 
 /// A program that serves.
-struct Program {
+pub(super) struct Program {
     running: Running,
     url: String,
     process: String,
@@ -124,7 +124,7 @@ struct Program {
 
 impl Program {
     /// Starts it on a free port and waits until it serves.
-    fn start(workspace: &Workspace, name: &str, command: Command, step: &mut Step) -> Result<Self> {
+    pub(super) fn start(workspace: &Workspace, name: &str, command: Command, step: &mut Step) -> Result<Self> {
         let mut running = Running::start(name, command, &workspace.log(&format!("bench-{name}"))?, None)?;
         let begun = Instant::now();
         loop {
@@ -176,6 +176,16 @@ impl Program {
         Ok((tokens as f64 / seconds, answers.into_iter().map(|answer| answer.first).collect()))
     }
 
+    /// Where it listens, without a slash at the end.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What its log is called by.
+    pub(super) fn name(&self) -> &str {
+        self.running.name()
+    }
+
     /// What it holds of the machine's memory.
     fn memory(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process)).context("a program has ended")?;
@@ -197,7 +207,8 @@ fn after(text: &str, word: &str) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix(word))?.split_whitespace().next().map(str::to_owned)
 }
 
-fn agent() -> ureq::Agent {
+/// Asks on the loopback interface, and waits for as long as a slow machine takes.
+pub(super) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().proxy(None).timeout_global(Some(PATIENCE)).build().into()
 }
 
