@@ -13,7 +13,7 @@ use crate::platform::{self, Body, Fault, Pipe, Response, Stream};
 use crate::stored::Keep;
 use crate::telemetry;
 use futures_channel::oneshot::Sender;
-use sluice_protocol::dialect::Dialect;
+use sluice_protocol::dialect::{BrokenOff, Dialect};
 use sluice_protocol::forward::relayed::Relayed;
 use sluice_protocol::forward::report;
 use sluice_protocol::header;
@@ -154,8 +154,8 @@ async fn relay_stream(
         let (request, why) = (clock.ticket.attempt.request(), refusal.detail.clone().unwrap_or_default());
         telemetry::write(&Line::trouble_of(request, "a stream was not relayed to its end", why));
         // The event that had only begun is dropped, or the error would become a part of it.
-        let events = state.borrow().relayed.events();
-        pipe.end(clock.dialect.broken(&refusal, None, events).as_bytes());
+        let broken = BrokenOff { request, events: state.borrow().relayed.events(), mark: None };
+        pipe.end(clock.dialect.broken(&refusal, broken).as_bytes());
     } else if matches!(end, End::Left) {
         pipe.end(&[]);
     }

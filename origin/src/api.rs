@@ -93,7 +93,7 @@ async fn not_found(State(shared): State<Arc<Shared>>, request: Request) -> Respo
     discard(&parts.headers, body, DISCARD_BYTES);
     let path = parts.uri.path();
     let is_served = |path: &str| Door::of(path).is_some() || PATHS.contains(&path);
-    refuse_in(shared.dialect(path), &unserved(path).unwrap_or_else(|| no_path(path, SERVED, is_served)))
+    refuse_in(shared.dialect(path), &unserved(path).unwrap_or_else(|| no_path(path, SERVED, is_served)), None)
 }
 
 /// Paths besides the doors that somebody may have meant.

@@ -47,8 +47,9 @@ pub(crate) struct EngineOptions {
 /// Tokens that the channel to a reader holds.
 const CHANNEL: usize = 16;
 
-/// Is given the tokens of an answer in turn, and says whether the answer ends with this one.
-pub(crate) type Over = Box<dyn FnMut(u32) -> bool + Send>;
+/// Is given the tokens of an answer in turn, each with whether a call that it opens is bound to be one, and says whether the
+/// answer ends with this one.
+pub(crate) type Over = Box<dyn FnMut(u32, bool) -> bool + Send>;
 
 /// Is given what a model that embeds makes of the last token of a prompt, and ends its sequence.
 pub(crate) type Vector = Box<dyn FnOnce(&[f32]) + Send>;
@@ -128,6 +129,8 @@ pub(crate) enum Cause {
 pub(crate) struct Sampled {
     /// Its id.
     pub(crate) token: u32,
+    /// Whether what opens a call with it is bound to be one.
+    pub(crate) is_bound: bool,
     /// How likely it was, if the job asks.
     pub(crate) logprobs: Option<Logprobs>,
 }

@@ -1,6 +1,7 @@
 //! generate, as a request sees it: tokens become text, and one of several things ends the answer.
 
 pub(crate) mod answers;
+pub(crate) mod said;
 
 use crate::engine::logprobs::Logprobs;
 use crate::engine::{Cause, Event, Generation, Sampled};
@@ -10,9 +11,10 @@ use crate::models::Loaded;
 use crate::queue::draining;
 use crate::text::AnswerText;
 use crate::text::sections::Section;
+use said::{CallPiece, Said, append};
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::{
-    AnswerCall, CallDelta, Delta, FinishReason, LEAST_LOGPROB, Likelihood, Timings, TokenLogprob, Usage, UsageReport,
+    AnswerCall, FinishReason, FunctionCall, LEAST_LOGPROB, Likelihood, Timings, TokenLogprob, Usage, UsageReport,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +33,7 @@ pub(crate) struct AnswerStream {
     received: u64,
     /// Of those the ones that are not thinking.
     answered: u64,
-    /// Calls that were passed on.
+    /// Calls that have begun.
     calls: u32,
     ending: Option<Ending>,
     arrived: Instant,
@@ -80,7 +82,7 @@ pub(crate) type Ending = Result<(Finish, UsageReport), Refusal>;
 /// One part of an answer.
 pub(crate) enum Part {
     /// What is new, and how likely the tokens were that came since the last part; never both nothing.
-    New(Delta, Vec<TokenLogprob>),
+    New(Vec<Said>, Vec<TokenLogprob>),
     /// The last part.
     End(Ending),
 }
@@ -116,7 +118,7 @@ impl AnswerStream {
             let Some(generation) = &mut self.live else {
                 if !self.logprobs.is_empty() {
                     // Of a stop string, mostly: it is not shown, but it was generated.
-                    return Part::New(Delta::default(), std::mem::take(&mut self.logprobs));
+                    return Part::New(Vec::new(), std::mem::take(&mut self.logprobs));
                 }
                 let lost = || Err(Refusal::new(Reason::Internal, "The answer was over already."));
                 return Part::End(self.ending.take().unwrap_or_else(lost));
@@ -133,8 +135,8 @@ impl AnswerStream {
                     }
                 },
             };
-            let delta = match event {
-                Event::Token(Sampled { token, logprobs }) => {
+            let said = match event {
+                Event::Token(Sampled { token, is_bound, logprobs }) => {
                     self.received += 1;
                     self.first.get_or_insert_with(Instant::now);
                     let spelt = logprobs.map(|logprobs| spell(&self.loaded, token, &logprobs));
@@ -142,45 +144,55 @@ impl AnswerStream {
                     if self.received == 1 && self.is_first {
                         self.metrics.first_token_after(&self.loaded.name, self.arrived.elapsed());
                     }
-                    let (sections, over) = self.text.push(token);
+                    let (sections, over) = self.text.push(token, is_bound);
                     let answered = self.received.saturating_sub(self.text.reasoning_tokens());
                     generation.answer(self.answered, answered);
                     self.answered = answered;
-                    let delta = self.delta(sections);
+                    let said = self.said(sections);
                     if over {
                         self.end(Cause::Stop, self.received);
                     }
-                    delta
+                    said
                 }
                 Event::End(end) => {
                     let (sections, stopped) = self.text.finish();
-                    let delta = self.delta(sections);
+                    let said = self.said(sections);
                     let complete = matches!(end.cause, Cause::Stop | Cause::Length);
                     self.end(if stopped && complete { Cause::Stop } else { end.cause }, end.tokens);
-                    delta
+                    said
                 }
             };
-            if delta != Delta::default() {
-                return Part::New(delta, std::mem::take(&mut self.logprobs));
+            if !said.is_empty() {
+                return Part::New(said, std::mem::take(&mut self.logprobs));
             }
         }
     }
 
     /// Sections as a caller sees them; every call gets its id.
-    fn delta(&mut self, sections: Vec<Section>) -> Delta {
-        let mut delta = Delta::default();
+    fn said(&mut self, sections: Vec<Section>) -> Vec<Said> {
+        let mut said = Vec::new();
         for section in sections {
-            match section {
-                Section::Reasoning(text) => delta.reasoning_content.get_or_insert_default().push_str(&text),
-                Section::Content(text) => delta.content.get_or_insert_default().push_str(&text),
-                Section::Call(function) => {
+            let piece = match section {
+                Section::Reasoning(text) => Said::Thought(text),
+                Section::Content(text) => Said::Text(text),
+                Section::Call(name) => {
+                    let function = FunctionCall { name, arguments: String::new() };
                     let call = AnswerCall::new(crate::system::random_bytes(), function);
-                    delta.tool_calls.get_or_insert_default().push(CallDelta { index: self.calls, call });
                     self.calls += 1;
+                    self.piece(Some(call), String::new(), false)
                 }
-            }
+                Section::Arguments(text) => self.piece(None, text, false),
+                Section::CallEnd => self.piece(None, String::new(), true),
+            };
+            append(&mut said, piece);
         }
-        delta
+        said
+    }
+
+    /// Of the call that began last.
+    fn piece(&self, begun: Option<AnswerCall>, more: String, is_whole: bool) -> Said {
+        let index = self.calls.saturating_sub(1);
+        Said::Call(CallPiece { index, begun: begun.map(Box::new), more, is_whole })
     }
 
     /// Ends the sequence and keeps the ending for when the text is out.

@@ -67,12 +67,14 @@ struct State {
     prompts: Vec<Vec<u32>>,
     widest: usize,
     says: VecDeque<Say>,
+    answer: Option<Box<dyn Fn(&str) -> Say + Send>>,
     panics: Vec<Place>,
     running: Vec<Option<Running>>,
 }
 
 struct Running {
-    say: Say,
+    /// None until the prompt is there, where it decides.
+    say: Option<Say>,
     said: usize,
     prompt: usize,
 }
@@ -122,6 +124,11 @@ impl Script {
     /// Adds an answer. Requests for which there is none get `ok`.
     pub fn say(&self, say: Say) {
         self.shared.lock().says.push_back(say);
+    }
+
+    /// Makes the prompt decide: what is said to it, as [`Self::prompts`] has it, where no answer waits that was added.
+    pub fn answer(&self, answer: impl Fn(&str) -> Say + Send + 'static) {
+        self.shared.lock().answer = Some(Box::new(answer));
     }
 
     /// Panics there, the next time that it comes there.
@@ -174,11 +181,7 @@ impl Script {
 
     /// The prompts in the order in which they started, as far as they were seen. Control tokens are left out.
     pub fn prompts(&self) -> Vec<String> {
-        let text = |ids: &Vec<u32>| {
-            let bytes: Vec<u8> = ids.iter().filter_map(|id| u8::try_from(*id).ok()).collect();
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        self.shared.lock().prompts.iter().map(text).collect()
+        self.shared.lock().prompts.iter().map(|ids| spelt(ids)).collect()
     }
 
     /// As [`Self::prompts`], as tokens.
@@ -190,6 +193,12 @@ impl Script {
     pub fn occupied(&self) -> usize {
         self.shared.lock().running.iter().flatten().count()
     }
+}
+
+/// What these tokens spell; control tokens are left out.
+fn spelt(ids: &[u32]) -> String {
+    let bytes: Vec<u8> = ids.iter().filter_map(|id| u8::try_from(*id).ok()).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A text side whose tokens are bytes.

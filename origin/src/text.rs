@@ -284,11 +284,12 @@ pub(crate) struct AnswerText {
 }
 
 impl AnswerText {
-    /// What this token adds, possibly nothing; and whether the answer is over with it.
-    pub(crate) fn push(&mut self, token: u32) -> (Vec<Section>, bool) {
+    /// What this token adds, possibly nothing; and whether the answer is over with it. `is_bound`: if it opens a call, one
+    /// follows.
+    pub(crate) fn push(&mut self, token: u32, is_bound: bool) -> (Vec<Section>, bool) {
         let (mut text, mut found) = (String::new(), Vec::new());
         self.detokenizer.push(token, &mut text);
-        self.sections.push(&text, &mut found);
+        self.sections.push(&text, is_bound, &mut found);
         self.tokens += 1;
         let before = std::mem::replace(&mut self.thinking, self.sections.is_thinking());
         if before || self.thinking {
@@ -302,7 +303,10 @@ impl AnswerText {
     pub(crate) fn finish(&mut self) -> (Vec<Section>, bool) {
         let (mut text, mut found) = (String::new(), Vec::new());
         self.detokenizer.finish(&mut text);
-        self.sections.push(&text, &mut found);
+        // A character that is cut in two is no part of what a call is called with.
+        if !self.sections.is_in_call() {
+            self.sections.push(&text, false, &mut found);
+        }
         self.sections.finish(&mut found);
         let (mut out, stopped) = self.until_stop(found);
         if !stopped {

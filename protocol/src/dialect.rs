@@ -24,7 +24,18 @@ pub struct Dialect {
     /// The headers that tell limits and waits, in its own names.
     headers: fn(Vec<Header>, Millis) -> Vec<Header>,
     /// What ends a stream that broke off.
-    broken: fn(&Refusal, Option<UsageMark>, u64) -> String,
+    broken: fn(&Refusal, BrokenOff) -> String,
+}
+
+/// A stream that broke off, and what of it is told with the refusal that ends it.
+#[derive(Clone, Copy, Debug)]
+pub struct BrokenOff {
+    /// Whose answer it was.
+    pub request: RequestId,
+    /// How many events had been told.
+    pub events: u64,
+    /// What had been used. The origin tells it.
+    pub mark: Option<UsageMark>,
 }
 
 /// A header of an answer.
@@ -65,8 +76,8 @@ impl Dialect {
         (self.headers)(told, now)
     }
 
-    /// What ends a stream that broke off after so many events. The origin tells with it what the request has used.
-    pub fn broken(&self, refusal: &Refusal, mark: Option<UsageMark>, events: u64) -> String {
-        (self.broken)(refusal, mark, events)
+    /// What ends a stream that broke off.
+    pub fn broken(&self, refusal: &Refusal, broken: BrokenOff) -> String {
+        (self.broken)(refusal, broken)
     }
 }

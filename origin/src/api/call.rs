@@ -64,7 +64,7 @@ where
     let mut response = outcome.unwrap_or_else(|refusal| {
         discard(&parts.headers, body, shared.config.max_body);
         let dialect = shared.dialect(parts.uri.path());
-        let mut response = span.in_scope(|| refuse_in(dialect, &refusal));
+        let mut response = span.in_scope(|| refuse_in(dialect, &refusal, id));
         // Of a request whose engine has not let go yet the edge asks.
         if let Some(usage) = id.and_then(|id| shared.live.final_usage(id)) {
             tell_usage(&mut response, usage);

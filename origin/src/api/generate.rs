@@ -84,7 +84,7 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     let begin = begin(shared, caller, wanted, max_tokens, (live, state), span.clone());
     let refused = in_stream(shared, caller.id, span.clone());
     let stall = shared.config.stall_timeout;
-    let voice = Voice { tell, dialect: Dialect::of(door.path()) };
+    let voice = Voice { tell, dialect: Dialect::of(door.path()), request: caller.id };
     let permit = if stream {
         // Who waits for long is told so in the stream; who waits for a moment is answered with a status.
         match tokio::time::timeout_at((caller.arrived + MOMENT).into(), &mut ready).await {
@@ -149,7 +149,7 @@ fn begin(
                 constraint: wanted.constraint.as_ref().map(Constraint::fresh),
                 over: (!wanted.stop.is_empty() || !wanted.calls.several).then(|| {
                     let mut text = text();
-                    Box::new(move |token| text.push(token).1) as engine::Over
+                    Box::new(move |token, is_bound| text.push(token, is_bound).1) as engine::Over
                 }),
                 vector: None,
                 deadline,

@@ -1,8 +1,10 @@
 //! Anthropic's Messages: blocks of thoughts, text and calls, each whole before the next begins, in events that have names.
+//! A call's input is told as the model writes it.
 //! Where nothing else is to be said there is a `ping`.
 
 use crate::api::respond::{json, tell_usage, to_json};
-use crate::api::tell::{Gathered, Head, Piece, Tell};
+use crate::api::tell::{Gathered, GatheredCall, Head, Piece, Tell};
+use crate::generate::said::{CallPiece, Said};
 use axum::response::Response;
 use sluice_protocol::forward::report::{UsageMark, brief};
 use sluice_protocol::request::chat::{AnswerCall, FinishReason, UsageReport, Used};
@@ -22,29 +24,38 @@ pub(crate) struct Messages {
     stop: Option<String>,
 }
 
-/// A block that is told in pieces. Calls come whole.
+/// A block that is told in pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
     Thinking,
     Text,
+    Call,
 }
 
 impl Tell for Messages {
-    fn begin(&mut self, _: u32, mark: UsageMark) -> String {
-        let message = self.message(Vec::new(), None, MessageUsage::begun(self.head.prompt_tokens));
+    fn begin(&mut self, _: u32, cached: u64, mark: UsageMark) -> String {
+        let message = self.message(Vec::new(), None, MessageUsage::begun(self.head.prompt_tokens, cached));
         event(&Event::MessageStart { message }, mark)
     }
 
-    fn delta(&mut self, Piece { delta, .. }: Piece, mark: UsageMark) -> String {
+    fn tells_cached(&self) -> bool {
+        true
+    }
+
+    fn delta(&mut self, Piece { said, .. }: Piece, mark: UsageMark) -> String {
         let mut events = Vec::new();
-        if let Some(thinking) = delta.reasoning_content {
-            self.go_on(Open::Thinking, BlockDelta::ThinkingDelta { thinking }, &mut events);
-        }
-        if let Some(text) = delta.content {
-            self.go_on(Open::Text, BlockDelta::TextDelta { text }, &mut events);
-        }
-        for delta in delta.tool_calls.into_iter().flatten() {
-            self.call(delta.call, &mut events);
+        for piece in said {
+            match piece {
+                Said::Thought(thinking) => {
+                    let empty = BlockStart::Thinking { thinking: String::new(), signature: String::new() };
+                    self.go_on(Open::Thinking, empty, BlockDelta::ThinkingDelta { thinking }, &mut events);
+                }
+                Said::Text(text) => {
+                    let empty = BlockStart::Text { text: String::new() };
+                    self.go_on(Open::Text, empty, BlockDelta::TextDelta { text }, &mut events);
+                }
+                Said::Call(piece) => self.call(piece, &mut events),
+            }
         }
         events.iter().map(|told| event(told, mark)).collect()
     }
@@ -114,7 +125,7 @@ impl Messages {
         if !answer.content.is_empty() {
             blocks.push(AnswerBlock::Text { text: answer.content });
         }
-        let calls = answer.calls.into_iter().map(|call| {
+        let calls = answer.calls.into_iter().map(|GatheredCall { call, .. }| {
             let id = call_id(&call);
             AnswerBlock::call(id, call.function.name, &call.function.arguments)
         });
@@ -122,30 +133,36 @@ impl Messages {
         blocks
     }
 
-    /// More of a block of this kind, which begins if another is open.
-    fn go_on(&mut self, kind: Open, delta: BlockDelta, events: &mut Vec<Event>) {
+    /// More of a block of this kind, which begins, empty, if another is open.
+    fn go_on(&mut self, kind: Open, empty: BlockStart, delta: BlockDelta, events: &mut Vec<Event>) {
         if self.open != Some(kind) {
             self.close(events);
-            let content_block = match kind {
-                Open::Thinking => BlockStart::Thinking { thinking: String::new(), signature: String::new() },
-                Open::Text => BlockStart::Text { text: String::new() },
-            };
-            events.push(Event::ContentBlockStart { index: self.index, content_block });
-            self.open = Some(kind);
+            self.open(kind, empty, events);
         }
         events.push(Event::ContentBlockDelta { index: self.index, delta });
     }
 
-    fn call(&mut self, call: AnswerCall, events: &mut Vec<Event>) {
-        self.close(events);
-        let index = self.index;
-        let id = call_id(&call);
-        let content_block = BlockStart::ToolUse { id, name: call.function.name, input: serde_json::Map::new() };
-        let delta = BlockDelta::InputJsonDelta { partial_json: call.function.arguments };
-        events.push(Event::ContentBlockStart { index, content_block });
-        events.push(Event::ContentBlockDelta { index, delta });
-        events.push(Event::ContentBlockStop { index });
-        self.index += 1;
+    fn open(&mut self, kind: Open, content_block: BlockStart, events: &mut Vec<Event>) {
+        events.push(Event::ContentBlockStart { index: self.index, content_block });
+        self.open = Some(kind);
+    }
+
+    fn call(&mut self, CallPiece { begun, more, is_whole, .. }: CallPiece, events: &mut Vec<Event>) {
+        let mut partial_json = more;
+        if let Some(call) = begun {
+            self.close(events);
+            let (id, function) = (call_id(&call), call.function);
+            let content_block = BlockStart::ToolUse { id, name: function.name, input: serde_json::Map::new() };
+            self.open(Open::Call, content_block, events);
+            partial_json = function.arguments;
+        }
+        if !partial_json.is_empty() {
+            let delta = BlockDelta::InputJsonDelta { partial_json };
+            events.push(Event::ContentBlockDelta { index: self.index, delta });
+        }
+        if is_whole {
+            self.close(events);
+        }
     }
 
     /// Ends the open block, if one is.

@@ -24,14 +24,14 @@ pub(crate) struct RefusalCode(pub(crate) &'static str);
 /// A refusal as a response to an edge, or on a path that no protocol of a caller's has; its detail goes to the log and
 /// nowhere else.
 pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
-    refuse_in(Dialect::between_gates(), refusal)
+    refuse_in(Dialect::between_gates(), refusal, None)
 }
 
-/// A refusal as a response, in what is spoken where it goes.
-pub(crate) fn refuse_in(dialect: &Dialect, refusal: &Refusal) -> Response<Body> {
+/// A refusal as a response, in what is spoken where it goes; `id`: which request it answers, if that is known.
+pub(crate) fn refuse_in(dialect: &Dialect, refusal: &Refusal, id: Option<RequestId>) -> Response<Body> {
     let code = refusal.reason.row().code;
     tracing::info!(code, detail = refusal.detail.as_deref(), "refused");
-    let body = dialect.body(refusal, None);
+    let body = dialect.body(refusal, id);
     let mut response = typed(body, HeaderValue::from_static("application/json"));
     *response.status_mut() =
         StatusCode::from_u16(refusal.status()).expect("the protocol's table holds three-digit statuses");

@@ -2,13 +2,16 @@
 //! numbers. Where nothing else is to be said there is a `keepalive`: its client for Python takes a comment behind an `id`
 //! for an event.
 
+mod calls;
 mod items;
 
 use crate::api::respond::to_json;
 use crate::api::tell::{Gathered, Head, Piece, Tell};
+use crate::generate::said::{CallPiece, Said};
+use calls::OpenCall;
 use items::{Items, Open};
 use sluice_protocol::forward::report::{UsageMark, brief};
-use sluice_protocol::request::chat::{AnswerCall, FinishReason, TokenLogprob, UsageReport};
+use sluice_protocol::request::chat::{FinishReason, TokenLogprob, UsageReport};
 use sluice_protocol::request::responses::{
     Answer, Event, Incomplete, ItemStatus, OutputItem, Repeated, Status, What, kind,
 };
@@ -24,35 +27,38 @@ pub(crate) struct Responses {
     items: Items,
     /// What is whole.
     output: Vec<OutputItem>,
-    /// The item that is not whole yet.
+    /// The item that is not whole yet, if it is no call.
     open: Option<Open>,
+    /// If it is one.
+    call: Option<OpenCall>,
 }
 
 impl Tell for Responses {
-    fn begin(&mut self, _: u32, mark: UsageMark) -> String {
+    fn begin(&mut self, _: u32, _: u64, mark: UsageMark) -> String {
         let created = self.created(Status::InProgress, mark);
         [created, self.lifecycle(kind::IN_PROGRESS, Status::InProgress, None, mark)].concat()
     }
 
-    fn delta(&mut self, Piece { delta, logprobs, .. }: Piece, mark: UsageMark) -> String {
+    fn delta(&mut self, Piece { said, mut logprobs, .. }: Piece, mark: UsageMark) -> String {
         let mut told = String::new();
-        if let Some(thought) = delta.reasoning_content {
-            if !matches!(self.open, Some(Open::Thought { .. })) {
-                told += &self.close(ItemStatus::Completed, mark);
-                told += &self.open(self.items.thought(self.output.len()), mark);
+        for piece in said {
+            match piece {
+                Said::Thought(thought) => {
+                    if !matches!(self.open, Some(Open::Thought { .. })) {
+                        told += &self.close(ItemStatus::Completed, mark);
+                        told += &self.open(self.items.thought(self.output.len()), mark);
+                    }
+                    told += &self.go_on(&thought, Vec::new(), mark);
+                }
+                Said::Text(text) => {
+                    if !matches!(self.open, Some(Open::Text { .. })) {
+                        told += &self.close(ItemStatus::Completed, mark);
+                        told += &self.open(self.items.text(self.output.len()), mark);
+                    }
+                    told += &self.go_on(&text, std::mem::take(&mut logprobs), mark);
+                }
+                Said::Call(piece) => told += &self.call(piece, mark),
             }
-            told += &self.go_on(&thought, Vec::new(), mark);
-        }
-        if let Some(text) = delta.content {
-            if !matches!(self.open, Some(Open::Text { .. })) {
-                told += &self.close(ItemStatus::Completed, mark);
-                told += &self.open(self.items.text(self.output.len()), mark);
-            }
-            told += &self.go_on(&text, logprobs, mark);
-        }
-        for delta in delta.tool_calls.into_iter().flatten() {
-            told += &self.close(ItemStatus::Completed, mark);
-            told += &self.call(&delta.call, mark);
         }
         told
     }
@@ -101,7 +107,7 @@ impl Responses {
         let repeated = head.manner.repeated.clone();
         let repeated = repeated.expect("what reads requests at this door reads what their answers repeat");
         let items = Items { request: head.request, as_summary: repeated.as_summary, sealed: repeated.sealed };
-        Self { head, repeated, count: 0, items, output: Vec::new(), open: None }
+        Self { head, repeated, count: 0, items, output: Vec::new(), open: None, call: None }
     }
 
     fn answer(&self, status: Status, usage: Option<UsageReport>) -> Answer<'_> {
@@ -156,8 +162,11 @@ impl Responses {
         told
     }
 
-    /// Ends the open item, if one is.
+    /// Ends the open item, if one is. A call that was not whole before is not whole.
     fn close(&mut self, status: ItemStatus, mark: UsageMark) -> String {
+        if self.call.is_some() {
+            return self.close_call(ItemStatus::Incomplete, mark);
+        }
         let Some(open) = self.open.take() else { return String::new() };
         let output_index = self.output.len();
         let (kind, what) = open.text_done(output_index);
@@ -171,27 +180,40 @@ impl Responses {
         [text, part, done].concat()
     }
 
-    fn call(&mut self, call: &AnswerCall, mark: UsageMark) -> String {
-        let output_index = self.output.len();
-        let id = self.items.id("fc", output_index);
-        let (name, arguments) = (&call.function.name, &call.function.arguments);
-        let item = |arguments: &str, status| OutputItem::FunctionCall {
-            id: id.clone(),
-            call_id: call.id.clone(),
-            name: name.clone(),
-            arguments: arguments.to_owned(),
-            status,
-        };
-        let (begun, whole) = (item("", ItemStatus::InProgress), item(arguments, ItemStatus::Completed));
-        let told = [
-            (kind::ITEM_ADDED, What::Item { output_index, item: &begun }),
-            (kind::ARGUMENTS_DELTA, What::ArgumentsDelta { item_id: &id, output_index, delta: arguments }),
-            (kind::ARGUMENTS_DONE, What::Arguments { item_id: &id, output_index, name, arguments }),
-            (kind::ITEM_DONE, What::Item { output_index, item: &whole }),
-        ];
-        let told = told.into_iter().map(|(kind, what)| event(&mut self.count, kind, what, mark)).collect();
-        self.output.push(whole);
+    fn call(&mut self, CallPiece { begun, more, is_whole, .. }: CallPiece, mark: UsageMark) -> String {
+        let mut told = String::new();
+        let mut arguments = more;
+        if let Some(mut call) = begun {
+            told += &self.close(ItemStatus::Completed, mark);
+            arguments = std::mem::take(&mut call.function.arguments);
+            let call = OpenCall::new(self.items.id("fc", self.output.len()), *call);
+            let (output_index, item) = (self.output.len(), call.empty());
+            told += &event(&mut self.count, kind::ITEM_ADDED, What::Item { output_index, item: &item }, mark);
+            self.call = Some(call);
+        }
+        if let Some(call) = &mut self.call
+            && !arguments.is_empty()
+        {
+            let (kind, what) = call.delta(self.output.len(), &arguments);
+            told += &event(&mut self.count, kind, what, mark);
+            call.add(&arguments);
+        }
+        if is_whole {
+            told += &self.close_call(ItemStatus::Completed, mark);
+        }
         told
+    }
+
+    /// Ends the open call, if one is.
+    fn close_call(&mut self, status: ItemStatus, mark: UsageMark) -> String {
+        let Some(call) = self.call.take() else { return String::new() };
+        let output_index = self.output.len();
+        let (kind, what) = call.done(output_index);
+        let done = event(&mut self.count, kind, what, mark);
+        let item = call.ended(status);
+        let ended = event(&mut self.count, kind::ITEM_DONE, What::Item { output_index, item: &item }, mark);
+        self.output.push(item);
+        [done, ended].concat()
     }
 }
 

@@ -12,8 +12,9 @@ use crate::queue::{Permit, Position};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use sluice_protocol::dialect::Dialect;
+use sluice_protocol::dialect::{BrokenOff, Dialect};
 use sluice_protocol::forward::report::UsageMark;
+use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::Used;
 use std::convert::Infallible;
@@ -63,6 +64,8 @@ pub(crate) struct Voice {
     pub(crate) tell: Box<dyn Tell>,
     /// What breaks it off.
     pub(crate) dialect: &'static Dialect,
+    /// Whose answers they are.
+    pub(crate) request: RequestId,
 }
 
 /// The body of a streamed answer. `stall`: how long a reader may take nothing.
@@ -80,7 +83,7 @@ pub(crate) fn body(
         Source::Answers(_) => Phase::Role(0),
         Source::Queue(_) => Phase::Queue { told: false },
     };
-    let state = State { voice, source: Some(source), accounting, phase, last: Instant::now() };
+    let state = State { voice, source: Some(source), accounting, phase, early: None, last: Instant::now() };
     if !several {
         return Body::from_stream(futures_util::stream::unfold(state, |mut state| async {
             let event = state.next().await?;
@@ -131,6 +134,8 @@ struct State<F> {
     source: Option<Source>,
     accounting: Accounting<F>,
     phase: Phase,
+    /// What an answer said before it was told that it begins.
+    early: Option<AnswerEvent>,
     /// When the last event was handed over, or the head.
     last: Instant,
 }
@@ -162,24 +167,34 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
                     Some(event) => return Some(event),
                     None => continue,
                 },
-                (Phase::Role(index), _) => {
+                (Phase::Role(index), Some(source)) => {
+                    // Otherwise it is known whenever it is known.
+                    if let (true, Source::Answers(answers)) = (self.voice.tell.tells_cached(), source) {
+                        tokio::select! {
+                            biased;
+                            () = self.accounting.so_far.begun() => {}
+                            said = answers.next(), if self.early.is_none() => self.early = Some(said),
+                            () = sleep_until(self.last + TELL) => {}
+                        }
+                    }
                     self.phase = Phase::Text;
                     let mark = self.so_far();
-                    match self.voice.tell.begin(index, mark) {
+                    match self.voice.tell.begin(index, self.accounting.so_far.cached(), mark) {
                         nothing if nothing.is_empty() => continue,
                         event => return Some(event.into()),
                     }
                 }
-                // Nothing is lost where the wait ends before the next part is there.
-                (Phase::Text, Some(Source::Answers(answers))) => {
-                    match timeout_at(self.last + TELL, answers.next()).await {
+                (Phase::Text, Some(Source::Answers(answers))) => match self.early.take() {
+                    Some(said) => said,
+                    // Nothing is lost where the wait ends before the next part is there.
+                    None => match timeout_at(self.last + TELL, answers.next()).await {
                         Ok(said) => said,
                         Err(_) => {
                             let mark = self.so_far();
                             return Some(self.voice.tell.working(mark).into());
                         }
-                    }
-                }
+                    },
+                },
                 // The source changes with the phase.
                 (Phase::Text, Some(Source::Queue(_))) => return None,
             };
@@ -229,8 +244,8 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
     fn say(&mut self, said: AnswerEvent) -> Bytes {
         let mark = self.so_far();
         match said {
-            AnswerEvent::New(index, delta, logprobs) => {
-                self.voice.tell.delta(Piece { index, delta, logprobs }, mark).into()
+            AnswerEvent::New(index, said, logprobs) => {
+                self.voice.tell.delta(Piece { index, said, logprobs }, mark).into()
             }
             AnswerEvent::End(index, finish, usage) => {
                 if let Some(stop) = &finish.stop {
@@ -253,6 +268,7 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
         self.phase = Phase::Over;
         let told = (self.accounting.refused)(refusal);
         let mark = UsageMark::refused(refusal.reason, told, self.accounting.so_far.used());
-        self.voice.dialect.broken(refusal, Some(mark), self.voice.tell.events()).into()
+        let broken = BrokenOff { request: self.voice.request, events: self.voice.tell.events(), mark: Some(mark) };
+        self.voice.dialect.broken(refusal, broken).into()
     }
 }

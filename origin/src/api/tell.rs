@@ -1,9 +1,10 @@
 //! stream: how an answer is told, whichever door it was asked for at. Each protocol's room implements [`Tell`]; what drives
 //! it, in pieces or whole, is the same for all of them.
 
+use crate::generate::said::Said;
 use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::request::chat::{AnswerCall, Delta, FinishReason, TokenLogprob, UsageReport};
+use sluice_protocol::request::chat::{AnswerCall, FinishReason, TokenLogprob, UsageReport};
 use sluice_protocol::request::responses::Repeated;
 use sluice_protocol::time::Millis;
 use std::sync::Arc;
@@ -11,10 +12,16 @@ use std::sync::Arc;
 /// Tells the answers to one request in a protocol's own shape. Each method that gives a text gives what is sent as it is:
 /// events, lines, or nothing. `mark` is to ride on what is sent, so that whoever relays it knows what had been used.
 pub(crate) trait Tell: Send {
-    /// What the answer of this index begins with.
-    fn begin(&mut self, index: u32, mark: UsageMark) -> String;
+    /// What the answer of this index begins with. `cached`: how many tokens of the prompts were remembered, as far as that
+    /// is known.
+    fn begin(&mut self, index: u32, cached: u64, mark: UsageMark) -> String;
 
-    /// What is new in it.
+    /// Whether an answer begins with how many tokens were remembered: then it begins when the engine has begun.
+    fn tells_cached(&self) -> bool {
+        false
+    }
+
+    /// What is new in it; nothing, where that is to be told with what follows.
     fn delta(&mut self, piece: Piece, mark: UsageMark) -> String;
 
     /// That a string of the caller's ended it. Comes before its end.
@@ -42,8 +49,8 @@ pub(crate) trait Tell: Send {
 pub(crate) struct Piece {
     /// Which answer.
     pub(crate) index: u32,
-    /// What was thought, said and called.
-    pub(crate) delta: Delta,
+    /// What was thought, said and called, in its order.
+    pub(crate) said: Vec<Said>,
     /// How likely the tokens were that came since the last piece; empty where that was not asked for.
     pub(crate) logprobs: Vec<TokenLogprob>,
 }
@@ -52,13 +59,20 @@ pub(crate) struct Piece {
 pub(crate) struct Gathered {
     pub(crate) content: String,
     pub(crate) reasoning: String,
-    pub(crate) calls: Vec<AnswerCall>,
+    pub(crate) calls: Vec<GatheredCall>,
     pub(crate) logprobs: Vec<TokenLogprob>,
     /// Those of them that came with content, and not with thoughts or calls.
     pub(crate) said: Vec<TokenLogprob>,
     pub(crate) reason: FinishReason,
     /// The caller's string that ended it, if one did.
     pub(crate) stop: Option<String>,
+}
+
+/// A call of an answer.
+pub(crate) struct GatheredCall {
+    pub(crate) call: AnswerCall,
+    /// Whether it was not cut off.
+    pub(crate) is_whole: bool,
 }
 
 /// What all parts of an answer have in common.

@@ -23,7 +23,7 @@ use free_calls::FreeCalls;
 use llguidance::api::ParserLimits;
 use llguidance::toktrie::{ApproximateTokEnv, SimpleVob, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
-use shape::{Place, Shape};
+use shape::{Opens, Place, Shape};
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::{ChatRequest, ResponseFormat};
 use std::sync::OnceLock;
@@ -78,10 +78,11 @@ impl Grammars {
                 Refusal::new(Reason::Internal, "The origin failed on this request.")
                     .with_detail("no token trie was made")
             })?;
-            let (param, matcher) = (shape.param(), Box::new(shape.compile(factory)?));
+            let (param, opens) = (shape.param(), shape.opens(marks.map(|[open, _]| open)));
+            let matcher = Box::new(shape.compile(factory)?);
             let rule = match free_after {
                 Some(open) => Rule::Calls(FreeCalls::after(open, matcher)),
-                None => Rule::Answer(matcher),
+                None => Rule::Answer(matcher, opens),
             };
             Ok(Some((param, rule)))
         })?;
@@ -108,10 +109,19 @@ enum Phase {
 
 /// What is bound.
 enum Rule {
-    /// The whole answer.
-    Answer(Box<Matcher>),
+    /// The whole answer, in which calls are opened like this.
+    Answer(Box<Matcher>, Opens),
     /// Calls in an answer that is free.
     Calls(FreeCalls),
+}
+
+/// What became of an answer with a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// Nothing more could come.
+    pub(super) is_complete: bool,
+    /// A mark of a call that ends in this token opens one: what follows is bound to be a call.
+    pub(super) binds_calls: bool,
 }
 
 /// Binds one answer to its form.
@@ -134,7 +144,7 @@ impl Constraint {
     /// The same for another answer to the same request: shares nothing with this one.
     pub(crate) fn fresh(&self) -> Self {
         let rule = match &self.rule {
-            Rule::Answer(matcher) => Rule::Answer(Box::new(matcher.deep_clone())),
+            Rule::Answer(matcher, opens) => Rule::Answer(Box::new(matcher.deep_clone()), *opens),
             Rule::Calls(calls) => Rule::Calls(calls.fresh()),
         };
         Self { rule, phase: self.phase, marks: self.marks, ends: self.ends.clone(), param: self.param }
@@ -149,7 +159,7 @@ impl Constraint {
     /// stays only where the answer is complete.
     pub(super) fn mask(&mut self, logits: &mut [f32]) -> Result<(), DeadEnd> {
         let matcher = match &mut self.rule {
-            Rule::Answer(matcher) => matcher,
+            Rule::Answer(matcher, _) => matcher,
             Rule::Calls(calls) => return calls.mask(logits),
         };
         if self.phase == Phase::Thinking {
@@ -168,24 +178,25 @@ impl Constraint {
         Ok(())
     }
 
-    /// Goes on with the token that was chosen, which is not an ending one. Returns whether the answer is complete with
-    /// it: nothing more could come.
-    pub(super) fn accept(&mut self, token: u32) -> Result<bool, DeadEnd> {
+    /// Goes on with the token that was chosen, which is not an ending one.
+    pub(super) fn accept(&mut self, token: u32) -> Result<Accepted, DeadEnd> {
         match (self.phase, self.marks) {
             (Phase::Before, Some([open, _])) if token == open => self.phase = Phase::Thinking,
             (Phase::Thinking, Some([_, close])) if token == close => self.phase = Phase::Answering,
             (Phase::Thinking, _) => {}
             (Phase::Before | Phase::Answering, _) => {
                 self.phase = Phase::Answering;
-                let matcher = match &mut self.rule {
-                    Rule::Answer(matcher) => matcher,
-                    Rule::Calls(calls) => return calls.accept(token).map(|()| false),
+                let (matcher, opens) = match &mut self.rule {
+                    Rule::Answer(matcher, opens) => (matcher, *opens),
+                    Rule::Calls(calls) => {
+                        return Ok(Accepted { is_complete: false, binds_calls: calls.accept(token)? });
+                    }
                 };
                 matcher.consume_token(token).map_err(|_| DeadEnd)?;
-                return Ok(matcher.is_stopped());
+                return Ok(Accepted { is_complete: matcher.is_stopped(), binds_calls: opens.with(token) });
             }
         }
-        Ok(false)
+        Ok(Accepted::default())
     }
 }
 

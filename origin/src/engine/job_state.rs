@@ -13,6 +13,7 @@ pub(crate) struct JobState {
     generated: AtomicU64,
     /// Generated tokens that are known not to be thinking.
     answered: AtomicU64,
+    begun: watch::Sender<bool>,
     cancelled: watch::Sender<bool>,
 }
 
@@ -20,8 +21,8 @@ impl JobState {
     /// The state of a request that nothing has been done for.
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        let cancelled = watch::Sender::new(false);
-        Self { prompt: zero(), cached: zero(), generated: zero(), answered: zero(), cancelled }
+        let no = || watch::Sender::new(false);
+        Self { prompt: zero(), cached: zero(), generated: zero(), answered: zero(), begun: no(), cancelled: no() }
     }
 
     /// Notes that the engine begins with a prompt of so many tokens, `cached` of which need no computing. Call it once
@@ -29,6 +30,13 @@ impl JobState {
     pub(crate) fn begin(&self, prompt: usize, cached: usize) {
         self.cached.fetch_add(cached as u64, Ordering::Relaxed);
         self.prompt.fetch_add(prompt as u64, Ordering::Relaxed);
+        self.begun.send_replace(true);
+    }
+
+    /// Waits until the engine begins with it. Never ends for one that fails before.
+    pub(crate) async fn begun(&self) {
+        // The sender is ours and lives as long as `self`, so this does not fail.
+        let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
     }
 
     /// Notes one generated token.

@@ -317,15 +317,17 @@ impl Worker {
         if self.ends.contains(&token) {
             return Some(Cause::Stop);
         }
+        let accepted = sequence.constraint.as_mut().map(|constraint| (constraint.accept(token), constraint.param()));
+        let is_bound = matches!(accepted, Some((Ok(accepted), _)) if accepted.binds_calls);
         // There is room: only this thread sends, and it looked before the step. If the reader is gone, `reap` sees it.
         let logprobs = sequence.logprobs.map(|top| Logprobs::of(logits, token, top as usize));
-        let _ = sequence.tokens.try_send(Sampled { token, logprobs });
-        match sequence.constraint.as_mut().map(|constraint| (constraint.accept(token), constraint.param())) {
-            Some((Ok(true), _)) => return Some(Cause::Stop),
+        let _ = sequence.tokens.try_send(Sampled { token, is_bound, logprobs });
+        match accepted {
+            Some((Ok(accepted), _)) if accepted.is_complete => return Some(Cause::Stop),
             Some((Err(_), param)) => return Some(Cause::DeadEnd(param)),
-            None | Some((Ok(false), _)) => {}
+            None | Some((Ok(_), _)) => {}
         }
-        if sequence.over.as_mut().is_some_and(|over| over(token)) {
+        if sequence.over.as_mut().is_some_and(|over| over(token, is_bound)) {
             return Some(Cause::Stop);
         }
         (sequence.answer.len() >= sequence.max_tokens as usize).then_some(Cause::Length)

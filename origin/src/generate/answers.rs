@@ -3,11 +3,12 @@
 //! A slot is what the hardware holds, so several answers at once would take several slots, and a request has one. The first
 //! answer to a prompt leaves it in the engine's memory, where the next finds it.
 
+use crate::generate::said::Said;
 use crate::generate::{AnswerStream, Finish, Part};
 use crate::live::LiveRequest;
 use crate::queue::Permit;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{Delta, Timings, TokenLogprob, Usage, UsageReport};
+use sluice_protocol::request::chat::{Timings, TokenLogprob, Usage, UsageReport};
 
 /// The answers of a request. Own the slot: dropping them ends what runs and gives the slot back.
 pub(crate) struct Answers {
@@ -35,7 +36,7 @@ pub(crate) struct Turn {
 /// One part of all answers.
 pub(crate) enum AnswerEvent {
     /// What is new in the answer of this index, and how likely the tokens were that came since the last part.
-    New(u32, Delta, Vec<TokenLogprob>),
+    New(u32, Vec<Said>, Vec<TokenLogprob>),
     /// Why the answer of this index ended; the last one says what all of them used.
     End(u32, Finish, Option<UsageReport>),
     /// They broke off.
@@ -64,7 +65,7 @@ impl Answers {
     pub(crate) async fn next(&mut self) -> AnswerEvent {
         let index = self.index;
         let (finish, report) = match self.current.next().await {
-            Part::New(delta, logprobs) => return AnswerEvent::New(index, delta, logprobs),
+            Part::New(said, logprobs) => return AnswerEvent::New(index, said, logprobs),
             Part::End(Ok(ending)) => ending,
             Part::End(Err(refusal)) => {
                 (self.permit, self.live) = (None, None);

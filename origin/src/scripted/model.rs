@@ -1,6 +1,6 @@
 //! The model that speaks by its script, as the engine sees it.
 
-use super::{Fault, Place, Running, Say, Shared, State};
+use super::{Fault, Place, Running, Say, Shared, State, spelt};
 use crate::engine::model::{Logits, Model, ModelError, Row};
 use std::sync::Arc;
 
@@ -98,7 +98,10 @@ impl State {
 
     fn run(&mut self, row: &Row<'_>) -> Result<Option<Vec<(u32, f32)>>, Fault> {
         if row.position == 0 {
-            let say = self.says.pop_front().unwrap_or_else(|| Say::text("ok"));
+            let say = match (self.says.pop_front(), &self.answer) {
+                (None, None) => Some(Say::text("ok")),
+                (said, _) => said,
+            };
             assert!(self.running[row.slot].is_none(), "a sequence started in a slot that was not released");
             self.running[row.slot] = Some(Running { say, said: 0, prompt: self.prompts.len() });
             self.prompts.push(Vec::new());
@@ -113,7 +116,11 @@ impl State {
         if !row.sample {
             return Ok(None);
         }
-        let logits = running.say.step(running.said)?;
+        if let (None, Some(answer)) = (&running.say, &self.answer) {
+            running.say = Some(answer(&spelt(&self.prompts[running.prompt])));
+        }
+        let say = running.say.as_ref().expect("a prompt decides where nothing was added");
+        let logits = say.step(running.said)?;
         running.said += 1;
         self.generated += 1;
         Ok(Some(logits))

@@ -58,7 +58,12 @@ impl Say {
 
     /// The bytes of this text, and then a failure.
     pub fn fail_after(text: &str, fault: Fault) -> Self {
-        Self { then: Then::Fault(fault), ..Self::text(text) }
+        Self::fail_after_tokens(text.bytes().map(u32::from).collect(), fault)
+    }
+
+    /// These tokens, and then a failure.
+    pub fn fail_after_tokens(tokens: Vec<u32>, fault: Fault) -> Self {
+        Self { then: Then::Fault(fault), ..Self::tokens(tokens) }
     }
 
     /// The logits of the step of this number, or how it fails.

@@ -2,13 +2,17 @@
 //!
 //! Qwen writes `<think>`, its thoughts and `</think>` before it answers, and each call as a JSON object between
 //! `<tool_call>` and `</tool_call>`. Newlines at the borders of these blocks belong to the blocks; all else is passed on
-//! as it is. Nothing is lost: what is not a call after all is content, marks included.
+//! as it is. What is not a call after all is content, marks included.
+//!
+//! **Calls in pieces.** Where the engine binds what follows an opening mark, it is certain that a call follows, and it is
+//! passed on as it comes. If the answer is cut off inside of it, what there is of the call has been told, and what stood
+//! before its name is dropped. Where a mark binds nothing, its call is held back until it is whole: a piece of one that
+//! turned out to be none could not be taken back from a stream.
+
+mod call;
 
 use super::stop::overlap;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use sluice_protocol::request::chat::{FunctionCall, JsonText};
-use std::borrow::Cow;
+use call::{Bound, Next, Scan, parse};
 
 /// One piece of an answer; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +21,12 @@ pub(crate) enum Section {
     Reasoning(String),
     /// Content to append.
     Content(String),
-    /// A call, whole: a piece of one that turned out to be none could not be taken back from a stream, and nobody can act
-    /// on a half.
-    Call(FunctionCall),
+    /// A call of this function begins.
+    Call(String),
+    /// Arguments of the call that has begun, to append.
+    Arguments(String),
+    /// The call that has begun is whole.
+    CallEnd,
 }
 
 /// Where an answer begins.
@@ -49,12 +56,14 @@ impl Calls {
     }
 }
 
-/// One answer's state. Holds back what may still become a mark, newlines that may belong to one, and a call until it is whole.
+/// One answer's state. Holds back what may still become a mark, newlines that may belong to one, and what may be a call.
 #[derive(Debug)]
 pub(crate) struct Sections {
     state: State,
     calls: Calls,
     held: String,
+    /// So many bytes at the end of what is held are bound: an opening mark that ends in them opens a call.
+    bound: usize,
     reasoning: Borders,
     content: Borders,
 }
@@ -67,7 +76,10 @@ enum State {
     },
     Thinking,
     Content,
+    /// What may be a call.
     Call(Scan),
+    /// A call.
+    Bound(Bound),
     /// Nothing follows: the one call that there may be has come, or the end.
     Over,
 }
@@ -98,23 +110,36 @@ impl Sections {
         };
         let content = Borders { hold: !calls.functions.is_empty(), ..Borders::default() };
         let reasoning = Borders { hold: true, touches: true, ..Borders::default() };
-        Self { state, calls, held: String::new(), reasoning, content }
+        Self { state, calls, held: String::new(), bound: 0, reasoning, content }
     }
 
-    /// Takes more text and appends what it makes certain.
-    pub(crate) fn push(&mut self, text: &str, out: &mut Vec<Section>) {
+    /// Takes more text and appends what it makes certain. `is_bound`: a mark in it that opens a call is followed by one,
+    /// whatever comes.
+    pub(crate) fn push(&mut self, text: &str, is_bound: bool, out: &mut Vec<Section>) {
         self.held.push_str(text);
+        self.bound = if is_bound { text.len() } else { 0 };
+        if matches!(self.state, State::Call(_))
+            && let Some(at) = self.held.rfind(CALL)
+            && self.held.len() - (at + CALL.len()) < self.bound
+        {
+            // What was open is over, whatever it would have become.
+            self.state = State::Content;
+            let written: String = self.held.drain(..at).collect();
+            self.call(&written, &written, out);
+        }
         while self.step(out) {}
     }
 
-    /// Appends what was held back, at the end of the answer. Thinking that was not closed stays thinking; a call whose
-    /// JSON is whole counts without its closing mark, and any other is content.
+    /// Appends what was held back, at the end of the answer. Thinking that was not closed stays thinking. Of what is bound
+    /// to be a call nothing is added. What may be one is one if its JSON is whole, even without its closing mark, and
+    /// content otherwise.
     pub(crate) fn finish(&mut self, out: &mut Vec<Section>) {
         let rest = std::mem::take(&mut self.held);
         match std::mem::replace(&mut self.state, State::Over) {
             State::Start { thinking: true } | State::Thinking => self.think(&rest, out),
             State::Start { thinking: false } | State::Content => self.say(&rest, out),
             State::Call(_) => self.call(&rest[..rest.len() - overlap(&rest, CALL_END)], &rest, out),
+            State::Bound(_) => self.content.touches = true,
             State::Over => {}
         }
         // Newlines that wait behind thinking are at its border.
@@ -125,6 +150,11 @@ impl Sections {
     /// Whether the text is still thinking, as far as it is certain.
     pub(crate) fn is_thinking(&self) -> bool {
         matches!(self.state, State::Start { thinking: true } | State::Thinking)
+    }
+
+    /// Whether the text is a call, as far as it is certain.
+    pub(crate) fn is_in_call(&self) -> bool {
+        matches!(self.state, State::Bound(_))
     }
 
     /// Whether the answer is over because nothing may follow.
@@ -165,10 +195,19 @@ impl Sections {
                 let (text, opened) = self.until(CALL);
                 self.say(&text, out);
                 if opened {
-                    self.state = State::Call(Scan::default());
+                    // The mark's last byte is one of those that are bound.
+                    let is_bound = self.held.len() < self.bound;
+                    self.state = if is_bound { State::Bound(Bound::default()) } else { State::Call(Scan::default()) };
                 }
                 opened
             }
+            State::Bound(bound) => match bound.next(&mut self.held, &self.calls.functions) {
+                Next::Wait => false,
+                next => {
+                    self.bound_call(next, out);
+                    true
+                }
+            },
             State::Call(scan) => {
                 let Some((at, mark)) = scan.find_end(&self.held) else { return false };
                 self.state = State::Content;
@@ -208,14 +247,31 @@ impl Sections {
     fn call(&mut self, body: &str, written: &str, out: &mut Vec<Section>) {
         match parse(body, &self.calls.functions) {
             Some(call) => {
-                self.content.touches = true;
-                out.push(Section::Call(call));
-                if !self.calls.several {
-                    self.state = State::Over;
-                }
+                out.push(Section::Call(call.name));
+                out.push(Section::Arguments(call.arguments));
+                out.push(Section::CallEnd);
+                self.call_over();
             }
             None => self.say(&[CALL, written].concat(), out),
         }
+    }
+
+    /// What comes next of a call that is bound to be one.
+    fn bound_call(&mut self, next: Next, out: &mut Vec<Section>) {
+        match next {
+            Next::Name(name) => out.push(Section::Call(name)),
+            Next::Arguments(text) => append(out, Section::Arguments, text),
+            Next::Whole => out.push(Section::CallEnd),
+            Next::Over => self.call_over(),
+            // Nothing of it has been told, so that its end may tell what it is.
+            Next::Strange => self.state = State::Call(Scan::default()),
+            Next::Wait => {}
+        }
+    }
+
+    fn call_over(&mut self) {
+        self.content.touches = true;
+        self.state = if self.calls.several { State::Content } else { State::Over };
     }
 }
 
@@ -261,59 +317,6 @@ impl Borders {
         let newlines = std::mem::take(&mut self.newlines);
         if self.touches { String::new() } else { "\n".repeat(newlines) }
     }
-}
-
-/// Looks for the end of a call. Marks inside of a JSON string are a part of it; a string ends with its line, as JSON has
-/// it, so that a quote too many does not swallow what follows.
-#[derive(Debug, Default)]
-struct Scan {
-    at: usize,
-    in_string: bool,
-    escaped: bool,
-}
-
-impl Scan {
-    /// Where the call ends and by which mark. To be called with the same text again, and more.
-    fn find_end(&mut self, text: &str) -> Option<(usize, &'static str)> {
-        while let Some(byte) = text.as_bytes().get(self.at) {
-            match byte {
-                b'\n' => (self.in_string, self.escaped) = (false, false),
-                _ if self.escaped => self.escaped = false,
-                b'\\' if self.in_string => self.escaped = true,
-                b'"' => self.in_string = !self.in_string,
-                b'<' if !self.in_string => {
-                    let rest = &text[self.at..];
-                    let marks = [CALL_END, CALL];
-                    if let Some(mark) = marks.into_iter().find(|mark| rest.starts_with(mark)) {
-                        return Some((self.at, mark));
-                    }
-                    if marks.into_iter().any(|mark| mark.starts_with(rest)) {
-                        return None;
-                    }
-                }
-                _ => {}
-            }
-            self.at += 1;
-        }
-        None
-    }
-}
-
-/// A call of one of these functions, with an object as its arguments, or with none.
-fn parse(body: &str, functions: &[String]) -> Option<FunctionCall> {
-    #[derive(Deserialize)]
-    struct Raw<'a> {
-        #[serde(borrow)]
-        name: Cow<'a, str>,
-        #[serde(borrow)]
-        arguments: Option<&'a RawValue>,
-    }
-    let raw: Raw<'_> = serde_json::from_str(body).ok()?;
-    // What a caller's parser may choke on, such as half a character, is not passed on as JSON.
-    let arguments = JsonText::parse(raw.arguments.map_or("{}", RawValue::get)).ok()?;
-    let known = functions.iter().any(|function| *function == raw.name);
-    (known && arguments.as_str().starts_with('{'))
-        .then(|| FunctionCall { name: raw.name.into_owned(), arguments: arguments.as_str().to_owned() })
 }
 
 #[cfg(test)]

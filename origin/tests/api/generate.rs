@@ -2,6 +2,7 @@
 
 mod forms;
 mod forms_refused;
+mod pieces;
 mod sampling;
 pub(crate) mod sections;
 mod seeds;

@@ -3,9 +3,9 @@
 mod completions;
 mod embeddings;
 mod listing;
-mod messages;
+pub(crate) mod messages;
 mod ollama;
 mod prompts;
 mod refusals;
-mod responses;
+pub(crate) mod responses;
 mod tokens;

@@ -1,8 +1,7 @@
 //! Anthropic's: `{"type": "error", "error": {"type", "message"}, "request_id"}`, and in a stream an event of the name
 //! `error`. Its classes of errors go by the status; our own `code` stands beside them.
 
-use super::{Dialect, Header};
-use crate::forward::report::UsageMark;
+use super::{BrokenOff, Dialect, Header};
 use crate::header;
 use crate::id::RequestId;
 use crate::limit::standing::ratelimit::read_go_duration;
@@ -36,8 +35,8 @@ fn body(refusal: &Refusal, request: Option<RequestId>) -> String {
     serde_json::to_string(&body).expect("our own types have string keys and no failing parts")
 }
 
-fn broken(refusal: &Refusal, mark: Option<UsageMark>, _: u64) -> String {
-    sse::named_event("error", mark.map(|mark| mark.to_string()).as_deref(), &body(refusal, None))
+fn broken(refusal: &Refusal, BrokenOff { request, mark, .. }: BrokenOff) -> String {
+    sse::named_event("error", mark.map(|mark| mark.to_string()).as_deref(), &body(refusal, Some(request)))
 }
 
 /// Anthropic's class of an error.

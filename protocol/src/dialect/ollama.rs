@@ -13,7 +13,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     stream: header::NDJSON,
     body: |refusal, _| error(refusal, None),
     headers: |told, _| told,
-    broken: |refusal, mark, _| lines::line(&error(refusal, mark)),
+    broken: |refusal, broken| lines::line(&error(refusal, broken.mark)),
 };
 
 #[derive(Serialize)]

@@ -13,8 +13,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     stream: header::EVENT_STREAM,
     body,
     headers: |told, _| told,
-    broken: |refusal, mark, _| {
-        let used = mark.filter(|mark| mark.is_final).map(|mark| mark.used);
+    broken: |refusal, broken| {
+        let used = broken.mark.filter(|mark| mark.is_final).map(|mark| mark.used);
         sse::event(&to_json(&StreamError::new(refusal, used)))
     },
 };

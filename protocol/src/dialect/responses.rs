@@ -2,8 +2,7 @@
 //! like those before it. What is wrong stands in it twice: OpenAI's clients for Python and Node raise what is in `error`,
 //! and its types have the same beside it.
 
-use super::{Dialect, openai};
-use crate::forward::report::UsageMark;
+use super::{BrokenOff, Dialect, openai};
 use crate::header;
 use crate::refusal::{ErrorDetail, Refusal};
 use crate::sse;
@@ -28,7 +27,7 @@ struct Event {
     error: ErrorDetail,
 }
 
-fn broken(refusal: &Refusal, mark: Option<UsageMark>, events: u64) -> String {
+fn broken(refusal: &Refusal, BrokenOff { events, mark, .. }: BrokenOff) -> String {
     let error = refusal.body().error;
     let event = Event {
         kind: "error",

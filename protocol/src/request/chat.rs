@@ -19,7 +19,7 @@ use crate::request::door::Door;
 use crate::request::member::{Body, invalid};
 pub use answer::{
     AnswerMessage, CallDelta, Capability, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionDetails, Delta,
-    FinishReason, ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, Used, usage_of,
+    FinishReason, FunctionDelta, ModelEntry, ModelList, PromptDetails, Timings, Usage, UsageReport, Used, usage_of,
 };
 pub use both::MAX_ANSWERS;
 pub use call::{AnswerCall, FunctionCall, ToolKind};

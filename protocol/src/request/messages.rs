@@ -8,6 +8,7 @@
 mod answer;
 mod blocks;
 mod conversation;
+mod input;
 mod settings;
 mod tools;
 

@@ -46,8 +46,8 @@ use sluice_protocol::limit::state;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::request::chat::{
     AnswerCall, AnswerMessage, CallDelta, Capability, ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice,
-    Delta, FinishReason, FunctionCall, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, Timings, TokenLogprob,
-    Usage, UsageReport, Used,
+    Delta, FinishReason, FunctionCall, FunctionDelta, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, Timings,
+    TokenLogprob, ToolKind, Usage, UsageReport, Used,
 };
 use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
 use sluice_protocol::request::endpoint::Endpoint;
@@ -226,14 +226,21 @@ fn the_json_of_the_public_api() {
     let role = Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() };
     let thought = Delta { reasoning_content: Some("Ask.".into()), ..Delta::default() };
     let text = Delta { content: Some("Hello.".into()), ..Delta::default() };
-    let calls = Delta { tool_calls: Some(vec![CallDelta { index: 0, call }]), ..Delta::default() };
+    let piece = |id: Option<String>, name: Option<&str>, arguments: &str| {
+        let function = FunctionDelta { name: name.map(str::to_owned), arguments: arguments.to_owned() };
+        let kind = id.is_some().then_some(ToolKind::Function);
+        Delta { tool_calls: Some(vec![CallDelta { index: 0, id, kind, function }]), ..Delta::default() }
+    };
+    let begun = piece(Some(call.id), Some("weather"), "");
+    let more = piece(None, None, r#"{"city": "Zürich"}"#);
     json(
         "chat_chunks",
         &vec![
             chunk(delta(role, None), None),
             chunk(delta(thought, None), None),
             chunk(delta(text, None), None),
-            chunk(delta(calls, None), None),
+            chunk(delta(begun, None), None),
+            chunk(delta(more, None), None),
             chunk(delta(Delta::default(), Some(FinishReason::Length)), None),
             chunk(Vec::new(), Some(usage)),
         ],

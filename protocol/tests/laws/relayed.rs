@@ -2,9 +2,10 @@
 //! dropped to the last whole piece.
 
 use proptest::prelude::*;
-use sluice_protocol::dialect::Dialect;
+use sluice_protocol::dialect::{BrokenOff, Dialect};
 use sluice_protocol::forward::relayed::{Relayed, Seen};
 use sluice_protocol::forward::report::{StreamError, UsageMark, brief};
+use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::chat::{Usage, Used};
 use sluice_protocol::sse::{self, Passed};
@@ -38,6 +39,12 @@ fn events() -> Relayed {
 
 fn event(mark: UsageMark, payload: &str) -> String {
     sse::event_with_id(&mark.to_string(), payload)
+}
+
+/// What ends a stream at this path.
+fn broken_off(path: &str, mark: Option<UsageMark>, events: u64) -> String {
+    let broken = BrokenOff { request: RequestId([7; 16]), events, mark };
+    Dialect::of(path).broken(&Refusal::new(Reason::Draining, "x"), broken)
 }
 
 proptest! {
@@ -95,7 +102,7 @@ proptest! {
                 Seen { usage: Some(some), so_far: Some(some), answered: true, ..Seen::default() },
             ),
             _ => (
-                Dialect::of("/api/chat").broken(&Refusal::new(Reason::Draining, "x"), Some(broken), 0),
+                broken_off("/api/chat", Some(broken), 0),
                 Seen {
                     usage: (end == 2).then_some(some),
                     refused: Some(Reason::Draining),
@@ -132,7 +139,7 @@ proptest! {
             from = end;
         }
         prop_assert_eq!(relayed.events(), texts.len() as u64);
-        let broken = Dialect::of("/v1/responses").broken(&Refusal::new(Reason::Draining, "x"), None, relayed.events());
+        let broken = broken_off("/v1/responses", None, relayed.events());
         let number = format!("\"sequence_number\":{},", texts.len());
         prop_assert!(broken.contains(&number), "{}", broken);
     }

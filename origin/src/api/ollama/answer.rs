@@ -1,17 +1,21 @@
 //! An answer as Ollama tells it: lines of JSON, the last of which says what it took; or that last line alone, with the whole
 //! answer in it.
 //!
+//! A call's arguments are an object here, so a call is told when it is whole. One that was cut off is not told: whoever
+//! reads lines calls what they say, without a look at how they end.
+//!
 //! Where there is nothing to say, a line says nothing. An empty line would be shorter, but ollama-python reads each line as
 //! JSON and fails on it; a line with an empty text is what Ollama itself sends, and no client takes it for more.
 
 use crate::api::respond::to_json;
 use crate::api::tell::{Gathered, Head, Piece, Tell};
+use crate::generate::said::{CallPiece, Said};
 use crate::system::now_millis;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::lines::line;
-use sluice_protocol::request::chat::{AnswerCall, Delta, FinishReason, TokenLogprob, UsageReport};
+use sluice_protocol::request::chat::{AnswerCall, FinishReason, TokenLogprob, UsageReport};
 use sluice_protocol::time::rfc3339;
 
 /// Where an answer's text stands.
@@ -27,6 +31,10 @@ pub(crate) enum Shape {
 pub(crate) struct Answer {
     head: Head,
     shape: Shape,
+    /// The call that is not whole yet.
+    open: Option<AnswerCall>,
+    /// Of its tokens.
+    logprobs: Vec<TokenLogprob>,
 }
 
 #[derive(Serialize)]
@@ -87,15 +95,21 @@ struct Totals {
 
 impl Answer {
     pub(crate) const fn new(head: Head, shape: Shape) -> Self {
-        Self { head, shape }
+        Self { head, shape, open: None, logprobs: Vec::new() }
     }
 
-    /// A line that says this much.
-    fn line(&self, said: Delta, logprobs: Vec<TokenLogprob>) -> Line<'_> {
-        let (content, thinking) = (said.content.unwrap_or_default(), said.reasoning_content);
-        let calls = said.tool_calls.unwrap_or_default();
-        let calls = calls.into_iter().map(|delta| call(delta.index as usize, delta.call)).collect();
-        self.written(content, thinking, calls, logprobs)
+    /// A line that says nothing.
+    fn nothing(&self, logprobs: Vec<TokenLogprob>) -> Line<'_> {
+        self.written(String::new(), None, Vec::new(), logprobs)
+    }
+
+    /// More of a call; the call, once it is whole.
+    fn call(&mut self, CallPiece { index, begun, more, is_whole }: CallPiece) -> Option<Call> {
+        if let Some(begun) = begun {
+            self.open = Some(*begun);
+        }
+        self.open.as_mut()?.function.arguments += &more;
+        is_whole.then(|| self.open.take().map(|each| call(index as usize, each)))?
     }
 
     fn written(
@@ -136,17 +150,31 @@ impl Line<'_> {
 }
 
 impl Tell for Answer {
-    fn begin(&mut self, _: u32, _: UsageMark) -> String {
+    fn begin(&mut self, _: u32, _: u64, _: UsageMark) -> String {
         String::new()
     }
 
-    fn delta(&mut self, Piece { delta, logprobs, .. }: Piece, mark: UsageMark) -> String {
-        self.line(delta, logprobs).marked(mark)
+    fn delta(&mut self, Piece { said, logprobs, .. }: Piece, mark: UsageMark) -> String {
+        let (mut content, mut thinking, mut calls) = (String::new(), None::<String>, Vec::new());
+        for piece in said {
+            match piece {
+                Said::Thought(text) => thinking.get_or_insert_default().push_str(&text),
+                Said::Text(text) => content.push_str(&text),
+                Said::Call(piece) => calls.extend(self.call(piece)),
+            }
+        }
+        self.logprobs.extend(logprobs);
+        if self.open.is_some() && content.is_empty() && thinking.is_none() && calls.is_empty() {
+            return String::new();
+        }
+        let logprobs = std::mem::take(&mut self.logprobs);
+        self.written(content, thinking, calls, logprobs).marked(mark)
     }
 
     fn end(&mut self, _: u32, reason: FinishReason, usage: Option<UsageReport>, mark: UsageMark) -> String {
         // A request has one answer here, so its end is the end.
-        self.line(Delta::default(), Vec::new()).over(reason, &usage.unwrap_or_default()).marked(mark)
+        let logprobs = std::mem::take(&mut self.logprobs);
+        self.nothing(logprobs).over(reason, &usage.unwrap_or_default()).marked(mark)
     }
 
     fn queued(&mut self, _: usize, mark: UsageMark) -> String {
@@ -154,14 +182,15 @@ impl Tell for Answer {
     }
 
     fn working(&mut self, mark: UsageMark) -> String {
-        self.line(Delta::default(), Vec::new()).marked(mark)
+        self.nothing(Vec::new()).marked(mark)
     }
 
     fn whole(&mut self, answers: Vec<Gathered>, usage: UsageReport) -> String {
         // One answer, as above.
         answers.into_iter().next_back().map_or_else(String::new, |answer| {
             let thinking = (!answer.reasoning.is_empty()).then_some(answer.reasoning);
-            let calls = answer.calls.into_iter().enumerate().map(|(index, each)| call(index, each)).collect();
+            let calls = answer.calls.into_iter().filter(|each| each.is_whole);
+            let calls = calls.enumerate().map(|(index, each)| call(index, each.call)).collect();
             to_json(&self.written(answer.content, thinking, calls, answer.logprobs).over(answer.reason, &usage))
         })
     }

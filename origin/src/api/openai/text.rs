@@ -4,6 +4,7 @@
 use super::{event, last, queued};
 use crate::api::respond::to_json;
 use crate::api::tell::{Gathered, Head, Piece, Tell};
+use crate::generate::said::Said;
 use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::request::chat::{FinishReason, UsageReport};
 use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
@@ -35,15 +36,17 @@ impl Text {
 }
 
 impl Tell for Text {
-    fn begin(&mut self, index: u32, mark: UsageMark) -> String {
+    fn begin(&mut self, index: u32, _: u64, mark: UsageMark) -> String {
         (self.index, self.offset) = (index, 0);
         let Some(text) = self.head.manner.beginning(index).map(str::to_owned) else { return String::new() };
         event(&self.part(vec![choice(index, text, None)], None), mark)
     }
 
-    fn delta(&mut self, Piece { index, delta, logprobs }: Piece, mark: UsageMark) -> String {
+    fn delta(&mut self, Piece { index, said, logprobs }: Piece, mark: UsageMark) -> String {
         let logprobs = (!logprobs.is_empty()).then(|| TextLogprobs::new(logprobs, &mut self.offset));
-        let choice = TextChoice { logprobs, ..choice(index, delta.content.unwrap_or_default(), None) };
+        // A text completion thinks and calls nothing.
+        let text = said.into_iter().filter_map(|piece| if let Said::Text(text) = piece { Some(text) } else { None });
+        let choice = TextChoice { logprobs, ..choice(index, text.collect(), None) };
         event(&self.part(vec![choice], None), mark)
     }
 

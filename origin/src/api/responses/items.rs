@@ -1,6 +1,7 @@
 //! Items of an answer, as they begin, go on and end.
 
-use crate::api::tell::Gathered;
+use super::calls::OpenCall;
+use crate::api::tell::{Gathered, GatheredCall};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::request::chat::TokenLogprob;
 use sluice_protocol::request::responses::{ItemStatus, OutputItem, Part, What, kind, sealed};
@@ -14,7 +15,7 @@ pub(super) struct Items {
     pub(super) sealed: bool,
 }
 
-/// An item that is told in pieces. Calls come whole.
+/// An item that is told in pieces and is no call.
 pub(super) enum Open {
     Thought { id: String, text: String, as_summary: bool, sealed: bool },
     Text { id: String, text: String, logprobs: Vec<TokenLogprob> },
@@ -42,7 +43,7 @@ impl Items {
         Open::Text { id: self.id("msg", place), text: String::new(), logprobs: Vec::new() }
     }
 
-    /// Those of a whole answer. Of one that was cut off, the last is not whole, unless it is a call.
+    /// Those of a whole answer. Of one that was cut off, the last is not whole, unless it is a call that is.
     pub(super) fn all(&self, answer: Gathered, is_cut: bool) -> Vec<OutputItem> {
         let mut items = Vec::new();
         let has_more = !answer.content.is_empty() || !answer.calls.is_empty();
@@ -57,14 +58,9 @@ impl Items {
             open.add(&answer.content, answer.said);
             items.push(open.whole(ended(answer.calls.is_empty())));
         }
-        for call in answer.calls {
-            items.push(OutputItem::FunctionCall {
-                id: self.id("fc", items.len()),
-                call_id: call.id,
-                name: call.function.name,
-                arguments: call.function.arguments,
-                status: ItemStatus::Completed,
-            });
+        for GatheredCall { call, is_whole } in answer.calls {
+            let call = OpenCall::new(self.id("fc", items.len()), call);
+            items.push(call.ended(if is_whole { ItemStatus::Completed } else { ItemStatus::Incomplete }));
         }
         items
     }

@@ -33,8 +33,8 @@ impl FreeCalls {
         Ok(())
     }
 
-    /// Goes on with the token that was chosen.
-    pub(super) fn accept(&mut self, token: u32) -> Result<(), DeadEnd> {
+    /// Goes on with the token that was chosen. Returns whether it opens a call.
+    pub(super) fn accept(&mut self, token: u32) -> Result<bool, DeadEnd> {
         match &mut self.call {
             Some(call) => {
                 call.consume_token(token).map_err(|_| DeadEnd)?;
@@ -42,9 +42,12 @@ impl FreeCalls {
                     self.call = None;
                 }
             }
-            None if token == self.open => self.call = Some(Box::new(self.rest.deep_clone())),
+            None if token == self.open => {
+                self.call = Some(Box::new(self.rest.deep_clone()));
+                return Ok(true);
+            }
             None => {}
         }
-        Ok(())
+        Ok(false)
     }
 }

@@ -45,7 +45,29 @@ enum Around {
     /// It is the form, which the member of this name says, and nothing else.
     Form(&'static str),
     /// By these rules.
-    Rules(String),
+    Rules(String, Said),
+}
+
+/// What opens a call in an answer that is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opens {
+    /// This token, which no text contains.
+    Token(u32),
+    /// The mark, wherever it stands.
+    Spelt,
+    /// Nothing, or nothing that a text could not contain as well.
+    Nothing,
+}
+
+impl Opens {
+    /// Whether a mark that ends in this token opens a call.
+    pub(super) fn with(self, token: u32) -> bool {
+        match self {
+            Self::Token(open) => token == open,
+            Self::Spelt => true,
+            Self::Nothing => false,
+        }
+    }
 }
 
 impl Shape {
@@ -95,7 +117,7 @@ impl Shape {
         };
         let several = request.parallel_tool_calls && !matches!(request.tool_choice, ToolChoice::Function(_));
         parts.extend(form.filter(|_| !forced));
-        Ok(Some(Self { parts, around: Around::Rules(rules(said, several, marks, &bodies)) }))
+        Ok(Some(Self { parts, around: Around::Rules(rules(said, several, marks, &bodies), said) }))
     }
 
     /// What may follow the mark that opens a call, where calls may be made and need not follow a schema: a tool that was
@@ -111,14 +133,28 @@ name: {}
 "#,
             names.join(" | ")
         );
-        Ok(Self { parts: vec![Part { name: "arguments".into(), grammars, place }], around: Around::Rules(rules) })
+        Ok(Self {
+            parts: vec![Part { name: "arguments".into(), grammars, place }],
+            around: Around::Rules(rules, Said::Calls),
+        })
     }
 
     /// The member of the request that it comes from.
     pub(super) fn param(&self) -> &'static str {
         match &self.around {
             Around::Form(name) => name,
-            Around::Rules(_) => "tools",
+            Around::Rules(..) => "tools",
+        }
+    }
+
+    /// How calls are opened; `mark`: the token that opens them, of a model that has one.
+    pub(super) fn opens(&self, mark: Option<u32>) -> Opens {
+        match (&self.around, mark) {
+            (Around::Form(_), _) => Opens::Nothing,
+            (Around::Rules(..), Some(token)) => Opens::Token(token),
+            // A text of the form may hold what looks like the mark.
+            (Around::Rules(_, Said::FormOrCalls), None) => Opens::Nothing,
+            (Around::Rules(_, Said::Calls | Said::Text), None) => Opens::Spelt,
         }
     }
 
@@ -161,7 +197,7 @@ name: {}
     fn whole(&self, factory: &ParserFactory) -> Result<Matcher, String> {
         let rules = match &self.around {
             Around::Form(_) => None,
-            Around::Rules(rules) => Some(GrammarWithLexer::from_lark(rules.clone())),
+            Around::Rules(rules, _) => Some(GrammarWithLexer::from_lark(rules.clone())),
         };
         let parts = self.parts.iter().flat_map(|part| part.grammars.iter().cloned());
         let grammars = rules.into_iter().chain(parts).collect();
@@ -199,7 +235,7 @@ impl Place {
 }
 
 /// What an answer consists of.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
     Calls,
     FormOrCalls,

@@ -8,12 +8,16 @@ fn calls(functions: &[&str]) -> Calls {
     Calls { functions: functions.iter().map(ToString::to_string).collect(), several: true }
 }
 
+mod bound;
+
 /// Everything in its place: thinking, content, and the calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Read {
     reasoning: String,
     content: String,
     calls: Vec<(String, String)>,
+    /// Whether the last call is not whole.
+    is_cut: bool,
 }
 
 fn gather(sections: Vec<Section>) -> Read {
@@ -23,7 +27,15 @@ fn gather(sections: Vec<Section>) -> Read {
             Section::Reasoning(text) | Section::Content(text) if text.is_empty() => panic!("an empty section"),
             Section::Reasoning(text) => read.reasoning += &text,
             Section::Content(text) => read.content += &text,
-            Section::Call(call) => read.calls.push((call.name, call.arguments)),
+            Section::Call(name) => {
+                assert!(!std::mem::replace(&mut read.is_cut, true), "a call begins in a call");
+                read.calls.push((name, String::new()));
+            }
+            Section::Arguments(text) => {
+                assert!(read.is_cut && !text.is_empty(), "arguments outside of a call, or none");
+                read.calls.last_mut().unwrap().1 += &text;
+            }
+            Section::CallEnd => assert!(std::mem::replace(&mut read.is_cut, false), "an end outside of a call"),
         }
     }
     read
@@ -32,7 +44,7 @@ fn gather(sections: Vec<Section>) -> Read {
 fn read_pieces<'a>(start: Start, calls: &Calls, pieces: impl IntoIterator<Item = &'a str>) -> Read {
     let mut sections = Sections::new(start, calls.clone());
     let mut out = Vec::new();
-    pieces.into_iter().for_each(|piece| sections.push(piece, &mut out));
+    pieces.into_iter().for_each(|piece| sections.push(piece, false, &mut out));
     sections.finish(&mut out);
     gather(out)
 }
@@ -151,11 +163,11 @@ fn where_one_call_is_allowed_the_answer_ends_with_it() {
     let one = Calls { several: false, ..calls(&["f"]) };
     let mut sections = Sections::new(Start::Open, one);
     let mut out = Vec::new();
-    sections.push("a <tool_call>{}</tool_call><tool_call>{\"name\":\"f\"}</tool_call", &mut out);
+    sections.push("a <tool_call>{}</tool_call><tool_call>{\"name\":\"f\"}</tool_call", false, &mut out);
     assert!(!sections.is_over());
-    sections.push(">\nb<tool_call>{\"name\":\"f\"}</tool_call>", &mut out);
+    sections.push(">\nb<tool_call>{\"name\":\"f\"}</tool_call>", false, &mut out);
     assert!(sections.is_over());
-    sections.push("c", &mut out);
+    sections.push("c", false, &mut out);
     sections.finish(&mut out);
     assert_eq!(told(&gather(out)), ("", "a <tool_call>{}</tool_call>", vec![("f", "{}")]));
 }
@@ -174,7 +186,7 @@ fn only_what_may_be_a_mark_is_held_back() {
         let mut sections = Sections::new(start, calls.clone());
         for (piece, expected) in pieces {
             let mut out = Vec::new();
-            sections.push(piece, &mut out);
+            sections.push(piece, false, &mut out);
             let read = gather(out);
             assert_eq!(read.reasoning + &read.content, expected, "{piece}");
         }

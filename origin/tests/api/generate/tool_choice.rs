@@ -75,7 +75,7 @@ async fn a_call_that_must_be_made_may_be_cut_off_and_comes_with_every_answer() {
     harness.script.allow_all();
     let cut = asking(&json!({"tool_choice": "required", "max_tokens": 6}));
     let read = ask(&harness, &Say::logits(call(F)), &cut).await;
-    assert_eq!((calls(&read), read.content.as_str(), read.end.as_str()), (vec![], r#"<tool_call>{"nam"#, "length"));
+    assert_eq!((calls(&read), read.content.as_str(), read.end.as_str()), (vec![], "", "length"));
     for say in [call(F), call(G)] {
         harness.script.say(Say::logits(say));
     }
@@ -167,11 +167,7 @@ async fn a_free_call_is_of_a_tool_that_was_offered() {
     // What would be no call begins one.
     for body in ["Never mind.", r#"{"arguments": {}, "name": "get_time"}"#, r#"["get_time"]"#] {
         let read = ask(&harness, &Say::logits(call(body)), &asked(&none)).await;
-        let begun = [r#"<tool_call>{"name": "get_"#, r#"<tool_call>{"name":"get_"#, "<tool_call>\n{"];
-        assert!(
-            begun.iter().any(|begun| read.content.starts_with(begun)) || calls(&read).len() == 1,
-            "{body}: {read:?}"
-        );
+        assert!(read.content.is_empty() && (read.end == "length" || calls(&read).len() == 1), "{body}: {read:?}");
     }
     // In thoughts the mark is a thought.
     let mark = |token| vec![vec![(token, 100.0)]];

@@ -1,13 +1,17 @@
 //! Anthropic's messages: the same answers as a chat's, in blocks; and the count of a prompt's tokens.
 
 mod counting;
-mod order;
+pub(crate) mod order;
 
 use crate::harness::{Harness, chat, chat_with, parts, until};
 use order::Told;
 use reqwest::Response;
 use serde_json::{Value, json};
-use sluice_origin::scripted::{MODEL, Say};
+use sluice_origin::config::Config;
+use sluice_origin::models::qwen::Qwen;
+use sluice_origin::models::{Backend, endless};
+use sluice_origin::scripted::{MODEL, Say, Script};
+use sluice_origin::text::Text;
 use std::time::Duration;
 
 /// A request for a message, with more members.
@@ -182,10 +186,12 @@ async fn refusals_are_of_their_shape() {
     ] {
         let response = send(&harness, path, &body).await;
         assert_eq!(response.headers()["x-should-retry"], "false");
+        let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
         let (got, told) = parts(response).await;
         assert_eq!((got, &told["type"], &told["error"]["type"]), (status, &json!("error"), &json!(kind)), "{told}");
         assert_eq!(told["error"]["code"], code);
-        assert!(told["error"]["message"].is_string() && told.get("request_id").is_some(), "{told}");
+        assert!(told["error"]["message"].is_string(), "{told}");
+        assert_eq!(told["request_id"], id, "{told}");
     }
     let held = harness.start(&chat("hi"));
     harness.until_places(0, 0).await;
@@ -226,4 +232,32 @@ async fn a_stream_is_never_silent_and_ends_with_its_error() {
     let data = error.split_once("data: ").unwrap().1.trim_end();
     let error: Value = serde_json::from_str(data).unwrap();
     assert_eq!((&error["type"], &error["error"]["type"]), (&json!("error"), &json!("api_error")), "{broken}");
+    let id = error["request_id"].as_str().unwrap();
+    assert!(id.starts_with("req_") && before.contains(&format!("\"msg_{id}\"")), "{broken}");
+}
+
+/// What was remembered of a prompt is told when its answer begins, and is no part of what was computed.
+#[tokio::test]
+async fn an_answer_begins_with_what_was_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m");
+    endless::ensure(&path).unwrap();
+    let model = Box::new(Qwen::load(&path, 4, None).unwrap());
+    let backend = Backend { name: MODEL.into(), model, text: Text::load(&path).unwrap() };
+    let config = Config { slots: 1, queue: 0, ..Config::local() };
+    let harness = Harness::with_backend(config, Script::new(1), backend).await;
+    let body = asking(&json!("hello, ".repeat(20)), &json!({"stream": true, "max_tokens": 8}));
+    let mut began = Vec::new();
+    for _ in 0..2 {
+        let told = Told::of(&send(&harness, "/v1/messages", &body).await.text().await.unwrap());
+        let (start, end) = (&told.began["usage"], &told.message["usage"]);
+        assert_eq!((start["output_tokens"].as_u64(), end["output_tokens"].as_u64().is_some()), (Some(0), true));
+        for name in ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"] {
+            assert_eq!(start[name], end[name], "{name}");
+        }
+        began.push(start.clone());
+    }
+    assert_eq!(prompt(&began[0]), prompt(&began[1]));
+    assert_eq!(began[0]["cache_read_input_tokens"], 0);
+    assert!(began[1]["cache_read_input_tokens"].as_u64().is_some_and(|cached| cached > 100), "{began:?}");
 }

@@ -1,6 +1,6 @@
 //! OpenAI's responses: the same answers as a chat's, in items.
 
-mod order;
+pub(crate) mod order;
 
 use super::messages::send;
 use crate::harness::{Harness, chat, chat_with, parts, until};

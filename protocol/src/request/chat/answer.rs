@@ -1,6 +1,6 @@
 //! Answers as both gates write and read them: whole, in chunks, and what they used.
 
-use super::{AnswerCall, ChoiceLogprobs, Role};
+use super::{AnswerCall, ChoiceLogprobs, Role, ToolKind};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -224,20 +224,35 @@ pub struct Delta {
     /// Thinking to append; whole characters always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
-    /// Calls to append, each of them whole; never an empty list.
+    /// Calls that begin, and more of those that have; never an empty list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Vec<CallDelta>>,
 }
 
-/// A call in a stream. OpenAI's clients put calls together from pieces by their index; one whole piece is the shortest
-/// way to say the same.
+/// A call in a stream, or a piece of one. OpenAI's clients put calls together from pieces by their index: the first one
+/// has all that is not text, and their arguments are appended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallDelta {
     /// Which call of the answer, from 0.
     pub index: u32,
-    /// The call.
-    #[serde(flatten)]
-    pub call: AnswerCall,
+    /// By which the tool's result names the call. On its first piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What kind of tool. On its first piece.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ToolKind>,
+    /// What is to be called.
+    pub function: FunctionDelta,
+}
+
+/// A function that is called, or more of what it is called with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionDelta {
+    /// One of the functions that the request names. On the call's first piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// More of the text of a JSON object; possibly nothing on the first piece.
+    pub arguments: String,
 }
 
 /// `GET /v1/models`.

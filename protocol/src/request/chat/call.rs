@@ -28,7 +28,7 @@ pub enum ToolKind {
 pub struct FunctionCall {
     /// One of the functions that the request names.
     pub name: String,
-    /// A JSON object, as the text that the model wrote.
+    /// A JSON object, as the text that the model wrote; the beginning of one, or nothing, where the answer was cut off.
     pub arguments: String,
 }
 

@@ -1,5 +1,6 @@
 //! Answers in Anthropic's shape: whole, and as the events of a stream.
 
+use super::input::closed;
 use crate::request::chat::UsageReport;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -49,15 +50,17 @@ pub enum AnswerBlock {
         id: String,
         /// One of the tools.
         name: String,
-        /// What it is called with: an object, as the model wrote it.
+        /// What it is called with: an object, as the model wrote it, or what of it is whole.
         input: Box<RawValue>,
     },
 }
 
 impl AnswerBlock {
-    /// A call as the model wrote it. Arguments that are no JSON would be a text.
+    /// A call as the model wrote it. Of arguments that were cut off there are the members that are whole, as Anthropic's
+    /// clients make them of the same pieces. Arguments that are no JSON would be a text.
     pub fn call(id: String, name: String, arguments: &str) -> Self {
         let input = RawValue::from_string(arguments.to_owned())
+            .or_else(|_| RawValue::from_string(closed(arguments)))
             .or_else(|_| serde_json::value::to_raw_value(arguments))
             .expect("a text can be written as JSON");
         Self::ToolUse { id, name, input }
@@ -81,7 +84,7 @@ pub enum StopReason {
 /// Tokens used, as Anthropic counts: what was remembered of a prompt is not a part of `input_tokens`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageUsage {
-    /// Tokens of the prompt that were computed. At the start of a stream: all, for nobody knows yet.
+    /// Tokens of the prompt that were computed. At the start of a stream whose prompt nobody has begun with: all.
     pub input_tokens: u64,
     /// Always 0: nothing is charged for what is remembered.
     pub cache_creation_input_tokens: u64,
@@ -102,9 +105,10 @@ pub struct OutputDetails {
 }
 
 impl MessageUsage {
-    /// Of an answer that begins, to a prompt of so many tokens.
-    pub fn begun(prompt_tokens: u64) -> Self {
-        Self { input_tokens: prompt_tokens, ..Self::default() }
+    /// Of an answer that begins, to a prompt of so many tokens, `cached` of which were remembered.
+    pub fn begun(prompt_tokens: u64, cached: u64) -> Self {
+        let cached = cached.min(prompt_tokens);
+        Self { input_tokens: prompt_tokens - cached, cache_read_input_tokens: cached, ..Self::default() }
     }
 }
 

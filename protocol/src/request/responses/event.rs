@@ -175,7 +175,7 @@ pub enum What<'a> {
         item_id: &'a str,
         /// Which item.
         output_index: usize,
-        /// What is new: all of it.
+        /// What is new.
         delta: &'a str,
     },
     /// All of it.

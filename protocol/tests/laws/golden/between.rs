@@ -1,7 +1,7 @@
 //! What the parts of the edge say to each other, and what lies on disks: Gates, the Registry, rows, refusals.
 
 use super::*;
-use sluice_protocol::dialect::Dialect;
+use sluice_protocol::dialect::{BrokenOff, Dialect};
 use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::telemetry::{Line, RequestEnd, RequestLine, Who};
 
@@ -348,19 +348,17 @@ fn refusals_have_each_protocol_s_shape() {
                     .iter()
                     .map(|(name, value)| format!("{name}: {value}"))
                     .collect();
-                let broken = [Some(used), None].map(|told| {
-                    dialect
-                        .broken(&refusal, Some(UsageMark::refused(*reason, told, used)), 7)
-                        .escape_debug()
-                        .to_string()
-                });
-                let by_edge = dialect.broken(&refusal, None, 7).escape_debug().to_string();
-                let body = dialect.body(&refusal, Some(RequestId([7; 16])));
+                let request = RequestId([7; 16]);
+                let broken =
+                    |mark| dialect.broken(&refusal, BrokenOff { request, events: 7, mark }).escape_debug().to_string();
+                let by_origin = [Some(used), None].map(|told| broken(Some(UsageMark::refused(*reason, told, used))));
+                let by_edge = broken(None);
+                let body = dialect.body(&refusal, Some(request));
                 format!(
                     "{} {body}\n  {}\n  {by_edge}\n  {}\n",
                     refusal.status(),
                     headers.join("; "),
-                    broken.join("\n  ")
+                    by_origin.join("\n  ")
                 )
             })
             .collect();

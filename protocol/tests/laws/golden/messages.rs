@@ -41,7 +41,7 @@ fn answers_have_anthropics_shape() {
     let block = |index, content_block| Event::ContentBlockStart { index, content_block };
     let delta = |index, delta| Event::ContentBlockDelta { index, delta };
     let events = [
-        Event::MessageStart { message: message(Vec::new(), None, MessageUsage::begun(57)) },
+        Event::MessageStart { message: message(Vec::new(), None, MessageUsage::begun(57, 40)) },
         Event::Ping,
         block(0, BlockStart::Thinking { thinking: String::new(), signature: String::new() }),
         delta(0, BlockDelta::ThinkingDelta { thinking }),
@@ -51,7 +51,8 @@ fn answers_have_anthropics_shape() {
         delta(1, BlockDelta::TextDelta { text }),
         Event::ContentBlockStop { index: 1 },
         block(2, BlockStart::ToolUse { id, name, input: serde_json::Map::new() }),
-        delta(2, BlockDelta::InputJsonDelta { partial_json: r#"{"city": "Zürich"}"#.into() }),
+        delta(2, BlockDelta::InputJsonDelta { partial_json: r#"{"city": "Zü"#.into() }),
+        delta(2, BlockDelta::InputJsonDelta { partial_json: r#"rich"}"#.into() }),
         Event::ContentBlockStop { index: 2 },
         Event::MessageDelta {
             delta: Ended { stop_reason: StopReason::StopSequence, stop_sequence: Some("END".into()) },

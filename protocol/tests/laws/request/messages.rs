@@ -1,6 +1,7 @@
 //! Anthropic's messages: the same conversation by this door and by that of chats is one question, and what is wrong in one
 //! is told with its place.
 
+mod input;
 mod same;
 
 use serde_json::{Value, json};

@@ -14,9 +14,15 @@ fn tools(chance: &mut Chance) -> [(&'static str, Value); 2] {
     ["get", "get_all"].map(|name| (name, object(chance, 3)))
 }
 
-/// Name and arguments of every call, each held to its tool's schema.
+/// Name and arguments of every call, each held to its tool's schema. The last one of an answer that was cut off may be no
+/// more than a beginning.
 fn judged(completion: &Value, tools: &[(&str, Value)]) -> Vec<String> {
-    let calls = completion["choices"][0]["message"]["tool_calls"].as_array().cloned().unwrap_or_default();
+    let mut calls = completion["choices"][0]["message"]["tool_calls"].as_array().cloned().unwrap_or_default();
+    if finish(completion) == "length" {
+        let is_whole =
+            |call: &Value| serde_json::from_str::<Value>(call["function"]["arguments"].as_str().unwrap()).is_ok();
+        calls.pop_if(|call| !is_whole(&*call));
+    }
     let judged = |call: &Value| {
         let (name, arguments) = (&call["function"]["name"], call["function"]["arguments"].as_str().unwrap());
         let (name, schema) = tools.iter().find(|(known, _)| name == known).unwrap();

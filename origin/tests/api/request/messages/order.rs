@@ -8,6 +8,8 @@ pub(crate) struct Told {
     pub(crate) began: Value,
     /// As it is at the end.
     pub(crate) message: Value,
+    /// What came of each call's input, as it was written.
+    pub(crate) inputs: Vec<String>,
 }
 
 impl Told {
@@ -20,15 +22,18 @@ impl Told {
         assert_eq!((&began["type"], &began["role"]), (&json!("message"), &json!("assistant")));
         assert!(began["stop_reason"].is_null() && began["stop_sequence"].is_null(), "{began}");
         let mut message = began.clone();
-        let mut inputs = String::new();
+        let mut inputs = Vec::new();
         let mut phase = Phase::Between;
         for data in events {
             phase = phase.after(data, &mut message, &mut inputs);
         }
         assert_eq!(phase, Phase::Stopped, "the last event is message_stop");
-        Self { began: began.clone(), message }
+        Self { began: began.clone(), message, inputs }
     }
 }
+
+/// Stands in for an input that is not whole, until the answer's end.
+const CUT: &str = "cut off";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -41,7 +46,7 @@ enum Phase {
 }
 
 impl Phase {
-    fn after(self, data: &Value, message: &mut Value, inputs: &mut String) -> Self {
+    fn after(self, data: &Value, message: &mut Value, inputs: &mut Vec<String>) -> Self {
         let blocks = message["content"].as_array_mut().unwrap();
         let index = data["index"].as_u64();
         match (data["type"].as_str().unwrap(), self) {
@@ -55,8 +60,10 @@ impl Phase {
                     other => panic!("{other}"),
                 };
                 assert_eq!(*block, empty);
+                if empty["type"] == "tool_use" {
+                    inputs.push(String::new());
+                }
                 blocks.push(empty);
-                inputs.clear();
                 Self::In(index.unwrap())
             }
             ("content_block_delta", Self::In(open)) => {
@@ -75,7 +82,10 @@ impl Phase {
                         append(block, "signature");
                         return Self::Signed(open);
                     }
-                    ("tool_use", "input_json_delta") => inputs.push_str(text("partial_json")),
+                    ("tool_use", "input_json_delta") => {
+                        assert!(!text("partial_json").is_empty(), "{data}");
+                        inputs.last_mut().unwrap().push_str(text("partial_json"));
+                    }
                     other => panic!("{other:?}"),
                 }
                 self
@@ -84,7 +94,11 @@ impl Phase {
                 assert_eq!(index, Some(open), "{data}");
                 let block = blocks.last_mut().unwrap();
                 match block["type"].as_str().unwrap() {
-                    "tool_use" => block["input"] = serde_json::from_str(inputs).expect("the input is whole JSON"),
+                    // One that was cut off is none; then the answer has to say so.
+                    "tool_use" => {
+                        let input = serde_json::from_str(inputs.last().unwrap());
+                        block["input"] = input.unwrap_or_else(|_| json!({CUT: true}));
+                    }
                     "thinking" => assert!(matches!(self, Self::Signed(_)), "a signature ends thoughts"),
                     _ => {}
                 }
@@ -95,6 +109,11 @@ impl Phase {
                     message[name] = data["delta"][name].clone();
                 }
                 assert!(message["stop_reason"].is_string(), "{data}");
+                let blocks = message["content"].as_array().unwrap();
+                if let Some(at) = blocks.iter().position(|block| block["input"].get(CUT).is_some()) {
+                    assert!(at + 1 == blocks.len() && message["stop_reason"] == "max_tokens", "{message}");
+                    message["content"][at]["input"] = json!({});
+                }
                 message["usage"] = data["usage"].clone();
                 Self::Ended
             }
