@@ -4,6 +4,7 @@ mod anthropic;
 mod embeddings;
 mod many;
 mod ollama;
+mod pieces;
 mod responses;
 mod sections;
 mod stored;

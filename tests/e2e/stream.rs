@@ -2,7 +2,7 @@
 
 use harness::Stack;
 use harness::answer::{Stream, check_stream_error};
-use harness::caller::clients::run_client;
+use harness::caller::clients::{run_client, run_node_client};
 use harness::caller::{MODEL, hello, hello_stream};
 use harness::origin::raw::{Received, breaks_off_after};
 use harness::wait::{SOON, until_true};
@@ -232,4 +232,39 @@ fn a_pause_inside_a_stream_is_no_event_for_openais_client() {
     let came = run_client("openai_slow.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     assert_eq!(came, json!(["ab", "ab", "ab"]));
     steps.join().expect("it only steps");
+}
+
+/// The same of Ollama's lines: one that says nothing is what Ollama itself sends, and an empty one would break its client for
+/// Python. All clients at once, while they wait in the queue, before the first token and between two.
+#[test]
+fn a_pause_between_lines_is_nothing_to_ollamas_clients() {
+    let stack = Stack::new().slots(2).start();
+    let (key, script) = (stack.key(), stack.script().clone());
+    let host = stack.edge.base_url().trim_end_matches("/v1").to_owned();
+    for (node, count) in [(false, 5), (true, 2)] {
+        (0..count).for_each(|_| script.say(Say::text("abcd")));
+        script.hold();
+        let steps = std::thread::spawn({
+            let script = script.clone();
+            move || {
+                for _ in 0..4 {
+                    until_true("it is at a step", 2 * SOON, || script.is_blocked());
+                    let since = Instant::now();
+                    until_true("a silence is long", SOON, || since.elapsed() > Duration::from_millis(2_300));
+                    script.allow(1);
+                }
+                script.allow_all();
+            }
+        });
+        let arguments = [host.as_str(), &key.key, MODEL];
+        let came = if node {
+            run_node_client("ollama_slow.mjs", &arguments)
+        } else {
+            run_client("ollama_slow.py", &arguments)
+        };
+        steps.join().expect("it only steps");
+        let came = came.as_object().expect("what came of each");
+        assert_eq!(came.len(), count);
+        assert!(came.values().all(|said| *said == json!(["abcd", 1])), "{came:?}");
+    }
 }
