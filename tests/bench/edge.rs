@@ -1,6 +1,7 @@
 //! The tables about Sluice alone: what each answer costs, and how that changes with connections and with accounts.
 
 pub(crate) mod against;
+pub(crate) mod agent;
 pub(crate) mod callers;
 pub(crate) mod doors;
 pub(crate) mod registry;

@@ -23,7 +23,7 @@ mod edge;
 mod peers;
 mod table;
 
-use edge::{against, callers, doors, registry};
+use edge::{against, agent, callers, doors, registry};
 use load::cpu;
 use options::Options;
 use std::process::ExitCode;
@@ -55,6 +55,9 @@ fn run(options: &Options) {
     }
     if options.doors {
         add("doors", doors::run(options, &sluice));
+    }
+    if options.agent {
+        add("agent", agent::run(options));
     }
     if options.registry {
         add("registry", registry::run(options, stub));

@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) callers: bool,
     /// Each door beside Chat's.
     pub(crate) doors: bool,
+    /// A coding agent's conversation.
+    pub(crate) agent: bool,
     /// Whether to look at the registry, empty and full.
     pub(crate) registry: bool,
     /// Another build of the Worker to measure in the same rounds: the directory of its `index.js`.
@@ -58,6 +60,7 @@ impl Options {
             accounts: false,
             callers: false,
             doors: false,
+            agent: false,
             registry: false,
             against: None,
             only: String::new(),
@@ -77,6 +80,7 @@ impl Options {
                 "--accounts" => options.accounts = true,
                 "--callers" => options.callers = true,
                 "--doors" => options.doors = true,
+                "--agent" => options.agent = true,
                 "--registry" => options.registry = true,
                 "--against" => options.against = Some(value().into()),
                 "--only" => options.only = value(),
@@ -89,7 +93,7 @@ impl Options {
                     missing.push((peer(name), why.to_owned()));
                 }
                 _ => panic!(
-                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --doors, --registry, --against, --only, --keys, --peers"
+                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --doors, --agent, --registry, --against, --only, --keys, --peers"
                 ),
             }
         }
@@ -107,6 +111,7 @@ impl Options {
             && !self.accounts
             && !self.callers
             && !self.doors
+            && !self.agent
             && !self.registry
             && self.against.is_none()
             && self.peers.is_none()

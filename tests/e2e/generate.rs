@@ -1,5 +1,6 @@
 //! generate: whole answers, from a scripted model, the real one, and to the clients that people use.
 
+mod agent;
 mod anthropic;
 mod embeddings;
 mod many;

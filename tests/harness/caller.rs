@@ -1,5 +1,6 @@
 //! Callers: HTTP as an application sends it, and the admin.
 
+pub mod agent;
 pub mod browser;
 pub mod clients;
 pub mod raw;

@@ -7,10 +7,15 @@ use crate::process::{Announces, Program};
 use crate::wait::{SOON, until};
 use crate::{secrets, tools};
 use raw::{RawOrigin, Received, Reply};
+use serde_json::Value;
 use sluice_origin::config::{Access, Config};
+use sluice_origin::models::qwen::Qwen;
+use sluice_origin::models::qwen::precision::Precision;
+use sluice_origin::models::qwen::shape::Shape;
 use sluice_origin::models::{Backend, endless};
 use sluice_origin::scripted::Script;
 use sluice_origin::server::{Origin, RunningOrigin};
+use sluice_origin::text::Text;
 use sluice_origin::tls::TlsFiles;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -23,6 +28,8 @@ use tokio::runtime::Runtime;
 pub enum OriginKind {
     /// The real router in this process, with a model whose steps the test hands out.
     Scripted,
+    /// The real router in this process, with a network of made-up weights that remembers, and the built-in model's text side.
+    MadeUp,
     /// The real program with a model whose answers never end by themselves.
     Real,
     /// The real program with the built-in model.
@@ -42,6 +49,8 @@ pub struct OriginSettings {
     pub slots: usize,
     /// Requests that wait.
     pub queue: usize,
+    /// The longest prompt and answer together, in tokens, of a model in this process.
+    pub context: usize,
     /// The length of a scripted model's vectors, if it embeds.
     pub vectors: Option<usize>,
     /// How long they wait.
@@ -61,6 +70,7 @@ impl Default for OriginSettings {
         Self {
             slots: 8,
             queue: 256,
+            context: 4096,
             vectors: None,
             queue_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
@@ -88,6 +98,7 @@ impl TestOrigin {
     pub fn start(kind: &OriginKind, settings: &OriginSettings, directory: &Path) -> Self {
         match kind {
             OriginKind::Scripted => scripted(settings),
+            OriginKind::MadeUp => made_up(settings),
             OriginKind::Real => {
                 // The model is made once and kept beside the programs.
                 let made = tools::root().join("target/e2e/endless");
@@ -164,9 +175,26 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 fn scripted(settings: &OriginSettings) -> TestOrigin {
     let script = match settings.vectors {
-        None => Script::new(settings.slots),
+        None => Script::with_context(settings.slots, settings.context),
         Some(vectors) => Script::embedding(settings.slots, vectors),
     };
+    serve(settings, &script, || backend(&script))
+}
+
+/// Its steps are its own: nobody hands them out.
+fn made_up(settings: &OriginSettings) -> TestOrigin {
+    let text = || Text::tiny().expect("the built-in model is whole");
+    let config = std::fs::read(tools::root().join("origin/tiny/model/config.json")).expect("the repository has it");
+    let mut config: Value = serde_json::from_slice(&config).expect("a configuration is JSON");
+    config["max_position_embeddings"] = settings.context.into();
+    let shape = Shape::parse(config.to_string().as_bytes()).expect("the built-in model's shape, with another context");
+    // Slots to spare hold what was said before.
+    let network = || Qwen::random(shape.clone(), 2 * settings.slots, Precision::Q8_0, 7).expect("a shape of ours");
+    let backend = || Backend { name: MODEL.into(), model: Box::new(network()), text: text() };
+    serve(settings, &Script::new(1), backend)
+}
+
+fn serve(settings: &OriginSettings, script: &Script, backend: impl Fn() -> Backend) -> TestOrigin {
     let keys = settings.grant_keys.iter().map(|key| key.parse().expect("a key as `sluice-origin keygen` writes it"));
     let config = Config {
         bind: settings.bind,
@@ -180,10 +208,9 @@ fn scripted(settings: &OriginSettings) -> TestOrigin {
         ..Config::local()
     };
     // An origin that was there before has closed its door, or does so in a moment.
-    let (origin, _) = until("the origin's port is free", SOON, || {
-        RUNTIME.block_on(Origin::start(config.clone(), backend(&script))).ok()
-    });
-    TestOrigin::Scripted(origin, script)
+    let (origin, _) =
+        until("the origin's port is free", SOON, || RUNTIME.block_on(Origin::start(config.clone(), backend())).ok());
+    TestOrigin::Scripted(origin, script.clone())
 }
 
 fn backend(script: &Script) -> Backend {

@@ -103,6 +103,18 @@ impl Stack {
         self
     }
 
+    /// The longest prompt and answer together, in tokens, of a scripted or made-up model.
+    pub fn context(mut self, tokens: usize) -> Self {
+        self.origin.context = tokens;
+        self
+    }
+
+    /// The real router with a network of made-up weights, which computes and remembers.
+    pub fn made_up_origin(mut self) -> Self {
+        self.kind = OriginKind::MadeUp;
+        self
+    }
+
     /// A scripted origin whose model embeds, with vectors of this length.
     pub fn embeds(mut self, vectors: usize) -> Self {
         self.origin.vectors = Some(vectors);
