@@ -5,6 +5,7 @@ mod anthropic;
 mod embeddings;
 mod many;
 mod ollama;
+mod open_webui;
 mod pieces;
 mod responses;
 mod sections;

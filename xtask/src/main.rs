@@ -14,6 +14,7 @@ mod bench;
 mod build_edge;
 mod check;
 mod dev;
+mod open_webui;
 mod origin;
 mod secrets;
 mod soak;
@@ -44,6 +45,7 @@ Usage: cargo xtask COMMAND
                that embeds
   audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
   soak         an hour of hostile callers beside one who behaves (`cargo xtask soak --help`)
+  open-webui   Open WebUI itself before both gates, driven in Chromium (`cargo xtask open-webui --help`)
   audit verify whether an export of the audit log is whole and unchanged (`cargo xtask audit verify --help`)
   help         this text
 
@@ -105,6 +107,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         "train-tiny-embed" => return origin::train_tiny::run(&workspace, &origin::train_tiny::TINY_EMBED, args),
         "audit" => return audit::run(&workspace, args),
         "soak" => return soak::run(&workspace, args),
+        "open-webui" => return open_webui::run(&workspace, args),
         "audit-log" => audit::log::run(args)?,
         "help" => print!("{USAGE}"),
         unknown => bail!("there is no command `{unknown}`\n\n{USAGE}"),

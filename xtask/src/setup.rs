@@ -35,6 +35,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Toolbox> {
     Ok(Toolbox { wasm, node, bind })
 }
 
+/// Brings in a browser.
+pub(crate) fn browser(workspace: &Workspace) -> Result<()> {
+    let _one_at_a_time = workspace.lock("setup")?;
+    browser::ensure(workspace)
+}
+
 /// Brings in what calls the gates in the end-to-end tests: the Python environment `target/venv`, the packages of Node in
 /// `tests/clients`, and a browser.
 pub(crate) fn clients(workspace: &Workspace) -> Result<()> {

@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_lock_files_name_no_registry() {
-        for file in ["package-lock.json", "tests/clients/package-lock.json"] {
+        for file in ["package-lock.json", "tests/clients/package-lock.json", "tests/open_webui/package-lock.json"] {
             let lock = Workspace::locate().read(file).unwrap();
             assert!(!lock.contains("\"resolved\""), "run npm with the repository's .npmrc: it leaves registries out");
         }
@@ -165,7 +165,11 @@ mod tests {
 
     #[test]
     fn every_package_has_an_exact_version() {
-        for (file, kind) in [("package.json", "devDependencies"), ("tests/clients/package.json", "dependencies")] {
+        for (file, kind) in [
+            ("package.json", "devDependencies"),
+            ("tests/clients/package.json", "dependencies"),
+            ("tests/open_webui/package.json", "dependencies"),
+        ] {
             let package: serde_json::Value = serde_json::from_str(&Workspace::locate().read(file).unwrap()).unwrap();
             for (name, version) in package[kind].as_object().unwrap() {
                 let version = version.as_str().unwrap();
