@@ -29,9 +29,10 @@ fn stage(seed: u64) -> Stage {
 }
 
 /// A request for a response, with these members besides.
-fn respond(stage: &Stage, address: &str, members: Value) -> Caller {
-    let mut body = json!({"model": "tiny", "max_output_tokens": MAX_TOKENS});
-    body.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
+fn respond(stage: &Stage, address: &str, mut body: Value) -> Caller {
+    let members = body.as_object_mut().expect("an object");
+    members.entry("model").or_insert_with(|| json!("tiny"));
+    members.entry("max_output_tokens").or_insert_with(|| json!(MAX_TOKENS));
     send(stage, "POST", address, "", body.to_string())
 }
 
@@ -323,7 +324,8 @@ fn asked(stage: &Stage, account: &AccountName, calls: Vec<ResponsesCall>) -> Vec
     stage.world.spawn_in(stage.places[0], async move {
         for call in calls {
             crate::platform::sleep(1).await;
-            told.borrow_mut().push(ask(&env, &account, &call, 10_000).await.expect("nothing goes wrong"));
+            let answer = ask(&env, &account, &call, 10_000).await.expect("nothing goes wrong");
+            told.borrow_mut().push(answer);
         }
     });
     assert!(stage.world.run_until(120_000, || answers.borrow().len() == count));
