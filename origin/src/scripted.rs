@@ -67,10 +67,13 @@ struct State {
     prompts: Vec<Vec<u32>>,
     widest: usize,
     says: VecDeque<Say>,
-    answer: Option<Box<dyn Fn(&str) -> Say + Send>>,
+    answer: Option<Answer>,
     panics: Vec<Place>,
     running: Vec<Option<Running>>,
 }
+
+/// What is said to a prompt.
+type Answer = Box<dyn Fn(&str) -> Say + Send>;
 
 struct Running {
     /// None until the prompt is there, where it decides.

@@ -232,7 +232,7 @@ fn real(settings: &OriginSettings, directory: &Path, model: &str) -> TestOrigin 
     ];
     let program = Program::start(&tools::origin(), &arguments, Announces::OnOutput, directory, &log);
     let address = program.announced(&log, |line| {
-        let event: serde_json::Value = serde_json::from_str(line).ok()?;
+        let event: Value = serde_json::from_str(line).ok()?;
         (event["event"] == "listening").then(|| event["url"].as_str()?.strip_prefix("http://")?.parse().ok())?
     });
     TestOrigin::Real(program, address, log)

@@ -1,5 +1,6 @@
 //! Kept responses through both gates: OpenAI's own clients go on from them, and who may not see them does not.
 
+use crate::generate::ollama::Running;
 use harness::caller::MODEL;
 use harness::caller::clients::{run_client, run_node_client};
 use harness::wait::{SOON, until_true};
