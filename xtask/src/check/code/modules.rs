@@ -55,7 +55,8 @@ pub(in crate::check) fn find(sources: &[Source]) -> Found {
     for root in ROOTS {
         let files: Vec<_> =
             sources.iter().filter_map(|source| Some((source, module_of(root, &source.path)?))).collect();
-        let modules: BTreeSet<_> = files.iter().map(|(_, module)| module.clone()).collect();
+        let taken = files.iter().flat_map(|(source, module)| taken(&source.text).map(|name| child(module, name)));
+        let modules: BTreeSet<_> = files.iter().map(|(_, module)| module.clone()).chain(taken).collect();
         for (source, module) in &files {
             for path in paths_in(&source.bare_code(), module) {
                 let target = (0..=path.len()).rev().map(|end| &path[..end]).find(|prefix| modules.contains(*prefix));
@@ -99,6 +100,15 @@ fn module_of(root: &str, path: &str) -> Option<Vec<String>> {
         _ => {}
     }
     Some(module)
+}
+
+/// The modules that a file takes from another folder: `#[path = ".."] mod name;`.
+fn taken(code: &str) -> impl Iterator<Item = &str> {
+    code.split("#[path = ").skip(1).filter_map(|rest| rest.split_once("mod ")?.1.split_once(';')).map(|(name, _)| name)
+}
+
+fn child(module: &[String], name: &str) -> Vec<String> {
+    module.iter().cloned().chain([name.to_owned()]).collect()
 }
 
 /// The strongly connected groups of more than one, by Kosaraju's two walks.
@@ -188,6 +198,12 @@ mod tests {
             ("edge/src/b.rs", "use crate::a;"),
         ]);
         assert_eq!(found.name_the_root, BTreeSet::from(["edge/src/a.rs".to_owned()]));
+        // A module that lies elsewhere is one all the same.
+        let found = read(&[
+            ("edge/src/lib.rs", "mod a;\n#[path = \"../b.rs\"]\nmod b;"),
+            ("edge/src/a.rs", "use crate::b::random;"),
+        ]);
+        assert!(found.name_the_root.is_empty());
     }
 
     #[test]
