@@ -40,7 +40,11 @@ def chat(client, model: str, most: int) -> dict:
                 pieces.append(event.arguments_delta)
             elif event.type == "tool_calls.function.arguments.done":
                 done.append(event.arguments)
-        completion = stream.get_final_completion()
+        try:
+            completion = stream.get_final_completion()
+        except openai.LengthFinishReasonError as error:
+            # Of what was cut off the client gives the raw answer alone.
+            completion = error.completion
     choice = completion.choices[0]
     calls = [[call.function.name, call.function.arguments] for call in choice.message.tool_calls or []]
     return {"pieces": pieces, "done": done, "calls": calls, "end": choice.finish_reason, "text": choice.message.content}
