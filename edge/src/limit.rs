@@ -9,6 +9,7 @@ use crate::hop::gate::{self, answer_refusal, last, unavailable};
 use crate::platform::objects::{Cause, Unanswered};
 use crate::platform::{self, Env};
 use crate::telemetry;
+use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::gate_call::description::CallerDescription;
 use sluice_protocol::gate_call::{Admission, Answer, Ask, Call};
@@ -61,6 +62,22 @@ pub async fn identify(
         Answer::Identified(admission) => Ok(*admission),
         other => Err(told(table, principal, &other, asked_at)),
     }
+}
+
+/// The model that a request for an answer means: by the aliases of the caller's plan, or else of the deployment. Its Gate, which
+/// knows the plan, is asked only where some plan has another model for that name. Refuses whom the Gate refuses.
+pub async fn model_meant(
+    env: &Env,
+    table: &PlanTable,
+    principal: &Principal,
+    deployment: &Aliases,
+    (scope, name): (Scope, &str),
+) -> Result<Option<String>, Refusal> {
+    if !table.has_alias(name) {
+        return Ok(deployment.of(name).map(str::to_owned));
+    }
+    let plan = identify(env, table, principal, Some(scope)).await?.plan;
+    Ok(table.meant(&plan, name, deployment).map(str::to_owned))
 }
 
 /// How the caller's limits stand; counts nothing.

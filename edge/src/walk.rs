@@ -1,9 +1,8 @@
 //! A request for an answer, by whichever door: the walk on one page.
 
 use crate::api::{models, ollama};
-use crate::auth::principal::principal;
+use crate::auth::principal::{Principal, principal};
 use crate::call::{Call, Known};
-use crate::config::Config;
 use crate::forward::attempt::Attempt;
 use crate::forward::ending::Ending;
 use crate::forward::{self, Failed, Ticket};
@@ -19,6 +18,7 @@ use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::gate_call::Ask;
 use sluice_protocol::gate_call::remembered::Want;
 use sluice_protocol::header;
+use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::model_name::renamed;
@@ -90,13 +90,14 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
         }
         _ => (body, None),
     };
-    let (question, model, body) = asked(door, body, config)?;
+    let question = read::question(door, &body.bytes(), config.chat)?;
     // A body may take its time, and the plans are to be those of now.
     let table = plans::for_caller(env, &config.plans, context).await;
     if table.version() != known.table.version() {
         known = Known { principal: principal(&credential, head, &table)?, table };
     }
-    let Known { principal, .. } = &known;
+    let Known { principal, table } = &known;
+    let (model, body) = meant(call, table, principal, &question, body).await?;
     principal.check(Some(question.endpoint().into()), Some(&model))?;
     if let Question::Presence(presence) = question {
         return Ok(Understood::Presence(known, Presence { model, ..presence }));
@@ -121,18 +122,21 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     Ok(Understood::Asked(Box::new(Asked { door, known, ask, body, stream: question.stream(), keep, left })))
 }
 
-/// request, the body: what it asks, of which model, and what is sent on. Where its model has another name here, all that follows
-/// sees that one, and so does the origin. The copies that are read end here.
-fn asked(door: Door, body: Body, config: &Config) -> Result<(Question, String, Body), Refusal> {
-    let bytes = body.bytes();
-    let question = read::question(door, &bytes, config.chat)?;
-    match config.aliases.of(question.model()).and_then(|model| Some((model, renamed(&bytes, model)?))) {
-        Some((model, bytes)) => Ok((question, model.to_owned(), Body::of_bytes(&bytes))),
-        None => {
-            let model = question.model().to_owned();
-            Ok((question, model, body))
-        }
-    }
+/// request, its model: which one answers, and what is sent on. Where it has another name here, all that follows sees that one, and
+/// so does the origin.
+async fn meant(
+    call: &Call<'_>,
+    table: &PlanTable,
+    principal: &Principal,
+    question: &Question,
+    body: Body,
+) -> Result<(String, Body), Refusal> {
+    let (scope, name) = (question.endpoint().into(), question.model());
+    let meant = limit::model_meant(call.env, table, principal, &call.config.aliases, (scope, name)).await?;
+    Ok(match meant.and_then(|model| renamed(&body.bytes(), &model).map(|bytes| (model, bytes))) {
+        Some((model, bytes)) => (model, Body::of_bytes(&bytes)),
+        None => (name.to_owned(), body),
+    })
 }
 
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
@@ -191,7 +195,7 @@ async fn held(
     admitted: Result<Admitted, Refusal>,
     attempt: Attempt,
     settle: &Settle<'_>,
-    principal: &auth::principal::Principal,
+    principal: &Principal,
     left: &Signal,
     answer: Answer,
 ) -> Result<(Ticket, Answer), RequestEnd> {

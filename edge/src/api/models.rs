@@ -11,6 +11,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::respond::{self, HeaderList};
 use crate::platform::{self, Response, Signal, isolate_local};
 use serde_json::Value;
+use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::pattern::{Pattern, all_mean};
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::id::RequestId;
@@ -24,7 +25,7 @@ use std::cell::RefCell;
 
 /// Serves the list to whoever has a valid key. Nothing is counted.
 pub async fn list(call: &Call<'_>) -> Result<Response, Refusal> {
-    let Found { told, list, models } = find(call).await?;
+    let Found { told, list, models, .. } = find(call).await?;
     let list = only(&list, &models).map_err(|error| unavailable(&error.to_string()))?;
     answer(call.id, told, respond::JSON, &list)
 }
@@ -32,7 +33,7 @@ pub async fn list(call: &Call<'_>) -> Result<Response, Refusal> {
 /// Serves one entry of that list. A model that the caller may not use is not there, like one that nobody has.
 pub async fn one(call: &Call<'_>, model: &str) -> Result<Response, Refusal> {
     let found = find(call).await?;
-    let name = model_name(model).map(|name| call.config.aliases.of(&name).map_or(name.clone(), str::to_owned));
+    let name = model_name(model).map(|name| found.meant(&call.config.aliases, &name));
     let entry = found.entry(name.as_deref())?;
     answer(call.id, found.told, respond::JSON, &entry.to_string())
 }
@@ -53,9 +54,16 @@ pub struct Found {
     list: String,
     /// A model must be on each of these lists: of its plan and its key, and of the token itself.
     models: Vec<Vec<Pattern>>,
+    /// Other names for models, of its plan.
+    aliases: Aliases,
 }
 
 impl Found {
+    /// The model that a name means: by the caller's plan, or else by the deployment's aliases.
+    pub fn meant(&self, deployment: &Aliases, name: &str) -> String {
+        self.aliases.of(name).or_else(|| deployment.of(name)).unwrap_or(name).to_owned()
+    }
+
     /// The entry of this name. A model that the caller may not use is not there, like one that nobody has.
     pub fn entry(&self, name: Option<&str>) -> Result<Value, Refusal> {
         let entries = self.entries()?;
@@ -117,6 +125,7 @@ async fn found(
     let admission = limit::identify(call.env, table, principal, scope).await?;
     let models = admission.models.iter().cloned().chain(principal.permissions.models.clone()).collect();
     let told = ratelimit::headers(&admission.standings, admission.now);
+    let aliases = table.get(&admission.plan).map(|plan| plan.aliases.clone()).unwrap_or_default();
     let ticket = Ticket {
         attempt: Attempt::first(id),
         account: principal.account.clone(),
@@ -126,7 +135,7 @@ async fn found(
         watch_capacity: false,
         since: platform::now(),
     };
-    Ok(Found { told, list: listed(&call.config.origin, &ticket).await?, models })
+    Ok(Found { told, list: listed(&call.config.origin, &ticket).await?, models, aliases })
 }
 
 /// The origin's list: as it was a few seconds ago, or as it is.

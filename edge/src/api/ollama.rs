@@ -25,7 +25,7 @@ pub async fn show(call: &Call<'_>) -> Result<Response, Refusal> {
     let found = find(call).await?;
     request::require_json(call.incoming)?;
     let body = request::body(call.incoming, call.config.bodies, MAX_NAME_BYTES).await?;
-    let entry = found.entry(Some(&models::named(&body.bytes())?))?;
+    let entry = found.entry(Some(&found.meant(&call.config.aliases, &models::named(&body.bytes())?)))?;
     answer(call.id, found.told, respond::JSON, &models::shown(&entry).to_string())
 }
 

@@ -1,10 +1,13 @@
 //! Other names for models, which clients insist on: an operator says which model answers to them.
 //!
-//! An alias is read before all else that looks at a model's name: scopes, plans, limits and the grant see the model that
+//! A deployment has them, and a plan may have its own, which go before: one name may mean another model on another plan.
+//!
+//! An alias is read once, before all else that looks at a model's name: scopes, limits and the grant see the model that
 //! answers, and so does the origin, whose request holds that name. So no limit is passed by by another name.
 
 use crate::auth::pattern::{Pattern, pattern};
 use crate::json;
+use serde_json::Value;
 
 /// Names, or beginnings of names, and the models that answer to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,18 +22,28 @@ impl Aliases {
     pub fn parse(text: &str) -> Result<Self, String> {
         let members =
             json::object(text.as_bytes()).ok_or("must be a JSON object of names and models, each name once")?;
-        let mut aliases = Vec::new();
+        let mut aliases = Self::default();
         for (name, model) in members {
-            let name = pattern(&name).ok_or("must name each alias whole, or by its beginning and `*`")?;
-            let model = model.as_str().filter(|model| (1..=MAX_NAME).contains(&model.len()) && !model.contains('*'));
-            let model = model.ok_or("must give each alias the whole name of one model")?;
-            aliases.push((name, model.to_owned()));
+            aliases.add(&name, &model)?;
         }
-        let aliases = Self(aliases);
-        match aliases.0.iter().all(|(_, model)| aliases.of(model).is_none_or(|other| other == model)) {
-            true => Ok(aliases),
-            false => Err("must not lead from an alias to another one".to_owned()),
+        match aliases.0.iter().any(|(_, model)| aliases.lead_on(model)) {
+            false => Ok(aliases),
+            true => Err("must not lead from an alias to another one".to_owned()),
         }
+    }
+
+    /// Adds one; what is wrong with it if it is none.
+    pub(crate) fn add(&mut self, name: &str, model: &Value) -> Result<(), &'static str> {
+        let name = pattern(name).ok_or("must name each alias whole, or by its beginning and `*`")?;
+        let model = model.as_str().filter(|model| (1..=MAX_NAME).contains(&model.len()) && !model.contains('*'));
+        let model = model.ok_or("must give each alias the whole name of one model")?;
+        self.0.push((name, model.to_owned()));
+        Ok(())
+    }
+
+    /// Whether a model of theirs is itself one of these names, and another's.
+    pub(crate) fn lead_on(&self, model: &str) -> bool {
+        self.of(model).is_some_and(|other| other != model)
     }
 
     /// The model that answers to this name, if it is another's. A whole name goes before beginnings, and a longer beginning

@@ -6,6 +6,7 @@ mod reader;
 pub mod schedule;
 mod writer;
 
+use crate::auth::alias::Aliases;
 use crate::auth::pattern::Pattern;
 use crate::id::Version;
 use crate::limit::kind::refill::Refill;
@@ -48,6 +49,8 @@ pub struct Plan {
     pub allowance: Allowance,
     /// What happens when an account's Gate cannot be reached.
     pub without_gate: WithoutGate,
+    /// Other names for models, which go before the deployment's.
+    pub aliases: Aliases,
 }
 
 /// What the requests of a plan may ask for. Absent means that only the origin's bounds apply.
@@ -151,6 +154,17 @@ impl PlanTable {
             .iter()
             .find(|rule| rule.when.matches(class, model, endpoint))
             .map_or(Rate::default(), |rule| rule.rate)
+    }
+
+    /// Whether some plan has another model for this name: then whose plan it is has to be known.
+    pub fn has_alias(&self, name: &str) -> bool {
+        self.plans.values().any(|plan| plan.aliases.of(name).is_some())
+    }
+
+    /// The model that answers to this name on this plan, if it is another's: by the plan's own aliases, or else by those of
+    /// the deployment.
+    pub fn meant<'a>(&'a self, plan: &str, name: &str, deployment: &'a Aliases) -> Option<&'a str> {
+        self.get(plan).and_then(|plan| plan.aliases.of(name)).or_else(|| deployment.of(name))
     }
 
     /// Whether some address skips some limit.

@@ -149,3 +149,48 @@ fn a_name_with_a_slash_is_found_in_both_spellings_and_only_by_who_may_use_it() {
     one(&stack, &owners, "plain").refused(Reason::ModelNotFound);
     one(&stack, &token(json!({"scopes": ["chat"]})), "plain").refused(Reason::NotAllowed);
 }
+
+/// The same name means another model on another plan, and all that decides and answers agrees on which.
+#[test]
+fn a_plan_has_names_of_its_own_for_models() {
+    let window =
+        |model: &str| json!({"name": "own", "kind": "window", "limit": 1, "window": "1h", "when": {"model": model}});
+    let plans = json!({"plans": {
+        "one": {"limits": [window(MODEL)], "models": [MODEL], "aliases": {"gpt-4o-mini": MODEL}},
+        "other": {"limits": [], "aliases": {"gpt-4o-mini": "another"}},
+        "plain": {"limits": []},
+    }});
+    let aliases = json!({"gpt-*": MODEL}).to_string();
+    let stack = Stack::new().plans(plans.to_string()).setting("MODEL_ALIASES", aliases).start();
+    stack.script().allow_all();
+    let [one, other, plain] = ["one", "other", "plain"].map(|plan| stack.edge.issue_key(plan));
+    let ask = |key: &str, model: &str| {
+        let mut body = hello(4);
+        body["model"] = json!(model);
+        stack.edge.chat(Some(key), &body)
+    };
+    assert_eq!(ask(&one.key, "gpt-4o-mini").ok().json()["model"], MODEL);
+    // The limit saw the model that answers, by whatever name it is asked for.
+    for name in ["gpt-4o-mini", MODEL, "gpt-4"] {
+        ask(&one.key, name).refused(Reason::RateLimited);
+    }
+    ask(&other.key, "gpt-4o-mini").refused(Reason::ModelNotFound);
+    for name in ["gpt-4", MODEL] {
+        ask(&other.key, name).ok();
+    }
+    ask(&plain.key, "gpt-4o-mini").ok();
+    for (key, found) in [(&one, true), (&other, false), (&plain, true)] {
+        let answer = stack.edge.get("/v1/models/gpt-4o-mini", Some(&key.key)).from_edge();
+        assert_eq!(answer.status == 200, found, "{answer:?}");
+        assert!(!found || answer.json()["id"] == MODEL);
+        let shown = stack.edge.send(|http, base| {
+            http.post(format!("{base}/api/show")).bearer_auth(&key.key).json(&json!({"model": "gpt-4o-mini"}))
+        });
+        assert_eq!(shown.status == 200, found, "{shown:?}");
+    }
+    // Whom its Gate does not know learns nothing of it, and who may not use the model is told so.
+    stack.edge.revoke(plain.id);
+    ask(&plain.key, "gpt-4o-mini").refused(Reason::InvalidKey);
+    let bound = stack.edge.issue(&json!({"plan": "one", "models": ["another"]}));
+    ask(&bound.key, "gpt-4o-mini").refused(Reason::NotAllowed);
+}

@@ -3,6 +3,7 @@
 mod limits;
 
 use super::{Allowance, CostRule, Exemption, Limit, Plan, PlanTable, WithoutGate};
+use crate::auth::alias::Aliases;
 use crate::auth::pattern::pattern;
 use crate::auth::principal::{AccountName, Network};
 use crate::id::{KeyId, Version};
@@ -41,6 +42,8 @@ pub fn limits_from_json(at: &str, value: &Value) -> Result<Vec<Limit>, Vec<PlanM
 pub const MAX_TABLE_BYTES: usize = 64 * 1024;
 const MAX_PLANS: usize = 64;
 const MAX_RULES: usize = 16;
+/// Each is compared with the name of each request.
+const MAX_ALIASES: usize = 64;
 // A grant ends a second or two before its lease, in whole seconds: shorter leases would leave nothing to grant.
 const MIN_LEASE_MS: u64 = 5_000;
 const MAX_LEASE_MS: u64 = crate::forward::grant::MAX_GRANT_MS;
@@ -98,6 +101,7 @@ impl Reader {
             "max_tokens",
             "default_max_tokens",
             "without_gate",
+            "aliases",
         ];
         let plan = self.object(&at, value, &members)?;
         let mut number = |name: &str, most: u64| self.optional(&at, plan, name, 1, most);
@@ -119,6 +123,7 @@ impl Reader {
         };
         let without_gate = self.without_gate(&format!("{at}.without_gate"), plan.get("without_gate"));
         let limits = self.limits(&format!("{at}.limits"), plan.get("limits"));
+        let aliases = self.aliases(&format!("{at}.aliases"), plan.get("aliases"));
         Some(Plan {
             name: name.to_owned(),
             limits,
@@ -126,7 +131,29 @@ impl Reader {
             lease_ms: lease_ms?,
             allowance: Allowance { models, ..allowance },
             without_gate,
+            aliases,
         })
+    }
+
+    fn aliases(&mut self, at: &str, value: Option<&Value>) -> Aliases {
+        let mut aliases = Aliases::default();
+        let Some(value) = value else { return aliases };
+        let Some(named) = value.as_object().filter(|named| named.len() <= MAX_ALIASES) else {
+            self.mistake(at, format!("must be an object of at most {MAX_ALIASES} names and models"));
+            return aliases;
+        };
+        for (name, model) in named {
+            if let Err(problem) = aliases.add(name, model) {
+                self.mistake(&format!("{at}.{name}"), problem);
+            }
+        }
+        for (name, model) in named {
+            let leads_on = model.as_str().is_some_and(|model| model == name || aliases.lead_on(model));
+            if leads_on {
+                self.mistake(&format!("{at}.{name}"), "must not lead to another alias, nor to itself");
+            }
+        }
+        aliases
     }
 
     fn without_gate(&mut self, at: &str, value: Option<&Value>) -> WithoutGate {

@@ -1,6 +1,7 @@
 //! Plan tables: every mistake is found, named, and none of them panics.
 
 use proptest::prelude::*;
+use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::limit::plan::{Limit, MAX_TABLE_BYTES, PlanTable, limits_from_json, limits_to_json};
 
 /// Where the mistakes are, in order.
@@ -110,6 +111,46 @@ fn tables_that_are_too_large_are_mistakes() {
 fn plans_twice_of_one_name_are_a_mistake() {
     let found = PlanTable::parse(r#"{"plans":{"a":{"limits":[]},"a":{"limits":[]}}}"#).unwrap_err();
     assert!(found[0].problem.contains("`a` stands twice"), "{found:?}");
+}
+
+/// An alias of a plan's leads to one model, whose name is no alias; what is wrong is told with its place.
+#[test]
+fn aliases_lead_to_models_and_no_further() {
+    let with =
+        |aliases: &str| format!(r#"{{"plans":{{"a":{{"limits":[],"aliases":{aliases}}},"b":{{"limits":[]}}}}}}"#);
+    let many: Vec<_> = (0..1_000).map(|number| format!(r#""n{number}":"m""#)).collect();
+    for (aliases, at) in [
+        (r#"{"a":"b","b":"c"}"#, &["plans.a.aliases.a"] as &[&str]),
+        (r#"{"a":"b","b*":"c"}"#, &["plans.a.aliases.a"]),
+        (r#"{"a":"b","b":"a"}"#, &["plans.a.aliases.a", "plans.a.aliases.b"]),
+        (r#"{"a":"a"}"#, &["plans.a.aliases.a"]),
+        (r#"{"":"b"}"#, &["plans.a.aliases."]),
+        (r#"{"a":""}"#, &["plans.a.aliases.a"]),
+        (r#"{"a":5,"c":"d*"}"#, &["plans.a.aliases.a", "plans.a.aliases.c"]),
+        (r#"{"a*b":"c"}"#, &["plans.a.aliases.a*b"]),
+        ("[]", &["plans.a.aliases"]),
+        ("null", &["plans.a.aliases"]),
+    ] {
+        assert_eq!(mistakes(&with(aliases)), at, "{aliases}");
+    }
+    assert_eq!(mistakes(&with(&format!("{{{}}}", many.join(",")))), ["plans.a.aliases"]);
+    assert_eq!(mistakes(&with(&format!("{{{}}}", many[..64].join(",")))), [""; 0]);
+    let table = PlanTable::parse(&with(r#"{"gpt-*":"small","gpt-5":"large","tiny":"small"}"#)).unwrap();
+    let deployment = Aliases::parse(r#"{"gpt-5":"theirs","claude":"theirs"}"#).unwrap();
+    for (plan, name, meant) in [
+        ("a", "gpt-5", Some("large")),
+        ("a", "gpt-4", Some("small")),
+        ("a", "claude", Some("theirs")),
+        ("a", "large", None),
+        ("b", "gpt-5", Some("theirs")),
+        ("b", "gpt-4", None),
+        ("nobody's", "gpt-5", Some("theirs")),
+    ] {
+        assert_eq!(table.meant(plan, name, &deployment), meant, "{plan} {name}");
+    }
+    assert!(
+        table.has_alias("gpt-5") && table.has_alias("tiny") && !table.has_alias("claude") && !table.has_alias("large")
+    );
 }
 
 proptest! {
