@@ -74,7 +74,8 @@ fn answer(prompt: &str) -> Say {
         };
         return Say::text(&told.to_string());
     }
-    if asked.contains("tool_response") {
+    // A tool's result comes as the latest turn, in tokens that a prompt here does not spell.
+    if prompt.contains(ASK) && !asked.contains(ASK) {
         return Say::text(TOLD);
     }
     if asked.contains(ASK) {
