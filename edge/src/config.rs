@@ -17,7 +17,7 @@ use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::key::Peppers;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::ChatBounds;
+use sluice_protocol::request::bodies::chat::ChatBounds;
 use sluice_protocol::request::cors::Origins;
 use sluice_protocol::telemetry::RequestLog;
 use sluice_protocol::time::Millis;

@@ -21,7 +21,7 @@ use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
-use sluice_protocol::request::chat::Used;
+use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::request::door::Door;
 use sluice_protocol::time::Millis;
 

@@ -13,9 +13,9 @@ use crate::{platform, telemetry, walk};
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::bodies::ollama::models::unserved;
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::elsewhere::no_path;
-use sluice_protocol::request::ollama::models::unserved;
 use sluice_protocol::telemetry::{Line, RequestEnd};
 use std::rc::Rc;
 

@@ -20,9 +20,9 @@ use sluice_protocol::gate_call::remembered::Want;
 use sluice_protocol::header;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::bodies::question::{Presence, Question};
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::model_name::renamed;
-use sluice_protocol::request::question::{Presence, Question};
 use sluice_protocol::request::read;
 use sluice_protocol::telemetry::{RequestEnd, RequestLog, Who};
 

@@ -5,7 +5,7 @@
 use serde_json::Value;
 use sluice_origin::models::endless;
 use sluice_origin::text::Text;
-use sluice_protocol::request::chat::{ChatBounds, ChatRequest};
+use sluice_protocol::request::bodies::chat::{ChatBounds, ChatRequest};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

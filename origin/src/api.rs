@@ -38,9 +38,9 @@ use axum::routing::{delete, get, post};
 use futures_util::FutureExt;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::bodies::ollama::models::unserved;
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::elsewhere::no_path;
-use sluice_protocol::request::ollama::models::unserved;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ mod models;
 use crate::grant::GrantKey;
 use crate::tls::TlsFiles;
 use clap::{Args, Parser, Subcommand};
-use sluice_protocol::request::chat::ChatBounds;
+use sluice_protocol::request::bodies::chat::ChatBounds;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;

@@ -22,7 +22,7 @@ use grammar::Constraint;
 use job_state::JobState;
 use logprobs::Logprobs;
 use model::Model;
-use sluice_protocol::request::chat::Sampling;
+use sluice_protocol::request::bodies::chat::Sampling;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::{self, Thread};

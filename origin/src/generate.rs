@@ -13,7 +13,7 @@ use crate::text::AnswerText;
 use crate::text::sections::Section;
 use said::{CallPiece, Said, append};
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::{
+use sluice_protocol::request::bodies::chat::{
     AnswerCall, FinishReason, FunctionCall, LEAST_LOGPROB, Likelihood, Timings, TokenLogprob, Usage, UsageReport,
 };
 use std::sync::Arc;

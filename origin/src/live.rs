@@ -6,7 +6,7 @@ use crate::engine::job_state::JobState;
 use sluice_protocol::forward::report::{RequestReport, RequestStatus};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::Used;
+use sluice_protocol::request::bodies::chat::Used;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -155,7 +155,7 @@ const MAX_OVER: usize = 65_536;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_protocol::request::chat::Usage;
+    use sluice_protocol::request::bodies::chat::Usage;
 
     #[tokio::test]
     async fn a_request_is_told_of_by_its_account_alone_while_it_runs_and_afterwards() {

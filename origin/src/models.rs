@@ -147,7 +147,7 @@ mod tests {
     use crate::engine::company::Company;
     use crate::engine::tests::job;
     use crate::scripted::Script;
-    use sluice_protocol::request::chat::Sampling;
+    use sluice_protocol::request::bodies::chat::Sampling;
     use std::time::Instant;
 
     #[test]

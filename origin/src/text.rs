@@ -21,7 +21,7 @@ use parts::{Need, Parts, Read};
 use sections::{CALL_MARKS, Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
 use serde_json::Value;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::{Capability, ChatRequest};
+use sluice_protocol::request::bodies::chat::{Capability, ChatRequest};
 use sluice_protocol::time::Millis;
 use std::collections::HashSet;
 use std::path::Path;

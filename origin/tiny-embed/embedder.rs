@@ -2,7 +2,7 @@
 
 use sluice_origin::engine::model::{Logits, Model, Row};
 use sluice_origin::models::qwen::Qwen;
-use sluice_protocol::request::embeddings::direction;
+use sluice_protocol::request::bodies::embeddings::direction;
 use std::error::Error;
 use std::path::Path;
 use tokenizers::Tokenizer;

@@ -10,7 +10,7 @@ use crate::{families, vocabulary};
 use drills::Drills;
 use example::Example;
 use sluice_origin::text::Text;
-use sluice_protocol::request::chat::{ChatBounds, ChatRequest};
+use sluice_protocol::request::bodies::chat::{ChatBounds, ChatRequest};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ use sluice_protocol::limit::kind::refill::Refill;
 use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::{Limit, PlanTable};
 use sluice_protocol::limit::state::{self, GateState};
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 use sluice_protocol::request::cost::{Class, Rate, Work};
 use sluice_protocol::request::endpoint::Endpoint;
 use std::hint::black_box;

@@ -19,7 +19,7 @@ use crate::gate_call::description::{AccountDescription, CallerDescription, KeyDe
 use crate::id::{RequestId, Version};
 use crate::limit::decision::{Outcome, Refused};
 use crate::limit::standing::Standing;
-use crate::request::chat::Used;
+use crate::request::bodies::chat::Used;
 use crate::request::endpoint::Endpoint;
 use crate::time::Millis;
 use core::net::IpAddr;

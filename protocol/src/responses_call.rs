@@ -6,7 +6,7 @@ mod bounds;
 
 use crate::auth::pattern::Pattern;
 use crate::id::{RequestId, ResponseId};
-use crate::request::responses::{Referred, Turn};
+use crate::request::bodies::responses::{Referred, Turn};
 use serde::{Deserialize, Serialize};
 
 pub use bounds::{Conversation, MAX_BYTES, MAX_RESPONSES, leaving};

@@ -3,8 +3,8 @@
 #![allow(unsafe_code)]
 
 use sluice_protocol::auth::leak::LeakReport;
-use sluice_protocol::request::chat::{ChatBounds, ChatRequest};
-use sluice_protocol::request::completion::CompletionRequest;
+use sluice_protocol::request::bodies::chat::{ChatBounds, ChatRequest};
+use sluice_protocol::request::bodies::completion::CompletionRequest;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 

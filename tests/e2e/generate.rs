@@ -20,7 +20,7 @@ use harness::wait::{SOON, until_true};
 use serde_json::{Value, json};
 use sluice_origin::scripted::{Fault, Say};
 use sluice_protocol::refusal::Reason;
-use sluice_protocol::request::chat::{FinishReason, Role};
+use sluice_protocol::request::bodies::chat::{FinishReason, Role};
 use std::time::{Duration, Instant};
 
 #[test]

@@ -8,7 +8,7 @@ use harness::Stack;
 use harness::caller::{hello, hello_stream};
 use harness::wait::{SOON, until_true};
 use sluice_origin::scripted::Say;
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 
 #[test]
 fn the_admin_sees_exactly_what_the_answers_reported() {

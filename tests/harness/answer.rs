@@ -4,7 +4,7 @@ use serde_json::Value;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Retry};
-use sluice_protocol::request::chat::{ChatChunk, ChatCompletion, Usage};
+use sluice_protocol::request::bodies::chat::{ChatChunk, ChatCompletion, Usage};
 use sluice_protocol::sse::{DONE, SseParser};
 use std::fmt;
 

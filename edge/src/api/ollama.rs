@@ -9,9 +9,9 @@ use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::request::bodies::ollama::{RUNNING, VERSION, models};
+use sluice_protocol::request::bodies::question::Presence;
 use sluice_protocol::request::door::Door;
-use sluice_protocol::request::ollama::{RUNNING, VERSION, models};
-use sluice_protocol::request::question::Presence;
 
 /// `GET /api/tags` and `GET /api/ps`: the models that the caller may use.
 pub async fn tags(call: &Call<'_>) -> Result<Response, Refusal> {

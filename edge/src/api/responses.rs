@@ -9,7 +9,7 @@ use crate::stored::Stored;
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::id::ResponseId;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::responses::{ItemPage, no_response, whole_only};
+use sluice_protocol::request::bodies::responses::{ItemPage, no_response, whole_only};
 use sluice_protocol::responses_call::{KeptResponse, ResponsesAnswer, ResponsesCall};
 
 /// Serves one as its caller was told it.

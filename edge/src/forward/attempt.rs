@@ -2,7 +2,7 @@
 
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
-use sluice_protocol::request::chat::Used;
+use sluice_protocol::request::bodies::chat::Used;
 
 /// Which reservation of which request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 use sluice_protocol::forward::relayed::Seen;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::refusal::Reason;
-use sluice_protocol::request::chat::Used;
+use sluice_protocol::request::bodies::chat::Used;
 
 /// How a request ended, as far as its edge knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ fn counted(used: Used, is_ours: bool) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_protocol::request::chat::Usage;
+    use sluice_protocol::request::bodies::chat::Usage;
 
     const NONE: Used = Used::NOTHING;
     const SOME: Used = Used { usage: Usage::new(5, 3), reasoning_tokens: Some(1) };

@@ -12,7 +12,7 @@ use sluice_protocol::forward::report::{RequestReport, RequestStatus, StreamError
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::{Usage, Used};
+use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::sse;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -7,8 +7,8 @@ use crate::api::tell::{Gathered, GatheredCall, Head, Piece, Tell};
 use crate::generate::said::{CallPiece, Said};
 use axum::response::Response;
 use sluice_protocol::forward::report::{UsageMark, brief};
-use sluice_protocol::request::chat::{AnswerCall, FinishReason, UsageReport, Used};
-use sluice_protocol::request::messages::{
+use sluice_protocol::request::bodies::chat::{AnswerCall, FinishReason, UsageReport, Used};
+use sluice_protocol::request::bodies::messages::{
     AnswerBlock, BlockDelta, BlockStart, Counted, Ended, Event, Message, MessageUsage, StopReason,
 };
 use sluice_protocol::sse;

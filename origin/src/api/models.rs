@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{Capability, ModelEntry, ModelList};
+use sluice_protocol::request::bodies::chat::{Capability, ModelEntry, ModelList};
 use sluice_protocol::request::model_name::model_name;
 use std::sync::Arc;
 

@@ -9,13 +9,13 @@ use crate::models::{Loaded, Models};
 use crate::text::Prompt;
 use crate::text::sections::Calls;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::{ChatBounds, ChatRequest, Sampling};
-use sluice_protocol::request::completion::{self, CompletionRequest};
+use sluice_protocol::request::bodies::chat::{ChatBounds, ChatRequest, Sampling};
+use sluice_protocol::request::bodies::completion::{self, CompletionRequest};
+use sluice_protocol::request::bodies::question::{Presence, Question};
+use sluice_protocol::request::bodies::responses;
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::model_name::no_model;
-use sluice_protocol::request::question::{Presence, Question};
 use sluice_protocol::request::read;
-use sluice_protocol::request::responses;
 use sluice_protocol::time::Millis;
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use sluice_protocol::forward::report::brief;
 use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::Used;
+use sluice_protocol::request::bodies::chat::Used;
 
 /// Marks an answer to a request whose grant was good.
 #[derive(Clone, Copy, Debug)]

@@ -11,8 +11,8 @@ use crate::generate::said::{CallPiece, Said};
 use calls::OpenCall;
 use items::{Items, Open};
 use sluice_protocol::forward::report::{UsageMark, brief};
-use sluice_protocol::request::chat::{FinishReason, TokenLogprob, UsageReport};
-use sluice_protocol::request::responses::{
+use sluice_protocol::request::bodies::chat::{FinishReason, TokenLogprob, UsageReport};
+use sluice_protocol::request::bodies::responses::{
     Answer, Event, Incomplete, ItemStatus, OutputItem, Repeated, Status, What, kind,
 };
 use sluice_protocol::sse;

@@ -16,7 +16,7 @@ use sluice_protocol::dialect::{BrokenOff, Dialect};
 use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::Used;
+use sluice_protocol::request::bodies::chat::Used;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;

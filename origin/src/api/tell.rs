@@ -4,8 +4,8 @@
 use crate::generate::said::Said;
 use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::request::chat::{AnswerCall, FinishReason, TokenLogprob, UsageReport};
-use sluice_protocol::request::responses::Repeated;
+use sluice_protocol::request::bodies::chat::{AnswerCall, FinishReason, TokenLogprob, UsageReport};
+use sluice_protocol::request::bodies::responses::Repeated;
 use sluice_protocol::time::Millis;
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use crate::api::respond::to_json;
 use crate::models::Loaded;
 use crate::text::check_tokens;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::tokens::{
+use sluice_protocol::request::bodies::tokens::{
     DetokenizeRequest, Detokenized, MAX_TOKENS, Source, TokenizeRequest, Tokenized,
 };
 use sluice_protocol::time::Millis;

@@ -8,7 +8,7 @@ use crate::generate::said::{CallPiece, Said};
 use axum::body::Body;
 use axum::http::{HeaderValue, Response};
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::TokenLogprob;
+use sluice_protocol::request::bodies::chat::TokenLogprob;
 
 /// All answers, once the last is complete. The slot is free as soon as the last token is there.
 pub(crate) async fn whole(mut tell: Box<dyn Tell>, mut answers: Answers) -> Result<Response<Body>, Refusal> {

@@ -25,7 +25,7 @@ use llguidance::toktrie::{ApproximateTokEnv, SimpleVob, TokEnv, TokRxInfo, TokTr
 use llguidance::{Matcher, ParserFactory};
 use shape::{Opens, Place, Shape};
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::{ChatRequest, ResponseFormat};
+use sluice_protocol::request::bodies::chat::{ChatRequest, ResponseFormat};
 use std::sync::OnceLock;
 use std::{iter, thread};
 

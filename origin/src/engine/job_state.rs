@@ -1,6 +1,6 @@
 //! How far a request has come: written by the engine, read by whoever asks, and the way to stop it from outside.
 
-use sluice_protocol::request::chat::{Usage, Used};
+use sluice_protocol::request::bodies::chat::{Usage, Used};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 

@@ -1,6 +1,6 @@
 //! From logits to a token: bias, penalties, temperature, the likeliest, a draw; seeded per request.
 
-use sluice_protocol::request::chat::Sampling;
+use sluice_protocol::request::bodies::chat::Sampling;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 

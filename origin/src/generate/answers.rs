@@ -8,7 +8,7 @@ use crate::generate::{AnswerStream, Finish, Part};
 use crate::live::LiveRequest;
 use crate::queue::Permit;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{Timings, TokenLogprob, Usage, UsageReport};
+use sluice_protocol::request::bodies::chat::{Timings, TokenLogprob, Usage, UsageReport};
 
 /// The answers of a request. Own the slot: dropping them ends what runs and gives the slot back.
 pub(crate) struct Answers {

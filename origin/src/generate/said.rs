@@ -1,6 +1,6 @@
 //! What an answer says, piece by piece and in its order, whatever protocol it is told in.
 
-use sluice_protocol::request::chat::AnswerCall;
+use sluice_protocol::request::bodies::chat::AnswerCall;
 
 /// A piece of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

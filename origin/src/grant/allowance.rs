@@ -7,8 +7,8 @@
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::{ChatRequest, Names};
-use sluice_protocol::request::completion::CompletionRequest;
+use sluice_protocol::request::bodies::chat::{ChatRequest, Names};
+use sluice_protocol::request::bodies::completion::CompletionRequest;
 
 /// What a grant says of tokens. What it leaves open is the largest number there is: no case of its own.
 #[derive(Clone, Copy, Debug)]
@@ -138,7 +138,7 @@ pub(crate) fn texts(prompts: &[usize], ceilings: Ceilings, param: &'static str) 
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use sluice_protocol::request::chat::ChatBounds;
+    use sluice_protocol::request::bodies::chat::ChatBounds;
 
     fn request(max_tokens: u32, given: bool) -> ChatRequest {
         several(1, max_tokens, given)

@@ -5,7 +5,7 @@ use super::detokenizer::Detokenizer;
 use super::sections::Start;
 use super::{Prompt, Text};
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::prompts;
+use sluice_protocol::request::bodies::prompts;
 
 /// How models that embed spell the end of a text, where their tokenizer does not add it by itself.
 const END_OF_TEXT: &str = "<|endoftext|>";

@@ -9,7 +9,7 @@ use crate::models::endless;
 use proptest::prelude::*;
 use serde_json::Value;
 use sluice_protocol::refusal::Reason;
-use sluice_protocol::request::chat::{ChatBounds, ChatRequest};
+use sluice_protocol::request::bodies::chat::{ChatBounds, ChatRequest};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 use super::marks::Marks;
 use super::python::BigInteger;
 use minijinja::Value;
-use sluice_protocol::request::chat::{Arguments, ChatMessage, ChatRequest, JsonText, Speaker, ToolCall};
+use sluice_protocol::request::bodies::chat::{Arguments, ChatMessage, ChatRequest, JsonText, Speaker, ToolCall};
 
 /// What a template is rendered with.
 pub(crate) struct View {

@@ -1,7 +1,7 @@
 //! Chat requests: any body is refused with a reason that can be told, or is a request within its bounds.
 
 use super::Input;
-use sluice_protocol::request::chat::{
+use sluice_protocol::request::bodies::chat::{
     Arguments, ChatBounds, ChatRequest, JsonText, MAX_BIASES, MAX_FUNCTION_NAME, MAX_MESSAGES, MAX_REPETITION_PENALTY,
     MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS, MIN_REPETITION_PENALTY, ResponseFormat, Speaker, ToolChoice,
     usage_of,

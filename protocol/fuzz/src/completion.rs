@@ -1,8 +1,8 @@
 //! Text completions: any body is refused with a reason that can be told, or is a request within its bounds.
 
 use super::Input;
-use sluice_protocol::request::chat::{ChatBounds, MAX_ANSWERS};
-use sluice_protocol::request::completion::{CompletionRequest, MAX_PROMPTS, Prompt};
+use sluice_protocol::request::bodies::chat::{ChatBounds, MAX_ANSWERS};
+use sluice_protocol::request::bodies::completion::{CompletionRequest, MAX_PROMPTS, Prompt};
 
 /// Bounds, then a body.
 pub fn run(bytes: &[u8]) {

@@ -22,7 +22,7 @@ use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::schedule::{Schedule, ScheduleRule};
 use sluice_protocol::limit::plan::{Limit, PlanTable, Pressure};
 use sluice_protocol::limit::state;
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 
 /// A time, a row of keys and a row of state (the seeds' where they cannot be read), then an envelope or answers.
 pub fn run(bytes: &[u8]) {

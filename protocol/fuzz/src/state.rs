@@ -13,7 +13,7 @@ use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::For;
 use sluice_protocol::limit::state::{self, GateState};
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 use sluice_protocol::request::cost::{Class, Rate, Work};
 use sluice_protocol::request::endpoint::Endpoint;
 

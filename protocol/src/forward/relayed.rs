@@ -7,7 +7,7 @@
 use crate::forward::report::UsageMark;
 use crate::header;
 use crate::refusal::{ErrorBody, Reason};
-use crate::request::chat::{Used, usage_of};
+use crate::request::bodies::chat::{Used, usage_of};
 use crate::sse::{Passed, SseParser, WholeEvents};
 
 /// What was seen of a stream.

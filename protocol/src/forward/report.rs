@@ -5,7 +5,7 @@
 
 use crate::id::RequestId;
 use crate::refusal::{ErrorBody, Reason, Refusal};
-use crate::request::chat::{Usage, UsageReport, Used};
+use crate::request::bodies::chat::{Usage, UsageReport, Used};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;

@@ -19,7 +19,7 @@ use crate::limit::kind::{CountInLog, Fit, Kind, Tally};
 use crate::limit::lease::{Among, Counted, Lease, Metered};
 use crate::limit::plan::{Per, When};
 use crate::limit::state::{ClosedMark, GateState, MAX_BYTES, most_bytes};
-use crate::request::chat::Used;
+use crate::request::bodies::chat::Used;
 use crate::request::cost::Work;
 use crate::time::Millis;
 use passes::passes;

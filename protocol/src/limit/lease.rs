@@ -9,7 +9,7 @@ use crate::id::RequestId;
 use crate::limit::count::Scope;
 use crate::limit::kind::parallel::LeaseEnds;
 use crate::limit::kind::{LogKind, Unit};
-use crate::request::chat::Used;
+use crate::request::bodies::chat::Used;
 use crate::request::cost::{Rate, Work};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What a request weighs: its class, and its cost by a small formula.
 
-use crate::request::chat::Used;
+use crate::request::bodies::chat::Used;
 use serde::{Deserialize, Serialize};
 
 /// How heavy a request is.
@@ -118,7 +118,7 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::chat::Usage;
+    use crate::request::bodies::chat::Usage;
 
     #[test]
     fn classes_begin_where_the_table_says() {

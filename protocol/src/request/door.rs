@@ -1,8 +1,8 @@
 //! The doors: where a request for an answer may come in, and which protocol is spoken there.
 //!
-//! A new one is a line here, a line in [`crate::request::read`], its table of members in `member/list/`, and a room of its
-//! own at both gates: what reads its bodies into a [`Question`](crate::request::question::Question), and at the origin what
-//! tells the answer.
+//! A new one is a line here, a line in [`crate::request::read`], its table of members in `member/list/`, and a room of
+//! its own at both gates: what reads its bodies into a [`Question`](crate::request::bodies::question::Question), and at
+//! the origin what tells the answer.
 
 /// A path that takes requests for answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

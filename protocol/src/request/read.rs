@@ -1,15 +1,15 @@
 //! A body, by the door that it came in by, as the question that it asks: a line for each door.
 
 use crate::refusal::Refusal;
-use crate::request::chat::{ChatBounds, ChatRequest};
-use crate::request::completion::CompletionRequest;
+use crate::request::bodies::chat::{ChatBounds, ChatRequest};
+use crate::request::bodies::completion::CompletionRequest;
+use crate::request::bodies::embeddings::EmbeddingRequest;
+use crate::request::bodies::messages;
+use crate::request::bodies::ollama;
+use crate::request::bodies::question::Question;
+use crate::request::bodies::responses;
+use crate::request::bodies::tokens::{DetokenizeRequest, TokenizeRequest};
 use crate::request::door::Door;
-use crate::request::embeddings::EmbeddingRequest;
-use crate::request::messages;
-use crate::request::ollama;
-use crate::request::question::Question;
-use crate::request::responses;
-use crate::request::tokens::{DetokenizeRequest, TokenizeRequest};
 
 /// Reads a body that came in by this door. Refuses with [`Reason::InvalidJson`], [`Reason::InvalidRequest`] or
 /// [`Reason::UnsupportedParameter`], naming the member where there is one.

@@ -2,7 +2,7 @@
 
 use crate::id::RequestId;
 use crate::refusal::Reason;
-use crate::request::chat::Used;
+use crate::request::bodies::chat::Used;
 use crate::time::Millis;
 use serde::Serialize;
 

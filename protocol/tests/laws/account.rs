@@ -22,7 +22,7 @@ use sluice_protocol::limit::kind::refill::Refill;
 use sluice_protocol::limit::plan::{Limit, PlanTable, Pressure};
 use sluice_protocol::limit::state;
 use sluice_protocol::refusal::Reason;
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 use sluice_protocol::request::endpoint::Endpoint;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -44,12 +44,12 @@ use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::Standing;
 use sluice_protocol::limit::state;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
-use sluice_protocol::request::chat::{
+use sluice_protocol::request::bodies::chat::{
     AnswerCall, AnswerMessage, CallDelta, Capability, ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice,
     Delta, FinishReason, FunctionCall, FunctionDelta, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, Timings,
     TokenLogprob, ToolKind, Usage, UsageReport, Used,
 };
-use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
+use sluice_protocol::request::bodies::completion::{Completion, TextChoice, TextLogprobs};
 use sluice_protocol::request::endpoint::Endpoint;
 use std::fmt::Debug;
 use std::path::PathBuf;

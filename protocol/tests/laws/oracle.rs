@@ -10,7 +10,7 @@ use sluice_protocol::limit::gate::{CLOSED_MS, GRACE_MS};
 use sluice_protocol::limit::kind::refill::Refill;
 use sluice_protocol::limit::kind::{LimitKind, Unit};
 use sluice_protocol::limit::plan::{Limit, Per, When};
-use sluice_protocol::request::chat::{Usage, Used};
+use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::request::cost::{Class, Rate, Work};
 use sluice_protocol::request::endpoint::Endpoint;
 

@@ -7,7 +7,7 @@ use sluice_protocol::forward::relayed::{Relayed, Seen};
 use sluice_protocol::forward::report::{StreamError, UsageMark, brief};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::{Usage, Used};
+use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::sse::{self, Passed};
 
 const MAX: usize = 1 << 20;

@@ -12,7 +12,7 @@ use sluice_origin::scripted::Say;
 use sluice_protocol::gate_call::own_key::OwnLimit;
 use sluice_protocol::header;
 use sluice_protocol::refusal::Reason;
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 use std::time::{Duration, Instant};
 
 /// What the prompt of [`hello`] comes to: its bytes and the template around them.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sluice_protocol::forward::grant::GrantClaims;
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 
 /// What an answer repeats of its request.
 pub(super) struct Asked {

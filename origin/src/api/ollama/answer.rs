@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::lines::line;
-use sluice_protocol::request::chat::{AnswerCall, FinishReason, TokenLogprob, UsageReport};
+use sluice_protocol::request::bodies::chat::{AnswerCall, FinishReason, TokenLogprob, UsageReport};
 use sluice_protocol::time::rfc3339;
 
 /// Where an answer's text stands.

@@ -8,7 +8,7 @@ use axum::http::header::HeaderValue;
 use axum::response::Response;
 use serde_json::Value;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::ollama::{self, models};
+use sluice_protocol::request::bodies::ollama::{self, models};
 
 /// `GET /api/tags` and `GET /api/ps`.
 pub(crate) async fn tags(call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {

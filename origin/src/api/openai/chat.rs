@@ -6,7 +6,7 @@ use crate::api::respond::to_json;
 use crate::api::tell::{Gathered, GatheredCall, Head, Piece, Tell};
 use crate::generate::said::{CallPiece, Said};
 use sluice_protocol::forward::report::UsageMark;
-use sluice_protocol::request::chat::{
+use sluice_protocol::request::bodies::chat::{
     AnswerCall, AnswerMessage, CallDelta, ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice, Delta,
     FinishReason, FunctionDelta, Role, UsageReport,
 };

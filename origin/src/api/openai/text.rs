@@ -6,8 +6,8 @@ use crate::api::respond::to_json;
 use crate::api::tell::{Gathered, Head, Piece, Tell};
 use crate::generate::said::Said;
 use sluice_protocol::forward::report::UsageMark;
-use sluice_protocol::request::chat::{FinishReason, UsageReport};
-use sluice_protocol::request::completion::{Completion, TextChoice, TextLogprobs};
+use sluice_protocol::request::bodies::chat::{FinishReason, UsageReport};
+use sluice_protocol::request::bodies::completion::{Completion, TextChoice, TextLogprobs};
 
 /// Tells text completions.
 pub(crate) struct Text {

@@ -1,7 +1,7 @@
 //! Calls among the items of an answer: they have arguments, which come in pieces, and no parts.
 
-use sluice_protocol::request::chat::AnswerCall;
-use sluice_protocol::request::responses::{ItemStatus, OutputItem, What, kind};
+use sluice_protocol::request::bodies::chat::AnswerCall;
+use sluice_protocol::request::bodies::responses::{ItemStatus, OutputItem, What, kind};
 
 /// A call that has begun.
 pub(super) struct OpenCall {

@@ -3,8 +3,8 @@
 use super::calls::OpenCall;
 use crate::api::tell::{Gathered, GatheredCall};
 use sluice_protocol::id::RequestId;
-use sluice_protocol::request::chat::TokenLogprob;
-use sluice_protocol::request::responses::{ItemStatus, OutputItem, Part, What, kind, sealed};
+use sluice_protocol::request::bodies::chat::TokenLogprob;
+use sluice_protocol::request::bodies::responses::{ItemStatus, OutputItem, Part, What, kind, sealed};
 
 /// Makes items.
 pub(super) struct Items {

@@ -10,7 +10,7 @@ use super::unfollowable;
 use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
 use llguidance::{Matcher, ParserFactory};
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::chat::{ChatRequest, MAX_SCHEMA_BYTES, ResponseFormat, Tool, ToolChoice};
+use sluice_protocol::request::bodies::chat::{ChatRequest, MAX_SCHEMA_BYTES, ResponseFormat, Tool, ToolChoice};
 use std::fmt::Write;
 
 /// What an answer may be.

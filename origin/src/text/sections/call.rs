@@ -3,7 +3,7 @@
 use super::{CALL, CALL_END};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sluice_protocol::request::chat::{FunctionCall, JsonText};
+use sluice_protocol::request::bodies::chat::{FunctionCall, JsonText};
 use std::borrow::Cow;
 
 /// Looks for the end of a call. Marks inside of a JSON string are a part of it; a string ends with its line, as JSON has

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sluice_origin::config::Config;
 use sluice_origin::scripted::Say;
 use sluice_protocol::forward::grant::GrantClaims;
-use sluice_protocol::request::chat::ChatBounds;
+use sluice_protocol::request::bodies::chat::ChatBounds;
 
 /// `max_tokens` where a request of these tests names none.
 const DEFAULT: u64 = 40;

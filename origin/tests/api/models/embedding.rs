@@ -10,7 +10,7 @@ use sluice_origin::models::endless;
 use sluice_origin::models::load::load;
 use sluice_origin::models::qwen::Qwen;
 use sluice_origin::models::qwen::precision::Precision;
-use sluice_protocol::request::embeddings::direction;
+use sluice_protocol::request::bodies::embeddings::direction;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 

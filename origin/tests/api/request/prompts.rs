@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sluice_origin::config::Config;
 use sluice_origin::scripted::{MODEL, Say};
 use sluice_protocol::forward::grant::GrantClaims;
-use sluice_protocol::request::chat::ChatBounds;
+use sluice_protocol::request::bodies::chat::ChatBounds;
 
 fn body(members: &Value) -> Value {
     let mut body = json!({"model": MODEL, "prompt": ["ab", "c"], "max_tokens": 16});

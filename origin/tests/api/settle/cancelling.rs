@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
 use sluice_origin::scripted::Say;
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 
 async fn cancel(harness: &Harness, id: &str, grant: Option<String>) -> (u16, Value) {
     let mut request = harness.client.delete(format!("{}/v1/requests/{id}", harness.url));

@@ -10,7 +10,7 @@ use sluice_origin::config::Config;
 use sluice_origin::scripted::{Fault, Say};
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::forward::report::{RequestReport, read_brief};
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 use std::time::Duration;
 
 /// What a test does while the request runs.

@@ -215,7 +215,10 @@ async fn who_does_not_read_at_all_loses_the_slot_and_takes_little_memory() {
         let config = Config { slots: 1, queue: 0, stall_timeout: Duration::from_millis(100), ..Config::local() };
         let script = sluice_origin::scripted::Script::with_context(1, 10_000_000);
         let config = Config {
-            bounds: sluice_protocol::request::chat::ChatBounds { default_max_tokens: 100, max_max_tokens: 9_000_000 },
+            bounds: sluice_protocol::request::bodies::chat::ChatBounds {
+                default_max_tokens: 100,
+                max_max_tokens: 9_000_000,
+            },
             ..config
         };
         let harness = Harness::with_script(config, script).await;

@@ -1,9 +1,9 @@
 //! Vectors at OpenAI's door and at Ollama's, and what `/tokenize` and `/detokenize` answer.
 
 use super::json;
-use sluice_protocol::request::embeddings::{EmbeddingList, Encoding, direction};
-use sluice_protocol::request::ollama::embed::{Embedded, OneEmbedded};
-use sluice_protocol::request::tokens::{Detokenized, Tokenized};
+use sluice_protocol::request::bodies::embeddings::{EmbeddingList, Encoding, direction};
+use sluice_protocol::request::bodies::ollama::embed::{Embedded, OneEmbedded};
+use sluice_protocol::request::bodies::tokens::{Detokenized, Tokenized};
 
 #[test]
 fn vectors_have_the_shape_of_their_door() {

@@ -2,8 +2,8 @@
 
 use super::golden;
 use serde::Serialize;
-use sluice_protocol::request::chat::{Usage, UsageReport};
-use sluice_protocol::request::messages::{
+use sluice_protocol::request::bodies::chat::{Usage, UsageReport};
+use sluice_protocol::request::bodies::messages::{
     AnswerBlock, BlockDelta, BlockStart, Counted, Ended, Event, Message, MessageUsage, StopReason,
 };
 

@@ -3,8 +3,8 @@
 use super::golden;
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::id::{RequestId, ResponseId, hex};
-use sluice_protocol::request::chat::{Likelihood, TokenLogprob, Usage, UsageReport};
-use sluice_protocol::request::responses::{
+use sluice_protocol::request::bodies::chat::{Likelihood, TokenLogprob, Usage, UsageReport};
+use sluice_protocol::request::bodies::responses::{
     Answer, Event, Incomplete, ItemPage, ItemStatus, OutputItem, Part, Referred, Repeated, Status, Turn, What,
     kept_input, kind, repeated, sealed,
 };

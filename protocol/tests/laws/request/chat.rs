@@ -4,7 +4,7 @@ mod messages;
 
 use proptest::prelude::*;
 use sluice_protocol::refusal::Reason::{self, InvalidJson, InvalidRequest, UnsupportedParameter};
-use sluice_protocol::request::chat::{ChatBounds, ChatRequest, MAX_BIASES, Sampling, Speaker, usage_of};
+use sluice_protocol::request::bodies::chat::{ChatBounds, ChatRequest, MAX_BIASES, Sampling, Speaker, usage_of};
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };
 

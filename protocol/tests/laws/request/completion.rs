@@ -1,8 +1,8 @@
 //! The door of text completions: what is a request and what is not, as a table; and the older shape of log probabilities.
 
 use sluice_protocol::refusal::Reason::{self, InvalidJson, InvalidRequest, UnsupportedParameter};
-use sluice_protocol::request::chat::{ChatBounds, Likelihood, TokenLogprob};
-use sluice_protocol::request::completion::{CompletionRequest, MAX_PROMPTS, Prompt, TextLogprobs};
+use sluice_protocol::request::bodies::chat::{ChatBounds, Likelihood, TokenLogprob};
+use sluice_protocol::request::bodies::completion::{CompletionRequest, MAX_PROMPTS, Prompt, TextLogprobs};
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 100 };
 

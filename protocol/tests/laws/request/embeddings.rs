@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::refusal::Reason::{self, InvalidRequest, UnsupportedParameter};
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::ChatBounds;
+use sluice_protocol::request::bodies::chat::ChatBounds;
+use sluice_protocol::request::bodies::embeddings::{EmbeddingRequest, Encoding, MAX_NUMBERS, Vector, direction};
+use sluice_protocol::request::bodies::prompts::Prompt;
+use sluice_protocol::request::bodies::question::Question;
 use sluice_protocol::request::door::Door;
-use sluice_protocol::request::embeddings::{EmbeddingRequest, Encoding, MAX_NUMBERS, Vector, direction};
 use sluice_protocol::request::endpoint::Endpoint;
-use sluice_protocol::request::prompts::Prompt;
-use sluice_protocol::request::question::Question;
 use sluice_protocol::request::read;
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 1_000 };

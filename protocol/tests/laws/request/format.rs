@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sluice_protocol::refusal::Reason::InvalidRequest;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{
+use sluice_protocol::request::bodies::chat::{
     ChatBounds, ChatRequest, JsonSchema, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, ResponseFormat,
 };
 

@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sluice_protocol::refusal::Reason::{InvalidRequest, UnsupportedParameter};
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{ChatBounds, ChatRequest, MAX_CALLS, MAX_MESSAGES};
+use sluice_protocol::request::bodies::chat::{ChatBounds, ChatRequest, MAX_CALLS, MAX_MESSAGES};
+use sluice_protocol::request::bodies::question::Question;
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::member::{Fate, Member, TABLES, Table};
-use sluice_protocol::request::question::Question;
 use sluice_protocol::request::read;
 use std::path::PathBuf;
 

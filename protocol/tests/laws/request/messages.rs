@@ -7,11 +7,11 @@ mod same;
 use serde_json::{Value, json};
 use sluice_protocol::refusal::Reason::{InvalidRequest, UnsupportedParameter};
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{ChatBounds, ChatRequest, MAX_CALLS, MAX_MESSAGES, Names, Speaker};
+use sluice_protocol::request::bodies::chat::{ChatBounds, ChatRequest, MAX_CALLS, MAX_MESSAGES, Names, Speaker};
+use sluice_protocol::request::bodies::messages::{parse, parse_count};
+use sluice_protocol::request::bodies::question::Question;
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::endpoint::Endpoint;
-use sluice_protocol::request::messages::{parse, parse_count};
-use sluice_protocol::request::question::Question;
 use sluice_protocol::request::read::question;
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 1_000 };

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use sluice_protocol::refusal::Reason::{self, InvalidJson, InvalidRequest, UnsupportedParameter};
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{ChatBounds, ChatRequest, JsonSchema, Names, ResponseFormat};
+use sluice_protocol::request::bodies::chat::{ChatBounds, ChatRequest, JsonSchema, Names, ResponseFormat};
+use sluice_protocol::request::bodies::ollama::{full_name, models, short_name};
+use sluice_protocol::request::bodies::question::{Presence, Question};
 use sluice_protocol::request::door::Door;
-use sluice_protocol::request::ollama::{full_name, models, short_name};
-use sluice_protocol::request::question::{Presence, Question};
 use sluice_protocol::request::read;
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 1_000 };

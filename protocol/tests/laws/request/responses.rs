@@ -7,8 +7,8 @@ mod same;
 use serde_json::{Value, json};
 use sluice_protocol::refusal::Reason::{InvalidRequest, UnsupportedParameter};
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{ChatBounds, ChatRequest, MAX_CALLS, MAX_MESSAGES, Speaker};
-use sluice_protocol::request::responses::{parse, repeated, sealed};
+use sluice_protocol::request::bodies::chat::{ChatBounds, ChatRequest, MAX_CALLS, MAX_MESSAGES, Speaker};
+use sluice_protocol::request::bodies::responses::{parse, repeated, sealed};
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 1_000 };
 

@@ -4,12 +4,12 @@
 use serde_json::{Value, json};
 use sluice_protocol::refusal::Reason::{InvalidRequest, UnsupportedParameter};
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::{ChatBounds, ChatRequest};
+use sluice_protocol::request::bodies::chat::{ChatBounds, ChatRequest};
+use sluice_protocol::request::bodies::question::Question;
+use sluice_protocol::request::bodies::tokens::{MAX_TOKENS, Source, TokenizeRequest};
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::endpoint::Endpoint;
-use sluice_protocol::request::question::Question;
 use sluice_protocol::request::read;
-use sluice_protocol::request::tokens::{MAX_TOKENS, Source, TokenizeRequest};
 
 const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 1_000 };
 

@@ -1,7 +1,7 @@
 //! The door of tools: what may be called, and what is said about calling it.
 
 use sluice_protocol::refusal::Reason::{self, InvalidRequest, UnsupportedParameter};
-use sluice_protocol::request::chat::{
+use sluice_protocol::request::bodies::chat::{
     ChatBounds, ChatRequest, MAX_FUNCTION_NAME, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS, ToolChoice,
 };
 

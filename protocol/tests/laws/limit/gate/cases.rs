@@ -13,7 +13,7 @@ use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::For;
 use sluice_protocol::limit::state::GateState;
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 use sluice_protocol::request::cost::Work;
 
 fn window(name: &str, limit: u32, window_ms: u64) -> Limit {

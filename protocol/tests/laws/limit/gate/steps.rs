@@ -16,7 +16,7 @@ use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::kind::{LimitKind, Unit};
 use sluice_protocol::limit::plan::schedule::{Schedule, ScheduleRule};
 use sluice_protocol::limit::plan::{Limit, Per, Pressure, When};
-use sluice_protocol::request::chat::{Usage, Used};
+use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::request::cost::{Class, Rate, Work};
 
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use sluice_protocol::limit::gate::{CLOSED_MS, GRACE_MS, STEP_BACK_MS};
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::limit::standing::{For, Standing};
 use sluice_protocol::limit::state::{self, GateState};
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

@@ -11,7 +11,7 @@ use sluice_protocol::gate_call::{Answer, Ask, Call, Caller, Identity};
 use sluice_protocol::id::{CommandId, RequestId};
 use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused};
 use sluice_protocol::limit::plan::PlanTable;
-use sluice_protocol::request::chat::Usage;
+use sluice_protocol::request::bodies::chat::Usage;
 use sluice_protocol::request::endpoint::Endpoint;
 use std::net::IpAddr;
 

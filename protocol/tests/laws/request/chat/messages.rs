@@ -2,7 +2,7 @@
 
 use super::{BOUNDS, check, with};
 use sluice_protocol::refusal::Reason::{InvalidRequest, UnsupportedParameter};
-use sluice_protocol::request::chat::{Arguments, ChatRequest, Speaker};
+use sluice_protocol::request::bodies::chat::{Arguments, ChatRequest, Speaker};
 
 /// A body whose conversation is one question and these messages.
 fn conversation(messages: &str) -> String {

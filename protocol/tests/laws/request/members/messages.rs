@@ -2,9 +2,9 @@
 
 use super::{body, least, parse};
 use sluice_protocol::refusal::Reason::{InvalidRequest, UnsupportedParameter};
-use sluice_protocol::request::chat::ResponseFormat;
+use sluice_protocol::request::bodies::chat::ResponseFormat;
+use sluice_protocol::request::bodies::question::Question;
 use sluice_protocol::request::door::Door;
-use sluice_protocol::request::question::Question;
 
 const DOORS: [Door; 2] = [Door::Messages, Door::CountTokens];
 

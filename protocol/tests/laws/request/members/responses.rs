@@ -2,9 +2,9 @@
 
 use super::{body, least, parse};
 use sluice_protocol::refusal::Reason::{InvalidRequest, UnsupportedParameter};
-use sluice_protocol::request::chat::{ResponseFormat, ToolChoice};
+use sluice_protocol::request::bodies::chat::{ResponseFormat, ToolChoice};
+use sluice_protocol::request::bodies::question::Question;
 use sluice_protocol::request::door::Door;
-use sluice_protocol::request::question::Question;
 
 const DOOR: Door = Door::Responses;
 const F: &str = r#"[{"type":"function","name":"f"},{"type":"function","name":"g"}]"#;
@@ -106,7 +106,7 @@ fn members_are_held_to_what_they_may_be() {
     }
 }
 
-fn asked(members: &str) -> sluice_protocol::request::chat::ChatRequest {
+fn asked(members: &str) -> sluice_protocol::request::bodies::chat::ChatRequest {
     match parse(DOOR, &body(DOOR, "unheard_of", &format!("1,{members}"))) {
         Ok(Question::Chat(request)) => *request,
         other => panic!("{other:?}"),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Map, Value, json};
-use sluice_protocol::request::messages::AnswerBlock;
+use sluice_protocol::request::bodies::messages::AnswerBlock;
 
 fn input(arguments: &str) -> Value {
     let block = AnswerBlock::call("toolu_1".into(), "f".into(), arguments);

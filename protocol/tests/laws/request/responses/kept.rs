@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sluice_protocol::id::{RequestId, ResponseId};
 use sluice_protocol::refusal::Reason::{InvalidRequest, ResponseNotFound, UnsupportedParameter};
-use sluice_protocol::request::responses::{
+use sluice_protocol::request::bodies::responses::{
     FinalEvent, ItemPage, Keeping, Referred, Told, Turn, input_of, kept_input, not_kept, output_of, parse, referred,
     whole_only, with_history,
 };

@@ -4,9 +4,9 @@ use super::BOUNDS;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
-use sluice_protocol::request::chat::{ChatRequest, Names};
+use sluice_protocol::request::bodies::chat::{ChatRequest, Names};
+use sluice_protocol::request::bodies::question::Question;
 use sluice_protocol::request::door::Door;
-use sluice_protocol::request::question::Question;
 use sluice_protocol::request::read::question;
 
 #[derive(Clone, Debug)]

@@ -1,13 +1,13 @@
 //! What is asked of a model, whichever door it came by: the one request that limits are about and that the origin answers.
 //!
 //! Both gates read a body by its door ([`crate::request::read`]) and go on with this. The same question by two doors is one and the same value, but
-//! for [`Names`](crate::request::chat::Names), which only refusals read.
+//! for [`Names`](crate::request::bodies::chat::Names), which only refusals read.
 
-use crate::request::chat::ChatRequest;
-use crate::request::completion::CompletionRequest;
-use crate::request::embeddings::EmbeddingRequest;
+use crate::request::bodies::chat::ChatRequest;
+use crate::request::bodies::completion::CompletionRequest;
+use crate::request::bodies::embeddings::EmbeddingRequest;
+use crate::request::bodies::tokens::{DetokenizeRequest, TokenizeRequest};
 use crate::request::endpoint::Endpoint;
-use crate::request::tokens::{DetokenizeRequest, TokenizeRequest};
 
 /// What is asked of a model.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! Answers in Anthropic's shape: whole, and as the events of a stream.
 
 use super::input::closed;
-use crate::request::chat::UsageReport;
+use crate::request::bodies::chat::UsageReport;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;

@@ -2,7 +2,7 @@
 
 use super::items::{Item, Place, read as item};
 use crate::refusal::Refusal;
-use crate::request::chat::{ChatMessage, MAX_CALLS, MAX_MESSAGES, Speaker, ToolCall};
+use crate::request::bodies::chat::{ChatMessage, MAX_CALLS, MAX_MESSAGES, Speaker, ToolCall};
 use crate::request::member::{Body, invalid};
 
 /// The conversation so far, `instructions` before all else.

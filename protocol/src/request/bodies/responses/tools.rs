@@ -2,7 +2,7 @@
 //! chats.
 
 use crate::refusal::{Reason, Refusal};
-use crate::request::chat::{
+use crate::request::bodies::chat::{
     JsonText, MAX_FUNCTION_NAME, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS, Tool, ToolChoice, cause,
     is_within_bounds,
 };

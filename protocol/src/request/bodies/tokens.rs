@@ -5,8 +5,8 @@
 //! over, so that its body can be sent as it is.
 
 use crate::refusal::Refusal;
-use crate::request::chat::message::{self, Manner};
-use crate::request::chat::{ChatBounds, ChatRequest, both};
+use crate::request::bodies::chat::message::{self, Manner};
+use crate::request::bodies::chat::{ChatBounds, ChatRequest, both};
 use crate::request::door::Door;
 use crate::request::member::{Body, invalid};
 use serde::{Deserialize, Serialize};

@@ -4,10 +4,10 @@
 //! brought to length 1 again (Kusupati et al. 2022, Matryoshka Representation Learning, arXiv 2205.13147).
 
 use crate::refusal::Refusal;
-use crate::request::chat::both;
+use crate::request::bodies::chat::both;
+use crate::request::bodies::prompts::{self, Prompt};
 use crate::request::door::Door;
 use crate::request::member::{Body, invalid, raw};
-use crate::request::prompts::{self, Prompt};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,8 @@ pub enum Encoding {
 }
 
 impl EmbeddingRequest {
-    /// Parses a body of OpenAI's door; refuses as [`ChatRequest::parse`](crate::request::chat::ChatRequest::parse) does.
+    /// Parses a body of OpenAI's door; refuses as
+    /// [`ChatRequest::parse`](crate::request::bodies::chat::ChatRequest::parse) does.
     pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
         let body = Body::read(body, Door::Embeddings)?;
         Ok(Self {
@@ -67,8 +68,8 @@ impl EmbeddingRequest {
         u32::try_from(tokens).unwrap_or(u32::MAX)
     }
 
-    /// How many numbers each vector has, of a model whose own have this many. Refuses more than there are, and an answer
-    /// that is too large.
+    /// How many numbers each vector has, of a model whose own have this many. Refuses more than there are, and an
+    /// answer that is too large.
     pub fn width(&self, own: usize) -> Result<usize, Refusal> {
         let width = self.dimensions.map_or(own, |dimensions| dimensions as usize);
         if width > own {
@@ -113,8 +114,8 @@ pub(crate) fn dimensions(body: &Body<'_>) -> Result<Option<u32>, Refusal> {
     }
 }
 
-/// The first `width` of these numbers, brought to length 1. `None` where they have no direction: all are zero, or one is
-/// no number.
+/// The first `width` of these numbers, brought to length 1. `None` where they have no direction: all are zero, or one
+/// is no number.
 pub fn direction(numbers: &[f32], width: usize) -> Option<Vec<f32>> {
     let numbers = numbers.get(..width)?;
     let length = numbers.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();

@@ -4,8 +4,8 @@
 use super::{full_name, short_name};
 use crate::id::hex;
 use crate::refusal::{Reason, Refusal};
+use crate::request::bodies::question::Presence;
 use crate::request::door::Door;
-use crate::request::question::Presence;
 use crate::time::{Millis, rfc3339};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -1,16 +1,17 @@
-//! OpenAI's older API of text completions: prompts as they are, without a chat template, and what the model writes after each.
+//! OpenAI's older API of text completions: prompts as they are, without a chat template, and what the model writes
+//! after each.
 //!
-//! The prompt is the caller's alone, so control tokens in it are control tokens: whoever writes a template of its own, or
-//! fills in the middle of code, needs them. In a chat they are text.
+//! The prompt is the caller's alone, so control tokens in it are control tokens: whoever writes a template of its own,
+//! or fills in the middle of code, needs them. In a chat they are text.
 
 use crate::refusal::Refusal;
-use crate::request::chat::{
+use crate::request::bodies::chat::{
     ChatBounds, FinishReason, Names, Sampling, TokenLogprob, UsageReport, both, logprobs, sampling,
 };
+use crate::request::bodies::prompts;
+pub use crate::request::bodies::prompts::Prompt;
 use crate::request::door::Door;
 use crate::request::member::{Body, invalid};
-use crate::request::prompts;
-pub use crate::request::prompts::Prompt;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -26,7 +27,8 @@ pub struct CompletionRequest {
     pub max_tokens: u32,
     /// Whether the caller named `max_tokens` itself.
     pub max_tokens_given: bool,
-    /// How many answers to each prompt, 1 to [`crate::request::chat::MAX_ANSWERS`]; with several prompts at most [`MAX_PROMPTS`] in all.
+    /// How many answers to each prompt, 1 to [`crate::request::bodies::chat::MAX_ANSWERS`]; with several prompts at
+    /// most [`MAX_PROMPTS`] in all.
     pub answers: u32,
     /// Whether each answer begins with the prompt.
     pub echo: bool,
@@ -47,7 +49,7 @@ pub struct CompletionRequest {
 }
 
 impl CompletionRequest {
-    /// Parses a body; refuses as [`crate::request::chat::ChatRequest::parse`] does.
+    /// Parses a body; refuses as [`crate::request::bodies::chat::ChatRequest::parse`] does.
     pub fn parse(body: &[u8], bounds: ChatBounds) -> Result<Self, Refusal> {
         let body = Body::read(body, Door::Completions)?;
         let (echo, logprobs) = (body.boolean("echo")?.unwrap_or(false), logprobs::count(&body, "logprobs")?);
@@ -85,7 +87,7 @@ impl CompletionRequest {
         u32::try_from(self.prompts.len()).unwrap_or(u32::MAX).saturating_mul(self.answers)
     }
 
-    /// As [`crate::request::chat::ChatRequest::most_tokens`].
+    /// As [`crate::request::bodies::chat::ChatRequest::most_tokens`].
     pub fn most_tokens(&self) -> Option<u32> {
         let answers = self.all_answers();
         (self.max_tokens_given || answers > 1).then(|| self.max_tokens.saturating_mul(answers))
@@ -97,8 +99,8 @@ impl CompletionRequest {
     }
 }
 
-/// The most prompts of a request, and the most answers to several prompts: they come one after another in the one slot that
-/// the request has, before its one deadline.
+/// The most prompts of a request, and the most answers to several prompts: they come one after another in the one slot
+/// that the request has, before its one deadline.
 pub const MAX_PROMPTS: u32 = 16;
 
 /// What is said of a request with more.
@@ -121,7 +123,7 @@ pub struct Completion {
     pub model: String,
     /// The answers; in a stream one at a time, and none in the event that carries usage alone.
     pub choices: Vec<TextChoice>,
-    /// Tokens used; in a stream as [`crate::request::chat::ChatChunk`] has it.
+    /// Tokens used; in a stream as [`crate::request::bodies::chat::ChatChunk`] has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageReport>,
 }
@@ -153,7 +155,8 @@ pub struct TextLogprobs {
 }
 
 impl TextLogprobs {
-    /// The same tokens in this shape; `offset` is where the first of them begins, and afterwards where the next one will.
+    /// The same tokens in this shape; `offset` is where the first of them begins, and afterwards where the next one
+    /// will.
     pub fn new(tokens: Vec<TokenLogprob>, offset: &mut u64) -> Self {
         let mut lists = Self::default();
         for TokenLogprob { chosen, top_logprobs } in tokens {

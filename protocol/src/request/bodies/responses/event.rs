@@ -1,7 +1,7 @@
 //! Events of a stream. Each has a name, which is its `type`, and a number, which is one more than that before it.
 
 use super::answer::{Answer, OutputItem, Part};
-use crate::request::chat::TokenLogprob;
+use crate::request::bodies::chat::TokenLogprob;
 use serde::Serialize;
 
 /// One event of a stream.

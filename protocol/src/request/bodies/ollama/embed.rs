@@ -2,11 +2,11 @@
 
 use super::short_name;
 use crate::refusal::Refusal;
-use crate::request::chat::both;
+use crate::request::bodies::chat::both;
+use crate::request::bodies::embeddings::{EmbeddingRequest, Encoding, MAX_INPUTS, dimensions, too_many};
+use crate::request::bodies::prompts::Prompt;
 use crate::request::door::Door;
-use crate::request::embeddings::{EmbeddingRequest, Encoding, MAX_INPUTS, dimensions, too_many};
 use crate::request::member::{Body, Given, invalid, raw};
-use crate::request::prompts::Prompt;
 use serde::{Deserialize, Serialize};
 
 /// Parses a body of one of these doors; refuses as [`EmbeddingRequest::parse`] does.

@@ -2,7 +2,7 @@
 
 use super::answer::unsealed;
 use crate::refusal::{Reason, Refusal};
-use crate::request::chat::{Arguments, Speaker, ToolCall};
+use crate::request::bodies::chat::{Arguments, Speaker, ToolCall};
 use crate::request::door::Door;
 use crate::request::member::invalid;
 use crate::request::member::raw::{self, Stopped};

@@ -1,7 +1,7 @@
 //! Answers in the shape of OpenAI's responses: whole, and as what events of a stream carry.
 
 use super::repeat::Members;
-use crate::request::chat::{TokenLogprob, UsageReport};
+use crate::request::bodies::chat::{TokenLogprob, UsageReport};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;

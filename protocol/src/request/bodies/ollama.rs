@@ -7,12 +7,14 @@ pub mod embed;
 pub mod models;
 
 use crate::refusal::{Reason, Refusal};
-use crate::request::chat::message::{self, Manner};
-use crate::request::chat::{ChatBounds, ChatMessage, ChatRequest, JsonSchema, Names, ResponseFormat, Speaker, both};
-use crate::request::completion::{CompletionRequest, Prompt};
+use crate::request::bodies::chat::message::{self, Manner};
+use crate::request::bodies::chat::{
+    ChatBounds, ChatMessage, ChatRequest, JsonSchema, Names, ResponseFormat, Speaker, both,
+};
+use crate::request::bodies::completion::{CompletionRequest, Prompt};
+use crate::request::bodies::question::{Presence, Question};
 use crate::request::door::Door;
 use crate::request::member::{Body, raw};
-use crate::request::question::{Presence, Question};
 
 /// What members are called here, and in a chat.
 const NAMES: &[(&str, &str)] = &[
@@ -52,7 +54,7 @@ pub fn short_name(model: &str) -> &str {
 const LATEST: &str = ":latest";
 
 /// Reads a body of `/api/chat`.
-pub(super) fn chat(body: &[u8], bounds: ChatBounds) -> Result<Question, Refusal> {
+pub(in crate::request) fn chat(body: &[u8], bounds: ChatBounds) -> Result<Question, Refusal> {
     let body = Body::read(body, Door::OllamaChat)?;
     let messages = message::read(&body, Manner::Ollama)?;
     let request = request(&body, messages, bounds)?;
@@ -63,7 +65,7 @@ pub(super) fn chat(body: &[u8], bounds: ChatBounds) -> Result<Question, Refusal>
 }
 
 /// Reads a body of `/api/generate`.
-pub(super) fn generate(body: &[u8], bounds: ChatBounds) -> Result<Question, Refusal> {
+pub(in crate::request) fn generate(body: &[u8], bounds: ChatBounds) -> Result<Question, Refusal> {
     let body = Body::read(body, Door::OllamaGenerate)?;
     let text = |name| body.text(name).map(|text| text.filter(|text| !text.is_empty()));
     let (system, prompt) = (text("system")?, text("prompt")?);

@@ -1,7 +1,7 @@
 //! What the model may call: `tools` and `tool_choice`. A template is shown each tool in the form that it knows, OpenAI's.
 
 use crate::refusal::{Reason, Refusal};
-use crate::request::chat::{
+use crate::request::bodies::chat::{
     JsonText, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS, Tool, ToolChoice, cause, is_within_bounds,
 };
 use crate::request::door::Door;

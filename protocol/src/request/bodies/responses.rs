@@ -20,7 +20,7 @@ mod text;
 mod tools;
 
 use crate::refusal::Refusal;
-use crate::request::chat::{ChatBounds, ChatRequest, Names, both, sampling};
+use crate::request::bodies::chat::{ChatBounds, ChatRequest, Names, both, sampling};
 use crate::request::door::Door;
 use crate::request::member::Body;
 pub use answer::{Answer, Error, Incomplete, ItemStatus, OutputItem, Part, ResponseUsage, Status, sealed};

@@ -13,7 +13,7 @@ mod settings;
 mod tools;
 
 use crate::refusal::Refusal;
-use crate::request::chat::{ChatBounds, ChatRequest, Names, both, sampling};
+use crate::request::bodies::chat::{ChatBounds, ChatRequest, Names, both, sampling};
 use crate::request::door::Door;
 use crate::request::member::Body;
 pub use answer::{

@@ -1,7 +1,7 @@
 //! What a request says of its answer: how long it may be, what ends it, whether the model thinks, what form it has.
 
 use crate::refusal::Refusal;
-use crate::request::chat::{
+use crate::request::bodies::chat::{
     ChatBounds, JsonSchema, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, ResponseFormat, is_within_bounds,
 };
 use crate::request::member::raw::{self};

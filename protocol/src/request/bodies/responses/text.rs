@@ -1,7 +1,7 @@
 //! `text`: what form an answer has, and how wordy it is.
 
 use crate::refusal::Refusal;
-use crate::request::chat::{JsonSchema, ResponseFormat, format};
+use crate::request::bodies::chat::{JsonSchema, ResponseFormat, format};
 use crate::request::member::{Body, Given, invalid, raw};
 
 const PARAM: &str = "text";

@@ -2,7 +2,7 @@
 
 use super::blocks::{Block, Place, each, texts};
 use crate::refusal::Refusal;
-use crate::request::chat::{ChatMessage, MAX_CALLS, MAX_MESSAGES, Speaker, ToolCall};
+use crate::request::bodies::chat::{ChatMessage, MAX_CALLS, MAX_MESSAGES, Speaker, ToolCall};
 use crate::request::member::{Body, invalid, raw};
 
 /// The conversation so far, `system` before all else.

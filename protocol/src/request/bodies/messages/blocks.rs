@@ -1,7 +1,7 @@
 //! Blocks of content: text, calls, their results and thoughts. What else Anthropic has is refused by its name.
 
 use crate::refusal::{Reason, Refusal};
-use crate::request::chat::{Arguments, JsonText, ToolCall, cause};
+use crate::request::bodies::chat::{Arguments, JsonText, ToolCall, cause};
 use crate::request::door::Door;
 use crate::request::member::invalid;
 use crate::request::member::raw::{self, Stopped};

@@ -2,7 +2,7 @@
 //! besides.
 
 use crate::refusal::Refusal;
-use crate::request::chat::{ChatBounds, logprobs, thinking};
+use crate::request::bodies::chat::{ChatBounds, logprobs, thinking};
 use crate::request::member::raw;
 use crate::request::member::{Body, Given, invalid};
 use std::borrow::Cow;
