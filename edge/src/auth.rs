@@ -17,8 +17,8 @@ use crate::auth::short_tokens::ShortTokens;
 use crate::platform::head::Head;
 use crate::platform::{Context, Env};
 use sluice_protocol::auth::key::{ApiKey, PREFIX, Peppers};
-use sluice_protocol::gate_call::refuse_key;
 use sluice_protocol::header;
+use sluice_protocol::hop::gate_call::refuse_key;
 use sluice_protocol::refusal::{Reason, Refusal};
 
 /// What this step is set to.

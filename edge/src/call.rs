@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::limit::{plans, remembered};
 use crate::platform::{Context, Env, Fault, Response};
 use crate::request::{Incoming, shield};
-use sluice_protocol::gate_call::remembered::Want;
+use sluice_protocol::hop::gate_call::remembered::Want;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;

@@ -9,7 +9,7 @@ use crate::platform::objects::Object;
 use crate::platform::rows::Rows;
 use crate::platform::{self, Env, Fault, State};
 use sluice_protocol::account::{Account, DecisionContext};
-use sluice_protocol::gate_call::{self, Answer, Call, Envelope, decode_envelope, encode_answers};
+use sluice_protocol::hop::gate_call::{self, Answer, Call, Envelope, decode_envelope, encode_answers};
 use sluice_protocol::id::Version;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::limit::state;

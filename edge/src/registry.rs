@@ -18,7 +18,7 @@ use outbox::Outbox;
 use records::RegistryRecords;
 use sluice_protocol::admin::{KeyList, RegistryAnswer, RegistryCall};
 use sluice_protocol::auth::token::DenialList;
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 use std::cell::Cell;
 
 /// The object.

@@ -9,7 +9,7 @@ use crate::config::config_of;
 use crate::platform::objects::Object;
 use crate::platform::{self, Env, Result, State, Storage};
 use rows::ResponseRows;
-use sluice_protocol::responses_call::{ResponsesAnswer, ResponsesCall, decode_call, encode_answer};
+use sluice_protocol::hop::responses_call::{ResponsesAnswer, ResponsesCall, decode_call, encode_answer};
 use sluice_protocol::time::Millis;
 use std::cell::Cell;
 use std::rc::Rc;

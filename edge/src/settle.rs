@@ -9,7 +9,7 @@ use crate::limit::remembered;
 use crate::platform::Env;
 use crate::telemetry;
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::gate_call::{Admission, Call};
+use sluice_protocol::hop::gate_call::{Admission, Call};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::plan::PlanTable;

@@ -9,13 +9,13 @@ use crate::telemetry;
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::hop::responses_call::{KeptResponse, MAX_RESPONSES, ResponsesAnswer, ResponsesCall};
 use sluice_protocol::id::{RequestId, ResponseId};
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::responses::{
     Keeping, MAX_KEPT_PART, Told, input_of, kept_input, no_response, not_kept, referred, with_history,
 };
-use sluice_protocol::responses_call::{KeptResponse, MAX_RESPONSES, ResponsesAnswer, ResponsesCall};
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
 

@@ -6,8 +6,8 @@
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use sluice_protocol::account::{Account, DecisionContext};
 use sluice_protocol::auth::principal::Mark;
-use sluice_protocol::gate_call::description::StorageCounters;
-use sluice_protocol::gate_call::{Ask, Call, Caller};
+use sluice_protocol::hop::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::{Ask, Call, Caller};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::ask::{Exact, Facts, Rule};
 use sluice_protocol::limit::decision::{Decision, Outcome};

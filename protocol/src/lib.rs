@@ -14,7 +14,6 @@
 
 // what all of it stands on
 mod base62;
-pub mod fresh;
 pub mod header;
 pub mod id;
 mod json;
@@ -26,11 +25,9 @@ pub mod request;
 pub mod auth;
 // limit, settle: the decision
 pub mod limit;
-// limit, settle: what the edge and an account's Gate say to each other, and the account there
+// limit, settle: what the edge and its objects say to each other, and the account at its Gate
 pub mod account;
-pub mod gate_call;
-// responses that are kept: what the edge and an account's say to each other
-pub mod responses_call;
+pub mod hop;
 // what admins ask, and what is kept about it
 pub mod admin;
 // forward, queue, settle: what the edge and the origin say to each other

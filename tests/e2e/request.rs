@@ -132,7 +132,7 @@ fn every_bad_body_has_its_refusal_and_burns_no_quota() {
 fn check_only_looked(
     stack: &RunningStack,
     key: &sluice_protocol::admin::CreatedKey,
-    before: sluice_protocol::gate_call::description::StorageCounters,
+    before: sluice_protocol::hop::gate_call::description::StorageCounters,
 ) {
     let after = stack.edge.view(key.id).storage;
     assert_eq!(after.calls, before.calls + 1);

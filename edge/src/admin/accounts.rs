@@ -13,11 +13,11 @@ use sluice_protocol::admin::{
     AccountPage, AccountView, CommandOutcome, CreateAccount, DeletedAccount, Idempotency, RegistryAnswer, RegistryCall,
 };
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::gate_call::command::Action;
-use sluice_protocol::gate_call::{AccountChange, Answer, Call};
+use sluice_protocol::hop::gate_call::command::Action;
+use sluice_protocol::hop::gate_call::{AccountChange, Answer, Call};
+use sluice_protocol::hop::responses_call::{ResponsesAnswer, ResponsesCall};
 use sluice_protocol::id::AccountId;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::responses_call::{ResponsesAnswer, ResponsesCall};
 use sluice_protocol::telemetry::Line;
 
 /// Makes an account without keys.

@@ -14,9 +14,9 @@ use sluice_protocol::admin::{
 };
 use sluice_protocol::auth::key::{ApiKey, Seed};
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::gate_call::command::{Action, Command};
-use sluice_protocol::gate_call::description::KeyDescription;
-use sluice_protocol::gate_call::{Answer, Call, KeyChange};
+use sluice_protocol::hop::gate_call::command::{Action, Command};
+use sluice_protocol::hop::gate_call::description::KeyDescription;
+use sluice_protocol::hop::gate_call::{Answer, Call, KeyChange};
 use sluice_protocol::id::KeyId;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 

@@ -11,7 +11,7 @@ use sluice_protocol::admin::audit::{AuditAction, Note};
 use sluice_protocol::auth::key::ApiKey;
 use sluice_protocol::auth::leak::{LeakReport, MAX_MESSAGE_BYTES};
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::gate_call::{Answer, Call as GateCall};
+use sluice_protocol::hop::gate_call::{Answer, Call as GateCall};
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
 

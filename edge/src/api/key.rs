@@ -3,7 +3,7 @@
 use crate::call::{Answered, Call, Known};
 use crate::limit;
 use crate::platform::respond;
-use sluice_protocol::gate_call::own_key::OwnKey;
+use sluice_protocol::hop::gate_call::own_key::OwnKey;
 
 /// Serves whoever has a valid key. The outer error is a refusal, the inner one the platform's.
 pub async fn serve(call: &Call<'_>) -> Answered {

@@ -7,10 +7,10 @@ use crate::platform::{Response, respond};
 use crate::request::path::path_and_query;
 use crate::stored::Stored;
 use sluice_protocol::auth::pattern::Pattern;
+use sluice_protocol::hop::responses_call::{KeptResponse, ResponsesAnswer, ResponsesCall};
 use sluice_protocol::id::ResponseId;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::bodies::responses::{ItemPage, no_response, whole_only};
-use sluice_protocol::responses_call::{KeptResponse, ResponsesAnswer, ResponsesCall};
 
 /// Serves one as its caller was told it.
 pub async fn one(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {

@@ -4,7 +4,7 @@ use crate::hop::group;
 use crate::platform::Env;
 use crate::platform::objects::Unanswered;
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::gate_call::{Answer, Call};
+use sluice_protocol::hop::gate_call::{Answer, Call};
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
 

@@ -17,7 +17,7 @@ use crate::hop;
 use crate::platform::objects::{Cause, Unanswered};
 use crate::platform::{self, Env, isolate_local, sleep};
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::gate_call::{Answer, Call, Envelope, decode_answers, encode_envelope};
+use sluice_protocol::hop::gate_call::{Answer, Call, Envelope, decode_answers, encode_envelope};
 use sluice_protocol::id::Version;
 use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};

@@ -1,8 +1,8 @@
 //! Something of the Registry's that an isolate keeps for a few seconds: one request asks for all, and the others look on timers of
-//! their own whether it has arrived (`group.rs` says why). When, [`sluice_protocol::fresh`] decides.
+//! their own whether it has arrived (`group.rs` says why). When, [`sluice_protocol::hop::fresh`] decides.
 
 use crate::platform::{self, Context, IsolateKey, sleep};
-use sluice_protocol::fresh::{Fresh, Need, TURN_MS};
+use sluice_protocol::hop::fresh::{Fresh, Need, TURN_MS};
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;

@@ -4,8 +4,8 @@ use crate::hop;
 use crate::platform::Env;
 use crate::platform::objects::Unanswered;
 use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::hop::responses_call::{ResponsesAnswer, ResponsesCall, decode_answer, encode_call};
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::responses_call::{ResponsesAnswer, ResponsesCall, decode_answer, encode_call};
 
 /// Asks them one thing. They have too much to do if they have not answered within `ms` milliseconds.
 pub async fn ask(

@@ -1,11 +1,11 @@
 //! The refusals of a moment ago, as far as they still hold: a flood by one refused caller does not reach its Gate. What is
-//! remembered, and who is given it again, [`sluice_protocol::gate_call::remembered`] decides.
+//! remembered, and who is given it again, [`sluice_protocol::hop::gate_call::remembered`] decides.
 
 use crate::auth::principal::Principal;
 use crate::platform::{self, isolate_local};
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::gate_call::Answer;
-use sluice_protocol::gate_call::remembered::{Asked, Asker, Remembered, Want};
+use sluice_protocol::hop::gate_call::Answer;
+use sluice_protocol::hop::gate_call::remembered::{Asked, Asker, Remembered, Want};
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::time::Millis;

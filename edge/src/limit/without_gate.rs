@@ -9,7 +9,7 @@ use crate::recent::Recent;
 use sluice_protocol::account::{DEFAULT_MAX_TOKENS, forbidden};
 use sluice_protocol::auth::permission::{Access, Bounds, Denied};
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::gate_call::{Admission, Answer, Ask, Caller, Identity};
+use sluice_protocol::hop::gate_call::{Admission, Answer, Ask, Caller, Identity};
 use sluice_protocol::limit::kind::Fit;
 use sluice_protocol::limit::kind::bucket::BucketLog;
 use sluice_protocol::limit::plan::{Plan, PlanTable, WithoutGate};

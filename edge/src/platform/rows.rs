@@ -4,7 +4,7 @@
 //! its first write: an object that is only asked leaves nothing behind.
 
 use crate::platform::{Fault, Sql, State};
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 use std::cell::Cell;
 
 /// A table.

@@ -5,7 +5,7 @@ use crate::platform::{self, Fault, Result, State, Storage};
 use crate::telemetry;
 use sluice_protocol::admin::audit::{AuditAction, AuditPage, Entry, Head, Note, PAGE};
 use sluice_protocol::admin::{AuditQuery, RegistryAnswer};
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::telemetry::Line;
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -4,8 +4,8 @@ use crate::platform::rows::{Rows, Value, integer, not_ours, number, text};
 use crate::platform::{Result, State};
 use sluice_protocol::admin::Addressed;
 use sluice_protocol::admin::audit::Note;
-use sluice_protocol::gate_call::command::Command;
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::command::Command;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 
 /// The table.
 pub struct Commands(Rows);

@@ -5,7 +5,7 @@ use crate::platform::{self, Result, State};
 use sha2::{Digest, Sha256};
 use sluice_protocol::admin::RegistryAnswer;
 use sluice_protocol::auth::token::{Denial, DenialId, MAX_DENIALS};
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::id::Version;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

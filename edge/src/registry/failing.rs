@@ -2,8 +2,8 @@
 
 use crate::platform::rows::{Rows, integer, number};
 use crate::platform::{Result, State};
-use sluice_protocol::gate_call::command::Failing;
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::command::Failing;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::time::Millis;
 
 /// The table.

@@ -7,7 +7,7 @@ use sluice_protocol::admin::{
     AccountEntry, AccountList, AccountPage, KeyEntry, KeyList, KeyPage, MAX_EXAMINED, RegistryAnswer,
 };
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::id::{AccountId, KeyId};
 use sluice_protocol::limit::plan::PlanTable;
 

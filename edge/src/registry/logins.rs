@@ -6,7 +6,7 @@ use crate::platform::{self, Result, State};
 use core::net::IpAddr;
 use sluice_protocol::admin::RegistryAnswer;
 use sluice_protocol::admin::failed_logins::{FailedLogin, FailedLogins, Failures, MAX_ROWS, ROW_MS, shown};
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 

@@ -18,7 +18,7 @@ use settle::tell;
 use sluice_protocol::admin::{Addressed, CommandOutcome, Executed, Idempotency, RegistryAnswer, StoredRefusal};
 use sluice_protocol::auth::key::Seed;
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::id::hex;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};

@@ -3,7 +3,7 @@
 use crate::platform::rows::{Rows, Value};
 use crate::platform::{Result, State};
 use sluice_protocol::admin::RegistryAnswer;
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::id::Version;
 use sluice_protocol::limit::plan::PlanTable;
 use std::cell::RefCell;

@@ -7,7 +7,7 @@ use super::logins::Logins;
 use super::plans::Tables;
 use crate::config::config_of;
 use crate::platform::{Env, Result, State};
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::id::Version;
 
 /// All of it.

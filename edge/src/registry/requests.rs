@@ -5,7 +5,7 @@ use crate::platform::rows::{Rows, Value, integer, not_ours, number, text};
 use crate::platform::{Result, State};
 use sluice_protocol::admin::{CommandOutcome, Idempotency};
 use sluice_protocol::auth::key::Seed;
-use sluice_protocol::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::id::hex;
 use sluice_protocol::time::Millis;
 

@@ -6,11 +6,11 @@
 use crate::platform::rows::{Rows, Value, integer, not_ours, number, text};
 use crate::platform::{Result, State};
 use sluice_protocol::auth::pattern::{Pattern, all_mean};
-use sluice_protocol::id::{RequestId, ResponseId};
-use sluice_protocol::request::bodies::responses::{Referred, Turn, output_of};
-use sluice_protocol::responses_call::{
+use sluice_protocol::hop::responses_call::{
     Conversation, KeptCount, KeptResponse, ResponsesAnswer, decode_row, encode_row, leaving,
 };
+use sluice_protocol::id::{RequestId, ResponseId};
+use sluice_protocol::request::bodies::responses::{Referred, Turn, output_of};
 use sluice_protocol::time::Millis;
 
 /// Both tables.

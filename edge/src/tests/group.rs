@@ -8,7 +8,7 @@ use crate::platform::scripted::{Faults, Place, Task};
 use futures_util::future::join_all;
 use serde_json::json;
 use sluice_protocol::auth::principal::{AccountName, Mark};
-use sluice_protocol::gate_call::{Answer, Ask, Call, Caller};
+use sluice_protocol::hop::gate_call::{Answer, Ask, Call, Caller};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
 use std::cell::{Cell, RefCell};

@@ -7,9 +7,9 @@ use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::auth::permission::{Permissions, Scope, Scopes};
 use sluice_protocol::auth::principal::{Mark, Network};
-use sluice_protocol::gate_call::command::{Action, Command};
-use sluice_protocol::gate_call::description::StorageCounters;
-use sluice_protocol::gate_call::{
+use sluice_protocol::hop::gate_call::command::{Action, Command};
+use sluice_protocol::hop::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::{
     AccountChange, Answer, Ask, Call, Caller, Envelope, Kept, KeyChange, KeyRecord, Retiring, decode_answers,
     decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
 };

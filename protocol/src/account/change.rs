@@ -1,6 +1,6 @@
 //! What an admin changes.
 
-use crate::gate_call::{AccountChange, KeyChange, KeyRecord, Settings};
+use crate::hop::gate_call::{AccountChange, KeyChange, KeyRecord, Settings};
 use crate::limit::plan::Per;
 
 impl KeyChange {

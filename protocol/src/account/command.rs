@@ -2,8 +2,8 @@
 
 use super::{Account, Changed, DecisionContext, MAX_KEYS};
 use crate::auth::principal::Mark;
-use crate::gate_call::command::{Action, Command, Effect, REMEMBERED};
-use crate::gate_call::{AccountChange, Answer, Kept, KeyChange, KeyRecord, MAX_KEPT_BYTES, Settings, encode_kept};
+use crate::hop::gate_call::command::{Action, Command, Effect, REMEMBERED};
+use crate::hop::gate_call::{AccountChange, Answer, Kept, KeyChange, KeyRecord, MAX_KEPT_BYTES, Settings, encode_kept};
 use crate::limit::plan::PlanTable;
 use crate::limit::state::GateState;
 use crate::time::Millis;

@@ -1,7 +1,7 @@
 //! Which limits apply to a caller, and what they see of its request.
 
 use super::{DEFAULT_MAX_TOKENS, DecisionContext, Known};
-use crate::gate_call::{Ask, Settings};
+use crate::hop::gate_call::{Ask, Settings};
 use crate::limit::ask::{Exact, Facts, Rule};
 use crate::limit::decision::Blanket;
 use crate::limit::plan::{Limit, PlanTable};

@@ -5,7 +5,7 @@ use super::text::{
     invalid, read,
 };
 use crate::auth::permission::Scopes;
-use crate::gate_call::{AccountChange, KeyChange};
+use crate::hop::gate_call::{AccountChange, KeyChange};
 use crate::limit::plan::{Limit, PlanTable, limits_from_json};
 use crate::refusal::Refusal;
 use crate::time::Millis;

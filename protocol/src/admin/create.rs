@@ -7,8 +7,8 @@ use super::text::{
 };
 use crate::auth::key::{ApiKey, Peppers, Seed};
 use crate::auth::permission::{Permissions, Scopes};
-use crate::gate_call::command::{Action, Command};
-use crate::gate_call::{AccountChange, KeyRecord};
+use crate::hop::gate_call::command::{Action, Command};
+use crate::hop::gate_call::{AccountChange, KeyRecord};
 use crate::id::{AccountId, CommandId};
 use crate::limit::plan::{DEFAULT_PLAN, Limit, PlanTable};
 use crate::refusal::Refusal;

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use sluice_protocol::account::{Account, DecisionContext};
 use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
 use sluice_protocol::auth::permission::{Denied, Permissions, Scope, Scopes, parse_addresses, parse_models};
-use sluice_protocol::gate_call::command::{Action, Command, Effect};
-use sluice_protocol::gate_call::description::StorageCounters;
-use sluice_protocol::gate_call::{
+use sluice_protocol::hop::gate_call::command::{Action, Command, Effect};
+use sluice_protocol::hop::gate_call::description::StorageCounters;
+use sluice_protocol::hop::gate_call::{
     AccountChange, Answer, Ask, Call, Caller, Envelope, Forbidden, Kept, KeyChange, KeyRecord, MAX_KEPT_BYTES,
     decode_answers, decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
 };

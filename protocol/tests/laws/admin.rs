@@ -9,7 +9,7 @@ use sluice_protocol::admin::{
 };
 use sluice_protocol::auth::key::{ApiKey, Peppers, Seed};
 use sluice_protocol::auth::token::CreateDenial;
-use sluice_protocol::gate_call::{AccountChange, KeyChange};
+use sluice_protocol::hop::gate_call::{AccountChange, KeyChange};
 use sluice_protocol::id::{AccountId, KeyId, RequestId};
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};

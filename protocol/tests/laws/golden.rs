@@ -26,10 +26,12 @@ use sluice_protocol::auth::token::{CreateDenial, Denial, DenialList, ShortClaims
 use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::forward::report::{RequestReport, RequestStatus};
-use sluice_protocol::gate_call::command::{Action, Command, Effect};
-use sluice_protocol::gate_call::description::{AccountDescription, CallerDescription, KeyDescription, StorageCounters};
-use sluice_protocol::gate_call::own_key::OwnKey;
-use sluice_protocol::gate_call::{
+use sluice_protocol::hop::gate_call::command::{Action, Command, Effect};
+use sluice_protocol::hop::gate_call::description::{
+    AccountDescription, CallerDescription, KeyDescription, StorageCounters,
+};
+use sluice_protocol::hop::gate_call::own_key::OwnKey;
+use sluice_protocol::hop::gate_call::{
     self, AccountChange, Admission, Answer, Ask, Call, Caller, Envelope, Forbidden, Kept, KeyChange, KeyRecord,
     Retiring, Settings,
 };

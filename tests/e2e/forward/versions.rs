@@ -7,7 +7,7 @@ use harness::wait::{SOON, until_true};
 use harness::{PLAN, RunningStack, Stack};
 use serde_json::json;
 use sluice_protocol::admin::CreatedKey;
-use sluice_protocol::gate_call::{self, Admission, Answer, Call, encode_answers};
+use sluice_protocol::hop::gate_call::{self, Admission, Answer, Call, encode_answers};
 use sluice_protocol::refusal::Reason;
 use std::collections::BTreeMap;
 

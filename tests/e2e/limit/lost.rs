@@ -9,7 +9,7 @@ use harness::{PLAN, RunningStack, Stack};
 use serde_json::{Value, json};
 use sluice_origin::scripted::Say;
 use sluice_protocol::admin::{CreatedKey, RegistryAnswer, RegistryCall};
-use sluice_protocol::gate_call::Call;
+use sluice_protocol::hop::gate_call::Call;
 use sluice_protocol::refusal::Reason;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

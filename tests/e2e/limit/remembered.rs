@@ -8,7 +8,7 @@ use harness::wait::{Door, SOON, until, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::json;
 use sluice_protocol::admin::CreatedKey;
-use sluice_protocol::gate_call::Call;
+use sluice_protocol::hop::gate_call::Call;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sluice_protocol::admin::RegistryCall;
-use sluice_protocol::gate_call::{Call, Envelope, decode_envelope};
+use sluice_protocol::hop::gate_call::{Call, Envelope, decode_envelope};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;

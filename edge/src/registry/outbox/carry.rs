@@ -8,8 +8,8 @@ use crate::registry::commands::{Row, Unreadable, Written};
 use crate::registry::records::RegistryRecords;
 use crate::telemetry;
 use futures_util::StreamExt;
-use sluice_protocol::gate_call::command::MAX_CARRIED;
-use sluice_protocol::gate_call::{Call, Envelope, decode_answers, encode_envelope};
+use sluice_protocol::hop::gate_call::command::MAX_CARRIED;
+use sluice_protocol::hop::gate_call::{Call, Envelope, decode_answers, encode_envelope};
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
 

@@ -5,8 +5,8 @@ use super::stage;
 use crate::hop::responses::ask;
 use crate::platform::scripted::Faults;
 use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::hop::responses_call::{KeptResponse, MAX_BYTES, MAX_RESPONSES, ResponsesAnswer, ResponsesCall};
 use sluice_protocol::id::{RequestId, ResponseId};
-use sluice_protocol::responses_call::{KeptResponse, MAX_BYTES, MAX_RESPONSES, ResponsesAnswer, ResponsesCall};
 use std::cell::RefCell;
 use std::rc::Rc;
 

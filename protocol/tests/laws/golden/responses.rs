@@ -2,13 +2,13 @@
 
 use super::golden;
 use sluice_protocol::auth::pattern::Pattern;
+use sluice_protocol::hop::responses_call::{self, KeptCount, KeptResponse, ResponsesAnswer, ResponsesCall};
 use sluice_protocol::id::{RequestId, ResponseId, hex};
 use sluice_protocol::request::bodies::chat::{Likelihood, TokenLogprob, Usage, UsageReport};
 use sluice_protocol::request::bodies::responses::{
     Answer, Event, Incomplete, ItemPage, ItemStatus, OutputItem, Part, Referred, Repeated, Status, Turn, What,
     kept_input, kind, repeated, sealed,
 };
-use sluice_protocol::responses_call::{self, KeptCount, KeptResponse, ResponsesAnswer, ResponsesCall};
 
 fn asked() -> Repeated {
     let body = r#"{"model": "qwen3", "input": "Rain?", "instructions": "Be brief.", "store": true,

@@ -7,7 +7,7 @@ mod steps;
 use crate::oracle::{Oracle, Shape, Verdict, amount, quota, request, rules};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice_protocol::gate_call::Answer;
+use sluice_protocol::hop::gate_call::Answer;
 use sluice_protocol::limit::ask::{Facts, Rule};
 use sluice_protocol::limit::decision::{Decision, Outcome, Passes, Refused};
 use sluice_protocol::limit::kind::parallel::Parallel;

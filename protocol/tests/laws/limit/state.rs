@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice_protocol::auth::key::{ApiKey, Peppers};
 use sluice_protocol::auth::principal::Mark;
-use sluice_protocol::gate_call::{
+use sluice_protocol::hop::gate_call::{
     self, Answer, Call, Envelope, Kept, KeyRecord, decode_answers, decode_envelope, decode_kept, encode_answers,
     encode_envelope, encode_kept,
 };

@@ -5,15 +5,15 @@ use super::BOUNDS;
 use super::same::{blurred, talk};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sluice_protocol::hop::responses_call::{
+    KeptResponse, ResponsesAnswer, ResponsesCall, decode_answer, decode_call, decode_row, encode_answer, encode_call,
+    encode_row,
+};
 use sluice_protocol::id::{RequestId, ResponseId};
 use sluice_protocol::refusal::Reason::{InvalidRequest, ResponseNotFound, UnsupportedParameter};
 use sluice_protocol::request::bodies::responses::{
     FinalEvent, ItemPage, Keeping, Referred, Told, Turn, input_of, kept_input, not_kept, output_of, parse, referred,
     whole_only, with_history,
-};
-use sluice_protocol::responses_call::{
-    KeptResponse, ResponsesAnswer, ResponsesCall, decode_answer, decode_call, decode_row, encode_answer, encode_call,
-    encode_row,
 };
 use sluice_protocol::sse::{Passed, WholeEvents};
 

@@ -2,8 +2,8 @@
 //! and the Gate does it once, however often it comes.
 
 use crate::auth::key::SecretHash;
-use crate::gate_call::description::{AccountDescription, KeyDescription};
-use crate::gate_call::{AccountChange, KeyChange, KeyRecord};
+use crate::hop::gate_call::description::{AccountDescription, KeyDescription};
+use crate::hop::gate_call::{AccountChange, KeyChange, KeyRecord};
 use crate::id::CommandId;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};

@@ -13,7 +13,7 @@
 
 use crate::auth::permission::Denied;
 use crate::auth::principal::AccountName;
-use crate::gate_call::{Answer, Caller, Identity};
+use crate::hop::gate_call::{Answer, Caller, Identity};
 use crate::id::Version;
 use crate::limit::decision::{Blanket, Passes, Refused};
 use crate::time::Millis;

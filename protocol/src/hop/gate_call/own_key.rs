@@ -1,7 +1,7 @@
 //! `GET /v1/key`: what a caller sees of its own key.
 
 use crate::auth::principal::{AccountName, subject};
-use crate::gate_call::description::CallerDescription;
+use crate::hop::gate_call::description::CallerDescription;
 use crate::limit::decision::Totals;
 use crate::limit::kind::Unit;
 use crate::limit::plan::Per;
