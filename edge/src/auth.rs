@@ -17,9 +17,9 @@ use crate::auth::short_tokens::ShortTokens;
 use crate::platform::head::Head;
 use crate::platform::{Context, Env};
 use sluice_protocol::auth::key::{ApiKey, PREFIX, Peppers};
-use sluice_protocol::header;
 use sluice_protocol::hop::gate_call::refuse_key;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::wire::header;
 
 /// What this step is set to.
 pub struct Settings {

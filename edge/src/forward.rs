@@ -16,7 +16,6 @@ use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::forward::report::{self, RequestReport};
-use sluice_protocol::header;
 use sluice_protocol::hop::gate_call::Admission;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
@@ -24,6 +23,7 @@ use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::request::door::Door;
 use sluice_protocol::time::Millis;
+use sluice_protocol::wire::header;
 
 /// Where requests are sent on, and how.
 pub struct Origin {

@@ -7,8 +7,8 @@ pub mod shield;
 use crate::platform::body::{Bounds, Broken};
 use crate::platform::head::Head;
 use crate::platform::{Body, Request};
-use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::wire::header;
 
 /// A caller's request.
 pub struct Incoming {

@@ -15,7 +15,6 @@ use crate::stored::{Keep, Stored};
 use crate::{auth, platform, route, stream, telemetry};
 use futures_util::future::join;
 use sluice_protocol::auth::principal::Mark;
-use sluice_protocol::header;
 use sluice_protocol::hop::gate_call::Ask;
 use sluice_protocol::hop::gate_call::remembered::Want;
 use sluice_protocol::limit::plan::PlanTable;
@@ -25,6 +24,7 @@ use sluice_protocol::request::door::Door;
 use sluice_protocol::request::model_name::renamed;
 use sluice_protocol::request::read;
 use sluice_protocol::telemetry::{RequestEnd, RequestLog, Who};
+use sluice_protocol::wire::header;
 
 /// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled.
 pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {

@@ -1,6 +1,6 @@
 //! Names of things: accounts, keys, requests. Each parses from exactly one text form and prints as that form.
 
-use crate::base62;
+use crate::wire::base62;
 use serde::{Deserialize, Serialize, de};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;

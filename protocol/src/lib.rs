@@ -13,12 +13,10 @@
 #![forbid(unsafe_code)]
 
 // what all of it stands on
-mod base62;
-pub mod header;
 pub mod id;
-mod json;
 pub mod refusal;
 pub mod time;
+pub mod wire;
 // request
 pub mod request;
 // auth
@@ -34,7 +32,5 @@ pub mod admin;
 pub mod forward;
 // stream
 pub mod dialect;
-pub mod lines;
-pub mod sse;
 // what the edge writes down
 pub mod telemetry;

@@ -11,9 +11,9 @@ use harness::secrets::{self, PROMPT};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, RunningStack, Stack};
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
-use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Reason;
+use sluice_protocol::wire::header;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 const ANSWER: &str = r#"{"id":"x","object":"chat.completion","created":1,"model":"tiny","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":11,"completion_tokens":2,"total_tokens":13}}"#;

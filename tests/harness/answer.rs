@@ -1,11 +1,11 @@
 //! What came back, and what every answer of the edge must be like.
 
 use serde_json::Value;
-use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Retry};
 use sluice_protocol::request::bodies::chat::{ChatChunk, ChatCompletion, Usage};
-use sluice_protocol::sse::{DONE, SseParser};
+use sluice_protocol::wire::header;
+use sluice_protocol::wire::sse::{DONE, SseParser};
 use std::fmt;
 
 /// One HTTP answer.

@@ -12,9 +12,9 @@ use crate::watch::Sent;
 use reqwest::blocking::{Client, Request, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sluice_protocol::admin::{CreatedKey, DeletedKey, KeyList, KeyView};
-use sluice_protocol::header;
 use sluice_protocol::hop::gate_call::own_key::OwnKey;
 use sluice_protocol::id::KeyId;
+use sluice_protocol::wire::header;
 use std::net::SocketAddr;
 use std::time::Duration;
 

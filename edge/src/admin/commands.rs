@@ -13,10 +13,10 @@ use sluice_protocol::admin::{
 };
 use sluice_protocol::auth::key::Seed;
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::header;
 use sluice_protocol::hop::gate_call::command::{Action, Command};
 use sluice_protocol::id::CommandId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::wire::header;
 
 /// What secrets of this request are made from.
 pub(super) fn seed(call: &AdminCall<'_>) -> Seed {

@@ -13,9 +13,9 @@ use core::net::IpAddr;
 use sluice_protocol::admin::access::AdminScopes;
 use sluice_protocol::admin::failed_logins::{Failures, is_certain};
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
-use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::telemetry::Line;
+use sluice_protocol::wire::header;
 use std::cell::RefCell;
 
 /// An admin that has proved who it is.

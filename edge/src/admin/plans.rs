@@ -8,10 +8,10 @@ use crate::platform::respond::{self, HeaderList};
 use crate::platform::{Fault, Response};
 use sluice_protocol::admin::audit::AuditAction;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
-use sluice_protocol::header;
 use sluice_protocol::id::{Version, parse_hex};
 use sluice_protocol::limit::plan::{MAX_TABLE_BYTES, PlanTable};
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::wire::header;
 
 /// The table in force, as it was put, and its version as `etag`.
 pub(super) async fn view(call: &AdminCall<'_>) -> Answered {

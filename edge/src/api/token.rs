@@ -6,9 +6,9 @@ use crate::platform::{self, isolate_local, random};
 use crate::{limit, request};
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::auth::token::{Granted, Pace, ShortClaims, TokenAnswer, TokenRequest};
-use sluice_protocol::header;
 use sluice_protocol::id::KeyId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::wire::header;
 use std::cell::RefCell;
 
 /// `POST /v1/auth/token`: a token that may do a part of what its caller may. A short token may so be renewed, as long as its key lives.

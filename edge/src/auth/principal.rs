@@ -7,10 +7,10 @@ use core::net::IpAddr;
 use sluice_protocol::auth::key::ApiKey;
 use sluice_protocol::auth::permission::{Access, Denied, Permissions, Scope};
 use sluice_protocol::auth::principal::{AccountName, Mark, subject};
-use sluice_protocol::header;
 use sluice_protocol::hop::gate_call::Caller;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::wire::header;
 use std::rc::Rc;
 
 /// Who calls: the account that its request counts for, and the key, token or address that calls for it.

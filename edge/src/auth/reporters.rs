@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 use sluice_protocol::auth::token::{KeySet, Material, is_safe_url};
-use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::wire::header;
 
 /// Who may report: whoever holds one of the keys behind this URL.
 pub struct Reporters(RemoteKeys);

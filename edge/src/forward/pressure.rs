@@ -3,8 +3,8 @@
 use crate::platform;
 use crate::platform::head::Head;
 use sluice_protocol::forward::capacity::Capacity;
-use sluice_protocol::header;
 use sluice_protocol::time::Millis;
+use sluice_protocol::wire::header;
 use std::cell::Cell;
 
 /// What an origin said last.

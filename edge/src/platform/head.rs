@@ -1,6 +1,6 @@
 //! What stands before a body.
 
-use sluice_protocol::header;
+use sluice_protocol::wire::header;
 
 /// Two words of the platform's, or one, and the headers that we look at.
 pub struct Head {

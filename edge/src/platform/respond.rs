@@ -3,9 +3,9 @@
 use crate::platform::{self, Fault, Response};
 use serde::Serialize;
 use sluice_protocol::dialect::Dialect;
-use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::wire::header;
 
 /// The headers of an answer or of a request to the origin.
 #[derive(Default)]

@@ -4,9 +4,9 @@ use crate::platform::respond::HeaderList;
 use crate::platform::{Fault, Response};
 use crate::request::path::{methods, path_and_query, route_of};
 use crate::request::{self, Incoming};
-use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::request::cors::{Origins, Preflight};
+use sluice_protocol::wire::header;
 use std::rc::Rc;
 
 /// Who asks, where pages of other origins may: a page, or somebody who is none.

@@ -15,7 +15,8 @@ pub async fn pass(env: &Env, head: &Head) -> Result<(), Refusal> {
     if !is_bound(env) {
         return Ok(());
     }
-    let (Some(shield), Some(address)) = (env.limiter(BINDING), head.get(sluice_protocol::header::CONNECTING_IP)) else {
+    let (Some(shield), Some(address)) = (env.limiter(BINDING), head.get(sluice_protocol::wire::header::CONNECTING_IP))
+    else {
         return Ok(());
     };
     pass_shield(&shield, address.to_owned()).await

@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, ORIGIN};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use sluice_protocol::header::{is_identity, is_json};
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::wire::header::{is_identity, is_json};
 use std::time::Duration;
 
 /// What the head says about the body, before any of it is read.

@@ -11,7 +11,7 @@ use sluice_protocol::request::bodies::chat::{AnswerCall, FinishReason, UsageRepo
 use sluice_protocol::request::bodies::messages::{
     AnswerBlock, BlockDelta, BlockStart, Counted, Ended, Event, Message, MessageUsage, StopReason,
 };
-use sluice_protocol::sse;
+use sluice_protocol::wire::sse;
 
 /// Tells messages.
 pub(crate) struct Messages {

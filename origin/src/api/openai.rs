@@ -4,7 +4,7 @@ pub(crate) mod chat;
 pub(crate) mod text;
 
 use sluice_protocol::forward::report::{UsageMark, brief};
-use sluice_protocol::sse;
+use sluice_protocol::wire::sse;
 
 /// An event, with what has been used so far.
 fn event(payload: &str, mark: UsageMark) -> String {

@@ -8,10 +8,10 @@ use serde::Serialize;
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::forward::report::brief;
-use sluice_protocol::header;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::bodies::chat::Used;
+use sluice_protocol::wire::header;
 
 /// Marks an answer to a request whose grant was good.
 #[derive(Clone, Copy, Debug)]

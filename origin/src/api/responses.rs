@@ -15,7 +15,7 @@ use sluice_protocol::request::bodies::chat::{FinishReason, TokenLogprob, UsageRe
 use sluice_protocol::request::bodies::responses::{
     Answer, Event, Incomplete, ItemStatus, OutputItem, Repeated, Status, What, kind,
 };
-use sluice_protocol::sse;
+use sluice_protocol::wire::sse;
 use std::sync::Arc;
 
 /// Tells responses.

@@ -5,10 +5,10 @@
 //! what it used. A reservation that is too small is told with the exact count, so that the edge reserves again once.
 
 use sluice_protocol::forward::grant::GrantClaims;
-use sluice_protocol::header;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::{ChatRequest, Names};
 use sluice_protocol::request::bodies::completion::CompletionRequest;
+use sluice_protocol::wire::header;
 
 /// What a grant says of tokens. What it leaves open is the largest number there is: no case of its own.
 #[derive(Clone, Copy, Debug)]

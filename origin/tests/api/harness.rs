@@ -12,7 +12,7 @@ use sluice_origin::scripted::{MODEL, Script};
 use sluice_origin::server::{Origin, RunningOrigin};
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::id::RequestId;
-use sluice_protocol::sse::SseParser;
+use sluice_protocol::wire::sse::SseParser;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
 

@@ -1,7 +1,7 @@
 //! Streams: however the bytes are cut, the same events come out, and nothing is lost.
 
 use super::{Input, part};
-use sluice_protocol::sse::{Passed, SseParser, WholeEvents, event};
+use sluice_protocol::wire::sse::{Passed, SseParser, WholeEvents, event};
 
 /// The largest event, where to cut, then the stream.
 pub fn run(bytes: &[u8]) {

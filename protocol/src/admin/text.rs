@@ -3,10 +3,10 @@
 use crate::auth::pattern::Pattern;
 use crate::auth::permission::{Scopes, parse_addresses, parse_models};
 use crate::auth::principal::{Network, is_name};
-use crate::json::parse_unique;
 use crate::limit::plan::PlanTable;
 use crate::refusal::{Reason, Refusal};
 use crate::time::Millis;
+use crate::wire::json::parse_unique;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::borrow::Cow;

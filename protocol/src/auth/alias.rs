@@ -6,7 +6,7 @@
 //! answers, and so does the origin, whose request holds that name. So no limit is passed by by another name.
 
 use crate::auth::pattern::{Pattern, pattern};
-use crate::json;
+use crate::wire::json;
 use serde_json::Value;
 
 /// Names, or beginnings of names, and the models that answer to them.

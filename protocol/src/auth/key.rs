@@ -4,8 +4,8 @@
 //! anything else, so a forged, mistyped or retired-epoch key costs no storage operation, and a real one names its Gate
 //! without a lookup. The Gate keeps SHA-256 of the secret: 128 random bits need no slow hash.
 
-use crate::base62;
 use crate::id::{AccountId, KeyId, parse_hex};
+use crate::wire::base62;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt;

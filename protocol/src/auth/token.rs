@@ -12,7 +12,7 @@ mod keys;
 mod pace;
 mod short;
 
-use crate::json;
+use crate::wire::json;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};

@@ -2,12 +2,12 @@
 //! `error`. Its classes of errors go by the status; our own `code` stands beside them.
 
 use super::{BrokenOff, Dialect, Header};
-use crate::header;
 use crate::id::RequestId;
 use crate::limit::standing::ratelimit::read_go_duration;
 use crate::refusal::{Class, Reason, Refusal};
-use crate::sse;
 use crate::time::{Millis, rfc3339};
+use crate::wire::header;
+use crate::wire::sse;
 use serde::Serialize;
 
 pub(super) const DIALECT: Dialect =

@@ -3,9 +3,9 @@
 
 use super::Dialect;
 use crate::forward::report::UsageMark;
-use crate::header;
-use crate::lines;
 use crate::refusal::Refusal;
+use crate::wire::header;
+use crate::wire::lines;
 use serde::Serialize;
 
 pub(super) const DIALECT: Dialect = Dialect {

@@ -2,10 +2,10 @@
 
 use super::Dialect;
 use crate::forward::report::StreamError;
-use crate::header;
 use crate::id::RequestId;
 use crate::refusal::Refusal;
-use crate::sse;
+use crate::wire::header;
+use crate::wire::sse;
 use serde::Serialize;
 
 pub(super) const DIALECT: Dialect = Dialect {

@@ -3,9 +3,9 @@
 //! and its types have the same beside it.
 
 use super::{BrokenOff, Dialect, openai};
-use crate::header;
 use crate::refusal::{ErrorDetail, Refusal};
-use crate::sse;
+use crate::wire::header;
+use crate::wire::sse;
 use serde::Serialize;
 
 pub(super) const DIALECT: Dialect = Dialect {

@@ -1,7 +1,7 @@
 //! The grant: what the edge tells the origin, and the only thing the origin trusts.
 //!
-//! A compact JWS (EdDSA, `kid` in the header) in [`crate::header::GRANT`]. The edge signs and the origin verifies with
-//! `jsonwebtoken`; what the claims mean, and when they hold, is decided here.
+//! A compact JWS (EdDSA, `kid` in the header) in [`crate::wire::header::GRANT`]. The edge signs and the origin verifies
+//! with `jsonwebtoken`; what the claims mean, and when they hold, is decided here.
 
 use crate::id::{RequestId, hex};
 use serde::{Deserialize, Serialize};

@@ -1,14 +1,15 @@
 //! stream, settle: an answer on its way through the edge, and what it says of what was used. Pure.
 //!
-//! An origin marks what it sends: the header [`crate::header::USAGE`] of a whole answer, the `id` of each event of a
-//! stream, and the last member, `used`, of each line of one, as [`UsageMark`] writes them. So whoever relays an answer need not know its protocol. OpenAI's two carry the usage
-//! in their own shape besides, and other servers' know nothing of marks: of those the payloads are looked at.
+//! An origin marks what it sends: the header [`crate::wire::header::USAGE`] of a whole answer, the `id` of each event
+//! of a stream, and the last member, `used`, of each line of one, as [`UsageMark`] writes them. So whoever relays an
+//! answer need not know its protocol. OpenAI's two carry the usage in their own shape besides, and other servers' know
+//! nothing of marks: of those the payloads are looked at.
 
 use crate::forward::report::UsageMark;
-use crate::header;
 use crate::refusal::{ErrorBody, Reason};
 use crate::request::bodies::chat::{Used, usage_of};
-use crate::sse::{Passed, SseParser, WholeEvents};
+use crate::wire::header;
+use crate::wire::sse::{Passed, SseParser, WholeEvents};
 
 /// What was seen of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -147,7 +147,7 @@ const COMPLETE: &str = "complete";
 const UNSETTLED: &str = " unsettled";
 
 /// What was used in few bytes: tokens of the prompts, generated tokens, how many of them were thinking. It stands in the header
-/// [`crate::header::USAGE`] of a refusal and of a whole answer, and in each [`UsageMark`] of a stream.
+/// [`crate::wire::header::USAGE`] of a refusal and of a whole answer, and in each [`UsageMark`] of a stream.
 pub fn brief(used: Used) -> String {
     let Used { usage, reasoning_tokens } = used;
     format!("{}/{}/{}", usage.prompt_tokens, usage.completion_tokens, reasoning_tokens.unwrap_or_default())
@@ -191,7 +191,7 @@ mod tests {
             let text = mark.to_string();
             assert_eq!(UsageMark::read(&text), Some(mark), "{text}");
             // It passes as an event's id.
-            assert!(text.len() <= crate::sse::MAX_ID, "{text}");
+            assert!(text.len() <= crate::wire::sse::MAX_ID, "{text}");
         }
         for wrong in ["", "1/2", "1/2/3 ", "1/2/3 nothing", "1/2/3 complete unsettled", "1/2/3  complete", "- draining"]
         {

@@ -4,7 +4,7 @@
 //! body is OpenAI's: `{"error":{"message","type","param","code"}}`.
 
 use super::{Reason, Retry};
-use crate::header;
+use crate::wire::header;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! What the table and the headers of a refusal hold to.
 
 use super::*;
-use crate::header;
+use crate::wire::header;
 
 #[test]
 fn codes_are_unique_and_round_trip() {

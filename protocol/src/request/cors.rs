@@ -4,7 +4,7 @@
 //! origin has no more rights than its credential gives. What an address may do without one, any page of an allowed
 //! origin can use up in its visitor's name. Administration is never opened: Cloudflare Access vouches for a browser.
 
-use crate::header;
+use crate::wire::header;
 
 /// Whose pages may call, by the setting `CORS_ORIGINS`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

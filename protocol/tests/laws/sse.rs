@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice_protocol::sse::{self, Passed, SseParser, WholeEvents};
+use sluice_protocol::wire::sse::{self, Passed, SseParser, WholeEvents};
 
 fn parse(chunks: &[&[u8]], max: usize) -> Vec<Vec<u8>> {
     let (mut parser, mut events) = (SseParser::new(max), Vec::new());

@@ -5,9 +5,9 @@ use harness::issuers::{self, Issuer};
 use harness::wait::until_true;
 use harness::{Answer, Stack};
 use serde_json::{Value, json};
-use sluice_protocol::header;
 use sluice_protocol::limit::plan::MAX_TABLE_BYTES;
 use sluice_protocol::refusal::Reason;
+use sluice_protocol::wire::header;
 use std::time::{Duration, Instant};
 
 /// A plan with a limit of this many requests an hour.

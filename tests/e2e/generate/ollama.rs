@@ -6,8 +6,8 @@ use harness::wait::{SOON, until_true};
 use harness::{Stack, secrets, tools};
 use serde_json::{Value, json};
 use sluice_origin::scripted::{Fault, Say};
-use sluice_protocol::header;
 use sluice_protocol::refusal::Reason;
+use sluice_protocol::wire::header;
 
 const SAID: &str = "Grüße,\u{2028}世界\u{85} 🌍!";
 const CALL: &str =

@@ -9,10 +9,10 @@ use harness::wait::{SOON, until, until_true};
 use harness::{Answer, RunningStack, Stack};
 use serde_json::{Value, json};
 use sluice_origin::scripted::Say;
-use sluice_protocol::header;
 use sluice_protocol::hop::gate_call::own_key::OwnLimit;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::Usage;
+use sluice_protocol::wire::header;
 use std::time::{Duration, Instant};
 
 /// What the prompt of [`hello`] comes to: its bytes and the template around them.

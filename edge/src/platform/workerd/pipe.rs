@@ -4,7 +4,7 @@ use super::http::Stream;
 use super::promise::Settled;
 use crate::platform::Fault;
 use js_sys::{Promise, Uint8Array};
-use sluice_protocol::sse::Passed;
+use sluice_protocol::wire::sse::Passed;
 use std::future::Future;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};

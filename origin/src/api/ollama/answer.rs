@@ -14,9 +14,9 @@ use crate::system::now_millis;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sluice_protocol::forward::report::UsageMark;
-use sluice_protocol::lines::line;
 use sluice_protocol::request::bodies::chat::{AnswerCall, FinishReason, TokenLogprob, UsageReport};
 use sluice_protocol::time::rfc3339;
+use sluice_protocol::wire::lines::line;
 
 /// Where an answer's text stands.
 #[derive(Clone, Copy, PartialEq, Eq)]

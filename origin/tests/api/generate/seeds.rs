@@ -7,7 +7,7 @@ use sluice_origin::config::Config;
 use sluice_origin::models::{Backend, tiny};
 use sluice_origin::server::{Origin, RunningOrigin};
 use sluice_origin::text::Text;
-use sluice_protocol::header;
+use sluice_protocol::wire::header;
 
 const SLOTS: usize = 4;
 const SEEDS: u64 = 12;

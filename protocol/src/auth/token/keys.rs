@@ -1,6 +1,6 @@
 //! The keys of an issuer, and which of them a token must be signed with.
 
-use crate::json;
+use crate::wire::json;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};

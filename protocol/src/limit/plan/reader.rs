@@ -7,10 +7,10 @@ use crate::auth::alias::Aliases;
 use crate::auth::pattern::pattern;
 use crate::auth::principal::{AccountName, Network};
 use crate::id::{KeyId, Version};
-use crate::json::parse_unique;
 use crate::limit::fields::{MAX_AMOUNT, MAX_LIST, MAX_REQUESTS, PlanMistake, Reader};
 use crate::limit::kind::refill::Refill;
 use crate::request::cost::{Classes, Rate};
+use crate::wire::json::parse_unique;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

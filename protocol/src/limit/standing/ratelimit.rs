@@ -8,9 +8,9 @@
 //! After draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit-Policy`, `RateLimit`) and OpenAI's published headers.
 
 use super::Standing;
-use crate::header;
 use crate::limit::kind::Unit;
 use crate::time::Millis;
+use crate::wire::header;
 use std::fmt::Write;
 
 /// The headers that tell these standings at `now`. Limits that are only watched are not told; none for a plan without

@@ -5,7 +5,7 @@ use super::Stream;
 use super::channel::Channel;
 use crate::platform::Fault;
 use futures_util::future::{Either, select};
-use sluice_protocol::sse::Passed;
+use sluice_protocol::wire::sse::Passed;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;

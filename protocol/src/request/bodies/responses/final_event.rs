@@ -2,7 +2,7 @@
 
 use super::kept::{not_kept, within};
 use crate::request::member::raw;
-use crate::sse::Passed;
+use crate::wire::sse::Passed;
 
 /// Holds back the event that ends an answer, until it is known whether that is kept. What comes before it passes.
 #[derive(Debug, Default)]

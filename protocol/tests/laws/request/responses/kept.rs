@@ -15,7 +15,7 @@ use sluice_protocol::request::bodies::responses::{
     FinalEvent, ItemPage, Keeping, Referred, Told, Turn, input_of, kept_input, not_kept, output_of, parse, referred,
     whole_only, with_history,
 };
-use sluice_protocol::sse::{Passed, WholeEvents};
+use sluice_protocol::wire::sse::{Passed, WholeEvents};
 
 const REQUEST: RequestId = RequestId([7; 16]);
 
