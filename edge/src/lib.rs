@@ -30,7 +30,6 @@ mod limit;
 mod request;
 mod route;
 mod settle;
-mod stored;
 mod stream;
 // below the steps: messages to objects, and the platform
 mod hop;
