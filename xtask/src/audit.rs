@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use lexopt::Parser;
 use rustix::process::getpgrp;
 
-use crate::{process::command, workspace::Workspace};
+use crate::host::{process::command, workspace::Workspace};
 
 /// Hands the rest of the command line to the tool. Returns only if it cannot be started: its exit status is ours.
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
@@ -34,7 +34,7 @@ fn is_about_the_log(rest: &[OsString]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::Workspace;
+    use crate::host::workspace::Workspace;
 
     #[test]
     fn verify_checks_an_export_and_does_not_start_the_load() {

@@ -16,10 +16,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
     build_edge,
-    process::{self, Interrupted, command},
-    progress::{self, Step},
+    host::{
+        process::{self, Interrupted, command},
+        progress::{self, Step},
+        workspace::Workspace,
+    },
     setup,
-    workspace::Workspace,
 };
 
 const USAGE: &str = "\

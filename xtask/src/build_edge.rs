@@ -9,10 +9,12 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    process::{self, command},
-    progress::{self, Step},
+    host::{
+        process::{self, command},
+        progress::{self, Step},
+        workspace::{Workspace, hex},
+    },
     setup::{self, Toolbox},
-    workspace::{Workspace, hex},
 };
 
 /// Directories whose every file goes into the Worker.

@@ -19,10 +19,10 @@ use serde_json::Value;
 use self::code::{leftovers, log_lines, modules, seam, secrets, status};
 use self::packages::{features, graph, licences, supply};
 use self::source::of_crates;
-use crate::process::{self, Interrupted, capture, command};
-use crate::progress::{self, Step};
+use crate::host::process::{self, Interrupted, capture, command};
+use crate::host::progress::{self, Step};
+use crate::host::workspace::Workspace;
 use crate::setup::{self, Toolbox};
-use crate::workspace::Workspace;
 use crate::{build_edge, dev};
 
 /// Members that are linted and tested by themselves, so that features do not unify, in this order. The last two are taken

@@ -24,9 +24,9 @@ use self::requests::Requests;
 use self::stack::Stack;
 use self::state::State;
 pub(crate) use self::state::{random, write_private};
-use crate::process::{self, command};
-use crate::progress::{self, Step};
-use crate::workspace::Workspace;
+use crate::host::process::{self, command};
+use crate::host::progress::{self, Step};
+use crate::host::workspace::Workspace;
 use crate::{build_edge, setup};
 
 /// An admin call touches one or two objects in the same process.

@@ -3,9 +3,7 @@
 //! Read it in the order of the `mod` list.
 
 // how things are run, shown and found
-mod process;
-mod progress;
-mod workspace;
+mod host;
 // what set-up brings in
 mod setup;
 // one per command; those for the origin alone share a room
@@ -25,7 +23,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use lexopt::{Arg, Parser};
 
-use crate::workspace::Workspace;
+use crate::host::{process, progress, workspace::Workspace};
 
 /// What `cargo xtask` answers to a command it does not know, and to `help`.
 const USAGE: &str = "\

@@ -10,10 +10,12 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     build_edge,
-    process::{self, command},
-    progress::{self, Step},
+    host::{
+        process::{self, command},
+        progress::{self, Step},
+        workspace::{Workspace, hex},
+    },
     setup,
-    workspace::{Workspace, hex},
 };
 
 const USAGE: &str = "\

@@ -15,9 +15,11 @@ use serde_json::Value;
 use self::kept::{ADMIN, GRANTS, PEPPERS, Secrets, TOKEN, TOKENS, private_directory, read, write};
 use crate::{
     dev::random,
-    process::{capture, command},
+    host::{
+        process::{capture, command},
+        workspace::{Workspace, hex},
+    },
     setup,
-    workspace::{Workspace, hex},
 };
 
 const USAGE: &str = "\

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 pub(crate) use self::{node::Node, wasm::Wasm};
-use crate::{progress, workspace::Workspace};
+use crate::host::{progress, workspace::Workspace};
 
 /// What set-up found or installed, handed to the steps that use it.
 pub(crate) struct Toolbox {

@@ -9,10 +9,12 @@ use rustix::process::getpgrp;
 
 use crate::{
     build_edge, dev,
-    process::{self, command},
-    progress::{self, Step},
+    host::{
+        process::{self, command},
+        progress::{self, Step},
+        workspace::Workspace,
+    },
     setup,
-    workspace::Workspace,
 };
 
 const USAGE: &str = "\

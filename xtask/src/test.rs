@@ -12,10 +12,12 @@ use lexopt::{Arg, Parser};
 use self::timing::Timing;
 use crate::{
     build_edge, check, dev,
-    process::{self, command},
-    progress::{self, Step},
+    host::{
+        process::{self, command},
+        progress::{self, Step},
+        workspace::Workspace,
+    },
     setup,
-    workspace::Workspace,
 };
 
 const USAGE: &str = "\

@@ -9,9 +9,9 @@ use super::figures::median;
 use super::gguf;
 use super::llama::Llama;
 use super::served::{Program, SHELL, agent};
-use crate::process::command;
-use crate::progress::Step;
-use crate::workspace::Workspace;
+use crate::host::process::command;
+use crate::host::progress::Step;
+use crate::host::workspace::Workspace;
 
 /// Texts of a request, and tokens of each.
 const TEXTS: usize = 8;

@@ -10,9 +10,9 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::peers;
-use crate::process::{self, command};
-use crate::progress;
-use crate::workspace::Workspace;
+use crate::host::process::{self, command};
+use crate::host::progress;
+use crate::host::workspace::Workspace;
 
 const REQUIREMENTS: &str = "tests/bench/peers/requirements-llama.txt";
 const PACKAGE: &str = "llama-cpp-python";

@@ -9,9 +9,9 @@ use super::embedded;
 use super::figures::median;
 use super::llama::Llama;
 use super::served::{self, Match};
-use crate::process::{self, command};
-use crate::progress;
-use crate::workspace::Workspace;
+use crate::host::process::{self, command};
+use crate::host::progress;
+use crate::host::workspace::Workspace;
 
 pub(super) const USAGE: &str = "\
 Usage: cargo xtask bench origin [--shape NAME] [--rounds N] [--threads N] [--served | --embeddings]

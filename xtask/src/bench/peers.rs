@@ -12,10 +12,12 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    process::{self, Interrupted, command},
-    progress::{self, Step},
+    host::{
+        process::{self, Interrupted, command},
+        progress::{self, Step},
+        workspace::{Workspace, hex},
+    },
     setup::Toolbox,
-    workspace::{Workspace, hex},
 };
 
 /// A peer and what it needs.

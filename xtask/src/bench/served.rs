@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use super::figures::median;
 use super::gguf;
 use super::llama::Llama;
-use crate::process::{self, Interrupted, Running, command};
-use crate::progress::Step;
-use crate::workspace::Workspace;
+use crate::host::process::{self, Interrupted, Running, command};
+use crate::host::progress::Step;
+use crate::host::workspace::Workspace;
 
 /// How many ask at once.
 pub(super) const CLIENTS: [usize; 2] = [8, 16];

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
-use crate::process::{Interrupted, interrupted};
+use crate::host::process::{Interrupted, interrupted};
 
 /// What came back, whatever its status.
 pub(super) struct Reply {

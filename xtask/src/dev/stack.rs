@@ -14,10 +14,10 @@ use serde_json::Value;
 use super::http;
 use super::options::Options;
 use super::state::{Secrets, State};
-use crate::process::{self, Interrupted, Running, command, interrupted};
-use crate::progress::Step;
+use crate::host::process::{self, Interrupted, Running, command, interrupted};
+use crate::host::progress::Step;
+use crate::host::workspace::Workspace;
 use crate::setup::Node;
-use crate::workspace::Workspace;
 
 /// A large model takes a while to load; what is fetched takes longer, and says so in the log.
 const ORIGIN_READY: Duration = Duration::from_secs(600);

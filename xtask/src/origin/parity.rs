@@ -14,9 +14,11 @@ use lexopt::{Arg, Parser};
 
 use crate::{
     bench::peers,
-    process::{self, command},
-    progress,
-    workspace::Workspace,
+    host::{
+        process::{self, command},
+        progress,
+        workspace::Workspace,
+    },
 };
 
 const USAGE: &str = "\

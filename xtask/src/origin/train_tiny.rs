@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
 use rustix::process::getpgrp;
 
-use crate::{
+use crate::host::{
     process::{self, command},
     progress::{self, Step},
     workspace::Workspace,

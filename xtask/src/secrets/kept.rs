@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::{dev::write_private, workspace::hex};
+use crate::{dev::write_private, host::workspace::hex};
 
 // Names of the files. Those in capitals are the settings that they hold.
 pub(super) const PEPPERS: &str = "KEY_PEPPERS";

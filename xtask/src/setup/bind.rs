@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::{
+use crate::host::{
     process::{self, command},
     progress::Step,
     workspace::Workspace,

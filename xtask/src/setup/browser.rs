@@ -5,8 +5,8 @@ use std::{env, path::PathBuf};
 use anyhow::{Result, bail};
 
 use super::debian;
-use crate::progress::Step;
-use crate::workspace::Workspace;
+use crate::host::progress::Step;
+use crate::host::workspace::Workspace;
 
 /// What Chromium is called; tests/harness/tools.rs looks for the same.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{
+use crate::host::{
     process::{self, command},
     progress::{self, Step},
     workspace::Workspace,

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::{
+use crate::host::{
     process::{self, command},
     progress::Step,
     workspace::Workspace,
@@ -119,7 +119,7 @@ fn fingerprint(workspace: &Workspace, folder: &str) -> Result<String> {
     }
     hash.update(env::consts::ARCH);
     hash.update(env::consts::OS);
-    Ok(crate::workspace::hex(&hash.finalize()))
+    Ok(crate::host::workspace::hex(&hash.finalize()))
 }
 
 /// The first program that should be there and is not.

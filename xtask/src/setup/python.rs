@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::{
+use crate::host::{
     process::{self, command},
     progress::Step,
     workspace::{Workspace, hex},

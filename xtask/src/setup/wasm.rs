@@ -10,9 +10,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::debian;
-use crate::process::{self, capture, command};
-use crate::progress::Step;
-use crate::workspace::Workspace;
+use crate::host::process::{self, capture, command};
+use crate::host::progress::Step;
+use crate::host::workspace::Workspace;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Debian's compiler and what it needs to build the standard library for wasm32.

@@ -8,7 +8,11 @@ use std::thread;
 use anyhow::{Result, anyhow};
 
 use super::{Tested, test, timing::Timing};
-use crate::{check, progress, setup, workspace::Workspace};
+use crate::{
+    check,
+    host::{progress, workspace::Workspace},
+    setup,
+};
 
 /// Tested here: what compiles in seconds.
 const TESTED: [Tested; 3] = [

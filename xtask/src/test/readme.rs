@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{process::command, progress::Step, workspace::Workspace};
+use crate::host::{process::command, progress::Step, workspace::Workspace};
 
 /// How long an interrupted `dev` may take to end both gates; it waits for the origin to drain.
 const PATIENCE: Duration = Duration::from_secs(60);

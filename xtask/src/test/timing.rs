@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::progress;
+use crate::host::progress;
 
 /// One step.
 struct Timed {

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::progress;
+use crate::host::progress;
 
 /// The repository this xtask was built in.
 pub(crate) struct Workspace {

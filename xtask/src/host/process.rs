@@ -23,7 +23,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::progress::Step;
+use crate::host::progress::Step;
 
 /// How often a running child is looked at.
 const POLL: Duration = Duration::from_millis(20);
