@@ -1,10 +1,14 @@
-//! The doors, and what tells answers at each: one line for each.
+//! The doors, and what tells answers at each: one line for each, and a room for each protocol.
 
-use crate::api::messages::Messages;
-use crate::api::ollama::answer::{Answer, Shape};
-use crate::api::openai;
-use crate::api::responses::Responses;
+pub(crate) mod messages;
+pub(crate) mod ollama;
+mod openai;
+mod responses;
+
 use crate::api::tell::{Head, Tell};
+use messages::Messages;
+use ollama::answer::{Answer, Shape};
+use responses::Responses;
 use sluice_protocol::request::door::Door;
 
 /// What tells the answers to a request that came in by this door.

@@ -2,9 +2,9 @@
 
 use crate::api::body::{check_head, read};
 use crate::api::call::{Call, Caller};
+use crate::api::doors::messages::counted;
 use crate::api::doors::teller;
 use crate::api::embed::embed;
-use crate::api::messages::counted;
 use crate::api::request::{GenerateRequest, Offer, Wanted};
 use crate::api::respond::{streamed, tell_usage, typed};
 use crate::api::stream::{self, Accounting, Source, Voice, Waiting};
