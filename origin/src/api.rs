@@ -10,11 +10,9 @@ mod models;
 mod request;
 pub(crate) mod respond;
 mod status;
-mod stream;
 mod tell;
 mod tokens;
 mod turn;
-mod whole;
 
 use crate::api::body::{DISCARD_BYTES, discard};
 use crate::api::call::walk;

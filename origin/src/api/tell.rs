@@ -1,5 +1,8 @@
 //! stream: how an answer is told, whichever door it was asked for at. Each protocol's room implements [`Tell`]; what drives
-//! it, in pieces or whole, is the same for all of them.
+//! it, in pieces ([`stream`]) or [`whole`], is the same for all of them.
+
+pub(crate) mod stream;
+pub(crate) mod whole;
 
 use crate::generate::said::Said;
 use sluice_protocol::forward::report::UsageMark;
