@@ -11,7 +11,6 @@ mod request;
 pub(crate) mod respond;
 mod status;
 mod tell;
-mod tokens;
 mod turn;
 
 use crate::api::body::{DISCARD_BYTES, discard};

@@ -1,8 +1,9 @@
 //! request, as a type: what a body asks for, by whichever door it came, checked against the model that is to answer.
 
+mod tokens;
+
 use crate::api::embed::EmbedRequest;
 use crate::api::tell::Manner;
-use crate::api::tokens::{detokenized, tokenized};
 use crate::engine::grammar::Constraint;
 use crate::grant::allowance::Asked;
 use crate::models::{Loaded, Models};
@@ -18,6 +19,7 @@ use sluice_protocol::request::model_name::no_model;
 use sluice_protocol::request::read;
 use sluice_protocol::time::Millis;
 use std::sync::Arc;
+use tokens::{detokenized, tokenized};
 
 /// What is to be generated, and how it is told.
 pub(crate) struct GenerateRequest {
