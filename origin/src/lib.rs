@@ -5,7 +5,7 @@
 //! response's body is dropped, whatever the reason. `api/generate.rs` is that walk on one page.
 //!
 //! [`Origin::start`](server::Origin::start) runs an origin in any tokio runtime, with any
-//! [`Model`](engine::model::Model); tests give it a [`scripted`] one.
+//! [`Model`](engine::model::Model); tests give it a [`scripted`](models::scripted) one.
 
 #![deny(missing_docs)]
 
@@ -19,7 +19,6 @@ mod state;
 // generate
 mod generate;
 pub mod models;
-pub mod scripted;
 // settle
 mod live;
 mod metrics;

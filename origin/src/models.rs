@@ -6,6 +6,7 @@ pub mod endless;
 pub mod load;
 pub mod purpose;
 pub mod qwen;
+pub mod scripted;
 pub(crate) mod share;
 pub mod tiny;
 pub mod tiny_embed;
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
     use crate::engine::company::Company;
     use crate::engine::tests::job;
-    use crate::scripted::Script;
+    use crate::models::scripted::Script;
     use sluice_protocol::request::bodies::chat::Sampling;
     use std::time::Instant;
 

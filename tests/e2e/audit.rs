@@ -6,7 +6,7 @@ use gateway::{Rules, Wrong};
 use harness::Stack;
 use harness::caller::MODEL;
 use serde_json::Value;
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::process::Command;

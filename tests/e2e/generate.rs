@@ -18,7 +18,7 @@ use harness::caller::clients::run_client;
 use harness::caller::{MODEL, hello, hello_stream};
 use harness::wait::{SOON, until_true};
 use serde_json::{Value, json};
-use sluice_origin::scripted::{Fault, Say};
+use sluice_origin::models::scripted::{Fault, Say};
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::{FinishReason, Role};
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@ use harness::caller::{Caller, hello, hello_stream};
 use harness::wait::{SOON, until, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack};
 use serde_json::json;
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::refusal::Reason;
 use std::time::{Duration, Instant};
 

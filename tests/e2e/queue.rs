@@ -3,7 +3,7 @@
 use harness::caller::{hello, hello_stream};
 use harness::wait::{SOON, until_true};
 use harness::{RunningStack, Stack};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::refusal::Reason;
 
 /// Waits until the origin says that nothing is free and so many wait.

@@ -7,7 +7,7 @@ mod tokens;
 use harness::Stack;
 use harness::caller::{hello, hello_stream};
 use harness::wait::{SOON, until_true};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::request::bodies::chat::Usage;
 
 #[test]

@@ -7,7 +7,7 @@ use harness::caller::{MODEL, hello, hello_stream};
 use harness::origin::raw::{Received, breaks_off_after};
 use harness::wait::{SOON, until_true};
 use serde_json::json;
-use sluice_origin::scripted::{Fault, Say};
+use sluice_origin::models::scripted::{Fault, Say};
 use sluice_protocol::refusal::Reason;
 use std::io::Write;
 use std::net::TcpStream;

@@ -10,7 +10,7 @@ use harness::Stack;
 use harness::caller::MODEL;
 use serde_json::{Value, json};
 use server::OpenWebUi;
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};

@@ -1,7 +1,7 @@
 //! What the engine asks of a model: rows of several sequences in, logits of the rows that sample out.
 //!
 //! The trait is written for a packed forward pass, where the rows of one step are one matrix.
-//! [`crate::models::qwen`] computes; `crate::scripted` stands in for it in tests.
+//! [`crate::models::qwen`] computes; `crate::models::scripted` stands in for it in tests.
 
 /// A model with room for several sequences, each in a slot of its own that holds what the model remembers of it.
 pub trait Model: Send {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sluice_origin::config::{Access, Config};
 use sluice_origin::grant::generate_key;
 use sluice_origin::models::Backend;
-use sluice_origin::scripted::{MODEL, Script};
+use sluice_origin::models::scripted::{MODEL, Script};
 use sluice_origin::server::{Origin, RunningOrigin};
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::id::RequestId;

@@ -6,7 +6,7 @@ use harness::issuers::{self, Issuer};
 use harness::wait::{SOON, until, until_true};
 use harness::{PLAN, Stack, secrets};
 use serde_json::json;
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::refusal::Reason;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};

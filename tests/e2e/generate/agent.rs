@@ -6,7 +6,7 @@ use harness::caller::agent::{Agent, HEADERS, Size};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, RunningStack, Stack};
 use serde_json::{Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 
 /// A turn's request, and how many calls the model then makes at once.
 const CALLS: [usize; 6] = [1, 3, 2, 1, 4, 2];

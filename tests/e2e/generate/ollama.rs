@@ -5,7 +5,7 @@ use harness::caller::clients::{run_client, run_node_client};
 use harness::wait::{SOON, until_true};
 use harness::{Stack, secrets, tools};
 use serde_json::{Value, json};
-use sluice_origin::scripted::{Fault, Say};
+use sluice_origin::models::scripted::{Fault, Say};
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::wire::header;
 

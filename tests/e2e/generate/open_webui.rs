@@ -7,7 +7,7 @@ use harness::caller::agent::{Agent, Size};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, RunningStack, Stack};
 use serde_json::{Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::refusal::Reason;
 
 /// As many as it offers, and together as large.

@@ -5,7 +5,7 @@ use harness::Stack;
 use harness::caller::MODEL;
 use harness::caller::clients::{run_client, run_node_client};
 use serde_json::{Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 
 const ARGUMENTS: &str = r#"{"path": "a \"b\"/é🦀.txt", "text": "</tool_call>{\"}\n and so on"}"#;
 /// Tokens of the head of a call, its mark included.

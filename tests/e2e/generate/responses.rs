@@ -8,7 +8,7 @@ use harness::wait::{SOON, until_true};
 use harness::{Stack, secrets};
 use serde_json::{Value, json};
 use sluice_origin::models::endless;
-use sluice_origin::scripted::{Fault, Say};
+use sluice_origin::models::scripted::{Fault, Say};
 
 const SAID: &str = "Grüße,\u{2028}世界\u{85} 🌍!";
 const CALL: &str = "I ask.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Zürich\"}}\n</tool_call>";

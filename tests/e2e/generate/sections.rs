@@ -5,7 +5,7 @@ use harness::caller::MODEL;
 use harness::caller::clients::run_client;
 use serde_json::json;
 use sluice_origin::models::endless;
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 
 #[test]
 fn openais_python_client_reads_thinking_and_calls() {

@@ -5,7 +5,7 @@ use harness::caller::{hello, hello_stream};
 use harness::wait::{SOON, until, until_true};
 use harness::{Answer, Stack};
 use serde_json::{Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::refusal::Reason;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -7,7 +7,7 @@ use harness::secrets::PROMPT;
 use harness::wait::{Door, SOON, until_true};
 use harness::{PLAN, RunningStack, Stack};
 use serde_json::{Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::admin::{CreatedKey, RegistryAnswer, RegistryCall};
 use sluice_protocol::hop::gate_call::Call;
 use sluice_protocol::refusal::Reason;

@@ -5,7 +5,7 @@ use harness::caller::{MODEL, hello, hello_stream};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, RunningStack, Stack};
 use serde_json::{Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::refusal::Reason;
 
 fn tokens_window(limit: u32) -> Value {

@@ -5,7 +5,7 @@ use harness::caller::raw::{exchange, request};
 use harness::caller::{MODEL, bearer, hello};
 use harness::{Answer, RunningStack, Stack, secrets};
 use serde_json::{Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::refusal::Reason;
 
 const APP: &str = "https://app.example";

@@ -9,7 +9,7 @@ use harness::caller::{MODEL, hello, hello_stream};
 use harness::issuers::{KID, KeyServer, sign_report};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets, tools};
 use serde_json::{Map, Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::member::{Fate, Table};

@@ -7,7 +7,7 @@ use harness::secrets::PROMPT;
 use harness::wait::{SOON, until_true};
 use harness::{RunningStack, Stack};
 use serde_json::{Value, json};
-use sluice_origin::scripted::{Fault, Say};
+use sluice_origin::models::scripted::{Fault, Say};
 use sluice_protocol::admin::CreatedKey;
 use sluice_protocol::forward::report::RequestReport;
 use sluice_protocol::id::RequestId;

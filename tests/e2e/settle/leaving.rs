@@ -9,7 +9,7 @@ use harness::origin::raw::{Received, Reply};
 use harness::wait::{Door, SOON, until_true};
 use harness::{RunningStack, Stack, secrets};
 use serde_json::{Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};

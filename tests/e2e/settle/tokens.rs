@@ -8,7 +8,7 @@ use harness::secrets::PROMPT;
 use harness::wait::{SOON, until, until_true};
 use harness::{Answer, RunningStack, Stack};
 use serde_json::{Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::hop::gate_call::own_key::OwnLimit;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::Usage;

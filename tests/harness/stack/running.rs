@@ -10,7 +10,7 @@ use crate::origin::{OriginKind, OriginSettings, TestOrigin};
 use crate::secrets;
 use crate::watch::{Kind, Place, TOKENS, Watch};
 use serde_json::Value;
-use sluice_origin::scripted::Script;
+use sluice_origin::models::scripted::Script;
 use sluice_protocol::admin::CreatedKey;
 use sluice_protocol::forward::capacity::Capacity;
 use std::net::SocketAddr;

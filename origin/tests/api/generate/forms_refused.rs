@@ -3,7 +3,7 @@
 use crate::harness::{Harness, chat_with, json_of, parts, payloads, text_of};
 use serde_json::{Map, Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::scripted::{Fault, Say};
+use sluice_origin::models::scripted::{Fault, Say};
 
 fn following(schema: &Value) -> Value {
     json!({"type": "json_schema", "json_schema": {"name": "form", "schema": schema}})

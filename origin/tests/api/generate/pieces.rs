@@ -7,7 +7,7 @@ use crate::request::responses::order as response_order;
 use reqwest::Response;
 use serde_json::{Value, json};
 use sluice_origin::models::endless;
-use sluice_origin::scripted::{Fault, MODEL, Say};
+use sluice_origin::models::scripted::{Fault, MODEL, Say};
 
 const OPEN: u32 = 270;
 const CLOSE: u32 = 271;

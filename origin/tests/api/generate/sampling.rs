@@ -2,7 +2,7 @@
 
 use crate::harness::{Harness, chat_with, json_of, parts, payloads, text_of};
 use serde_json::{Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 
 const A: u32 = b'a' as u32;
 const B: u32 = b'b' as u32;

@@ -3,8 +3,8 @@
 use crate::harness::{Harness, chat_with, counts, json_of, parts, payloads};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
+use sluice_origin::models::scripted::{Say, Script};
 use sluice_origin::models::{Backend, endless};
-use sluice_origin::scripted::{Say, Script};
 use sluice_origin::text::Text;
 
 /// What a caller reads of an answer, however it came: content, thinking, calls as name and arguments, and why it ended.

@@ -2,7 +2,7 @@
 
 use crate::harness::{Harness, chat_with, json_of, parts, payloads, until};
 use serde_json::{Value, json};
-use sluice_origin::scripted::{Fault, Say};
+use sluice_origin::models::scripted::{Fault, Say};
 
 fn texts(completion: &Value) -> Vec<&str> {
     let choices = completion["choices"].as_array().unwrap();

@@ -5,7 +5,7 @@ use crate::harness::{BOUND, Harness, chat_with, parts};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
 use sluice_origin::models::endless;
-use sluice_origin::scripted::{Say, Script};
+use sluice_origin::models::scripted::{Say, Script};
 
 /// `f` takes an integer; `g` takes nothing.
 fn asking(members: &Value) -> Value {

@@ -4,7 +4,7 @@ use crate::harness::{Edge, Harness, chat_with, claims, parts, text_of};
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::request::bodies::chat::ChatBounds;
 
@@ -164,7 +164,7 @@ async fn what_no_reservation_would_change_is_refused_for_good() {
     assert_eq!(body["error"]["message"], told);
     // The context comes before the grant.
     let edge = &metered.edge;
-    let script = sluice_origin::scripted::Script::with_context(1, usize::try_from(prompt).unwrap() + 5);
+    let script = sluice_origin::models::scripted::Script::with_context(1, usize::try_from(prompt).unwrap() + 5);
     let small = Harness::with_script(Config { slots: 1, access: edge.access(), ..Config::local() }, script).await;
     let body = chat_with("hi", &json!({"max_tokens": 6})).to_string().into_bytes();
     let grant = edge.sign(&GrantClaims { tok: 1, inp: 1, ..claims(&body) });

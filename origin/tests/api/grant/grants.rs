@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use sluice_origin::config::{Access, Config};
-use sluice_origin::scripted::Script;
+use sluice_origin::models::scripted::Script;
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::request::door::Door;
 

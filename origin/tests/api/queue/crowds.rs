@@ -4,7 +4,7 @@
 use crate::harness::{Harness, chat_with, until, until_then};
 use crate::models::network::splitmix;
 use serde_json::{Value, json};
-use sluice_origin::scripted::{Say, Script};
+use sluice_origin::models::scripted::{Say, Script};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

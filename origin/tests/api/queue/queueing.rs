@@ -3,7 +3,7 @@
 use crate::harness::{Edge, Harness, chat, chat_with, claims, json_of, parts, payloads, until};
 use serde_json::json;
 use sluice_origin::config::Config;
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use std::time::Duration;
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::harness::{Harness, json_of, parts, payloads};
 use serde_json::{Value, json};
-use sluice_origin::scripted::{MODEL, Say};
+use sluice_origin::models::scripted::{MODEL, Say};
 
 fn request(harness: &Harness, members: &Value) -> reqwest::RequestBuilder {
     let mut body = json!({"model": MODEL, "prompt": "once <|im_start|>", "max_tokens": 16});

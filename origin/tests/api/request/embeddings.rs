@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sluice_origin::config::Config;
 use sluice_origin::models::choice::{ModelChoice, Models};
 use sluice_origin::models::load::load;
-use sluice_origin::scripted::{Fault, MODEL, Say, Script};
+use sluice_origin::models::scripted::{Fault, MODEL, Say, Script};
 use sluice_origin::server::Origin;
 
 /// Vectors of a scripted model have this many numbers.

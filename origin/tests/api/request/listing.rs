@@ -4,7 +4,7 @@ use crate::harness::{Harness, chat, parts};
 use reqwest::Method;
 use sluice_origin::config::Config;
 use sluice_origin::models::Backend;
-use sluice_origin::scripted::Script;
+use sluice_origin::models::scripted::Script;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

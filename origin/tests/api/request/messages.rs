@@ -9,8 +9,8 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
 use sluice_origin::models::qwen::Qwen;
+use sluice_origin::models::scripted::{MODEL, Say, Script};
 use sluice_origin::models::{Backend, endless};
-use sluice_origin::scripted::{MODEL, Say, Script};
 use sluice_origin::text::Text;
 use std::time::Duration;
 
@@ -225,7 +225,7 @@ async fn a_stream_is_never_silent_and_ends_with_its_error() {
     harness.script.allow_all();
     seen += &stream.text().await.unwrap();
     assert_eq!(Told::of(&seen).message["content"], json!([{"type": "text", "text": "ok"}]));
-    harness.script.say(Say::fail_after("ab", sluice_origin::scripted::Fault::Row));
+    harness.script.say(Say::fail_after("ab", sluice_origin::models::scripted::Fault::Row));
     let broken = send(&harness, "/v1/messages", &body).await.text().await.unwrap();
     let (before, error) = broken.split_once("event: error\n").unwrap();
     assert!(before.contains("message_start") && !broken.contains("message_stop"), "{broken}");

@@ -2,7 +2,7 @@
 
 use crate::harness::{Harness, chat_with, parts};
 use serde_json::{Value, json};
-use sluice_origin::scripted::{Fault, MODEL, Say};
+use sluice_origin::models::scripted::{Fault, MODEL, Say};
 
 async fn open() -> Harness {
     let harness = Harness::open(1, 0).await;

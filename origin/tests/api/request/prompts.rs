@@ -4,7 +4,7 @@ use crate::harness::{Edge, Harness, claims, json_of, parts, payloads, until};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::scripted::{MODEL, Say};
+use sluice_origin::models::scripted::{MODEL, Say};
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::request::bodies::chat::ChatBounds;
 

@@ -111,7 +111,7 @@ async fn a_model_that_is_not_loaded_is_waited_for_elsewhere() {
     for path in ["/health", "/capacity", "/metrics"] {
         assert_eq!(client.get(format!("{}{path}", origin.url())).send().await.unwrap().status(), 200, "{path}");
     }
-    let script = sluice_origin::scripted::Script::new(1);
+    let script = sluice_origin::models::scripted::Script::new(1);
     origin.serve(script.backend()).unwrap();
     assert_eq!(client.get(format!("{}/ready", origin.url())).send().await.unwrap().status(), 200);
     assert!(origin.serve(script.backend()).is_err());

@@ -7,7 +7,7 @@ use crate::harness::{Harness, chat, chat_with, parts, until};
 use order::{Told, events};
 use reqwest::Response;
 use serde_json::{Value, json};
-use sluice_origin::scripted::{Fault, MODEL, Say};
+use sluice_origin::models::scripted::{Fault, MODEL, Say};
 use std::time::Duration;
 
 const PATH: &str = "/v1/responses";

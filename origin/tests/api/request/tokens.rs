@@ -3,8 +3,8 @@
 use crate::harness::{Edge, Harness, claims, client, parts};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
+use sluice_origin::models::scripted::{MODEL, Script};
 use sluice_origin::models::{Backend, tiny};
-use sluice_origin::scripted::{MODEL, Script};
 use sluice_origin::server::{Origin, RunningOrigin};
 use sluice_origin::text::Text;
 

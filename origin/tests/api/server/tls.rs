@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use sluice_origin::config::Config;
-use sluice_origin::scripted::Script;
+use sluice_origin::models::scripted::Script;
 use sluice_origin::server::{Origin, RunningOrigin};
 use sluice_origin::tls::TlsFiles;
 use std::path::Path;

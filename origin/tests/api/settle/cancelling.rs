@@ -4,7 +4,7 @@ use crate::harness::{Edge, Harness, chat, chat_with, claims, json_of, parts, pay
 use reqwest::Method;
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::request::bodies::chat::Usage;
 
 async fn cancel(harness: &Harness, id: &str, grant: Option<String>) -> (u16, Value) {

@@ -7,7 +7,7 @@ use reqwest::Response;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::scripted::{Fault, Say};
+use sluice_origin::models::scripted::{Fault, Say};
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::forward::report::{RequestReport, read_brief};
 use sluice_protocol::request::bodies::chat::Usage;

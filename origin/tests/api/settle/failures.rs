@@ -5,7 +5,7 @@ use crate::harness::{
 };
 use serde_json::json;
 use sluice_origin::config::Config;
-use sluice_origin::scripted::{Fault, Place, Say};
+use sluice_origin::models::scripted::{Fault, Place, Say};
 use std::time::Duration;
 
 #[tokio::test]

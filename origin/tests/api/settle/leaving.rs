@@ -3,7 +3,7 @@
 use crate::harness::{Harness, chat, chat_with, until};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -213,7 +213,7 @@ async fn who_does_not_read_holds_up_nobody_else() {
 async fn who_does_not_read_at_all_loses_the_slot_and_takes_little_memory() {
     for answers in [1, 2] {
         let config = Config { slots: 1, queue: 0, stall_timeout: Duration::from_millis(100), ..Config::local() };
-        let script = sluice_origin::scripted::Script::with_context(1, 10_000_000);
+        let script = sluice_origin::models::scripted::Script::with_context(1, 10_000_000);
         let config = Config {
             bounds: sluice_protocol::request::bodies::chat::ChatBounds {
                 default_max_tokens: 100,

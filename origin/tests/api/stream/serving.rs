@@ -3,7 +3,7 @@
 use crate::harness::{Harness, chat, chat_with, counts, json_of, parts, payloads, text_of, text_of_stream};
 use serde_json::json;
 use sluice_origin::models::endless::IM_END;
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::id::RequestId;
 
@@ -152,7 +152,7 @@ async fn tools_calls_and_results_reach_the_model() {
 
 #[tokio::test]
 async fn what_a_prompt_leaves_of_the_context_is_what_a_default_means() {
-    let script = sluice_origin::scripted::Script::with_context(1, 40);
+    let script = sluice_origin::models::scripted::Script::with_context(1, 40);
     let harness = Harness::with_script(
         sluice_origin::config::Config { slots: 1, ..sluice_origin::config::Config::local() },
         script,

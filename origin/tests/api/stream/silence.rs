@@ -4,7 +4,7 @@
 use crate::harness::{Harness, chat_with, until};
 use reqwest::Response;
 use serde_json::{Value, json};
-use sluice_origin::scripted::Say;
+use sluice_origin::models::scripted::Say;
 use std::time::{Duration, Instant};
 
 /// What is promised, and what a busy machine may add.

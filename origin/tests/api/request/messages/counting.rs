@@ -4,7 +4,7 @@ use super::{asking, prompt, send};
 use crate::harness::{Edge, Harness, claims, parts};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
-use sluice_origin::scripted::MODEL;
+use sluice_origin::models::scripted::MODEL;
 
 /// Numbers that look random, and are the same in each run.
 struct Dice(u64);

@@ -4,7 +4,7 @@
 //! character of several bytes takes several tokens.
 //!
 //! ```
-//! use sluice_origin::{config::Config, scripted::{Script, Say}, server::Origin};
+//! use sluice_origin::{config::Config, models::scripted::{Script, Say}, server::Origin};
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! let script = Script::new(1);
 //! script.say(Say::text("héllo"));
