@@ -32,6 +32,5 @@ pub mod hub;
 pub mod text;
 // what all of it stands on
 pub mod load_error;
-mod memory;
 mod system;
 pub mod tls;

@@ -1,4 +1,6 @@
-//! What the operating system gives: randomness and the time.
+//! What the operating system gives: randomness, the time, and how much [`memory`] there is.
+
+pub(crate) mod memory;
 
 use sluice_protocol::time::Millis;
 use std::time::{SystemTime, UNIX_EPOCH};

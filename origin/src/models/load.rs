@@ -6,7 +6,6 @@
 
 use crate::hub::{self, HubModel};
 use crate::load_error::LoadError;
-use crate::memory;
 use crate::models::choice::{ModelChoice, Models, is_gguf};
 use crate::models::purpose::{Purpose, purpose};
 use crate::models::qwen::Qwen;
@@ -14,6 +13,7 @@ use crate::models::qwen::precision::Precision;
 use crate::models::qwen::shape::published::named;
 use crate::models::tiny_embed::TINY_EMBED;
 use crate::models::{Backend, LANES, MOST_LANES, tiny};
+use crate::system::memory;
 use crate::text::Text;
 use std::fmt;
 use std::path::{Path, PathBuf};

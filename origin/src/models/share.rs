@@ -1,7 +1,7 @@
 //! How models share what memory is free.
 
 use crate::engine::model::Model;
-use crate::memory::available;
+use crate::system::memory::available;
 
 /// How many tokens the slots of each of these loaded models may hold, in their order: every slot's whole context, or
 /// what half of the free memory holds for all models together. The rest is for prompts, logits and the kernel.

@@ -14,7 +14,7 @@ use super::weights::safetensors::Safetensors;
 use super::weights::tensor_name::Name;
 use super::weights::{self, Random, Source};
 use crate::load_error::LoadError;
-use crate::memory;
+use crate::system::memory;
 use candle_core::Device;
 use std::path::Path;
 
