@@ -5,10 +5,10 @@ pub(crate) mod said;
 
 use crate::engine::logprobs::Logprobs;
 use crate::engine::{Cause, Event, Generation, Sampled};
-use crate::live::cancelled;
-use crate::metrics::Metrics;
 use crate::models::Loaded;
 use crate::queue::draining;
+use crate::settle::live::cancelled;
+use crate::settle::metrics::Metrics;
 use crate::text::AnswerText;
 use crate::text::sections::Section;
 use said::{CallPiece, Said, append};

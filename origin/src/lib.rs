@@ -20,8 +20,7 @@ mod state;
 mod generate;
 pub mod models;
 // settle
-mod live;
-mod metrics;
+mod settle;
 // generate: one thread that computes for all
 pub mod engine;
 // grant, queue

@@ -2,10 +2,10 @@
 
 use crate::config::Config;
 use crate::grant::Verifier;
-use crate::live::Live;
-use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::queue::{Queue, draining};
+use crate::settle::live::Live;
+use crate::settle::metrics::Metrics;
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,8 +2,8 @@
 
 use crate::api::call::caller;
 use crate::api::respond::{json, refuse, typed};
-use crate::metrics;
 use crate::models::{Models, starting_again};
+use crate::settle::metrics;
 use crate::state::Shared;
 use axum::extract::State;
 use axum::http::header::{HeaderMap, HeaderValue};

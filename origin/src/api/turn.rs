@@ -1,8 +1,8 @@
 //! queue, as a handler sees it: the wait for a slot.
 
 use crate::engine::job_state::JobState;
-use crate::live::cancelled;
 use crate::queue::{Permit, Place};
+use crate::settle::live::cancelled;
 use sluice_protocol::refusal::Refusal;
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@
 
 use crate::generate::said::Said;
 use crate::generate::{AnswerStream, Finish, Part};
-use crate::live::LiveRequest;
 use crate::queue::Permit;
+use crate::settle::live::LiveRequest;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::bodies::chat::{Timings, TokenLogprob, Usage, UsageReport};
 
