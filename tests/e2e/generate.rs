@@ -82,7 +82,7 @@ fn openais_python_client_chats() {
         stack.script().say(Say::text("Grüße, 世界 🌍!"));
     }
     stack.script().allow_all();
-    let came = run_client("openai_chat.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_client("chat/openai_chat.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     assert_eq!(came["models"], json!([MODEL]));
     let tokens = "Grüße, 世界 🌍!".len() + 1;
     for way in ["whole", "stream", "stream_with_usage"] {
@@ -103,7 +103,7 @@ fn openais_python_client_understands_the_refusals() {
     let stack = Stack::new().limit("1 per 1h").start();
     stack.script().allow_all();
     let key = stack.key();
-    let came = run_client("openai_errors.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_client("chat/openai_errors.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     let expected = [
         ("wrong_key", "AuthenticationError", Reason::InvalidKey, Value::Null),
         ("bad_request", "BadRequestError", Reason::InvalidRequest, "max_tokens".into()),

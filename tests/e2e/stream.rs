@@ -229,7 +229,7 @@ fn a_pause_inside_a_stream_is_no_event_for_openais_client() {
             until_true("it goes on", SOON, || script.generated() > generated);
         }
     });
-    let came = run_client("openai_slow.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_client("chat/openai_slow.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     assert_eq!(came, json!(["ab", "ab", "ab"]));
     steps.join().expect("it only steps");
 }
@@ -258,9 +258,9 @@ fn a_pause_between_lines_is_nothing_to_ollamas_clients() {
         });
         let arguments = [host.as_str(), &key.key, MODEL];
         let came = if node {
-            run_node_client("ollama_slow.mjs", &arguments)
+            run_node_client("ollama/ollama_slow.mjs", &arguments)
         } else {
-            run_client("ollama_slow.py", &arguments)
+            run_client("ollama/ollama_slow.py", &arguments)
         };
         steps.join().expect("it only steps");
         let came = came.as_object().expect("what came of each");

@@ -34,7 +34,7 @@ fn anthropics_python_client_does_all_that_it_does() {
     stack.script().say(Say::logits(steps.map(reluctant).collect()));
     stack.says(&[FORM, SAID, SAID]);
     stack.script().say(Say::fail_after("half", Fault::Row));
-    let came = run_client("anthropic_messages.py", &[&base(&stack), &key.key, MODEL]);
+    let came = run_client("messages/anthropic_messages.py", &[&base(&stack), &key.key, MODEL]);
     for way in ["whole", "streamed", "beta"] {
         assert_eq!(came[way], text(SAID, "end_turn"), "{way}: {came}");
     }
@@ -67,7 +67,7 @@ fn anthropics_node_client_does_all_that_it_does() {
     let key = stack.key();
     stack.says(&[SAID, SAID, &thought(), CALL, "Rain."]);
     stack.script().say(Say::fail_after("half", Fault::Row));
-    let came = run_node_client("anthropic_messages.mjs", &[&base(&stack), &key.key, MODEL]);
+    let came = run_node_client("messages/anthropic_messages.mjs", &[&base(&stack), &key.key, MODEL]);
     for way in ["whole", "streamed"] {
         assert_eq!(came[way], text(SAID, "end_turn"), "{way}: {came}");
     }
@@ -90,7 +90,7 @@ fn a_limit_is_waited_for_by_anthropics_client() {
     let stack = Stack::new().limit("1 per 2s").start();
     let key = stack.key();
     stack.says(&["one", "two"]);
-    let came = run_client("anthropic_patience.py", &[&base(&stack), &key.key, MODEL]);
+    let came = run_client("messages/anthropic_patience.py", &[&base(&stack), &key.key, MODEL]);
     assert_eq!(came["ended"], json!(["end_turn", "end_turn"]), "{came}");
     assert!(came["waited"].as_f64().is_some_and(|waited| (1.0..10.0).contains(&waited)), "{came}");
     assert_eq!((&came["refusal"][0], &came["refusal"][1]), (&json!("rate_limit_error"), &json!(true)), "{came}");

@@ -50,7 +50,7 @@ fn python_s_clients_embed() {
     let stack = Stack::new().embeds(WIDTH).limit("100 per 1h").start();
     stack.script().allow_all();
     let key = stack.key();
-    let came = run_client("embeddings.py", &[&base(&stack), &key.key, MODEL]);
+    let came = run_client("embeddings/embeddings.py", &[&base(&stack), &key.key, MODEL]);
     for way in ["default", "floats", "ids", "langchain", "ollama", "ollama_langchain"] {
         check(&came[way], &TEXTS, WIDTH, way);
     }
@@ -66,7 +66,7 @@ fn python_s_clients_embed() {
     assert_eq!(came["chat"], json!([400, "model"]));
     assert_eq!(came["ollama_chat"][0], 400, "{came}");
     // LangChain sends ids where it has a tokenizer.
-    let came = run_client("embeddings_ids.py", &[&base(&stack), &key.key, MODEL]);
+    let came = run_client("embeddings/embeddings_ids.py", &[&base(&stack), &key.key, MODEL]);
     check(&came[0], &TEXTS, WIDTH, "ids");
     check(&json!([came[1]]), &TEXTS[..1], WIDTH, "ids");
 }
@@ -78,8 +78,8 @@ fn the_snippets_of_the_page_embed() {
     let (key, host) = (stack.key(), base(&stack));
     let page = tools::root().join("docs/clients.md");
     let arguments = [page.to_str().expect("a path of ours"), &host, &key.key, "tiny-embed"];
-    assert_eq!(run_client("snippets.py", &arguments), json!(["How do I make pancakes?", "64", "2"]));
-    assert_eq!(run_node_client("snippets.mjs", &arguments), json!([64, 2]));
+    assert_eq!(run_client("several/snippets.py", &arguments), json!(["How do I make pancakes?", "64", "2"]));
+    assert_eq!(run_node_client("several/snippets.mjs", &arguments), json!([64, 2]));
 }
 
 /// A fresh start answers and embeds; who asks the wrong one is told.
@@ -115,7 +115,7 @@ fn node_s_clients_embed() {
     let stack = Stack::new().embeds(WIDTH).limit("100 per 1h").start();
     stack.script().allow_all();
     let key = stack.key();
-    let came = run_node_client("embeddings.mjs", &[&base(&stack), &key.key, MODEL]);
+    let came = run_node_client("embeddings/embeddings.mjs", &[&base(&stack), &key.key, MODEL]);
     for way in ["whole", "floats", "many"] {
         check(&came[way], &TEXTS, WIDTH, way);
     }

@@ -16,7 +16,7 @@ fn litellm_is_answered_the_same_at_every_door_that_it_knows() {
     let doors = ["openai", "ollama", "anthropic"];
     doors.iter().for_each(|_| stack.says(&[SAID, SAID, CALL]));
     stack.says(&[r#"{"city": "Bern"}"#]);
-    let came = run_client("litellm_chat.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_client("chat/litellm_chat.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     for door in doors {
         let told = &came[door];
         assert_eq!((&told["whole"], &told["streamed"]), (&json!(SAID), &json!(SAID)), "{door}: {came}");
@@ -35,7 +35,7 @@ fn llm_is_answered_and_told_where_keys_come_from() {
     let stack = Stack::new().limit("100 per 1h").start();
     let key = stack.key();
     stack.says(&[SAID, SAID]);
-    let came = run_client("llm_prompt.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_client("chat/llm_prompt.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     assert_eq!((&came["whole"], &came["streamed"]), (&json!(SAID), &json!(SAID)), "{came}");
     assert_eq!(came["usage"][1], SAID.len() + 1, "{came}");
     assert!(came["pieces"].as_u64() > Some(5), "{came}");

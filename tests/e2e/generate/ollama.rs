@@ -42,7 +42,7 @@ fn ollama_s_python_client_does_all_that_it_does() {
     let key = stack.key();
     stack.says(&[SAID, SAID, &thought(), CALL, "Rain.", FORM, SAID, "raw", "abcdef"]);
     stack.script().say(Say::fail_after("half", Fault::Row));
-    let came = run_client("ollama_chat.py", &[&base(&stack), &key.key, MODEL]);
+    let came = run_client("ollama/ollama_chat.py", &[&base(&stack), &key.key, MODEL]);
     let told = |content: &str, thinking: &str, calls: Value, done: &str| json!({"content": content, "thinking": thinking, "calls": calls, "done": done, "timed": true});
     let same = |name: &str, expected: Value| {
         let mut found = came[name].clone();
@@ -92,7 +92,7 @@ fn ollama_s_node_client_does_all_that_it_does() {
     let key = stack.key();
     stack.says(&[SAID, SAID, &thought(), CALL, FORM, SAID]);
     stack.script().say(Say::fail_after("half", Fault::Row));
-    let came = run_node_client("ollama_chat.mjs", &[&base(&stack), &key.key, MODEL]);
+    let came = run_node_client("ollama/ollama_chat.mjs", &[&base(&stack), &key.key, MODEL]);
     let counts = &came["whole"]["counts"];
     assert_eq!(counts[1], SAID.len() + 1, "{came}");
     for (name, content, thinking) in [("whole", SAID, ""), ("streamed", SAID, ""), ("thought", SAID, "Of it.")] {
@@ -119,7 +119,7 @@ fn langchain_s_client_for_ollama_does_all_that_it_does() {
     let stack = Stack::new().start();
     let key = stack.key();
     stack.says(&[SAID, SAID, &thought(), CALL, "Rain.", FORM, SAID]);
-    let came = run_client("ollama_langchain.py", &[&base(&stack), &key.key, MODEL]);
+    let came = run_client("ollama/ollama_langchain.py", &[&base(&stack), &key.key, MODEL]);
     for way in ["whole", "streamed", "completed"] {
         assert_eq!(came[way], SAID, "{came}");
     }
@@ -134,7 +134,7 @@ fn a_limit_is_told_to_people_by_each_client() {
     let stack = Stack::new().limit("1 per 1h").start();
     let key = stack.key();
     stack.script().allow_all();
-    let came = run_client("ollama_limit.py", &[&base(&stack), &key.key, MODEL]);
+    let came = run_client("ollama/ollama_limit.py", &[&base(&stack), &key.key, MODEL]);
     assert_eq!(came["first"], json!([200, ""]), "{came}");
     for name in ["whole", "streamed", "langchain"] {
         assert_eq!(came[name][0], 429, "{name}: {came}");
@@ -193,6 +193,6 @@ fn the_snippets_of_the_page_work() {
     let page = tools::root().join("docs/clients.md");
     let page = page.to_str().expect("a path of ours");
     let (host, key) = (base(&stack), key.key);
-    assert_eq!(run_client("snippets.py", &[page, &host, &key, MODEL]), json!(python));
-    assert_eq!(run_node_client("snippets.mjs", &[page, &host, &key, MODEL]), json!(node));
+    assert_eq!(run_client("several/snippets.py", &[page, &host, &key, MODEL]), json!(python));
+    assert_eq!(run_node_client("several/snippets.mjs", &[page, &host, &key, MODEL]), json!(node));
 }

@@ -38,7 +38,7 @@ fn python_s_clients_put_calls_together_from_pieces() {
         stack.script().say(call());
     }
     stack.script().allow_all();
-    let came = run_client("pieces.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_client("several/pieces.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     let cut = &ARGUMENTS[..(0..=70 - HEAD).rev().find(|at| ARGUMENTS.is_char_boundary(*at)).expect("0 is one")];
     assert!(cut.contains("\"path\": \"a \\\"b\\\"/é🦀.txt\", \"te"), "{cut}");
     for (way, end, cut_end) in [
@@ -83,7 +83,7 @@ fn node_s_clients_put_calls_together_from_pieces() {
     }
     stack.script().say(call());
     stack.script().allow_all();
-    let came = run_node_client("pieces.mjs", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_node_client("several/pieces.mjs", &[&stack.edge.base_url(), &key.key, MODEL]);
     for way in ["tools", "compatible", "responses", "messages"] {
         assert_eq!(came[way]["ran"], json!([input()]), "{way}: {came}");
         assert_eq!(joined(&came[way]["pieces"]), ARGUMENTS, "{way}: {came}");

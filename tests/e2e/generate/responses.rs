@@ -39,7 +39,7 @@ fn openai_s_python_client_does_all_that_it_does_with_responses() {
     stack.script().say(Say::logits(steps.map(reluctant).collect()));
     stack.says(&["abc"]);
     stack.script().say(Say::fail_after("half", Fault::Row));
-    let came = run_client("openai_responses.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_client("responses/openai_responses.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     for way in ["whole", "streamed", "helped"] {
         assert_eq!(came[way], text(SAID), "{way}: {came}");
     }
@@ -83,7 +83,7 @@ fn openai_s_node_client_does_all_that_it_does_with_responses() {
     let key = stack.key();
     stack.says(&[SAID, SAID, &thought(), CALL, "Rain.", FORM]);
     stack.script().say(Say::fail_after("half", Fault::Row));
-    let came = run_node_client("openai_responses.mjs", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_node_client("responses/openai_responses.mjs", &[&stack.edge.base_url(), &key.key, MODEL]);
     for way in ["whole", "streamed"] {
         assert_eq!(came[way], text(SAID), "{way}: {came}");
     }
@@ -100,7 +100,7 @@ fn the_ai_sdk_s_default_model_is_answered() {
     let stack = Stack::new().limit("100 per 1h").start();
     let key = stack.key();
     stack.says(&[SAID, SAID, &thought(), CALL, "Rain.", CALL, "Rain.", FORM]);
-    let came = run_node_client("ai_sdk_responses.mjs", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_node_client("responses/ai_sdk_responses.mjs", &[&stack.edge.base_url(), &key.key, MODEL]);
     assert_eq!(
         (&came["whole"], &came["streamed"], &came["finish"]),
         (&json!(SAID), &json!(SAID), &json!("stop")),
@@ -120,7 +120,7 @@ fn langchain_s_client_of_openai_s_is_answered() {
     let stack = Stack::new().limit("100 per 1h").start();
     let key = stack.key();
     stack.says(&[SAID, SAID, CALL, "Rain.", FORM]);
-    let came = run_client("openai_langchain.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_client("responses/openai_langchain.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     assert_eq!((&came["whole"], &came["streamed"]), (&json!(SAID), &json!(SAID)), "{came}");
     assert_eq!(came["usage"][1], SAID.len() + 1, "{came}");
     assert_eq!(came["called"], json!([["weather", {"city": "Zürich"}]]), "{came}");
@@ -133,7 +133,7 @@ fn a_limit_is_waited_for_with_responses() {
     let stack = Stack::new().limit("1 per 2s").start();
     let key = stack.key();
     stack.says(&["one", "two"]);
-    let came = run_client("openai_responses_patience.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_client("responses/openai_responses_patience.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     assert_eq!(came["said"], json!(["one", "two"]), "{came}");
     assert!(came["waited"].as_f64().is_some_and(|waited| (1.0..10.0).contains(&waited)), "{came}");
     assert_eq!(came["refusal"][0], "rate_limit_exceeded", "{came}");

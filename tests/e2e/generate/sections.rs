@@ -30,7 +30,7 @@ fn openais_python_client_reads_thinking_and_calls() {
     }
     stack.script().say(Say::text(r#"{"rain": true}"#));
     stack.script().allow_all();
-    let came = run_client("openai_sections.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let came = run_client("chat/openai_sections.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     let calls = json!([["weather", {"city": "Zürich"}], ["weather", {"city": "</tool_call>"}]]);
     let whole = json!({
         "content": "I ask.", "reasoning": "Both cities, 世界.", "calls": calls, "ids": 2, "finish": "tool_calls",

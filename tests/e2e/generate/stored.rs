@@ -30,7 +30,7 @@ fn openai_s_python_client_keeps_answers_and_goes_on_from_them() {
     let stack = Stack::new().limit("100 per 1h").start();
     let (key, other) = (stack.key(), stack.key());
     stack.says(&["One 世界", "Two", "Three", "Three", "So.", "abc"]);
-    let came = run_client("openai_stored.py", &[&stack.edge.base_url(), &key.key, &other.key, MODEL]);
+    let came = run_client("responses/openai_stored.py", &[&stack.edge.base_url(), &key.key, &other.key, MODEL]);
     assert_eq!(came["said"], json!(["One 世界", "Two", "Three", "Three", "So."]), "{came}");
     assert_eq!((&came["kept"], &came["previous"]), (&json!([true, true, false]), &json!([true, true])), "{came}");
     assert_eq!((&came["got"], &came["streamed"]), (&json!(true), &json!(true)), "{came}");
@@ -58,7 +58,7 @@ fn openai_s_node_client_keeps_answers_and_goes_on_from_them() {
     let stack = Stack::new().limit("100 per 1h").start();
     let (key, other) = (stack.key(), stack.key());
     stack.says(&["One 世界", "Two", "Three"]);
-    let came = run_node_client("openai_stored.mjs", &[&stack.edge.base_url(), &key.key, &other.key, MODEL]);
+    let came = run_node_client("responses/openai_stored.mjs", &[&stack.edge.base_url(), &key.key, &other.key, MODEL]);
     assert_eq!(came["said"], json!(["One 世界", "Two", "Three"]), "{came}");
     assert_eq!((&came["kept"], &came["previous"]), (&json!([true, true, false]), &json!(true)), "{came}");
     assert_eq!((&came["got"], &came["listed"]), (&json!(true), &json!(["More"])), "{came}");

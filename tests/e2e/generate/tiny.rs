@@ -14,7 +14,7 @@ fn recorded_answers_come_back_through_openais_python_client() {
     let key = stack.key();
     let file = tools::root().join(ANSWERS);
     let recorded: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let came = run_client("openai_tiny.py", &[&stack.edge.base_url(), &key.key, MODEL, file.to_str().unwrap()]);
+    let came = run_client("chat/openai_tiny.py", &[&stack.edge.base_url(), &key.key, MODEL, file.to_str().unwrap()]);
     let recorded = recorded.as_array().unwrap();
     assert_eq!(came.as_array().map(Vec::len), Some(recorded.len()));
     for (came, entry) in came.as_array().unwrap().iter().zip(recorded) {

@@ -30,7 +30,7 @@ fn openais_python_client_completes_and_has_several_answers() {
         script.say(Say::text(said));
     }
     script.allow_all();
-    let found = run_client("openai_completions.py", &[&stack.edge.base_url(), &key.key, MODEL]);
+    let found = run_client("chat/openai_completions.py", &[&stack.edge.base_url(), &key.key, MODEL]);
     let expected = json!({
         "whole": ["text_completion", "onceupon a time", "stop"], "used": "upon a time".len() + 1, "stream": "upon",
         "tokens": ["a", "b"], "offsets": [0, 1],

@@ -30,13 +30,13 @@ fn check(came: &Value) {
 #[test]
 fn openais_python_client_does_not_sleep_for_a_day() {
     let (stack, key) = used_up("1 per 1d");
-    check(&run_client("openai_patience.py", &[&stack.edge.base_url(), &key, MODEL]));
+    check(&run_client("chat/openai_patience.py", &[&stack.edge.base_url(), &key, MODEL]));
 }
 
 #[test]
 fn openais_node_client_does_not_sleep_for_a_day() {
     let (stack, key) = used_up("1 per 1d");
-    check(&run_node_client("openai_patience.mjs", &[&stack.edge.base_url(), &key, MODEL]));
+    check(&run_node_client("chat/openai_patience.mjs", &[&stack.edge.base_url(), &key, MODEL]));
 }
 
 /// How long OpenAI's client for Go sleeps before it sends a request again, after openai-go 3.52.0,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-/// Runs a program of `tests/clients` to its end and returns the JSON that it printed.
+/// Runs a program of `tests/clients`, by its room and its name, to its end and returns the JSON that it printed.
 pub fn run_client(script: &str, arguments: &[&str]) -> Value {
     run(&tools::python(), script, arguments)
 }
