@@ -1,6 +1,18 @@
 //! What an admin does to an account: once, in order, bound to a version; and what a key's record allows.
 
-use super::*;
+use super::{WINDOW, account, ask, caller, change_account, command, is_done, record, secret, setting, table};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sluice_protocol::account::Account;
+use sluice_protocol::auth::permission::{Denied, Permissions, Scope, Scopes, parse_addresses, parse_models};
+use sluice_protocol::hop::gate_call::command::Action;
+use sluice_protocol::hop::gate_call::{
+    AccountChange, Answer, Ask, Call, Caller, KeyChange, KeyRecord, MAX_KEPT_BYTES, decode_kept, encode_kept,
+};
+use sluice_protocol::limit::decision::Outcome;
+use sluice_protocol::limit::state;
+use sluice_protocol::request::bodies::chat::Usage;
+use sluice_protocol::request::endpoint::Endpoint;
 
 /// What a rotated key's secrets are to be good for, said plainly: each from when it was made until the end that its own
 /// rotation or a later one has set, whichever is first.
