@@ -1,58 +1,38 @@
 //! Every shape that crosses a wire has a golden file. `SLUICE_BLESS=1 cargo test -p sluice-protocol` rewrites them; the diff
 //! is then reviewed like any other, because somebody else's program reads these.
 
+mod api;
 mod between;
 mod embeddings;
 mod messages;
+mod refusals;
 mod responses;
+mod telemetry;
 
-use crate::oracle::{facts, rules};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sluice_protocol::account::Account;
+use sluice_protocol::admin::KeyEntry;
 use sluice_protocol::admin::audit::{self, AuditPage, Entry, Head, Note};
 use sluice_protocol::admin::failed_logins::{FailedLogin, FailedLogins};
-use sluice_protocol::admin::{
-    AccountEntry, AccountFilter, AccountList, AccountPage, AccountView, Addressed, AuditFrom, AuditQuery,
-    CommandOutcome, CreatedKey, DeletedAccount, DeletedKey, Executed, Idempotency, KeyEntry, KeyFilter, KeyList,
-    KeyPage, KeyView, RegistryAnswer, RegistryCall, RotatedKey, StoredRefusal,
-};
-use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash, Seed};
+use sluice_protocol::auth::key::SecretHash;
 use sluice_protocol::auth::leak::LeakReport;
 use sluice_protocol::auth::pattern::Pattern;
-use sluice_protocol::auth::permission::{Bounds, Denied, Permissions, Scope, Scopes, parse_models};
-use sluice_protocol::auth::principal::{self, Mark, Network};
-use sluice_protocol::auth::token::{CreateDenial, Denial, DenialList, ShortClaims, TokenAnswer};
-use sluice_protocol::forward::capacity::Capacity;
+use sluice_protocol::auth::permission::{Permissions, Scope, Scopes, parse_models};
+use sluice_protocol::auth::principal::Network;
+use sluice_protocol::auth::token::{CreateDenial, Denial, ShortClaims, TokenAnswer};
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
-use sluice_protocol::forward::report::{RequestReport, RequestStatus};
-use sluice_protocol::hop::gate_call::command::{Action, Command, Effect};
-use sluice_protocol::hop::gate_call::description::{
-    AccountDescription, CallerDescription, KeyDescription, StorageCounters,
-};
-use sluice_protocol::hop::gate_call::own_key::OwnKey;
-use sluice_protocol::hop::gate_call::{
-    self, AccountChange, Admission, Answer, Ask, Call, Caller, Envelope, Forbidden, Kept, KeyChange, KeyRecord,
-    Retiring, Settings,
-};
-use sluice_protocol::id::{AccountId, CommandId, KeyId, RequestId, Version, hex};
-use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused, Totals};
-use sluice_protocol::limit::kind::bucket::{Bucket, BucketStanding, RefusedBucket};
-use sluice_protocol::limit::kind::parallel::{Parallel, ParallelStanding};
+use sluice_protocol::hop::gate_call::command::{Action, Command};
+use sluice_protocol::hop::gate_call::description::{CallerDescription, StorageCounters};
+use sluice_protocol::hop::gate_call::{AccountChange, KeyChange, KeyRecord, Retiring, Settings};
+use sluice_protocol::id::{AccountId, CommandId, KeyId, RequestId};
+use sluice_protocol::limit::decision::Totals;
+use sluice_protocol::limit::kind::bucket::{Bucket, BucketStanding};
+use sluice_protocol::limit::kind::parallel::ParallelStanding;
 use sluice_protocol::limit::kind::refill::Refill;
-use sluice_protocol::limit::kind::window::{Window, WindowStanding};
+use sluice_protocol::limit::kind::window::WindowStanding;
 use sluice_protocol::limit::kind::{StandingKind, Unit};
 use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::Standing;
-use sluice_protocol::limit::state;
-use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
-use sluice_protocol::request::bodies::chat::{
-    AnswerCall, AnswerMessage, CallDelta, Capability, ChatChunk, ChatCompletion, Choice, ChoiceLogprobs, ChunkChoice,
-    Delta, FinishReason, FunctionCall, FunctionDelta, LEAST_LOGPROB, Likelihood, ModelEntry, ModelList, Role, Timings,
-    TokenLogprob, ToolKind, Usage, UsageReport, Used,
-};
-use sluice_protocol::request::bodies::completion::{Completion, TextChoice, TextLogprobs};
-use sluice_protocol::request::endpoint::Endpoint;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
@@ -196,103 +176,6 @@ fn described() -> CallerDescription {
     }
 }
 
-#[test]
-fn the_json_of_the_public_api() {
-    let account = principal::AccountName::of_key(key_id().account);
-    json("own_key", &OwnKey::new(&account, Some(key_id().key), described()));
-    let refusal = Refusal::new(Reason::InvalidRequest, "`max_tokens` must be a whole number.").with_param("max_tokens");
-    json::<ErrorBody>("error", &refusal.body());
-    let usage = UsageReport::new(Usage::new(12, 3), 5, 2);
-    let completion = |message, finish_reason| ChatCompletion {
-        id: "chatcmpl-1".into(),
-        object: "chat.completion".into(),
-        created: 1_790_000_000,
-        model: "tiny".into(),
-        choices: vec![Choice { index: 0, message, logprobs: None, finish_reason: Some(finish_reason) }],
-        usage,
-    };
-    let message = |content: &str, reasoning: &str, calls| AnswerMessage::new(content.into(), reasoning.into(), calls);
-    json("chat_completion", &completion(message("Hello.", "", Vec::new()), FinishReason::Stop));
-    let weather = FunctionCall { name: "weather".into(), arguments: r#"{"city": "Zürich"}"#.into() };
-    let call = AnswerCall::new([7; 12], weather);
-    json("chat_tool_calls", &completion(message("", "Ask.", vec![call.clone()]), FinishReason::ToolCalls));
-    let chunk = |choices, usage| ChatChunk {
-        id: "chatcmpl-1".into(),
-        object: "chat.completion.chunk".into(),
-        created: 1_790_000_000,
-        model: "tiny".into(),
-        choices,
-        usage,
-    };
-    let delta = |delta, finish_reason| vec![ChunkChoice { index: 0, delta, logprobs: None, finish_reason }];
-    let role = Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() };
-    let thought = Delta { reasoning_content: Some("Ask.".into()), ..Delta::default() };
-    let text = Delta { content: Some("Hello.".into()), ..Delta::default() };
-    let piece = |id: Option<String>, name: Option<&str>, arguments: &str| {
-        let function = FunctionDelta { name: name.map(str::to_owned), arguments: arguments.to_owned() };
-        let kind = id.is_some().then_some(ToolKind::Function);
-        Delta { tool_calls: Some(vec![CallDelta { index: 0, id, kind, function }]), ..Delta::default() }
-    };
-    let begun = piece(Some(call.id), Some("weather"), "");
-    let more = piece(None, None, r#"{"city": "Zürich"}"#);
-    json(
-        "chat_chunks",
-        &vec![
-            chunk(delta(role, None), None),
-            chunk(delta(thought, None), None),
-            chunk(delta(text, None), None),
-            chunk(delta(begun, None), None),
-            chunk(delta(more, None), None),
-            chunk(delta(Delta::default(), Some(FinishReason::Length)), None),
-            chunk(Vec::new(), Some(usage)),
-        ],
-    );
-    let likelihood = |token: &str, logprob, bytes| Likelihood { token: token.into(), logprob, bytes };
-    let chosen = likelihood("\u{fffd}", -0.5, Some(vec![0xc3]));
-    let ended = likelihood("", -1.5, None);
-    let top_logprobs = vec![chosen.clone(), ended, likelihood("é", LEAST_LOGPROB, Some("é".into()))];
-    let logprobs = Some(ChoiceLogprobs { content: vec![TokenLogprob { chosen, top_logprobs }] });
-    let delta = Delta { content: Some(String::new()), ..Delta::default() };
-    json("chat_logprobs", &chunk(vec![ChunkChoice { index: 0, delta, logprobs, finish_reason: None }], None));
-    let id = RequestId([0xc3; 16]);
-    json(
-        "request_report",
-        &RequestReport::new(id, RequestStatus::Ended, Used { usage: Usage::new(11, 3), reasoning_tokens: Some(2) }),
-    );
-    let logprobs = Some(TextLogprobs::new(
-        vec![TokenLogprob { chosen: likelihood("H", -0.25, None), top_logprobs: Vec::new() }],
-        &mut 0,
-    ));
-    let choice = TextChoice { index: 0, text: "H".into(), logprobs, finish_reason: Some(FinishReason::Stop) };
-    let timings = Timings { queue_ms: 1, prompt_ms: 2, completion_ms: 3 };
-    json(
-        "completion",
-        &Completion {
-            id: "cmpl-req_1".into(),
-            object: "text_completion".into(),
-            created: 1_790_000_000,
-            model: "tiny".into(),
-            choices: vec![choice],
-            usage: Some(UsageReport::new(Usage::new(11, 3), 8, 0).with_timings(timings)),
-        },
-    );
-    json(
-        "models",
-        &ModelList {
-            object: "list".into(),
-            data: vec![ModelEntry {
-                id: "tiny".into(),
-                object: "model".into(),
-                created: 1_790_000_000,
-                owned_by: "sluice".into(),
-                context_length: 4096,
-                capabilities: vec![Capability::Tools, Capability::Thinking],
-            }],
-        },
-    );
-    json("capacity", &Capacity { slots: 4, free: 1, queued: 2, queue: 16, est_ms: Some(1_800) });
-}
-
 fn note() -> Note {
     let note = Note::new("token:ops", audit::AuditAction::KeyCreate, key_id(), RequestId([7; 16]));
     note.from_address("203.0.113.9".parse().ok()).with_members(br#"{"plan": "vip", "name": "laptop"}"#)
@@ -334,46 +217,6 @@ fn audit_page() -> AuditPage {
         .collect();
     audit::verify(Head::default(), &data).unwrap();
     AuditPage { data, next: Some(3) }
-}
-
-#[test]
-fn the_json_of_the_admin_api() {
-    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
-    let minted = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]);
-    json(
-        "admin_created_key",
-        &CreatedKey {
-            id: minted.id,
-            account: minted.id.account.to_string(),
-            key: minted.reveal(),
-            name: "laptop".into(),
-            plan: "registered".into(),
-            created_at: 1_790_000_000_000,
-            expires_at: Some(1_800_000_000_000),
-        },
-    );
-    json("admin_rotated_key", &RotatedKey { id: minted.id, key: minted.reveal(), old_until: 1_790_003_600_000 });
-    json("admin_key_list", &KeyList { data: vec![entry()], next: Some(key_id()), storage: STORAGE });
-    let record = bound(minted.secret_hash());
-    let described =
-        KeyDescription { record, live_leases: 1, used: USED, used_by_key: Totals::default(), storage: STORAGE };
-    json("admin_key", &KeyView::new(key_id(), described));
-    let described = AccountDescription {
-        settings: settings(),
-        keys: vec![(key_id().key, USED)],
-        live_leases: 1,
-        used: USED,
-        storage: STORAGE,
-    };
-    let account = principal::AccountName::of_key(key_id().account);
-    let entry = AccountEntry::new(&account, &described.settings);
-    json("admin_account_list", &AccountList { data: vec![entry], next: Some(account.to_string()) });
-    json("admin_account", &AccountView::new(&account, described));
-    json("admin_deleted_account", &DeletedAccount { account: account.to_string(), deleted: true });
-    json("admin_audit", &audit_page());
-    json("admin_failed_logins", &failed_logins());
-    json("admin_denials", &DenialList { data: vec![denial()] });
-    json("admin_deleted_key", &DeletedKey { id: key_id(), deleted: true });
 }
 
 #[test]

@@ -1,9 +1,38 @@
-//! What the parts of the edge say to each other, and what lies on disks: Gates, the Registry, rows, refusals.
+//! What the parts of the edge say to each other, and what lies on disks: Gates, the Registry, rows.
 
-use super::*;
-use sluice_protocol::dialect::{BrokenOff, Dialect};
-use sluice_protocol::forward::report::UsageMark;
-use sluice_protocol::telemetry::{Line, RequestEnd, RequestLine, Who};
+use super::{
+    STORAGE, USED, audit_page, bound, commands, denial, described, entry, failed_logins, golden, json, key_id, note,
+    permissions, record, settings, standings,
+};
+use crate::oracle::{facts, rules};
+use sluice_protocol::account::Account;
+use sluice_protocol::admin::audit;
+use sluice_protocol::admin::{
+    AccountFilter, AccountList, AccountPage, Addressed, AuditFrom, AuditQuery, CommandOutcome, Executed, Idempotency,
+    KeyFilter, KeyList, KeyPage, RegistryAnswer, RegistryCall, StoredRefusal,
+};
+use sluice_protocol::auth::key::{ApiKey, Peppers, Seed};
+use sluice_protocol::auth::pattern::Pattern;
+use sluice_protocol::auth::permission::{Bounds, Denied, Scope};
+use sluice_protocol::auth::principal::Mark;
+use sluice_protocol::auth::token::DenialList;
+use sluice_protocol::hop::gate_call::command::Effect;
+use sluice_protocol::hop::gate_call::description::{AccountDescription, KeyDescription};
+use sluice_protocol::hop::gate_call::{
+    self, Admission, Answer, Ask, Call, Caller, Envelope, Forbidden, Kept, Settings,
+};
+use sluice_protocol::id::{CommandId, RequestId, Version, hex};
+use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused, Totals};
+use sluice_protocol::limit::kind::Unit;
+use sluice_protocol::limit::kind::bucket::{Bucket, RefusedBucket};
+use sluice_protocol::limit::kind::parallel::Parallel;
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::plan::{Limit, Per};
+use sluice_protocol::limit::state;
+use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::endpoint::Endpoint;
 
 /// Messages between versions: a change here needs a new version byte.
 #[test]
@@ -261,151 +290,4 @@ fn the_messages_to_and_from_the_registry() {
         RegistryAnswer::Before(seed),
     ];
     json("registry_answers", &answers);
-}
-
-/// What each refusal of a Gate says to the caller.
-#[test]
-fn the_refusals_of_a_gate() {
-    let refused = |limit: &str, kind, amount, used, passes| Refused {
-        limit: limit.into(),
-        kind,
-        amount,
-        used,
-        passes,
-        blanket: Blanket::No,
-    };
-    let minute = Window { unit: Unit::Requests, limit: 60, window_ms: 60_000 };
-    let window = |at| refused("minute", minute.into(), 1, 60, Passes::At(at));
-    let parallel = refused("parallel", Parallel { limit: 2 }.into(), 1, 2, Passes::At(900_000));
-    let tokens = Window { unit: Unit::Tokens, limit: 1_000, window_ms: 60_000 };
-    let burst = RefusedBucket { unit: Unit::Cost, capacity: 900 };
-    let closed = Window { unit: Unit::Requests, limit: 0, window_ms: 60_000 };
-    let limited = |refused| Answer::Limited { refused, standings: Vec::new(), now: 1_000 };
-    let lines: String = [
-        Answer::UnknownCaller,
-        Answer::UnknownPlan("gone".into()),
-        Answer::Disabled,
-        Answer::Expired,
-        Answer::Denied(Denied::Address),
-        Answer::Denied(Denied::Scope(Scope::Completions)),
-        Answer::Denied(Denied::Model),
-        Answer::NotFound,
-        Answer::OtherVersion,
-        Answer::NotAllowed(Forbidden::Model),
-        Answer::NotAllowed(Forbidden::InputBytes(1_000)),
-        Answer::NotAllowed(Forbidden::MaxTokens(100)),
-        Answer::UnknownTable,
-        Answer::Unusable("There is no such limit.".into()),
-        Answer::Closed,
-        limited(vec![window(3_417)]),
-        limited(vec![parallel.clone()]),
-        limited(vec![window(4_000), parallel]),
-        limited(vec![refused("tokens", tokens.into(), 300, 850, Passes::At(9_000))]),
-        limited(vec![refused("tokens", tokens.into(), 1_300, 850, Passes::Never)]),
-        limited(vec![refused("burst", burst.into(), 300, 850, Passes::LessFull)]),
-        limited(vec![refused("office", closed.into(), 1, 0, Passes::At(3_601_000))]),
-    ]
-    .iter()
-    .map(|answer| {
-        let refusal = answer.refusal().unwrap();
-        format!("{} {} {:?}\n", refusal.status(), refusal.message, refusal.headers())
-    })
-    .collect();
-    golden("gate_refusals.txt", &lines);
-}
-
-/// The whole table of refusals, as the documentation shows it.
-#[test]
-fn the_table_of_refusals() {
-    let lines: String = Reason::ALL
-        .iter()
-        .map(|reason| {
-            let row = reason.row();
-            format!("{} {} {} {:?}\n", row.status, row.code, row.kind, row.retry)
-        })
-        .collect();
-    golden("refusals.txt", &lines);
-}
-
-/// Every refusal in each protocol's shape, and what ends a stream with it: after what it had used for certain, and after
-/// what was seen of it.
-#[test]
-fn refusals_have_each_protocol_s_shape() {
-    for (name, path) in [
-        ("openai", "/v1/chat/completions"),
-        ("ollama", "/api/chat"),
-        ("anthropic", "/v1/messages"),
-        ("responses", "/v1/responses"),
-    ] {
-        let dialect = Dialect::of(path);
-        let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2) };
-        let lines: String = Reason::ALL
-            .iter()
-            .map(|reason| {
-                let refusal = Refusal::new(*reason, "Say \"why\".").with_param("model").with_retry_after_ms(1_500);
-                let headers: Vec<String> = dialect
-                    .refusal_headers(&refusal, 0)
-                    .iter()
-                    .map(|(name, value)| format!("{name}: {value}"))
-                    .collect();
-                let request = RequestId([7; 16]);
-                let broken =
-                    |mark| dialect.broken(&refusal, BrokenOff { request, events: 7, mark }).escape_debug().to_string();
-                let by_origin = [Some(used), None].map(|told| broken(Some(UsageMark::refused(*reason, told, used))));
-                let by_edge = broken(None);
-                let body = dialect.body(&refusal, Some(request));
-                format!(
-                    "{} {body}\n  {}\n  {by_edge}\n  {}\n",
-                    refusal.status(),
-                    headers.join("; "),
-                    by_origin.join("\n  ")
-                )
-            })
-            .collect();
-        golden(&format!("refusals_{name}.txt"), &lines);
-    }
-    // Between the gates all of them are OpenAI's.
-    let refusal = Refusal::new(Reason::Draining, "x");
-    assert_eq!(Dialect::between_gates().body(&refusal, None), Dialect::of("/v1/models").body(&refusal, None));
-}
-
-/// Whoever collects the edge's log reads these.
-#[test]
-fn lines_of_the_log() {
-    let (id, at) = (RequestId([7; 16]), 1_790_000_000_000);
-    let request = || id.to_string();
-    let used = Used { usage: Usage::new(12, 34), reasoning_tokens: Some(5) };
-    let of = |end| {
-        let who = Who::new("acct:0707070707070707", "0707.1".into(), &"m".repeat(100));
-        Line::Request(Box::new(RequestLine::new(id, "/v1/chat/completions", Some(who), end, at, at + 420)))
-    };
-    let lines = [
-        Line::Refused { request: request(), code: "origin_failed", detail: "the origin said \"no\"".into() },
-        of(RequestEnd::Answered { is_whole: true, used: Some(used) }),
-        of(RequestEnd::Answered { is_whole: false, used: None }),
-        of(RequestEnd::Refused { reason: Reason::RateLimited, used: None }),
-        of(RequestEnd::Refused { reason: Reason::OriginFailed, used: Some(used) }),
-        of(RequestEnd::Left),
-        Line::Request(Box::new(RequestLine::new(
-            id,
-            &"/long".repeat(100),
-            None,
-            RequestEnd::Refused { reason: Reason::InvalidKey, used: None },
-            at,
-            at,
-        ))),
-        Line::Watched { request: request(), plan: "team".into(), would_have_refused: "minute".into() },
-        Line::Admin {
-            request: request(),
-            admin: "token:ops".into(),
-            method: "POST".into(),
-            path: "/admin/v1/keys".into(),
-        },
-        Line::Audit { audit: 12, hash: "ab".repeat(32) },
-        Line::trouble("the plans cannot be asked for", "the registry is busy"),
-        Line::trouble_of(RequestId([7; 16]), "it is not settled", "its Gate is busy"),
-        Line::given_up("a command for acct:0707070707070707 is given up", "its Gate fails over it"),
-    ];
-    let text: String = lines.iter().map(|line| format!("{:?} {}\n", line.severity(), line.to_json())).collect();
-    golden("telemetry.txt", &text);
 }
