@@ -65,6 +65,9 @@ def sent(value):
 def refused(ask) -> list:
     try:
         ask()
+    except openai.APIConnectionError as error:
+        # No answer came: what broke is all that there is to tell.
+        return [type(error).__name__, repr(error.__cause__), None]
     except openai.APIError as error:
         return [type(error).__name__, error.code, error.body["message"]]
     return []
