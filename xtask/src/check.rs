@@ -11,7 +11,7 @@ mod settings;
 mod source;
 mod worker_size;
 
-use std::{process::Command, thread};
+use std::{path::PathBuf, process::Command, thread};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
@@ -41,22 +41,56 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     all(workspace, &toolbox)
 }
 
+/// What a check needs, the quickest first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    /// Texts, and cargo's own tables: seconds.
+    Texts,
+    /// What the compiler says of the code for this machine.
+    Lints,
+    /// What it says of the code for wasm, and of the pages of documentation.
+    Pages,
+    /// Both gates as they are deployed. It builds them if they are not built.
+    Built,
+}
+
 /// Every check; the quick ones first.
 pub(crate) fn all(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
+    these(workspace, toolbox, &[Part::Texts, Part::Lints, Part::Pages, Part::Built])
+}
+
+/// Some of the checks, in the order of `parts`. Fails after the last one, with all that failed.
+pub(crate) fn these(workspace: &Workspace, toolbox: &Toolbox, parts: &[Part]) -> Result<()> {
     progress::heading("check");
     let mut checks = Checks { workspace, toolbox, failures: Vec::new(), count: 0 };
-    checks.invariants()?;
-    checks.lints()?;
-    checks.builds()?;
+    for part in parts {
+        match part {
+            Part::Texts => checks.texts()?,
+            Part::Lints => checks.lints()?,
+            Part::Pages => checks.pages()?,
+            Part::Built => checks.built()?,
+        }
+    }
     checks.report()
 }
 
-/// What is told from texts, and by lints on this machine.
-pub(crate) fn quick(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
-    let mut checks = Checks { workspace, toolbox, failures: Vec::new(), count: 0 };
-    checks.invariants()?;
-    checks.lints()?;
-    checks.report()
+/// Builds both gates as they are served. The end of the edge's build is one linker and one optimiser: another core builds
+/// the origin meanwhile.
+pub(crate) fn build_gates(workspace: &Workspace, toolbox: &Toolbox) -> Gates {
+    thread::scope(|scope| {
+        let edge = scope.spawn(|| build_edge::build(workspace, toolbox));
+        let origin = dev::build_origin(workspace);
+        let edge = edge.join().unwrap_or_else(|_| Err(anyhow!("the build of the edge panicked")));
+        Gates { edge, origin }
+    })
+}
+
+/// What came of building them.
+pub(crate) struct Gates {
+    /// Whether the edge's files are there.
+    pub(crate) edge: Result<()>,
+    /// The origin's program.
+    pub(crate) origin: Result<PathBuf>,
 }
 
 struct Checks<'a> {
@@ -68,7 +102,7 @@ struct Checks<'a> {
 
 impl Checks<'_> {
     /// What can be told from text and from cargo's own tables.
-    fn invariants(&mut self) -> Result<()> {
+    fn texts(&mut self) -> Result<()> {
         self.check("format", |checks, step| {
             checks
                 .cargo(step, &["fmt", "--all", "--", "--check", "--color", "never"])
@@ -138,6 +172,11 @@ impl Checks<'_> {
             Ok(format!("{} arrows, no circle", found.arrows))
         })?;
         self.check("files that are named are there", |checks, _| checks.paths())?;
+        self.check("settings of the edge", |checks, _| {
+            let page = settings::from_page(&checks.workspace.read(settings::PAGE)?, "edge")?;
+            let source = settings::from_edge_table(&checks.workspace.read("edge/src/config/table.rs")?)?;
+            holds(&settings::differences("edge", &page, &source), settings::FIX)
+        })?;
         self.check("nothing is left undone", |checks, _| checks.leftovers())
     }
 
@@ -153,8 +192,8 @@ impl Checks<'_> {
         Ok(())
     }
 
-    /// What is built: for wasm, as pages, and as what is deployed.
-    fn builds(&mut self) -> Result<()> {
+    /// What the compiler says of wasm and of pages.
+    fn pages(&mut self) -> Result<()> {
         for member in WASM_MEMBERS {
             self.check(&format!("clippy {member}, wasm"), |checks, step| checks.lint_for_wasm(step, member))?;
         }
@@ -165,17 +204,12 @@ impl Checks<'_> {
                 checks.run(step, cargo)
             })?;
         }
-        self.check("settings of the edge", |checks, _| {
-            let page = settings::from_page(&checks.workspace.read(settings::PAGE)?, "edge")?;
-            let source = settings::from_edge_table(&checks.workspace.read("edge/src/config/table.rs")?)?;
-            holds(&settings::differences("edge", &page, &source), settings::FIX)
-        })?;
-        // The end of the edge's build is one linker and one optimiser: another core builds the origin meanwhile.
-        let (origin, edge) = thread::scope(|scope| {
-            let edge = scope.spawn(|| build_edge::build(self.workspace, self.toolbox));
-            let origin = dev::build_origin(self.workspace);
-            (origin, edge.join().unwrap_or_else(|_| Err(anyhow!("the build of the edge panicked"))))
-        });
+        Ok(())
+    }
+
+    /// What is told from what is deployed.
+    fn built(&mut self) -> Result<()> {
+        let Gates { edge, origin } = build_gates(self.workspace, self.toolbox);
         self.check("settings of the origin", |checks, _| {
             let mut serve = command(origin?);
             serve.args(["serve", "--help"]);

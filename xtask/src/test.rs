@@ -5,20 +5,17 @@ mod readme;
 mod timing;
 
 use std::process::Command;
+use std::thread;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use lexopt::{Arg, Parser};
 
 use self::timing::Timing;
-use crate::{
-    build_edge, check, dev,
-    host::{
-        process::{self, command},
-        progress::{self, Step},
-        workspace::Workspace,
-    },
-    setup,
-};
+use crate::check::{self, Gates, Part};
+use crate::host::process::{self, command};
+use crate::host::progress::{self, Step};
+use crate::host::workspace::Workspace;
+use crate::setup::{self, Toolbox};
 
 const USAGE: &str = "\
 Usage: cargo xtask test [--quick]
@@ -28,17 +25,19 @@ Sets up, checks, and runs every test, one crate at a time.
   --quick   what a mistake shows in within a minute: texts, lints, and the tests of the protocol, the edge and xtask, each
             law with fewer cases. It leaves out what needs a model, a built gate or a page; CI runs everything
 ";
-/// Tested without a running gate, and what `cargo test` is given.
-const IN_PROCESS: [Tested; 4] = [
+/// Tested without a running gate and without candle, and what `cargo test` is given.
+const IN_PROCESS: [Tested; 3] = [
     Tested { name: "sluice-protocol", with: &["-p", "sluice-protocol"] },
     Tested { name: "sluice-edge", with: &["-p", "sluice-edge"] },
     Tested { name: "xtask", with: &["-p", "xtask"] },
-    Tested { name: "sluice-origin", with: &["--lib", "--bins", "--examples", "--test", "api"] },
 ];
+const ORIGIN: Tested = Tested { name: "sluice-origin", with: &["--lib", "--bins", "--examples", "--test", "api"] };
 /// What the page of a crate shows.
 const EXAMPLES: Tested = Tested { name: "examples", with: &["--doc"] };
 /// Tested with both gates running.
 const END_TO_END: Tested = Tested { name: "e2e", with: &["--test", "e2e"] };
+/// How many of them run at once: each waits for windows and leases to end for half of its time.
+const E2E_AT_ONCE: &str = "4";
 
 /// Some tests. Where no package is named, it is those with candle, as they are released: candle is compiled once, and what is
 /// tested is what runs.
@@ -79,28 +78,76 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
     }
 }
 
+/// Two compilations side by side, as one alone leaves cores idle: what is released, and what is linted and tested while it
+/// is developed. Their build directories are apart, so that neither waits for the other.
 fn steps(workspace: &Workspace, timing: &mut Timing) -> Result<()> {
     let toolbox = timing.of("set-up", || setup::run(workspace))?;
-    timing.of("check", || check::all(workspace, &toolbox))?;
+    timing.of("check texts", || check::these(workspace, &toolbox, &[Part::Texts]))?;
+    let mut beside = Timing::default();
+    let (developed, released) = thread::scope(|scope| {
+        let released = scope.spawn(|| compile(workspace, &toolbox, &mut beside));
+        let developed = developed(workspace, &toolbox, timing);
+        (developed, released.join().unwrap_or_else(|_| Err(anyhow!("the compilation panicked"))))
+    });
+    developed?;
+    timing.add(beside);
+    released?;
+    timing.of("check what is built", || check::these(workspace, &toolbox, &[Part::Built]))?;
     progress::heading("test");
-    for tested in IN_PROCESS.iter().chain([&EXAMPLES]) {
-        timing.passed +=
-            timing.of(&format!("test {}", tested.name), || test(workspace, tested.name, tested.command(workspace)))?;
+    for tested in [&ORIGIN, &EXAMPLES] {
+        timing.passed += tested.run(workspace, timing)?;
     }
-    timing.of("build-edge", || build_edge::build(workspace, &toolbox))?;
-    timing.of("build origin", || dev::build_origin(workspace).map(drop))?;
     timing.passed += timing.of("README's commands", || readme::run(workspace))?;
     timing.of("clients", || setup::clients(workspace))?;
     timing.passed += timing.of("test e2e", || {
         let mut tests = END_TO_END.command(workspace);
         // They find the gates, workerd and Python in the repository; a Node client finds its Node on PATH.
         toolbox.node.apply(&mut tests)?;
+        tests.args(["--", "--test-threads", E2E_AT_ONCE]);
         test(workspace, "e2e", tests)
     })?;
     Ok(())
 }
 
+/// Lints, pages of documentation, and the tests that need no built gate.
+fn developed(workspace: &Workspace, toolbox: &Toolbox, timing: &mut Timing) -> Result<()> {
+    timing.of("check code", || check::these(workspace, toolbox, &[Part::Lints, Part::Pages]))?;
+    for tested in &IN_PROCESS {
+        timing.passed += tested.run(workspace, timing)?;
+    }
+    Ok(())
+}
+
+/// Both gates, and the tests of what is released.
+fn compile(workspace: &Workspace, toolbox: &Toolbox, timing: &mut Timing) -> Result<()> {
+    timing.of("build both gates", || {
+        let Gates { edge, origin } = check::build_gates(workspace, toolbox);
+        edge?;
+        origin.map(drop)
+    })?;
+    timing.of("compile their tests", || {
+        let mut step = Step::begin("tests of the origin, e2e");
+        let mut cargo = Tested { name: "tests", with: &["--no-run"] }.command(workspace);
+        cargo.args(ORIGIN.with).args(END_TO_END.with);
+        match process::run(&mut step, cargo, &workspace.log("compile tests")?) {
+            Ok(_) => {
+                step.done("compiled");
+                Ok(())
+            }
+            Err(error) => {
+                step.failed();
+                Err(error)
+            }
+        }
+    })
+}
+
 impl Tested {
+    /// Runs them as a step; returns how many passed.
+    fn run(&self, workspace: &Workspace, timing: &mut Timing) -> Result<u32> {
+        timing.of(&format!("test {}", self.name), || test(workspace, self.name, self.command(workspace)))
+    }
+
     fn command(&self, workspace: &Workspace) -> Command {
         let mut cargo = command("cargo");
         cargo.arg("test").args(self.with).current_dir(workspace.root());

@@ -8,11 +8,9 @@ use std::thread;
 use anyhow::{Result, anyhow};
 
 use super::{Tested, test, timing::Timing};
-use crate::{
-    check,
-    host::{progress, workspace::Workspace},
-    setup,
-};
+use crate::check::{self, Part};
+use crate::host::{progress, workspace::Workspace};
+use crate::setup;
 
 /// Tested here: what compiles in seconds.
 const TESTED: [Tested; 3] = [
@@ -29,7 +27,7 @@ pub(super) fn steps(workspace: &Workspace, timing: &mut Timing) -> Result<()> {
     let mut beside = Timing::default();
     let (checked, tested) = thread::scope(|scope| {
         let tests = scope.spawn(|| tests(workspace, &mut beside));
-        let checked = timing.of("texts and lints", || check::quick(workspace, &toolbox));
+        let checked = timing.of("texts and lints", || check::these(workspace, &toolbox, &[Part::Texts, Part::Lints]));
         (checked, tests.join().unwrap_or_else(|_| Err(anyhow!("the tests panicked"))))
     });
     timing.add(beside);
