@@ -26,6 +26,8 @@ pub mod limit;
 // limit, settle: what the edge and its objects say to each other, and the account at its Gate
 pub mod account;
 pub mod hop;
+// route: which origin, where there are several
+pub mod route;
 // what admins ask, and what is kept about it
 pub mod admin;
 // forward, queue, settle: what the edge and the origin say to each other

@@ -13,6 +13,7 @@ mod limit;
 mod oracle;
 mod relayed;
 mod request;
+mod route;
 mod sse;
 /// Shared with libFuzzer, whose crate needs them public.
 #[path = "../../fuzz/src/lib.rs"]
