@@ -225,6 +225,7 @@ async fn grant(origin: &Origin, ticket: &Ticket, bh: String) -> Result<String, S
         inp: ticket.admission.max_prompt_tokens,
         exp: ticket.admission.deadline.saturating_sub(GRANT_MARGIN_MS) / 1000,
         bh,
+        aud: None,
     };
     origin.signer.sign(&claims).await
 }

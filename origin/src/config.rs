@@ -7,6 +7,7 @@ use crate::grant::GrantKey;
 use crate::tls::TlsFiles;
 use clap::{Args, Parser, Subcommand};
 use sluice_protocol::request::bodies::chat::ChatBounds;
+use sluice_protocol::route::setting::OriginName;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -66,6 +67,9 @@ pub struct ServeArgs {
     /// A public key that grants are signed with, KID=BASE64URL; at most two
     #[arg(long = "grant-key", value_name = "KID=PUBLIC", env = "SLUICE_GRANT_KEYS", value_delimiter = ',')]
     pub grant_keys: Vec<String>,
+    /// This origin's name, where its edge has several (ORIGINS): grants for another one are refused
+    #[arg(long, value_name = "NAME", env = "SLUICE_NAME")]
+    pub name: Option<String>,
     /// Serve without grants; loopback only, for local use
     #[arg(long)]
     pub open: bool,
@@ -150,6 +154,8 @@ pub struct Config {
     pub bind: SocketAddr,
     /// Who may call.
     pub access: Access,
+    /// Its name, where its edge has several.
+    pub name: Option<OriginName>,
     /// Whether `/metrics` and `/capacity` are answered without a grant.
     pub open_metrics: bool,
     /// What the listener's TLS is read from; plain HTTP without it.
@@ -182,6 +188,7 @@ impl Config {
         Self {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
             access: Access::Open,
+            name: None,
             open_metrics: false,
             tls: None,
             slots: SLOTS,
@@ -241,6 +248,7 @@ impl ServeArgs {
             }
         };
         let access = self.access(bind, &mut mistakes);
+        let name = self.named(&mut mistakes);
         let tls = self.tls(&mut mistakes);
         let models = self.models(&mut mistakes);
         let mut number = |name: &str, value: u64, least: u64, most: u64| {
@@ -266,6 +274,7 @@ impl ServeArgs {
         let config = Config {
             bind,
             access,
+            name,
             open_metrics: self.open_metrics,
             tls,
             slots: self.slots,
@@ -297,10 +306,22 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told() {
-        let mistakes =
-            check(&["--bind", "nowhere", "--slots", "0", "--model", "x", "--max-body", "0", "--grant-key", "a=b"]);
+        let mistakes = check(&[
+            "--bind",
+            "nowhere",
+            "--slots",
+            "0",
+            "--model",
+            "x",
+            "--max-body",
+            "0",
+            "--grant-key",
+            "a=b",
+            "--name",
+            "A",
+        ]);
         let mistakes = mistakes.unwrap_err();
-        for word in ["--bind", "--slots", "--model", "--max-body", "--grant-key"] {
+        for word in ["--bind", "--slots", "--model", "--max-body", "--grant-key", "--name"] {
             assert!(mistakes.iter().any(|mistake| mistake.contains(word)), "{word}: {mistakes:?}");
         }
     }

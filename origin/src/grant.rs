@@ -11,6 +11,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use sluice_protocol::forward::grant::{GrantClaims, MAX_GRANT_MS};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::route::setting::OriginName;
 use sluice_protocol::time::Millis;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
@@ -73,12 +74,14 @@ pub fn generate_key() -> (String, String) {
 /// Checks grants, and remembers which were used.
 pub(crate) struct Verifier {
     keys: Vec<GrantKey>,
+    /// This origin's name among several.
+    name: Option<OriginName>,
     used: Mutex<Used>,
 }
 
 impl Verifier {
-    pub(crate) fn new(keys: Vec<GrantKey>) -> Self {
-        Self { keys, used: Mutex::new(Used::new(MAX_USED)) }
+    pub(crate) fn new(keys: Vec<GrantKey>, name: Option<OriginName>) -> Self {
+        Self { keys, name, used: Mutex::new(Used::new(MAX_USED)) }
     }
 
     /// Reads a grant and checks everything that can be checked before the body is read, except whether it was used.
@@ -103,6 +106,8 @@ impl Verifier {
             .map_err(|error| invalid(format!("token: {error}")))?
             .claims;
         let id = claims.check(now).map_err(|error| invalid(error.to_string()))?;
+        let own = self.name.as_ref().map(OriginName::as_str);
+        claims.check_audience(own).map_err(|error| invalid(error.to_string()))?;
         Ok((claims, id))
     }
 

@@ -51,7 +51,7 @@ impl Origin {
             queue: Queue::new(config.slots, config.queue, config.queue_timeout),
             verifier: match &config.access {
                 Access::Open => None,
-                Access::Granted(keys) => Some(Verifier::new(keys.clone())),
+                Access::Granted(keys) => Some(Verifier::new(keys.clone(), config.name.clone())),
             },
             metrics: Arc::new(Metrics::new()),
             live: Arc::default(),

@@ -97,6 +97,7 @@ mod tests {
             inp: 0,
             exp: 4_000_000_000,
             bh: "00".into(),
+            aud: None,
         };
         let input = Signer::new("k1", &[1; 32]).signing_input(&claims);
         let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();

@@ -3,9 +3,23 @@
 use super::{Access, ServeArgs};
 use crate::grant::GrantKey;
 use crate::tls::{Tls, TlsFiles};
+use sluice_protocol::route::setting::OriginName;
 use std::net::SocketAddr;
 
 impl ServeArgs {
+    /// Its name among several, which is the audience of its grants.
+    pub(super) fn named(&self, mistakes: &mut Vec<String>) -> Option<OriginName> {
+        let text = self.name.as_deref().filter(|text| !text.is_empty())?;
+        let name = OriginName::parse(text);
+        if name.is_none() {
+            mistakes.push("--name: must be small letters, digits and hyphens, as the edge's ORIGINS has it".into());
+        }
+        if self.open {
+            mistakes.push("--name is what grants are for, and --open serves without them".into());
+        }
+        name
+    }
+
     pub(super) fn tls(&self, mistakes: &mut Vec<String>) -> Option<TlsFiles> {
         let files = match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
             (Some(certificate), Some(key), clients) => {

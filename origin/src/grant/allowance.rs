@@ -153,7 +153,19 @@ mod tests {
 
     fn claims(tok: u64, max: u32, inp: u32) -> GrantClaims {
         let text = String::new;
-        GrantClaims { jti: text(), sub: text(), acc: text(), plan: text(), pri: 0, tok, max, inp, exp: 0, bh: text() }
+        GrantClaims {
+            jti: text(),
+            sub: text(),
+            acc: text(),
+            plan: text(),
+            pri: 0,
+            tok,
+            max,
+            inp,
+            exp: 0,
+            bh: text(),
+            aud: None,
+        }
     }
 
     /// Texts are held to what was reserved and to what a key may send; a count comes with the first, so that the edge

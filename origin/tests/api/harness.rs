@@ -226,6 +226,7 @@ pub(crate) fn claims(body: &[u8]) -> GrantClaims {
         inp: 0,
         exp: now_s() + 60,
         bh: body_hash(body),
+        aud: None,
     }
 }
 

@@ -34,6 +34,9 @@ pub struct GrantClaims {
     pub exp: u64,
     /// SHA-256 of the body, hexadecimal.
     pub bh: String,
+    /// The name of the origin that it is for, where an edge has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aud: Option<String>,
 }
 
 /// Why a grant whose signature is good is refused all the same.
@@ -48,6 +51,9 @@ pub enum GrantError {
     /// `jti` is not a request id.
     #[error("the grant's jti is not a request id")]
     BadId,
+    /// It is for another origin than the one that was called.
+    #[error("the grant is for another origin")]
+    OtherOrigin,
     /// The body that arrived is not the body that was granted.
     #[error("the grant is for another body")]
     OtherBody,
@@ -71,6 +77,16 @@ impl GrantClaims {
         RequestId::parse(&self.jti).ok_or(GrantError::BadId)
     }
 
+    /// Checks that it is for the origin of this name. One for nobody by name is an edge's that has one origin: where origins
+    /// are given names, they are before their edge is.
+    pub fn check_audience(&self, own: Option<&str>) -> Result<(), GrantError> {
+        match self.aud.as_deref() {
+            None => Ok(()),
+            Some(name) if Some(name) == own => Ok(()),
+            Some(_) => Err(GrantError::OtherOrigin),
+        }
+    }
+
     /// Checks the body that was really read.
     pub fn check_body(&self, body: &[u8]) -> Result<(), GrantError> {
         // Not secret: the caller knows its own body, so an ordinary comparison will do.
@@ -86,4 +102,23 @@ impl GrantClaims {
 /// The `bh` claim for a body; the empty body has one too.
 pub fn body_hash(body: &[u8]) -> String {
     hex(&Sha256::digest(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_for_one_origin_is_for_no_other_one() {
+        let text = r#"{"jti":"r","sub":"k","acc":"a","plan":"p","pri":0,"tok":0,"max":0,"inp":0,"exp":1,"bh":"00"}"#;
+        let for_nobody: GrantClaims = serde_json::from_str(text).unwrap();
+        // What an edge of one origin has always sent.
+        assert_eq!(serde_json::to_string(&for_nobody).unwrap(), text);
+        let for_a = GrantClaims { aud: Some("a".to_owned()), ..for_nobody.clone() };
+        for (own, is_refused) in [(Some("a"), false), (Some("b"), true), (None, true), (Some(""), true)] {
+            assert_eq!(for_a.check_audience(own).is_err(), is_refused, "{own:?}");
+            assert_eq!(for_nobody.check_audience(own), Ok(()), "{own:?}");
+        }
+        assert!(serde_json::from_str::<GrantClaims>(&text.replace("\"bh\"", "\"aud\":[\"a\",\"b\"],\"bh\"")).is_err());
+    }
 }

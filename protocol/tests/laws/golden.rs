@@ -221,21 +221,21 @@ fn audit_page() -> AuditPage {
 
 #[test]
 fn the_claims_of_a_grant() {
-    json(
-        "grant",
-        &GrantClaims {
-            jti: RequestId([7; 16]).to_string(),
-            sub: key_id().to_string(),
-            acc: key_id().account.to_string(),
-            plan: "registered".into(),
-            pri: 1,
-            tok: 1_280,
-            max: 1_024,
-            inp: 0,
-            exp: 1_790_000_600,
-            bh: body_hash(b"{}"),
-        },
-    );
+    let claims = GrantClaims {
+        jti: RequestId([7; 16]).to_string(),
+        sub: key_id().to_string(),
+        acc: key_id().account.to_string(),
+        plan: "registered".into(),
+        pri: 1,
+        tok: 1_280,
+        max: 1_024,
+        inp: 0,
+        exp: 1_790_000_600,
+        bh: body_hash(b"{}"),
+        aud: None,
+    };
+    json("grant", &claims);
+    json("grant_for_one", &GrantClaims { aud: Some("gpu-1".into()), ..claims });
 }
 
 #[test]

@@ -9,6 +9,7 @@ use sluice_origin::config::{Access, Config};
 use sluice_origin::models::scripted::Script;
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::request::door::Door;
+use sluice_protocol::route::setting::OriginName;
 
 async fn granted(edge: &Edge) -> Harness {
     let harness =
@@ -91,6 +92,25 @@ async fn everything_else_is_refused() {
     }
     harness.until_places(1, 0).await;
     assert_eq!(harness.script.steps(), 0);
+}
+
+#[tokio::test]
+async fn a_grant_for_another_origin_is_refused() {
+    let edge = Edge::new("k1");
+    let named = |name: &str| Config { access: edge.access(), name: OriginName::parse(name), ..Config::local() };
+    let status = async |config: Config, aud: Option<&str>| {
+        let harness = Harness::with(config).await;
+        harness.script.allow_all();
+        let body = chat("hi").to_string().into_bytes();
+        let claims = GrantClaims { aud: aud.map(str::to_owned), ..claims(&body) };
+        let request = harness.post_bytes(body).header("x-sluice-grant", edge.sign(&claims));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status(named("a"), Some("a")).await, 200);
+    assert_eq!(status(named("a"), Some("b")).await, 401);
+    // An edge of one origin names none, and an origin without a name is nobody's by name.
+    assert_eq!(status(named("a"), None).await, 200);
+    assert_eq!(status(named(""), Some("a")).await, 401);
 }
 
 #[tokio::test]
