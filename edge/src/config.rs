@@ -1,5 +1,6 @@
 //! Settings: read once for an isolate, checked whole, all mistakes reported together.
 
+mod origins;
 mod table;
 
 use crate::auth;
@@ -7,11 +8,11 @@ use crate::auth::admins::{AccessAdmins, AdminToken, parse_admin_tokens};
 use crate::auth::issuers::Issuers;
 use crate::auth::reporters::Reporters;
 use crate::auth::short_tokens::ShortTokens;
-use crate::forward::Origin;
-use crate::forward::pressure::Pressure;
 use crate::platform::sign::{Signer, parse_seeds};
 use crate::platform::{Env, isolate_local};
 use crate::request::BodyLimits;
+use crate::route::Origins as Route;
+use origins::{How, Where};
 use sluice_protocol::account::DEFAULT_MAX_TOKENS;
 use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::key::Peppers;
@@ -31,7 +32,7 @@ pub struct Config {
     /// What auth is set to.
     pub auth: auth::Settings,
     /// Where requests are sent on.
-    pub origin: Origin,
+    pub route: Rc<Route>,
     /// Who may administer.
     pub admin_tokens: Vec<AdminToken>,
     /// Who else may, if Cloudflare Access vouches for them.
@@ -79,7 +80,7 @@ impl Config {
     /// Reads and checks everything.
     pub fn read(vars: &impl Vars) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader { vars, mistakes: Vec::new() };
-        let origin_url = reader.required("ORIGIN_URL", parse_url);
+        let places = Where::read(&mut reader);
         let peppers = reader.required("KEY_PEPPERS", |text| Peppers::parse(text).map_err(Into::into));
         let signer = reader.required("GRANT_KEYS", parse_grant_keys);
         let admin_tokens = reader.required("ADMIN_TOKENS", parse_admin_tokens);
@@ -98,7 +99,7 @@ impl Config {
         let request_log = reader.or_default("REQUEST_LOG", RequestLog::parse);
         // Whatever is missing here has left a mistake there.
         let (
-            Some(origin_url),
+            Some(places),
             Some(peppers),
             Some(signer),
             Some(admin_tokens),
@@ -116,7 +117,7 @@ impl Config {
             Some(responses_kept_ms),
             Some(request_log),
         ) = (
-            origin_url,
+            places,
             peppers,
             signer,
             admin_tokens,
@@ -143,17 +144,16 @@ impl Config {
             let problem = format!("names the plan `{plan}`, which the plan table does not have");
             return Err(vec![Mistake { setting: "JWT_ISSUERS", problem }]);
         }
+        if let Some(model) = places.missing_model(&aliases) {
+            let problem = format!("names the model `{model}`, which no origin of ORIGINS has");
+            return Err(vec![Mistake { setting: "MODEL_ALIASES", problem }]);
+        }
+        let how = How { timeout_ms: origin_timeout_ms, idle_ms: origin_idle_ms, signer };
         let plans = Rc::new(plans);
         let chat = CHAT_BOUNDS;
         Ok(Self {
             auth: auth::Settings { peppers, issuers, short_tokens },
-            origin: Origin {
-                url: origin_url,
-                timeout_ms: origin_timeout_ms,
-                idle_ms: origin_idle_ms,
-                signer,
-                pressure: Pressure::default(),
-            },
+            route: Rc::new(places.route(how)),
             admin_tokens,
             admin_access,
             plans,
@@ -204,6 +204,10 @@ struct Reader<'v, V> {
 }
 
 impl<V: Vars> Reader<'_, V> {
+    fn is_set(&self, setting: &str) -> bool {
+        self.vars.get(setting).is_some_and(|text| !text.is_empty())
+    }
+
     fn required<T>(&mut self, setting: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         match self.vars.get(setting).filter(|text| !text.is_empty()) {
             Some(text) => self.parsed(setting, parse(&text)),
@@ -218,16 +222,19 @@ impl<V: Vars> Reader<'_, V> {
         self.parsed(setting, parse(&text))
     }
 
+    /// A setting that may have several mistakes at once; `Some(None)` if it is not set.
+    fn listed<T>(
+        &mut self,
+        setting: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Vec<String>>,
+    ) -> Option<Option<T>> {
+        let Some(text) = self.vars.get(setting).filter(|text| !text.is_empty()) else { return Some(None) };
+        let mistake = |problem| Mistake { setting, problem };
+        parse(&text).map(Some).map_err(|problems| self.mistakes.extend(problems.into_iter().map(mistake))).ok()
+    }
+
     fn parsed<T>(&mut self, setting: &'static str, result: Result<T, String>) -> Option<T> {
         result.map_err(|problem| self.mistakes.push(Mistake { setting, problem })).ok()
-    }
-}
-
-fn parse_url(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    match rest {
-        Some(rest) if !rest.is_empty() && !rest.contains(['?', '#', ' ']) => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err("must be a URL that starts with https:// or http:// and has no query".into()),
     }
 }
 
@@ -284,9 +291,11 @@ mod tests {
         let default = |name: &str| SETTINGS.iter().find(|setting| setting.name == name).unwrap().default;
         assert_eq!(config.bodies.max.to_string(), default("MAX_BODY_BYTES"));
         assert_eq!(config.bodies.timeout_ms.to_string(), default("BODY_TIMEOUT_MS"));
-        assert_eq!(config.origin.timeout_ms.to_string(), default("ORIGIN_TIMEOUT_MS"));
-        assert_eq!(config.origin.idle_ms.to_string(), default("ORIGIN_IDLE_MS"));
-        assert_eq!(config.origin.url, "http://127.0.0.1:1");
+        let origin = &config.route.all()[0];
+        assert_eq!(origin.timeout_ms.to_string(), default("ORIGIN_TIMEOUT_MS"));
+        assert_eq!(origin.idle_ms.to_string(), default("ORIGIN_IDLE_MS"));
+        assert_eq!((origin.url.as_str(), origin.name.as_deref()), ("http://127.0.0.1:1", None));
+        assert_eq!((origin.binding.as_str(), config.route.are_several()), ("ORIGIN", false));
     }
 
     #[test]
@@ -297,5 +306,28 @@ mod tests {
         assert_eq!(mistakes.len(), SETTINGS.len(), "{mistakes:?}");
         assert!(mistakes.iter().all(|mistake| !mistake.problem.contains(secret)), "{mistakes:?}");
         assert_eq!(Config::read(&HashMap::new()).err().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn several_origins_take_the_place_of_the_one() {
+        let list = r#"[{"name": "a", "url": "https://a", "models": ["m"]}, {"name": "b-2", "url": "https://b", "models": ["m"]}]"#;
+        let with = |more: &[(&'static str, &str)]| {
+            let mut vars = good();
+            vars.remove("ORIGIN_URL");
+            vars.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+            Config::read(&vars).map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let route = with(&[("ORIGINS", list)]).unwrap().route;
+        let told: Vec<_> = route.all().iter().map(|origin| (origin.name.as_deref(), origin.binding.as_str())).collect();
+        assert_eq!(told, [(Some("a"), "ORIGIN_A"), (Some("b-2"), "ORIGIN_B_2")]);
+        let both = with(&[("ORIGINS", list), ("ORIGIN_URL", "https://c")]).err().unwrap();
+        assert_eq!(both, ["ORIGIN_URL must not be set beside ORIGINS"]);
+        let nobody = with(&[("ORIGINS", list), ("MODEL_ALIASES", r#"{"gpt-*": "other"}"#)]).err().unwrap();
+        assert_eq!(nobody, ["MODEL_ALIASES names the model `other`, which no origin of ORIGINS has"]);
+        // All mistakes of it, and those of other settings.
+        let wrong = r#"[{"name": "a", "url": "http://plain.example"}, {"name": "a", "url": "https://b", "wieght": 2}]"#;
+        let mistakes = with(&[("ORIGINS", wrong), ("MAX_BODY_BYTES", "x")]).err().unwrap();
+        assert_eq!(mistakes.len(), 4, "{mistakes:?}");
+        assert!(mistakes[..3].iter().all(|mistake| mistake.starts_with("ORIGINS origin ")), "{mistakes:?}");
     }
 }

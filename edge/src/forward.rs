@@ -3,38 +3,50 @@
 pub mod attempt;
 pub mod ending;
 pub mod pressure;
+mod question;
+pub mod spent;
+mod wait;
+
+pub use question::{CANCEL_TIMEOUT_MS, cancel, get, probe, question};
+pub use wait::Watch;
 
 use crate::forward::attempt::Attempt;
 use crate::forward::ending::Ending;
 use crate::forward::pressure::Pressure;
+use crate::forward::spent::Spent;
 use crate::platform::deadline::Deadline;
 use crate::platform::head::Head;
 use crate::platform::respond::{self, HeaderList};
 use crate::platform::sign::Signer;
-use crate::platform::{self, Body, Response, Signal, random};
+use crate::platform::{self, Body, Response, Signal};
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
-use sluice_protocol::forward::report::{self, RequestReport};
+use sluice_protocol::forward::report;
 use sluice_protocol::hop::gate_call::Admission;
-use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
-use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::request::door::Door;
+use sluice_protocol::route::met::Met;
 use sluice_protocol::time::Millis;
 use sluice_protocol::wire::header;
+use std::rc::Rc;
+use wait::Waited;
 
 /// Where requests are sent on, and how.
 pub struct Origin {
+    /// Its name among several, which is the audience of its grants.
+    pub name: Option<String>,
     /// Without a slash at its end.
     pub url: String,
+    /// The name of the binding that is the way to it, if there is one.
+    pub binding: String,
     /// How long it may be silent before it answers, in milliseconds.
     pub timeout_ms: u32,
     /// How long it may be silent inside a stream, in milliseconds.
     pub idle_ms: u32,
     /// For grants: the newest key.
-    pub signer: Signer,
+    pub signer: Rc<Signer>,
     /// How full it is.
     pub pressure: Pressure,
 }
@@ -55,6 +67,8 @@ pub struct Ticket {
     pub watch_capacity: bool,
     /// When it was made, which is before the origin could see the request.
     pub since: Millis,
+    /// What origins before this one have computed for it.
+    pub spent: Spent,
 }
 
 /// What the origin answers.
@@ -73,12 +87,30 @@ pub struct Failed {
     pub ending: Ending,
     /// How many tokens its prompt has, if that is why.
     pub counted: Option<u32>,
+    /// What it says of the origin.
+    pub met: Met,
 }
 
 impl Failed {
-    const fn new(refusal: Refusal, ending: Ending) -> Self {
-        Self { refusal, ending, counted: None }
+    /// A request that met this.
+    pub const fn new(refusal: Refusal, ending: Ending, met: Met) -> Self {
+        Self { refusal, ending, counted: None, met }
     }
+}
+
+/// A request for an answer, as it is sent on.
+#[derive(Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// By which door it came.
+    pub door: Door,
+    /// Its body.
+    pub body: &'a Body,
+    /// Whether its answer comes in pieces.
+    pub stream: bool,
+    /// Aborted when the caller leaves.
+    pub left: &'a Signal,
+    /// Who looks whether it waits in vain.
+    pub watch: Option<&'a dyn Watch>,
 }
 
 /// Sends a request to generate on. Returns the origin's answer if it is one to relay; otherwise what the caller is told and how
@@ -88,13 +120,11 @@ impl Failed {
 pub async fn generate(
     origin: &Origin,
     ticket: &Ticket,
-    door: Door,
-    body: &Body,
-    stream: bool,
-    left: &Signal,
+    Outgoing { door, body, stream, left, watch }: Outgoing<'_>,
 ) -> Result<(Reply, Deadline), Failed> {
     let accept = if stream { header::essence(Dialect::of(door.path()).stream()) } else { respond::JSON };
-    let (reply, deadline) = fetch(origin, ticket, "POST", door.path(), Some(body), accept, Some(left)).await?;
+    let call = Call { method: "POST", path: door.path(), body: Some(body), accept, left: Some(left), watch };
+    let (reply, deadline) = fetch(origin, ticket, call).await?;
     if !reply.is_ok() {
         return Err(refused(&reply, &deadline).await);
     }
@@ -105,61 +135,38 @@ pub async fn generate(
     Ok((reply, deadline))
 }
 
-/// Sends a request without a body on and returns the answer's text if the origin says yes.
-pub async fn get(origin: &Origin, ticket: &Ticket, path: &str) -> Result<String, Refusal> {
-    let (reply, deadline) =
-        fetch(origin, ticket, "GET", path, None, "application/json", None).await.map_err(|failed| failed.refusal)?;
-    if !reply.is_ok() {
-        return Err(refused(&reply, &deadline).await.refusal);
-    }
-    let text = deadline.limit(read_text(&reply.response, MAX_LIST_BYTES)).await;
-    text.flatten().ok_or_else(|| failed("the origin's answer broke off, or is too long"))
+/// What is sent to an origin, beside its grant.
+struct Call<'a> {
+    method: &'a str,
+    path: &'a str,
+    body: Option<&'a Body>,
+    accept: &'a str,
+    left: Option<&'a Signal>,
+    watch: Option<&'a dyn Watch>,
 }
 
-/// Ends a request that broke off, if it still runs, and asks what it used; one that the origin has not seen is refused there from
-/// now on. `None` if the origin cannot tell.
-pub async fn cancel(origin: &Origin, ticket: &Ticket) -> Option<Used> {
-    let path = format!("/v1/requests/{}", ticket.attempt.request());
-    // A question of its own: the request's time may be over, and a grant is good for one call.
-    let mut admission = ticket.admission.clone();
-    admission.deadline = platform::now() + CANCEL_TIMEOUT_MS;
-    let question = Ticket {
-        attempt: Attempt::first(RequestId(random())),
-        account: ticket.account.clone(),
-        subject: ticket.subject.clone(),
-        admission,
-        is_held: false,
-        watch_capacity: false,
-        since: ticket.since,
-    };
-    let (reply, deadline) = fetch(origin, &question, "DELETE", &path, None, "application/json", None).await.ok()?;
-    let is_json = reply.head.get(header::CONTENT_TYPE).is_some_and(|kind| header::essence(kind) == respond::JSON);
-    if !reply.is_ok() || !is_json {
-        return None;
+impl<'a> Call<'a> {
+    const fn bare(method: &'a str, path: &'a str) -> Self {
+        Self { method, path, body: None, accept: respond::JSON, left: None, watch: None }
     }
-    let text = deadline.limit(read_text(&reply.response, MAX_REPORT_BYTES)).await??;
-    serde_json::from_str::<RequestReport>(&text).ok()?.final_usage(platform::now().saturating_sub(ticket.since))
 }
 
 async fn fetch(
     origin: &Origin,
     ticket: &Ticket,
-    method: &str,
-    path: &str,
-    body: Option<&Body>,
-    accept: &str,
-    left: Option<&Signal>,
+    Call { method, path, body, accept, left, watch }: Call<'_>,
 ) -> Result<(Reply, Deadline), Failed> {
     let internal = |error: String| {
         let refusal = Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error);
-        Failed::new(refusal, Ending::Certain(Outcome::NotServed))
+        Failed::new(refusal, Ending::Certain(Outcome::NotServed), Met::Nothing)
     };
     let hash = body_hash(&body.map(Body::bytes).unwrap_or_default());
     let grant = grant(origin, ticket, hash).await.map_err(internal)?;
     let deadline = Deadline::new(left).map_err(|fault| internal(fault.to_string()))?;
     // Silence ends with the lease at the latest: nobody waits whose place is somebody else's.
     let silence = if body.is_some() { origin.timeout_ms } else { origin.timeout_ms.min(GET_TIMEOUT_MS) };
-    deadline.set(silence.min(lease_left(ticket)));
+    let silence = silence.min(lease_left(ticket));
+    deadline.set(silence);
     // The only headers that an origin sees: nothing of the caller's is copied.
     let mut headers = HeaderList::new();
     headers.set(header::GRANT, grant);
@@ -168,29 +175,36 @@ async fn fetch(
         headers.set(header::CONTENT_TYPE, respond::JSON);
     }
     let url = format!("{}{path}", origin.url);
-    let sent = platform::fetch_from_origin(&url, method, &headers.to_json(), body)
+    let sent = platform::fetch_from_origin(&origin.binding, &url, method, &headers.to_json(), body)
         .map_err(|fault| internal(fault.to_string()))?;
-    match deadline.limit(sent).await {
-        Some(Ok(response)) => {
+    match wait::for_head(&deadline, silence, watch, sent).await {
+        Waited::Answered(response) => {
             let reply = Reply::new(response);
-            if ticket.watch_capacity {
-                origin.pressure.see(&reply.head);
+            match watch {
+                Some(watch) => watch.saw(&reply.head),
+                None if ticket.watch_capacity => origin.pressure.see(&reply.head),
+                None => {}
             }
             Ok((reply, deadline))
         }
-        Some(Err(fault)) => {
+        Waited::Failed(fault) => {
             let refusal = failed(&format!("the origin cannot be reached: {fault}"));
             // It may have reached it all the same, and been worked on.
-            Err(Failed::new(refusal, Ending::Ask(Outcome::NotServed)))
+            Err(Failed::new(refusal, Ending::Ask(Outcome::NotServed), Met::Unreached))
         }
-        None if deadline.has_left() => {
-            Err(Failed::new(Refusal::new(Reason::OriginFailed, "The caller left."), Ending::Ask(Outcome::Served(None))))
+        Waited::InVain => {
+            let refusal = failed("the origin took it and answers nobody");
+            Err(Failed::new(refusal, Ending::Ask(Outcome::NotServed), Met::Silent))
         }
-        None => {
+        Waited::Left => {
+            let refusal = Refusal::new(Reason::OriginFailed, "The caller left.");
+            Err(Failed::new(refusal, Ending::Ask(Outcome::Served(None)), Met::Nothing))
+        }
+        Waited::Silent => {
             let refusal = Refusal::new(Reason::OriginSilent, "The model server did not answer in time.")
                 .with_detail(format!("silent for {silence} ms, or till the end of its lease"));
             // It may have worked all that time.
-            Err(Failed::new(refusal, Ending::Ask(Outcome::Served(None))))
+            Err(Failed::new(refusal, Ending::Ask(Outcome::Served(None)), Met::Silent))
         }
     }
 }
@@ -220,12 +234,12 @@ async fn grant(origin: &Origin, ticket: &Ticket, bh: String) -> Result<String, S
         acc: ticket.account.to_string(),
         plan: ticket.admission.plan.clone(),
         pri: ticket.admission.priority,
-        tok: ticket.admission.tokens,
+        tok: ticket.spent.left_of(ticket.admission.tokens),
         max: ticket.admission.max_tokens,
         inp: ticket.admission.max_prompt_tokens,
         exp: ticket.admission.deadline.saturating_sub(GRANT_MARGIN_MS) / 1000,
         bh,
-        aud: None,
+        aud: origin.name.clone(),
     };
     origin.signer.sign(&claims).await
 }
@@ -238,25 +252,26 @@ async fn refused(Reply { response, head }: &Reply, deadline: &Deadline) -> Faile
     let reason = body.as_ref().and_then(|body| Reason::from_code(body.error.code.as_deref()?));
     let (Some(body), Some(reason)) = (body, reason) else {
         let refusal = failed(&format!("the origin answered {}", head.status()));
-        return Failed::new(refusal, Ending::Ask(Outcome::NotServed));
+        return Failed::new(refusal, Ending::Ask(Outcome::NotServed), Met::Broken);
     };
+    let wait = head.get(header::RETRY_AFTER_MS).and_then(|text| text.parse().ok());
+    let met = Met::of_refusal(reason, wait);
     if !reason.passes_edge() {
         let refusal = failed(&format!("the origin refused: {}", body.error.message));
         let counted = head.get(header::PROMPT_TOKENS).and_then(|count| count.parse().ok());
         let counted = counted.filter(|_| reason == Reason::GrantTooSmall);
         // It did not take the request.
-        return Failed { refusal, ending: Ending::Certain(Outcome::NotServed), counted };
+        return Failed { refusal, ending: Ending::Certain(Outcome::NotServed), counted, met };
     }
     let mut refusal = Refusal::new(reason, body.error.message);
     if let Some(param) = body.error.param {
         refusal = refusal.with_param(param);
     }
-    let wait = head.get(header::RETRY_AFTER_MS).and_then(|text| text.parse().ok());
     if let Some(wait) = wait {
         refusal = refusal.with_retry_after_ms(wait);
     }
     let told = head.get(header::USAGE).and_then(report::read_brief);
-    Failed::new(refusal, Ending::of_refusal(reason, told))
+    Failed::new(refusal, Ending::of_refusal(reason, told), met)
 }
 
 async fn read_text(response: &Response, max: u64) -> Option<String> {
@@ -271,11 +286,7 @@ pub fn failed(detail: &str) -> Refusal {
 
 /// The longest refusal of an origin that is read, and the longest report of what a request used, in bytes.
 const MAX_REPORT_BYTES: u64 = 64 << 10;
-/// The longest list of models.
-const MAX_LIST_BYTES: u64 = 1 << 20;
 /// How long the origin may be silent about itself: that needs no model.
 const GET_TIMEOUT_MS: u32 = 10_000;
-/// How long an origin may take to end a request and tell what it used: longer than it waits for its engine.
-const CANCEL_TIMEOUT_MS: u64 = 6_000;
 /// How long before its lease a grant ends, at least: the origin stops, and its last bytes still pass.
 const GRANT_MARGIN_MS: u64 = 1_000;

@@ -1,6 +1,7 @@
 //! The edge gate: a Cloudflare Worker.
 //!
-//! Read the modules in the order of the walk: **request -> auth -> limit -> forward -> (origin) -> stream -> settle**.
+//! Read the modules in the order of the walk: **request -> auth -> limit -> route -> forward -> (origin) -> stream ->
+//! settle**.
 //! `walk.rs` is that walk on one page.
 //!
 //! # What does this crate not do?

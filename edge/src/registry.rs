@@ -13,13 +13,14 @@ mod records;
 mod requests;
 
 use crate::platform::objects::Object;
-use crate::platform::{Env, Result, State};
+use crate::platform::{self, Env, Result, State};
 use outbox::Outbox;
 use records::RegistryRecords;
 use sluice_protocol::admin::{KeyList, RegistryAnswer, RegistryCall};
 use sluice_protocol::auth::token::DenialList;
 use sluice_protocol::hop::gate_call::description::StorageCounters;
-use std::cell::Cell;
+use sluice_protocol::route::fact::Facts;
+use std::cell::{Cell, RefCell};
 
 /// The object.
 pub struct Registry {
@@ -27,11 +28,18 @@ pub struct Registry {
     outbox: Outbox,
     /// Whether this instance has seen to it that what is to be forgotten will be.
     is_awake: Cell<bool>,
+    /// What isolates told of origins. In memory alone: what is lost, they find out again.
+    facts: RefCell<Facts>,
 }
 
 impl Object for Registry {
     fn new(state: State, env: Env) -> Self {
-        Self { outbox: Outbox::new(&state), records: RegistryRecords::new(&state, env), is_awake: Cell::new(false) }
+        Self {
+            outbox: Outbox::new(&state),
+            records: RegistryRecords::new(&state, env),
+            is_awake: Cell::new(false),
+            facts: RefCell::default(),
+        }
     }
 
     async fn answer(&self, message: Vec<u8>) -> Result<Vec<u8>> {
@@ -76,6 +84,11 @@ impl Registry {
             RegistryCall::Denials { known } => self.records.denied.denials(known)?,
             RegistryCall::Plans { known } => self.records.tables.unless(known)?,
             RegistryCall::PlansOf(version) => RegistryAnswer::Plans(self.records.tables.of_version(version)?),
+            RegistryCall::Origins { told } => {
+                let mut facts = self.facts.borrow_mut();
+                facts.add(told, platform::now());
+                RegistryAnswer::Origins(facts.all())
+            }
             call => self.change(call)?,
         })
     }

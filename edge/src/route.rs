@@ -1,14 +1,222 @@
-//! route: which origin serves a request. Today there is one, which is set.
+//! route: which origin serves a request, and which one next where that one fails before its first byte. Where there
+//! is one origin, there is nothing to choose. What is known of several, an isolate keeps ([`Board`]) and shares
+//! (`share.rs`).
 
-use crate::config::Config;
-use crate::forward::Origin;
+mod care;
+mod place;
+mod share;
 
-/// The origin for the next request.
-pub fn choose(config: &Config) -> &Origin {
-    &config.origin
+use crate::forward::ending::Ending;
+use crate::forward::{self, Failed, Origin, Outgoing, Reply, Ticket, lease_left};
+use crate::platform::deadline::Deadline;
+use crate::platform::{self, Body, Context, Env};
+use place::{AtOrigin, Watching};
+use sluice_protocol::limit::decision::Outcome;
+use sluice_protocol::refusal::Reason;
+use sluice_protocol::request::bodies::chat::Used;
+use sluice_protocol::request::model_name::renamed;
+use sluice_protocol::route::beginning::Beginning;
+use sluice_protocol::route::board::{Board, NoOrigin, Wanted};
+use sluice_protocol::route::met::Met;
+use sluice_protocol::route::setting::{OriginSetting, Region};
+use sluice_protocol::time::Millis;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Where requests are sent on.
+pub struct Origins {
+    all: Vec<Origin>,
+    /// What is known of them, where there are several.
+    board: Option<RefCell<Board>>,
 }
 
-/// How many percent of the places of all origins are in use, as far as they said within the last second.
-pub fn pressure(config: &Config) -> u8 {
-    config.origin.pressure.percent()
+/// What a request is that looks for an origin.
+pub struct Journey<'a> {
+    /// For what is done meanwhile.
+    pub env: &'a Env,
+    /// What keeps that alive.
+    pub context: &'a Context,
+    /// Its model.
+    pub model: &'a str,
+    /// What conversation it goes on with, where that matters.
+    pub beginning: Option<Beginning>,
+    /// Where its caller is, where that matters.
+    pub region: Option<Region>,
 }
+
+/// A request that was sent on.
+pub struct Sent<'a> {
+    /// To which origin, at last.
+    pub origin: &'a Origin,
+    /// Its answer, or why there is none.
+    pub result: Result<(Reply, Deadline), Failed>,
+    /// Its place there, among several, until this is dropped.
+    at: Option<AtOrigin<'a>>,
+}
+
+impl Sent<'_> {
+    /// Which origin has it, among several.
+    pub fn place(&self) -> Option<usize> {
+        self.at.as_ref().map(AtOrigin::index)
+    }
+}
+
+impl Origins {
+    /// One.
+    pub fn one(origin: Origin) -> Self {
+        Self { all: vec![origin], board: None }
+    }
+
+    /// Several, in the order of their settings.
+    pub fn several(all: Vec<Origin>, settings: &[OriginSetting]) -> Self {
+        Self { all, board: Some(RefCell::new(Board::new(settings))) }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Origin] {
+        &self.all
+    }
+
+    /// Whether there are several, so that where a request comes from and what it goes on with matters.
+    pub const fn are_several(&self) -> bool {
+        self.board.is_some()
+    }
+
+    /// Which of them list models now: all that take requests. The names are those that callers have for a model of its.
+    pub fn that_list(&self) -> Vec<usize> {
+        let is_shut = |index: &usize| self.board.as_ref().is_some_and(|board| board.borrow().is_shut(*index));
+        let open: Vec<_> = (0..self.all.len()).filter(|index| !is_shut(index)).collect();
+        if open.is_empty() { (0..self.all.len()).collect() } else { open }
+    }
+
+    /// An origin has listed its models, by its own names.
+    pub fn listed(&self, origin: usize, models: &[String]) {
+        if let Some(board) = &self.board {
+            board.borrow_mut().listed(origin, models);
+        }
+    }
+
+    /// The names by which callers may have an origin's model there.
+    pub fn names_of(&self, origin: usize, own: &str) -> Vec<String> {
+        match &self.board {
+            Some(board) => board.borrow().names_of(origin, own, now()).into_iter().map(str::to_owned).collect(),
+            None => vec![own.to_owned()],
+        }
+    }
+
+    /// How many percent of the places of all origins are in use, as far as they said within the last second.
+    pub fn pressure(&self) -> u8 {
+        match &self.board {
+            Some(board) => board.borrow().percent(now()),
+            None => self.all[0].pressure.percent(),
+        }
+    }
+}
+
+/// Sends a request to an origin, and to the next one where that fails before its first byte: under the same lease and
+/// reservation, and never to two at once. `again`: the one that has counted its prompt.
+pub async fn send<'o>(
+    origins: &'o Rc<Origins>,
+    journey: &Journey<'_>,
+    ticket: &mut Ticket,
+    outgoing: Outgoing<'_>,
+    again: Option<usize>,
+) -> Sent<'o> {
+    let Some(board) = &origins.board else {
+        let origin = &origins.all[0];
+        return Sent { origin, result: forward::generate(origin, ticket, outgoing).await, at: None };
+    };
+    share::learn_first(origins, journey.env, journey.context).await;
+    care::look_after(origins, journey, ticket);
+    let mut tried = Vec::new();
+    let mut at = match choose(board, journey, ticket, &tried, again) {
+        Ok(at) => at,
+        Err(none) => return Sent { origin: &origins.all[0], result: Err(refused(none, journey.model)), at: None },
+    };
+    loop {
+        let (index, origin) = (at.index(), &origins.all[at.index()]);
+        let own_name = board.borrow().own_name(index, journey.model).map(str::to_owned);
+        let body = own_name.and_then(|name| renamed(&outgoing.body.bytes(), &name)).map(|bytes| Body::of_bytes(&bytes));
+        let watch = Watching::new(origins, board, index, journey.context);
+        let outgoing = Outgoing { body: body.as_ref().unwrap_or(outgoing.body), watch: Some(&watch), ..outgoing };
+        let result = forward::generate(origin, ticket, outgoing).await;
+        at.met(result.as_ref().map_or_else(|failed| failed.met, |_| Met::Served));
+        let failed = match result {
+            Ok(answered) => return Sent { origin, result: Ok(answered), at: Some(at) },
+            Err(failed) => failed,
+        };
+        tried.push(index);
+        let next = next(board, journey, ticket, &tried, &failed).filter(|_| !outgoing.left.is_aborted());
+        let Some(next) = next else {
+            return Sent { origin, result: Err(failed), at: Some(at) };
+        };
+        // It is over there before it begins elsewhere, as far as anybody hears.
+        let outcome = match failed.ending {
+            // Nobody is heard there.
+            Ending::Ask(_) if board.borrow().is_dead(index) => Outcome::NotServed,
+            Ending::Ask(_) => {
+                let told = forward::cancel(origin, ticket, CANCEL_MS).await;
+                told.map_or(Outcome::NotServed, |used| Outcome::Served(Some(used)))
+            }
+            Ending::Certain(outcome) => outcome,
+        };
+        ticket.spent.add(outcome);
+        at = next;
+    }
+}
+
+fn choose<'o>(
+    board: &'o RefCell<Board>,
+    journey: &Journey<'_>,
+    ticket: &Ticket,
+    tried: &[usize],
+    again: Option<usize>,
+) -> Result<AtOrigin<'o>, NoOrigin> {
+    let number = u64::from_be_bytes(std::array::from_fn(|index| ticket.attempt.request().0[index + 8]));
+    let wanted = Wanted {
+        model: journey.model,
+        beginning: journey.beginning,
+        otherwise: Beginning::of_nothing(number),
+        region: journey.region,
+        until: ticket.admission.deadline,
+        again,
+    };
+    let place = board.borrow_mut().choose(&wanted, tried, now())?;
+    Ok(AtOrigin::new(board, place))
+}
+
+/// The next origin for a request that failed so, if there is one, and time and budget for it.
+fn next<'o>(
+    board: &'o RefCell<Board>,
+    journey: &Journey<'_>,
+    ticket: &Ticket,
+    tried: &[usize],
+    failed: &Failed,
+) -> Option<AtOrigin<'o>> {
+    let may_be = failed.met.goes_on() && tried.len() < MAX_TRIES && lease_left(ticket) > LEAST_LEFT_MS;
+    let next = may_be.then(|| choose(board, journey, ticket, tried, None).ok()).flatten()?;
+    let has_budget = board.borrow_mut().may_try_again(now());
+    has_budget.then_some(next)
+}
+
+/// What becomes of a request for which there is no origin.
+fn refused(none: NoOrigin, model: &str) -> Failed {
+    let refusal = none.refusal(model, now());
+    let ending = match refusal.reason {
+        // As an origin would have counted it that does not have the model.
+        Reason::ModelNotFound => Outcome::Served(Some(Used::NOTHING)),
+        _ => Outcome::NotServed,
+    };
+    Failed::new(refusal, Ending::Certain(ending), Met::Nothing)
+}
+
+fn now() -> Millis {
+    platform::now()
+}
+
+/// How many origins a request is sent to at most.
+const MAX_TRIES: usize = 3;
+/// How much of its lease must be left for one more, in milliseconds.
+const LEAST_LEFT_MS: u32 = 2_000;
+/// How long an origin may take to say what became of a request that goes elsewhere, in milliseconds.
+const CANCEL_MS: u32 = 2_000;

@@ -3,7 +3,7 @@
 
 use crate::forward::attempt::Attempt;
 use crate::forward::ending::Ending;
-use crate::forward::{self, Origin, Ticket};
+use crate::forward::{self, CANCEL_TIMEOUT_MS, Origin, Ticket};
 use crate::hop::group::{self, Due};
 use crate::limit::remembered;
 use crate::platform::Env;
@@ -44,13 +44,14 @@ impl Settle<'_> {
         self.end(attempt.request(), attempt.unserved(), Due::Soon).await;
     }
 
-    /// It was sent on, and this became of it. Where the edge does not know what was used, it asks the origin. Returns how it
-    /// counts.
+    /// It was sent on, and this became of it at the origin that had it last. Where the edge does not know what was used, it asks
+    /// there. Returns how it counts.
     pub async fn ended(&self, ticket: &Ticket, ending: Ending, origin: &Origin) -> Outcome {
         let outcome = match ending {
             Ending::Certain(outcome) => outcome,
-            Ending::Ask(_) => ending.settled(forward::cancel(origin, ticket).await),
+            Ending::Ask(_) => ending.settled(forward::cancel(origin, ticket, CANCEL_TIMEOUT_MS).await),
         };
+        let outcome = ticket.spent.with(outcome);
         if let Some(first) = ticket.attempt.before().filter(|_| !ticket.is_held) {
             // Its Gate may not have learnt of the second reservation: the first is all that it knows of this request.
             self.end(first, outcome, Due::Soon).await;

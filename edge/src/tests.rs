@@ -8,6 +8,7 @@ mod outbox;
 mod platform;
 mod relay;
 mod responses;
+mod route;
 mod stage;
 mod walk;
 

@@ -5,12 +5,14 @@ use crate::auth::principal::{Principal, principal};
 use crate::call::{Call, Known};
 use crate::forward::attempt::Attempt;
 use crate::forward::ending::Ending;
-use crate::forward::{self, Failed, Ticket};
+use crate::forward::spent::Spent;
+use crate::forward::{Failed, Outgoing, Ticket};
 use crate::limit::{self, Admitted, plans, remembered};
 use crate::platform::task::Answer;
 use crate::platform::{Body, Signal};
 use crate::request::{self, shield};
 use crate::responses::stored::{Keep, Stored};
+use crate::route::Journey;
 use crate::settle::Settle;
 use crate::{auth, platform, route, stream, telemetry};
 use futures_util::future::join;
@@ -21,8 +23,11 @@ use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::question::{Presence, Question};
 use sluice_protocol::request::door::Door;
+use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::request::model_name::renamed;
 use sluice_protocol::request::read;
+use sluice_protocol::route::beginning::Beginning;
+use sluice_protocol::route::setting::Region;
 use sluice_protocol::telemetry::{RequestEnd, RequestLog, Who};
 use sluice_protocol::wire::header;
 
@@ -67,6 +72,10 @@ struct Asked {
     keep: Option<Keep>,
     /// Aborted when the caller leaves.
     left: Signal,
+    /// What conversation it goes on with, where there are several origins.
+    beginning: Option<Beginning>,
+    /// Where its caller is, where there are several origins.
+    region: Option<Region>,
 }
 
 /// request -> auth: what the Gate is to be asked.
@@ -114,12 +123,26 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
         prompt_is_counted: false,
         max_tokens: question.most_tokens(),
         thinking: question.thinks(),
-        pressure: route::pressure(config),
+        pressure: config.route.pressure(),
         address: principal.address,
         model,
     };
     let left = call.incoming.request.signal();
-    Ok(Understood::Asked(Box::new(Asked { door, known, ask, body, stream: question.stream(), keep, left })))
+    let (beginning, region) =
+        if config.route.are_several() { whence(call, principal, &ask, &body) } else { (None, None) };
+    let stream = question.stream();
+    Ok(Understood::Asked(Box::new(Asked { door, known, ask, body, stream, keep, left, beginning, region })))
+}
+
+/// route, what it goes by: the conversation that a request goes on with, and where its caller is.
+fn whence(call: &Call<'_>, principal: &Principal, ask: &Ask, body: &Body) -> (Option<Beginning>, Option<Region>) {
+    let beginning = match (ask.endpoint, ask.session) {
+        // Vectors remember nothing.
+        (Endpoint::Embeddings, _) => None,
+        (_, Some(session)) => Some(Beginning::of_session(principal.account.name(), session)),
+        (_, None) => Beginning::of_body(&body.bytes()),
+    };
+    (beginning, Region::parse(&call.incoming.request.continent()))
 }
 
 /// request, its model: which one answers, and what is sent on. Where it has another name here, all that follows sees that one, and
@@ -142,38 +165,43 @@ async fn meant(
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 /// Returns how it ended.
 async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) -> RequestEnd {
-    let Asked { door, known, ask, body, stream, keep, left } = asked;
+    let Asked { door, known, ask, body, stream, keep, left, beginning, region } = asked;
     let Known { table, principal } = &known;
     let (env, first) = (call.env, Attempt::first(ask.request));
     let settle = Settle { env, table, account: &principal.account };
     let model = ask.model.clone();
     // limit
     let admitted = limit::admit(env, table, principal, ask.clone()).await;
-    let (ticket, answer) = match held(admitted, first, &settle, principal, &left, answer).await {
+    let (mut ticket, mut answer) = match held(admitted, first, &settle, principal, &left, answer).await {
         Ok(held) => held,
         Err(end) => return end,
     };
     // route, forward
-    let origin = route::choose(call.config);
-    let sent = forward::generate(origin, &ticket, door, &body, stream, &left).await;
-    let (ticket, sent, answer) = match sent {
-        // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
-        Err(Failed { counted: Some(prompt_tokens), .. }) if ticket.is_held => {
-            let again = first.again();
-            let ask = Ask { request: again.request(), prompt_tokens, prompt_is_counted: true, ..ask };
-            let admitted = limit::admit_again(env, table, principal, first.request(), ask).await;
-            let (ticket, answer) = match held(admitted, again, &settle, principal, &left, answer).await {
-                Ok(held) => held,
-                Err(end) => return end,
-            };
-            let sent = forward::generate(origin, &ticket, door, &body, stream, &left).await;
-            (ticket, sent, answer)
-        }
-        sent => (ticket, sent, answer),
-    };
+    let origins = &call.config.route;
+    let journey = Journey { env, context: call.context, model: &model, beginning, region };
+    let outgoing = Outgoing { door, body: &body, stream, left: &left, watch: None };
+    let mut sent = route::send(origins, &journey, &mut ticket, outgoing, None).await;
+    // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
+    if let Err(Failed { counted: Some(prompt_tokens), .. }) = sent.result
+        && ticket.is_held
+    {
+        let (again, spent) = (first.again(), ticket.spent);
+        // What was computed in vain needs room beside it.
+        let prompt_tokens = prompt_tokens.saturating_add(spent.tokens());
+        let ask = Ask { request: again.request(), prompt_tokens, prompt_is_counted: true, ..ask };
+        let admitted = limit::admit_again(env, table, principal, first.request(), ask).await;
+        (ticket, answer) = match held(admitted, again, &settle, principal, &left, answer).await {
+            Ok(held) => held,
+            Err(end) => return end,
+        };
+        ticket.spent = spent;
+        let counted_by = sent.place();
+        sent = route::send(origins, &journey, &mut ticket, outgoing, counted_by).await;
+    }
     // The origin has it, and nobody asks again.
     drop(body);
-    match sent {
+    let origin = sent.origin;
+    match sent.result {
         Ok((reply, deadline)) => {
             let ending = stream::relay(door, &reply, &deadline, &ticket, origin.idle_ms, keep.as_ref(), answer).await;
             let is_whole = matches!(ending, Ending::Certain(_));
@@ -223,6 +251,7 @@ async fn held(
         is_held,
         watch_capacity: settle.table.feels_pressure(),
         since: platform::now(),
+        spent: Spent::default(),
     };
     Ok((ticket, answer))
 }

@@ -1,15 +1,19 @@
-//! `GET /v1/models` and `GET /v1/models/{model}`: the origin's list, kept for a few seconds and asked for by a few requests
+//! `GET /v1/models` and `GET /v1/models/{model}`: the origins' list, kept for a few seconds and asked for by a few requests
 //! at once, so that a caller cannot reach the origin through it at will.
+
+mod union;
 
 use crate::auth::principal::Principal;
 use crate::call::{Call, Known};
 use crate::forward::attempt::Attempt;
-use crate::forward::{self, Origin, Ticket};
+use crate::forward::spent::Spent;
+use crate::forward::{self, Ticket};
 use crate::hop::gate::unavailable;
 use crate::limit;
 use crate::platform::deadline::Deadline;
 use crate::platform::respond::{self, HeaderList};
 use crate::platform::{self, Response, Signal, isolate_local};
+use crate::route::Origins;
 use serde_json::Value;
 use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::pattern::{Pattern, all_mean};
@@ -134,17 +138,21 @@ async fn found(
         is_held: false,
         watch_capacity: false,
         since: platform::now(),
+        spent: Spent::default(),
     };
-    Ok(Found { told, list: listed(&call.config.origin, &ticket).await?, models, aliases })
+    Ok(Found { told, list: listed(&call.config.route, &ticket).await?, models, aliases })
 }
 
-/// The origin's list: as it was a few seconds ago, or as it is.
-async fn listed(origin: &Origin, ticket: &Ticket) -> Result<String, Refusal> {
+/// The origins' list: as it was a few seconds ago, or as it is.
+async fn listed(origins: &Origins, ticket: &Ticket) -> Result<String, Refusal> {
     if let Some(list) = fresh(now()) {
         return Ok(list);
     }
     let _asking = Asking::begin(now()).ok_or_else(busy)?;
-    let list = forward::get(origin, ticket, "/v1/models").await?;
+    let list = match origins.all() {
+        [only] if !origins.are_several() => forward::get(only, ticket, "/v1/models").await?,
+        _ => union::of(origins, ticket).await?,
+    };
     LIST.replace(Some((now(), list.clone())));
     Ok(list)
 }

@@ -16,7 +16,12 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "ORIGIN_URL",
         default: "",
-        meaning: "where the origin gate listens, such as https://origin.example",
+        meaning: "where the origin gate listens, such as https://origin.example; not where `ORIGINS` is set",
+    },
+    Setting {
+        name: "ORIGINS",
+        default: "",
+        meaning: "several origins, in place of `ORIGIN_URL`, as JSON: a list of objects with `name`, `url` and, if need be, `models`, `aliases`, `weight`, `region` and `private`: see docs/origins.md",
     },
     Setting {
         name: "KEY_PEPPERS",

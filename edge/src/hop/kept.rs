@@ -49,12 +49,7 @@ where
         let now = platform::now();
         let need = place.with_borrow(|kept| kept.fresh.need(now));
         if matches!(need, Need::Ask | Need::AskMeanwhile) {
-            place.with_borrow_mut(|kept| kept.fresh.begin(now));
-            let asked = ask();
-            context.wait_until(async move {
-                let is_answered = asked.await.is_ok();
-                place.with_borrow_mut(|kept| kept.fresh.end(is_answered, platform::now()));
-            });
+            begin(place, context, ask());
         }
         let waited = now.saturating_sub(began);
         if matches!(need, Need::Nothing | Need::AskMeanwhile | Need::Unavailable) || waited >= PATIENCE_MS {
@@ -62,6 +57,31 @@ where
         }
         sleep(1 + u32::try_from(waited / 4).unwrap_or(0).min(MAX_PAUSE_MS)).await;
     }
+}
+
+/// Asks, if what is kept is to be renewed and nobody asks. Nobody waits for the answer.
+pub fn renew<T, A>(place: &'static Place<T>, context: &Context, ask: impl Fn() -> A)
+where
+    T: Clone + 'static,
+    A: Future<Output = Result<T, Refusal>> + 'static,
+{
+    let now = platform::now();
+    let need = place.with_borrow(|kept| kept.fresh.need(now));
+    if matches!(need, Need::Ask | Need::AskMeanwhile) {
+        begin(place, context, ask());
+    }
+}
+
+fn begin<T, A>(place: &'static Place<T>, context: &Context, asked: A)
+where
+    T: Clone + 'static,
+    A: Future<Output = Result<T, Refusal>> + 'static,
+{
+    place.with_borrow_mut(|kept| kept.fresh.begin(platform::now()));
+    context.wait_until(async move {
+        let is_answered = asked.await.is_ok();
+        place.with_borrow_mut(|kept| kept.fresh.end(is_answered, platform::now()));
+    });
 }
 
 /// How long a request waits, whatever becomes of those who ask: one who asks in vain, and another one.

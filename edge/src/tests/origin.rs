@@ -1,13 +1,16 @@
 //! An origin: it keeps to its grants, and remembers what it has computed. How each request ends there, chance decides.
 
+mod mood;
 mod response;
 mod run;
+
+pub use mood::Mood;
+use run::Run;
 
 use crate::platform::scripted::{Asked, Reply, Rng, Server, in_background};
 use crate::platform::{now, sleep};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use run::Run;
 use serde_json::{Value, json};
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::forward::report::{RequestReport, RequestStatus, brief};
@@ -31,6 +34,16 @@ pub struct Origin {
     pub always: Cell<Option<Fate>>,
     /// Whether it says nothing when it is asked which models it has.
     pub hides_models: Cell<bool>,
+    /// Its name among several.
+    pub name: Option<String>,
+    /// How it is as a whole.
+    pub mood: Cell<Mood>,
+    /// Whether a whole answer begins when it is there, as a real origin's does.
+    pub is_late: Cell<bool>,
+    /// How often it was asked whether it is ready.
+    pub probes: Cell<u32>,
+    /// How many requests for answers have reached it.
+    pub reached: Cell<u32>,
     work: RefCell<BTreeMap<String, Work>>,
     most_at_once: Cell<usize>,
     /// The input of each request for a response, by its id.
@@ -78,6 +91,11 @@ impl Origin {
             step_ms: Cell::new(20),
             always: Cell::new(None),
             hides_models: Cell::new(false),
+            name: None,
+            mood: Cell::new(Mood::Well),
+            is_late: Cell::new(false),
+            probes: Cell::new(0),
+            reached: Cell::new(0),
             work: RefCell::default(),
             most_at_once: Cell::new(0),
             inputs: RefCell::default(),
@@ -112,9 +130,16 @@ impl Origin {
     }
 
     async fn answer(self: Rc<Self>, asked: Asked) -> Option<Reply> {
+        let is_probe = asked.url.ends_with("/ready");
+        let count = if is_probe { &self.probes } else { &self.reached };
+        count.set(count.get() + u32::from(is_probe || asked.method == "POST"));
+        if let Some(reply) = self.by_mood(&asked, is_probe).await {
+            return reply;
+        }
         let grant = asked.headers.get(header::GRANT).expect("nothing reaches an origin without a grant");
         let claims = claims(grant);
         assert_eq!(claims.bh, body_hash(&asked.body), "a grant is for its body");
+        assert_eq!(claims.aud, self.name, "a grant is for its origin");
         if claims.exp * 1_000 <= now() {
             return Some(refuse(&Refusal::new(Reason::InvalidGrant, "It has expired."), None));
         }
@@ -164,17 +189,18 @@ impl Origin {
         self.begin(&claims);
         self.inputs.borrow_mut().insert(claims.jti.clone(), body["input"].clone());
         if fate == Fate::Gone {
-            self.step(&claims, prompt, 0).await;
+            self.step(&claims, prompt, 0, || asked.is_gone()).await;
             self.end(&claims);
             return None;
         }
         let kind = if is_stream { header::EVENT_STREAM } else { "application/json" };
         let reply = Reply::new(200, &[(header::CONTENT_TYPE, kind)]);
-        let run = Run { origin: self, claims, writer: reply.writer(), mark, response, prompt, most, fate };
-        if is_stream {
-            in_background(run.stream())
-        } else {
-            in_background(run.whole())
+        let is_late = self.is_late.get();
+        let run = Run { origin: self, claims, asked, writer: reply.writer(), mark, response, prompt, most, fate };
+        match (is_stream, is_late) {
+            (true, _) => in_background(run.stream()),
+            (false, true) => return run.whole().await.then_some(reply),
+            (false, false) => in_background(run.ends()),
         }
         Some(reply)
     }
@@ -210,15 +236,20 @@ impl Origin {
     }
 
     /// Computes so much; false if the request has ended meanwhile, or its time is over.
-    async fn step(&self, claims: &GrantClaims, prompt: u64, completion: u64) -> bool {
+    async fn step(&self, claims: &GrantClaims, prompt: u64, completion: u64, is_gone: impl Fn() -> bool) -> bool {
         let ms = self.rng.borrow_mut().below(u64::from(self.step_ms.get()) + 1) as u32;
         sleep(ms).await;
+        let was_still = self.until_it_moves().await;
+        if was_still && is_gone() || self.mood.get() == Mood::Dead {
+            self.end(claims);
+        }
         let mut all = self.work.borrow_mut();
         let work = all.get_mut(&claims.jti).expect("it has begun");
         if now() >= claims.exp * 1_000 {
             work.runs = false;
         }
         if work.runs {
+            mood::computes(self, &claims.jti);
             work.used = Usage::new(work.used.prompt_tokens + prompt, work.used.completion_tokens + completion);
             assert!(claims.tok == 0 || work.used.total_tokens <= claims.tok, "the origin keeps to its reservation");
         }

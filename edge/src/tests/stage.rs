@@ -43,9 +43,16 @@ pub fn plan(limits: &Value, without_gate: &Value) -> Value {
 impl Stage {
     /// Nothing goes wrong yet.
     pub fn new(seed: u64, plans: &Value) -> Self {
+        let stage = Self::at(seed, plans, ("ORIGIN_URL", "http://origin.test".to_owned()));
+        stage.world.set_server(stage.origin.clone().server());
+        stage
+    }
+
+    /// The same, with what this setting says of origins: nobody answers there yet.
+    pub fn at(seed: u64, plans: &Value, origins: (&'static str, String)) -> Self {
         let plans = plans.to_string();
         let vars = [
-            ("ORIGIN_URL", "http://origin.test".to_owned()),
+            origins,
             ("ORIGIN_IDLE_MS", "5000".to_owned()),
             ("REQUEST_LOG", "all".to_owned()),
             ("KEY_PEPPERS", format!("1:{}", "ab".repeat(32))),
@@ -56,7 +63,6 @@ impl Stage {
         let vars: BTreeMap<_, _> = vars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let world = World::new(seed, crate::edge(), vars);
         let origin = Rc::new(Origin::new(world.below(u64::MAX)));
-        world.set_server(origin.clone().server());
         let places = (0..2).map(|_| world.place()).collect();
         let plans = PlanTable::parse(&plans).expect("the test's plans are well formed");
         Self { world, origin, plans, places }

@@ -11,6 +11,7 @@ use crate::hop::gate_call::Answer;
 use crate::hop::gate_call::command::Command;
 use crate::id::{KeyId, Version};
 use crate::refusal::{Reason, Refusal};
+use crate::route::fact::Fact;
 use crate::time::Millis;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,11 @@ pub enum RegistryCall {
     Denials {
         /// Which one is known already.
         known: Option<Version>,
+    },
+    /// Tells what an isolate found out of origins, and asks what others did.
+    Origins {
+        /// What it found out since it told last.
+        told: Vec<Fact>,
     },
     /// Adds a denial, or replaces it, unless this was asked under the same name before.
     PutDenialOnce {
@@ -154,6 +160,8 @@ pub enum RegistryAnswer {
     },
     /// This was asked before, with this seed, and is not done again.
     Before(Seed),
+    /// What isolates found out of origins.
+    Origins(Vec<Fact>),
 }
 
 /// What became of commands.

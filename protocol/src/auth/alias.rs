@@ -32,6 +32,11 @@ impl Aliases {
         }
     }
 
+    /// The models that answer to them.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(_, model)| model.as_str())
+    }
+
     /// Adds one; what is wrong with it if it is none.
     pub(crate) fn add(&mut self, name: &str, model: &Value) -> Result<(), &'static str> {
         let name = pattern(name).ok_or("must name each alias whole, or by its beginning and `*`")?;

@@ -89,8 +89,8 @@ mod tests {
     #[test]
     fn what_an_origin_says_is_believed_for_a_second() {
         let mut load = Load::default();
-        load.said(Capacity { slots: 4, ..Capacity::default() }, 500);
-        assert!(load.capacity(1_499).is_some() && load.capacity(1_500).is_none());
+        load.said(Capacity { slots: 4, ..Capacity::default() }, 700);
+        assert!(load.capacity(1_699).is_some() && load.capacity(1_700).is_none());
         load.is_full(Some(300), 0);
         assert!(load.has_no_room(299) && !load.has_no_room(300));
         load.is_full(Some(1_000_000), 0);

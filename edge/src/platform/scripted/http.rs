@@ -69,6 +69,11 @@ impl Request {
         self.headers.get(name).cloned()
     }
 
+    /// The continent that its caller is on: what a test has put into a header.
+    pub fn continent(&self) -> String {
+        self.header("cf-ipcontinent").unwrap_or_default()
+    }
+
     /// Tells when its caller leaves.
     pub fn signal(&self) -> Signal {
         self.signal.clone()

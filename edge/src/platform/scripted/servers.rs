@@ -106,8 +106,9 @@ pub fn fetch(
     Ok(async { told.await.unwrap_or_else(|_| Err("the request is lost".into())) })
 }
 
-/// The same to the origin.
+/// The same to an origin. There are no bindings here.
 pub fn fetch_from_origin(
+    _binding: &str,
     url: &str,
     method: &str,
     headers: &str,

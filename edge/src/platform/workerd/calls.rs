@@ -12,6 +12,9 @@ extern "C" {
     /// A response's status and these headers, a line each.
     pub fn response_head(response: &Response, names: &JsValue) -> String;
 
+    /// The continent that a request comes from, or an empty string.
+    pub fn continent(request: &Request) -> String;
+
     /// An answer. Its headers are a JSON object.
     #[wasm_bindgen(catch)]
     pub fn respond(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
@@ -22,9 +25,15 @@ extern "C" {
     /// A request to another server, which is not followed elsewhere. Its headers are a JSON object.
     #[wasm_bindgen(catch)]
     pub fn send(url: &str, method: &str, headers: &str, body: &JsValue) -> Result<Promise, JsValue>;
-    /// The same to the origin, through its binding if it has one.
+    /// The same to an origin, through the binding of this name if there is one.
     #[wasm_bindgen(catch)]
-    pub fn send_to_origin(url: &str, method: &str, headers: &str, body: &JsValue) -> Result<Promise, JsValue>;
+    pub fn send_to_origin(
+        binding: &str,
+        url: &str,
+        method: &str,
+        headers: &str,
+        body: &JsValue,
+    ) -> Result<Promise, JsValue>;
 
     /// A message to the object of this name: a string or bytes, and so is what the promise gives. It fails after this many
     /// milliseconds; never, if that is 0.

@@ -41,6 +41,11 @@ impl Request {
         self.0.headers().get(name).ok().flatten()
     }
 
+    /// The continent that its caller is on, as the platform names it; empty where it does not know.
+    pub fn continent(&self) -> String {
+        calls::continent(&self.0)
+    }
+
     /// Tells when its caller leaves.
     pub fn signal(&self) -> Signal {
         Signal(self.0.signal())
@@ -105,14 +110,15 @@ pub fn fetch(
     Ok(response(Settled::of(&sent)))
 }
 
-/// The same to the origin, through its binding if it has one.
+/// The same to an origin, through the binding of this name if there is one.
 pub fn fetch_from_origin(
+    binding: &str,
     url: &str,
     method: &str,
     headers: &str,
     body: Option<&Body>,
 ) -> Result<impl Future<Output = Result<Response, Fault>> + use<>, Fault> {
-    let sent = calls::send_to_origin(url, method, headers, body.map_or(&JsValue::UNDEFINED, Body::as_js))?;
+    let sent = calls::send_to_origin(binding, url, method, headers, body.map_or(&JsValue::UNDEFINED, Body::as_js))?;
     Ok(response(Settled::of(&sent)))
 }
 

@@ -1,8 +1,7 @@
-//! One request that runs at that origin, whole or in pieces, to the end that is its fate.
+//! One request at that origin, from its beginning to its end, whichever that is.
 
-use super::response::Asked;
-use super::{Fate, Origin};
-use crate::platform::scripted::Writer;
+use super::{Fate, Origin, response};
+use crate::platform::scripted::{Asked, Writer};
 use crate::platform::sleep;
 use serde_json::{Value, json};
 use sluice_protocol::forward::grant::GrantClaims;
@@ -15,31 +14,38 @@ use std::rc::Rc;
 pub(super) struct Run {
     pub(super) origin: Rc<Origin>,
     pub(super) claims: GrantClaims,
+    /// What was asked, by whoever may have gone.
+    pub(super) asked: Asked,
     pub(super) writer: Writer,
     pub(super) mark: String,
     /// What a response repeats, if one is asked for.
-    pub(super) response: Option<Asked>,
+    pub(super) response: Option<response::Asked>,
     pub(super) prompt: u64,
     pub(super) most: u64,
     pub(super) fate: Fate,
 }
 
 impl Run {
-    pub(super) async fn whole(self) {
-        let mut goes_on = self.origin.step(&self.claims, self.prompt, 0).await;
+    /// Whether there is an answer, or the beginning of one.
+    pub(super) async fn whole(self) -> bool {
+        let mut goes_on = self.step(self.prompt, 0).await;
         for place in 0..self.most {
             if self.is_odd_at(place) {
                 match self.fate {
-                    Fate::Silent => return self.fall_silent().await,
+                    Fate::Silent => {
+                        self.fall_silent().await;
+                        return false;
+                    }
                     _ => break,
                 }
             }
-            goes_on = goes_on && !self.writer.is_closed() && self.origin.step(&self.claims, 0, 1).await;
+            goes_on = goes_on && !self.is_gone() && self.step(0, 1).await;
         }
         self.origin.end(&self.claims);
         if !goes_on || matches!(self.fate, Fate::Cut | Fate::Failed) {
             self.writer.write("{\"choices\": [");
-            return self.writer.break_off();
+            self.writer.break_off();
+            return false;
         }
         let (text, used) = (self.mark.repeat(self.most as usize), self.origin.used(&self.claims));
         let answer = match &self.response {
@@ -48,10 +54,24 @@ impl Run {
         };
         self.writer.write(&answer.to_string());
         self.writer.end();
+        true
+    }
+
+    pub(super) async fn ends(self) {
+        self.whole().await;
+    }
+
+    async fn step(&self, prompt: u64, completion: u64) -> bool {
+        self.origin.step(&self.claims, prompt, completion, || self.is_gone()).await
+    }
+
+    /// Whether nobody waits for its answer any more.
+    fn is_gone(&self) -> bool {
+        self.writer.is_closed() || self.asked.is_gone()
     }
 
     pub(super) async fn stream(self) {
-        let mut goes_on = self.origin.step(&self.claims, self.prompt, 0).await;
+        let mut goes_on = self.step(self.prompt, 0).await;
         for place in 0..self.most {
             if self.is_odd_at(place) {
                 return match self.fate {
@@ -72,7 +92,7 @@ impl Run {
                     }
                 };
             }
-            goes_on = goes_on && self.origin.step(&self.claims, 0, 1).await;
+            goes_on = goes_on && self.step(0, 1).await;
             if !goes_on || !self.say_more() {
                 self.origin.end(&self.claims);
                 return self.writer.break_off();
@@ -104,7 +124,7 @@ impl Run {
 
     /// Says nothing more, until nobody listens or the time is over.
     async fn fall_silent(self) {
-        while !self.writer.is_closed() && self.origin.step(&self.claims, 0, 0).await {
+        while !self.is_gone() && self.step(0, 0).await {
             sleep(100).await;
         }
         self.origin.end(&self.claims);

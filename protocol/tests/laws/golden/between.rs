@@ -33,6 +33,7 @@ use sluice_protocol::limit::state;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::route::fact::Fact;
 
 /// Messages between versions: a change here needs a new version byte.
 #[test]
@@ -290,4 +291,13 @@ fn the_messages_to_and_from_the_registry() {
         RegistryAnswer::Before(seed),
     ];
     json("registry_answers", &answers);
+}
+
+/// What isolates tell each other of origins, through the Registry.
+#[test]
+fn what_is_found_out_of_origins() {
+    let down = Fact { origin: "a".into(), model: None, down_until: Some(1_790_000_001_000), at: 1_790_000_000_000 };
+    let up = Fact { origin: "b".into(), model: Some("qwen".into()), down_until: None, at: 1_790_000_000_500 };
+    json("registry_origins_call", &RegistryCall::Origins { told: vec![down.clone()] });
+    json("registry_origins_answer", &RegistryAnswer::Origins(vec![down, up]));
 }

@@ -23,6 +23,11 @@ function lines(headers, names) {
   return text;
 }
 
+// The continent that a request comes from, if the platform knows.
+export function continent(request) {
+  return request.cf?.continent ?? "";
+}
+
 // An answer; its headers are JSON.
 export function respond(status, headers, body) {
   return new Response(body, { status, headers: JSON.parse(headers) });
@@ -33,11 +38,12 @@ export function send(url, method, headers, body) {
   return fetch(url, { method, headers: JSON.parse(headers), body, redirect: "manual" });
 }
 
-// The same to the origin. The binding ORIGIN, where there is one, is the way to it: a private service
+// The same to an origin. Its binding, where there is one, is the way to it: a private service
 // behind a tunnel, or a client certificate.
-export function send_to_origin(url, method, headers, body) {
-  if (!env.ORIGIN) return send(url, method, headers, body);
-  return env.ORIGIN.fetch(url, { method, headers: JSON.parse(headers), body, redirect: "manual" });
+export function send_to_origin(binding, url, method, headers, body) {
+  const way = env[binding];
+  if (!way) return send(url, method, headers, body);
+  return way.fetch(url, { method, headers: JSON.parse(headers), body, redirect: "manual" });
 }
 
 // A message to the Durable Object of this name: a string goes as a header, bytes as a body. One that is not answered within so
