@@ -3,7 +3,6 @@
 
 use crate::auth::principal::Mark;
 use crate::request::member::raw;
-use crate::route::rendezvous::mix;
 use sha2::{Digest, Sha256};
 
 /// The beginning of a conversation, as a number.
@@ -69,6 +68,14 @@ fn is_of_person(item: &str) -> bool {
         Ok::<(), ()>(())
     });
     is_so
+}
+
+/// A number in which each bit depends on each bit of this one (the last step of SplitMix64).
+pub(super) const fn mix(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ number >> 31
 }
 
 /// The members that hold what is said, of any protocol.

@@ -2,7 +2,7 @@
 //! wins. Whoever goes away moves the conversations that it had, and no others. An origin of weight `n` draws `n`
 //! times.
 
-use crate::route::beginning::Beginning;
+use crate::route::beginning::{Beginning, mix};
 use sha2::{Digest, Sha256};
 
 /// What an origin draws with: its name, as a number.
@@ -21,14 +21,6 @@ impl Ticket {
         let draws = (0..u64::from(weight.max(1))).map(|nth| mix(mix(self.0.wrapping_add(nth)) ^ beginning.0));
         draws.max().unwrap_or_default()
     }
-}
-
-/// A number in which each bit depends on each bit of this one (the last step of SplitMix64).
-pub(super) const fn mix(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ number >> 31
 }
 
 #[cfg(test)]
