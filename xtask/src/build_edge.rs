@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    console,
     host::{
         process::{self, command},
         progress::{self, Step},
@@ -22,7 +23,7 @@ const SOURCES: [&str; 3] = ["edge", "protocol", "xtask/bind"];
 /// Files that decide how it is built.
 const FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "xtask/src/build_edge.rs"];
 /// Directories inside [`SOURCES`] that are made from the rest, or are not part of the build.
-const SKIPPED: [&str; 3] = ["build", "target", "tests"];
+const SKIPPED: [&str; 5] = ["build", "target", "tests", "console", "node_modules"];
 /// What a finished build leaves.
 const PRODUCTS: [&str; 2] = ["edge/build/index.js", "edge/build/index_bg.wasm"];
 /// Where wasm-bindgen writes.
@@ -39,8 +40,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     build(workspace, &toolbox)
 }
 
-/// Builds the Worker, unless nothing that goes into it has changed.
+/// Builds the Worker and its assets, unless nothing that goes into them has changed.
 pub(crate) fn build(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
+    console::build(workspace, &toolbox.node)?;
     let mut step = Step::begin("edge");
     let _one_at_a_time = workspace.lock("edge")?;
     let fingerprint = fingerprint(workspace, toolbox)?;
@@ -145,7 +147,8 @@ fn fingerprint(workspace: &Workspace, toolbox: &Toolbox) -> Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// The files of a directory, without what is made from them.
+pub(crate) fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries = fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
     for entry in entries {
         let entry = entry.with_context(|| format!("cannot list {}", dir.display()))?;

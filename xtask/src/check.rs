@@ -23,7 +23,7 @@ use crate::host::process::{self, Interrupted, capture, command};
 use crate::host::progress::{self, Step};
 use crate::host::workspace::Workspace;
 use crate::setup::{self, Toolbox};
-use crate::{build_edge, dev};
+use crate::{build_edge, console, dev};
 
 /// Members that are linted and tested by themselves, so that features do not unify, in this order. The last two are taken
 /// together: both need candle, which would otherwise be compiled for the features of each.
@@ -171,6 +171,7 @@ impl Checks<'_> {
             holds(&modules::violations(&found), modules::FIX)?;
             Ok(format!("{} arrows, no circle", found.arrows))
         })?;
+        self.check("the console's types", |checks, step| console::check(checks.workspace, &checks.toolbox.node, step))?;
         self.check("files that are named are there", |checks, _| checks.paths())?;
         self.check("settings of the edge", |checks, _| {
             let page = settings::from_page(&checks.workspace.read(settings::PAGE)?, "edge")?;

@@ -197,6 +197,7 @@ Call it:
   for chunk in stream:
       print(chunk.choices[0].delta.content or "" if chunk.choices else "", end="", flush=True)
 
+Console:              {url}/console/ (sign in with the admin token below, or with a key)
 Issue another key:    curl {url}/admin/v1/keys -H 'authorization: Bearer {admin_token}' \
                         -H 'content-type: application/json' -d '{{"name":"mine","plan":"vip"}}'
 Ctrl-C stops both gates.

@@ -11,6 +11,7 @@ mod audit;
 mod bench;
 mod build_edge;
 mod check;
+mod console;
 mod dev;
 mod open_webui;
 mod origin;
@@ -33,6 +34,7 @@ Usage: cargo xtask COMMAND
                `--clients` also brings in what calls the gates in the end-to-end tests
   dev          set up, build and start both gates, issue a key, say how to call it (`cargo xtask dev --help`)
   build-edge   build the Worker into edge/build/; wrangler runs this
+  console      build the console into edge/build/assets/, a part of every build of the edge (`cargo xtask console --help`)
   check        formatting, lints, the invariants of ARCHITECTURE.md, docs, licences
   test         set up, check, and every test; `--quick` leaves the end-to-end tests out
   bench edge   what a request costs at the edge, side by side with an empty Worker (`cargo xtask bench --help`)
@@ -92,6 +94,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
             no_more(args)?;
             build_edge::run(&workspace)?;
         }
+        "console" => console::run(&workspace, args)?,
         "check" => {
             no_more(args)?;
             check::run(&workspace)?;

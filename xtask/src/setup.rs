@@ -31,6 +31,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Toolbox> {
     let _one_at_a_time = workspace.lock("setup")?;
     let wasm = wasm::ensure(workspace)?;
     let node = node::ensure(workspace)?;
+    node::ensure_packages(workspace, "packages of the console", "edge/console")?;
     let bind = bind::ensure(workspace)?;
     Ok(Toolbox { wasm, node, bind })
 }
@@ -46,6 +47,6 @@ pub(crate) fn browser(workspace: &Workspace) -> Result<()> {
 pub(crate) fn clients(workspace: &Workspace) -> Result<()> {
     let _one_at_a_time = workspace.lock("setup")?;
     python::ensure(workspace)?;
-    node::ensure_clients(workspace)?;
+    node::ensure_packages(workspace, "Node clients", "tests/clients")?;
     browser::ensure(workspace)
 }

@@ -12,6 +12,7 @@ use lexopt::{Arg, Parser};
 
 use self::timing::Timing;
 use crate::check::{self, Gates, Part};
+use crate::console;
 use crate::host::process::{self, command};
 use crate::host::progress::{self, Step};
 use crate::host::workspace::Workspace;
@@ -115,6 +116,7 @@ fn developed(workspace: &Workspace, toolbox: &Toolbox, timing: &mut Timing) -> R
     for tested in &IN_PROCESS {
         timing.passed += tested.run(workspace, timing)?;
     }
+    timing.passed += timing.of("test console", || console::test(workspace, &toolbox.node))?;
     Ok(())
 }
 

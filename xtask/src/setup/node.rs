@@ -74,18 +74,17 @@ pub(super) fn ensure(workspace: &Workspace) -> Result<Node> {
     Ok(node)
 }
 
-/// Installs what tests/clients/package-lock.json names, if it changed since the last time.
-pub(super) fn ensure_clients(workspace: &Workspace) -> Result<()> {
-    const FOLDER: &str = "tests/clients";
-    let mut step = Step::begin("Node clients");
-    let modules = workspace.path(FOLDER).join("node_modules");
+/// Installs what a folder's package-lock.json names, if it changed since the last time.
+pub(super) fn ensure_packages(workspace: &Workspace, name: &str, folder: &str) -> Result<()> {
+    let mut step = Step::begin(name);
+    let modules = workspace.path(folder).join("node_modules");
     let stamp = modules.join(".sluice-stamp");
-    let wanted = fingerprint(workspace, FOLDER)?;
+    let wanted = fingerprint(workspace, folder)?;
     if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         step.done("ready");
         return Ok(());
     }
-    let installed = install(workspace, FOLDER, &mut step)
+    let installed = install(workspace, folder, &mut step)
         .and_then(|()| fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display())));
     if installed.is_ok() {
         step.done("installed with npm ci");
@@ -157,8 +156,9 @@ mod tests {
 
     #[test]
     fn the_lock_files_name_no_registry() {
-        for file in ["package-lock.json", "tests/clients/package-lock.json", "tests/open_webui/package-lock.json"] {
-            let lock = Workspace::locate().read(file).unwrap();
+        let folders = ["", "edge/console/", "tests/clients/", "tests/open_webui/"];
+        for file in folders.map(|folder| format!("{folder}package-lock.json")) {
+            let lock = Workspace::locate().read(&file).unwrap();
             assert!(!lock.contains("\"resolved\""), "run npm with the repository's .npmrc: it leaves registries out");
         }
     }
@@ -167,6 +167,8 @@ mod tests {
     fn every_package_has_an_exact_version() {
         for (file, kind) in [
             ("package.json", "devDependencies"),
+            ("edge/console/package.json", "dependencies"),
+            ("edge/console/package.json", "devDependencies"),
             ("tests/clients/package.json", "dependencies"),
             ("tests/open_webui/package.json", "dependencies"),
         ] {

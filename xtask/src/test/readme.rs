@@ -94,6 +94,7 @@ fn ready_then_gone(child: &mut Child) -> Result<()> {
     for gate in gates {
         TcpStream::connect(gate).with_context(|| format!("nothing listens on {gate}"))?;
     }
+    has_console(&ready["url"])?;
     interrupt(child)?;
     let asked = Instant::now();
     while child.try_wait()?.is_none() {
@@ -104,6 +105,19 @@ fn ready_then_gone(child: &mut Child) -> Result<()> {
         Some(gate) => bail!("something still listens on {gate} after `dev` has ended"),
         None => Ok(()),
     }
+}
+
+/// wrangler serves the console with its policy, as workerd does in the end-to-end tests.
+fn has_console(url: &Value) -> Result<()> {
+    let page = format!("{}/console/", url.as_str().unwrap_or_default());
+    let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).timeout_global(Some(PATIENCE)).build().into();
+    let answer = agent.get(&page).call().with_context(|| format!("no console at {page}"))?;
+    let policy = answer.headers().get("content-security-policy").and_then(|policy| policy.to_str().ok());
+    ensure!(
+        policy.is_some_and(|policy| policy.contains("default-src 'none'")),
+        "{page} has no strict policy: {policy:?}"
+    );
+    Ok(())
 }
 
 fn dev(workspace: &Workspace, state: &Path) -> Result<Command> {

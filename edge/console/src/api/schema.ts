@@ -1,0 +1,443 @@
+// Written by script/types.mjs from docs/openapi-admin.json and docs/openapi.json: do not edit.
+
+export type Error = {
+  error: {
+    message: string;
+    type: string;
+    param: string | null;
+    code: string | null;
+  };
+};
+
+export type Totals = {
+  served: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  cost: number;
+};
+
+export type Storage = {
+  calls?: number;
+  rows_read?: number;
+  rows_written?: number;
+};
+
+export type CreateKey = {
+  /** at most 128 bytes without control characters and marks that cannot be seen */
+  name?: string;
+  /** the name of a plan */
+  plan?: string;
+  account?: string;
+  /** other numbers for limits, by their names */
+  overrides?: Record<string, number>;
+  /** limits of its own, as a plan has them */
+  limits?: Array<Record<string, unknown>>;
+  scopes?: Array<"chat" | "completions" | "models" | "images" | "tokens" | "embeddings"> | null;
+  models?: Array<string> | null;
+  /** addresses or ranges, such as 203.0.113.0/24 and 2001:db8::/32 */
+  addresses?: Array<string>;
+  expires_at?: number | null;
+  metadata?: Record<string, string>;
+};
+
+export type CreateKeys = {
+  keys: Array<CreateKey>;
+};
+
+export type ChangeKey = {
+  /** at most 128 bytes without control characters and marks that cannot be seen */
+  name?: string;
+  /** the name of a plan */
+  plan?: string;
+  disabled?: boolean;
+  /** other numbers for limits, by their names */
+  overrides?: Record<string, number>;
+  /** limits of its own, as a plan has them */
+  limits?: Array<Record<string, unknown>>;
+  scopes?: Array<"chat" | "completions" | "models" | "images" | "tokens" | "embeddings"> | null;
+  models?: Array<string> | null;
+  addresses?: Array<string> | null;
+  expires_at?: number | null;
+  metadata?: Record<string, string>;
+};
+
+export type RotateKey = {
+  /** such as 0s, 1h or 7d; at most 31 days */
+  overlap?: string;
+};
+
+export type Nothing = Record<string, never>;
+
+export type CreatedKey = {
+  id: string;
+  account: string;
+  /** the secret: shown once */
+  key: string;
+  name: string;
+  plan: string;
+  /** milliseconds since 1970 */
+  created_at: number;
+  /** milliseconds since 1970 */
+  expires_at?: number;
+};
+
+export type CreatedKeys = {
+  data: Array<CreatedKey | Error>;
+};
+
+export type RotatedKey = {
+  id: string;
+  /** the new secret: shown once */
+  key: string;
+  /** until when the old secret is good, milliseconds since 1970 */
+  old_until: number;
+};
+
+export type KeyEntry = {
+  id: string;
+  account: string;
+  name: string;
+  plan: string;
+  /** milliseconds since 1970 */
+  created_at: number;
+  disabled: boolean;
+  /** milliseconds since 1970 */
+  expires_at?: number;
+};
+
+export type KeyList = {
+  data: Array<KeyEntry>;
+  next?: string;
+  storage: Storage;
+};
+
+export type Key = {
+  id: string;
+  account: string;
+  name: string;
+  plan: string;
+  /** milliseconds since 1970 */
+  created_at: number;
+  disabled: boolean;
+  /** milliseconds since 1970 */
+  expires_at?: number;
+  version: number;
+  /** other numbers for limits, by their names */
+  overrides: Record<string, number>;
+  /** limits of its own, as a plan has them */
+  limits: Array<Record<string, unknown>>;
+  scopes: Array<"chat" | "completions" | "models" | "images" | "tokens" | "embeddings">;
+  models: Array<string> | null;
+  addresses: Array<string>;
+  metadata: Record<string, string>;
+  old_until: Array<number>;
+  live_leases: number;
+  used: Totals;
+  used_by_key: Totals;
+  storage?: Storage;
+};
+
+export type DeletedKey = {
+  id: string;
+  deleted: boolean;
+};
+
+export type ChangeAccount = {
+  /** at most 128 bytes without control characters and marks that cannot be seen */
+  name?: string;
+  /** at most 128 bytes without control characters and marks that cannot be seen */
+  owner?: string;
+  disabled?: boolean;
+  plan?: string | null;
+  /** other numbers for limits, by their names */
+  overrides?: Record<string, number>;
+};
+
+export type AccountEntry = {
+  account: string;
+  name: string;
+  owner: string;
+  plan: string | null;
+  disabled: boolean;
+  created_at: number | null;
+};
+
+export type AccountList = {
+  data: Array<AccountEntry>;
+  next?: string;
+};
+
+export type Account = {
+  account: string;
+  name: string;
+  owner: string;
+  plan: string | null;
+  disabled: boolean;
+  created_at: number | null;
+  version: number;
+  /** other numbers for limits, by their names */
+  overrides: Record<string, number>;
+  keys: Array<string>;
+  live_leases: number;
+  used: Totals;
+  used_by_key: Record<string, Totals>;
+  storage?: Storage;
+  /** the responses that it has asked to be kept; where one account is looked at */
+  kept_responses?: {
+    count: number;
+    bytes: number;
+  };
+};
+
+export type DeletedAccount = {
+  account: string;
+  deleted: boolean;
+};
+
+/** a plan table: docs/limits.md */
+export type Plans = {
+  plans: Record<string, unknown>;
+};
+
+export type CreateDenial = {
+  /** a name of JWT_ISSUERS, or `sluice` for short tokens */
+  issuer: string;
+  jti?: string;
+  sub?: string;
+  ttl_s?: number;
+};
+
+export type Denial = {
+  id: string;
+  issuer: string;
+  kind: "jti" | "sub";
+  value: string;
+  /** milliseconds since 1970 */
+  created_at: number;
+  until: number | null;
+};
+
+export type DenialList = {
+  data: Array<Denial>;
+};
+
+export type DeletedDenial = {
+  id: string;
+  deleted: boolean;
+};
+
+export type AuditEntry = {
+  number: number;
+  /** milliseconds since 1970 */
+  at: number;
+  actor: string;
+  address: string | null;
+  action: string;
+  target: string;
+  details: Record<string, string>;
+  request: string;
+  previous: string;
+  hash: string;
+};
+
+export type AuditPage = {
+  data: Array<AuditEntry>;
+  /** `after` of the next page, or `before` where they are read backwards; absent on the last */
+  next?: number;
+};
+
+export type FailedLogins = {
+  data: Array<FailedLogin>;
+};
+
+export type FailedLogin = {
+  /** an address, or an IPv6 /64; empty where the platform does not say */
+  address: string;
+  /** milliseconds since the epoch */
+  first: number;
+  /** milliseconds since the epoch */
+  last: number;
+  /** how often, within an hour from the first, as far as each was noted */
+  count: number;
+  /** failures, from wherever, that were only counted before these */
+  not_noted_before: number;
+};
+
+export type OwnKey = {
+  id: string;
+  account: string;
+  name: string;
+  plan: string;
+  limits: Array<OwnLimit>;
+  live_leases: number;
+  used: Totals;
+  next_request_in_ms: number | null;
+};
+
+export type OwnLimit = {
+  name: string;
+  kind: "window" | "bucket" | "parallel";
+  unit: "requests" | "tokens" | "cost";
+  per: "account" | "key" | "model" | "session" | "user";
+  limit: number;
+  window_ms?: number;
+  used: number;
+  remaining: number;
+  more_in_ms?: number;
+  whole_in_ms?: number;
+  /** how often; it is only watched */
+  would_have_refused?: number;
+};
+
+export type ModelList = {
+  object: "list";
+  data: Array<ModelEntry>;
+};
+
+export type ModelEntry = {
+  id: string;
+  object: "model";
+  created: number;
+  owned_by: string;
+  context_length: number;
+  /** what not every model can do */
+  capabilities: Array<"tools" | "thinking" | "embedding">;
+};
+
+export type Health = {
+  status: "ok";
+};
+
+/** What each route takes and answers. */
+export interface Routes {
+  "GET /admin/v1/keys": {
+    query: { limit?: number; after?: string; account?: string; plan?: string; disabled?: boolean; name?: string; expires_before?: number };
+    body: undefined;
+    answer: KeyList;
+  };
+  "POST /admin/v1/keys": {
+    query: {};
+    body: CreateKey;
+    answer: CreatedKey;
+  };
+  "POST /admin/v1/keys/bulk": {
+    query: {};
+    body: CreateKeys;
+    answer: CreatedKeys;
+  };
+  "GET /admin/v1/keys/{key}": {
+    query: {};
+    body: undefined;
+    answer: Key;
+  };
+  "PATCH /admin/v1/keys/{key}": {
+    query: {};
+    body: ChangeKey;
+    answer: Key;
+  };
+  "DELETE /admin/v1/keys/{key}": {
+    query: {};
+    body: undefined;
+    answer: DeletedKey;
+  };
+  "POST /admin/v1/keys/{key}/rotate": {
+    query: {};
+    body: RotateKey;
+    answer: RotatedKey;
+  };
+  "POST /admin/v1/keys/{key}/disable": {
+    query: {};
+    body: Nothing;
+    answer: Key;
+  };
+  "POST /admin/v1/keys/{key}/enable": {
+    query: {};
+    body: Nothing;
+    answer: Key;
+  };
+  "GET /admin/v1/accounts": {
+    query: { limit?: number; after?: string; plan?: string; disabled?: boolean; name?: string; owner?: string };
+    body: undefined;
+    answer: AccountList;
+  };
+  "POST /admin/v1/accounts": {
+    query: {};
+    body: ChangeAccount;
+    answer: Account;
+  };
+  "GET /admin/v1/accounts/{account}": {
+    query: {};
+    body: undefined;
+    answer: Account;
+  };
+  "PATCH /admin/v1/accounts/{account}": {
+    query: {};
+    body: ChangeAccount;
+    answer: Account;
+  };
+  "DELETE /admin/v1/accounts/{account}": {
+    query: {};
+    body: undefined;
+    answer: DeletedAccount;
+  };
+  "POST /admin/v1/accounts/{account}/disable": {
+    query: {};
+    body: Nothing;
+    answer: Account;
+  };
+  "POST /admin/v1/accounts/{account}/enable": {
+    query: {};
+    body: Nothing;
+    answer: Account;
+  };
+  "GET /admin/v1/plans": {
+    query: {};
+    body: undefined;
+    answer: Plans;
+  };
+  "PUT /admin/v1/plans": {
+    query: {};
+    body: Plans;
+    answer: Plans;
+  };
+  "GET /admin/v1/denials": {
+    query: {};
+    body: undefined;
+    answer: DenialList;
+  };
+  "POST /admin/v1/denials": {
+    query: {};
+    body: CreateDenial;
+    answer: Denial;
+  };
+  "DELETE /admin/v1/denials/{denial}": {
+    query: {};
+    body: undefined;
+    answer: DeletedDenial;
+  };
+  "GET /admin/v1/audit": {
+    query: { after?: number; before?: number | "end"; action?: string; account?: string };
+    body: undefined;
+    answer: AuditPage;
+  };
+  "GET /admin/v1/failed-logins": {
+    query: {};
+    body: undefined;
+    answer: FailedLogins;
+  };
+  "GET /v1/key": {
+    query: {};
+    body: undefined;
+    answer: OwnKey;
+  };
+  "GET /v1/models": {
+    query: {};
+    body: undefined;
+    answer: ModelList;
+  };
+  "GET /healthz": {
+    query: {};
+    body: undefined;
+    answer: Health;
+  };
+}

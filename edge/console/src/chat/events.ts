@@ -1,0 +1,102 @@
+// A streamed chat: server-sent events, put together from pieces of any size.
+
+/** Takes pieces of a stream and gives what each whole event says. */
+export class EventReader {
+  #rest = "";
+
+  push(piece: string): string[] {
+    const lines = (this.#rest + piece).split("\n");
+    this.#rest = lines.pop() ?? "";
+    return lines
+      .map((line) => line.replace(/\r$/, ""))
+      .filter((line) => line.startsWith("data:"))
+      .map((line) => line.slice("data:".length).trimStart());
+  }
+}
+
+/** What one event of a chat tells. */
+export interface ChatEvent {
+  text: string;
+  thought: string;
+  finish: string | null;
+  usage: ChatUsage | null;
+  error: { message: string; code: string | null } | null;
+}
+
+/** Tokens, and how long the origin took for what. */
+export interface ChatUsage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  timings?: { queue_ms?: number; prompt_ms?: number; completion_ms?: number };
+}
+
+/** Reads one event; `null` is the stream's last word. */
+export function readEvent(data: string): ChatEvent | null {
+  if (data === "[DONE]") return null;
+  const event = JSON.parse(data) as {
+    choices?: Array<{
+      delta?: { content?: string | null; reasoning_content?: string | null };
+      finish_reason?: string | null;
+    }>;
+    usage?: ChatUsage | null;
+    error?: { message?: string; code?: string | null };
+  };
+  const choice = event.choices?.[0];
+  return {
+    text: choice?.delta?.content ?? "",
+    thought: choice?.delta?.reasoning_content ?? "",
+    finish: choice?.finish_reason ?? null,
+    usage: event.usage ?? null,
+    error: event.error ? { message: event.error.message ?? "", code: event.error.code ?? null } : null,
+  };
+}
+
+/** A request as the playground has it. */
+export interface ChatRequest {
+  model: string;
+  message: string;
+  system: string;
+  maxTokens: number | null;
+}
+
+/** The body of a request. */
+export function bodyOf(request: ChatRequest): Record<string, unknown> {
+  const system = request.system.trim() === "" ? [] : [{ role: "system", content: request.system }];
+  return {
+    model: request.model,
+    messages: [...system, { role: "user", content: request.message }],
+    ...(request.maxTokens === null ? {} : { max_tokens: request.maxTokens }),
+    stream: true,
+    stream_options: { include_usage: true },
+  };
+}
+
+/** The same call for a shell. The key is in a variable: it is in no history. */
+export function asCurl(origin: string, request: ChatRequest): string {
+  const body = JSON.stringify(bodyOf(request)).replaceAll("'", "'\\''");
+  return [
+    `curl -N ${origin}/v1/chat/completions \\`,
+    `  -H "authorization: Bearer $SLUICE_KEY" -H 'content-type: application/json' \\`,
+    `  -d '${body}'`,
+  ].join("\n");
+}
+
+/** The same call in Python, by OpenAI's package. */
+export function asPython(origin: string, request: ChatRequest): string {
+  const { messages, max_tokens } = bodyOf(request) as { messages: unknown; max_tokens?: number };
+  return [
+    "import os",
+    "from openai import OpenAI",
+    "",
+    `client = OpenAI(base_url="${origin}/v1", api_key=os.environ["SLUICE_KEY"])`,
+    "stream = client.chat.completions.create(",
+    `    model=${JSON.stringify(request.model)},`,
+    // JSON's strings, lists and objects are Python's, too.
+    `    messages=${JSON.stringify(messages)},`,
+    ...(max_tokens === undefined ? [] : [`    max_tokens=${max_tokens},`]),
+    '    stream=True, stream_options={"include_usage": True})',
+    "for chunk in stream:",
+    '    print(chunk.choices[0].delta.content or "" if chunk.choices else "", end="", flush=True)',
+  ].join("\n");
+}

@@ -1,0 +1,223 @@
+// The plan table: its text, a form for what is changed most, what a draft changes, and where its mistakes are.
+
+import type { RefObject } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useApp } from "../app.tsx";
+import { type Mistake, asRefused, mistakesOf, untold } from "../api/refusal.ts";
+import { fill } from "../format.ts";
+import { useAction } from "../part/load.ts";
+import { Notice, Refusal, Waiting } from "../part/notice.tsx";
+import { PlanForm } from "../part/plan_form.tsx";
+import { around, diff } from "../plan/diff.ts";
+import { placeOf, placeOfMessage } from "../plan/place.ts";
+import { parse, pretty } from "../plan/table.ts";
+
+/** The table in force, as the editor shows it. */
+interface InForce {
+  text: string;
+  etag: string | undefined;
+}
+
+/** `/plans`. */
+export function PlansPage() {
+  const { api, t, may } = useApp();
+  const [inForce, setInForce] = useState<InForce>();
+  const [draft, setDraft] = useState("");
+  const [mistakes, setMistakes] = useState<Mistake[]>([]);
+  const [isPut, setPut] = useState(false);
+  const editor = useRef<HTMLTextAreaElement>(null);
+  const look = useAction(async (keepsDraft: boolean) => {
+    const found = await api.ask("GET /admin/v1/plans");
+    const text = pretty(found.body);
+    setInForce({ text, etag: found.etag });
+    if (!keepsDraft) setDraft(text);
+    put.clear();
+    setMistakes([]);
+  });
+  const put = useAction(async () => {
+    setMistakes([]);
+    setPut(false);
+    try {
+      const done = await api.ask("PUT /admin/v1/plans", { text: draft, etag: inForce?.etag ?? "" });
+      const text = pretty(done.body);
+      setInForce({ text, etag: done.etag });
+      setDraft(text);
+      setPut(true);
+    } catch (error) {
+      setMistakes(mistakesOf(asRefused(error)));
+      throw error;
+    }
+  });
+  useEffect(() => void look.run(false), []);
+  const edit = (text: string) => {
+    setDraft(text);
+    setPut(false);
+  };
+  const read = parse(draft);
+  const isChanged = inForce !== undefined && draft !== inForce.text;
+  const goTo = (mistake: Mistake) => {
+    const place = (mistake.at === "(table)" && placeOfMessage(draft, mistake.problem)) || placeOf(draft, mistake.at);
+    if (!place || !editor.current) return;
+    editor.current.focus();
+    editor.current.setSelectionRange(place.start, place.end);
+    const height = editor.current.scrollHeight / draft.split("\n").length;
+    editor.current.scrollTop = Math.max(height * (place.line - 4), 0);
+  };
+  const isConflict = put.refused?.status === 412;
+  if (!inForce) {
+    return (
+      <>
+        <h1>{t.pages.plans}</h1>
+        <Waiting isLoading={look.isBusy} />
+        <Refusal refused={look.refused} />
+      </>
+    );
+  }
+  return (
+    <>
+      <h1>{t.pages.plans}</h1>
+      <p class="hint">{may("plans") ? t.plans.hint : t.plans.readOnly}</p>
+      {isPut && <Notice kind="good" title={t.plans.done} />}
+      {isConflict && (
+        <Refusal refused={put.refused}>
+          <p>{t.plans.conflict}</p>
+          <div class="row wrap">
+            <button type="button" onClick={() => look.run(true)}>
+              {t.plans.compare}
+            </button>
+            <button type="button" onClick={() => look.run(false)}>
+              {t.plans.drop}
+            </button>
+          </div>
+        </Refusal>
+      )}
+      {put.refused && !isConflict && mistakes.length === 0 && <Refusal refused={put.refused} />}
+      {mistakes.length > 0 && (
+        <Mistakes of={mistakes} draft={draft} more={put.refused ? untold(put.refused) : 0} onGo={goTo} />
+      )}
+      <div class="plans">
+        {"table" in read ? (
+          <PlanForm
+            table={read.table}
+            mistakes={mistakes}
+            mayChange={may("plans")}
+            onChange={(table) => edit(pretty(table))}
+          />
+        ) : (
+          <Notice kind="bad" title={t.plans.notJson}>
+            <p lang="en">{read.problem}</p>
+          </Notice>
+        )}
+        <section class="card editor">
+          <h2 id="editor-title">{t.plans.text}</h2>
+          <Editor area={editor} text={draft} mistakes={mistakes} isFixed={!may("plans")} onInput={edit} />
+        </section>
+      </div>
+      {may("plans") && (
+        <>
+          <Difference before={inForce.text} after={draft} />
+          <div class={isChanged ? "row wrap commit" : "row wrap"}>
+            <button type="button" class="main" disabled={!isChanged || put.isBusy} onClick={() => put.run()}>
+              {t.plans.put}
+            </button>
+            <button type="button" disabled={!isChanged} onClick={() => look.run(false)}>
+              {t.plans.drop}
+            </button>
+          </div>
+        </>
+      )}
+    </>
+  );
+}
+
+// The text with its lines' numbers; lines with a mistake are marked.
+function Editor(props: {
+  area: RefObject<HTMLTextAreaElement | null>;
+  text: string;
+  mistakes: Mistake[];
+  isFixed: boolean;
+  onInput: (text: string) => void;
+}) {
+  const gutter = useRef<HTMLDivElement>(null);
+  const marked = new Set(props.mistakes.map((mistake) => lineOf(props.text, mistake)));
+  const lines = props.text.split("\n").length;
+  return (
+    <div class="lines">
+      <div class="gutter" ref={gutter} aria-hidden="true">
+        {Array.from({ length: lines }, (_, index) => (
+          <div key={index} class={marked.has(index + 1) ? "marked" : undefined}>
+            {index + 1}
+          </div>
+        ))}
+      </div>
+      <textarea
+        ref={props.area}
+        class="code"
+        aria-labelledby="editor-title"
+        value={props.text}
+        readOnly={props.isFixed}
+        spellcheck={false}
+        wrap="off"
+        onInput={(event) => props.onInput(event.currentTarget.value)}
+        onScroll={(event) => {
+          if (gutter.current) gutter.current.scrollTop = event.currentTarget.scrollTop;
+        }}
+      />
+    </div>
+  );
+}
+
+function lineOf(text: string, mistake: Mistake): number {
+  const byMessage = mistake.at === "(table)" ? placeOfMessage(text, mistake.problem) : null;
+  return (byMessage ?? placeOf(text, mistake.at))?.line ?? 1;
+}
+
+function Mistakes(props: { of: Mistake[]; draft: string; more: number; onGo: (mistake: Mistake) => void }) {
+  const { t } = useApp();
+  return (
+    <Notice kind="bad" title={fill(t.plans.mistakes, { count: props.of.length + props.more })}>
+      <ul class="mistakes">
+        {props.of.map((mistake) => (
+          <li key={mistake.at + mistake.problem}>
+            <button type="button" class="quiet" onClick={() => props.onGo(mistake)}>
+              {fill(t.plans.line, { line: lineOf(props.draft, mistake) })}
+            </button>{" "}
+            <code>
+              <bdi>{mistake.at}</bdi>
+            </code>{" "}
+            <span lang="en">{mistake.problem}</span>
+          </li>
+        ))}
+      </ul>
+      {props.more > 0 && <p>{fill(t.plans.untold, { count: props.more })}</p>}
+    </Notice>
+  );
+}
+
+function Difference({ before, after }: { before: string; after: string }) {
+  const { t } = useApp();
+  if (before === after) return <p class="hint">{t.plans.same}</p>;
+  const shown = around(diff(before, after), 2);
+  return (
+    <section class="card">
+      <h2>{t.plans.difference}</h2>
+      <div class="diff code" tabIndex={0} role="group" aria-label={t.plans.difference}>
+        {shown.map((line, place) =>
+          line === null ? (
+            <div class="gap" key={place}>
+              ⋯
+            </div>
+          ) : (
+            <div class={line.kind} key={place}>
+              <span class="sign">{SIGNS[line.kind]}</span>
+              {line.kind !== "same" && <span class="unseen">{t.plans[line.kind]}</span>}
+              {line.text}
+            </div>
+          ),
+        )}
+      </div>
+    </section>
+  );
+}
+
+const SIGNS = { same: " ", added: "+", removed: "−" };

@@ -1,0 +1,108 @@
+// Tokens with fewer scopes, and a caller with a key: nobody sees a button for what would be refused.
+
+import { accessible, expect, open, run, settings, signIn } from "./browser.mjs";
+
+const SEEN = {
+  read: ["Overview", "Keys", "Accounts", "Plans", "Audit log", "Playground"],
+  keys: ["Overview", "Keys", "Accounts", "Playground"],
+  plans: ["Overview", "Plans", "Playground"],
+};
+
+await run(async ({ page, step }) => {
+  const pages = () => page.getByRole("navigation", { name: "Pages", exact: true }).getByRole("link").allInnerTexts();
+  const leave = () => page.getByRole("button", { name: "Sign out" }).click();
+  for (const [scope, seen] of Object.entries(SEEN)) {
+    await step(`a token with the scope ${scope}`, async () => {
+      await signIn(page, settings.scoped[scope]);
+      expect((await pages()).join() === seen.join(), `${scope} sees ${await pages()}`);
+      await page.getByRole("heading", { level: 2, name: "Edge gate" }).waitFor();
+      if (seen.includes("Keys")) {
+        await open(page, "Keys");
+        await page.getByLabel("Name begins with").fill("counted");
+        await page.getByRole("link", { name: "many" }).first().waitFor({ state: "detached" });
+        expect((await page.getByRole("link", { name: "New key" }).count()) === (scope === "keys" ? 1 : 0), "New key");
+        await page.getByRole("link", { name: "counted" }).click();
+        await page.getByRole("heading", { level: 1, name: "counted" }).waitFor();
+        const buttons = await page.getByRole("main").getByRole("button").allInnerTexts();
+        const all = ["Change", "Rotate…", "Disable", "Delete"];
+        expect(buttons.join() === (scope === "keys" ? all : []).join(), `buttons: ${buttons}`);
+      }
+      if (seen.includes("Plans")) {
+        await open(page, "Plans");
+        await page.getByLabel("JSON").waitFor();
+        const put = await page.getByRole("button", { name: "Put in force" }).count();
+        expect(put === (scope === "plans" ? 1 : 0), "Put in force");
+        expect(
+          (await page.getByLabel("JSON").getAttribute("readonly")) === (scope === "plans" ? null : ""),
+          "the text",
+        );
+      }
+      await page.getByRole("alert").waitFor({ state: "detached" });
+      await accessible(page);
+      await leave();
+    });
+  }
+  await step("a caller sees its own limits, and they move", async () => {
+    await signIn(page, settings.key);
+    expect((await pages()).join() === "My limits,Playground", `a caller sees ${await pages()}`);
+    const bar = page.getByRole("meter", { name: "hour" });
+    await bar.waitFor();
+    const before = Number(await bar.getAttribute("aria-valuenow"));
+    await fetch(`${settings.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${settings.key}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: settings.model, max_tokens: 4, messages: [{ role: "user", content: "x" }] }),
+    }).then((answer) => answer.text());
+    await page.waitForFunction(
+      (value) => document.querySelector('[role=meter][aria-label="hour"]')?.getAttribute("aria-valuenow") === value,
+      String(before + 1),
+    );
+    for (const [language, theme] of [
+      ["English", "light"],
+      ["中文", "dark"],
+    ]) {
+      const button = page.getByRole("button", { name: language, exact: true });
+      if (await button.isVisible()) await button.click();
+      await page.emulateMedia({ colorScheme: theme });
+      await accessible(page);
+      await page.screenshot({ path: `${settings.screens}/limits-${theme}.png`, fullPage: true });
+    }
+    await page.getByRole("button", { name: "English", exact: true }).click();
+    await open(page, "Playground");
+    expect((await page.getByLabel("API key").count()) === 0, "it calls with its own key");
+    await page.getByRole("button", { name: "Send" }).click();
+    await page.getByText("done", { exact: true }).waitFor();
+    await page.reload();
+    await page.getByRole("navigation", { name: "Pages", exact: true }).waitFor();
+    await leave();
+  });
+  await step("a key that ends is signed out", async () => {
+    await signIn(page, settings.key);
+    await fetch(`${settings.url}/admin/v1/keys/${settings.keyId}`, {
+      method: "DELETE",
+      headers: { authorization: `Bearer ${settings.token}` },
+    });
+    await page.getByText("The token is not valid any more.").waitFor();
+  });
+  await step("a list of many keys is read by its pages", async () => {
+    await signIn(page, settings.token);
+    await open(page, "Keys");
+    const rows = page.getByRole("main").locator("tbody tr");
+    const seen = new Set();
+    for (let number = 1; ; number += 1) {
+      await page.getByText(`Page ${number} · `).waitFor();
+      await page.locator('[aria-busy="false"]').waitFor();
+      const ids = await rows.locator("th a").evaluateAll((links) => links.map((link) => link.hash));
+      expect(ids.length <= 50, "a page is short");
+      ids.forEach((id) => seen.add(id));
+      const next = page.getByRole("button", { name: "Next" });
+      if (await next.isDisabled()) break;
+      await next.click();
+    }
+    expect(seen.size === settings.many, `all of them were seen: ${seen.size}`);
+    await page.getByLabel("Name begins with").fill("many-1");
+    await page.getByRole("link", { name: "many-0" }).first().waitFor({ state: "detached" });
+    await page.getByText("Page 1 · ").waitFor();
+    expect((await rows.count()) > 0, "a filter finds some");
+  });
+});
