@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 mod auth;
+mod console;
 mod deployment;
 mod forward;
 mod generate;

@@ -32,6 +32,8 @@ pub struct Beside {
     pub observed: bool,
     /// The binding `ORIGIN`: another way to the origin than its address.
     pub through: Option<Through>,
+    /// The console, as `wrangler.toml` has it: its files are served before the Worker is asked.
+    pub console: bool,
 }
 
 /// A way to an origin that speaks TLS: whom to trust, and what to show it. All PEM.
@@ -111,7 +113,10 @@ impl EdgeFiles {
 
     /// Starts workerd and waits until it listens.
     pub fn start(&self) -> Edge {
-        let arguments = ["serve", "config.capnp", "--control-fd=3"].map(str::to_owned);
+        // Its service of assets is one of workerd's experiments; the rest of workerd stays as it is.
+        let experimental = self.beside.console.then_some("--experimental");
+        let arguments = ["serve", "config.capnp", "--control-fd=3"].into_iter().chain(experimental);
+        let arguments: Vec<_> = arguments.map(str::to_owned).collect();
         let program =
             Program::start(&tools::workerd(), &arguments, Announces::OnDescriptor3, &self.directory, &self.log());
         let sockets: &[&str] = if self.beside.twin { &["http", "twin"] } else { &["http"] };
@@ -184,7 +189,7 @@ impl EdgeFiles {
             value.unwrap_or_else(|| panic!("wrangler.toml has no {name}")).to_owned()
         };
         let if_set = |is_set: bool, text: &'static str| if is_set { text } else { "" };
-        let Beside { twin, ref twin_settings, shield, between, observed, ref through } = self.beside;
+        let Beside { twin, ref twin_settings, shield, between, observed, ref through, console } = self.beside;
         let between_service = between.map(|address| {
             format!("    (name = \"between\", external = (address = {}, http = ())),\n", quoted(&address.to_string()))
         });
@@ -206,6 +211,11 @@ impl EdgeFiles {
         };
         let config = CONFIG
             .replace("@DISK@", &quoted(&self.disk().to_string_lossy()))
+            .replace("@FRONT@", if console { "console" } else { "edge" })
+            .replace(
+                "@CONSOLE_SERVICE@",
+                &console.then(|| console_service(&deployed("run_worker_first"))).unwrap_or_default(),
+            )
             .replace("@TWIN_SERVICE@", if_set(twin, TWIN_SERVICE))
             .replace("@TWIN_SOCKET@", if_set(twin, TWIN_SOCKET))
             .replace("@BETWEEN_SERVICE@", &between_service.unwrap_or_default())
@@ -252,6 +262,20 @@ fn origin_service(through: &Through) -> String {
     )
 }
 
+/// Files before the Worker, as Cloudflare serves them. `worker_first` is what `wrangler.toml` says of whose path is whose.
+fn console_service(worker_first: &str) -> String {
+    let headers = fs::read_to_string(tools::edge_build("assets/_headers")).expect("it was found just now");
+    let worker_first: serde_json::Value =
+        serde_json::from_str(worker_first).expect("TOML writes such a list like JSON");
+    let config = serde_json::json!({"run_worker_first": worker_first, "headers": headers}).to_string();
+    let folder = tools::root().join("edge/build/assets").display().to_string();
+    format!(
+        "    (name = \"console\", assets = (path = {}, config = {}, userWorker = \"edge\")),\n",
+        quoted(&folder),
+        quoted(&config)
+    )
+}
+
 /// Cap'n Proto's text literals are written like JSON's, as far as our values go.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
@@ -261,11 +285,11 @@ const CONFIG: &str = r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "edge", worker = .edge),
-@TWIN_SERVICE@@BETWEEN_SERVICE@@ORIGIN_SERVICE@    (name = "disk", disk = (path = @DISK@, writable = true)),
+@CONSOLE_SERVICE@@TWIN_SERVICE@@BETWEEN_SERVICE@@ORIGIN_SERVICE@    (name = "disk", disk = (path = @DISK@, writable = true)),
     (name = "internet", network = (allow = ["public", "private", "local"])),
   ],
   sockets = [
-    (name = "http", address = "127.0.0.1:0", http = (), service = "edge"),
+    (name = "http", address = "127.0.0.1:0", http = (), service = "@FRONT@"),
 @TWIN_SOCKET@  ],
 @EXTENSIONS@);
 "#;

@@ -210,6 +210,12 @@ impl Stack {
         self
     }
 
+    /// The console at `/console/`, beside the Worker.
+    pub fn with_console(mut self) -> Self {
+        self.beside.console = true;
+        self
+    }
+
     /// What an isolate of the edge holds is to be seen: [`RunningStack::seen_inside`].
     pub fn observed(mut self) -> Self {
         self.beside.observed = true;

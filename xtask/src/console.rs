@@ -7,13 +7,11 @@ use anyhow::{Context, Result};
 use lexopt::{Arg, Parser};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    build_edge,
-    process::{self, command},
-    progress::{self, Step},
-    setup::{self, Node},
-    workspace::{Workspace, hex},
-};
+use crate::build_edge;
+use crate::host::process::{self, command};
+use crate::host::progress::{self, Step};
+use crate::host::workspace::{Workspace, hex};
+use crate::setup::{self, Node};
 
 const USAGE: &str = "\
 Usage: cargo xtask console [types]

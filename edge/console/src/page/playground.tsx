@@ -36,8 +36,16 @@ export function PlaygroundPage() {
     if (isRunning || model === "") return;
     const stop = new AbortController();
     running.current = stop;
+    setCourse({ ...START, state: "waiting" });
+    // A stream may tell more moments in a second than a screen can show.
+    let latest: Course | undefined;
+    const draw = () => {
+      if (latest && running.current === stop) setCourse(latest);
+      latest = undefined;
+    };
     await chat(new Api(playKey === "" ? null : playKey), asked, stop.signal, (now) => {
-      if (running.current === stop) setCourse(now);
+      if (!latest) requestAnimationFrame(draw);
+      latest = now;
     });
   };
   return (
@@ -75,6 +83,7 @@ export function PlaygroundPage() {
               label={t.play.maxTokens}
               type="number"
               min={1}
+              mistake={course.refused?.param === "max_tokens" ? course.refused.message : undefined}
               value={request.maxTokens === null ? "" : String(request.maxTokens)}
               onInput={(value) => set("maxTokens", value === "" ? null : Number(value))}
             />

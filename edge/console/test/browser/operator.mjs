@@ -55,19 +55,32 @@ await run(async ({ page, step }) => {
     await page.getByRole("meter", { name: "hour" }).waitFor();
   });
   await step("stop a stream that does not end", async () => {
+    // So slow a line that the stream cannot be over before it is stopped.
+    const line = await page.context().newCDPSession(page);
+    const speed = (downloadThroughput) =>
+      line.send("Network.emulateNetworkConditions", {
+        offline: false,
+        latency: 0,
+        downloadThroughput,
+        uploadThroughput: -1,
+      });
+    await line.send("Network.enable");
     await page.getByLabel("Message", { exact: true }).fill(settings.endless);
-    await page.getByLabel("Tokens at most").fill("100000");
+    await page.getByLabel("Tokens at most").fill("32768");
+    await speed(20_000);
     await page.getByRole("button", { name: "Send" }).click();
     await page.getByText("and on").first().waitFor();
     await page.getByRole("button", { name: "Stop" }).click();
     await page.getByText("stopped", { exact: true }).waitFor();
+    await speed(-1);
+    await line.detach();
   });
   await step("its limit refuses, and says which", async () => {
     await page.getByLabel("Message", { exact: true }).fill("Hello");
     await page.getByLabel("Tokens at most").fill("16");
     for (let sent = 0; sent < settings.limit; sent += 1) {
       await page.getByRole("button", { name: "Send" }).click();
-      const end = page.getByRole("region", { name: "Answer" }).getByRole("status");
+      const end = page.getByRole("region", { name: "Answer" }).getByRole("status").first();
       await end.getByText(/^(done|refused)$/).waitFor();
       if ((await end.textContent()) === "refused") break;
     }
@@ -126,7 +139,7 @@ await run(async ({ page, step }) => {
     // A table is in force everywhere within five seconds.
     for (let tries = 0; ; tries += 1) {
       await page.getByRole("button", { name: "Send" }).click();
-      const end = page.getByRole("region", { name: "Answer" }).getByRole("status");
+      const end = page.getByRole("region", { name: "Answer" }).getByRole("status").first();
       await end.getByText(/^(done|refused)$/).waitFor();
       if ((await end.textContent()) === "done") return;
       expect(tries < 100, "the raised limit lets it pass");

@@ -1,0 +1,115 @@
+//! What a person does with the console, in Chromium. The scenarios are in `edge/console/test/browser/`.
+
+use harness::caller::MODEL;
+use harness::{RunningStack, Stack, secrets, tools};
+use serde_json::{Value, json};
+use sluice_origin::models::scripted::Say;
+use std::fmt::Write as _;
+use std::process::Command;
+
+/// What the model says, and what it says without an end.
+const SAYS: &str = "Two gates stand in front of a model.";
+const ENDLESS: &str = "Go on without an end.";
+/// Requests that the plan lets through, before an admin raises it.
+const LIMIT: u32 = 4;
+
+fn table(limit: u32) -> Value {
+    json!({"plans": {
+        "registered": {"limits": [{"name": "minute", "kind": "window", "limit": 60, "window": "1m"}]},
+        "team": {"priority": 1, "lease": "10m", "limits": [
+            {"name": "hour", "kind": "window", "limit": limit, "window": "1h"},
+            {"name": "tokens", "kind": "window", "unit": "tokens", "limit": 2_000_000, "window": "1h", "per": "key"},
+            {"name": "burst", "kind": "bucket", "capacity": 40, "refill": 2, "when": {"class": "light"}},
+            {"name": "parallel", "kind": "parallel", "limit": 4}]},
+    }})
+}
+
+fn stack() -> RunningStack {
+    let tokens = format!("{},{}", secrets::admin_tokens(), secrets::scoped_admin_tokens());
+    let stack = Stack::new()
+        .plans(table(LIMIT).to_string())
+        .setting("ADMIN_TOKENS", tokens)
+        .context(1_000_000)
+        .slots(4)
+        .with_console()
+        .start();
+    stack.script().answer(|prompt| if prompt.contains(ENDLESS) { Say::endless("and on ") } else { Say::text(SAYS) });
+    stack.script().allow_all();
+    stack
+}
+
+/// Runs a scenario to its end; panics with the steps that it took if one of them failed.
+fn drive(stack: &RunningStack, scenario: &str, more: Value) {
+    let screens = tools::root().join("target/console-screens");
+    std::fs::create_dir_all(&screens).expect("the build's folder can be written to");
+    let mut settings = json!({
+        "url": format!("http://{}", stack.edge_address()),
+        "chromium": tools::browser(),
+        "profile": stack.directory().join("browser"),
+        "screens": screens,
+        "token": secrets::ADMIN_TOKEN,
+        "secrets": [secrets::ADMIN_TOKEN],
+        "model": MODEL,
+    });
+    let members = settings.as_object_mut().expect("it is an object");
+    members.extend(more.as_object().expect("and so is this").clone());
+    let script = tools::root().join("edge/console/test/browser").join(scenario);
+    let output = Command::new(tools::node()).arg(script).arg(settings.to_string()).output().expect("node starts");
+    let mut told = String::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let step: Value = serde_json::from_str(line).unwrap_or_else(|_| json!({"step": line, "ok": true}));
+        let mark = if step["ok"] == true { "ok    " } else { "FAILED" };
+        let trouble = step["trouble"].as_str().unwrap_or_default();
+        let _ = writeln!(told, "{mark} {:>6} ms  {}  {trouble}", step["ms"], step["step"].as_str().unwrap_or_default());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{scenario}:\n{told}\n{said}");
+    println!("{scenario}:\n{told}");
+}
+
+#[test]
+fn an_operator_makes_a_key_reaches_its_limit_and_raises_it() {
+    let stack = stack();
+    let settings = json!({"says": SAYS, "endless": ENDLESS, "limit": LIMIT, "otherTable": table(LIMIT + 1)});
+    drive(&stack, "operator.mjs", settings);
+}
+
+#[test]
+fn axe_finds_nothing_on_any_page_and_none_is_wider_than_its_screen() {
+    let stack = stack();
+    let edge = &stack.edge;
+    let asked = json!({
+        "name": "laptop of the search team", "plan": "team", "scopes": ["chat", "models"], "models": ["tiny*"],
+        "addresses": ["127.0.0.0/8"], "overrides": {"hour": 1_000}, "metadata": {"team": "search"},
+    });
+    let key = edge.issue(&json!({"name": "playground", "plan": "team", "overrides": {"hour": 1_000}}));
+    let shown = edge.issue(&asked);
+    edge.issue(&json!({"name": "<b>not bold</b> \u{5d0}\u{5d1}\u{5d2}", "plan": "registered", "expires_at": 4_000_000_000_000_u64}));
+    edge.admin("POST", &format!("/keys/{}/disable", edge.issue_key("team").id), None).ok();
+    edge.admin("PATCH", "/accounts/ip:203.0.113.9", Some(&json!({"name": "the office", "owner": "ann"}))).ok();
+    edge.get("/admin/v1/keys", Some("not-a-token"));
+    let account = shown.account;
+    let paths = json!({
+        "overview": "/overview", "keys": "/keys", "key": format!("/keys/{}", shown.id), "new-key": "/keys/new",
+        "accounts": "/accounts", "account": format!("/accounts/{account}"), "new-account": "/accounts/new",
+        "plans": "/plans", "audit": "/audit", "playground": "/playground", "nowhere": "/none",
+    });
+    drive(&stack, "pages.mjs", json!({"paths": paths, "key": key.key}));
+}
+
+#[test]
+fn nobody_sees_a_button_for_what_would_be_refused() {
+    let stack = stack();
+    let edge = &stack.edge;
+    let key = edge.issue(&json!({"name": "counted", "plan": "team"}));
+    let scoped = |name: &str| secrets::scoped_token(name);
+    let many: Vec<_> = (0..70).map(|number| json!({"name": format!("many-{number}"), "plan": "team"})).collect();
+    let made = edge.admin("POST", "/keys/bulk", Some(&json!({"keys": many})));
+    assert_eq!(made.status, 201, "{}", made.text());
+    let settings = json!({
+        "scoped": {"read": scoped("read"), "keys": scoped("keys"), "plans": scoped("plans")},
+        "key": key.key, "keyId": key.id.to_string(), "many": many.len(),
+        "secrets": [secrets::ADMIN_TOKEN, key.key, scoped("read"), scoped("keys"), scoped("plans")],
+    });
+    drive(&stack, "callers.mjs", settings);
+}
