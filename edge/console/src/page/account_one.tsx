@@ -6,8 +6,8 @@ import { onceName } from "../api/client.ts";
 import { type Refused, fieldOf } from "../api/refusal.ts";
 import type { Account, ChangeAccount } from "../api/schema.ts";
 import { asLines, bytes, count, pairs } from "../format.ts";
-import { AreaField, ChoiceField, TextField } from "../part/field.tsx";
-import { choicesOf } from "../part/key_form.tsx";
+import { AreaField, TextField } from "../part/field.tsx";
+import { PlanField } from "../part/key_form.tsx";
 import { useAction, useLoad } from "../part/load.ts";
 import { Refusal, Waiting } from "../part/notice.tsx";
 import { Confirm, Facts, Id, Moment, Name, State } from "../part/show.tsx";
@@ -214,10 +214,11 @@ export function AccountForm(props: {
       <div class="columns">
         <TextField label={t.key.name} value={name} onInput={setName} mistake={mistake("name")} />
         <TextField label={t.account.owner} value={owner} onInput={setOwner} mistake={mistake("owner")} />
-        <ChoiceField
+        <PlanField
           label={t.account.plan}
           value={plan}
-          choices={[["", t.account.planOfKeys], ...choicesOf(plans, plan)]}
+          plans={plans}
+          none={t.account.planOfKeys}
           onInput={setPlan}
           hint={t.account.planHint}
           mistake={mistake("plan")}

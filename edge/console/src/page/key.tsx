@@ -32,7 +32,7 @@ const PAGE = 50;
 
 function KeyTable() {
   const { api, t, may } = useApp();
-  const [filter, setFilter] = useState({ name: "", account: "", plan: "", disabled: "" });
+  const [filter, setFilter] = useState({ name: "", account: "", plan: "", disabled: "", before: "" });
   const cursor = useCursor<string>();
   const plans = usePlanNames();
   const set = (name: keyof typeof filter) => (value: string) => {
@@ -49,6 +49,7 @@ function KeyTable() {
           ...(filter.account.trim() === "" ? {} : { account: filter.account.trim() }),
           ...(filter.plan === "" ? {} : { plan: filter.plan }),
           ...(filter.disabled === "" ? {} : { disabled: filter.disabled === "true" }),
+          ...(filter.before === "" ? {} : { expires_before: new Date(filter.before).getTime() }),
           ...(cursor.after === undefined ? {} : { after: cursor.after }),
         },
       }),
@@ -77,6 +78,7 @@ function KeyTable() {
           />
         )}
         <ChoiceField label={t.key.state} value={filter.disabled} choices={statesOf(t)} onInput={set("disabled")} />
+        <TextField label={t.key.endsBefore} type="datetime-local" value={filter.before} onInput={set("before")} />
       </form>
       <Refusal refused={keys.refused} />
       <Table name={t.pages.keys} isBusy={keys.isLoading}>
@@ -167,8 +169,6 @@ function NewKey() {
     <>
       <h1>{t.key.new}</h1>
       <KeyForm
-        // The plans come a moment later than the form.
-        key={plans.length}
         plans={plans}
         isBusy={make.isBusy}
         refused={make.refused}

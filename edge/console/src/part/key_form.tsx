@@ -37,7 +37,7 @@ export function KeyForm(props: {
   onCancel: () => void;
 }) {
   const { t } = useApp();
-  const [draft, setDraft] = useState<Draft>(() => draftOf(props.of, props.plans));
+  const [draft, setDraft] = useState<Draft>(() => draftOf(props.of));
   const [wrong, setWrong] = useState<Partial<Record<keyof CreateKey, string>>>({});
   const set =
     <N extends keyof Draft>(name: N) =>
@@ -51,7 +51,7 @@ export function KeyForm(props: {
     const { asked, mistakes } = read(draft, t, props.of !== undefined);
     setWrong(mistakes);
     if (Object.keys(mistakes).length > 0) return;
-    const before = props.of ? read(draftOf(props.of, props.plans), t, true).asked : UNSAID;
+    const before = props.of ? read(draftOf(props.of), t, true).asked : UNSAID;
     props.onSend(changes(before, asked));
   };
   const needsMore = (["overrides", "metadata", "limits", "addresses"] as const).some((name) => mistake(name));
@@ -60,10 +60,11 @@ export function KeyForm(props: {
     <form class="card form" onSubmit={send}>
       <div class="columns">
         <TextField label={t.key.name} value={draft.name} onInput={set("name")} mistake={mistake("name")} />
-        <ChoiceField
+        <PlanField
           label={t.key.plan}
           value={draft.plan}
-          choices={choicesOf(props.plans, draft.plan)}
+          plans={props.plans}
+          none={props.of ? undefined : t.key.planDefault}
           onInput={set("plan")}
           mistake={mistake("plan")}
         />
@@ -174,10 +175,22 @@ function ScopeTicks(props: {
   );
 }
 
-/** A choice of plans, with the one that is chosen even if the table has it no longer. */
-export function choicesOf(plans: string[], chosen: string): Array<[string, string]> {
-  const all = plans.includes(chosen) || chosen === "" ? plans : [...plans, chosen];
-  return all.map((plan) => [plan, plan]);
+/** A choice of plans; a name to be written where whoever is signed in may not see the table. `none`: where it is empty. */
+export function PlanField(props: {
+  label: string;
+  value: string;
+  plans: string[];
+  none: string | undefined;
+  onInput: (plan: string) => void;
+  hint?: string;
+  mistake: string | undefined;
+}) {
+  const { plans, value, none, hint = none } = props;
+  if (plans.length === 0) return <TextField {...props} hint={hint} isCode />;
+  // The one that is chosen is a choice even if the table has it no longer.
+  const all = plans.includes(value) || value === "" ? plans : [...plans, value];
+  const choices = all.map((plan): [string, string] => [plan, plan]);
+  return <ChoiceField {...props} hint={props.hint} choices={none === undefined ? choices : [["", none], ...choices]} />;
 }
 
 // Everything that can be told about the text itself is told here; what it means, the API decides.
@@ -202,7 +215,7 @@ function read(draft: Draft, t: Texts, isChange: boolean) {
   const expires = draft.expires === "" ? null : new Date(draft.expires).getTime();
   const all: CreateKey = {
     name: draft.name,
-    plan: draft.plan,
+    ...(draft.plan.trim() === "" ? {} : { plan: draft.plan.trim() }),
     scopes: draft.scopes,
     models: models.length === 0 ? null : models,
     addresses: words(draft.addresses),
@@ -224,11 +237,11 @@ function changes(before: CreateKey, after: CreateKey): CreateKey {
   return Object.fromEntries(changed);
 }
 
-function draftOf(key: Key | undefined, plans: string[]): Draft {
+function draftOf(key: Key | undefined): Draft {
   const scopes = key?.scopes ?? null;
   return {
     name: key?.name ?? "",
-    plan: key?.plan ?? (plans.includes("registered") ? "registered" : (plans[0] ?? "")),
+    plan: key?.plan ?? "",
     account: "",
     scopes: scopes === null || SCOPES.every((scope) => scopes.includes(scope)) ? null : scopes,
     models: key?.models?.join(", ") ?? "",

@@ -67,6 +67,8 @@ export const en = {
     unnamed: "unnamed",
     id: "Id",
     plan: "Plan",
+    planDefault: "the default, registered",
+    endsBefore: "Ends before",
     account: "Account",
     accountHint: "16 hexadecimal digits. Empty: an account of its own.",
     created: "Created",

@@ -69,6 +69,8 @@ export const zh: Texts = {
     unnamed: "未命名",
     id: "ID",
     plan: "套餐",
+    planDefault: "默认（registered）",
+    endsBefore: "到期早于",
     account: "账户",
     accountHint: "16 位十六进制数。留空则自动创建独立账户。",
     created: "创建时间",

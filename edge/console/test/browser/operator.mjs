@@ -1,7 +1,7 @@
 // What an operator does in an afternoon: makes a key, tries it out until its limit refuses, raises the limit, and reads
 // all of it in the audit log.
 
-import { expect, open, run, settings, signIn } from "./browser.mjs";
+import { accessible, expect, open, run, settings, signIn } from "./browser.mjs";
 
 const HOSTILE = [
   '<img src=x onerror="document.title=1">',
@@ -42,6 +42,7 @@ await run(async ({ page, step }) => {
     expect(/^slc_[0-9A-Za-z]{50}$/.test(secret), "the clipboard holds a key");
     settings.secrets.push(secret);
     expect(!(await page.content()).includes(secret), "the secret is hidden until it is asked for");
+    await accessible(page);
     await page.screenshot({ path: `${settings.screens}/secret.png`, fullPage: true });
   });
   await step("call it in the playground", async () => {
@@ -87,6 +88,7 @@ await run(async ({ page, step }) => {
     await page.getByRole("alert").getByText("429 rate_limit_exceeded").waitFor();
     await page.getByText("This limit refused.").waitFor();
     await page.getByText(/^Try again in /).waitFor();
+    await accessible(page);
     await page.screenshot({ path: `${settings.screens}/refused.png`, fullPage: true });
     return page.getByRole("alert").innerText();
   });
@@ -110,6 +112,7 @@ await run(async ({ page, step }) => {
       return value.slice(selectionStart, selectionEnd);
     });
     expect(chosen === '"window": "1 hour"', `the editor shows it: ${chosen}`);
+    await accessible(page);
     await page.screenshot({ path: `${settings.screens}/plan-mistake.png`, fullPage: true });
   });
   await step("somebody else puts a table in force meanwhile, and says so", async () => {
@@ -181,6 +184,8 @@ await run(async ({ page, step }) => {
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByRole("heading", { level: 1, name: "evening" }).waitFor();
     await page.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").waitFor();
+    await accessible(page);
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await page.getByRole("heading", { level: 1, name: "The key is deleted" }).waitFor();
   });
