@@ -73,6 +73,7 @@ fn whatever_is_lost_late_or_abandoned_every_lease_comes_back_and_nobody_pays_twi
             answer_lost: 40,
             repeated: 40,
             unreachable: 60,
+            reply_lost: 60,
             isolate_ends: 1,
             object_ends: 10,
             ..Faults::default()
