@@ -11,5 +11,6 @@ mod generate;
 mod limit;
 mod queue;
 mod request;
+mod route;
 mod settle;
 mod stream;

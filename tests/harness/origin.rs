@@ -17,6 +17,7 @@ use sluice_origin::models::{Backend, endless};
 use sluice_origin::server::{Origin, RunningOrigin};
 use sluice_origin::text::Text;
 use sluice_origin::tls::TlsFiles;
+use sluice_protocol::route::setting::OriginName;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -61,8 +62,10 @@ pub struct OriginSettings {
     pub tls: Option<TlsFiles>,
     /// The grant keys that it knows: `KID=PUBLIC`.
     pub grant_keys: Vec<String>,
-    /// Where a scripted origin listens.
+    /// Where it listens.
     pub bind: SocketAddr,
+    /// Its name, where its edge has several.
+    pub name: Option<OriginName>,
 }
 
 impl Default for OriginSettings {
@@ -77,6 +80,7 @@ impl Default for OriginSettings {
             tls: None,
             grant_keys: secrets::grant_publics().into(),
             bind: (Ipv4Addr::LOCALHOST, 0).into(),
+            name: None,
         }
     }
 }
@@ -200,6 +204,7 @@ fn serve(settings: &OriginSettings, script: &Script, backend: impl Fn() -> Backe
         bind: settings.bind,
         access: Access::Granted(keys.collect()),
         open_metrics: true,
+        name: settings.name.clone(),
         slots: settings.slots,
         queue: settings.queue,
         queue_timeout: settings.queue_timeout,
@@ -219,9 +224,10 @@ fn backend(script: &Script) -> Backend {
 
 fn real(settings: &OriginSettings, directory: &Path, model: &str) -> TestOrigin {
     let log = directory.join("origin.log");
+    let name = settings.name.iter().map(|name| format!("--name={name}"));
     let arguments = [
         "serve".to_owned(),
-        "--bind=127.0.0.1:0".to_owned(),
+        format!("--bind={}", settings.bind),
         format!("--grant-key={}", settings.grant_keys.join(",")),
         // Tests look at its capacity.
         "--open-metrics".to_owned(),
@@ -230,6 +236,7 @@ fn real(settings: &OriginSettings, directory: &Path, model: &str) -> TestOrigin 
         format!("--queue-timeout-ms={}", settings.queue_timeout.as_millis()),
         format!("--model={model}"),
     ];
+    let arguments: Vec<String> = arguments.into_iter().chain(name).collect();
     let program = Program::start(&tools::origin(), &arguments, Announces::OnOutput, directory, &log);
     let address = program.announced(&log, |line| {
         let event: Value = serde_json::from_str(line).ok()?;
