@@ -209,13 +209,11 @@ impl EdgeFiles {
                 .replace("@BETWEEN@", if_set(between.is_some(), BETWEEN_BINDING))
                 .replace("@BINDINGS@", bindings)
         };
+        let console_files = if console { console_service(&deployed("run_worker_first")) } else { String::new() };
         let config = CONFIG
             .replace("@DISK@", &quoted(&self.disk().to_string_lossy()))
             .replace("@FRONT@", if console { "console" } else { "edge" })
-            .replace(
-                "@CONSOLE_SERVICE@",
-                &console.then(|| console_service(&deployed("run_worker_first"))).unwrap_or_default(),
-            )
+            .replace("@CONSOLE_SERVICE@", &console_files)
             .replace("@TWIN_SERVICE@", if_set(twin, TWIN_SERVICE))
             .replace("@TWIN_SOCKET@", if_set(twin, TWIN_SOCKET))
             .replace("@BETWEEN_SERVICE@", &between_service.unwrap_or_default())

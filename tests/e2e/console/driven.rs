@@ -39,7 +39,7 @@ fn stack() -> RunningStack {
 }
 
 /// Runs a scenario to its end; panics with the steps that it took if one of them failed.
-fn drive(stack: &RunningStack, scenario: &str, more: Value) {
+fn drive(stack: &RunningStack, scenario: &str, more: &Value) {
     let screens = tools::root().join("target/console-screens");
     std::fs::create_dir_all(&screens).expect("the build's folder can be written to");
     let mut settings = json!({
@@ -71,7 +71,7 @@ fn drive(stack: &RunningStack, scenario: &str, more: Value) {
 fn an_operator_makes_a_key_reaches_its_limit_and_raises_it() {
     let stack = stack();
     let settings = json!({"says": SAYS, "endless": ENDLESS, "limit": LIMIT, "otherTable": table(LIMIT + 1)});
-    drive(&stack, "operator.mjs", settings);
+    drive(&stack, "operator.mjs", &settings);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn axe_finds_nothing_on_any_page_and_none_is_wider_than_its_screen() {
         "accounts": "/accounts", "account": format!("/accounts/{account}"), "new-account": "/accounts/new",
         "plans": "/plans", "audit": "/audit", "playground": "/playground", "nowhere": "/none",
     });
-    drive(&stack, "pages.mjs", json!({"paths": paths, "key": key.key}));
+    drive(&stack, "pages.mjs", &json!({"paths": paths, "key": key.key}));
 }
 
 #[test]
@@ -111,5 +111,5 @@ fn nobody_sees_a_button_for_what_would_be_refused() {
         "key": key.key, "keyId": key.id.to_string(), "many": many.len(),
         "secrets": [secrets::ADMIN_TOKEN, key.key, scoped("read"), scoped("keys"), scoped("plans")],
     });
-    drive(&stack, "callers.mjs", settings);
+    drive(&stack, "callers.mjs", &settings);
 }

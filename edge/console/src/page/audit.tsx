@@ -85,10 +85,10 @@ export function Entries({ of, isBrief }: { of: AuditEntry[]; isBrief?: boolean }
       <thead>
         <tr>
           <th scope="col">{t.audit.number}</th>
-          <th scope="col">{t.audit.at}</th>
-          <th scope="col">{t.audit.actor}</th>
           <th scope="col">{t.audit.action}</th>
           <th scope="col">{t.audit.target}</th>
+          <th scope="col">{t.audit.at}</th>
+          <th scope="col">{t.audit.actor}</th>
           <th scope="col" class="details">
             {t.audit.details}
           </th>
@@ -102,17 +102,17 @@ export function Entries({ of, isBrief }: { of: AuditEntry[]; isBrief?: boolean }
               {entry.number}
             </th>
             <td>
+              <span class="tag">{entry.action}</span>
+            </td>
+            <td>
+              <Target text={entry.target} />
+            </td>
+            <td>
               <Moment at={entry.at} isWhole={!isBrief} />
             </td>
             <td>
               <bdi>{entry.actor}</bdi>
               {!isBrief && entry.address !== null && <div class="fine">{entry.address}</div>}
-            </td>
-            <td>
-              <span class="tag">{entry.action}</span>
-            </td>
-            <td>
-              <Target text={entry.target} />
             </td>
             <td class="details">
               <Details of={entry.details} />
