@@ -1,7 +1,7 @@
 //! What Sluice's two gates must agree on.
 //!
 //! Read the modules in this order: they are the walk of one request,
-//! **request -> auth -> limit -> forward -> queue -> generate -> stream -> settle**.
+//! **request -> auth -> limit -> route -> forward -> queue -> generate -> stream -> settle**.
 //!
 //! # What does this crate not do?
 //!
