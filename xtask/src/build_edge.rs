@@ -13,7 +13,7 @@ use crate::{
     host::{
         process::{self, command},
         progress::{self, Step},
-        workspace::{Workspace, hex},
+        workspace::{Workspace, collect, hex},
     },
     setup::{self, Toolbox},
 };
@@ -131,7 +131,7 @@ fn join(workspace: &Workspace, toolbox: &Toolbox, step: &mut Step) -> Result<()>
 fn fingerprint(workspace: &Workspace, toolbox: &Toolbox) -> Result<String> {
     let mut files: Vec<PathBuf> = FILES.iter().map(|file| workspace.path(file)).collect();
     for source in SOURCES {
-        collect(&workspace.path(source), &mut files)?;
+        collect(&workspace.path(source), &SKIPPED, &mut files)?;
     }
     files.sort();
     let mut hash = Sha256::new();
@@ -147,21 +147,6 @@ fn fingerprint(workspace: &Workspace, toolbox: &Toolbox) -> Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-/// The files of a directory, without what is made from them.
-pub(crate) fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
-    for entry in entries {
-        let entry = entry.with_context(|| format!("cannot list {}", dir.display()))?;
-        let kind = entry.file_type().with_context(|| format!("cannot look at {}", entry.path().display()))?;
-        if !kind.is_dir() {
-            files.push(entry.path());
-        } else if !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
-            collect(&entry.path(), files)?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,7 +159,7 @@ mod tests {
         fs::write(dir.path().join("build/index.js"), "").unwrap();
         fs::write(dir.path().join("src/lib.rs"), "").unwrap();
         let mut files = Vec::new();
-        collect(dir.path(), &mut files).unwrap();
+        collect(dir.path(), &SKIPPED, &mut files).unwrap();
         assert_eq!(files, [dir.path().join("src/lib.rs")]);
     }
 }

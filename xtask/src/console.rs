@@ -7,10 +7,9 @@ use anyhow::{Context, Result};
 use lexopt::{Arg, Parser};
 use sha2::{Digest, Sha256};
 
-use crate::build_edge;
 use crate::host::process::{self, command};
 use crate::host::progress::{self, Step};
-use crate::host::workspace::{Workspace, hex};
+use crate::host::workspace::{Workspace, collect, hex};
 use crate::setup::{self, Node};
 
 const USAGE: &str = "\
@@ -151,7 +150,7 @@ fn loaded(workspace: &Workspace, node: &Node, step: &mut Step) -> Result<usize> 
 /// A hash over everything that decides what the console is.
 fn fingerprint(workspace: &Workspace) -> Result<String> {
     let mut files: Vec<PathBuf> = FILES.iter().map(|file| workspace.path(file)).collect();
-    build_edge::collect(&workspace.path(SOURCES), &mut files)?;
+    collect(&workspace.path(SOURCES), &["node_modules", "test"], &mut files)?;
     files.sort();
     let mut hash = Sha256::new();
     for file in files {

@@ -70,6 +70,21 @@ fn lock(dir: &Path, name: &str) -> Result<File> {
     Ok(file)
 }
 
+/// The files below a directory, without those in directories of these names.
+pub(crate) fn collect(dir: &Path, skipped: &[&str], files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot list {}", dir.display()))?;
+        let kind = entry.file_type().with_context(|| format!("cannot look at {}", entry.path().display()))?;
+        if !kind.is_dir() {
+            files.push(entry.path());
+        } else if !skipped.iter().any(|skipped| entry.file_name() == *skipped) {
+            collect(&entry.path(), skipped, files)?;
+        }
+    }
+    Ok(())
+}
+
 /// Bytes as lower-case hexadecimal: names of what is cached by its hash, and keys.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
