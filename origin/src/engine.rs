@@ -4,6 +4,7 @@
 //! reader: a sequence whose channel is full is left out of the steps until there is room. A reader that is gone frees
 //! its slot before the next step. The thread beats: a hung step is seen from outside by the age of the last beat.
 
+pub mod bound;
 pub(crate) mod company;
 pub(crate) mod grammar;
 pub(crate) mod job_state;

@@ -1,7 +1,7 @@
 //! Qwen3 as a model that embeds, as it is trained: what `sluice_origin::models::qwen` computes of a text's last token,
 //! in operations that have gradients.
 
-use crate::operations::{Angles, causal_softmax, join_heads, rms_norm, split_heads, swiglu};
+use crate::operations::{Angles, causal_softmax, frequencies, join_heads, rms_norm, split_heads, swiglu};
 use crate::random::Random;
 use crate::shape::{EPS, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, THETA};
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -85,7 +85,7 @@ impl Network {
             tokens.extend_from_slice(text);
             tokens.resize(ends.len() * positions, text[text.len() - 1]);
         }
-        let angles = Angles::new(THETA, positions, HEAD_DIM);
+        let angles = Angles::new(&frequencies(THETA, HEAD_DIM), 0..positions);
         let tensor = |ids: Vec<u32>| Tensor::new(ids, &Device::Cpu);
         let mut state = self.embedding.index_select(&tensor(tokens)?, 0)?;
         for layer in &self.layers {

@@ -48,6 +48,10 @@ pub(crate) struct Dialogue {
     pub(crate) tools: Vec<Value>,
     /// Whether thinking is switched off; where it is not, a thought may stand in the answer.
     pub(crate) thinking_off: bool,
+    /// The form that the answer is asked for in (`response_format`).
+    pub(crate) form: Option<Value>,
+    /// Which tool has to be called (`tool_choice`).
+    pub(crate) choice: Option<Value>,
     /// What the model is to write, without the token that ends it.
     pub(crate) answer: String,
 }
@@ -60,6 +64,8 @@ impl Dialogue {
             messages: vec![json!({"role": "user", "content": question})],
             tools: Vec::new(),
             thinking_off: false,
+            form: None,
+            choice: None,
             answer: answer.into(),
         }
     }
@@ -87,10 +93,20 @@ impl Dialogue {
         if !self.tools.is_empty() {
             body["tools"] = json!(self.tools);
         }
+        for (member, value) in [("response_format", &self.form), ("tool_choice", &self.choice)] {
+            if let Some(value) = value {
+                body[member] = value.clone();
+            }
+        }
         if self.thinking_off {
             body["chat_template_kwargs"] = json!({"enable_thinking": false});
         }
         body
+    }
+
+    /// Whether a schema binds the answer of which the prompt says nothing.
+    pub(crate) fn has_schema(&self) -> bool {
+        self.form.as_ref().is_some_and(|form| form["type"] == "json_schema")
     }
 
     /// Whether a system prompt is there.

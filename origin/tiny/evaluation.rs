@@ -1,15 +1,15 @@
-//! How much of what was kept from the training is answered as intended, by the origin's own engine.
+//! How much of what was kept from the training is answered as intended, by the origin's own engine: alone, and beside as
+//! many tools as a front end sends.
+
+mod run;
 
 use crate::dialogue::{Dialogue, Split};
-use crate::examples::Texts;
-use crate::examples::example::Example;
 use crate::families::unknown::UNKNOWN;
 use crate::families::unknown::strange::STRANGE;
-use crate::families::{FAMILIES, Family};
+use crate::families::{FAMILIES, Family, idle};
 use crate::random::Random;
-use crate::vocabulary;
-use sluice_origin::engine::model::{Logits, Model, Row};
-use sluice_origin::models::qwen::Qwen;
+use run::Runner;
+use serde_json::Value;
 use std::collections::HashSet;
 use std::error::Error;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,8 +17,12 @@ use std::path::Path;
 
 /// Dialogues of each family, at most.
 const EACH: usize = 200;
-/// No intended answer is longer.
-const MOST_TOKENS: usize = 128;
+/// Of these, how many are asked again beside tools.
+const BESIDE: usize = 25;
+/// How many tools these are: some 11,000 tokens.
+const TOOLS: usize = 56;
+/// Percent of all answers beside tools that are to be right.
+const AIM_BESIDE: f64 = 90.0;
 /// Percent of a family's answers that are to end by themselves. Not a hundred: among thousands, one may not.
 const ENDED: f64 = 99.0;
 /// Of what the evaluation asks: another one than any of the training's.
@@ -27,38 +31,76 @@ const SEED: u64 = 0xe7a1;
 /// Training dialogues of each family that questions are compared with: as many as a training reads, or more.
 const COMPARED: usize = 20_000;
 
-/// What came of a family.
+/// What to ask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// How many wrong answers of each family to print.
+    pub(crate) shown: usize,
+    /// Whether to ask nothing beside tools.
+    pub(crate) is_brief: bool,
+}
+
+/// What came of some questions.
+#[derive(Default)]
 struct Score {
-    family: &'static str,
     asked: usize,
     right: usize,
     ended: usize,
+    /// The longest prompt.
+    longest: usize,
     wrong: Vec<String>,
 }
 
 /// Asks everything and prints a table, and beneath it some of what went wrong. True if every aim is met.
-pub(crate) fn evaluate(directory: &Path, shown: usize) -> Result<bool, Box<dyn Error + Send + Sync>> {
-    let texts = Texts::load(directory)?;
-    let mut model = Qwen::load(directory, 1, None)?;
+pub(crate) fn evaluate(directory: &Path, options: Options) -> Result<bool, Box<dyn Error + Send + Sync>> {
+    let mut runner = Runner::load(directory)?;
     let trained = trained();
-    println!("| task family | asked | as intended | ended by itself |\n|---|---|---|---|");
+    println!(
+        "| task family | asked | as intended | ended by itself | beside tools: asked | as intended | ended by itself |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     let mut good = true;
     let mut wrong = Vec::new();
+    let mut all = Score::default();
     for family in FAMILIES {
-        let score = judge(&texts, &mut model, family, &trained)?;
-        let percent = |part: usize| 100.0 * part as f64 / score.asked as f64;
-        println!(
-            "| {} | {} | {:.1} % | {:.1} % |",
-            score.family,
-            score.asked,
-            percent(score.right),
-            percent(score.ended)
-        );
-        good &= percent(score.ended) >= ENDED && percent(score.right) >= aim(family);
-        wrong.extend(score.wrong.into_iter().take(shown).map(|line| format!("{}: {line}", family.name)));
+        let dialogues = questions(&runner, family, &trained)?;
+        let alone = judge(&mut runner, family, &dialogues)?;
+        good &= alone.percent(alone.ended) >= ENDED && alone.percent(alone.right) >= aim(family);
+        let beside = match options.is_brief {
+            true => Score::default(),
+            false => judge(&mut runner, family, &beside_tools(family, &dialogues))?,
+        };
+        println!("| {} | {} | {} |", family.name, alone.cells(), beside.cells());
+        for (score, place) in [(&alone, ""), (&beside, " beside tools")] {
+            let lines = score.wrong.iter().take(options.shown);
+            wrong.extend(lines.map(|line| format!("{}{place}: {line}", family.name)));
+        }
+        all.add(&beside);
     }
     wrong.iter().for_each(|line| println!("{line}"));
+    if !options.is_brief {
+        println!("beside {TOOLS} tools, in prompts of up to {} tokens: {}", all.longest, all.cells());
+        good &= all.percent(all.right) >= AIM_BESIDE && all.percent(all.ended) >= ENDED;
+    }
     Ok(good)
+}
+
+impl Score {
+    fn percent(&self, part: usize) -> f64 {
+        100.0 * part as f64 / self.asked.max(1) as f64
+    }
+
+    /// Of a line of the table.
+    fn cells(&self) -> String {
+        format!("{} | {:.1} % | {:.1} %", self.asked, self.percent(self.right), self.percent(self.ended))
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.asked += other.asked;
+        self.right += other.right;
+        self.ended += other.ended;
+        self.longest = self.longest.max(other.longest);
+    }
 }
 
 /// Percent that are to be right.
@@ -72,83 +114,81 @@ pub(crate) fn ask(
     question: &str,
     thinking_off: bool,
 ) -> Result<String, Box<dyn Error + Send + Sync>> {
-    let texts = Texts::load(directory)?;
-    let mut model = Qwen::load(directory, 1, None)?;
-    let example = texts.example(&Dialogue { thinking_off, ..Dialogue::new(question, "") })?;
-    let (answer, _) = answered(&texts, &mut model, &example)?;
-    Ok(answer)
+    let dialogue = Dialogue { thinking_off, ..Dialogue::new(question, "") };
+    Ok(Runner::load(directory)?.ask(&dialogue)?.text)
 }
 
-fn judge(
-    texts: &Texts,
-    model: &mut Qwen,
-    family: &'static Family,
+/// What is asked of a family: no question twice, and none that the training may have asked.
+fn questions(
+    runner: &Runner,
+    family: &Family,
     trained: &HashSet<u64>,
-) -> Result<Score, Box<dyn Error + Send + Sync>> {
+) -> Result<Vec<Dialogue>, Box<dyn Error + Send + Sync>> {
     let mut random = Random::new(SEED);
     let mut seen = HashSet::new();
-    let mut score = Score { family: family.name, asked: 0, right: 0, ended: 0, wrong: Vec::new() };
-    let dialogues: Vec<Dialogue> = match family.name {
+    let all: Vec<Dialogue> = match family.name {
         "unknown" => STRANGE.iter().map(|question| Dialogue::new(*question, UNKNOWN)).collect(),
         _ => (0..4 * EACH).map(|_| (family.make)(&mut random, Split::Held)).collect(),
     };
-    for dialogue in dialogues {
-        let example = texts.example(&dialogue)?;
-        if score.asked == EACH || trained.contains(&said(&dialogue)) || !seen.insert(example.prompt.clone()) {
+    let mut dialogues = Vec::new();
+    for dialogue in all {
+        if dialogues.len() == EACH || trained.contains(&said(&dialogue)) {
             continue;
         }
-        let (answer, ended) = answered(texts, model, &example)?;
-        let right = ended && intended(family, &dialogue, &answer);
+        let (_, prompt) = runner.texts.prompt(&dialogue)?;
+        if seen.insert(prompt) {
+            dialogues.push(dialogue);
+        }
+    }
+    Ok(dialogues)
+}
+
+/// Some of these beside tools that they do not need. The tools that they do need stand behind, among or before them.
+fn beside_tools(family: &Family, dialogues: &[Dialogue]) -> Vec<Dialogue> {
+    let mut hasher = DefaultHasher::new();
+    family.name.hash(&mut hasher);
+    let idle = idle::tools(&mut Random::new(hasher.finish()), Split::Held, TOOLS);
+    let mut dialogues: Vec<Dialogue> = dialogues.iter().take(BESIDE).cloned().collect();
+    for (number, dialogue) in dialogues.iter_mut().enumerate() {
+        let place = [TOOLS, TOOLS / 2, 0][number % 3];
+        let needed = std::mem::replace(&mut dialogue.tools, idle.clone());
+        dialogue.tools.splice(place..place, needed);
+    }
+    dialogues
+}
+
+fn judge(runner: &mut Runner, family: &Family, dialogues: &[Dialogue]) -> Result<Score, Box<dyn Error + Send + Sync>> {
+    let mut score = Score::default();
+    for dialogue in dialogues {
+        let said = runner.ask(dialogue)?;
+        let right = said.ended && intended(family, dialogue, &said.text);
         score.asked += 1;
         score.right += usize::from(right);
-        score.ended += usize::from(ended);
+        score.ended += usize::from(said.ended);
+        score.longest = score.longest.max(said.prompt);
         if !right {
             let question = dialogue.messages.last().map(|message| message["content"].to_string()).unwrap_or_default();
-            score.wrong.push(format!("{question} -> {answer:?}, and not {:?}", dialogue.answer));
+            score.wrong.push(format!("{question} -> {:?}, and not {:?}", said.text, dialogue.answer));
         }
     }
     Ok(score)
 }
 
-/// Word for word what was intended; of what the model does not know, that it says so.
+/// Word for word what was intended; of what the model does not know, that it says so; of what a program reads, the same
+/// values.
 fn intended(family: &Family, dialogue: &Dialogue, answer: &str) -> bool {
     match family.name {
         "unknown" => answer.starts_with("I don't know"),
+        _ if family.is_structured() => value(answer) == value(&dialogue.answer),
         _ => answer == dialogue.answer,
     }
 }
 
-/// The most likely answer, and whether it ended by itself.
-fn answered(
-    texts: &Texts,
-    model: &mut Qwen,
-    example: &Example,
-) -> Result<(String, bool), Box<dyn Error + Send + Sync>> {
-    model.begin(0, example.prompt.len() + MOST_TOKENS)?;
-    let mut answer = Vec::new();
-    let mut logits = Logits::default();
-    let (mut chunk, mut position) = (example.prompt.clone(), 0);
-    let ended = loop {
-        logits.reset(1, model.vocab_size());
-        model.step(&[Row { slot: 0, position, tokens: &chunk, sample: true }], &mut logits)?;
-        position += chunk.len();
-        let best = best(logits.row(0)?.ok_or("no logits came")?);
-        if best == vocabulary::end() || best == vocabulary::id("<|endoftext|>") {
-            break true;
-        }
-        answer.push(best);
-        if answer.len() == MOST_TOKENS {
-            break false;
-        }
-        chunk = vec![best];
-    };
-    model.release(0);
-    Ok((texts.spell(&answer)?, ended))
-}
-
-fn best(logits: &[f32]) -> u32 {
-    let better = |best: (u32, f32), (id, logit): (u32, &f32)| if *logit > best.1 { (id, *logit) } else { best };
-    (0..).zip(logits).fold((0, f32::NEG_INFINITY), better).0
+/// The answer behind its thought as JSON, a call as its name and arguments; or the text.
+fn value(answer: &str) -> Value {
+    let answer = answer.rsplit("</think>").next().unwrap_or_default().trim();
+    let call = answer.strip_prefix("<tool_call>").and_then(|call| call.strip_suffix("</tool_call>"));
+    serde_json::from_str(call.unwrap_or(answer)).unwrap_or_else(|_| answer.into())
 }
 
 /// What the training may ask, as [`said`] has it. A question that differs from one of these in capitals, spaces or marks

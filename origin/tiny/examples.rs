@@ -2,6 +2,7 @@
 
 pub(crate) mod drills;
 pub(crate) mod example;
+mod rows;
 
 use crate::dialogue::Dialogue;
 use crate::network::Batch;
@@ -33,15 +34,28 @@ impl Texts {
         Ok(Self { text: Text::load(directory)?, tokenizer: Tokenizer::from_file(directory.join("tokenizer.json"))? })
     }
 
-    /// A dialogue in tokens.
-    pub(crate) fn example(&self, dialogue: &Dialogue) -> Result<Example, Box<dyn Error + Send + Sync>> {
+    /// The text side alone.
+    pub(crate) const fn text(&self) -> &Text {
+        &self.text
+    }
+
+    /// The request of a dialogue, and its prompt in tokens.
+    pub(crate) fn prompt(&self, dialogue: &Dialogue) -> Result<(ChatRequest, Vec<u32>), Box<dyn Error + Send + Sync>> {
         let bounds = ChatBounds { default_max_tokens: 128, max_max_tokens: 128 };
         let refused = |refusal: sluice_protocol::refusal::Refusal| format!("{}: {refusal:?}", dialogue.body());
         let request = ChatRequest::parse(dialogue.body().to_string().as_bytes(), bounds).map_err(refused)?;
         let prompt = self.text.prompt_tokens(&request, 0).map_err(refused)?;
+        Ok((request, prompt))
+    }
+
+    /// A dialogue in tokens.
+    pub(crate) fn example(&self, dialogue: &Dialogue) -> Result<Example, Box<dyn Error + Send + Sync>> {
+        let (_, prompt) = self.prompt(dialogue)?;
         let mut answer = self.tokenizer.encode_fast(dialogue.answer.as_str(), false)?.get_ids().to_vec();
         answer.push(vocabulary::end());
-        Ok(Example { prompt, answer, free: Vec::new() })
+        // That an answer begins as its schema has it cannot be told from the prompt.
+        let free = if dialogue.has_schema() { vec![0] } else { Vec::new() };
+        Ok(Example { prompt, answer, free })
     }
 
     /// What these tokens spell, control tokens included.
@@ -102,5 +116,5 @@ fn batch_of(examples: &[Example]) -> Batch {
             }
         }
     }
-    Batch { tokens, positions, rows, targets: Arc::new(targets) }
+    Batch { tokens, positions, rows, targets: Arc::new(targets), sight: None }
 }

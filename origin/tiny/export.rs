@@ -1,7 +1,9 @@
 //! The trained model in Hugging Face's layout.
 
 use crate::network::Network;
-use crate::network::shape::{EPS, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, THETA};
+use crate::network::shape::{
+    BETA_FAST, BETA_SLOW, CONTEXT, EPS, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, NEAR, THETA,
+};
 use crate::vocabulary::{self, VOCAB};
 use candle_core::{DType, Tensor};
 use serde_json::{Value, json};
@@ -9,9 +11,6 @@ use sluice_origin::models::endless::TEMPLATE;
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
-
-/// Positions that a sequence may have. Training shows a tenth of them.
-const CONTEXT: usize = 4096;
 
 /// Writes everything but the weights.
 pub(crate) fn text(directory: &Path, tokenizer: &Value) -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -29,6 +28,14 @@ pub(crate) fn text(directory: &Path, tokenizer: &Value) -> Result<(), Box<dyn Er
         "max_position_embeddings": CONTEXT,
         "tie_word_embeddings": true,
         "rope_theta": THETA,
+        "rope_scaling": {
+            "rope_type": "yarn",
+            "factor": (CONTEXT / NEAR) as f64,
+            "original_max_position_embeddings": NEAR,
+            "beta_fast": BETA_FAST,
+            "beta_slow": BETA_SLOW,
+            "attention_factor": 1.0,
+        },
         "rms_norm_eps": EPS,
         "hidden_act": "silu",
         "eos_token_id": vocabulary::end(),

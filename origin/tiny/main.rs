@@ -1,7 +1,8 @@
 //! Makes the built-in model `tiny`, from nothing: its text, its vocabulary, its weights, and what they are worth.
 //!
 //! Read the modules in this order. Dialogues are made in **families**. **vocabulary** and **examples** turn them into
-//! tokens, and **examples/drills** adds what dialogues teach too slowly. **training** adjusts the **network** to them.
+//! tokens, and **examples/drills** adds what dialogues teach too slowly. **training** adjusts the **network** to them, and
+//! in its second stage to **examples/rows**, which stand for long contexts.
 //! **export** writes it down, and **evaluation** judges it. `cargo xtask train-tiny` runs this program.
 
 mod dialogue;
@@ -32,21 +33,24 @@ enum Command {
     Train {
         /// Where the model is written.
         directory: PathBuf,
-        /// Steps of the optimiser.
+        /// Steps of the first stage.
         #[arg(long, default_value_t = 5000)]
         steps: usize,
+        /// Steps of the second stage.
+        #[arg(long, default_value_t = 1000)]
+        late_steps: usize,
         /// Decides everything.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// The highest learning rate.
-        #[arg(long, default_value_t = 2e-3)]
-        rate: f64,
         /// How many threads compute.
         #[arg(long, default_value_t = 2)]
         threads: usize,
         /// Goes on with a run that was cut off.
         #[arg(long)]
         resume: bool,
+        /// Leaves the first stage out: the second goes on from the model in this directory.
+        #[arg(long)]
+        from: Option<PathBuf>,
     },
     /// Asks what was kept from the training and prints a table. Exits with 1 if an aim is missed.
     Evaluate {
@@ -55,6 +59,9 @@ enum Command {
         /// How many wrong answers of each family to print.
         #[arg(long, default_value_t = 0)]
         wrong: usize,
+        /// Asks nothing beside tools.
+        #[arg(long)]
+        brief: bool,
     },
     /// Asks one question.
     Ask {
@@ -70,6 +77,9 @@ enum Command {
     Show {
         /// How many.
         count: usize,
+        /// Those of the second stage.
+        #[arg(long)]
+        late: bool,
     },
 }
 
@@ -86,27 +96,37 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<bool, Box<dyn Error + Send + Sync>> {
     match command {
-        Command::Train { directory, steps, seed, rate, threads, resume } => {
+        Command::Train { directory, steps, late_steps, seed, threads, resume, from } => {
             // Batches are computed side by side; the threads inside of each would be in their way.
             if candle_core::utils::get_num_threads() != 1 {
                 return Err("set RAYON_NUM_THREADS=1; --threads says how many compute".into());
             }
             std::fs::create_dir_all(&directory)?;
             if !resume {
-                export::text(&directory, &vocabulary::learn(seed)?)?;
+                let tokenizer = match &from {
+                    Some(from) => serde_json::from_slice(&std::fs::read(from.join("tokenizer.json"))?)?,
+                    None => vocabulary::learn(seed)?,
+                };
+                export::text(&directory, &tokenizer)?;
             }
-            training::train(&directory, training::Options { steps, seed, rate, threads: threads.max(1), resume })?;
+            let threads = threads.max(1);
+            training::train(&directory, &training::Options { steps, late_steps, seed, threads, resume, from })?;
             Ok(true)
         }
-        Command::Evaluate { directory, wrong } => evaluation::evaluate(&directory, wrong),
+        Command::Evaluate { directory, wrong, brief } => {
+            evaluation::evaluate(&directory, evaluation::Options { shown: wrong, is_brief: brief })
+        }
         Command::Ask { directory, question, no_thinking } => {
             println!("{}", evaluation::ask(&directory, &question, no_thinking)?);
             Ok(true)
         }
-        Command::Show { count } => {
+        Command::Show { count, late } => {
             let mut random = random::Random::new(1);
             for _ in 0..count {
-                let dialogue = families::dialogue(&mut random);
+                let dialogue = match late {
+                    true => families::late_dialogue(&mut random),
+                    false => families::dialogue(&mut random),
+                };
                 println!("{}\n  -> {:?}", dialogue.body(), dialogue.answer);
             }
             Ok(true)

@@ -4,13 +4,16 @@ mod attention;
 pub(crate) mod copying;
 mod operations;
 pub(crate) mod shape;
+pub(crate) mod sight;
 
 use crate::random::Random;
 use attention::Attention;
 use candle_core::{Device, Result, Tensor, Var};
 use copying::Start;
-use operations::{Angles, causal_softmax, cross_entropy, join_heads, rms_norm, split_heads, swiglu};
-use shape::{EMBEDDING, EPS, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, THETA};
+use operations::{Angles, causal_softmax, cross_entropy, frequencies, join_heads, rms_norm, split_heads, swiglu};
+use shape::{EMBEDDING, EPS, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, THETA, stretched};
+use sight::{Sight, seeing_softmax};
+use std::path::Path;
 use std::sync::Arc;
 
 /// All weights. The embedding is the head too.
@@ -44,6 +47,15 @@ pub(crate) struct Batch {
     pub(crate) rows: Vec<u32>,
     /// What stands there.
     pub(crate) targets: Arc<Vec<u32>>,
+    /// How the one sequence is seen in the stretched context; `None` in the first stage.
+    pub(crate) sight: Option<Arc<Sight>>,
+}
+
+/// Where a batch's tokens stand, and what they see.
+struct View<'a> {
+    positions: usize,
+    angles: Angles,
+    sight: Option<&'a Arc<Sight>>,
 }
 
 impl Network {
@@ -92,14 +104,31 @@ impl Network {
     /// The sum of minus the logarithms of the targets' probabilities.
     pub(crate) fn loss(&self, batch: &Batch) -> Result<Tensor> {
         let tensor = |ids: &[u32]| Tensor::from_slice(ids, ids.len(), &Device::Cpu);
-        let angles = Angles::new(THETA, batch.positions, HEAD_DIM);
+        let angles = match &batch.sight {
+            None => Angles::new(&frequencies(THETA, HEAD_DIM), 0..batch.positions),
+            Some(sight) => Angles::new(&stretched(), sight.places.iter().copied()),
+        };
+        let view = View { positions: batch.positions, angles, sight: batch.sight.as_ref() };
         let mut state = self.embedding.index_select(&tensor(&batch.tokens)?, 0)?;
         for layer in &self.layers {
-            state = layer.forward(&state, batch.positions, &angles)?;
+            state = layer.forward(&state, &view)?;
         }
         let asked = state.index_select(&tensor(&batch.rows)?, 0)?;
         let normed = rms_norm(&asked, &self.norm, EPS as f32)?;
         cross_entropy(&normed.matmul(&self.embedding.t()?)?, Arc::clone(&batch.targets))
+    }
+
+    /// Takes the weights that [`crate::export`] wrote into this directory.
+    pub(crate) fn read(&self, directory: &Path) -> Result<()> {
+        let file = directory.join("model.safetensors");
+        let tensors = candle_core::safetensors::load(&file, &Device::Cpu)?;
+        for (name, weight) in self.weights() {
+            let Some(tensor) = tensors.get(&name) else {
+                candle_core::bail!("{} holds no {name}", file.display());
+            };
+            weight.set(&tensor.to_dtype(candle_core::DType::F32)?)?;
+        }
+        Ok(())
     }
 
     /// Every weight with its name in Hugging Face's layout, in a fixed order.
@@ -128,7 +157,8 @@ impl Network {
 
 impl Layer {
     /// `[sequences * positions, hidden]` to the same.
-    fn forward(&self, input: &Tensor, positions: usize, angles: &Angles) -> Result<Tensor> {
+    fn forward(&self, input: &Tensor, view: &View<'_>) -> Result<Tensor> {
+        let positions = view.positions;
         let eps = EPS as f32;
         let normed = rms_norm(input, &self.input_norm, eps)?;
         let heads = |weight: &Var, norm: Option<&Var>| -> Result<Tensor> {
@@ -136,7 +166,7 @@ impl Layer {
             let Some(norm) = norm else { return split_heads(&projected, positions, HEAD_DIM, None) };
             let shape = projected.shape().clone();
             let projected = rms_norm(&projected.reshape(((), HEAD_DIM))?, norm, eps)?.reshape(shape)?;
-            split_heads(&projected, positions, HEAD_DIM, Some(angles))
+            split_heads(&projected, positions, HEAD_DIM, Some(&view.angles))
         };
         let (queries, keys) = (heads(&self.query, Some(&self.query_norm))?, heads(&self.key, Some(&self.key_norm))?);
         let values = heads(&self.value, None)?;
@@ -145,11 +175,59 @@ impl Layer {
         let grouped = queries.reshape((sequences * KV_HEADS, HEADS / KV_HEADS * positions, HEAD_DIM))?;
         let keys = keys.reshape((sequences * KV_HEADS, positions, HEAD_DIM))?;
         let values = values.reshape((sequences * KV_HEADS, positions, HEAD_DIM))?;
-        let weights = causal_softmax(&grouped.matmul(&keys.t()?)?, 1.0 / (HEAD_DIM as f32).sqrt())?;
+        let (scores, scale) = (grouped.matmul(&keys.t()?)?, 1.0 / (HEAD_DIM as f32).sqrt());
+        let weights = match view.sight {
+            None => causal_softmax(&scores, scale)?,
+            Some(sight) => seeing_softmax(&scores, scale, sight)?,
+        };
         let seen = weights.matmul(&values)?.reshape((sequences, HEADS, positions, HEAD_DIM))?;
         let middle = (input + join_heads(&seen, positions, HEAD_DIM)?.matmul(&self.output.t()?)?)?;
         let normed = rms_norm(&middle, &self.post_norm, eps)?;
         let (gate, up) = (normed.matmul(&self.gate.t()?)?, normed.matmul(&self.up.t()?)?);
         &middle + swiglu(&gate, &up)?.matmul(&self.down.t()?)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{export, vocabulary};
+    use sluice_origin::engine::model::{Logits, Model, Row};
+    use sluice_origin::models::qwen::Qwen;
+
+    /// Also far behind: what counts is how far tokens stand from each other.
+    #[test]
+    fn the_origin_computes_what_was_trained() {
+        let directory = tempfile::tempdir().unwrap();
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny/model/tokenizer.json");
+        let tokenizer = serde_json::from_slice(&std::fs::read(shipped).unwrap()).unwrap();
+        export::text(directory.path(), &tokenizer).unwrap();
+        let network = Network::new(vocabulary::VOCAB, 3).unwrap();
+        export::weights(&network, directory.path()).unwrap();
+        network.read(directory.path()).unwrap();
+        let mut random = Random::new(9);
+        let tokens: Vec<u32> = (0..300).map(|_| random.below(vocabulary::LEARNT) as u32).collect();
+        let mut model = Qwen::load(directory.path(), 1, None).unwrap();
+        assert_eq!(model.context_length(), shape::CONTEXT);
+        let mut logits = Logits::default();
+        logits.reset(1, model.vocab_size());
+        model.begin(0, tokens.len()).unwrap();
+        model.step(&[Row { slot: 0, position: 0, tokens: &tokens, sample: true }], &mut logits).unwrap();
+        let logits = logits.row(0).unwrap().unwrap();
+        let sum = logits.iter().map(|logit| f64::from(*logit).exp()).sum::<f64>().ln();
+        let mut sight = Sight::plain(tokens.len());
+        sight.places.iter_mut().for_each(|place| *place += 9_000);
+        for target in [0, 77, 1_279] {
+            let batch = Batch {
+                tokens: tokens.clone(),
+                positions: tokens.len(),
+                rows: vec![tokens.len() as u32 - 1],
+                targets: Arc::new(vec![target]),
+                sight: Some(Arc::new(sight.clone())),
+            };
+            let loss = f64::from(network.loss(&batch).unwrap().to_scalar::<f32>().unwrap());
+            let expected = sum - f64::from(logits[target as usize]);
+            assert!((loss - expected).abs() < 2e-3, "{target}: {loss} {expected}");
+        }
     }
 }

@@ -10,92 +10,169 @@ use crate::examples::drills::Drills;
 use crate::export;
 use crate::network::{Batch, Network};
 use crate::vocabulary::VOCAB;
-use candle_core::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use optimiser::Optimiser;
 use std::error::Error;
-use std::path::Path;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How to train.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// Steps of the optimiser.
+    /// Steps of the first stage.
     pub(crate) steps: usize,
+    /// Steps of the second stage.
+    pub(crate) late_steps: usize,
     /// Decides everything.
     pub(crate) seed: u64,
-    /// The highest learning rate.
-    pub(crate) rate: f64,
     /// How many threads compute.
     pub(crate) threads: usize,
     /// Whether to go on from what was written down.
     pub(crate) resume: bool,
+    /// Where the weights of a first stage are, if it is left out.
+    pub(crate) from: Option<PathBuf>,
 }
 
-/// Batches whose gradients make one step.
-const BATCHES: usize = 2;
-/// Steps whose dialogues are made, sorted by length and shuffled together.
+/// What the two stages differ in.
+struct Stage {
+    steps: usize,
+    /// Batches whose gradients make one step.
+    batches: usize,
+    /// The highest learning rate.
+    rate: f64,
+    /// Steps until it is reached.
+    warm_up: usize,
+    /// The part of the steps after which it falls.
+    flat: f64,
+    /// Where it is written down.
+    checkpoint: PathBuf,
+}
+
+/// Steps whose dialogues are made at a time; in the first stage sorted by length and shuffled together.
 const POOL: usize = 32;
-/// Steps until the learning rate is at its highest.
-const WARM_UP: usize = 100;
 /// Steps between two that are written down.
 const CHECKPOINT: u64 = 100;
 
-/// Trains a network and writes its weights into a directory that has all else.
-pub(crate) fn train(directory: &Path, options: Options) -> std::result::Result<(), Box<dyn Error + Send + Sync>> {
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Trains a network in two stages and writes its weights into a directory that has all else.
+///
+/// The first stage learns from dialogues by themselves. The second goes on from the weights as they are written, with the
+/// context stretched, with dialogues beside tools and with more families.
+pub(crate) fn train(directory: &Path, options: &Options) -> Result<(), Failure> {
     let texts = Texts::load(directory)?;
     let network = Network::new(VOCAB, options.seed)?;
-    let mut optimiser = Optimiser::new(&network);
-    let checkpoint = directory.join("checkpoint.safetensors");
-    if options.resume {
-        optimiser.restore(&checkpoint)?;
-    }
-    let mut report = Report::new(options.steps, optimiser.steps())?;
-    thread::scope(|scope| {
-        let (sender, pools) = mpsc::sync_channel(1);
-        scope.spawn(move || {
-            for pool in 0.. {
-                let drills = Drills::at(pool as usize * POOL);
-                let seed = options.seed.wrapping_add(pool + 1);
-                if sender.send(texts.batches(seed, BATCHES * POOL, drills)).is_err() {
-                    break;
-                }
-            }
-        });
-        let mut waiting: Vec<Batch> = Vec::new();
-        for step in 0..options.steps as u64 {
-            while waiting.len() < BATCHES {
-                waiting.extend(pools.recv()??);
-            }
-            let batches: Vec<Batch> = waiting.drain(..BATCHES).collect();
-            if step < optimiser.steps() {
-                continue;
-            }
-            let (loss, gradients) = gradients(&network, &batches, options.threads)?;
-            optimiser.step(rate(step as usize, options), &gradients, options.threads)?;
-            report.step(loss);
-            if optimiser.steps().is_multiple_of(CHECKPOINT) {
-                optimiser.save(&checkpoint)?;
+    let [early, late] = Stage::both(directory, options);
+    if !options.resume {
+        for stage in [&early, &late] {
+            // One of an earlier run is not what this one would go on with.
+            match fs::remove_file(&stage.checkpoint) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
             }
         }
-        Ok::<_, Box<dyn Error + Send + Sync>>(())
-    })?;
-    report.end();
+    }
+    let seed = options.seed;
+    if options.from.is_none() && !late.checkpoint.exists() {
+        let pool = |pool: u64| {
+            let drills = Drills::at(pool as usize * POOL);
+            texts.batches(seed.wrapping_add(pool + 1), BATCHES * POOL, drills)
+        };
+        early.run(&network, options, pool)?;
+        export::weights(&network, directory)?;
+    }
+    network.read(options.from.as_deref().unwrap_or(directory))?;
+    // Another stream of chance than the first stage's.
+    let pool = |pool: u64| texts.rows(seed.wrapping_add((1 << 32) + pool), LATE_BATCHES * POOL);
+    late.run(&network, options, pool)?;
     export::weights(&network, directory)
 }
 
-/// Rises, and then falls to nothing along a straight line (Bergsma et al. 2025).
-fn rate(step: usize, options: Options) -> f64 {
-    let up = (step + 1) as f64 / WARM_UP as f64;
-    let down = (options.steps - step) as f64 / options.steps as f64;
-    options.rate * up.min(down)
+/// Batches of a step of the first stage.
+const BATCHES: usize = 2;
+/// Sequences of a step of the second stage.
+const LATE_BATCHES: usize = 4;
+
+impl Stage {
+    fn both(directory: &Path, options: &Options) -> [Self; 2] {
+        [
+            Self {
+                steps: options.steps,
+                batches: BATCHES,
+                rate: 2e-3,
+                warm_up: 100,
+                flat: 0.0,
+                checkpoint: directory.join("checkpoint.safetensors"),
+            },
+            Self {
+                steps: options.late_steps,
+                batches: LATE_BATCHES,
+                rate: 1e-3,
+                warm_up: 30,
+                flat: 0.3,
+                checkpoint: directory.join("checkpoint-late.safetensors"),
+            },
+        ]
+    }
+
+    /// Trains this network with what `pool` makes of its number: the batches of so many steps.
+    fn run(
+        &self,
+        network: &Network,
+        options: &Options,
+        pool: impl Fn(u64) -> Result<Vec<Batch>, Failure> + Send,
+    ) -> Result<(), Failure> {
+        let mut optimiser = Optimiser::new(network);
+        if options.resume && self.checkpoint.exists() {
+            optimiser.restore(&self.checkpoint)?;
+        }
+        let mut report = Report::new(self.steps, optimiser.steps())?;
+        thread::scope(|scope| {
+            let (sender, pools) = mpsc::sync_channel(1);
+            scope.spawn(move || {
+                for number in 0.. {
+                    if sender.send(pool(number)).is_err() {
+                        break;
+                    }
+                }
+            });
+            let mut waiting: Vec<Batch> = Vec::new();
+            for step in 0..self.steps as u64 {
+                while waiting.len() < self.batches {
+                    waiting.extend(pools.recv()??);
+                }
+                let batches: Vec<Batch> = waiting.drain(..self.batches).collect();
+                if step < optimiser.steps() {
+                    continue;
+                }
+                let (loss, gradients) = gradients(network, &batches, options.threads)?;
+                optimiser.step(self.rate(step as usize), &gradients, options.threads)?;
+                report.step(loss);
+                if optimiser.steps().is_multiple_of(CHECKPOINT) {
+                    optimiser.save(&self.checkpoint)?;
+                }
+            }
+            Ok::<_, Failure>(())
+        })?;
+        report.end();
+        Ok(())
+    }
+
+    /// Rises, stays, and then falls to nothing along a straight line (Bergsma et al. 2025).
+    fn rate(&self, step: usize) -> f64 {
+        let up = (step + 1) as f64 / self.warm_up as f64;
+        let down = (self.steps - step) as f64 / (self.steps as f64 * (1.0 - self.flat));
+        self.rate * up.min(down).min(1.0)
+    }
 }
 
 /// The mean loss of these batches' targets, and its gradients in the order of [`Network::weights`].
-fn gradients(network: &Network, batches: &[Batch], threads: usize) -> Result<(f32, Vec<Vec<f32>>)> {
-    type Part = Result<(f32, Vec<Vec<f32>>)>;
+fn gradients(network: &Network, batches: &[Batch], threads: usize) -> candle_core::Result<(f32, Vec<Vec<f32>>)> {
+    type Part = candle_core::Result<(f32, Vec<Vec<f32>>)>;
     let targets: usize = batches.iter().map(|batch| batch.targets.len()).sum();
     let one = |batch: &Batch| -> Part {
         let loss = (network.loss(batch)? / targets as f64)?;
@@ -110,7 +187,7 @@ fn gradients(network: &Network, batches: &[Batch], threads: usize) -> Result<(f3
                 .weights()
                 .into_iter()
                 .map(|(name, weight)| numbers((name, weight.as_tensor())))
-                .collect::<Result<_>>()?,
+                .collect::<candle_core::Result<_>>()?,
         ))
     };
     let mut parts: Vec<Option<Part>> = batches.iter().map(|_| None).collect();
@@ -152,7 +229,7 @@ struct Report {
 }
 
 impl Report {
-    fn new(steps: usize, done: u64) -> std::result::Result<Self, Box<dyn Error + Send + Sync>> {
+    fn new(steps: usize, done: u64) -> Result<Self, Failure> {
         let bar = ProgressBar::new(steps as u64).with_position(done);
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {msg}, {eta} left")?);
         let now = Instant::now();

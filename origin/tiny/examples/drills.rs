@@ -35,6 +35,11 @@ impl Drills {
         Self { copying: if step < COPYING_FIRST { 250 } else { 40 }, adding: 40, spelling: 35 }
     }
 
+    /// In the second stage.
+    pub(crate) const fn late() -> Self {
+        Self::at(COPYING_FIRST)
+    }
+
     /// A kind of drill by its share, or none.
     pub(crate) fn pick(self, random: &mut Random) -> Option<Drill> {
         let number = random.below(1_000);

@@ -9,3 +9,10 @@ pub(crate) struct Example {
     /// Which tokens of the answer nobody can tell, in order: they are read and not learnt.
     pub(crate) free: Vec<usize>,
 }
+
+impl Example {
+    /// Tokens that are read: all but the last of the answer.
+    pub(crate) fn len(&self) -> usize {
+        self.prompt.len() + self.answer.len() - 1
+    }
+}

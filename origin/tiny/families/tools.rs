@@ -172,7 +172,8 @@ fn city(random: &mut Random) -> &'static str {
     }
 }
 
-fn both(random: &mut Random) -> Vec<Value> {
+/// The definitions of both functions, in some order.
+pub(super) fn both(random: &mut Random) -> Vec<Value> {
     let mut both = vec![Tool::Weather.definition(random), Tool::Time.definition(random)];
     random.shuffle(&mut both);
     both

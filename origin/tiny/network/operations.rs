@@ -39,17 +39,23 @@ pub(crate) fn join_heads(input: &Tensor, positions: usize, width: usize) -> Resu
 pub(crate) struct Angles(Arc<(Vec<f32>, Vec<f32>)>);
 
 impl Angles {
-    /// For this many positions.
-    pub(crate) fn new(theta: f64, positions: usize, width: usize) -> Self {
-        let pairs = width / 2;
-        let angle = |index: usize| (index / pairs) as f64 * theta.powf(-2.0 * (index % pairs) as f64 / width as f64);
-        let all =
-            |function: fn(f64) -> f64| (0..positions * pairs).map(|index| function(angle(index)) as f32).collect();
+    /// What pairs of these frequencies are turned by at these places.
+    pub(crate) fn new(frequencies: &[f64], places: impl Iterator<Item = usize> + Clone) -> Self {
+        let all = |function: fn(f64) -> f64| {
+            let of_place = |place: usize| frequencies.iter().map(move |each| function(place as f64 * each) as f32);
+            places.clone().flat_map(of_place).collect()
+        };
         Self(Arc::new((all(f64::cos), all(f64::sin))))
     }
 }
 
-fn read<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+/// How far each pair of a head's numbers is turned from one position to the next.
+pub(crate) fn frequencies(theta: f64, width: usize) -> Vec<f64> {
+    (0..width / 2).map(|pair| theta.powf(-2.0 * pair as f64 / width as f64)).collect()
+}
+
+/// The numbers that an operation is given.
+pub(crate) fn read<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(numbers), Some((start, end))) => Ok(&numbers[start..end]),
         _ => bail!("training computes with contiguous F32 on the CPU"),
@@ -64,7 +70,8 @@ fn made(numbers: Vec<f32>, like: &Tensor) -> Result<Tensor> {
     Tensor::from_vec(numbers, like.shape(), like.device())
 }
 
-fn last(shape: &Shape) -> usize {
+/// The length of the last dimension.
+pub(crate) fn last(shape: &Shape) -> usize {
     shape.dims().last().copied().unwrap_or(1)
 }
 
@@ -179,16 +186,21 @@ impl CustomOp1 for CausalSoftmax {
     }
 
     fn bwd(&self, arg: &Tensor, res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let positions = last(arg.shape());
-        let (weights, mut grad) = (numbers(res)?, numbers(grad)?);
-        for (weights, grad) in weights.chunks_exact(positions).zip(grad.chunks_exact_mut(positions)) {
-            let inner: f32 = weights.iter().zip(grad.iter()).map(|(weight, grad)| weight * grad).sum();
-            for (grad, weight) in grad.iter_mut().zip(weights) {
-                *grad = weight * (*grad - inner) * self.scale;
-            }
-        }
-        Ok(Some(made(grad, arg)?))
+        softmax_gradient(arg, res, grad, self.scale).map(Some)
     }
+}
+
+/// The gradient of a softmax of `scale` times its argument over the last dimension, by what came of it.
+pub(crate) fn softmax_gradient(arg: &Tensor, res: &Tensor, grad: &Tensor, scale: f32) -> Result<Tensor> {
+    let positions = last(arg.shape());
+    let (weights, mut grad) = (numbers(res)?, numbers(grad)?);
+    for (weights, grad) in weights.chunks_exact(positions).zip(grad.chunks_exact_mut(positions)) {
+        let inner: f32 = weights.iter().zip(grad.iter()).map(|(weight, grad)| weight * grad).sum();
+        for (grad, weight) in grad.iter_mut().zip(weights) {
+            *grad = weight * (*grad - inner) * scale;
+        }
+    }
+    made(grad, arg)
 }
 
 struct CrossEntropy {
@@ -295,7 +307,7 @@ fn sigmoid(number: f32) -> f32 {
 
 /// e to this power, within 3 units of the last place, in a form that compilers turn into vectors; the exponent is held
 /// between -87 and 88.
-fn exp(number: f32) -> f32 {
+pub(crate) fn exp(number: f32) -> f32 {
     // Added to a number below 2^22 it rounds it to a whole one, which then stands in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let number = number.clamp(-87.0, 88.0);

@@ -133,8 +133,8 @@ async fn nothing_that_is_asked_breaks_the_server() {
             assert!(answer["usage"]["completion_tokens"].as_u64() > Some(0), "{begin:?}: {answer}");
         }
     }
-    // Ten thousand tokens are more than its context holds.
-    let (status, answer) = ask(&origin, json!({"messages": [{"role": "user", "content": "7".repeat(10_000)}]})).await;
+    // Forty thousand tokens are more than its context holds.
+    let (status, answer) = ask(&origin, json!({"messages": [{"role": "user", "content": "7".repeat(40_000)}]})).await;
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("context_length_exceeded")), "{answer}");
     let (status, answer) = ask(&origin, json!({"messages": [{"role": "user", "content": "Hello"}]})).await;
     assert_eq!((status, &answer["choices"][0]["finish_reason"]), (200, &json!("stop")), "{answer}");

@@ -44,7 +44,7 @@ fn every_gradient_is_what_differences_say() {
     check(std::slice::from_ref(&scores), || causal_softmax(&scores, 0.5).unwrap());
     check(std::slice::from_ref(&input), || cross_entropy(&input, Arc::new(vec![1, 7, 0])).unwrap());
     let joined = random(&[6, 8], 5);
-    let angles = Angles::new(100.0, 3, 4);
+    let angles = Angles::new(&frequencies(100.0, 4), 0..3);
     check(std::slice::from_ref(&joined), || split_heads(&joined, 3, 4, Some(&angles)).unwrap());
     let split = random(&[2, 2, 3, 4], 6);
     check(std::slice::from_ref(&split), || join_heads(&split, 3, 4).unwrap());
