@@ -20,7 +20,7 @@ const EACH: usize = 200;
 /// Of these, how many are asked again beside tools.
 const BESIDE: usize = 25;
 /// How many tools these are: some 11,000 tokens.
-const TOOLS: usize = 56;
+const TOOLS: usize = 84;
 /// Percent of all answers beside tools that are to be right.
 const AIM_BESIDE: f64 = 90.0;
 /// Percent of a family's answers that are to end by themselves. Not a hundred: among thousands, one may not.
@@ -212,4 +212,31 @@ fn said(dialogue: &Dialogue) -> u64 {
         tool["function"]["name"].as_str().hash(&mut hasher);
     }
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examples::Texts;
+
+    #[test]
+    fn tools_beside_a_question_are_as_long_as_a_front_ends() {
+        let texts = Texts::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny/model")).unwrap();
+        for family in FAMILIES {
+            let dialogue = (family.make)(&mut Random::new(SEED), Split::Held);
+            let beside = beside_tools(family, std::slice::from_ref(&dialogue));
+            assert_eq!(beside[0].tools.len(), TOOLS + dialogue.tools.len());
+            let (_, prompt) = texts.prompt(&beside[0]).unwrap();
+            assert!((10_000..14_000).contains(&prompt.len()), "{}: {}", family.name, prompt.len());
+        }
+    }
+
+    #[test]
+    fn what_a_program_reads_is_compared_by_its_values() {
+        let call = |text: &str| format!("<tool_call>\n{{\"name\": \"add\", \"arguments\": {text}}}\n</tool_call>");
+        assert_eq!(value("<think>\nx\n</think>\n\n{\"a\": 1}"), value("{\"a\":1}"));
+        assert_eq!(value(&call("{\"a\": 1}")), value(&call("{ \"a\": 1 }")));
+        assert_ne!(value(&call("{\"a\": 1}")), value(&call("{\"a\": 2}")));
+        assert_ne!(value("{\"a\": 1}"), value("{\"a\": \"1\"}"));
+    }
 }

@@ -1,9 +1,9 @@
 //! Makes the built-in model `tiny`, from nothing: its text, its vocabulary, its weights, and what they are worth.
 //!
 //! Read the modules in this order. Dialogues are made in **families**. **vocabulary** and **examples** turn them into
-//! tokens, and **examples/drills** adds what dialogues teach too slowly. **training** adjusts the **network** to them, and
-//! in its second stage to **examples/rows**, which stand for long contexts.
-//! **export** writes it down, and **evaluation** judges it. `cargo xtask train-tiny` runs this program.
+//! tokens, and **examples/drills** adds what dialogues teach too slowly. **training** adjusts the **network** to them,
+//! and in its second stage to **examples/rows**, which stand for long contexts. **export** writes it down, and
+//! **evaluation** judges it. `cargo xtask train-tiny` runs this program.
 
 mod dialogue;
 mod evaluation;
@@ -37,7 +37,7 @@ enum Command {
         #[arg(long, default_value_t = 5000)]
         steps: usize,
         /// Steps of the second stage.
-        #[arg(long, default_value_t = 1000)]
+        #[arg(long, default_value_t = 700)]
         late_steps: usize,
         /// Decides everything.
         #[arg(long, default_value_t = 1)]

@@ -61,8 +61,8 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Trains a network in two stages and writes its weights into a directory that has all else.
 ///
-/// The first stage learns from dialogues by themselves. The second goes on from the weights as they are written, with the
-/// context stretched, with dialogues beside tools and with more families.
+/// The first stage learns from dialogues by themselves. The second goes on from the weights as they are written, with
+/// the context stretched, with dialogues beside tools and with more families.
 pub(crate) fn train(directory: &Path, options: &Options) -> Result<(), Failure> {
     let texts = Texts::load(directory)?;
     let network = Network::new(VOCAB, options.seed)?;

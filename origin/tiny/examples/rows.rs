@@ -232,7 +232,10 @@ mod tests {
             assert!(count <= ROW && batch.positions == count && sight.trunk <= TRUNK);
             assert!(batch.rows.iter().all(|row| (*row as usize) < count && *row as usize + 1 >= sight.trunk));
             assert!(sight.places.iter().all(|place| *place < CONTEXT));
-            assert!(sight.places[..sight.trunk].is_sorted(), "what is read of a tool stands where one of its kind would");
+            assert!(
+                sight.places[..sight.trunk].is_sorted(),
+                "what is read of a tool stands where one of its kind would"
+            );
             longest = longest.max(sight.places.iter().copied().max().unwrap());
             targets += batch.targets.len();
         }
