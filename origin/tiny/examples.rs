@@ -53,9 +53,22 @@ impl Texts {
         let (_, prompt) = self.prompt(dialogue)?;
         let mut answer = self.tokenizer.encode_fast(dialogue.answer.as_str(), false)?.get_ids().to_vec();
         answer.push(vocabulary::end());
-        // That an answer begins as its schema has it cannot be told from the prompt.
-        let free = if dialogue.has_schema() { vec![0] } else { Vec::new() };
+        let free = if dialogue.has_schema() { self.untold(&answer)? } else { Vec::new() };
         Ok(Example { prompt, answer, free })
+    }
+
+    /// The tokens of an answer that only its schema tells: whether it begins with a thought, and that JSON follows. To
+    /// learn them from the prompt would be to answer in JSON where nobody asks for it.
+    fn untold(&self, answer: &[u32]) -> Result<Vec<usize>, Box<dyn Error + Send + Sync>> {
+        let mut untold = vec![0];
+        if let Some(closed) = answer.iter().position(|token| *token == vocabulary::id("</think>")) {
+            let mut begin = closed + 1;
+            while begin + 1 < answer.len() && self.spell(&answer[begin..=begin])?.trim().is_empty() {
+                begin += 1;
+            }
+            untold.push(begin);
+        }
+        Ok(untold)
     }
 
     /// What these tokens spell, control tokens included.
@@ -117,4 +130,24 @@ fn batch_of(examples: &[Example]) -> Batch {
         }
     }
     Batch { tokens, positions, rows, targets: Arc::new(targets), sight: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_only_the_schema_tells_is_not_learnt() {
+        let texts = Texts::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny/model")).unwrap();
+        let example = |answer: &str| {
+            let mut dialogue = Dialogue::new("Anna is 31.", answer);
+            dialogue.form = Some(json!({"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}));
+            let example = texts.example(&dialogue).unwrap();
+            let spelt = |place: &usize| texts.spell(&example.answer[*place..=*place]).unwrap();
+            example.free.iter().map(spelt).collect::<Vec<_>>()
+        };
+        assert_eq!(example("{\"age\": 31}"), ["{\""]);
+        assert_eq!(example("<think>\nI write JSON.\n</think>\n\n{\"age\": 31}"), ["<think>", "{\""]);
+    }
 }

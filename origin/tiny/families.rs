@@ -71,9 +71,9 @@ pub(crate) const FAMILIES: &[Family] = &[
     first("JSON", 45, forms::json),
     first("unknown", 50, unknown::unknown),
     first("nonsense", 10, unknown::nonsense),
-    second("structured by tools", 80, calls::by_tools),
-    second("structured by order", 90, answers::by_order),
-    second("structured by schema", 110, answers::by_schema),
+    second("structured by tools", 140, calls::by_tools),
+    second("structured by order", 260, answers::by_order),
+    second("structured by schema", 240, answers::by_schema),
 ];
 
 /// A dialogue of the first stage: of a family by its share, some with a system prompt that changes nothing, some with

@@ -37,7 +37,7 @@ enum Command {
         #[arg(long, default_value_t = 5000)]
         steps: usize,
         /// Steps of the second stage.
-        #[arg(long, default_value_t = 700)]
+        #[arg(long, default_value_t = 2000)]
         late_steps: usize,
         /// Decides everything.
         #[arg(long, default_value_t = 1)]

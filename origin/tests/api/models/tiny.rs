@@ -133,54 +133,11 @@ async fn nothing_that_is_asked_breaks_the_server() {
             assert!(answer["usage"]["completion_tokens"].as_u64() > Some(0), "{begin:?}: {answer}");
         }
     }
-    // Forty thousand tokens are more than its context holds.
-    let (status, answer) = ask(&origin, json!({"messages": [{"role": "user", "content": "7".repeat(40_000)}]})).await;
+    // Ten thousand tokens are more than its context holds.
+    let (status, answer) = ask(&origin, json!({"messages": [{"role": "user", "content": "7".repeat(10_000)}]})).await;
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("context_length_exceeded")), "{answer}");
     let (status, answer) = ask(&origin, json!({"messages": [{"role": "user", "content": "Hello"}]})).await;
     assert_eq!((status, &answer["choices"][0]["finish_reason"]), (200, &json!("stop")), "{answer}");
-}
-
-/// As many tools as Open WebUI sends with each message, and as long.
-fn front_ends_tools() -> Vec<Value> {
-    let things = ["note", "memory", "chat", "file", "calendar_event", "channel", "task", "image", "knowledge_base"];
-    let deeds = [
-        (
-            "search",
-            "Searches them for some words and returns those that fit best, with their ids and a part of the text.",
-        ),
-        ("create", "Makes a new one with a title and a text, and returns its id. Only if the user asked for it."),
-        ("update", "Replaces the title and the text of one that is there already; what stood there before is lost."),
-        ("delete", "Deletes one of them for good. Ask the user first whether that is really what they want."),
-    ];
-    let text = |said: &str| json!({"type": "string", "description": said});
-    let tool = |(thing, (deed, said)): (&str, (&str, &str))| {
-        let properties = json!({
-            "query": text("The words that are looked for, or a whole sentence that says what it is about"),
-            "id": text("Which one is meant, by the id that searching for it has returned"),
-            "title": text("A short title, as it is shown in lists"),
-            "content": text("The whole text of it, which may be as long as it has to be"),
-        });
-        let parameters = json!({"type": "object", "properties": properties, "required": ["id"]});
-        let function = json!({"name": format!("{deed}_{thing}"), "description": said, "parameters": parameters});
-        json!({"type": "function", "function": function})
-    };
-    things.iter().flat_map(|thing| deeds.iter().map(|deed| (*thing, *deed))).map(tool).collect()
-}
-
-#[tokio::test]
-async fn it_answers_beside_the_tools_of_a_front_end() {
-    let (origin, tools) = (origin().await, front_ends_tools());
-    assert_eq!(tools.len(), 36);
-    for (question, expected) in
-        [("Hello!", "Hello! How can I help you?"), ("What is the capital of Spain?", "The capital of Spain is Madrid.")]
-    {
-        let messages = json!([{"role": "user", "content": question}]);
-        let (status, answer) = ask(&origin, json!({"messages": messages, "tools": tools})).await;
-        assert_eq!(status, 200, "{answer}");
-        assert!(answer["usage"]["prompt_tokens"].as_u64() > Some(8_000), "{}", answer["usage"]);
-        let choice = &answer["choices"][0];
-        assert_eq!((&choice["message"]["content"], &choice["finish_reason"]), (&json!(expected), &json!("stop")));
-    }
 }
 
 #[tokio::test]
