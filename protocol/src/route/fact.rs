@@ -65,7 +65,7 @@ mod tests {
         for told in [[down.clone(), up.clone()], [up.clone(), down]] {
             let mut facts = Facts::default();
             facts.add(told, 2_000);
-            assert_eq!(facts.all(), [up.clone()]);
+            assert_eq!(facts.all(), std::slice::from_ref(&up));
         }
     }
 
