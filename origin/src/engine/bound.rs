@@ -3,7 +3,7 @@
 use super::grammar::{Constraint, DeadEnd, Grammars};
 use crate::text::Text;
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::request::chat::ChatRequest;
+use sluice_protocol::request::bodies::chat::ChatRequest;
 
 /// Compiles what requests ask for, for one model's vocabulary.
 pub struct Forms(Grammars);
