@@ -31,7 +31,8 @@ impl Texts {
     /// So many sequences, each a batch of its own, decided by the seed: in turn dialogues alone and beside tools.
     pub(crate) fn rows(&self, seed: u64, count: usize) -> Outcome<Vec<Batch>> {
         let mut random = Random::new(seed);
-        let row = |number: usize| if number % 2 == 0 { self.alone(&mut random) } else { self.beside(&mut random) };
+        let row =
+            |number: usize| if number.is_multiple_of(2) { self.alone(&mut random) } else { self.beside(&mut random) };
         (0..count).map(row).collect()
     }
 

@@ -40,10 +40,11 @@ pub(crate) struct Angles(Arc<(Vec<f32>, Vec<f32>)>);
 
 impl Angles {
     /// What pairs of these frequencies are turned by at these places.
-    pub(crate) fn new(frequencies: &[f64], places: impl Iterator<Item = usize> + Clone) -> Self {
+    pub(crate) fn new(frequencies: &[f64], places: impl IntoIterator<Item = usize>) -> Self {
+        let places: Vec<usize> = places.into_iter().collect();
         let all = |function: fn(f64) -> f64| {
             let of_place = |place: usize| frequencies.iter().map(move |each| function(place as f64 * each) as f32);
-            places.clone().flat_map(of_place).collect()
+            places.iter().copied().flat_map(of_place).collect()
         };
         Self(Arc::new((all(f64::cos), all(f64::sin))))
     }
