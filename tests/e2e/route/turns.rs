@@ -7,8 +7,8 @@ use harness::{Answer, RunningStack};
 use serde_json::{Value, json};
 use sluice_protocol::id::RequestId;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Callers that ask again and again.
@@ -42,12 +42,12 @@ impl Load<'_> {
             (200, true) => {
                 let is_whole = answer.text().contains("data: [DONE]");
                 if !is_whole {
-                    self.broken.lock().unwrap().push(text());
+                    self.broken.lock().unwrap_or_else(PoisonError::into_inner).push(text());
                 }
                 is_whole
             }
             _ => {
-                self.failed.lock().unwrap().push(text());
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).push(text());
                 false
             }
         };
