@@ -204,7 +204,8 @@ async fn draining_ends_the_answers_of_all() {
                 script.allow(1);
             }
         });
-        scripts.iter().all(|script| script.generated() == 3)
+        // One that was not seen to go on may have been let on twice.
+        scripts.iter().all(|script| script.generated() >= 3)
     })
     .await;
     // One step each, that they may see it: an engine ends between two.
