@@ -37,8 +37,8 @@ const ORIGIN: Tested = Tested { name: "sluice-origin", with: &["--lib", "--bins"
 const EXAMPLES: Tested = Tested { name: "examples", with: &["--doc"] };
 /// Tested with both gates running.
 const END_TO_END: Tested = Tested { name: "e2e", with: &["--test", "e2e"] };
-/// How many of them run at once: each waits for windows and leases to end for half of its time.
-const E2E_AT_ONCE: &str = "4";
+/// How many of them run at once. Four take half of the time, and one that looks at memory then fails now and then.
+const E2E_AT_ONCE: &str = "2";
 
 /// Some tests. Where no package is named, it is those with candle, as they are released: candle is compiled once, and what is
 /// tested is what runs.
