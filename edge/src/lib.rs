@@ -17,10 +17,8 @@ mod admin;
 mod api;
 mod routes;
 mod walk;
-// the objects
-mod gate;
-mod registry;
-mod responses;
+// what remembers: the objects, each alone with its rows
+mod objects;
 // what a route is handed, and what it is set to
 mod call;
 mod config;
@@ -31,6 +29,7 @@ mod limit;
 mod request;
 mod route;
 mod settle;
+mod stored;
 mod stream;
 // below the steps: messages to objects, and the platform
 mod hop;
@@ -42,6 +41,9 @@ mod tests;
 
 platform::entries! {
     requests: routes::serve,
-    objects that answer at once: { Gate: gate::Gate },
-    objects with an alarm: { Registry: registry::Registry, Responses: responses::Responses },
+    objects that answer at once: { Gate: objects::gate::Gate },
+    objects with an alarm: {
+        Registry: objects::registry::Registry,
+        Responses: objects::responses::Responses,
+    },
 }

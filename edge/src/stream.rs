@@ -10,7 +10,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::head::Head;
 use crate::platform::respond::HeaderList;
 use crate::platform::{self, Body, Fault, Pipe, Response, Stream};
-use crate::responses::stored::Keep;
+use crate::stored::Keep;
 use crate::telemetry;
 use futures_channel::oneshot::Sender;
 use sluice_protocol::dialect::{BrokenOff, Dialect};

@@ -5,7 +5,7 @@ use crate::call::{Call, Known};
 use crate::hop::responses::{self, unavailable};
 use crate::platform::{Response, respond};
 use crate::request::path::path_and_query;
-use crate::responses::stored::Stored;
+use crate::stored::Stored;
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::hop::responses_call::{KeptResponse, ResponsesAnswer, ResponsesCall};
 use sluice_protocol::id::ResponseId;

@@ -1,10 +1,10 @@
 //! What became of a command, for the index, the audit log, its request and whoever waits.
 
 use super::Outbox;
+use crate::objects::registry::audit::REFUSED;
+use crate::objects::registry::commands::{Unreadable, Written};
+use crate::objects::registry::records::RegistryRecords;
 use crate::platform::{self, Result};
-use crate::registry::audit::REFUSED;
-use crate::registry::commands::{Unreadable, Written};
-use crate::registry::records::RegistryRecords;
 use crate::telemetry;
 use sluice_protocol::admin::audit::{AuditAction, Note};
 use sluice_protocol::admin::{AccountEntry, AccountView, CommandOutcome, KeyView, StoredRefusal};

@@ -2,10 +2,10 @@
 
 use super::Outbox;
 use crate::hop;
+use crate::objects::registry::commands::{Row, Unreadable, Written};
+use crate::objects::registry::records::RegistryRecords;
 use crate::platform::objects::Cause;
 use crate::platform::{self, Result, sleep};
-use crate::registry::commands::{Row, Unreadable, Written};
-use crate::registry::records::RegistryRecords;
 use crate::telemetry;
 use futures_util::StreamExt;
 use sluice_protocol::hop::gate_call::command::MAX_CARRIED;

@@ -1,10 +1,9 @@
 //! Kept responses: one Durable Object for each account that has asked for any, beside its Gate and never in its way.
 //!
 //! The edge says who may ask, and has asked its Gate. The object keeps, gives and forgets, and an alarm deletes what is
-//! over: one at most, and none where nothing is kept. What the walk does with them is [`stored`].
+//! over: one at most, and none where nothing is kept. What the walk does with them is in `stored.rs`.
 
 mod rows;
-pub mod stored;
 
 use crate::config::config_of;
 use crate::platform::objects::Object;

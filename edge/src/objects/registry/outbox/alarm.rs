@@ -1,8 +1,8 @@
 //! The Registry's alarm: it carries what a crash has left, and forgets what is a day old.
 
 use super::Outbox;
+use crate::objects::registry::records::RegistryRecords;
 use crate::platform::{self, Result};
-use crate::registry::records::RegistryRecords;
 use sluice_protocol::time::Millis;
 
 impl Outbox {
