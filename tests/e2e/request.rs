@@ -5,6 +5,7 @@ mod completions;
 mod contract;
 mod cors;
 pub(crate) mod described;
+mod early;
 mod elsewhere;
 mod head;
 mod models;

@@ -46,8 +46,8 @@ fn pass(client: &TcpStream, gate: SocketAddr, mut pieces: Pieces) -> std::io::Re
     upstream.set_nodelay(true)?;
     let (mut from_client, mut to_gate) = (client.try_clone()?, upstream.try_clone()?);
     thread::spawn(move || {
-        // However it ends, who leaves has left.
-        let _ = ask(&mut from_client, &mut to_gate);
+        let _ = std::io::copy(&mut from_client, &mut to_gate);
+        // Who leaves has left.
         let _ = to_gate.shutdown(Shutdown::Both);
     });
     let (mut buffer, mut to_client) = ([0; 4_096], client);
@@ -70,25 +70,6 @@ fn pass(client: &TcpStream, gate: SocketAddr, mut pieces: Pieces) -> std::io::Re
     client.shutdown(Shutdown::Both)
 }
 
-/// Passes on what the client asks: its head and its body together, as they leave it. One that comes a thread's turn later
-/// finds the request refused already, and workerd then closes some of the connections without an answer: a fault of its
-/// own (docs/clients.md), which is not what is looked at here.
-fn ask(from_client: &mut TcpStream, to_gate: &mut TcpStream) -> std::io::Result<()> {
-    let mut buffer = [0; 16_384];
-    loop {
-        from_client.set_read_timeout(None)?;
-        let mut asked = match from_client.read(&mut buffer)? {
-            0 => return Ok(()),
-            read => buffer[..read].to_vec(),
-        };
-        from_client.set_read_timeout(Some(TOGETHER))?;
-        while let Ok(read @ 1..) = from_client.read(&mut buffer) {
-            asked.extend_from_slice(&buffer[..read]);
-        }
-        to_gate.write_all(&asked)?;
-    }
-}
-
 /// Sizes of pieces: mostly a few bytes. xorshift64.
 struct Pieces(u64);
 
@@ -104,5 +85,3 @@ impl Pieces {
 
 /// How long a piece is alone.
 const BETWEEN: Duration = Duration::from_micros(30);
-/// How long the rest of a request is waited for.
-const TOGETHER: Duration = Duration::from_millis(3);

@@ -6,6 +6,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import * as module from "../../../../build/bound/index.js";
+import { after_body } from "./early.js";
 
 const state = module.__worker_init_state();
 
@@ -35,7 +36,7 @@ export default {
   fetch(request, env, ctx) {
     mend();
     try {
-      return module.fetch(request, env, ctx);
+      return module.fetch(request, env, ctx).then((answer) => after_body(request, answer));
     } catch (error) {
       throw note(error);
     }
