@@ -8,6 +8,7 @@ mod denials;
 mod keys;
 pub mod leaks;
 mod login;
+mod origins;
 mod plans;
 
 use crate::admin::call::AdminCall;
@@ -78,6 +79,9 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         }
         ("plans", None, None, "GET") => plans::view(&call).await,
         ("plans", None, None, "PUT") => plans::put(&call).await,
+        ("origins", None, None, "GET") => origins::view(&call).await,
+        ("origins", None, None, "PUT") => origins::put(&call).await,
+        ("origins", None, None, "DELETE") => origins::take_back(&call).await,
         ("denials", None, None, "POST") => denials::create(&call).await,
         ("denials", None, None, "GET") => denials::list(&call).await,
         ("denials", Some(id), None, "DELETE") => denials::delete(&call, id).await,
@@ -95,6 +99,7 @@ fn methods(kind: &str, name: Option<&str>, verb: Option<&str>) -> Option<&'stati
         ("keys" | "accounts", Some(_), None) => "GET, HEAD, PATCH, DELETE",
         ("keys", Some(_), Some(_)) | ("accounts", Some(_), Some("disable" | "enable")) => "POST",
         ("plans", None, None) => "GET, HEAD, PUT",
+        ("origins", None, None) => "GET, HEAD, PUT, DELETE",
         ("denials", Some(_), None) => "DELETE",
         ("audit" | "failed-logins", None, None) => "GET, HEAD",
         _ => return None,
@@ -106,4 +111,4 @@ fn no_route() -> Refusal {
 }
 
 const VERBS: [&str; 3] = ["rotate", "disable", "enable"];
-const ROUTES: [&str; 6] = ["keys", "accounts", "plans", "denials", "audit", "failed-logins"];
+const ROUTES: [&str; 7] = ["keys", "accounts", "plans", "origins", "denials", "audit", "failed-logins"];

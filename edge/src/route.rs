@@ -3,20 +3,25 @@
 //! (`share.rs`).
 
 mod care;
+pub mod in_force;
 mod place;
 mod share;
 
 use crate::forward::ending::Ending;
+use crate::forward::pressure::Pressure;
 use crate::forward::{self, Failed, Origin, Outgoing, Reply, Ticket, lease_left};
 use crate::platform::deadline::Deadline;
 use crate::platform::{self, Body, Context, Env};
 use place::{AtOrigin, Watching};
+use serde_json::json;
+use sluice_protocol::id::Version;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::request::model_name::renamed;
 use sluice_protocol::route::beginning::Beginning;
 use sluice_protocol::route::board::{Board, NoOrigin, Wanted};
+use sluice_protocol::route::list::{OriginList, OriginState, OriginsView, Source};
 use sluice_protocol::route::met::Met;
 use sluice_protocol::route::setting::{OriginSetting, Region};
 use sluice_protocol::time::Millis;
@@ -28,6 +33,9 @@ pub struct Origins {
     all: Vec<Origin>,
     /// What is known of them, where there are several.
     board: Option<RefCell<Board>>,
+    /// The list that says so, as an admin may see and replace it.
+    json: String,
+    source: Source,
 }
 
 /// What a request is that looks for an origin.
@@ -62,14 +70,44 @@ impl Sent<'_> {
 }
 
 impl Origins {
-    /// One.
+    /// One, that has no name.
     pub fn one(origin: Origin) -> Self {
-        Self { all: vec![origin], board: None }
+        let json = json!([{"url": origin.url}]).to_string();
+        Self { all: vec![origin], board: None, json, source: Source::Settings }
     }
 
-    /// Several, in the order of their settings.
-    pub fn several(all: Vec<Origin>, settings: &[OriginSetting]) -> Self {
-        Self { all, board: Some(RefCell::new(Board::new(settings))) }
+    /// Those of a list, in its order, which are spoken to as this one is.
+    pub fn of_list(list: &OriginList, like: &Origin, source: Source) -> Self {
+        let of = |setting: &OriginSetting| Origin {
+            name: Some(setting.name.to_string()),
+            url: setting.url.clone(),
+            binding: setting.name.binding(),
+            timeout_ms: like.timeout_ms,
+            idle_ms: like.idle_ms,
+            signer: like.signer.clone(),
+            pressure: Pressure::default(),
+        };
+        let board = Some(RefCell::new(Board::new(list.origins())));
+        Self { all: list.origins().iter().map(of).collect(), board, json: list.json().to_owned(), source }
+    }
+
+    /// What the list is known by that says which there are.
+    pub fn version(&self) -> Version {
+        Version::of(&self.json)
+    }
+
+    /// What an admin is told of them.
+    pub fn view(&self) -> OriginsView {
+        let takes = |index: usize| self.board.as_ref().is_none_or(|board| !board.borrow().is_shut(index));
+        let state = |(index, origin): (usize, &Origin)| {
+            let name = origin.name.clone()?;
+            Some(OriginState { name, takes_requests: takes(index) })
+        };
+        OriginsView {
+            source: self.source,
+            origins: serde_json::from_str(&self.json).expect("what is in force has been read"),
+            state: self.all.iter().enumerate().filter_map(state).collect(),
+        }
     }
 
     /// All of them.

@@ -11,7 +11,7 @@ use crate::limit::{self, Admitted, plans, remembered};
 use crate::platform::task::Answer;
 use crate::platform::{Body, Signal};
 use crate::request::{self, shield};
-use crate::route::Journey;
+use crate::route::{Journey, Origins, in_force};
 use crate::settle::Settle;
 use crate::stored::{Keep, Stored};
 use crate::{auth, platform, route, stream, telemetry};
@@ -30,6 +30,7 @@ use sluice_protocol::route::beginning::Beginning;
 use sluice_protocol::route::setting::Region;
 use sluice_protocol::telemetry::{RequestEnd, RequestLog, Who};
 use sluice_protocol::wire::header;
+use std::rc::Rc;
 
 /// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled.
 pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
@@ -72,6 +73,8 @@ struct Asked {
     keep: Option<Keep>,
     /// Aborted when the caller leaves.
     left: Signal,
+    /// Which origins there are.
+    origins: Rc<Origins>,
     /// What conversation it goes on with, where there are several origins.
     beginning: Option<Beginning>,
     /// Where its caller is, where there are several origins.
@@ -84,6 +87,7 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     let head = &call.incoming.head;
     shield::pass(env, head).await?;
     let credential = auth::credential(head, env, context, &config.auth).await?;
+    in_force::look_ahead(env, &config.route, context);
     let table = plans::for_caller(env, &config.plans, context).await;
     let mut known = Known { principal: principal(&credential, head, &table)?, table };
     if let Some(refusal) = remembered::of(&known.table, &known.principal, Want::Admission) {
@@ -111,6 +115,7 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     if let Question::Presence(presence) = question {
         return Ok(Understood::Presence(known, Presence { model, ..presence }));
     }
+    let origins = in_force::current(env, &config.route, context).await;
     let keep = asking.map(|asking| asking.keep(env, &principal.account, &model)).transpose()?;
     let ask = Ask {
         caller: principal.caller.clone(),
@@ -123,15 +128,14 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
         prompt_is_counted: false,
         max_tokens: question.most_tokens(),
         thinking: question.thinks(),
-        pressure: config.route.pressure(),
+        pressure: origins.pressure(),
         address: principal.address,
         model,
     };
     let left = call.incoming.request.signal();
-    let (beginning, region) =
-        if config.route.are_several() { whence(call, principal, &ask, &body) } else { (None, None) };
+    let (beginning, region) = if origins.are_several() { whence(call, principal, &ask, &body) } else { (None, None) };
     let stream = question.stream();
-    Ok(Understood::Asked(Box::new(Asked { door, known, ask, body, stream, keep, left, beginning, region })))
+    Ok(Understood::Asked(Box::new(Asked { door, known, ask, body, stream, keep, left, origins, beginning, region })))
 }
 
 /// route, what it goes by: the conversation that a request goes on with, and where its caller is.
@@ -165,7 +169,7 @@ async fn meant(
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 /// Returns how it ended.
 async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) -> RequestEnd {
-    let Asked { door, known, ask, body, stream, keep, left, beginning, region } = asked;
+    let Asked { door, known, ask, body, stream, keep, left, origins, beginning, region } = asked;
     let Known { table, principal } = &known;
     let (env, first) = (call.env, Attempt::first(ask.request));
     let settle = Settle { env, table, account: &principal.account };
@@ -177,10 +181,9 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) -> RequestEnd {
         Err(end) => return end,
     };
     // route, forward
-    let origins = &call.config.route;
     let journey = Journey { env, context: call.context, model: &model, beginning, region };
     let outgoing = Outgoing { door, body: &body, stream, left: &left, watch: None };
-    let mut sent = route::send(origins, &journey, &mut ticket, outgoing, None).await;
+    let mut sent = route::send(&origins, &journey, &mut ticket, outgoing, None).await;
     // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
     if let Err(Failed { counted: Some(prompt_tokens), .. }) = sent.result
         && ticket.is_held
@@ -196,7 +199,7 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) -> RequestEnd {
         };
         ticket.spent = spent;
         let counted_by = sent.place();
-        sent = route::send(origins, &journey, &mut ticket, outgoing, counted_by).await;
+        sent = route::send(&origins, &journey, &mut ticket, outgoing, counted_by).await;
     }
     // The origin has it, and nobody asks again.
     drop(body);

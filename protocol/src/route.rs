@@ -18,6 +18,7 @@ pub mod breaker;
 pub mod budget;
 pub mod door;
 pub mod fact;
+pub mod list;
 pub mod load;
 pub mod met;
 pub mod rendezvous;

@@ -1,5 +1,6 @@
 //! Several origins: each is a process of its own, with the built-in model and a name.
 
+mod put;
 mod turns;
 
 use harness::caller::{MODEL, hello};

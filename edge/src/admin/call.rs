@@ -6,6 +6,7 @@ use crate::hop::registry;
 use crate::request;
 use sluice_protocol::admin::audit::{AuditAction, Note};
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall, version_of_etag};
+use sluice_protocol::id::{Version, parse_hex};
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::wire::header;
@@ -69,6 +70,39 @@ pub(super) fn expected(call: &AdminCall<'_>) -> Result<Option<u32>, Refusal> {
     version_of_etag(call.incoming.head.get(header::IF_MATCH))
 }
 
+/// Which version of what is replaced as a whole the admin means to replace, by `If-Match`; `None`: whichever is in force.
+/// Refuses whoever does not say: two admins do not undo each other's work. `what` is its path below `/admin/v1/`.
+pub(super) fn replaces(call: &AdminCall<'_>, what: &str) -> Result<Option<Version>, Refusal> {
+    match call.incoming.head.get(header::IF_MATCH) {
+        None => {
+            let message =
+                format!("Say what this replaces: `If-Match: <the etag of GET /admin/v1/{what}>`, or `*` for any.");
+            Err(Refusal::new(Reason::PreconditionRequired, message))
+        }
+        Some(any) if any.trim() == "*" => Ok(None),
+        // Whatever is between may have made it a weak one.
+        Some(etag) => {
+            let version = parse_hex(etag.trim().trim_start_matches("W/").trim_matches('"')).map(Version);
+            let changed = || {
+                let message =
+                    format!("That is no etag of GET /admin/v1/{what}. Get what is there now, and change that.");
+                Refusal::new(Reason::PreconditionFailed, message)
+            };
+            version.map(Some).ok_or_else(changed)
+        }
+    }
+}
+
+/// Mistakes as a refusal tells them: more than anybody mends at once are counted, not listed.
+pub(super) fn told(mistakes: &[impl ToString]) -> String {
+    let all: Vec<_> = mistakes.iter().take(MAX_TOLD).map(ToString::to_string).collect();
+    let more = mistakes.len().saturating_sub(MAX_TOLD);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    all.join("; ") + &more
+}
+
+/// How many mistakes are listed.
+const MAX_TOLD: usize = 100;
 /// Admin bodies are small.
 pub(super) const MAX_BODY: u64 = 64 * 1024;
 /// A hundred of them, of a usual size.

@@ -1,6 +1,6 @@
 //! `/admin/v1/plans`: the plan table. It is replaced as a whole, checked as a whole, and holds everywhere within seconds.
 
-use crate::admin::call::AdminCall;
+use crate::admin::call::{AdminCall, replaces, told};
 use crate::call::Answered;
 use crate::hop::gate::unavailable;
 use crate::limit::plans;
@@ -8,7 +8,6 @@ use crate::platform::respond::{self, HeaderList};
 use crate::platform::{Fault, Response};
 use sluice_protocol::admin::audit::AuditAction;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
-use sluice_protocol::id::{Version, parse_hex};
 use sluice_protocol::limit::plan::{MAX_TABLE_BYTES, PlanTable};
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::wire::header;
@@ -21,23 +20,12 @@ pub(super) async fn view(call: &AdminCall<'_>) -> Answered {
 
 /// Puts another table in force. `If-Match` says which one it replaces: two admins do not undo each other's work.
 pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
-    let replaces = match call.incoming.head.get(header::IF_MATCH) {
-        None => {
-            let message =
-                "Say which table this replaces: `If-Match: <the etag of GET /admin/v1/plans>`, or `*` for any.";
-            return Err(Refusal::new(Reason::PreconditionRequired, message));
-        }
-        Some(any) if any.trim() == "*" => None,
-        Some(etag) => Some(parse_etag(etag).ok_or_else(changed)?),
-    };
+    let replaces = replaces(call, "plans")?;
     let body = call.body(MAX_TABLE_BYTES as u64).await?;
     let json = String::from_utf8(body)
         .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;
     let table = PlanTable::parse(&json).map_err(|mistakes| {
-        let all: Vec<_> = mistakes.iter().take(MAX_TOLD).map(ToString::to_string).collect();
-        let more = mistakes.len().saturating_sub(MAX_TOLD);
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        let message = format!("The table has mistakes, and the old one stays: {}{more}", all.join("; "));
+        let message = format!("The table has mistakes, and the old one stays: {}", told(&mistakes));
         Refusal::new(Reason::InvalidRequest, message)
     })?;
     if let Some(plan) = call.config.auth.issuers.missing_plan(|plan| table.get(plan).is_some()) {
@@ -64,12 +52,6 @@ fn answer(call: &AdminCall<'_>, table: &PlanTable) -> Result<Response, Fault> {
     respond::respond(200, &headers, table.json())
 }
 
-fn parse_etag(text: &str) -> Option<Version> {
-    // Whatever is between may have made it a weak one.
-    let text = text.trim().trim_start_matches("W/").trim_matches('"');
-    parse_hex(text).map(Version)
-}
-
 fn changed() -> Refusal {
     Refusal::new(
         Reason::PreconditionFailed,
@@ -83,6 +65,3 @@ fn in_use(plan: &str, by: &str) -> Refusal {
     );
     Refusal::new(Reason::InvalidRequest, message).with_param(format!("plans.{plan}"))
 }
-
-/// More mistakes than anybody mends at once are counted, not listed.
-const MAX_TOLD: usize = 100;

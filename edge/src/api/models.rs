@@ -13,7 +13,7 @@ use crate::limit;
 use crate::platform::deadline::Deadline;
 use crate::platform::respond::{self, HeaderList};
 use crate::platform::{self, Response, Signal, isolate_local};
-use crate::route::Origins;
+use crate::route::{Origins, in_force};
 use serde_json::Value;
 use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::pattern::{Pattern, all_mean};
@@ -140,7 +140,8 @@ async fn found(
         since: platform::now(),
         spent: Spent::default(),
     };
-    Ok(Found { told, list: listed(&call.config.route, &ticket).await?, models, aliases })
+    let origins = in_force::current(call.env, &call.config.route, call.context).await;
+    Ok(Found { told, list: listed(&origins, &ticket).await?, models, aliases })
 }
 
 /// The origins' list: as it was a few seconds ago, or as it is.

@@ -122,10 +122,10 @@ mod tests {
             let tokens = parse_admin_tokens(&text.replace('#', &hash))?;
             Ok::<_, String>(tokens.iter().map(|token| format!("{} {}", token.name, token.scopes)).collect::<Vec<_>>())
         };
-        assert_eq!(parse("ops:#").unwrap(), ["ops read+keys+plans"]);
+        assert_eq!(parse("ops:#").unwrap(), ["ops read+keys+plans+origins"]);
         assert_eq!(
             parse("ops:#, board:#:read,ci:#:plans+keys").unwrap(),
-            ["ops read+keys+plans", "board read", "ci keys+plans"]
+            ["ops read+keys+plans+origins", "board read", "ci keys+plans"]
         );
         for bad in [
             "ops",

@@ -6,7 +6,7 @@ use crate::forward::pressure::Pressure;
 use crate::platform::sign::Signer;
 use crate::route::Origins;
 use sluice_protocol::auth::alias::Aliases;
-use sluice_protocol::route::setting::{self, OriginSetting};
+use sluice_protocol::route::list::{OriginList, Source};
 use std::rc::Rc;
 
 /// What the settings say.
@@ -14,7 +14,7 @@ pub(super) enum Where {
     /// One origin, without a name, at this URL.
     One(String),
     /// Several, by their names; or one that has a name.
-    Several(Vec<OriginSetting>),
+    Several(OriginList),
 }
 
 /// How all of them are spoken to.
@@ -30,7 +30,7 @@ pub(super) struct How {
 impl Where {
     /// Reads both settings, one of which must be set.
     pub(super) fn read(reader: &mut Reader<'_, impl Vars>) -> Option<Self> {
-        match reader.listed("ORIGINS", setting::parse) {
+        match reader.listed("ORIGINS", OriginList::parse) {
             Some(None) => reader.required("ORIGIN_URL", parse_url).map(Self::One),
             several if reader.is_set("ORIGIN_URL") => {
                 // Whatever is wrong with the list has been told.
@@ -48,33 +48,25 @@ impl Where {
 
     /// A model that these aliases lead to and no origin has, as far as the settings say which they have.
     pub(super) fn missing_model<'a>(&self, aliases: &'a Aliases) -> Option<&'a str> {
-        let Self::Several(origins) = self else { return None };
-        let all: Option<Vec<&[String]>> = origins.iter().map(|origin| origin.models.as_deref()).collect();
-        let all = all?;
-        aliases.models().find(|model| !all.iter().any(|models| models.iter().any(|has| has == model)))
+        let Self::Several(list) = self else { return None };
+        list.missing_model(aliases.models())
     }
 
     /// The origins.
     pub(super) fn route(self, how: How) -> Origins {
         let How { timeout_ms, idle_ms, signer } = how;
-        let signer = Rc::new(signer);
-        let origin = |name: Option<String>, url: String, binding: String| Origin {
-            name,
+        let one = |url: String| Origin {
+            name: None,
             url,
-            binding,
+            binding: "ORIGIN".to_owned(),
             timeout_ms,
             idle_ms,
-            signer: signer.clone(),
+            signer: Rc::new(signer),
             pressure: Pressure::default(),
         };
         match self {
-            Self::One(url) => Origins::one(origin(None, url, "ORIGIN".to_owned())),
-            Self::Several(settings) => {
-                let of = |setting: &OriginSetting| {
-                    origin(Some(setting.name.to_string()), setting.url.clone(), setting.name.binding())
-                };
-                Origins::several(settings.iter().map(of).collect(), &settings)
-            }
+            Self::One(url) => Origins::one(one(url)),
+            Self::Several(list) => Origins::of_list(&list, &one(String::new()), Source::Settings),
         }
     }
 }

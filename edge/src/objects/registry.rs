@@ -7,6 +7,7 @@ mod denials;
 mod failing;
 mod index;
 mod logins;
+mod origins;
 mod outbox;
 mod plans;
 mod records;
@@ -84,6 +85,7 @@ impl Registry {
             RegistryCall::Denials { known } => self.records.denied.denials(known)?,
             RegistryCall::Plans { known } => self.records.tables.unless(known)?,
             RegistryCall::PlansOf(version) => RegistryAnswer::Plans(self.records.tables.of_version(version)?),
+            RegistryCall::OriginList { known } => self.records.origins.unless(known)?,
             RegistryCall::Origins { told } => {
                 let mut facts = self.facts.borrow_mut();
                 facts.add(told, platform::now());
@@ -102,6 +104,10 @@ impl Registry {
                     let in_use = self.records.index.plan_in_use(table)?;
                     Ok(in_use.or(self.outbox.plan_in_use(table)?))
                 })?
+            }
+            RegistryCall::PutOriginList { json, replaces } => {
+                let settings = self.records.origins_of_settings()?;
+                self.records.origins.put(json, replaces, settings)?
             }
             RegistryCall::PutDenial(denial) => self.records.denied.put(denial)?,
             RegistryCall::PutDenialOnce { denial, idempotency, seed } => {

@@ -27,7 +27,8 @@ pub(super) fn renew(origins: &Rc<Origins>, env: &Env, context: &Context) {
     kept::renew(&HEARD, context, || exchange(origins.clone(), env.clone()));
 }
 
-async fn exchange(origins: Rc<Origins>, env: Env) -> Result<(), Refusal> {
+/// Tells what is known of these origins, and asks what others know.
+pub(super) async fn exchange(origins: Rc<Origins>, env: Env) -> Result<(), Refusal> {
     let Some(board) = &origins.board else { return Ok(()) };
     let asked_at = now();
     let told = board.borrow_mut().take_news();

@@ -14,6 +14,8 @@ pub enum AdminScope {
     Keys,
     /// Put plans in force; look at them.
     Plans,
+    /// Say which origins there are, and so where questions go; look at them.
+    Origins,
 }
 
 /// What one admin may do.
@@ -22,7 +24,7 @@ pub struct AdminScopes(u8);
 
 impl AdminScope {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Keys, Self::Plans];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Keys, Self::Plans, Self::Origins];
 
     /// As settings and messages have it.
     pub const fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl AdminScope {
             Self::Read => "read",
             Self::Keys => "keys",
             Self::Plans => "plans",
+            Self::Origins => "origins",
         }
     }
 
@@ -38,6 +41,7 @@ impl AdminScope {
         match (method, kind) {
             ("GET" | "HEAD", _) => Self::Read,
             (_, "plans") => Self::Plans,
+            (_, "origins") => Self::Origins,
             _ => Self::Keys,
         }
     }
@@ -62,6 +66,7 @@ impl AdminScopes {
         let needed = AdminScope::needed(kind, method);
         let looks_at_own = match kind {
             "plans" => self.has(AdminScope::Plans),
+            "origins" => self.has(AdminScope::Origins),
             "keys" | "accounts" | "denials" => self.has(AdminScope::Keys),
             _ => false,
         };
@@ -140,6 +145,7 @@ const fn bit(scope: AdminScope) -> u8 {
         AdminScope::Read => 1,
         AdminScope::Keys => 2,
         AdminScope::Plans => 4,
+        AdminScope::Origins => 8,
     }
 }
 
@@ -150,10 +156,10 @@ mod tests {
 
     #[test]
     fn scopes_read_back_and_nothing_else_does() {
-        for text in ["read", "keys", "plans", "read+keys", "read+keys+plans"] {
+        for text in ["read", "keys", "plans", "read+keys", "read+keys+plans", "read+keys+plans+origins"] {
             assert_eq!(AdminScopes::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(AdminScopes::parse("plans+read+keys"), Some(AdminScopes::all()));
+        assert_eq!(AdminScopes::parse("origins+plans+read+keys"), Some(AdminScopes::all()));
         for bad in ["", "+", "read+", "read+read", "write", "Read", "read,keys", "read keys"] {
             assert_eq!(AdminScopes::parse(bad), None, "{bad}");
         }
@@ -194,7 +200,7 @@ mod tests {
         let open = |scopes: &str| {
             let scopes = AdminScopes::parse(scopes).unwrap();
             let mut open = String::new();
-            for kind in ["keys", "accounts", "denials", "plans", "audit", "other"] {
+            for kind in ["keys", "accounts", "denials", "plans", "origins", "audit", "other"] {
                 for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
                     open.push(if scopes.allow(kind, method) { 'x' } else { '-' });
                 }
@@ -202,9 +208,10 @@ mod tests {
             }
             open
         };
-        assert_eq!(open("read"), "xx---- xx---- xx---- xx---- xx---- xx---- ");
-        assert_eq!(open("keys"), "xxxxxx xxxxxx xxxxxx ------ --xxxx --xxxx ");
-        assert_eq!(open("plans"), "------ ------ ------ xxxxxx ------ ------ ");
-        assert_eq!(open("read+keys+plans"), "xxxxxx ".repeat(6));
+        assert_eq!(open("read"), "xx---- xx---- xx---- xx---- xx---- xx---- xx---- ");
+        assert_eq!(open("keys"), "xxxxxx xxxxxx xxxxxx ------ ------ --xxxx --xxxx ");
+        assert_eq!(open("plans"), "------ ------ ------ xxxxxx ------ ------ ------ ");
+        assert_eq!(open("origins"), "------ ------ ------ ------ xxxxxx ------ ------ ");
+        assert_eq!(open("read+keys+plans+origins"), "xxxxxx ".repeat(7));
     }
 }

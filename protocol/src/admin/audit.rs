@@ -53,6 +53,12 @@ pub enum AuditAction {
     /// Another plan table was put in force.
     #[serde(rename = "plans.put")]
     PlansPut,
+    /// Another list of origins was put in force.
+    #[serde(rename = "origins.put")]
+    OriginsPut,
+    /// The list that was put was taken back: the settings say again which origins there are.
+    #[serde(rename = "origins.delete")]
+    OriginsDelete,
     /// A token or a subject of tokens was put on the list of those that are refused.
     #[serde(rename = "denial.create")]
     DenialCreate,

@@ -40,6 +40,18 @@ pub enum RegistryCall {
     },
     /// The plan table of this version, if it is in force or was a moment ago.
     PlansOf(Version),
+    /// The list of origins that an admin has put, unless it is the one of this version.
+    OriginList {
+        /// Which one is known already.
+        known: Option<Version>,
+    },
+    /// Puts a list of origins in force, or takes it back, if the one that is has this version (`None`: whichever it is).
+    PutOriginList {
+        /// The list's text, checked; `None`: that of the settings is to be in force.
+        json: Option<String>,
+        /// What it replaces.
+        replaces: Option<Version>,
+    },
     /// Puts a plan table in force, if the one that is has this version (`None`: whichever it is).
     PutPlans {
         /// The table's text, checked.
@@ -162,6 +174,10 @@ pub enum RegistryAnswer {
     Before(Seed),
     /// What isolates found out of origins.
     Origins(Vec<Fact>),
+    /// A list of origins; `None` if that of the settings is in force.
+    OriginList(Option<String>),
+    /// The list in force is another one than the one to be replaced.
+    OtherOrigins,
 }
 
 /// What became of commands.

@@ -68,7 +68,8 @@ struct Come {
 fn call(stack: &RunningStack, kind: &Early, key: &str, chunked: bool) -> Come {
     let body = hello(4).to_string();
     let sent = if chunked { format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()) } else { body.clone() };
-    let framed = if chunked { "Transfer-Encoding: chunked".to_owned() } else { format!("Content-Length: {}", body.len()) };
+    let framed =
+        if chunked { "Transfer-Encoding: chunked".to_owned() } else { format!("Content-Length: {}", body.len()) };
     let head = head_of(kind.method, kind.path, kind.declared, if kind.is_known { key } else { "slc_no" }, &framed);
     let (mut come, mut connection) = (Come::default(), None);
     for number in 0..CALLS {
@@ -123,4 +124,4 @@ const CALLS: usize = 60;
 /// How long after its head a body is sent: together, as one thread's turn has it, and after the refusal. Together they are so
 /// few a second that each of them is waited for.
 const GAPS: [Duration; 4] =
-    [Duration::ZERO, Duration::from_micros(150), Duration::from_millis(3), Duration::from_millis(6)];
+    [Duration::ZERO, Duration::from_micros(150), Duration::from_millis(6), Duration::from_millis(12)];

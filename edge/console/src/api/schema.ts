@@ -199,6 +199,36 @@ export type Plans = {
   plans: Record<string, unknown>;
 };
 
+export type OriginList = Array<Origin>;
+
+export type Origin = {
+  /** also the audience of its grants: `sluice-origin serve --name` */
+  name: string;
+  /** https://, or http:// with `private` */
+  url: string;
+  /** by the names that callers have; without it those that it lists */
+  models?: Array<string>;
+  /** its own names for some of them */
+  aliases?: Record<string, string>;
+  weight?: number;
+  region?: "AF" | "AN" | "AS" | "EU" | "NA" | "OC" | "SA";
+  private?: boolean;
+};
+
+export type Origins = {
+  /** where the list comes from */
+  source: "settings" | "admin";
+  /** as it was written; one of `ORIGIN_URL` has no name */
+  origins: Array<{
+    url: string;
+  }>;
+  /** how those that have names are, as far as the isolate knows that answers */
+  state: Array<{
+    name: string;
+    takes_requests: boolean;
+  }>;
+};
+
 export type CreateDenial = {
   /** a name of JWT_ISSUERS, or `sluice` for short tokens */
   issuer: string;
@@ -399,6 +429,21 @@ export interface Routes {
     query: {};
     body: Plans;
     answer: Plans;
+  };
+  "GET /admin/v1/origins": {
+    query: {};
+    body: undefined;
+    answer: Origins;
+  };
+  "PUT /admin/v1/origins": {
+    query: {};
+    body: OriginList;
+    answer: Origins;
+  };
+  "DELETE /admin/v1/origins": {
+    query: {};
+    body: Nothing;
+    answer: Origins;
   };
   "GET /admin/v1/denials": {
     query: {};

@@ -4,7 +4,7 @@ import { Api } from "./client.ts";
 import { Refused, asRefused, readRefusal } from "./refusal.ts";
 
 /** What a token may do. */
-export type Scope = "read" | "keys" | "plans";
+export type Scope = "read" | "keys" | "plans" | "origins";
 
 /** Somebody who is signed in. */
 export type Session =
@@ -46,7 +46,7 @@ export function forget(): void {
 
 /**
  * What a token may do. The API has no route that says so, and refuses by scope before it looks at anything else. So
- * three questions that change nothing tell it. One reads. The others ask what may be changed, and are refused with 403
+ * four questions that change nothing tell it. One reads. The others ask what may be changed, and are refused with 403
  * without the scope and with 405 otherwise, as no route takes OPTIONS.
  */
 async function scopesOf(api: Api): Promise<Scope[]> {
@@ -54,6 +54,7 @@ async function scopesOf(api: Api): Promise<Scope[]> {
     ["read", "HEAD", "/admin/v1/audit"],
     ["keys", "OPTIONS", "/admin/v1/keys"],
     ["plans", "OPTIONS", "/admin/v1/plans"],
+    ["origins", "OPTIONS", "/admin/v1/origins"],
   ];
   const scopes: Scope[] = [];
   // One after the other: a wrong token is to count as one failure.

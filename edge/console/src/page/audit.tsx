@@ -23,6 +23,8 @@ const ACTIONS = [
   "account.change",
   "account.delete",
   "plans.put",
+  "origins.put",
+  "origins.delete",
   "denial.create",
   "denial.delete",
   "admin.login_failed",

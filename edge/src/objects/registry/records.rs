@@ -4,6 +4,7 @@ use super::audit::AuditLog;
 use super::denials::DeniedRows;
 use super::index::Index;
 use super::logins::Logins;
+use super::origins::OriginRows;
 use super::plans::Tables;
 use crate::config::config_of;
 use crate::platform::{Env, Result, State};
@@ -18,6 +19,8 @@ pub struct RegistryRecords {
     pub tables: Tables,
     /// The audit log.
     pub audit: AuditLog,
+    /// The list of origins that was put.
+    pub origins: OriginRows,
     /// The list of denials.
     pub denied: DeniedRows,
     /// Failed logins of admins.
@@ -33,6 +36,7 @@ impl RegistryRecords {
             index: Index::new(state),
             tables: Tables::new(state),
             audit: AuditLog::new(state),
+            origins: OriginRows::new(state),
             denied: DeniedRows::new(state),
             logins: Logins::new(state),
             env,
@@ -44,6 +48,7 @@ impl RegistryRecords {
         self.index.forget();
         self.tables.forget();
         self.audit.forget();
+        self.origins.forget();
         self.denied.forget();
         self.logins.forget();
     }
@@ -53,8 +58,14 @@ impl RegistryRecords {
         self.index.counters()
             + self.tables.counters()
             + self.audit.counters()
+            + self.origins.counters()
             + self.denied.counters()
             + self.logins.counters()
+    }
+
+    /// Which list of origins is in force where none was put.
+    pub fn origins_of_settings(&self) -> Result<Version> {
+        Ok(config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?.route.version())
     }
 
     /// Which plan table is in force.

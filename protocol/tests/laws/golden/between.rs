@@ -34,6 +34,7 @@ use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::route::fact::Fact;
+use sluice_protocol::route::list::{OriginState, OriginsView, Source};
 
 /// Messages between versions: a change here needs a new version byte.
 #[test]
@@ -300,4 +301,27 @@ fn what_is_found_out_of_origins() {
     let up = Fact { origin: "b".into(), model: Some("qwen".into()), down_until: None, at: 1_790_000_000_500 };
     json("registry_origins_call", &RegistryCall::Origins { told: vec![down.clone()] });
     json("registry_origins_answer", &RegistryAnswer::Origins(vec![down, up]));
+}
+
+#[test]
+fn a_list_of_origins_that_is_put() {
+    let version = Some(Version::of("[]"));
+    let list = r#"[{"name": "a", "url": "https://a.example"}]"#;
+    let put = |json: Option<&str>| RegistryCall::PutOriginList { json: json.map(str::to_owned), replaces: version };
+    let calls = [
+        RegistryCall::OriginList { known: None },
+        RegistryCall::OriginList { known: version },
+        put(Some(list)),
+        put(None),
+    ];
+    json("registry_origin_list_calls", &calls);
+    let answers =
+        [RegistryAnswer::OriginList(Some(list.into())), RegistryAnswer::OriginList(None), RegistryAnswer::OtherOrigins];
+    json("registry_origin_list_answers", &answers);
+    let view = OriginsView {
+        source: Source::Admin,
+        origins: serde_json::from_str(list).unwrap(),
+        state: vec![OriginState { name: "a".into(), takes_requests: true }],
+    };
+    json("admin_origins", &view);
 }

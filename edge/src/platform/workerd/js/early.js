@@ -7,7 +7,7 @@
 
 const MOST_BYTES = 64 * 1024;
 const MOST_MS = 1_000;
-const MOST_A_SECOND = 500;
+const MOST_A_SECOND = 250;
 let second = 0;
 let waited = 0;
 
