@@ -4,6 +4,7 @@ pub(crate) mod against;
 pub(crate) mod agent;
 pub(crate) mod callers;
 pub(crate) mod doors;
+pub(crate) mod failover;
 pub(crate) mod registry;
 
 use crate::load::requests::{chat, forge, get};

@@ -23,7 +23,7 @@ mod edge;
 mod peers;
 mod table;
 
-use edge::{against, agent, callers, doors, registry};
+use edge::{against, agent, callers, doors, failover, registry};
 use load::cpu;
 use options::Options;
 use std::process::ExitCode;
@@ -58,6 +58,9 @@ fn run(options: &Options) {
     }
     if options.agent {
         add("agent", agent::run(options));
+    }
+    if options.failover {
+        add("failover", failover::run(options));
     }
     if options.registry {
         add("registry", registry::run(options, stub));

@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) doors: bool,
     /// A coding agent's conversation.
     pub(crate) agent: bool,
+    /// Requests whose origin has just been killed.
+    pub(crate) failover: bool,
     /// Whether to look at the registry, empty and full.
     pub(crate) registry: bool,
     /// Another build of the Worker to measure in the same rounds: the directory of its `index.js`.
@@ -61,6 +63,7 @@ impl Options {
             callers: false,
             doors: false,
             agent: false,
+            failover: false,
             registry: false,
             against: None,
             only: String::new(),
@@ -81,6 +84,7 @@ impl Options {
                 "--callers" => options.callers = true,
                 "--doors" => options.doors = true,
                 "--agent" => options.agent = true,
+                "--failover" => options.failover = true,
                 "--registry" => options.registry = true,
                 "--against" => options.against = Some(value().into()),
                 "--only" => options.only = value(),
@@ -93,7 +97,7 @@ impl Options {
                     missing.push((peer(name), why.to_owned()));
                 }
                 _ => panic!(
-                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --doors, --agent, --registry, --against, --only, --keys, --peers"
+                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --doors, --agent, --failover, --registry, --against, --only, --keys, --peers"
                 ),
             }
         }
@@ -112,6 +116,7 @@ impl Options {
             && !self.callers
             && !self.doors
             && !self.agent
+            && !self.failover
             && !self.registry
             && self.against.is_none()
             && self.peers.is_none()

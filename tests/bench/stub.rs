@@ -10,13 +10,14 @@ pub(crate) fn start() -> SocketAddr {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             // A connection that breaks is the other side's affair.
-            std::thread::spawn(move || serve(&stream).is_ok());
+            std::thread::spawn(move || serve(&stream, |_| {}).is_ok());
         }
     });
     address
 }
 
-fn serve(stream: &TcpStream) -> std::io::Result<()> {
+/// Answers all that comes on a connection; `asked` hears the first line of each request.
+pub(crate) fn serve(stream: &TcpStream, asked: impl Fn(&str)) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let answer = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{COMPLETION}",
@@ -25,11 +26,14 @@ fn serve(stream: &TcpStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let (mut line, mut body) = (String::new(), Vec::new());
     loop {
-        let (mut length, mut closes) = (0, false);
+        let (mut length, mut closes, mut is_first) = (0, false, true);
         loop {
             line.clear();
             if reader.read_line(&mut line)? == 0 {
                 return Ok(());
+            }
+            if std::mem::take(&mut is_first) {
+                asked(&line);
             }
             let lower = line.to_ascii_lowercase();
             if let Some(value) = lower.strip_prefix("content-length:") {

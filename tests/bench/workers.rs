@@ -5,7 +5,7 @@ use harness::caller::{self, Caller};
 use harness::edge::{Edge, EdgeFiles};
 use harness::issuers::{self, Issuer};
 use harness::{process, secrets};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Mutex;
@@ -42,6 +42,15 @@ impl Sluice {
 
     /// [`Self::start`] with the Worker that lies in this directory, if one is named.
     pub(crate) fn start_build(origin: SocketAddr, build: Option<&Path>) -> Self {
+        Self::start_before(("ORIGIN_URL", format!("http://{origin}")), build)
+    }
+
+    /// [`Self::start`] before several origins, as `ORIGINS` has them.
+    pub(crate) fn start_with(origins: &Value) -> Self {
+        Self::start_before(("ORIGINS", origins.to_string()), None)
+    }
+
+    fn start_before(origin: (&'static str, String), build: Option<&Path>) -> Self {
         let window =
             |limit: u32, window: &str| json!({"name": "window", "kind": "window", "limit": limit, "window": window});
         let parallel = json!({"name": "parallel", "kind": "parallel", "limit": 2_000});
@@ -52,7 +61,7 @@ impl Sluice {
             "edge": {"limits": [window(exactness::LIMIT, "5s")]},
         }});
         let settings = [
-            ("ORIGIN_URL", format!("http://{origin}")),
+            origin,
             ("KEY_PEPPERS", secrets::key_peppers()),
             ("GRANT_KEYS", secrets::grant_keys()),
             ("ADMIN_TOKENS", secrets::admin_tokens()),

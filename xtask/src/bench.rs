@@ -25,7 +25,7 @@ use crate::{
 };
 
 const USAGE: &str = "\
-Usage: cargo xtask bench edge [--sweep] [--accounts] [--callers] [--doors] [--agent] [--registry] [--against DIR [--only KIND]] [--peers [NAME,...]] [--seconds N] [--rounds N] [--connections N] [--json FILE]
+Usage: cargo xtask bench edge [--sweep] [--accounts] [--callers] [--doors] [--agent] [--failover] [--registry] [--against DIR [--only KIND]] [--peers [NAME,...]] [--seconds N] [--rounds N] [--connections N] [--json FILE]
 
 Measures the full walk, the refusals and an empty Worker on workerd, in one run: compare the ratios, not the figures.
 
@@ -34,6 +34,7 @@ Measures the full walk, the refusals and an empty Worker on workerd, in one run:
   --callers      instead: API keys beside tokens of issuers (EdDSA, ES256, RS256), seen before and never seen, and short tokens
   --doors        instead: the same question through each door, beside Chat's
   --agent        instead: how soon turn 20 of a coding agent's conversation begins, beside its new tokens alone
+  --failover     instead: how much later a request is answered whose origin has just been killed, beside another's
   --registry     instead: an admin's calls and a key's first use with an empty registry and with 100,000 keys
   --against      instead: beside another build of the Worker, such as the one of the commit before (a directory that holds
                  its index.js and index_bg.wasm: edge/build of another clone). Both are asked at once, so that the
