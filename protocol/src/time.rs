@@ -23,6 +23,23 @@ pub(crate) fn seconds(ms: u64) -> String {
     if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{}.{:03} s", ms / 1000, ms % 1000) }
 }
 
+/// How long to wait, for people: `2.417 s`, `59 min 53 s`, `3 h 5 min`, `29 d 4 h`. Never less than it is; headers tell it
+/// exactly.
+pub(crate) fn wait(ms: u64) -> String {
+    // The smaller unit is rounded up, which may make the larger one whole.
+    let two = |unit_ms: u64, unit: &str, part_ms: u64, part: &str| {
+        let parts = ms.div_ceil(part_ms);
+        let (whole, rest) = (parts / (unit_ms / part_ms), parts % (unit_ms / part_ms));
+        if rest == 0 { format!("{whole} {unit}") } else { format!("{whole} {unit} {rest} {part}") }
+    };
+    match ms {
+        0..=60_000 => seconds(ms),
+        60_001..3_600_000 => two(60_000, "min", 1_000, "s"),
+        3_600_000..86_400_000 => two(3_600_000, "h", 60_000, "min"),
+        _ => two(86_400_000, "d", 3_600_000, "h"),
+    }
+}
+
 /// Milliseconds of each, the smallest first.
 const UNITS: [(u64, &str); 5] = [(1, "ms"), (1_000, "s"), (60_000, "m"), (3_600_000, "h"), (86_400_000, "d")];
 
@@ -52,6 +69,27 @@ const LAST: Millis = 253_402_300_799_999;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_units_of_people_and_is_never_too_short() {
+        let cases = [
+            (0, "0 s"),
+            (2_417, "2.417 s"),
+            (60_000, "60 s"),
+            (60_001, "1 min 1 s"),
+            (119_001, "2 min"),
+            (3_592_049, "59 min 53 s"),
+            (3_599_001, "60 min"),
+            (3_600_001, "1 h 1 min"),
+            (86_400_000, "1 d"),
+            (86_400_001, "1 d 1 h"),
+            (2_592_000_000, "30 d"),
+        ];
+        for (ms, text) in cases {
+            assert_eq!(wait(ms), text, "{ms}");
+        }
+        assert!(wait(u64::MAX).starts_with("213503982334 d"));
+    }
 
     #[test]
     fn a_duration_is_read_as_it_was_written() {

@@ -5,7 +5,7 @@ use crate::limit::decision::{Passes, Refused};
 use crate::limit::kind::Unit;
 use crate::limit::standing::ratelimit;
 use crate::refusal::{Reason, Refusal};
-use crate::time::{Millis, seconds};
+use crate::time::{Millis, wait};
 
 impl Answer {
     /// The answer as the edge's caller sees it, if it is a no.
@@ -79,8 +79,8 @@ fn refuse_limited(refused: &[Refused], now: Millis) -> Refusal {
     let reason = reason(refused);
     match certain {
         Some(at) => {
-            let wait = at.saturating_sub(now);
-            Refusal::new(reason, format!("{message} Retry in {}.", seconds(wait))).with_retry_after_ms(wait)
+            let until = at.saturating_sub(now);
+            Refusal::new(reason, format!("{message} Retry in {}.", wait(until))).with_retry_after_ms(until)
         }
         None => match refused.iter().find_map(|limit| limit.kind.awaits()) {
             Some(awaited) => Refusal::new(reason, format!("{message} Retry {awaited}.")),
