@@ -66,10 +66,10 @@ pub fn short_admin_tokens() -> String {
     format!("{},short:{}", admin_tokens(), hex(&Sha256::digest(SHORT_ADMIN_TOKEN)))
 }
 
-/// `ADMIN_TOKENS` of three admins, each with the scope that it is named after: see [`scoped_token`].
+/// `ADMIN_TOKENS` of four admins, each with the scope that it is named after: see [`scoped_token`].
 pub fn scoped_admin_tokens() -> String {
     let one = |name: &str| format!("{name}:{}:{name}", hex(&Sha256::digest(scoped_token(name))));
-    ["read", "keys", "plans"].map(one).join(",")
+    ["read", "keys", "plans", "origins"].map(one).join(",")
 }
 
 /// The token of one of them.

@@ -7,6 +7,7 @@ import { AccountPage } from "./page/account.tsx";
 import { AuditPage } from "./page/audit.tsx";
 import { KeyPage } from "./page/key.tsx";
 import { LimitsPage } from "./page/limits.tsx";
+import { OriginsPage } from "./page/origins.tsx";
 import { OverviewPage } from "./page/overview.tsx";
 import { PlansPage } from "./page/plans.tsx";
 import { PlaygroundPage } from "./page/playground.tsx";
@@ -31,6 +32,7 @@ export const PAGES: Page[] = [
   { name: "keys", isFor: has("read", "keys"), View: KeyPage },
   { name: "accounts", isFor: has("read", "keys"), View: AccountPage },
   { name: "plans", isFor: has("read", "plans"), View: PlansPage },
+  { name: "origins", isFor: has("read", "origins"), View: OriginsPage },
   { name: "audit", isFor: has("read"), View: AuditPage },
   { name: "playground", isFor: () => true, View: PlaygroundPage },
 ];

@@ -92,7 +92,7 @@ fn axe_finds_nothing_on_any_page_and_none_is_wider_than_its_screen() {
     let paths = json!({
         "overview": "/overview", "keys": "/keys", "key": format!("/keys/{}", shown.id), "new-key": "/keys/new",
         "accounts": "/accounts", "account": format!("/accounts/{account}"), "new-account": "/accounts/new",
-        "plans": "/plans", "audit": "/audit", "playground": "/playground", "nowhere": "/none",
+        "plans": "/plans", "origins": "/origins", "audit": "/audit", "playground": "/playground", "nowhere": "/none",
     });
     drive(&stack, "pages.mjs", &json!({"paths": paths, "key": key.key}));
 }
@@ -107,9 +107,9 @@ fn nobody_sees_a_button_for_what_would_be_refused() {
     let made = edge.admin("POST", "/keys/bulk", Some(&json!({"keys": many})));
     assert_eq!(made.status, 201, "{}", made.text());
     let settings = json!({
-        "scoped": {"read": scoped("read"), "keys": scoped("keys"), "plans": scoped("plans")},
+        "scoped": {"read": scoped("read"), "keys": scoped("keys"), "plans": scoped("plans"), "origins": scoped("origins")},
         "key": key.key, "keyId": key.id.to_string(), "many": many.len(),
-        "secrets": [secrets::ADMIN_TOKEN, key.key, scoped("read"), scoped("keys"), scoped("plans")],
+        "secrets": [secrets::ADMIN_TOKEN, key.key, scoped("read"), scoped("keys"), scoped("plans"), scoped("origins")],
     });
     drive(&stack, "callers.mjs", &settings);
 }

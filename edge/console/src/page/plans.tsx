@@ -1,14 +1,13 @@
 // The plan table: its text, a form for what is changed most, what a draft changes, and where its mistakes are.
 
-import type { RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useApp } from "../app.tsx";
 import { type Mistake, asRefused, mistakesOf, untold } from "../api/refusal.ts";
 import { fill } from "../format.ts";
+import { Difference, Editor } from "../part/editor.tsx";
 import { useAction } from "../part/load.ts";
 import { Notice, Refusal, Waiting } from "../part/notice.tsx";
 import { PlanForm } from "../part/plan_form.tsx";
-import { around, diff } from "../plan/diff.ts";
 import { placeOf, placeOfMessage } from "../plan/place.ts";
 import { parse, pretty } from "../plan/table.ts";
 
@@ -110,7 +109,13 @@ export function PlansPage() {
         )}
         <section class="card editor">
           <h2 id="editor-title">{t.plans.text}</h2>
-          <Editor area={editor} text={draft} mistakes={mistakes} isFixed={!may("plans")} onInput={edit} />
+          <Editor
+            area={editor}
+            text={draft}
+            marked={new Set(mistakes.map((mistake) => lineOf(draft, mistake)))}
+            isFixed={!may("plans")}
+            onInput={edit}
+          />
         </section>
       </div>
       {may("plans") && (
@@ -127,43 +132,6 @@ export function PlansPage() {
         </>
       )}
     </>
-  );
-}
-
-// The text with its lines' numbers; lines with a mistake are marked.
-function Editor(props: {
-  area: RefObject<HTMLTextAreaElement | null>;
-  text: string;
-  mistakes: Mistake[];
-  isFixed: boolean;
-  onInput: (text: string) => void;
-}) {
-  const gutter = useRef<HTMLDivElement>(null);
-  const marked = new Set(props.mistakes.map((mistake) => lineOf(props.text, mistake)));
-  const lines = props.text.split("\n").length;
-  return (
-    <div class="lines">
-      <div class="gutter" ref={gutter} aria-hidden="true">
-        {Array.from({ length: lines }, (_, index) => (
-          <div key={index} class={marked.has(index + 1) ? "marked" : undefined}>
-            {index + 1}
-          </div>
-        ))}
-      </div>
-      <textarea
-        ref={props.area}
-        class="code"
-        aria-labelledby="editor-title"
-        value={props.text}
-        readOnly={props.isFixed}
-        spellcheck={false}
-        wrap="off"
-        onInput={(event) => props.onInput(event.currentTarget.value)}
-        onScroll={(event) => {
-          if (gutter.current) gutter.current.scrollTop = event.currentTarget.scrollTop;
-        }}
-      />
-    </div>
   );
 }
 
@@ -193,31 +161,3 @@ function Mistakes(props: { of: Mistake[]; draft: string; more: number; onGo: (mi
     </Notice>
   );
 }
-
-function Difference({ before, after }: { before: string; after: string }) {
-  const { t } = useApp();
-  if (before === after) return <p class="hint">{t.plans.same}</p>;
-  const shown = around(diff(before, after), 2);
-  return (
-    <section class="card">
-      <h2>{t.plans.difference}</h2>
-      <div class="diff code" tabIndex={0} role="group" aria-label={t.plans.difference}>
-        {shown.map((line, place) =>
-          line === null ? (
-            <div class="gap" key={place}>
-              ⋯
-            </div>
-          ) : (
-            <div class={line.kind} key={place}>
-              <span class="sign">{SIGNS[line.kind]}</span>
-              {line.kind !== "same" && <span class="unseen">{t.plans[line.kind]}</span>}
-              {line.text}
-            </div>
-          ),
-        )}
-      </div>
-    </section>
-  );
-}
-
-const SIGNS = { same: " ", added: "+", removed: "−" };

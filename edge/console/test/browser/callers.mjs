@@ -3,9 +3,10 @@
 import { accessible, expect, open, run, settings, signIn } from "./browser.mjs";
 
 const SEEN = {
-  read: ["Overview", "Keys", "Accounts", "Plans", "Audit log", "Playground"],
+  read: ["Overview", "Keys", "Accounts", "Plans", "Origins", "Audit log", "Playground"],
   keys: ["Overview", "Keys", "Accounts", "Playground"],
   plans: ["Overview", "Plans", "Playground"],
+  origins: ["Overview", "Origins", "Playground"],
 };
 
 await run(async ({ page, step }) => {
@@ -36,6 +37,12 @@ await run(async ({ page, step }) => {
           (await page.getByLabel("JSON").getAttribute("readonly")) === (scope === "plans" ? null : ""),
           "the text",
         );
+      }
+      if (seen.includes("Origins")) {
+        await open(page, "Origins");
+        await page.getByLabel("List (JSON)").waitFor();
+        const put = await page.getByRole("button", { name: "Put in force" }).count();
+        expect(put === (scope === "origins" ? 1 : 0), "Put in force");
       }
       if (scope === "keys") {
         // It may not see the plans, and makes a key all the same.

@@ -149,6 +149,21 @@ await run(async ({ page, step }) => {
       await page.waitForTimeout(100);
     }
   });
+  await step("put a list of origins, and take it back", async () => {
+    await open(page, "Origins");
+    const list = page.getByLabel("List (JSON)");
+    await list.fill('[{"name": "a", "url": "http://plain.example"}]');
+    await page.getByRole("button", { name: "Put in force" }).click();
+    await page.getByRole("alert").getByText("origin `a`").waitFor();
+    await list.fill('[{"name": "a", "url": "https://a.example"}, {"name": "b", "url": "https://b.example"}]');
+    await page.getByRole("button", { name: "Put in force" }).click();
+    await page.getByText("The list is in force").waitFor();
+    await page.getByRole("rowheader", { name: "b", exact: true }).waitFor();
+    await accessible(page);
+    await page.screenshot({ path: `${settings.screens}/origins-put.png`, fullPage: true });
+    await page.getByRole("button", { name: "Take it back" }).click();
+    await page.getByRole("button", { name: "Take it back" }).waitFor({ state: "detached" });
+  });
   await step("hostile names are letters and nothing else", async () => {
     for (const name of HOSTILE) {
       await open(page, "Keys");
@@ -191,7 +206,7 @@ await run(async ({ page, step }) => {
   });
   await step("all of it is in the audit log, whose chain is whole", async () => {
     await open(page, "Audit log");
-    for (const action of ["key.create", "key.rotate", "key.change", "key.delete", "plans.put"]) {
+    for (const action of ["key.create", "key.rotate", "key.change", "key.delete", "plans.put", "origins.put", "origins.delete"]) {
       await page.getByRole("cell", { name: action, exact: true }).first().waitFor();
     }
     await page.getByRole("button", { name: "Verify the chain" }).click();
