@@ -51,8 +51,23 @@ pub struct Config {
     pub chat: ChatBounds,
     /// How long a response is kept that is to be, in milliseconds; 0 if none is.
     pub responses_kept_ms: Millis,
+    /// What jobs are set to.
+    pub jobs: JobSettings,
     /// Of which requests the log has a line.
     pub request_log: RequestLog,
+}
+
+/// What jobs are set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobSettings {
+    /// How long files and batches are kept, in milliseconds; 0 if there are none.
+    pub kept_ms: Millis,
+    /// How many bytes an account may have.
+    pub bytes: u64,
+    /// The largest file, in bytes.
+    pub file_bytes: u64,
+    /// How many lines of an account run at once.
+    pub parallel: usize,
 }
 
 /// One wrong or missing setting.
@@ -96,6 +111,7 @@ impl Config {
         let timeout = reader.or_default("ORIGIN_TIMEOUT_MS", |text| parse_number(text, 1, 7_200_000));
         let idle = reader.or_default("ORIGIN_IDLE_MS", |text| parse_number(text, 1, 7_200_000));
         let kept = reader.or_default("RESPONSES_KEPT_MS", |text| parse_number(text, 0, MAX_KEPT_MS));
+        let jobs = JobSettings::read(&mut reader);
         let request_log = reader.or_default("REQUEST_LOG", RequestLog::parse);
         // Whatever is missing here has left a mistake there.
         let (
@@ -115,6 +131,7 @@ impl Config {
             Some(timeout),
             Some(idle),
             Some(responses_kept_ms),
+            Some(jobs),
             Some(request_log),
         ) = (
             places,
@@ -133,6 +150,7 @@ impl Config {
             timeout,
             idle,
             kept,
+            jobs,
             request_log,
         )
         else {
@@ -163,8 +181,20 @@ impl Config {
             bodies: BodyLimits { max: max_body, timeout_ms: body_timeout_ms },
             chat,
             responses_kept_ms,
+            jobs,
             request_log,
         })
+    }
+}
+
+impl JobSettings {
+    fn read(reader: &mut Reader<'_, impl Vars>) -> Option<Self> {
+        let kept_ms = reader.or_default("JOBS_KEPT_MS", |text| parse_number(text, 0, MAX_JOBS_KEPT_MS));
+        let bytes = reader.or_default("JOBS_BYTES", |text| parse_number(text, 1, 5 << 30));
+        let file_bytes = reader.or_default("JOBS_FILE_BYTES", |text| parse_number(text, 1, 64 << 20));
+        let parallel = reader.or_default("JOBS_PARALLEL", |text| parse_number(text, 1, 64));
+        let parallel = usize::try_from(parallel?).ok()?;
+        Some(Self { kept_ms: kept_ms?, bytes: bytes?, file_bytes: file_bytes?, parallel })
     }
 }
 
@@ -173,6 +203,9 @@ const CHAT_BOUNDS: ChatBounds = ChatBounds { default_max_tokens: DEFAULT_MAX_TOK
 
 /// The longest time that a response is kept, in milliseconds: OpenAI's thirty days.
 const MAX_KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// The longest time that files and batches are kept, in milliseconds: a year.
+const MAX_JOBS_KEPT_MS: u64 = 365 * 24 * 60 * 60 * 1000;
 
 /// The settings, read once for an isolate: its environment does not change while it lives.
 pub fn config_of(env: &Env) -> Result<Rc<Config>, Refusal> {

@@ -1,7 +1,7 @@
 //! The route table: what each path and method leads to.
 
 use crate::admin::{self, leaks};
-use crate::api::{key, models, ollama, responses, token};
+use crate::api::{batches, files, key, models, ollama, responses, token};
 use crate::call::{Answered, Call};
 use crate::config::config_of;
 use crate::platform::task::{self, Answer};
@@ -102,6 +102,15 @@ async fn step_aside(call: &Call<'_>, route: &str, of: &str) -> Answered {
         ("GET", "/v1/responses/{response}") => responses::one(call, of).await.map(Ok),
         ("DELETE", "/v1/responses/{response}") => responses::delete(call, of).await.map(Ok),
         ("GET", "/v1/responses/{response}/input_items") => responses::input_items(call, of).await.map(Ok),
+        ("POST", "/v1/files") => files::upload(call).await.map(Ok),
+        ("GET", "/v1/files") => files::list(call).await.map(Ok),
+        ("GET", "/v1/files/{file}") => files::one(call, of).await.map(Ok),
+        ("DELETE", "/v1/files/{file}") => files::delete(call, of).await.map(Ok),
+        ("GET", "/v1/files/{file}/content") => files::content(call, of).await,
+        ("POST", "/v1/batches") => batches::create(call).await.map(Ok),
+        ("GET", "/v1/batches") => batches::list(call).await.map(Ok),
+        ("GET", "/v1/batches/{batch}") => batches::one(call, of).await.map(Ok),
+        ("POST", "/v1/batches/{batch}/cancel") => batches::cancel(call, of).await.map(Ok),
         ("GET", "/api/tags") => ollama::tags(call).await.map(Ok),
         ("GET", "/api/ps") => ollama::tags(call).await.map(Ok),
         ("POST", "/api/show") => ollama::show(call).await.map(Ok),

@@ -23,7 +23,8 @@ pub fn run(bytes: &[u8]) {
             assert_eq!(PlanTable::parse(table.json()).as_ref(), Ok(&table));
             for name in table.names() {
                 let plan = table.get(name).expect("the table names it");
-                let facts = Facts { rate: table.rate(facts.class, &facts.model, facts.endpoint, facts.batch), ..facts.clone() };
+                let facts =
+                    Facts { rate: table.rate(facts.class, &facts.model, facts.endpoint, facts.batch), ..facts.clone() };
                 decide(plan, &facts, now);
             }
         }

@@ -48,7 +48,15 @@ impl RequestReport {
     /// Of this request.
     pub fn new(id: RequestId, status: RequestStatus, used: Used) -> Self {
         let Used { usage, reasoning_tokens } = used;
-        Self { id: id.to_string(), object: "request".into(), status, usage, reasoning_tokens, known_ms: None, complete: None }
+        Self {
+            id: id.to_string(),
+            object: "request".into(),
+            status,
+            usage,
+            reasoning_tokens,
+            known_ms: None,
+            complete: None,
+        }
     }
 
     /// Of a request that did not come within the time that the origin remembers.

@@ -48,7 +48,8 @@ impl CreateBatch {
 
 fn metadata(object: &Map<String, Value>) -> Result<BTreeMap<String, String>, Refusal> {
     let wrong = || {
-        let message = "`metadata` must be an object of at most 16 texts of at most 512 bytes, with names of at most 64.";
+        let message =
+            "`metadata` must be an object of at most 16 texts of at most 512 bytes, with names of at most 64.";
         invalid("metadata", message.to_owned())
     };
     let pairs = match object.get("metadata") {

@@ -107,6 +107,12 @@ pub struct Listed<T> {
     pub has_more: bool,
 }
 
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self { data: Vec::new(), has_more: false }
+    }
+}
+
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobsAnswer {

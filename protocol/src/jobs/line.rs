@@ -93,9 +93,9 @@ impl Line {
         if url.and_then(raw::text).as_deref() != Some(path) {
             return Err(wrong("mismatched_url", format!("`url` must be the batch's endpoint, {path}."), Some("url")));
         }
-        let body = body.filter(|body| body.starts_with('{')).ok_or_else(|| {
-            wrong("missing_required_parameter", "`body` must be an object.".into(), Some("body"))
-        })?;
+        let body = body
+            .filter(|body| body.starts_with('{'))
+            .ok_or_else(|| wrong("missing_required_parameter", "`body` must be an object.".into(), Some("body")))?;
         check(body, door, bounds).map_err(|refusal| {
             let param = refusal.param.as_ref().map_or_else(|| "body".to_owned(), |param| format!("body.{param}"));
             wrong(refusal.reason.row().code, refusal.message.to_string(), Some(&param))

@@ -121,9 +121,7 @@ fn text(body: &str) -> Box<RawValue> {
 }
 
 fn errors(errors: &[LineError]) -> Value {
-    let one = |error: &LineError| {
-        json!({"code": error.code, "message": error.message, "param": error.param, "line": error.line})
-    };
+    let one = |error: &LineError| json!({"code": error.code, "message": error.message, "param": error.param, "line": error.line});
     json!({"object": "list", "data": errors.iter().map(one).collect::<Vec<_>>()})
 }
 

@@ -215,10 +215,10 @@ impl Stage {
     /// A number for it, by which rows are found.
     pub const fn number(&self) -> i64 {
         match self {
-            Self::Waiting => 0,
-            Self::Sent(_) => 1,
-            Self::Told(..) => 2,
-            Self::Over(_) => 3,
+            Self::Waiting => WAITING,
+            Self::Sent(_) => SENT,
+            Self::Told(..) => TOLD,
+            Self::Over(_) => OVER,
         }
     }
 }
@@ -275,7 +275,7 @@ pub fn after(refusal: &Refusal) -> After {
             After::Later(wait.unwrap_or(BUSY_MS).clamp(BUSY_MS, PRESSED_MS))
         }
         Reason::GateUnavailable | Reason::IssuerUnavailable | Reason::Misconfigured => After::Later(PRESSED_MS),
-        Reason::OriginFailed | Reason::OriginSilent | Reason::Internal => After::Again,
+        Reason::OriginFailed | Reason::OriginSilent | Reason::GrantTooSmall | Reason::Internal => After::Again,
         Reason::MissingKey | Reason::InvalidKey | Reason::Disabled => After::Stop,
         _ => After::Over,
     }
@@ -291,6 +291,14 @@ pub fn decode_work(bytes: &[u8]) -> Result<Work, JobsError> {
     decode(bytes)
 }
 
+/// The number of [`Stage::Waiting`].
+pub const WAITING: i64 = 0;
+/// The number of [`Stage::Sent`].
+pub const SENT: i64 = 1;
+/// The number of [`Stage::Told`].
+pub const TOLD: i64 = 2;
+/// The number of [`Stage::Over`].
+pub const OVER: i64 = 3;
 /// How often a line is tried. One may have been under way when something else ended, and that several times.
 pub const MAX_TRIES: u8 = 10;
 /// The longest result that is kept, in bytes: a row of the platform's takes two megabytes.

@@ -4,6 +4,7 @@
 mod api;
 mod between;
 mod embeddings;
+mod jobs;
 mod messages;
 mod refusals;
 mod responses;
