@@ -1,5 +1,6 @@
 //! Settings: read once for an isolate, checked whole, all mistakes reported together.
 
+mod jobs;
 mod origins;
 mod table;
 
@@ -12,6 +13,7 @@ use crate::platform::sign::{Signer, parse_seeds};
 use crate::platform::{Env, isolate_local};
 use crate::request::BodyLimits;
 use crate::route::Origins as Route;
+pub use jobs::JobSettings;
 use origins::{How, Where};
 use sluice_protocol::account::DEFAULT_MAX_TOKENS;
 use sluice_protocol::auth::alias::Aliases;
@@ -55,19 +57,6 @@ pub struct Config {
     pub jobs: JobSettings,
     /// Of which requests the log has a line.
     pub request_log: RequestLog,
-}
-
-/// What jobs are set to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JobSettings {
-    /// How long files and batches are kept, in milliseconds; 0 if there are none.
-    pub kept_ms: Millis,
-    /// How many bytes an account may have.
-    pub bytes: u64,
-    /// The largest file, in bytes.
-    pub file_bytes: u64,
-    /// How many lines of an account run at once.
-    pub parallel: usize,
 }
 
 /// One wrong or missing setting.
@@ -187,25 +176,11 @@ impl Config {
     }
 }
 
-impl JobSettings {
-    fn read(reader: &mut Reader<'_, impl Vars>) -> Option<Self> {
-        let kept_ms = reader.or_default("JOBS_KEPT_MS", |text| parse_number(text, 0, MAX_JOBS_KEPT_MS));
-        let bytes = reader.or_default("JOBS_BYTES", |text| parse_number(text, 1, 5 << 30));
-        let file_bytes = reader.or_default("JOBS_FILE_BYTES", |text| parse_number(text, 1, 64 << 20));
-        let parallel = reader.or_default("JOBS_PARALLEL", |text| parse_number(text, 1, 64));
-        let parallel = usize::try_from(parallel?).ok()?;
-        Some(Self { kept_ms: kept_ms?, bytes: bytes?, file_bytes: file_bytes?, parallel })
-    }
-}
-
 /// The edge only refuses what no origin could want; the origin knows its model and decides the rest.
 const CHAT_BOUNDS: ChatBounds = ChatBounds { default_max_tokens: DEFAULT_MAX_TOKENS, max_max_tokens: 1_000_000 };
 
 /// The longest time that a response is kept, in milliseconds: OpenAI's thirty days.
 const MAX_KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
-
-/// The longest time that files and batches are kept, in milliseconds: a year.
-const MAX_JOBS_KEPT_MS: u64 = 365 * 24 * 60 * 60 * 1000;
 
 /// The settings, read once for an isolate: its environment does not change while it lives.
 pub fn config_of(env: &Env) -> Result<Rc<Config>, Refusal> {

@@ -26,7 +26,7 @@ pub async fn create(call: &Call<'_>) -> Result<Response, Refusal> {
     match jobs::ask(call.env, &maker.known.principal.account, &JobsCall::CreateBatch(Box::new(asked))).await? {
         JobsAnswer::Batch(batch) => answer(call, &tell::batch(&batch)),
         JobsAnswer::Missing => Err(no_file().with_param("input_file_id")),
-        unexpected => Err(other(unexpected)),
+        unexpected => Err(other(&unexpected)),
     }
 }
 
@@ -37,7 +37,7 @@ pub async fn list(call: &Call<'_>) -> Result<Response, Refusal> {
     let asked = JobsCall::ListBatches { subject: maker.subject(), page };
     match jobs::ask(call.env, &maker.known.principal.account, &asked).await? {
         JobsAnswer::Batches(listed) => answer(call, &tell::list(&listed, tell::batch)),
-        unexpected => Err(other(unexpected)),
+        unexpected => Err(other(&unexpected)),
     }
 }
 
@@ -62,7 +62,7 @@ fn told(call: &Call<'_>, answered: JobsAnswer) -> Result<Response, Refusal> {
         JobsAnswer::Batch(batch) => answer(call, &tell::batch(&batch)),
         JobsAnswer::Missing => Err(no_batch()),
         JobsAnswer::NotCancelled(status) => Err(cannot_cancel(status)),
-        unexpected => Err(other(unexpected)),
+        unexpected => Err(other(&unexpected)),
     }
 }
 

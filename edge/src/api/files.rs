@@ -47,7 +47,7 @@ pub async fn upload(call: &Call<'_>) -> Result<Response, Refusal> {
     match ask(call, &maker, &JobsCall::EndFile { file: id }).await? {
         JobsAnswer::File(file) => answer(call, &tell::file(&file)),
         JobsAnswer::Missing => Err(unavailable("not all parts of a file have come")),
-        unexpected => Err(other(unexpected)),
+        unexpected => Err(other(&unexpected)),
     }
 }
 
@@ -57,7 +57,7 @@ pub async fn list(call: &Call<'_>) -> Result<Response, Refusal> {
     let ListQuery { page, purpose } = ListQuery::parse(path_and_query(call.incoming.head.url()).1, FileId::parse)?;
     match ask(call, &maker, &JobsCall::ListFiles { subject: maker.subject(), purpose, page }).await? {
         JobsAnswer::Files(listed) => answer(call, &tell::list(&listed, tell::file)),
-        unexpected => Err(other(unexpected)),
+        unexpected => Err(other(&unexpected)),
     }
 }
 
@@ -74,7 +74,7 @@ pub async fn delete(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
     match ask(call, &maker, &JobsCall::DeleteFile { file, subject: maker.subject() }).await? {
         JobsAnswer::Done => answer(call, &tell::deleted(id)),
         JobsAnswer::Missing => Err(no_file()),
-        unexpected => Err(other(unexpected)),
+        unexpected => Err(other(&unexpected)),
     }
 }
 
@@ -87,7 +87,7 @@ pub async fn content(call: &Call<'_>, id: &str) -> Answered {
         match ask(call, &maker, &JobsCall::ReadPart { file: file.id, part, subject: maker.subject() }).await? {
             JobsAnswer::Part(data) => parts.push(Body::of_bytes(&data)),
             JobsAnswer::Missing => return Err(no_file()),
-            unexpected => return Err(other(unexpected)),
+            unexpected => return Err(other(&unexpected)),
         }
     }
     let headers = HeaderList::answer(call.id, OCTETS);
@@ -99,7 +99,7 @@ async fn find(call: &Call<'_>, maker: &Maker, id: &str) -> Result<StoredFile, Re
     match ask(call, maker, &JobsCall::GetFile { file, subject: maker.subject() }).await? {
         JobsAnswer::File(file) => Ok(file),
         JobsAnswer::Missing => Err(no_file()),
-        unexpected => Err(other(unexpected)),
+        unexpected => Err(other(&unexpected)),
     }
 }
 
@@ -110,7 +110,7 @@ async fn ask(call: &Call<'_>, maker: &Maker, asked: &JobsCall) -> Result<JobsAns
 fn done(answer: JobsAnswer) -> Result<(), Refusal> {
     match answer {
         JobsAnswer::Done => Ok(()),
-        unexpected => Err(other(unexpected)),
+        unexpected => Err(other(&unexpected)),
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) struct Maker {
 /// Whoever asks. Nothing is counted, and its Gate says whether it is let in.
 pub(super) async fn maker(call: &Call<'_>) -> Result<Maker, Refusal> {
     let known = call.caller().await?;
+    known.principal.check(None, None)?;
     limit::identify(call.env, &known.table, &known.principal, None).await?;
     Ok(Maker { known })
 }
@@ -62,7 +63,7 @@ pub(super) fn answer(call: &Call<'_>, value: &Value) -> Result<Response, Refusal
 }
 
 /// What a caller is told of an answer that is none to its question.
-pub(super) fn other(answer: JobsAnswer) -> Refusal {
+pub(super) fn other(answer: &JobsAnswer) -> Refusal {
     match answer {
         JobsAnswer::Full(full) => full.refusal(),
         JobsAnswer::Off => off(),

@@ -8,15 +8,17 @@ mod carry;
 mod desk;
 mod finish;
 mod ring;
+mod round;
 mod rows;
 
 use crate::config::config_of;
 use crate::platform::objects::Object;
 use crate::platform::{self, Env, Result, State, Storage};
-use ring::Ringing;
+use round::Ringing;
 use rows::JobRows;
 use sluice_protocol::jobs::call::{COMING_MS, JobsAnswer, JobsCall, decode_call, encode_answer};
 use sluice_protocol::time::Millis;
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
@@ -28,6 +30,8 @@ pub struct Jobs<C> {
     storage: Rc<Storage>,
     env: Env,
     ringing: Ringing,
+    /// Whether this instance has seen to it that its alarm rings for what was left.
+    is_awake: Cell<bool>,
     carry: PhantomData<C>,
 }
 
@@ -45,7 +49,8 @@ struct Bounds {
 impl<C: Carry> Object for Jobs<C> {
     fn new(state: State, env: Env) -> Self {
         let (rows, storage) = (JobRows::new(&state), state.storage());
-        Self { rows, storage, env, ringing: Ringing::default(), carry: PhantomData }
+        let (ringing, is_awake) = (Ringing::default(), Cell::new(false));
+        Self { rows, storage, env, ringing, is_awake, carry: PhantomData }
     }
 
     async fn answer(&self, message: Vec<u8>) -> Result<Vec<u8>> {
@@ -53,18 +58,23 @@ impl<C: Carry> Object for Jobs<C> {
         // It may be long.
         drop(message);
         let bounds = self.bounds()?;
+        if !self.is_awake.replace(true) && self.rows.exist()? {
+            // Whatever became of the alarm that was set.
+            self.ring_within(FIRST_MS).await?;
+        }
         // Before anything is written: what is kept is to be worked on, and forgotten.
         match &call {
             JobsCall::CreateBatch(_) | JobsCall::CancelBatch { .. } => self.ring_within(SOON_MS).await?,
             JobsCall::BeginFile(_) => self.ring_within(COMING_MS).await?,
             _ => {}
         }
-        let is_off = bounds.kept_ms == 0 && !matches!(call, JobsCall::Count | JobsCall::Clear);
+        let is_off = bounds.kept_ms == 0 && !matches!(call, JobsCall::Clear);
         let answer = if is_off { JobsAnswer::Off } else { self.done(call, bounds)? };
         Ok(encode_answer(&answer))
     }
 
     async fn alarm(&self) -> Result<()> {
+        self.is_awake.set(true);
         let Some(_one) = self.ringing.begin() else { return Ok(()) };
         if !self.rows.exist()? {
             return Ok(());
@@ -104,5 +114,7 @@ impl<C> Jobs<C> {
     }
 }
 
+/// How soon the alarm rings after an instance's first message, at the latest, in milliseconds.
+const FIRST_MS: Millis = 1_000;
 /// How soon the alarm rings for what was asked for just now, in milliseconds.
 const SOON_MS: Millis = 1;

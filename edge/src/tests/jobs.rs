@@ -49,7 +49,10 @@ pub(super) fn upload(stage: &Stage, credential: (&str, &str), content: &str) -> 
 }
 
 pub(super) fn ask(stage: &Stage, credential: (&str, &str), method: &str, path: &str, body: Value) -> (u16, Value) {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let body = match body {
+        Value::Null => String::new(),
+        body => body.to_string(),
+    };
     let caller = stage.send(stage.place(), method, path, &[credential], body);
     stage.finish(&caller);
     (caller.status().unwrap_or_default(), json_of(&caller))

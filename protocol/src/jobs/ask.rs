@@ -58,7 +58,7 @@ fn metadata(object: &Map<String, Value>) -> Result<BTreeMap<String, String>, Ref
         Some(_) => return Err(wrong()),
     };
     let pair = |(name, value): (&String, &Value)| {
-        let value = value.as_str().filter(|value| value.len() <= 512 && name.len() <= 64)?;
+        let value = value.as_str().filter(|value| value.len() <= MAX_METADATA && name.len() <= 64)?;
         Some((name.clone(), value.to_owned()))
     };
     pairs.iter().map(pair).collect::<Option<_>>().ok_or_else(wrong)
@@ -109,6 +109,8 @@ fn invalid(name: &'static str, message: String) -> Refusal {
     Refusal::new(Reason::InvalidRequest, message).with_param(name)
 }
 
+/// The longest text of a batch's metadata, in bytes, as OpenAI has it.
+const MAX_METADATA: usize = 1 << 9;
 const MEMBERS: [&str; 4] = ["input_file_id", "endpoint", "completion_window", "metadata"];
 const DEFAULT_LIMIT: u32 = 20;
 /// The longest page.

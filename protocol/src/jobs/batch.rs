@@ -1,8 +1,8 @@
 //! A batch: what it is, and what becomes of it.
 //!
-//! **validating -> in_progress -> finalizing -> completed**, as at OpenAI's; or `failed`, where its file is no batch's or
-//! its maker is not let in any more, `expired`, and `cancelling` and `cancelled`. However it ends, each line has a result
-//! by then, and the counts agree with the files.
+//! **validating -> in_progress -> finalizing -> completed**, as at OpenAI's; or `failed`, where its file is no
+//! batch's or its maker is not let in any more, `expired`, and `cancelling` and `cancelled`. However it ends, each
+//! line has a result by then, and the counts agree with the files.
 
 use super::line::{BatchDoor, LineError};
 use super::name::{BatchId, FileId};

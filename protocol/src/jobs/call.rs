@@ -1,7 +1,7 @@
 //! What the edge and an account's jobs say to each other. A message is a version byte and postcard.
 
 use super::batch::{Batch, NewBatch, Status};
-use super::file::{Full, Purpose, Room, StoredFile};
+use super::file::{Full, Purpose, StoredFile};
 use super::name::{BatchId, FileId};
 use super::packed::{JobsError, decode, encode};
 use crate::time::Millis;
@@ -81,8 +81,6 @@ pub enum JobsCall {
         /// Who asks.
         subject: String,
     },
-    /// Say how much there is.
-    Count,
     /// Forget all: the account has ended.
     Clear,
 }
@@ -134,8 +132,6 @@ pub enum JobsAnswer {
     Batches(Listed<Batch>),
     /// A batch of this status cannot be cancelled.
     NotCancelled(Status),
-    /// So much is there.
-    Counted(Room),
     /// Nothing is kept here, by the settings.
     Off,
 }

@@ -37,7 +37,7 @@ pub enum Purpose {
 }
 
 /// How much an account has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
     /// Files.
     pub files: u64,
@@ -105,7 +105,8 @@ impl Purpose {
     }
 }
 
-/// What a caller is told of a file that is not there: it never was, is somebody else's, was deleted, or its time is over.
+/// What a caller is told of a file that is not there: it never was, is somebody else's, was deleted, or its time is
+/// over.
 pub fn no_file() -> Refusal {
     Refusal::new(Reason::FileNotFound, "There is no such file.")
 }
@@ -121,7 +122,7 @@ pub fn decode_file(bytes: &[u8]) -> Result<StoredFile, JobsError> {
 }
 
 /// How many bytes a part of a file has at most: a row of the platform's takes two megabytes.
-pub const PART_BYTES: usize = 512 << 10;
+pub const PART_BYTES: usize = 1 << 19;
 /// How many files an account may have.
 pub const MAX_FILES: u64 = 1_000;
 /// How many batches of an account may be under way at once.

@@ -124,4 +124,4 @@ fn unsupported(name: &'static str, why: &str) -> Refusal {
 }
 
 /// The longest `custom_id`, in bytes.
-pub const MAX_CUSTOM_ID: usize = 512;
+pub const MAX_CUSTOM_ID: usize = 1 << 9;

@@ -1,8 +1,8 @@
 //! One line on its way: what it is, and what becomes of it next.
 //!
-//! **waiting -> sent -> told -> over.** A line is `sent` before it is sent, under a request id of its own for each try;
-//! `told` as soon as its answer is there; `over` when its request is settled too. So whoever finds one that is sent or
-//! told after an end of everything knows which request to ask about and to settle.
+//! **waiting -> sent -> told -> over.** A line is `sent` before it is sent, under a request id of its own for each
+//! try; `told` as soon as its answer is there; `over` when its request is settled too. So whoever finds one that is
+//! sent or told after an end of everything knows which request to ask about and to settle.
 
 use super::packed::{JobsError, decode, encode};
 use crate::id::RequestId;
@@ -105,8 +105,8 @@ pub enum After {
 pub enum Found {
     /// It is over and was answered to its end.
     Whole,
-    /// It is over, or never began, or runs where nobody can be asked and its time is over: it was not answered to its end
-    /// as far as anybody can know.
+    /// It is over, or never began, or runs where nobody can be asked and its time is over: it was not answered to its
+    /// end as far as anybody can know.
     NotWhole,
     /// Nobody can be asked, and it may run.
     Unknown,
@@ -154,8 +154,8 @@ impl Work {
         }
     }
 
-    /// A try ended without a result, and its request is settled: it waits again. `counts`: whether it failed, and was not
-    /// only without room. One that was tried too often has that as its result.
+    /// A try ended without a result, and its request is settled: it waits again. `counts`: whether it failed, and was
+    /// not only without room. One that was tried too often has that as its result.
     pub fn wait(&mut self, request: RequestId, counts: bool) {
         if matches!(self.stage, Stage::Sent(sent) if sent.request == request) {
             if !counts {

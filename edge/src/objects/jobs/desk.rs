@@ -4,7 +4,7 @@ use super::{Bounds, Jobs};
 use crate::platform::{self, Result};
 use sluice_protocol::jobs::batch::{Batch, NewBatch};
 use sluice_protocol::jobs::call::{COMING_MS, JobsAnswer, JobsCall};
-use sluice_protocol::jobs::file::{PART_BYTES, Room, StoredFile};
+use sluice_protocol::jobs::file::{PART_BYTES, StoredFile};
 use sluice_protocol::jobs::name::{BatchId, FileId};
 use sluice_protocol::time::Millis;
 
@@ -14,7 +14,6 @@ impl<C> Jobs<C> {
         let makes = matches!(call, JobsCall::BeginFile(_));
         if !makes && !self.rows.exist()? {
             return Ok(match call {
-                JobsCall::Count => JobsAnswer::Counted(Room::default()),
                 JobsCall::ListFiles { .. } => JobsAnswer::Files(Default::default()),
                 JobsCall::ListBatches { .. } => JobsAnswer::Batches(Default::default()),
                 JobsCall::Clear => JobsAnswer::Done,
@@ -48,7 +47,6 @@ impl<C> Jobs<C> {
             }
             JobsCall::ListBatches { subject, page } => Ok(JobsAnswer::Batches(self.rows.list_batches(&subject, page)?)),
             JobsCall::CancelBatch { batch, subject } => self.together(|| self.cancel(batch, &subject, bounds, now)),
-            JobsCall::Count => Ok(JobsAnswer::Counted(self.rows.room()?)),
             JobsCall::Clear => self.together(|| self.rows.clear()).map(|()| JobsAnswer::Done),
         }
     }

@@ -43,8 +43,8 @@ impl<C> Jobs<C> {
         })
     }
 
-    /// Writes some more of the files of a batch whose lines are over, and ends it when all are written. `false`: there is
-    /// more to do.
+    /// Writes some more of the files of a batch whose lines are over, and ends it when all are written. `false`:
+    /// there is more to do.
     pub(super) fn finalize(&self, batch: &mut Batch, bounds: Bounds) -> Result<bool> {
         let now = platform::now();
         let id = batch.asked.id;

@@ -6,10 +6,10 @@
 //! finds it, ends what may run of it, settles that, and goes on.
 
 use super::carry::{Carry, Errand, Said};
+use super::round::{Round, Soonest};
 use super::rows::Placed;
 use super::{Bounds, Jobs};
 use crate::platform::{self, Result, random};
-use crate::telemetry;
 use futures_util::future::join_all;
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::id::RequestId;
@@ -17,73 +17,7 @@ use sluice_protocol::jobs::batch::{Batch, Status};
 use sluice_protocol::jobs::name::BatchId;
 use sluice_protocol::jobs::work::{After, Found, Outcome, SENT, TOLD, WAITING, Work, after};
 use sluice_protocol::refusal::Refusal;
-use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-
-/// What an object remembers of its rings. What is lost of it, is found out again.
-#[derive(Default)]
-pub(super) struct Ringing {
-    is_on: Cell<bool>,
-    /// Until when a batch has to stay away.
-    away: RefCell<BTreeMap<BatchId, Millis>>,
-    /// How many rings in a row have met origins that failed.
-    failures: Cell<u32>,
-    /// How many rings in a row had no line answered, for want of room.
-    full: Cell<u32>,
-    /// How many lines go out at once: one more after each ring that met nothing, and half as many where there was no room.
-    width: Cell<usize>,
-}
-
-/// One ring at a time.
-pub(super) struct One<'a>(&'a Cell<bool>);
-
-impl Ringing {
-    /// Begins; `None` while another one is on, which sees to what follows.
-    pub(super) fn begin(&self) -> Option<One<'_>> {
-        (!self.is_on.replace(true)).then_some(One(&self.is_on))
-    }
-}
-
-impl Drop for One<'_> {
-    fn drop(&mut self) {
-        self.0.set(false);
-    }
-}
-
-/// A batch whose lines go out in this ring.
-struct Round {
-    batch: BatchId,
-    /// How long a request of its may take, in milliseconds.
-    lease_ms: Millis,
-    until: Millis,
-    /// From which line on is looked for one that waits.
-    from: Cell<u32>,
-    left: Cell<u32>,
-    /// Nothing more goes out in this ring.
-    is_over: Cell<bool>,
-    has_failed: Cell<bool>,
-    /// For how long nothing more of its batch goes out, by what its lines met.
-    pause: Cell<Millis>,
-    has_passed: Cell<bool>,
-}
-
-impl Round {
-    fn new(batch: BatchId, lease_ms: Millis) -> Self {
-        Self {
-            batch,
-            lease_ms,
-            until: platform::now().saturating_add(ROUND_MS),
-            from: Cell::new(0),
-            left: Cell::new(LINES),
-            is_over: Cell::new(false),
-            has_failed: Cell::new(false),
-            pause: Cell::new(0),
-            has_passed: Cell::new(false),
-        }
-    }
-}
 
 /// What a line's try came to, and what is to be done once it is settled.
 enum Next {
@@ -117,14 +51,14 @@ impl<C: Carry> Jobs<C> {
                 }
             }
         }
-        if self.ringing.failures.get() > 0 && !C::is_ready(&self.env).await {
-            self.fail();
-            next.within(self.failure_pause());
+        if self.ringing.has_failed() && !C::is_ready(&self.env).await {
+            self.ringing.fail();
+            next.within(self.ringing.failure_pause());
         } else if let Some(round) = self.next_round(bounds, &mut next).await? {
-            let width = self.ringing.width.get().clamp(1, bounds.parallel);
+            let width = self.ringing.width(bounds.parallel);
             let workers = (0..width).map(|_| self.work(&round, bounds));
             join_all(workers).await.into_iter().collect::<Result<Vec<()>>>()?;
-            next.within(self.end_round(&round, width));
+            next.within(self.ringing.end_round(&round, width));
         }
         let now = platform::now();
         for batch in self.rows.live_batches()? {
@@ -183,7 +117,7 @@ impl<C: Carry> Jobs<C> {
     async fn next_round(&self, bounds: Bounds, next: &mut Soonest) -> Result<Option<Round>> {
         for batch in self.rows.live_batches()?.into_iter().filter(Batch::may_send) {
             let (id, now) = (batch.asked.id, platform::now());
-            let away = self.ringing.away.borrow().get(&id).copied().unwrap_or_default();
+            let away = self.ringing.away_until(id);
             if away > now {
                 next.within(away - now);
                 continue;
@@ -205,41 +139,17 @@ impl<C: Carry> Jobs<C> {
                     // What it may not ask for, each line is told by itself.
                     After::Over => return Ok(Some(Round::new(id, LONGEST_LEASE_MS))),
                     After::Later(wait) => {
-                        self.stay_away(id, wait);
+                        self.ringing.stay_away(id, wait);
                         next.within(wait);
                     }
                     After::Again => {
-                        self.stay_away(id, PRESSED_MS);
+                        self.ringing.stay_away(id, PRESSED_MS);
                         next.within(PRESSED_MS);
                     }
                 },
             }
         }
         Ok(None)
-    }
-
-    /// What a round met decides how the next one goes, and when.
-    fn end_round(&self, round: &Round, width: usize) -> Millis {
-        let Ringing { failures, full, width: next_width, .. } = &self.ringing;
-        if round.has_failed.get() {
-            self.fail();
-            return self.failure_pause();
-        }
-        if round.has_passed.get() {
-            failures.set(0);
-            full.set(0);
-        }
-        if round.pause.get() == 0 {
-            next_width.set(width + 1);
-            return 0;
-        }
-        next_width.set(width / 2);
-        if !round.has_passed.get() {
-            full.set(full.get() + 1);
-        }
-        let pause = round.pause.get().max(self.full_pause());
-        self.stay_away(round.batch, pause);
-        0
     }
 
     /// Carries one line after the other, as long as there are any and nothing is in the way.
@@ -345,57 +255,12 @@ impl<C: Carry> Jobs<C> {
             self.rows.put_batch(&batch, now.saturating_add(bounds.kept_ms), None)
         })
     }
-
-    fn stay_away(&self, batch: BatchId, wait: Millis) {
-        let until = platform::now().saturating_add(wait);
-        let mut away = self.ringing.away.borrow_mut();
-        away.retain(|_, until| *until > platform::now());
-        let longest = away.entry(batch).or_default();
-        *longest = until.max(*longest);
-    }
-
-    fn fail(&self) {
-        let failures = self.ringing.failures.get() + 1;
-        self.ringing.failures.set(failures);
-        if failures == TOLD_AT {
-            telemetry::write(&Line::trouble("lines of batches are not answered", "the origins fail, or are not ready"));
-        }
-    }
-
-    fn failure_pause(&self) -> Millis {
-        doubled(FAILURE_MS, self.ringing.failures.get()).min(MAX_FAILURE_MS)
-    }
-
-    fn full_pause(&self) -> Millis {
-        doubled(FULL_MS, self.ringing.full.get()).min(MAX_FULL_MS)
-    }
-}
-
-/// A pause that is doubled each time, but for the first.
-fn doubled(pause: Millis, times: u32) -> Millis {
-    if times == 0 { 0 } else { pause << (times - 1).min(16) }
 }
 
 fn refused(refusal: &Refusal, path: &str, request: RequestId) -> Outcome {
     Outcome::Refused { request, status: refusal.status(), body: Dialect::of(path).body(refusal, Some(request)) }
 }
 
-/// When the first of several things is due.
-#[derive(Default)]
-struct Soonest(Option<Millis>);
-
-impl Soonest {
-    fn within(&mut self, wait: Millis) {
-        // A timer at once would be a loop where something stays due.
-        let wait = wait.max(1);
-        self.0 = Some(self.0.map_or(wait, |soonest| soonest.min(wait)));
-    }
-}
-
-/// How many lines one ring sends at most: the platform bounds what one event may ask.
-const LINES: u32 = 200;
-/// How long one ring sends lines, in milliseconds: the platform ends an alarm after fifteen minutes.
-const ROUND_MS: Millis = 60_000;
 /// How many rows are looked at in one go.
 const AT_ONCE: u32 = 16;
 /// How long after its lease nothing of a request can run, at least, in milliseconds.
@@ -408,13 +273,3 @@ const ORPHAN_MS: Millis = 5_000;
 const PRESSED: u8 = 60;
 /// How long nothing is sent then, in milliseconds.
 const PRESSED_MS: Millis = 2_000;
-/// How long nothing is sent after origins have failed, in milliseconds; doubled each time.
-const FAILURE_MS: Millis = 1_000;
-/// The longest of those pauses.
-const MAX_FAILURE_MS: Millis = 60_000;
-/// How long nothing of a batch is sent where there was no room, at least, in milliseconds; doubled each time.
-const FULL_MS: Millis = 500;
-/// The longest of those pauses, where the refusal says nothing longer.
-const MAX_FULL_MS: Millis = 30_000;
-/// After how many failures the log says so.
-const TOLD_AT: u32 = 5;

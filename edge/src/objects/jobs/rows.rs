@@ -41,7 +41,8 @@ impl JobRows {
     pub fn make(&self) -> Result<()> {
         self.files.make(
             "(id TEXT PRIMARY KEY, subject TEXT NOT NULL, at INTEGER NOT NULL, until INTEGER NOT NULL, \
-             bytes INTEGER NOT NULL, purpose TEXT NOT NULL, is_whole INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID",
+             bytes INTEGER NOT NULL, purpose TEXT NOT NULL, is_whole INTEGER NOT NULL, value BLOB NOT NULL) \
+             WITHOUT ROWID",
         )?;
         self.parts.make(
             "(file TEXT NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (file, part)) WITHOUT ROWID",
@@ -79,7 +80,8 @@ impl JobRows {
 
     /// Writes a file, which is there for others once it `is_whole`, until the time that it names or this one.
     pub fn put_file(&self, file: &StoredFile, is_whole: bool, until: Millis) -> Result<()> {
-        let put = "INSERT INTO files (id, subject, at, until, bytes, purpose, is_whole, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
+        let put = "INSERT INTO files (id, subject, at, until, bytes, purpose, is_whole, value) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
                    ON CONFLICT (id) DO UPDATE SET until = excluded.until, is_whole = excluded.is_whole";
         let row = vec![
             text(file.id.to_string()),

@@ -1,4 +1,5 @@
-//! Batches that end otherwise than well: cancelled, out of time, of somebody who is not let in any more; and what is left.
+//! Batches that end otherwise than well: cancelled, out of time, of somebody who is not let in any more; and what is
+//! left.
 
 use super::{ME, batch, check, describe, lines, results, stage, wait};
 use crate::platform::rows::Rows;

@@ -8,7 +8,7 @@ use sluice_protocol::id::{RequestId, hex};
 use sluice_protocol::jobs::VERSION;
 use sluice_protocol::jobs::batch::{Batch, NewBatch, Status, encode_batch};
 use sluice_protocol::jobs::call::{JobsAnswer, JobsCall, Listed, Page, encode_answer, encode_call};
-use sluice_protocol::jobs::file::{Full, Purpose, Room, StoredFile, encode_file};
+use sluice_protocol::jobs::file::{Full, Purpose, StoredFile, encode_file};
 use sluice_protocol::jobs::line::{BatchDoor, LineError};
 use sluice_protocol::jobs::name::{BatchId, FileId};
 use sluice_protocol::jobs::owner::Owner;
@@ -106,7 +106,6 @@ fn the_messages_and_rows_of_jobs() {
         JobsCall::GetBatch { batch, subject: subject.clone() },
         JobsCall::ListBatches { subject: subject.clone(), page: Page { limit: 1, after: None, ascending: false } },
         JobsCall::CancelBatch { batch, subject },
-        JobsCall::Count,
         JobsCall::Clear,
     ];
     let some = batches();
@@ -120,7 +119,6 @@ fn the_messages_and_rows_of_jobs() {
         JobsAnswer::Batch(Box::new(some[1].clone())),
         JobsAnswer::Batches(Listed { data: some.clone(), has_more: false }),
         JobsAnswer::NotCancelled(Status::Completed),
-        JobsAnswer::Counted(Room { files: 1, bytes: 2, batches: 3 }),
         JobsAnswer::Off,
     ];
     let mut work = Work::new("a".into(), "{}".into());
