@@ -1,5 +1,8 @@
 //! The routes of callers besides the walk.
 
+pub mod batches;
+pub mod files;
+mod jobs;
 pub mod key;
 pub mod models;
 pub mod ollama;

@@ -29,6 +29,17 @@ pub struct Call<'a> {
     pub since: Millis,
 }
 
+/// What serves a request, whoever sent it.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// The environment.
+    pub env: &'a Env,
+    /// What keeps a task alive.
+    pub context: &'a Context,
+    /// The settings.
+    pub config: &'a Config,
+}
+
 /// An answer. The outer error is a refusal; the inner one is the platform's, while the answer was built.
 pub type Answered = Result<Result<Response, Fault>, Refusal>;
 
@@ -40,7 +51,12 @@ pub struct Known {
     pub principal: Principal,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// What serves it.
+    pub const fn around(&self) -> Around<'a> {
+        Around { env: self.env, context: self.context, config: self.config }
+    }
+
     /// request and auth, for routes that need no more of them: who calls, and the plans that decide. Whom its Gate did not know a
     /// moment ago is refused without asking again.
     pub async fn caller(&self) -> Result<Known, Refusal> {

@@ -1,5 +1,6 @@
 //! Settings: read once for an isolate, checked whole, all mistakes reported together.
 
+mod jobs;
 mod origins;
 mod table;
 
@@ -12,6 +13,7 @@ use crate::platform::sign::{Signer, parse_seeds};
 use crate::platform::{Env, isolate_local};
 use crate::request::BodyLimits;
 use crate::route::Origins as Route;
+pub use jobs::JobSettings;
 use origins::{How, Where};
 use sluice_protocol::account::DEFAULT_MAX_TOKENS;
 use sluice_protocol::auth::alias::Aliases;
@@ -51,6 +53,8 @@ pub struct Config {
     pub chat: ChatBounds,
     /// How long a response is kept that is to be, in milliseconds; 0 if none is.
     pub responses_kept_ms: Millis,
+    /// What jobs are set to.
+    pub jobs: JobSettings,
     /// Of which requests the log has a line.
     pub request_log: RequestLog,
 }
@@ -96,6 +100,7 @@ impl Config {
         let timeout = reader.or_default("ORIGIN_TIMEOUT_MS", |text| parse_number(text, 1, 7_200_000));
         let idle = reader.or_default("ORIGIN_IDLE_MS", |text| parse_number(text, 1, 7_200_000));
         let kept = reader.or_default("RESPONSES_KEPT_MS", |text| parse_number(text, 0, MAX_KEPT_MS));
+        let jobs = JobSettings::read(&mut reader);
         let request_log = reader.or_default("REQUEST_LOG", RequestLog::parse);
         // Whatever is missing here has left a mistake there.
         let (
@@ -115,6 +120,7 @@ impl Config {
             Some(timeout),
             Some(idle),
             Some(responses_kept_ms),
+            Some(jobs),
             Some(request_log),
         ) = (
             places,
@@ -133,6 +139,7 @@ impl Config {
             timeout,
             idle,
             kept,
+            jobs,
             request_log,
         )
         else {
@@ -163,6 +170,7 @@ impl Config {
             bodies: BodyLimits { max: max_body, timeout_ms: body_timeout_ms },
             chat,
             responses_kept_ms,
+            jobs,
             request_log,
         })
     }

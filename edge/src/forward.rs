@@ -7,7 +7,7 @@ mod question;
 pub mod spent;
 mod wait;
 
-pub use question::{CANCEL_TIMEOUT_MS, cancel, get, probe, question};
+pub use question::{Became, CANCEL_TIMEOUT_MS, became, cancel, get, probe, question};
 pub use wait::Watch;
 
 use crate::forward::attempt::Attempt;
@@ -65,6 +65,8 @@ pub struct Ticket {
     pub is_held: bool,
     /// Whether some limit tightens as the origin fills.
     pub watch_capacity: bool,
+    /// Whether it takes idle time only.
+    pub idle: bool,
     /// When it was made, which is before the origin could see the request.
     pub since: Millis,
     /// What origins before this one have computed for it.
@@ -240,6 +242,7 @@ async fn grant(origin: &Origin, ticket: &Ticket, bh: String) -> Result<String, S
         exp: ticket.admission.deadline.saturating_sub(GRANT_MARGIN_MS) / 1000,
         bh,
         aud: origin.name.clone(),
+        idle: ticket.idle,
     };
     origin.signer.sign(&claims).await
 }

@@ -2,6 +2,7 @@
 
 pub mod gate;
 pub mod group;
+pub mod jobs;
 pub mod kept;
 pub mod registry;
 pub mod responses;

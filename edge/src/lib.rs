@@ -45,5 +45,6 @@ platform::entries! {
     objects with an alarm: {
         Registry: objects::registry::Registry,
         Responses: objects::responses::Responses,
+        Jobs: objects::jobs::Jobs<walk::Lines>,
     },
 }

@@ -2,5 +2,6 @@
 //! synchronous block. What others ask of them is in `hop/`.
 
 pub mod gate;
+pub mod jobs;
 pub mod registry;
 pub mod responses;

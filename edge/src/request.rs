@@ -77,7 +77,8 @@ pub async fn body(Incoming { request, head }: &Incoming, limits: BodyLimits, max
     })
 }
 
-fn too_large(max: u64) -> Refusal {
+/// What is told of a body that is too large.
+pub fn too_large(max: u64) -> Refusal {
     Refusal::new(Reason::BodyTooLarge, format!("The body is larger than {max} bytes."))
 }
 

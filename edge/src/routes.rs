@@ -1,7 +1,7 @@
 //! The route table: what each path and method leads to.
 
 use crate::admin::{self, leaks};
-use crate::api::{key, models, ollama, responses, token};
+use crate::api::{batches, files, key, models, ollama, responses, token};
 use crate::call::{Answered, Call};
 use crate::config::config_of;
 use crate::platform::task::{self, Answer};
@@ -102,6 +102,15 @@ async fn step_aside(call: &Call<'_>, route: &str, of: &str) -> Answered {
         ("GET", "/v1/responses/{response}") => responses::one(call, of).await.map(Ok),
         ("DELETE", "/v1/responses/{response}") => responses::delete(call, of).await.map(Ok),
         ("GET", "/v1/responses/{response}/input_items") => responses::input_items(call, of).await.map(Ok),
+        ("POST", "/v1/files") => files::upload(call).await.map(Ok),
+        ("GET", "/v1/files") => files::list(call).await.map(Ok),
+        ("GET", "/v1/files/{file}") => files::one(call, of).await.map(Ok),
+        ("DELETE", "/v1/files/{file}") => files::delete(call, of).await.map(Ok),
+        ("GET", "/v1/files/{file}/content") => files::content(call, of).await,
+        ("POST", "/v1/batches") => batches::create(call).await.map(Ok),
+        ("GET", "/v1/batches") => batches::list(call).await.map(Ok),
+        ("GET", "/v1/batches/{batch}") => batches::one(call, of).await.map(Ok),
+        ("POST", "/v1/batches/{batch}/cancel") => batches::cancel(call, of).await.map(Ok),
         ("GET", "/api/tags") => ollama::tags(call).await.map(Ok),
         ("GET", "/api/ps") => ollama::tags(call).await.map(Ok),
         ("POST", "/api/show") => ollama::show(call).await.map(Ok),
@@ -119,9 +128,10 @@ async fn step_aside(call: &Call<'_>, route: &str, of: &str) -> Answered {
 }
 
 /// What there is, for whoever is lost.
-const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions and /v1/embeddings, GET /v1/models and GET \
-                      /v1/key are served; of Anthropic's, POST /v1/messages; of Ollama's, POST /api/chat, /api/generate \
-                      and /api/embed, GET /api/tags; of vLLM's, POST /tokenize and /detokenize.";
+const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /v1/files and \
+                      /v1/batches, GET /v1/models and GET /v1/key are served; of Anthropic's, POST /v1/messages; of \
+                      Ollama's, POST /api/chat, /api/generate and /api/embed, GET /api/tags; of vLLM's, POST \
+                      /tokenize and /detokenize.";
 
 /// Writes down what only the log may know of a refusal. A caller's own mistakes are not logged: whoever sends a thousand bad keys
 /// a second is not to fill the log with them.

@@ -44,6 +44,11 @@ impl Settle<'_> {
         self.end(attempt.request(), attempt.unserved(), Due::Soon).await;
     }
 
+    /// Nobody waits for it any more, and this was found out about it.
+    pub async fn found(&self, attempt: Attempt, outcome: Outcome) {
+        self.end(attempt.request(), outcome, Due::Soon).await;
+    }
+
     /// It was sent on, and this became of it at the origin that had it last. Where the edge does not know what was used, it asks
     /// there. Returns how it counts.
     pub async fn ended(&self, ticket: &Ticket, ending: Ending, origin: &Origin) -> Outcome {

@@ -1,12 +1,15 @@
 //! A request for an answer, by whichever door: the walk on one page.
 
+mod line;
+
 use crate::api::{models, ollama};
 use crate::auth::principal::{Principal, principal};
-use crate::call::{Call, Known};
+use crate::call::{Around, Call, Known};
 use crate::forward::attempt::Attempt;
 use crate::forward::ending::Ending;
 use crate::forward::spent::Spent;
 use crate::forward::{Failed, Outgoing, Ticket};
+use crate::hop::gate::unavailable;
 use crate::limit::{self, Admitted, plans, remembered};
 use crate::platform::task::Answer;
 use crate::platform::{Body, Signal};
@@ -32,6 +35,8 @@ use sluice_protocol::telemetry::{RequestEnd, RequestLog, Who};
 use sluice_protocol::wire::header;
 use std::rc::Rc;
 
+pub use line::Lines;
+
 /// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled.
 pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
     let over = |who, end| telemetry::over(call.config.request_log, call.id, door.path(), who, end, call.since);
@@ -41,7 +46,7 @@ pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
             let principal = &asked.known.principal;
             let is_told = call.config.request_log >= RequestLog::Known;
             let who = is_told.then(|| Who::new(principal.account.name(), principal.subject(), &asked.ask.model));
-            over(who, walk(call, *asked, answer).await);
+            over(who, walk(call.around(), *asked, answer).await);
         }
         Ok(Understood::Presence(known, presence)) => {
             let _ = answer.send(ollama::present(call, door, known, &presence).await);
@@ -110,7 +115,7 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
         known = Known { principal: principal(&credential, head, &table)?, table };
     }
     let Known { principal, table } = &known;
-    let (model, body) = meant(call, table, principal, &question, body).await?;
+    let (model, body) = meant(call.around(), table, principal, &question, body).await?;
     principal.check(Some(question.endpoint().into()), Some(&model))?;
     if let Question::Presence(presence) = question {
         return Ok(Understood::Presence(known, Presence { model, ..presence }));
@@ -121,6 +126,7 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
         caller: principal.caller.clone(),
         request: call.id,
         endpoint: question.endpoint(),
+        batch: false,
         session: head.get(header::SESSION_ID).map(Mark::of),
         user: question.user().map(Mark::of),
         body_bytes: body.size(),
@@ -152,14 +158,14 @@ fn whence(call: &Call<'_>, principal: &Principal, ask: &Ask, body: &Body) -> (Op
 /// request, its model: which one answers, and what is sent on. Where it has another name here, all that follows sees that one, and
 /// so does the origin.
 async fn meant(
-    call: &Call<'_>,
+    around: Around<'_>,
     table: &PlanTable,
     principal: &Principal,
     question: &Question,
     body: Body,
 ) -> Result<(String, Body), Refusal> {
     let (scope, name) = (question.endpoint().into(), question.model());
-    let meant = limit::model_meant(call.env, table, principal, &call.config.aliases, (scope, name)).await?;
+    let meant = limit::model_meant(around.env, table, principal, &around.config.aliases, (scope, name)).await?;
     Ok(match meant.and_then(|model| renamed(&body.bytes(), &model).map(|bytes| (model, bytes))) {
         Some((model, bytes)) => (model, Body::of_bytes(&bytes)),
         None => (name.to_owned(), body),
@@ -168,20 +174,21 @@ async fn meant(
 
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 /// Returns how it ended.
-async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) -> RequestEnd {
+async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
     let Asked { door, known, ask, body, stream, keep, left, origins, beginning, region } = asked;
     let Known { table, principal } = &known;
-    let (env, first) = (call.env, Attempt::first(ask.request));
+    let (env, first) = (around.env, Attempt::first(ask.request));
+    let idle = ask.batch;
     let settle = Settle { env, table, account: &principal.account };
     let model = ask.model.clone();
     // limit
     let admitted = limit::admit(env, table, principal, ask.clone()).await;
-    let (mut ticket, mut answer) = match held(admitted, first, &settle, principal, &left, answer).await {
+    let (mut ticket, mut answer) = match held(admitted, (first, idle), &settle, principal, &left, answer).await {
         Ok(held) => held,
         Err(end) => return end,
     };
     // route, forward
-    let journey = Journey { env, context: call.context, model: &model, beginning, region };
+    let journey = Journey { env, context: around.context, model: &model, beginning, region };
     let outgoing = Outgoing { door, body: &body, stream, left: &left, watch: None };
     let mut sent = route::send(&origins, &journey, &mut ticket, outgoing, None).await;
     // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
@@ -193,7 +200,7 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) -> RequestEnd {
         let prompt_tokens = prompt_tokens.saturating_add(spent.tokens());
         let ask = Ask { request: again.request(), prompt_tokens, prompt_is_counted: true, ..ask };
         let admitted = limit::admit_again(env, table, principal, first.request(), ask).await;
-        (ticket, answer) = match held(admitted, again, &settle, principal, &left, answer).await {
+        (ticket, answer) = match held(admitted, (again, idle), &settle, principal, &left, answer).await {
             Ok(held) => held,
             Err(end) => return end,
         };
@@ -213,7 +220,7 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) -> RequestEnd {
         // What its caller is told may take a question. Nothing stays reserved for that.
         Err(Failed { refusal, ending, .. }) => {
             let reason = refusal.reason;
-            let told = async { drop(answer.send(Err(models::told(call, &known, &model, refusal, &left).await))) };
+            let told = async { drop(answer.send(Err(models::told(around, &known, &model, refusal, &left).await))) };
             let ((), outcome) = join(told, settle.ended(&ticket, ending, origin)).await;
             RequestEnd::Refused { reason, used: outcome.used() }
         }
@@ -224,7 +231,7 @@ async fn walk(call: &Call<'_>, asked: Asked, answer: Answer) -> RequestEnd {
 /// left.
 async fn held(
     admitted: Result<Admitted, Refusal>,
-    attempt: Attempt,
+    (attempt, idle): (Attempt, bool),
     settle: &Settle<'_>,
     principal: &Principal,
     left: &Signal,
@@ -232,7 +239,13 @@ async fn held(
 ) -> Result<(Ticket, Answer), RequestEnd> {
     let (admission, is_held) = match admitted {
         Ok(Admitted::ByGate(admission)) => (*admission, true),
-        Ok(Admitted::WithoutGate(admission)) => (*admission, false),
+        Ok(Admitted::WithoutGate(admission)) if !idle => (*admission, false),
+        // It can wait for its Gate.
+        Ok(Admitted::WithoutGate(_)) => {
+            let _ = answer.send(Err(unavailable("what waits for idle time does not pass without its Gate")));
+            settle.unanswered(attempt).await;
+            return Err(RequestEnd::Refused { reason: Reason::GateUnavailable, used: None });
+        }
         Err(refusal) => {
             let reason = refusal.reason;
             let _ = answer.send(Err(refusal));
@@ -252,7 +265,8 @@ async fn held(
         subject: principal.subject(),
         admission,
         is_held,
-        watch_capacity: settle.table.feels_pressure(),
+        watch_capacity: idle || settle.table.feels_pressure(),
+        idle,
         since: platform::now(),
         spent: Spent::default(),
     };

@@ -4,6 +4,7 @@ pub(crate) mod admission;
 
 use crate::queue::admission::{Admission, Answer, Ticket};
 use sluice_protocol::forward::capacity::Capacity;
+use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::time::Millis;
 use std::collections::HashMap;
@@ -33,6 +34,22 @@ enum Wake {
     Closed,
 }
 
+/// Who goes before whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// Somebody waits for it; the higher priority goes first.
+    Live(u8),
+    /// It takes idle time only, and is below all of those.
+    Idle,
+}
+
+impl Rank {
+    /// What its grant says.
+    pub(crate) const fn of(claims: &GrantClaims) -> Self {
+        if claims.idle { Self::Idle } else { Self::Live(claims.pri) }
+    }
+}
+
 impl Queue {
     /// `patience`: how long a request may wait.
     pub(crate) fn new(slots: usize, queue: usize, patience: Duration) -> Arc<Self> {
@@ -50,7 +67,7 @@ impl Queue {
     pub(crate) fn ask(
         self: &Arc<Self>,
         account: &str,
-        priority: u8,
+        rank: Rank,
         deadline: Option<Instant>,
     ) -> Result<Place, Refusal> {
         let patience = Instant::now() + self.patience;
@@ -61,7 +78,10 @@ impl Queue {
         }
         let now = self.now();
         self.expire_locked(&mut state, now);
-        let answer = state.admission.ask(account, priority, self.millis(until), now);
+        let answer = match rank {
+            Rank::Live(priority) => state.admission.ask(account, priority, self.millis(until), now),
+            Rank::Idle => state.admission.ask_idle(now),
+        };
         let held = |ticket| Held {
             queue: Arc::clone(self),
             ticket,
@@ -280,11 +300,11 @@ mod tests {
     #[tokio::test]
     async fn a_slot_goes_to_the_next_on_every_exit() {
         let queue = Queue::new(1, 2, LONG);
-        let first = queue.ask("a", 0, None).unwrap().ready().await.unwrap();
-        let leaver = queue.ask("a", 0, None).unwrap();
-        let waiter = queue.ask("a", 0, None).unwrap();
+        let first = queue.ask("a", Rank::Live(0), None).unwrap().ready().await.unwrap();
+        let leaver = queue.ask("a", Rank::Live(0), None).unwrap();
+        let waiter = queue.ask("a", Rank::Live(0), None).unwrap();
         assert_eq!(queue.capacity().queued, 2);
-        assert_eq!(queue.ask("a", 0, None).err().map(|refusal| refusal.reason), Some(Reason::Overloaded));
+        assert_eq!(queue.ask("a", Rank::Live(0), None).err().map(|refusal| refusal.reason), Some(Reason::Overloaded));
         drop(leaver);
         assert_eq!(queue.capacity().queued, 1);
         drop(first);
@@ -298,9 +318,9 @@ mod tests {
     #[tokio::test]
     async fn a_turn_that_comes_while_its_owner_leaves_is_passed_on() {
         let queue = Queue::new(1, 2, LONG);
-        let first = queue.ask("a", 0, None).unwrap();
-        let leaver = queue.ask("a", 0, None).unwrap();
-        let waiter = queue.ask("a", 0, None).unwrap();
+        let first = queue.ask("a", Rank::Live(0), None).unwrap();
+        let leaver = queue.ask("a", Rank::Live(0), None).unwrap();
+        let waiter = queue.ask("a", Rank::Live(0), None).unwrap();
         // The leaver's turn has come, and nobody has looked at it.
         drop(first);
         drop(leaver);
@@ -311,7 +331,7 @@ mod tests {
     async fn whichever_ends_first_gives_the_slot_back_once() {
         let queue = Queue::new(1, 0, LONG);
         for engine_first in [true, false] {
-            let permit = queue.ask("a", 0, None).unwrap().ready().await.unwrap();
+            let permit = queue.ask("a", Rank::Live(0), None).unwrap().ready().await.unwrap();
             let guard = permit.release_on_end();
             if engine_first {
                 drop(guard);
@@ -329,10 +349,10 @@ mod tests {
     #[tokio::test]
     async fn patience_and_deadline_end_the_wait() {
         let queue = Queue::new(1, 2, Duration::ZERO);
-        let _first = queue.ask("a", 0, None).unwrap();
-        let waiter = queue.ask("a", 0, None).unwrap();
+        let _first = queue.ask("a", Rank::Live(0), None).unwrap();
+        let waiter = queue.ask("a", Rank::Live(0), None).unwrap();
         assert_eq!(waiter.ready().await.err().map(|refusal| refusal.reason), Some(Reason::QueueTimeout));
-        let waiter = queue.ask("a", 0, Some(Instant::now())).unwrap();
+        let waiter = queue.ask("a", Rank::Live(0), Some(Instant::now())).unwrap();
         assert_eq!(waiter.ready().await.err().map(|refusal| refusal.reason), Some(Reason::DeadlineExceeded));
         assert_eq!(queue.capacity().queued, 0);
     }
@@ -340,11 +360,11 @@ mod tests {
     #[tokio::test]
     async fn closing_refuses_who_waits_and_who_comes() {
         let queue = Queue::new(1, 2, LONG);
-        let first = queue.ask("a", 0, None).unwrap().ready().await;
-        let waiter = queue.ask("a", 0, None).unwrap();
+        let first = queue.ask("a", Rank::Live(0), None).unwrap().ready().await;
+        let waiter = queue.ask("a", Rank::Live(0), None).unwrap();
         queue.close();
         assert_eq!(waiter.ready().await.err().map(|refusal| refusal.reason), Some(Reason::Draining));
-        assert_eq!(queue.ask("a", 0, None).err().map(|refusal| refusal.reason), Some(Reason::Draining));
+        assert_eq!(queue.ask("a", Rank::Live(0), None).err().map(|refusal| refusal.reason), Some(Reason::Draining));
         assert!(first.is_ok());
     }
 }

@@ -49,6 +49,7 @@ fn facts(number: u64, tokens: u32) -> Facts {
         user: None,
         class: Class::Light,
         endpoint: Endpoint::Chat,
+        batch: false,
         work: Work { prompt_tokens: 1, max_tokens: tokens - 1, ..Work::default() },
         exact: Exact { prompt: true, max_tokens: true },
         rate: Rate::default(),

@@ -28,6 +28,8 @@ pub mod account;
 pub mod hop;
 // route: which origin, where there are several
 pub mod route;
+// what is answered when there is time
+pub mod jobs;
 // what admins ask, and what is kept about it
 pub mod admin;
 // forward, queue, settle: what the edge and the origin say to each other

@@ -36,6 +36,12 @@ pub enum Reason {
     ModelNotFound,
     /// No such response that is kept, or not one of this account's.
     ResponseNotFound,
+    /// No such file, or not one of this caller's.
+    FileNotFound,
+    /// No such batch, or not one of this caller's.
+    BatchNotFound,
+    /// The account keeps as much as it may; the message says of what.
+    StorageFull,
     /// No such key or account, on admin routes.
     KeyNotFound,
     /// The body is larger than the cap.
@@ -153,6 +159,9 @@ impl Reason {
         Self::MethodNotAllowed,
         Self::ModelNotFound,
         Self::ResponseNotFound,
+        Self::FileNotFound,
+        Self::BatchNotFound,
+        Self::StorageFull,
         Self::KeyNotFound,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
@@ -201,6 +210,9 @@ impl Reason {
             Self::MethodNotAllowed => row(405, "invalid_request_error", "method_not_allowed", No),
             Self::ModelNotFound => row(404, "invalid_request_error", "model_not_found", No),
             Self::ResponseNotFound => row(404, "invalid_request_error", "response_not_found", No),
+            Self::FileNotFound => row(404, "invalid_request_error", "file_not_found", No),
+            Self::BatchNotFound => row(404, "invalid_request_error", "batch_not_found", No),
+            Self::StorageFull => row(413, "invalid_request_error", "storage_full", No),
             Self::KeyNotFound => row(404, "invalid_request_error", "key_not_found", No),
             Self::BodyTooLarge => row(413, "invalid_request_error", "body_too_large", No),
             Self::UnsupportedMediaType => row(415, "invalid_request_error", "unsupported_media_type", No),

@@ -5,4 +5,5 @@ pub(crate) mod base62;
 pub mod header;
 pub(crate) mod json;
 pub mod lines;
+pub(crate) mod multipart;
 pub mod sse;

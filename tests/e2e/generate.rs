@@ -2,6 +2,7 @@
 
 mod agent;
 mod anthropic;
+mod batches;
 mod embeddings;
 mod many;
 mod ollama;

@@ -202,6 +202,7 @@ impl EdgeFiles {
                 .replace("@GATE@", &class("Gate"))
                 .replace("@REGISTRY@", &class("Registry"))
                 .replace("@RESPONSES@", &class("Responses"))
+                .replace("@JOBS@", &class("Jobs"))
                 .replace("@ORIGIN@", if_set(through.is_some(), ORIGIN_BINDING))
                 .replace("@SHIELD@", if_set(shield, SHIELD_BINDING))
                 .replace("@OBSERVED_MODULES@", if_set(observed, OBSERVED_MODULES))
@@ -302,6 +303,7 @@ const WORKER: &str = r#"const @NAME@ :Workerd.Worker = (
     (name = "GATE", durableObjectNamespace = @GATE@),
     (name = "REGISTRY", durableObjectNamespace = @REGISTRY@),
     (name = "RESPONSES", durableObjectNamespace = @RESPONSES@),
+    (name = "JOBS", durableObjectNamespace = @JOBS@),
 @SHIELD@@BETWEEN@@ORIGIN@@BINDINGS@  ],
 );
 "#;
@@ -309,6 +311,7 @@ const OBJECTS: &str = r#"  durableObjectNamespaces = [
     (className = "Gate", uniqueKey = "gate", enableSql = true),
     (className = "Registry", uniqueKey = "registry", enableSql = true),
     (className = "Responses", uniqueKey = "responses", enableSql = true),
+    (className = "Jobs", uniqueKey = "jobs", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "disk"),
 "#;

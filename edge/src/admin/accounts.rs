@@ -5,7 +5,7 @@ use super::commands::{self, idempotency};
 use crate::admin::call::{AdminCall, MAX_BODY, expected};
 use crate::call::Answered;
 use crate::hop::gate::{self, answer_refusal, unavailable};
-use crate::hop::{registry, responses};
+use crate::hop::{jobs, registry, responses};
 use crate::platform::{random, respond};
 use crate::telemetry;
 use sluice_protocol::admin::audit::AuditAction;
@@ -17,6 +17,7 @@ use sluice_protocol::hop::gate_call::command::Action;
 use sluice_protocol::hop::gate_call::{AccountChange, Answer, Call};
 use sluice_protocol::hop::responses_call::{ResponsesAnswer, ResponsesCall};
 use sluice_protocol::id::AccountId;
+use sluice_protocol::jobs::call::JobsCall;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::telemetry::Line;
 
@@ -88,6 +89,10 @@ pub(super) async fn delete(call: &AdminCall<'_>, account: &str) -> Answered {
             // If they cannot be told, they end in their time; nobody can ask for them meanwhile.
             if let Err(failed) = responses::ask(call.env, &account, &ResponsesCall::Clear, CLEAR_MS).await {
                 telemetry::write(&Line::trouble("an account's responses are not deleted yet", failed.why));
+            }
+            if let Err(refusal) = jobs::ask(call.env, &account, &JobsCall::Clear).await {
+                let why = refusal.detail.unwrap_or_default();
+                telemetry::write(&Line::trouble("an account's jobs are not deleted yet", why));
             }
             Ok(respond::json(200, &DeletedAccount { account: account.to_string(), deleted: true }, call.id))
         }

@@ -4,7 +4,7 @@
 mod union;
 
 use crate::auth::principal::Principal;
-use crate::call::{Call, Known};
+use crate::call::{Around, Call, Known};
 use crate::forward::attempt::Attempt;
 use crate::forward::spent::Spent;
 use crate::forward::{self, Ticket};
@@ -95,18 +95,18 @@ pub async fn find(call: &Call<'_>) -> Result<Found, Refusal> {
 
 /// The list, for a caller who may do this.
 pub async fn find_for(call: &Call<'_>, known: &Known, scope: Scope) -> Result<Found, Refusal> {
-    found(call, &known.table, &known.principal, Some(scope), call.id).await
+    found(call.around(), &known.table, &known.principal, Some(scope), call.id).await
 }
 
 /// What a caller is told whom the origin refused. If it does not have the model, that is which of those that the caller may use
 /// it most likely meant. None is named if the list cannot be had in [`TELL_MS`], or its caller leaves.
-pub async fn told(call: &Call<'_>, known: &Known, model: &str, refusal: Refusal, left: &Signal) -> Refusal {
+pub async fn told(around: Around<'_>, known: &Known, model: &str, refusal: Refusal, left: &Signal) -> Refusal {
     if refusal.reason != Reason::ModelNotFound {
         return refusal;
     }
     // A question of its own, by another id: a grant is good for one call, and an admission does not say which models may be
     // used.
-    let found = found(call, &known.table, &known.principal, None, RequestId(platform::random()));
+    let found = found(around, &known.table, &known.principal, None, RequestId(platform::random()));
     let found = match Deadline::new(Some(left)) {
         Ok(deadline) => {
             deadline.set(TELL_MS);
@@ -120,13 +120,13 @@ pub async fn told(call: &Call<'_>, known: &Known, model: &str, refusal: Refusal,
 }
 
 async fn found(
-    call: &Call<'_>,
+    around: Around<'_>,
     table: &PlanTable,
     principal: &Principal,
     scope: Option<Scope>,
     id: RequestId,
 ) -> Result<Found, Refusal> {
-    let admission = limit::identify(call.env, table, principal, scope).await?;
+    let admission = limit::identify(around.env, table, principal, scope).await?;
     let models = admission.models.iter().cloned().chain(principal.permissions.models.clone()).collect();
     let told = ratelimit::headers(&admission.standings, admission.now);
     let aliases = table.get(&admission.plan).map(|plan| plan.aliases.clone()).unwrap_or_default();
@@ -137,10 +137,11 @@ async fn found(
         admission,
         is_held: false,
         watch_capacity: false,
+        idle: false,
         since: platform::now(),
         spent: Spent::default(),
     };
-    let origins = in_force::current(call.env, &call.config.route, call.context).await;
+    let origins = in_force::current(around.env, &around.config.route, around.context).await;
     Ok(Found { told, list: listed(&origins, &ticket).await?, models, aliases })
 }
 

@@ -91,6 +91,18 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "how long a response is kept that was asked for with `store: true`, in milliseconds, from the last one of its conversation; 0 keeps none, and refuses `store`: see docs/requests.md",
     },
     Setting {
+        name: "JOBS_KEPT_MS",
+        default: "604800000",
+        meaning: "how long files and batches are kept, in milliseconds, from when they were made or were over; 0 serves none: see docs/jobs.md",
+    },
+    Setting {
+        name: "JOBS_BYTES",
+        default: "67108864",
+        meaning: "how many bytes of files, and of lines of batches, an account may have",
+    },
+    Setting { name: "JOBS_FILE_BYTES", default: "16777216", meaning: "the largest file that is taken, in bytes" },
+    Setting { name: "JOBS_PARALLEL", default: "4", meaning: "how many lines of an account's batches run at once" },
+    Setting {
         name: "REQUEST_LOG",
         default: "off",
         meaning: "of which requests the log has a line: `off`, `known` (for an answer, of known callers) or `all`: see docs/administration.md",

@@ -5,7 +5,7 @@ use crate::forward::attempt::Attempt;
 use crate::forward::spent::Spent;
 use crate::platform::deadline::Deadline;
 use crate::platform::{self, random, respond};
-use sluice_protocol::forward::report::RequestReport;
+use sluice_protocol::forward::report::{RequestReport, RequestStatus};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::bodies::chat::Used;
@@ -28,10 +28,39 @@ pub async fn get(origin: &Origin, ticket: &Ticket, path: &str) -> Result<String,
 pub async fn cancel(origin: &Origin, ticket: &Ticket, within: u32) -> Option<Used> {
     let deadline = Deadline::new(None).ok()?;
     deadline.set(within);
-    deadline.limit(cancelled(origin, ticket)).await.flatten()
+    let report = deadline.limit(cancelled(origin, ticket)).await.flatten()?;
+    report.final_usage(platform::now().saturating_sub(ticket.since))
 }
 
-async fn cancelled(origin: &Origin, ticket: &Ticket) -> Option<Used> {
+/// What became of a request at an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Became {
+    /// It has ended, has used this, and was answered to its end or not.
+    Ended(Used, bool),
+    /// The origin knows nothing of it, and takes it no more.
+    Unseen,
+    /// Nobody can say yet.
+    Unknown,
+}
+
+/// [`cancel`] for a request that may be at any of several origins, and whose answer may have been lost.
+pub async fn became(origin: &Origin, ticket: &Ticket, within: u32) -> Became {
+    let Ok(deadline) = Deadline::new(None) else { return Became::Unknown };
+    deadline.set(within);
+    match deadline.limit(cancelled(origin, ticket)).await.flatten() {
+        Some(report) => match report.status {
+            RequestStatus::Ended => {
+                let used = Used { usage: report.usage, reasoning_tokens: report.reasoning_tokens };
+                Became::Ended(used, report.complete == Some(true))
+            }
+            RequestStatus::Unseen => Became::Unseen,
+            RequestStatus::Ending => Became::Unknown,
+        },
+        None => Became::Unknown,
+    }
+}
+
+async fn cancelled(origin: &Origin, ticket: &Ticket) -> Option<RequestReport> {
     let path = format!("/v1/requests/{}", ticket.attempt.request());
     // The request's time may be over.
     let question = question(ticket, platform::now() + Millis::from(CANCEL_TIMEOUT_MS));
@@ -41,7 +70,7 @@ async fn cancelled(origin: &Origin, ticket: &Ticket) -> Option<Used> {
         return None;
     }
     let text = deadline.limit(read_text(&reply.response, MAX_REPORT_BYTES)).await??;
-    serde_json::from_str::<RequestReport>(&text).ok()?.final_usage(platform::now().saturating_sub(ticket.since))
+    serde_json::from_str(&text).ok()
 }
 
 /// A question of its own about a ticket's request, or in its name: a grant is good for one call.
@@ -55,6 +84,7 @@ pub fn question(ticket: &Ticket, deadline: Millis) -> Ticket {
         admission,
         is_held: false,
         watch_capacity: false,
+        idle: false,
         since: ticket.since,
         spent: Spent::default(),
     }

@@ -98,6 +98,7 @@ mod tests {
             exp: 4_000_000_000,
             bh: "00".into(),
             aud: None,
+            idle: false,
         };
         let input = Signer::new("k1", &[1; 32]).signing_input(&claims);
         let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();

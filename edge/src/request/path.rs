@@ -9,10 +9,24 @@ pub fn path_and_query(url: &str) -> (&str, &str) {
     path.split_once('?').unwrap_or((path, ""))
 }
 
-/// A path as the table of routes names it, and the model or the response that it names.
+/// A path as the table of routes names it, and the model, the response, the file or the batch that it names.
 pub fn route_of(path: &str) -> (&str, &str) {
     if let Some(model) = path.strip_prefix("/v1/models/").filter(|model| !model.is_empty()) {
         return ("/v1/models/{model}", model);
+    }
+    if let Some((id, rest)) = path.strip_prefix("/v1/files/").map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
+        match rest {
+            "" if !id.is_empty() && !path.ends_with('/') => return ("/v1/files/{file}", id),
+            "content" if !id.is_empty() => return ("/v1/files/{file}/content", id),
+            _ => return (path, ""),
+        }
+    }
+    if let Some((id, rest)) = path.strip_prefix("/v1/batches/").map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
+        match rest {
+            "" if !id.is_empty() && !path.ends_with('/') => return ("/v1/batches/{batch}", id),
+            "cancel" if !id.is_empty() => return ("/v1/batches/{batch}/cancel", id),
+            _ => return (path, ""),
+        }
     }
     let response = path.strip_prefix("/v1/responses/").filter(|rest| !OTHERS.contains(rest));
     match response.map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
@@ -33,6 +47,10 @@ pub fn methods(route: &str) -> Option<&'static str> {
         "/v1/models" | "/v1/models/{model}" | "/v1/key" | "/.well-known/jwks.json" | "/healthz" => Some("GET, HEAD"),
         "/v1/responses/{response}" => Some("GET, HEAD, DELETE"),
         "/v1/responses/{response}/input_items" => Some("GET, HEAD"),
+        "/v1/files" | "/v1/batches" => Some("GET, HEAD, POST"),
+        "/v1/files/{file}" => Some("GET, HEAD, DELETE"),
+        "/v1/files/{file}/content" | "/v1/batches/{batch}" => Some("GET, HEAD"),
+        "/v1/batches/{batch}/cancel" => Some("POST"),
         "/" | "/api/tags" | "/api/ps" | "/api/version" => Some("GET, HEAD"),
         _ => None,
     }

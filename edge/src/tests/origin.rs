@@ -51,7 +51,7 @@ pub struct Origin {
 }
 
 /// One request as the origin knows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Work {
     /// The account that it counts for.
     pub account: String,
@@ -59,6 +59,12 @@ pub struct Work {
     pub used: Usage,
     /// Whether it runs.
     pub runs: bool,
+    /// What its prompt is marked with.
+    pub mark: String,
+    /// Whether it was answered to its end.
+    pub is_whole: bool,
+    /// Whether it takes idle time only.
+    pub idle: bool,
     is_cancelled: bool,
 }
 
@@ -186,7 +192,7 @@ impl Origin {
                 Some((header::USAGE, &told)),
             ));
         }
-        self.begin(&claims);
+        self.begin(&claims, &mark);
         self.inputs.borrow_mut().insert(claims.jti.clone(), body["input"].clone());
         if fate == Fate::Gone {
             self.step(&claims, prompt, 0, || asked.is_gone()).await;
@@ -212,12 +218,11 @@ impl Origin {
             match all.get_mut(id) {
                 Some(work) => {
                     (work.runs, work.is_cancelled) = (false, true);
-                    RequestReport::new(request, RequestStatus::Ended, work.used.into())
+                    let report = RequestReport::new(request, RequestStatus::Ended, work.used.into());
+                    RequestReport { complete: Some(work.is_whole), ..report }
                 }
                 None => {
-                    let refused =
-                        Work { account: String::new(), used: Usage::new(0, 0), runs: false, is_cancelled: true };
-                    all.insert(id.to_owned(), refused);
+                    all.insert(id.to_owned(), Work { is_cancelled: true, ..Work::default() });
                     RequestReport::unseen(request, KNOWN_MS)
                 }
             }
@@ -226,9 +231,10 @@ impl Origin {
         Reply::whole(200, &[(header::CONTENT_TYPE, "application/json")], &report)
     }
 
-    fn begin(&self, claims: &GrantClaims) {
+    fn begin(&self, claims: &GrantClaims, mark: &str) {
         let mut all = self.work.borrow_mut();
-        let work = Work { account: claims.acc.clone(), used: Usage::new(0, 0), runs: true, is_cancelled: false };
+        let (account, mark) = (claims.acc.clone(), mark.to_owned());
+        let work = Work { account, mark, idle: claims.idle, runs: true, ..Work::default() };
         let before = all.insert(claims.jti.clone(), work);
         assert!(before.is_none(), "a grant is sent once");
         let at_once = all.values().filter(|work| work.runs).count();
@@ -259,6 +265,13 @@ impl Origin {
     fn end(&self, claims: &GrantClaims) {
         if let Some(work) = self.work.borrow_mut().get_mut(&claims.jti) {
             work.runs = false;
+        }
+    }
+
+    /// It was answered to its end.
+    fn end_whole(&self, claims: &GrantClaims) {
+        if let Some(work) = self.work.borrow_mut().get_mut(&claims.jti) {
+            work.is_whole = true;
         }
     }
 

@@ -18,7 +18,7 @@ use crate::generate::answers::{Answers, Turn};
 use crate::generate::{AnswerContext, AnswerStream};
 use crate::grant::allowance::{Ceilings, allowance};
 use crate::models::starting_again;
-use crate::queue::{Permit, Place};
+use crate::queue::{Permit, Place, Rank};
 use crate::settle::live::LiveRequest;
 use crate::state::Shared;
 use crate::system::now_millis;
@@ -40,8 +40,8 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     let Call { shared, parts, caller, .. } = call;
     check_head(door.path(), &parts.headers, shared.config.max_body)?;
     // A place before the first byte of the body: whoever is refused has cost nothing.
-    let priority = caller.claims.as_ref().map_or(0, |claims| claims.pri);
-    let place = shared.queue.ask(caller.account(), priority, caller.deadline)?;
+    let rank = caller.claims.as_ref().map_or(Rank::Live(0), |claims| Rank::of(claims));
+    let place = shared.queue.ask(caller.account(), rank, caller.deadline)?;
     // Only who has a place uses its grant up: a caller that was refused may come back with it.
     caller.claim(shared)?;
     let (live, state) = shared.live.enter(caller.id, caller.account())?;

@@ -1,7 +1,7 @@
 //! How far a request has come: written by the engine, read by whoever asks, and the way to stop it from outside.
 
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
 
 /// How one request stands, shared by its handler, the engine and those who ask by the request's id.
@@ -14,6 +14,10 @@ pub(crate) struct JobState {
     /// Generated tokens that are known not to be thinking.
     answered: AtomicU64,
     begun: watch::Sender<bool>,
+    /// Whether some of its sequences came to their end.
+    finished: AtomicBool,
+    /// Whether some were cut short.
+    cut: AtomicBool,
     cancelled: watch::Sender<bool>,
 }
 
@@ -22,7 +26,16 @@ impl JobState {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
         let no = || watch::Sender::new(false);
-        Self { prompt: zero(), cached: zero(), generated: zero(), answered: zero(), begun: no(), cancelled: no() }
+        Self {
+            prompt: zero(),
+            cached: zero(),
+            generated: zero(),
+            answered: zero(),
+            begun: no(),
+            finished: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            cancelled: no(),
+        }
     }
 
     /// Notes that the engine begins with a prompt of so many tokens, `cached` of which need no computing. Call it once
@@ -68,6 +81,17 @@ impl JobState {
     /// How many generated tokens were thinking, or may have been: nobody has read the last ones yet.
     fn reasoning_tokens(&self) -> u64 {
         self.generated.load(Ordering::Relaxed).saturating_sub(self.answered.load(Ordering::Relaxed))
+    }
+
+    /// Notes that one of its sequences is over: at its own end, or cut short.
+    pub(crate) fn end(&self, is_whole: bool) {
+        let which = if is_whole { &self.finished } else { &self.cut };
+        which.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether all that began of it came to its own end. Final once it is over.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.finished.load(Ordering::Relaxed) && !self.cut.load(Ordering::Relaxed)
     }
 
     /// Asks for its end. The engine ends it before its next step.

@@ -258,6 +258,8 @@ impl Worker {
 
     fn end(&mut self, index: usize, cause: Cause) {
         let mut sequence = self.running.swap_remove(index);
+        // Before its guard goes, which says that the request is over.
+        sequence.state.end(matches!(cause, Cause::Stop | Cause::Length));
         let slot = sequence.slot;
         let tokens = sequence.answer.len() as u64;
         // What a failed step left behind is not trusted.

@@ -165,6 +165,7 @@ mod tests {
             exp: 0,
             bh: text(),
             aud: None,
+            idle: false,
         }
     }
 

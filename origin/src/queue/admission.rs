@@ -2,12 +2,13 @@
 //! any moment.
 //!
 //! At most `slots` places run and at most `queue` wait. A free slot goes to the highest priority; within a priority the
-//! accounts take turns; within an account first come, first served. A slot is never free while somebody waits.
+//! accounts take turns; within an account first come, first served. A slot is never free while somebody waits. Whoever
+//! takes idle time only never waits, and leaves a slot free.
 
 use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::time::Millis;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 /// All places of an origin.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Admission {
     queue: usize,
     next: u64,
     running: HashMap<Ticket, Millis>,
+    /// Those that run and take idle time only.
+    idle: HashSet<Ticket>,
     waiting: HashMap<Ticket, Waiting>,
     levels: BTreeMap<Reverse<u8>, Level>,
     hold: Option<f64>,
@@ -63,6 +66,7 @@ impl Admission {
             queue,
             next: 0,
             running: HashMap::new(),
+            idle: HashSet::new(),
             waiting: HashMap::new(),
             levels: BTreeMap::new(),
             hold: None,
@@ -91,6 +95,21 @@ impl Admission {
         Answer::Wait(ticket)
     }
 
+    /// Asks for a place for whoever takes idle time only, and is below all others. It runs if nobody waits, and leaves a
+    /// slot free for whoever comes next; all of its kind have half of the slots at most. Otherwise there is none, and it
+    /// does not wait. Where there is one slot in all, it takes it if nothing else runs.
+    pub(crate) fn ask_idle(&mut self, now: Millis) -> Answer {
+        let most = (self.slots / 2).max(1);
+        let leaves_one = self.running.len() + 1 < self.slots || (self.slots == 1 && self.running.is_empty());
+        if !self.waiting.is_empty() || !leaves_one || self.idle.len() >= most {
+            return Answer::Full(self.retry_after());
+        }
+        let ticket = self.ticket();
+        self.running.insert(ticket, now);
+        self.idle.insert(ticket);
+        Answer::Run(ticket)
+    }
+
     /// Gives a place back, running or waiting. Returns whose turn it is now, if that freed a slot for somebody.
     ///
     /// `served`: whether something ran in the slot. Only such places say how long a slot is held. A ticket without a
@@ -101,6 +120,7 @@ impl Admission {
             return None;
         }
         let since = self.running.remove(&ticket)?;
+        self.idle.remove(&ticket);
         if served {
             // A clock that went back counts as no time.
             let held = now.saturating_sub(since) as f64;

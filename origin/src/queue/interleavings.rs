@@ -92,7 +92,7 @@ impl World {
             Step::Ask { client, patient } => {
                 let deadline = (!patient).then(Instant::now);
                 let (running, waiting) = self.counts();
-                let asked = self.queue.ask(&client.to_string(), 0, deadline);
+                let asked = self.queue.ask(&client.to_string(), Rank::Live(0), deadline);
                 match asked {
                     Ok(place) => {
                         assert!(!self.closed, "closed, and a place was given");

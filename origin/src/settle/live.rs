@@ -22,11 +22,19 @@ pub(crate) struct Live {
 struct State {
     live: HashMap<RequestId, (String, Arc<JobState>)>,
     /// Those that are over, and those that were cancelled before they came.
-    over: HashMap<RequestId, (String, Used)>,
+    over: HashMap<RequestId, Ended>,
     /// When each of them was over, oldest first.
     order: VecDeque<(Instant, RequestId)>,
     /// Whatever ended since then is remembered.
     known_since: Instant,
+}
+
+/// A request that is over.
+struct Ended {
+    account: String,
+    used: Used,
+    /// Whether it was answered to its end.
+    complete: bool,
 }
 
 impl Default for State {
@@ -63,7 +71,7 @@ impl Live {
     pub(crate) fn final_usage(&self, id: RequestId) -> Option<Used> {
         let state = self.lock();
         match state.over.get(&id) {
-            Some((_, used)) => Some(*used),
+            Some(ended) => Some(ended.used),
             None if state.live.contains_key(&id) => None,
             None => Some(Used::NOTHING),
         }
@@ -84,14 +92,16 @@ impl Live {
             let state = {
                 let mut state = self.lock();
                 match (state.over.get(&id), state.live.get(&id)) {
-                    (Some((owner, used)), _) if owner == account => {
-                        return Some(RequestReport::new(id, RequestStatus::Ended, *used));
+                    (Some(ended), _) if ended.account == account => {
+                        let report = RequestReport::new(id, RequestStatus::Ended, ended.used);
+                        return Some(RequestReport { complete: Some(ended.complete), ..report });
                     }
                     (None, Some((owner, job))) if owner == account => Arc::clone(job),
                     (None, None) => {
                         let now = Instant::now();
                         let known = now.saturating_duration_since(state.known_since);
-                        state.keep(now, id, account.to_owned(), Used::NOTHING);
+                        let account = account.to_owned();
+                        state.keep(now, id, Ended { account, used: Used::NOTHING, complete: false });
                         return Some(RequestReport::unseen(id, u64::try_from(known.as_millis()).unwrap_or(u64::MAX)));
                     }
                     _ => return None,
@@ -108,7 +118,7 @@ impl Live {
         let now = Instant::now();
         let mut state = self.lock();
         let Some((account, job)) = state.live.remove(&id) else { return };
-        state.keep(now, id, account, job.used());
+        state.keep(now, id, Ended { account, used: job.used(), complete: job.is_whole() });
         drop(state);
         self.over.notify_waiters();
     }
@@ -121,8 +131,8 @@ impl Live {
 
 impl State {
     /// Remembers what a request has used, and forgets what is too old or too much.
-    fn keep(&mut self, now: Instant, id: RequestId, account: String, used: Used) {
-        self.over.insert(id, (account, used));
+    fn keep(&mut self, now: Instant, id: RequestId, ended: Ended) {
+        self.over.insert(id, ended);
         self.order.push_back((now, id));
         while self.order.len() > MAX_OVER
             || self.order.front().is_some_and(|(since, _)| now.duration_since(*since) > REMEMBERED)
@@ -182,6 +192,7 @@ mod tests {
         let report = asked.await.unwrap().unwrap();
         assert_eq!((report.status, report.usage), (RequestStatus::Ended, Usage::new(5, 2)));
         assert_eq!(report.reasoning_tokens, Some(1), "what nobody has read may have been thought");
+        assert_eq!(report.complete, Some(false), "nobody said that it was whole");
         assert_eq!(requests.cancel(id, "a").await, Some(report));
         assert_eq!(requests.cancel(id, "").await, None);
     }
@@ -203,11 +214,12 @@ mod tests {
     fn how_far_back_is_known_is_up_to_the_last_that_was_forgotten() {
         let mut state = State::default();
         let begun = state.known_since;
+        let ended = || Ended { account: "a".into(), used: Usage::new(1, 1).into(), complete: true };
         let at = |seconds| begun + Duration::from_secs(seconds);
-        state.keep(at(1), RequestId([1; 16]), "a".into(), Usage::new(1, 1).into());
-        state.keep(at(2), RequestId([2; 16]), "a".into(), Usage::new(1, 1).into());
+        state.keep(at(1), RequestId([1; 16]), ended());
+        state.keep(at(2), RequestId([2; 16]), ended());
         assert_eq!(state.known_since, begun);
-        state.keep(at(2) + REMEMBERED, RequestId([3; 16]), "a".into(), Usage::new(1, 1).into());
+        state.keep(at(2) + REMEMBERED, RequestId([3; 16]), ended());
         assert_eq!((state.known_since, state.over.len()), (at(1), 2));
     }
 

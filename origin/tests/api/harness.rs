@@ -227,6 +227,7 @@ pub(crate) fn claims(body: &[u8]) -> GrantClaims {
         exp: now_s() + 60,
         bh: body_hash(body),
         aud: None,
+        idle: false,
     }
 }
 

@@ -23,7 +23,8 @@ pub fn run(bytes: &[u8]) {
             assert_eq!(PlanTable::parse(table.json()).as_ref(), Ok(&table));
             for name in table.names() {
                 let plan = table.get(name).expect("the table names it");
-                let facts = Facts { rate: table.rate(facts.class, &facts.model, facts.endpoint), ..facts.clone() };
+                let facts =
+                    Facts { rate: table.rate(facts.class, &facts.model, facts.endpoint, facts.batch), ..facts.clone() };
                 decide(plan, &facts, now);
             }
         }
@@ -47,6 +48,7 @@ fn facts(input: &mut Input<'_>) -> Facts {
         user: (user != 0).then_some(Mark([user; 8])),
         class: [Class::Light, Class::Medium, Class::Heavy][usize::from(class % 3)],
         endpoint: Endpoint::Chat,
+        batch: false,
         work: Work { prompt_tokens: many(prompt), max_tokens: many(max_tokens), ..Work::default() },
         exact: Exact { prompt: exact & 1 != 0, max_tokens: exact & 2 != 0 },
         rate: sluice_protocol::request::cost::Rate::default(),

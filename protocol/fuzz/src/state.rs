@@ -83,6 +83,7 @@ fn facts(id: u8, what: u8) -> Facts {
         user: Some(Mark([id & 3; 8])),
         class: Class::Light,
         endpoint: Endpoint::Chat,
+        batch: false,
         work: Work { prompt_tokens: many, max_tokens: many, ..Work::default() },
         exact: Exact { prompt: id & 4 != 0, max_tokens: id & 8 != 0 },
         rate: Rate { request: many, prompt_token: many, completion_token: 3, ..Rate::default() },

@@ -67,9 +67,10 @@ pub(super) fn facts(ask: &Ask, known: &Known<'_>, table: &PlanTable) -> Facts {
         user: ask.user,
         class,
         endpoint: ask.endpoint,
+        batch: ask.batch,
         work: Work { prompt_tokens: ask.prompt_tokens, max_tokens, thinking: ask.thinking, ..Work::default() },
         exact: Exact { prompt: ask.prompt_is_counted, max_tokens: ask.max_tokens.is_some() },
-        rate: table.rate(class, &ask.model, ask.endpoint),
+        rate: table.rate(class, &ask.model, ask.endpoint, ask.batch),
         pressure: ask.pressure,
     }
 }

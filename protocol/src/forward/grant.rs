@@ -37,6 +37,13 @@ pub struct GrantClaims {
     /// The name of the origin that it is for, where an edge has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aud: Option<String>,
+    /// Whether it takes idle time only: it is below all others, whatever its priority, and never waits.
+    #[serde(default, skip_serializing_if = "is_live")]
+    pub idle: bool,
+}
+
+fn is_live(idle: &bool) -> bool {
+    !idle
 }
 
 /// Why a grant whose signature is good is refused all the same.

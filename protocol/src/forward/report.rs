@@ -27,6 +27,9 @@ pub struct RequestReport {
     /// Of a request that was never seen: how far back the origin would remember it, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_ms: Option<u64>,
+    /// Whether it was answered to its end. Absent where that is not known, and from origins of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
 }
 
 /// Whether a request is over.
@@ -45,7 +48,15 @@ impl RequestReport {
     /// Of this request.
     pub fn new(id: RequestId, status: RequestStatus, used: Used) -> Self {
         let Used { usage, reasoning_tokens } = used;
-        Self { id: id.to_string(), object: "request".into(), status, usage, reasoning_tokens, known_ms: None }
+        Self {
+            id: id.to_string(),
+            object: "request".into(),
+            status,
+            usage,
+            reasoning_tokens,
+            known_ms: None,
+            complete: None,
+        }
     }
 
     /// Of a request that did not come within the time that the origin remembers.

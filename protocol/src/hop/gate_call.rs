@@ -34,7 +34,7 @@ pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
 /// the caller is told to try again.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 
 /// What the edge sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +117,8 @@ pub struct Ask {
     pub request: RequestId,
     /// What is asked for.
     pub endpoint: Endpoint,
+    /// Whether a job asks for it, for which nobody waits.
+    pub batch: bool,
     /// Of which model.
     pub model: String,
     /// In which session.
@@ -234,6 +236,7 @@ impl Ask {
             caller,
             request: RequestId([0; 16]),
             endpoint: Endpoint::Chat,
+            batch: false,
             model: String::new(),
             session: None,
             user: None,

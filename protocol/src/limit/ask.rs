@@ -25,6 +25,8 @@ pub struct Facts {
     pub class: Class,
     /// What is asked for.
     pub endpoint: Endpoint,
+    /// Whether it is a job's.
+    pub batch: bool,
     /// What it may use.
     pub work: Work,
     /// Whether `work` is what the origin counted and the caller named, and not a guess or a default.
@@ -64,7 +66,7 @@ impl<'p> Rule<'p> {
 
     /// Whether the limit is about this request.
     pub fn applies(&self, facts: &Facts) -> bool {
-        self.limit.when.matches(facts.class, &facts.model, facts.endpoint)
+        self.limit.when.matches(facts.class, &facts.model, facts.endpoint, facts.batch)
     }
 
     /// Which of the limit's counts this request belongs to; `None` for the account's only one.

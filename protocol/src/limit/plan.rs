@@ -14,7 +14,7 @@ use crate::request::cost::{Class, Classes, Rate};
 use crate::request::endpoint::Endpoint;
 use std::collections::BTreeMap;
 
-pub use limit::{Limit, Per, Pressure, When};
+pub use limit::{EndpointName, Limit, Per, Pressure, When};
 pub use reader::{MAX_TABLE_BYTES, limits_from_json};
 pub use writer::limits_to_json;
 
@@ -148,11 +148,11 @@ impl PlanTable {
         &self.json
     }
 
-    /// The formula for a request; nothing costs anything where none matches.
-    pub fn rate(&self, class: Class, model: &str, endpoint: Endpoint) -> Rate {
+    /// The formula for a request, `batch` if it is a job's; nothing costs anything where none matches.
+    pub fn rate(&self, class: Class, model: &str, endpoint: Endpoint, batch: bool) -> Rate {
         self.costs
             .iter()
-            .find(|rule| rule.when.matches(class, model, endpoint))
+            .find(|rule| rule.when.matches(class, model, endpoint, batch))
             .map_or(Rate::default(), |rule| rule.rate)
     }
 

@@ -4,6 +4,7 @@
 mod api;
 mod between;
 mod embeddings;
+mod jobs;
 mod messages;
 mod refusals;
 mod responses;
@@ -233,6 +234,7 @@ fn the_claims_of_a_grant() {
         exp: 1_790_000_600,
         bh: body_hash(b"{}"),
         aud: None,
+        idle: false,
     };
     json("grant", &claims);
     json("grant_for_one", &GrantClaims { aud: Some("gpu-1".into()), ..claims });

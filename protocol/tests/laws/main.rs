@@ -9,6 +9,7 @@ mod admin;
 mod auth;
 mod fuzz;
 mod golden;
+mod jobs;
 mod limit;
 mod oracle;
 mod relayed;

@@ -75,6 +75,7 @@ pub(crate) fn facts(id: u8) -> Facts {
         user: None,
         class: Class::Light,
         endpoint: Endpoint::Chat,
+        batch: false,
         work: Work { prompt_tokens: 2, max_tokens: 3, ..Work::default() },
         exact: Exact { prompt: true, max_tokens: true },
         rate: Rate::default(),

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import time
 
 # LiteLLM would fetch a list of prices.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -24,6 +25,8 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings  # noqa: E402
 EMBEDS = "tiny-embed"
 
 NAMES = {
+    "json": json,
+    "time": time,
     "anthropic": anthropic,
     "litellm": litellm,
     "ollama": ollama,

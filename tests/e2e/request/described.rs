@@ -134,6 +134,10 @@ fn what_is_golden_is_described() {
         ("response", "ResponseAnswer", false),
         ("response_cut", "ResponseAnswer", false),
         ("response_items", "ResponseItems", false),
+        ("job_file", "File", false),
+        ("job_file_deleted", "DeletedFile", false),
+        ("job_file_list", "FileList", false),
+        ("job_batch_list", "BatchList", false),
         ("models", "ModelList", false),
         ("embeddings", "Embeddings", false),
         ("embeddings_base64", "Embeddings", false),
@@ -288,6 +292,20 @@ fn what_callers_are_answered_is_what_is_described() {
     assert_eq!(send("get", "/v1/responses/{response}/input_items", known, &[], None), 404);
     assert_eq!(send("delete", "/v1/responses/{response}", known, &[], None), 404);
     assert_eq!(send("get", "/v1/responses/{response}", None, &[], None), 401);
+    for (method, path) in [
+        ("get", "/v1/files/{file}"),
+        ("get", "/v1/files/{file}/content"),
+        ("delete", "/v1/files/{file}"),
+        ("get", "/v1/batches/{batch}"),
+        ("post", "/v1/batches/{batch}/cancel"),
+    ] {
+        assert_eq!(send(method, path, known, &[], None), 404, "{method} {path}");
+        assert_eq!(send(method, path, None, &[], None), 401, "{method} {path}");
+    }
+    assert_eq!(send("get", "/v1/files", known, &[], None), 200);
+    assert_eq!(send("get", "/v1/batches", known, &[], None), 200);
+    assert_eq!(send("post", "/v1/files", known, &[], Some(&json!({}))), 415);
+    assert_eq!(send("post", "/v1/batches", known, &[], Some(&json!({"input": 1}))), 422);
     assert_eq!(send("post", "/v1/auth/token", known, &[], Some(&json!({"scopes": ["chat"]}))), 200);
     assert_eq!(send("post", "/v1/auth/token", known, &[], Some(&json!({"ttl_s": 0}))), 400);
     assert_eq!(send("get", "/.well-known/jwks.json", None, &[], None), 200);

@@ -164,11 +164,11 @@ fn write(fate: Fate) -> Value {
 }
 
 /// The module in front of the Worker's own.
-pub(crate) const MODULE: &str = r#"import deployed, { Gate as DeployedGate, Registry as DeployedRegistry, Responses } from "index.js";
+pub(crate) const MODULE: &str = r#"import deployed, { Gate as DeployedGate, Registry as DeployedRegistry, Responses, Jobs } from "index.js";
 
 export default deployed;
 // Nobody decides over messages to these.
-export { Responses };
+export { Responses, Jobs };
 
 const unpack = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const message_of = (bytes) => new Request("http://object/", { method: "POST", body: bytes });

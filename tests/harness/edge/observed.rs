@@ -37,9 +37,9 @@ pub(crate) fn module(next: &str) -> String {
 }
 
 const MODULE: &str = r#"import { seen } from "observer.js";
-import deployed, { Gate, Registry, Responses } from "@NEXT@";
+import deployed, { Gate, Registry, Responses, Jobs } from "@NEXT@";
 
-export { Gate, Registry, Responses };
+export { Gate, Registry, Responses, Jobs };
 
 export default {
   fetch(request, env, ctx) {

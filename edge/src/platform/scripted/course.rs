@@ -270,6 +270,11 @@ pub(super) fn spawn(home: Home, task: impl Future<Output = ()> + 'static) {
     of_thread(|course| course.spawn(home, task));
 }
 
+/// Where what runs now is.
+pub(super) fn home() -> Home {
+    of_thread(|course| course.home.get()).unwrap_or(Home::Outside)
+}
+
 /// Runs a task where we are.
 pub(super) fn spawn_here(task: impl Future<Output = ()> + 'static) {
     of_thread(|course| course.spawn(course.home.get(), task));

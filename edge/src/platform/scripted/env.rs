@@ -37,6 +37,11 @@ impl Limiter {
 }
 
 impl Context {
+    /// That of the object that runs.
+    pub fn of_object() -> Self {
+        Self(course::home())
+    }
+
     /// Runs a task to its end, whether or not the request is over before. It ends with its isolate.
     pub fn wait_until(&self, task: impl Future<Output = ()> + 'static) {
         course::spawn(self.0, task);

@@ -81,6 +81,11 @@ impl Request {
 }
 
 impl Signal {
+    /// Of nobody, who never leaves.
+    pub fn of_nobody() -> Result<Self, Fault> {
+        Ok(Self::default())
+    }
+
     /// Whether the caller has left.
     pub fn is_aborted(&self) -> bool {
         self.0.is_aborted.get()
@@ -109,6 +114,11 @@ impl Response {
     /// An answer whose body lies on the platform's side.
     pub fn of_body(status: u16, headers: &str, body: &Body) -> Result<Self, Fault> {
         Self::new(status, headers, Content::Bytes(body.bytes()))
+    }
+
+    /// An answer whose body is these, one after the other.
+    pub fn of_parts(status: u16, headers: &str, parts: &[Body]) -> Result<Self, Fault> {
+        Self::new(status, headers, Content::Bytes(parts.iter().flat_map(Body::bytes).collect()))
     }
 
     /// An answer whose body is what comes out of a pipe.

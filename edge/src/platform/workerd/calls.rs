@@ -1,6 +1,6 @@
 //! The platform's calls that `calls.js` joins. Many headers are one string.
 
-use js_sys::Promise;
+use js_sys::{Array, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use web_sys::{AbortSignal, CryptoKey, Request, Response};
@@ -21,6 +21,9 @@ extern "C" {
     /// An answer whose body is text.
     #[wasm_bindgen(catch, js_name = respond)]
     pub fn respond_text(status: u16, headers: &str, body: &str) -> Result<Response, JsValue>;
+    /// An answer whose body is these bytes, one after the other.
+    #[wasm_bindgen(catch)]
+    pub fn respond_parts(status: u16, headers: &str, parts: &Array) -> Result<Response, JsValue>;
 
     /// A request to another server, which is not followed elsewhere. Its headers are a JSON object.
     #[wasm_bindgen(catch)]

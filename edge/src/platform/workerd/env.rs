@@ -12,7 +12,7 @@ pub struct Env(pub(super) worker::Env);
 pub struct Limiter(RateLimiter);
 
 /// Keeps tasks of one request alive.
-pub struct Context(worker::Context);
+pub struct Context(Option<worker::Context>);
 
 impl Env {
     /// The platform's.
@@ -41,11 +41,19 @@ impl Limiter {
 impl Context {
     /// The platform's.
     pub const fn new(context: worker::Context) -> Self {
-        Self(context)
+        Self(Some(context))
+    }
+
+    /// An object's own: the platform keeps an object in memory as long as anything of it waits.
+    pub const fn of_object() -> Self {
+        Self(None)
     }
 
     /// Runs a task to its end, whether or not the request is over before.
     pub fn wait_until(&self, task: impl Future<Output = ()> + 'static) {
-        self.0.wait_until(task);
+        match &self.0 {
+            Some(context) => context.wait_until(task),
+            None => wasm_bindgen_futures::spawn_local(task),
+        }
     }
 }

@@ -53,6 +53,11 @@ impl Request {
 }
 
 impl Signal {
+    /// Of nobody, who never leaves.
+    pub fn of_nobody() -> Result<Self, Fault> {
+        Ok(Self(web_sys::AbortController::new()?.signal()))
+    }
+
     /// Whether the caller has left.
     pub fn is_aborted(&self) -> bool {
         self.0.aborted()
@@ -68,6 +73,12 @@ impl Response {
     /// An answer whose body lies on the platform's side.
     pub fn of_body(status: u16, headers: &str, body: &Body) -> Result<Self, Fault> {
         Ok(Self(calls::respond(status, headers, body.as_js())?))
+    }
+
+    /// An answer whose body is these, one after the other.
+    pub fn of_parts(status: u16, headers: &str, parts: &[Body]) -> Result<Self, Fault> {
+        let parts: Array = parts.iter().map(Body::as_js).collect();
+        Ok(Self(calls::respond_parts(status, headers, &parts)?))
     }
 
     /// An answer whose body is what comes out of a pipe.

@@ -47,6 +47,7 @@ impl Run {
             self.writer.break_off();
             return false;
         }
+        self.origin.end_whole(&self.claims);
         let (text, used) = (self.mark.repeat(self.most as usize), self.origin.used(&self.claims));
         let answer = match &self.response {
             Some(response) => response.answer(&text, used),

@@ -219,3 +219,50 @@ proptest! {
         prop_assert!(served.iter().all(|n| *n == each));
     }
 }
+
+proptest! {
+    /// Whatever comes and goes: idle work takes half of the slots at most and never the last free one, nothing of it
+    /// runs that came while somebody waited, and live requests run or wait as if a slot were the only thing it took.
+    #[test]
+    fn idle_work_leaves_a_slot_and_never_waits(
+        slots in 1usize..6, queue in 0usize..4, steps in proptest::collection::vec((0u8..3, any::<prop::sample::Index>()), 1..80)
+    ) {
+        let mut admission = Admission::new(slots, queue);
+        let (mut live, mut idle, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+        for (what, which) in steps {
+            match what {
+                0 => match admission.ask("a", 0, FAR, 0) {
+                    Answer::Run(ticket) => live.push(ticket),
+                    Answer::Wait(ticket) => waiting.push(ticket),
+                    Answer::Full(_) => prop_assert!(live.len() + idle.len() == slots && waiting.len() == queue),
+                },
+                1 => {
+                    let (free, waits) = (slots - live.len() - idle.len(), !waiting.is_empty());
+                    let may = !waits && idle.len() < (slots / 2).max(1) && (free > 1 || (slots == 1 && free == 1));
+                    match admission.ask_idle(0) {
+                        Answer::Run(ticket) => {
+                            prop_assert!(may);
+                            idle.push(ticket);
+                        }
+                        Answer::Wait(_) => prop_assert!(false, "it waits"),
+                        Answer::Full(_) => prop_assert!(!may),
+                    }
+                }
+                _ => {
+                    let all: Vec<Ticket> = live.iter().chain(&idle).copied().collect();
+                    if all.is_empty() {
+                        continue;
+                    }
+                    let gone = *which.get(&all);
+                    live.retain(|ticket| *ticket != gone);
+                    idle.retain(|ticket| *ticket != gone);
+                    if let Some(next) = admission.leave(gone, true, 0) {
+                        waiting.retain(|ticket| *ticket != next);
+                        live.push(next);
+                    }
+                }
+            }
+            prop_assert_eq!(admission.capacity().free as usize, slots - live.len() - idle.len());
+        }
+    }
+}

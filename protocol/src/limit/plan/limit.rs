@@ -51,7 +51,21 @@ pub struct When {
     /// For these models.
     pub models: Vec<Pattern>,
     /// To these endpoints.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Vec<EndpointName>,
+}
+
+/// An endpoint, as plans name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndpointName {
+    /// Chats.
+    Chat,
+    /// Completions of text.
+    Completions,
+    /// Vectors.
+    Embeddings,
+    /// Whatever is asked for by a job: a line of a batch, or an answer in the background.
+    Batch,
 }
 
 /// From `from` percent of the origin's places in use on, a limit shrinks evenly, to `percent` of itself when all are.
@@ -101,10 +115,22 @@ impl Limit {
 
 impl When {
     /// Whether a request is one of those.
-    pub fn matches(&self, class: Class, model: &str, endpoint: Endpoint) -> bool {
+    pub fn matches(&self, class: Class, model: &str, endpoint: Endpoint, batch: bool) -> bool {
         (self.classes.is_empty() || self.classes.contains(&class))
             && (self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model)))
-            && (self.endpoints.is_empty() || self.endpoints.contains(&endpoint))
+            && (self.endpoints.is_empty() || self.endpoints.iter().any(|name| name.is(endpoint, batch)))
+    }
+}
+
+impl EndpointName {
+    /// Whether it names what a request asks for. A job's request counts for its own endpoint as a live one does.
+    const fn is(self, endpoint: Endpoint, batch: bool) -> bool {
+        match self {
+            Self::Chat => matches!(endpoint, Endpoint::Chat),
+            Self::Completions => matches!(endpoint, Endpoint::Completions),
+            Self::Embeddings => matches!(endpoint, Endpoint::Embeddings),
+            Self::Batch => batch,
+        }
     }
 }
 

@@ -48,6 +48,7 @@ fn the_messages_to_and_from_a_gate() {
         caller: caller.clone(),
         request,
         endpoint: Endpoint::Chat,
+        batch: false,
         model: "tiny".into(),
         session: Some(Mark::of("session")),
         user: None,
@@ -146,7 +147,7 @@ fn the_messages_to_and_from_a_gate() {
     ];
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
-    golden("gate_messages.v4.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
+    golden("gate_messages.v5.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
 }
 
 /// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.

@@ -33,6 +33,11 @@ export function respond(status, headers, body) {
   return new Response(body, { status, headers: JSON.parse(headers) });
 }
 
+// An answer whose body is these bytes, one after the other.
+export function respond_parts(status, headers, parts) {
+  return new Response(new Blob(parts), { status, headers: JSON.parse(headers) });
+}
+
 // A request to somebody else; its headers are JSON.
 export function send(url, method, headers, body) {
   return fetch(url, { method, headers: JSON.parse(headers), body, redirect: "manual" });

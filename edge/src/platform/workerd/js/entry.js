@@ -80,3 +80,4 @@ function objectOf(Class) {
 export const Gate = objectOf(module.Gate);
 export const Registry = objectOf(module.Registry);
 export const Responses = objectOf(module.Responses);
+export const Jobs = objectOf(module.Jobs);

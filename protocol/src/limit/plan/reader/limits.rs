@@ -4,9 +4,8 @@ use crate::auth::pattern::pattern;
 use crate::limit::fields::{Reader, find};
 use crate::limit::kind::Form;
 use crate::limit::plan::schedule::{DAYS, Schedule, ScheduleRule};
-use crate::limit::plan::{Limit, Per, Pressure, When};
+use crate::limit::plan::{EndpointName, Limit, Per, Pressure, When};
 use crate::request::cost::Class;
-use crate::request::endpoint::Endpoint;
 use serde_json::Value;
 
 const MAX_LIMITS: usize = 16;
@@ -156,5 +155,9 @@ const PERS: [(&str, Per); 5] = [
     ("user", Per::User),
 ];
 const CLASSES: [(&str, Class); 3] = [("light", Class::Light), ("medium", Class::Medium), ("heavy", Class::Heavy)];
-const ENDPOINTS: [(&str, Endpoint); 3] =
-    [("chat", Endpoint::Chat), ("completions", Endpoint::Completions), ("embeddings", Endpoint::Embeddings)];
+const ENDPOINTS: [(&str, EndpointName); 4] = [
+    ("chat", EndpointName::Chat),
+    ("completions", EndpointName::Completions),
+    ("embeddings", EndpointName::Embeddings),
+    ("batch", EndpointName::Batch),
+];

@@ -1,0 +1,120 @@
+//! Jobs: one Durable Object for each account that has any, beside its Gate and never in its way.
+//!
+//! Messages keep, tell and end (this file and `jobs/desk.rs`). An alarm does the work (`jobs/ring.rs`): it reads files,
+//! carries lines through the walk, writes results and forgets what is over. What becomes of anything,
+//! `sluice_protocol::jobs` decides. The walk lies above this room, so it is handed in ([`Carry`]).
+
+mod carry;
+mod desk;
+mod finish;
+mod ring;
+mod round;
+mod rows;
+
+use crate::config::config_of;
+use crate::platform::objects::Object;
+use crate::platform::{self, Env, Result, State, Storage};
+use round::Ringing;
+use rows::JobRows;
+use sluice_protocol::jobs::call::{COMING_MS, JobsAnswer, JobsCall, decode_call, encode_answer};
+use sluice_protocol::time::Millis;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+pub use carry::{Carry, Errand, Said};
+
+/// The object.
+pub struct Jobs<C> {
+    rows: JobRows,
+    storage: Rc<Storage>,
+    env: Env,
+    ringing: Ringing,
+    /// Whether this instance has seen to it that its alarm rings for what was left.
+    is_awake: Cell<bool>,
+    carry: PhantomData<C>,
+}
+
+/// What jobs are set to.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// How long files and batches are kept, in milliseconds; 0 if there are none.
+    kept_ms: Millis,
+    /// How many bytes an account may have.
+    bytes: u64,
+    /// How many lines of an account run at once.
+    parallel: usize,
+}
+
+impl<C: Carry> Object for Jobs<C> {
+    fn new(state: State, env: Env) -> Self {
+        let (rows, storage) = (JobRows::new(&state), state.storage());
+        let (ringing, is_awake) = (Ringing::default(), Cell::new(false));
+        Self { rows, storage, env, ringing, is_awake, carry: PhantomData }
+    }
+
+    async fn answer(&self, message: Vec<u8>) -> Result<Vec<u8>> {
+        let call = decode_call(&message).map_err(|error| error.to_string())?;
+        // It may be long.
+        drop(message);
+        let bounds = self.bounds()?;
+        if !self.is_awake.replace(true) && self.rows.exist()? {
+            // Whatever became of the alarm that was set.
+            self.ring_within(FIRST_MS).await?;
+        }
+        // Before anything is written: what is kept is to be worked on, and forgotten.
+        match &call {
+            JobsCall::CreateBatch(_) | JobsCall::CancelBatch { .. } => self.ring_within(SOON_MS).await?,
+            JobsCall::BeginFile(_) => self.ring_within(COMING_MS).await?,
+            _ => {}
+        }
+        let is_off = bounds.kept_ms == 0 && !matches!(call, JobsCall::Clear);
+        let answer = if is_off { JobsAnswer::Off } else { self.done(call, bounds)? };
+        Ok(encode_answer(&answer))
+    }
+
+    async fn alarm(&self) -> Result<()> {
+        self.is_awake.set(true);
+        let Some(_one) = self.ringing.begin() else { return Ok(()) };
+        if !self.rows.exist()? {
+            return Ok(());
+        }
+        match self.ring(self.bounds()?).await? {
+            Some(wait) => self.ring_within(wait).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl<C> Jobs<C> {
+    /// Sees to it that the alarm rings within so many milliseconds.
+    async fn ring_within(&self, wait: Millis) -> Result<()> {
+        let by = platform::now().saturating_add(wait);
+        match self.storage.alarm().await? {
+            Some(at) if at <= by => Ok(()),
+            _ => self.storage.set_alarm(wait).await,
+        }
+    }
+
+    /// Runs what writes: all of it is kept, or nothing.
+    fn together<T>(&self, mut write: impl FnMut() -> Result<T>) -> Result<T> {
+        let mut done = None;
+        let kept = self.storage.transaction(&mut || {
+            done = Some(write()?);
+            Ok(())
+        });
+        kept.inspect_err(|_| self.rows.forget())?;
+        Ok(done.expect("a transaction that is kept has run"))
+    }
+
+    fn bounds(&self) -> Result<Bounds> {
+        let config = config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?;
+        let jobs = config.jobs;
+        Ok(Bounds { kept_ms: jobs.kept_ms, bytes: jobs.bytes, parallel: jobs.parallel })
+    }
+}
+
+/// How soon the alarm rings after an instance's first message, at the latest, in milliseconds.
+const FIRST_MS: Millis = 1_000;
+/// How soon the alarm rings for what was asked for just now, in milliseconds.
+const SOON_MS: Millis = 1;
