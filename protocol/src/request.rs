@@ -12,3 +12,4 @@ pub mod endpoint;
 pub mod member;
 pub mod model_name;
 pub mod read;
+pub mod rewrite;

@@ -2,6 +2,7 @@
 //!
 //! A message is a version byte and postcard. One message holds several calls; each is decided on its own, in order.
 
+mod bending;
 mod caller;
 mod change;
 pub mod command;
@@ -18,6 +19,7 @@ use crate::hop::gate_call::command::{Command, Effect};
 use crate::hop::gate_call::description::{AccountDescription, CallerDescription, KeyDescription};
 use crate::id::{RequestId, Version};
 use crate::limit::decision::{Outcome, Refused};
+use crate::limit::degrade::Degraded;
 use crate::limit::standing::Standing;
 use crate::request::bodies::chat::Used;
 use crate::request::endpoint::Endpoint;
@@ -25,6 +27,7 @@ use crate::time::Millis;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
+pub use bending::{Bending, PlanLevel};
 pub use caller::{Caller, Identity};
 pub use change::{AccountChange, KeyChange};
 pub use kept::{
@@ -34,7 +37,7 @@ pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
 /// the caller is told to try again.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 
 /// What the edge sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +140,8 @@ pub struct Ask {
     pub pressure: u8,
     /// From where it came, if the platform told.
     pub address: Option<IpAddr>,
+    /// How it may be bent where there is too little room.
+    pub bending: Bending,
 }
 
 /// What a Gate says.
@@ -187,6 +192,8 @@ pub enum Answer {
     Account(Box<AccountDescription>),
     /// How the caller stands.
     Caller(Box<CallerDescription>),
+    /// The origins are so full that this plan would make less of the request, which its caller does not take.
+    TooFull(String),
 }
 
 /// What a plan does not allow.
@@ -225,6 +232,8 @@ pub struct Admission {
     pub models: Vec<Vec<Pattern>>,
     /// When it was decided.
     pub now: Millis,
+    /// What was made of the request, if it was bent. It is what was decided on.
+    pub degraded: Option<Box<Degraded>>,
 }
 
 impl Ask {
@@ -244,6 +253,7 @@ impl Ask {
             thinking: false,
             pressure: 0,
             address: None,
+            bending: Bending::default(),
         }
     }
 }

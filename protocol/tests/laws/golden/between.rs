@@ -19,10 +19,11 @@ use sluice_protocol::auth::token::DenialList;
 use sluice_protocol::hop::gate_call::command::Effect;
 use sluice_protocol::hop::gate_call::description::{AccountDescription, KeyDescription};
 use sluice_protocol::hop::gate_call::{
-    self, Admission, Answer, Ask, Call, Caller, Envelope, Forbidden, Kept, Settings,
+    self, Admission, Answer, Ask, Bending, Call, Caller, Envelope, Forbidden, Kept, PlanLevel, Settings,
 };
 use sluice_protocol::id::{CommandId, RequestId, Version, hex};
 use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused, Totals};
+use sluice_protocol::limit::degrade::Degraded;
 use sluice_protocol::limit::kind::Unit;
 use sluice_protocol::limit::kind::bucket::{Bucket, RefusedBucket};
 use sluice_protocol::limit::kind::parallel::Parallel;
@@ -57,6 +58,13 @@ fn the_messages_to_and_from_a_gate() {
         thinking: true,
         pressure: 50,
         address: Some("2001:db8::1".parse().unwrap()),
+        bending: Bending {
+            may: true,
+            streams: true,
+            keeps_model: false,
+            levels: vec![PlanLevel { plan: "registered".into(), level: 2 }],
+            is_broken: true,
+        },
     };
     let anonymous = Caller::Known { subject: Mark::default(), plan: "anonymous".into() };
     let address = Some("203.0.113.9".parse().unwrap());
@@ -98,6 +106,14 @@ fn the_messages_to_and_from_a_gate() {
         bounds: Some(Box::new(Bounds { permissions: permissions(), until: 1_790_003_600_000 })),
         models: vec![vec![Pattern("qwen*".into())]],
         now: 1_790_000_000_000,
+        degraded: Some(Box::new(Degraded {
+            no_stream: true,
+            no_thinking: false,
+            max_tokens: Some(256),
+            model: Some("small".into()),
+            static_answer: false,
+            clamped: Some(64),
+        })),
     };
     let refused =
         |kind, passes| Refused { limit: "minute".into(), kind, amount: 1, used: 60, passes, blanket: Blanket::Caller };
@@ -142,10 +158,11 @@ fn the_messages_to_and_from_a_gate() {
             storage: STORAGE,
         })),
         Answer::Caller(Box::new(described())),
+        Answer::TooFull("registered".into()),
     ];
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
-    golden("gate_messages.v4.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
+    golden("gate_messages.v5.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
 }
 
 /// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.
