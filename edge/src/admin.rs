@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod cache;
 mod call;
 mod commands;
 mod denials;
@@ -81,6 +82,8 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         ("denials", None, None, "POST") => denials::create(&call).await,
         ("denials", None, None, "GET") => denials::list(&call).await,
         ("denials", Some(id), None, "DELETE") => denials::delete(&call, id).await,
+        ("cache", None, None, "DELETE") => cache::purge(&call, None).await,
+        ("cache", Some(account), None, "DELETE") => cache::purge(&call, Some(account)).await,
         ("audit", None, None, "GET") => audit::list(&call).await,
         ("failed-logins", None, None, "GET") => audit::failed_logins(&call).await,
         _ => Err(no_route()),
@@ -95,7 +98,7 @@ fn methods(kind: &str, name: Option<&str>, verb: Option<&str>) -> Option<&'stati
         ("keys" | "accounts", Some(_), None) => "GET, HEAD, PATCH, DELETE",
         ("keys", Some(_), Some(_)) | ("accounts", Some(_), Some("disable" | "enable")) => "POST",
         ("plans", None, None) => "GET, HEAD, PUT",
-        ("denials", Some(_), None) => "DELETE",
+        ("denials", Some(_), None) | ("cache", _, None) => "DELETE",
         ("audit" | "failed-logins", None, None) => "GET, HEAD",
         _ => return None,
     })
@@ -106,4 +109,4 @@ fn no_route() -> Refusal {
 }
 
 const VERBS: [&str; 3] = ["rotate", "disable", "enable"];
-const ROUTES: [&str; 6] = ["keys", "accounts", "plans", "denials", "audit", "failed-logins"];
+const ROUTES: [&str; 7] = ["keys", "accounts", "plans", "denials", "cache", "audit", "failed-logins"];

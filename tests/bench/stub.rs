@@ -1,4 +1,4 @@
-//! An origin that costs next to nothing: it reads a request and answers the same completion every time.
+//! An origin that costs next to nothing: it reads a request and answers the same completion every time, or lists its model.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -18,19 +18,21 @@ pub(crate) fn start() -> SocketAddr {
 
 fn serve(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{COMPLETION}",
-        COMPLETION.len()
-    );
+    let answer = |body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
+    };
+    let (completion, models) = (answer(COMPLETION), answer(MODELS));
     let mut reader = BufReader::new(stream);
     let (mut line, mut body) = (String::new(), Vec::new());
     loop {
-        let (mut length, mut closes) = (0, false);
+        let (mut length, mut closes, mut lists) = (0, false, false);
         loop {
             line.clear();
             if reader.read_line(&mut line)? == 0 {
                 return Ok(());
             }
+            lists |= line.starts_with("GET /v1/models");
             let lower = line.to_ascii_lowercase();
             if let Some(value) = lower.strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap_or(0);
@@ -43,7 +45,7 @@ fn serve(stream: &TcpStream) -> std::io::Result<()> {
         }
         body.resize(length, 0);
         reader.read_exact(&mut body)?;
-        (&*stream).write_all(answer.as_bytes())?;
+        (&*stream).write_all(if lists { models.as_bytes() } else { completion.as_bytes() })?;
         if closes {
             return Ok(());
         }
@@ -51,3 +53,5 @@ fn serve(stream: &TcpStream) -> std::io::Result<()> {
 }
 
 const COMPLETION: &str = r#"{"id":"chatcmpl-stub","object":"chat.completion","created":1790000000,"model":"stub","choices":[{"index":0,"message":{"role":"assistant","content":"A fixed window forgets at its edge what a sliding window remembers."},"finish_reason":"stop"}],"usage":{"prompt_tokens":42,"completion_tokens":14,"total_tokens":56}}"#;
+
+const MODELS: &str = r#"{"object":"list","data":[{"id":"stub","object":"model","created":1790000000}]}"#;

@@ -42,7 +42,7 @@ pub(super) fn bent(known: &Known<'_>, ask: &Ask, table: &PlanTable) -> Result<Be
 
 fn degraded(known: &Known<'_>, ask: &Ask, max_tokens: u32) -> Degraded {
     let Some(setting) = &known.plan.degrade else { return Degraded::default() };
-    let broken = if ask.bending.is_broken { setting.level_when_broken() } else { 0 };
+    let broken = if ask.bending.broken_until.is_some() { setting.level_when_broken() } else { 0 };
     let level = ask.bending.level_of(&known.plan.name).max(broken);
     let asked = Bendable {
         model: &ask.model,

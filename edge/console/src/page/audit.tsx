@@ -25,6 +25,7 @@ const ACTIONS = [
   "plans.put",
   "denial.create",
   "denial.delete",
+  "cache.purge",
   "admin.login_failed",
 ];
 

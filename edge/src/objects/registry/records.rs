@@ -1,10 +1,12 @@
-//! What the Registry keeps besides its outbox: the index, the plans, the audit log, denials and failed logins.
+//! What the Registry keeps besides its outbox: the index, the plans, the audit log, denials, what was forgotten
+//! of cached answers, and failed logins.
 
 use super::audit::AuditLog;
 use super::denials::DeniedRows;
 use super::index::Index;
 use super::logins::Logins;
 use super::plans::Tables;
+use super::purges::PurgeRows;
 use crate::config::config_of;
 use crate::platform::{Env, Result, State};
 use sluice_protocol::hop::gate_call::description::StorageCounters;
@@ -20,6 +22,8 @@ pub struct RegistryRecords {
     pub audit: AuditLog,
     /// The list of denials.
     pub denied: DeniedRows,
+    /// What was forgotten of answers that are kept.
+    pub purges: PurgeRows,
     /// Failed logins of admins.
     pub logins: Logins,
     /// For the plans of the settings, and for messages.
@@ -34,6 +38,7 @@ impl RegistryRecords {
             tables: Tables::new(state),
             audit: AuditLog::new(state),
             denied: DeniedRows::new(state),
+            purges: PurgeRows::new(state),
             logins: Logins::new(state),
             env,
         }
@@ -45,6 +50,7 @@ impl RegistryRecords {
         self.tables.forget();
         self.audit.forget();
         self.denied.forget();
+        self.purges.forget();
         self.logins.forget();
     }
 
@@ -54,6 +60,7 @@ impl RegistryRecords {
             + self.tables.counters()
             + self.audit.counters()
             + self.denied.counters()
+            + self.purges.counters()
             + self.logins.counters()
     }
 

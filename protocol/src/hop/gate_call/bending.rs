@@ -1,5 +1,6 @@
 //! What an ask says of how a request may be bent where there is too little room.
 
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
 /// How a request may be bent. By default it is one of which nothing can be.
@@ -13,8 +14,8 @@ pub struct Bending {
     pub keeps_model: bool,
     /// The levels of degrading that hold where it came in, of plans that degrade; those at 0 are left out.
     pub levels: Vec<PlanLevel>,
-    /// Whether no origin takes requests for its model.
-    pub is_broken: bool,
+    /// No origin takes requests for its model, until then at least.
+    pub broken_until: Option<Millis>,
 }
 
 /// The level of a plan.

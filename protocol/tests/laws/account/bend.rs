@@ -131,7 +131,7 @@ fn limits_see_what_a_level_makes_of_a_request() {
     admitted(admit(&mut account, &table, asks(1, at_level(3)), 1_000));
     assert!(matches!(admit(&mut account, &table, asks(2, at_level(3)), 1_000), Answer::Limited { .. }));
     // A breaker has no dial.
-    let broken = Bending { is_broken: true, ..may() };
+    let broken = Bending { broken_until: Some(2_000), ..may() };
     assert!(matches!(admit(&mut account, &table, asks(3, broken), 1_000), Answer::Limited { .. }));
     // Another plan's level is nobody's, and neither is one that the plan does not have.
     let other = Bending { levels: vec![PlanLevel { plan: "q".into(), level: 4 }], ..may() };

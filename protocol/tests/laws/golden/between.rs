@@ -63,7 +63,7 @@ fn the_messages_to_and_from_a_gate() {
             streams: true,
             keeps_model: false,
             levels: vec![PlanLevel { plan: "registered".into(), level: 2 }],
-            is_broken: true,
+            broken_until: Some(1_790_000_001_000),
         },
     };
     let anonymous = Caller::Known { subject: Mark::default(), plan: "anonymous".into() };
@@ -285,6 +285,8 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::RemoveDenial(denial().id),
             RegistryCall::ListDenials,
             RegistryCall::Denials { known: Some(Version([9; 8])) },
+            RegistryCall::ForgetAnswers { account: Some("acct:a1a1a1a1a1a1a1a1".into()) },
+            RegistryCall::Forgotten { known: Some(Version([9; 8])) },
         ],
     );
     let refused = StoredRefusal::new(&Refusal::new(Reason::InvalidRequest, "No.").with_param("account"));
@@ -306,6 +308,7 @@ fn the_messages_to_and_from_the_registry() {
         RegistryAnswer::OtherPlans(Some(Version([9; 8]))),
         RegistryAnswer::PlanInUse { plan: "vip".into(), key: Some(key_id()) },
         RegistryAnswer::Before(seed),
+        RegistryAnswer::Forgotten { version: Version([9; 8]), all: vec![(String::new(), 1_790_000_000_000)] },
     ];
     json("registry_answers", &answers);
 }
