@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod cache;
 mod call;
 mod commands;
 mod denials;
@@ -85,6 +86,8 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         ("denials", None, None, "POST") => denials::create(&call).await,
         ("denials", None, None, "GET") => denials::list(&call).await,
         ("denials", Some(id), None, "DELETE") => denials::delete(&call, id).await,
+        ("cache", None, None, "DELETE") => cache::purge(&call, None).await,
+        ("cache", Some(account), None, "DELETE") => cache::purge(&call, Some(account)).await,
         ("audit", None, None, "GET") => audit::list(&call).await,
         ("failed-logins", None, None, "GET") => audit::failed_logins(&call).await,
         _ => Err(no_route()),
@@ -100,7 +103,7 @@ fn methods(kind: &str, name: Option<&str>, verb: Option<&str>) -> Option<&'stati
         ("keys", Some(_), Some(_)) | ("accounts", Some(_), Some("disable" | "enable")) => "POST",
         ("plans", None, None) => "GET, HEAD, PUT",
         ("origins", None, None) => "GET, HEAD, PUT, DELETE",
-        ("denials", Some(_), None) => "DELETE",
+        ("denials", Some(_), None) | ("cache", _, None) => "DELETE",
         ("audit" | "failed-logins", None, None) => "GET, HEAD",
         _ => return None,
     })
@@ -111,4 +114,4 @@ fn no_route() -> Refusal {
 }
 
 const VERBS: [&str; 3] = ["rotate", "disable", "enable"];
-const ROUTES: [&str; 7] = ["keys", "accounts", "plans", "origins", "denials", "audit", "failed-logins"];
+const ROUTES: [&str; 8] = ["keys", "accounts", "plans", "origins", "denials", "cache", "audit", "failed-logins"];

@@ -30,6 +30,9 @@ mod request;
 mod route;
 mod settle;
 mod stored;
+// what the walk does between limit and route
+mod bent;
+mod cache;
 mod stream;
 // below the steps: messages to objects, and the platform
 mod hop;

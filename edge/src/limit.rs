@@ -1,5 +1,6 @@
 //! limit and settle, as the walk sees them: admit, admit again with what the origin counted, settle.
 
+pub mod degrade;
 pub mod plans;
 pub mod remembered;
 pub mod without_gate;
@@ -112,6 +113,8 @@ fn decide(
             without_gate::remember(table, principal, &admission, now());
             Ok(Admitted::ByGate(admission))
         }
+        // It is not remembered: it says nothing of another request, nor of this one in a moment.
+        Ok(Answer::TooFull(plan)) => Err(degrade::too_full(table, &plan, ask)),
         Ok(other) => {
             without_gate::refused(principal, &other, now());
             Err(told(table, principal, &other, asked_at))

@@ -10,6 +10,7 @@
 //! | bodies, collected on the platform's side: whole and in time, or not at all | [`body`] |
 //! | a stream on its way through | [`Stream`], [`Pipe`] |
 //! | requests to others | [`fetch`], [`fetch_from_origin`] |
+//! | the cache, which may forget at any time | [`cache_match`], [`cache_put`] |
 //! | objects: how they are called, and what an object is | [`objects`] |
 //! | an object's rows, its transactions and its alarm | [`rows`], [`State`], [`Storage`] |
 //! | time: now, pauses, deadlines | [`now`], [`sleep`], [`deadline`] |
@@ -50,7 +51,7 @@ use workerd as chosen;
 
 pub use chosen::{
     Bell, Body, Context, Env, Fault, IsolateKey, Limiter, Pipe, Request, Response, Signal, SigningKey, Sql, State,
-    Storage, Stream, Verifier, call_object, fetch, fetch_from_origin, log, now, random, sleep,
+    Storage, Stream, Verifier, cache_match, cache_put, call_object, fetch, fetch_from_origin, log, now, random, sleep,
 };
 pub(crate) use chosen::{entries, isolate_local};
 

@@ -16,6 +16,7 @@ use place::{AtOrigin, Watching};
 use serde_json::json;
 use sluice_protocol::id::Version;
 use sluice_protocol::limit::decision::Outcome;
+use sluice_protocol::limit::degrade::Signal;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::request::model_name::renamed;
@@ -142,12 +143,20 @@ impl Origins {
         }
     }
 
-    /// How many percent of the places of all origins are in use, as far as they said within the last second.
-    pub fn pressure(&self) -> u8 {
+    /// How full all origins are, as far as they said within the last second.
+    pub fn signal(&self) -> Signal {
         match &self.board {
-            Some(board) => board.borrow().percent(now()),
-            None => self.all[0].pressure.percent(),
+            Some(board) => {
+                let (board, now) = (board.borrow(), now());
+                Signal { pressure: board.percent(now), wait_ms: board.wait_ms(now) }
+            }
+            None => self.all[0].pressure.signal(),
         }
+    }
+
+    /// Until when no origin takes requests for a model, if none does. Of one origin alone nobody keeps that.
+    pub fn broken_until(&self, model: &str) -> Option<Millis> {
+        self.board.as_ref()?.borrow().broken_until(model, now())
     }
 }
 

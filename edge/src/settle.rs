@@ -49,6 +49,14 @@ impl Settle<'_> {
         self.end(attempt.request(), outcome, Due::Soon).await;
     }
 
+    /// It was admitted and answered here: no origin was asked.
+    pub async fn answered_here(&self, ticket: &Ticket, outcome: Outcome) {
+        if let Some(first) = ticket.attempt.before().filter(|_| !ticket.is_held) {
+            self.end(first, outcome, Due::Soon).await;
+        }
+        self.end(ticket.attempt.request(), outcome, due(outcome, &ticket.admission)).await;
+    }
+
     /// It was sent on, and this became of it at the origin that had it last. Where the edge does not know what was used, it asks
     /// there. Returns how it counts.
     pub async fn ended(&self, ticket: &Ticket, ending: Ending, origin: &Origin) -> Outcome {

@@ -3,6 +3,8 @@
 //! A whole answer is read and handed over. A stream is piped ([`Pipe`]), and ends with its lease at the latest, or
 //! when the origin has said nothing for too long.
 
+use crate::bent::{OK, Told};
+use crate::cache::MAX_ANSWER;
 use crate::forward::ending::Ending;
 use crate::forward::{Reply, Ticket, failed, lease_left};
 use crate::platform::body::Broken;
@@ -17,11 +19,9 @@ use sluice_protocol::dialect::{BrokenOff, Dialect};
 use sluice_protocol::forward::relayed::Relayed;
 use sluice_protocol::forward::report;
 use sluice_protocol::limit::decision::Outcome;
-use sluice_protocol::limit::standing::ratelimit;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::usage_of;
 use sluice_protocol::request::bodies::responses::FinalEvent;
-use sluice_protocol::request::door::Door;
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
 use sluice_protocol::wire::header;
@@ -30,18 +30,31 @@ use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
 
+/// What is done with an answer besides handing it over.
+#[derive(Clone, Copy)]
+pub struct After<'a> {
+    /// What it says besides itself.
+    pub told: &'a Told,
+    /// Where it is kept, if it is to be.
+    pub keep: Option<&'a Keep>,
+    /// Where all of it is to be found, once it is whole, if somebody wants it for the same question.
+    pub record: Option<&'a Record>,
+}
+
+/// An answer as the origin gave it, once it is whole.
+pub type Record = RefCell<Option<Body>>;
+
 /// Hands the caller its answer and returns, when the last byte has gone or the caller has, how it ended. An answer that is to
 /// be kept is kept before the last byte goes.
 pub async fn relay(
-    door: Door,
     reply: &Reply,
     deadline: &Deadline,
     ticket: &Ticket,
     idle_ms: u32,
-    keep: Option<&Keep>,
+    after: After<'_>,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Ending {
-    let clock = Clock { dialect: Dialect::of(door.path()), deadline, ticket, idle_ms, keep };
+    let clock = Clock { dialect: Dialect::of(after.told.door().path()), deadline, ticket, idle_ms, after };
     relay_or_fail(reply, clock, answer).await.unwrap_or_else(|fault| {
         let (request, why) = (ticket.attempt.request(), fault.to_string());
         telemetry::write(&Line::trouble_of(request, "the answer was not relayed to its end", why));
@@ -54,8 +67,7 @@ async fn relay_or_fail(
     clock: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Ending, Fault> {
-    let ticket = clock.ticket;
-    let mut headers = HeaderList::new();
+    let mut headers = clock.after.told.headers(clock.ticket);
     for name in header::ORIGIN_TO_CALLER {
         if let Some(value) = head.get(name) {
             headers.set(name, value);
@@ -66,23 +78,18 @@ async fn relay_or_fail(
         // Also where the origin is of an older version and does not say its charset.
         headers.set(header::CONTENT_TYPE, header::EVENT_STREAM);
     }
-    headers.set(header::REQUEST_ID, ticket.attempt.request().to_string());
-    let told = ratelimit::headers(&ticket.admission.standings, ticket.admission.now);
-    for (name, value) in clock.dialect.headers(told, ticket.admission.now) {
-        headers.set(name, value);
-    }
     // A body that is not looked at is not made into an object.
     match relayed.and_then(|relayed| Some((response.stream()?, relayed))) {
         Some((body, relayed)) => relay_stream((&body, relayed), head.status(), &headers, clock, answer).await,
-        None => relay_whole(response, head, &headers, clock, answer).await,
+        None => relay_whole(response, head, headers, clock, answer).await,
     }
 }
 
 async fn relay_whole(
     response: &Response,
     head: &Head,
-    headers: &HeaderList,
-    Clock { deadline, ticket, keep, .. }: Clock<'_>,
+    headers: HeaderList,
+    Clock { deadline, ticket, after, .. }: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Ending, Fault> {
     let body = match deadline.limit(Body::of_response(response, MAX_ANSWER_BYTES)).await {
@@ -104,12 +111,15 @@ async fn relay_whole(
     };
     // An origin that tells it in a header spares the look into the body.
     let usage = head.get(header::USAGE).and_then(report::read_brief).or_else(|| usage_of(&body.bytes()));
-    let body = match keep {
+    let body = match after.keep {
         Some(keep) => keep.whole(body, lease_left(ticket)).await,
         None => body,
     };
     // A send fails only if the caller has left.
-    let _ = answer.send(Ok(Response::of_body(head.status(), &headers.to_json(), &body)?));
+    let _ = answer.send(Ok(after.told.whole(head.status(), headers, &body)?));
+    if let Some(record) = after.record.filter(|_| head.status() == OK) {
+        record.replace(Some(body));
+    }
     Ok(match usage {
         Some(usage) => Ending::Certain(Outcome::Served(Some(usage))),
         None => Ending::Ask(Outcome::Served(None)),
@@ -123,21 +133,23 @@ async fn relay_stream(
     clock: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Ending, Fault> {
-    let last = clock.keep.map(|_| FinalEvent::default());
-    let state = Rc::new(RefCell::new(Passing { relayed, last, last_at: platform::now() }));
+    let Clock { after: After { keep, record, .. }, .. } = clock;
+    let last = keep.map(|_| FinalEvent::default());
+    let recorded = record.filter(|_| status == OK).map(|_| Vec::new());
+    let state = Rc::new(RefCell::new(Passing { relayed, last, recorded, last_at: platform::now() }));
     let see = {
         let state = state.clone();
         move |chunk: &[u8]| state.borrow_mut().push(chunk, platform::now())
     };
     let rest = {
         let state = state.clone();
-        move || state.borrow_mut().relayed.take_rest()
+        move || state.borrow_mut().end()
     };
-    let pipe = Pipe::begin(body, see, rest, clock.keep.is_some())?;
+    let pipe = Pipe::begin(body, see, rest, keep.is_some())?;
     let _ = answer.send(Ok(Response::of_pipe(status, &headers.to_json(), &pipe)?));
     let end = clock.wait(&pipe, &state).await;
     let seen = state.borrow().relayed.seen();
-    if let Some(keep) = clock.keep.filter(|_| !matches!(end, End::Left)) {
+    if let Some(keep) = keep.filter(|_| !matches!(end, End::Left)) {
         let told = state.borrow().answer();
         if told.is_some() || matches!(end, End::Whole) {
             let is_kept = match told {
@@ -149,6 +161,10 @@ async fn relay_stream(
             pipe.end(&rest);
             return Ok(Ending::of_stream(seen, matches!(end, End::Over)));
         }
+    }
+    // A stream that tells of an error comes to its end, too.
+    if let (End::Whole, Some(record), None) = (&end, record, seen.refused) {
+        record.replace(state.borrow_mut().recorded.take().map(|all| Body::of_bytes(&all)));
     }
     if let Some(refusal) = end.refusal() {
         let (request, why) = (clock.ticket.attempt.request(), refusal.detail.clone().unwrap_or_default());
@@ -171,8 +187,7 @@ struct Clock<'a> {
     ticket: &'a Ticket,
     /// How long the origin may say nothing, in milliseconds.
     idle_ms: u32,
-    /// Where its answer is kept, if it is to be.
-    keep: Option<&'a Keep>,
+    after: After<'a>,
 }
 
 /// How a stream ended.
@@ -241,6 +256,8 @@ struct Passing {
     relayed: Relayed,
     /// The event that ends an answer which is to be kept.
     last: Option<FinalEvent>,
+    /// All that has passed, if somebody wants it and it is not too long.
+    recorded: Option<Vec<u8>>,
     /// When something came last.
     last_at: Millis,
 }
@@ -251,7 +268,29 @@ impl Passing {
         let passed = self.relayed.push(chunk);
         match &mut self.last {
             Some(last) => last.push(chunk, passed),
-            None => passed,
+            None => {
+                self.record(match &passed {
+                    Passed::Whole => chunk,
+                    Passed::Part(part) => part,
+                });
+                passed
+            }
+        }
+    }
+
+    /// What is still held back where a body ends by itself.
+    fn end(&mut self) -> Vec<u8> {
+        let rest = self.relayed.take_rest();
+        self.record(&rest);
+        rest
+    }
+
+    fn record(&mut self, passed: &[u8]) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.extend_from_slice(passed);
+            if recorded.len() > MAX_ANSWER {
+                self.recorded = None;
+            }
         }
     }
 

@@ -1,29 +1,36 @@
 //! A request for an answer, by whichever door: the walk on one page.
 
+mod cached;
 mod line;
 
 use crate::api::{models, ollama};
 use crate::auth::principal::{Principal, principal};
+use crate::bent::Bent;
 use crate::call::{Around, Call, Known};
 use crate::forward::attempt::Attempt;
 use crate::forward::ending::Ending;
 use crate::forward::spent::Spent;
 use crate::forward::{Failed, Outgoing, Ticket};
 use crate::hop::gate::unavailable;
-use crate::limit::{self, Admitted, plans, remembered};
+use crate::limit::{self, Admitted, degrade, plans, remembered};
 use crate::platform::task::Answer;
-use crate::platform::{Body, Signal};
+use crate::platform::{Body, Fault, Signal};
 use crate::request::{self, shield};
 use crate::route::{Journey, Origins, in_force};
 use crate::settle::Settle;
 use crate::stored::{Keep, Stored};
+use crate::stream::{After, Record};
 use crate::{auth, platform, route, stream, telemetry};
+use cached::CacheQuestion;
 use futures_util::future::join;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::Ask;
 use sluice_protocol::hop::gate_call::remembered::Want;
+use sluice_protocol::limit::cache::CacheAsked;
+use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::request::bodies::question::{Presence, Question};
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::endpoint::Endpoint;
@@ -76,6 +83,10 @@ struct Asked {
     stream: bool,
     /// Its answer is to be kept.
     keep: Option<Keep>,
+    /// What its caller says of answers that are kept for the same question.
+    cache: CacheAsked,
+    /// Whether this is a question to which they may be given.
+    is_repeatable: bool,
     /// Aborted when the caller leaves.
     left: Signal,
     /// Which origins there are.
@@ -99,6 +110,8 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
         return Err(refusal);
     }
     request::require_json(call.incoming)?;
+    let is_taken = degrade::is_taken(head.get(header::DEGRADE))?;
+    let cache = CacheAsked::read(head.get(header::CACHE))?;
     let body = request::body(call.incoming, config.bodies, config.bodies.max).await?;
     let (body, asking) = match door {
         Door::Responses => {
@@ -122,6 +135,9 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     }
     let origins = in_force::current(env, &config.route, context).await;
     let keep = asking.map(|asking| asking.keep(env, &principal.account, &model)).transpose()?;
+    let signal = origins.signal();
+    let broken_until = || origins.broken_until(&model);
+    let bending = degrade::bending(table, principal, &question, is_taken, signal, broken_until);
     let ask = Ask {
         caller: principal.caller.clone(),
         request: call.id,
@@ -134,14 +150,17 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
         prompt_is_counted: false,
         max_tokens: question.most_tokens(),
         thinking: question.thinks(),
-        pressure: origins.pressure(),
+        pressure: signal.pressure,
         address: principal.address,
         model,
+        bending,
     };
     let left = call.incoming.request.signal();
     let (beginning, region) = if origins.are_several() { whence(call, principal, &ask, &body) } else { (None, None) };
     let stream = question.stream();
-    Ok(Understood::Asked(Box::new(Asked { door, known, ask, body, stream, keep, left, origins, beginning, region })))
+    let is_repeatable = question.is_repeatable() && keep.is_none();
+    let asked = Asked { door, known, ask, body, stream, keep, cache, is_repeatable, left, origins, beginning, region };
+    Ok(Understood::Asked(Box::new(asked)))
 }
 
 /// route, what it goes by: the conversation that a request goes on with, and where its caller is.
@@ -175,7 +194,7 @@ async fn meant(
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 /// Returns how it ended.
 async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
-    let Asked { door, known, ask, body, stream, keep, left, origins, beginning, region } = asked;
+    let Asked { door, known, ask, body, stream, keep, cache, is_repeatable, left, origins, beginning, region } = asked;
     let Known { table, principal } = &known;
     let (env, first) = (around.env, Attempt::first(ask.request));
     let idle = ask.batch;
@@ -187,9 +206,33 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
         Ok(held) => held,
         Err(end) => return end,
     };
+    let mut bent = Bent::of(door, &body, stream, &ticket.admission);
+    if bent.is_static() {
+        return said(&settle, &ticket, (&bent, &model), table, answer).await;
+    }
+    // cache
+    let question = CacheQuestion {
+        around,
+        origins: &origins,
+        table,
+        ask: &ask,
+        body: &body,
+        left: &left,
+        header: cache,
+        is_repeatable,
+    };
+    let lead = match question.found(&settle, &ticket, &mut bent, answer).await {
+        Ok((lead, unanswered)) => {
+            answer = unanswered;
+            lead
+        }
+        Err(end) => return end,
+    };
+    let asked_for = ticket.admission.max_tokens;
     // route, forward
+    let model = bent.model.clone().unwrap_or(model);
     let journey = Journey { env, context: around.context, model: &model, beginning, region };
-    let outgoing = Outgoing { door, body: &body, stream, left: &left, watch: None };
+    let outgoing = Outgoing { door, body: bent.body(&body), stream: bent.stream, left: &left, watch: None };
     let mut sent = route::send(&origins, &journey, &mut ticket, outgoing, None).await;
     // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
     if let Err(Failed { counted: Some(prompt_tokens), .. }) = sent.result
@@ -205,6 +248,9 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
             Err(end) => return end,
         };
         ticket.spent = spent;
+        // It is bent as before: only how many tokens fit may differ.
+        bent = bent.again(&body, stream, &ticket.admission);
+        let outgoing = Outgoing { door, body: bent.body(&body), stream: bent.stream, left: &left, watch: None };
         let counted_by = sent.place();
         sent = route::send(&origins, &journey, &mut ticket, outgoing, counted_by).await;
     }
@@ -213,18 +259,48 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
     let origin = sent.origin;
     match sent.result {
         Ok((reply, deadline)) => {
-            let ending = stream::relay(door, &reply, &deadline, &ticket, origin.idle_ms, keep.as_ref(), answer).await;
+            // What a second reservation makes shorter is another answer.
+            let lead = lead.filter(|_| ticket.admission.max_tokens == asked_for);
+            let record = lead.as_ref().map(|_| Record::default());
+            let after = After { told: &bent.told, keep: keep.as_ref(), record: record.as_ref() };
+            let ending = stream::relay(&reply, &deadline, &ticket, origin.idle_ms, after, answer).await;
             let is_whole = matches!(ending, Ending::Certain(_));
-            RequestEnd::Answered { is_whole, used: settle.ended(&ticket, ending, origin).await.used() }
+            let recorded = record.and_then(Record::into_inner);
+            // Only what came to its end, and told so, is given to others.
+            let kept = async {
+                if let (Some(lead), Some(body), Ending::Certain(Outcome::Served(Some(used)))) = (lead, recorded, ending)
+                {
+                    lead.answered(body, used).await;
+                }
+            };
+            let (outcome, ()) = join(settle.ended(&ticket, ending, origin), kept).await;
+            RequestEnd::Answered { is_whole, used: outcome.used() }
         }
         // What its caller is told may take a question. Nothing stays reserved for that.
         Err(Failed { refusal, ending, .. }) => {
+            drop(lead);
             let reason = refusal.reason;
             let told = async { drop(answer.send(Err(models::told(around, &known, &model, refusal, &left).await))) };
             let ((), outcome) = join(told, settle.ended(&ticket, ending, origin)).await;
             RequestEnd::Refused { reason, used: outcome.used() }
         }
     }
+}
+
+/// A plan's text in the place of an answer.
+async fn said(
+    settle: &Settle<'_>,
+    ticket: &Ticket,
+    (bent, model): (&Bent, &str),
+    table: &PlanTable,
+    answer: Answer,
+) -> RequestEnd {
+    let plan = table.get(&ticket.admission.plan);
+    let text = plan.and_then(|plan| plan.degrade.as_ref()?.text()).unwrap_or(TOO_BUSY);
+    let _ = answer.send(bent.said(ticket, text, model).map_err(|fault| not_answered(&fault)));
+    let used = Used::NOTHING;
+    settle.answered_here(ticket, Outcome::Served(Some(used))).await;
+    RequestEnd::Answered { is_whole: true, used: Some(used) }
 }
 
 /// limit, its answer: what was admitted, as a ticket for the origin. The error is how it ended: it was refused, or its caller has
@@ -272,3 +348,10 @@ async fn held(
     };
     Ok((ticket, answer))
 }
+
+fn not_answered(fault: &Fault) -> Refusal {
+    Refusal::new(Reason::Internal, "The answer could not be built. Try again.").with_detail(fault.to_string())
+}
+
+/// What is said where the table of this isolate does not have the text of the one that its Gate went by.
+const TOO_BUSY: &str = "The model is too busy to answer. Please try again later.";

@@ -1,6 +1,7 @@
 //! An account at its Gate: its keys, its settings and its state. It takes calls and gives answers; the shell around it
 //! only loads, stores and carries.
 
+mod bend;
 mod change;
 mod command;
 mod rules;
@@ -17,7 +18,10 @@ use crate::limit::plan::{Allowance, Plan, PlanTable};
 use crate::limit::standing::For;
 use crate::limit::state::GateState;
 use crate::time::Millis;
+use bend::{Bent, bent};
 use rules::{facts, rules};
+
+pub use rules::max_tokens;
 
 /// Everything a Gate keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,14 +127,18 @@ impl Account {
         let known = known(kept, &ask.caller, &access, setting.table, state.latest(now));
         let known = known.and_then(|known| match forbidden(&known.plan.allowance, ask) {
             Some(forbidden) => Err(Answer::NotAllowed(forbidden)),
-            None => Ok(known),
+            None => bent(&known, ask, setting.table).map(|bent| (known, bent)),
         });
-        let known = match known {
+        let (known, Bent { mut facts, mut degraded }) = match known {
             Ok(known) => known,
             Err(answer) => return (answer, first.is_some_and(|first| state.end_counted(first, now))),
         };
-        let facts = facts(ask, &known, setting.table);
         let rules = rules(&kept.settings, &known, setting, ask.address);
+        let wanted = facts.work.max_tokens;
+        let least = known.plan.clamp.filter(|_| ask.bending.may);
+        if let Some(most) = least.and_then(|least| state.fitting(&rules, &facts, least, first, now)) {
+            (facts.work.max_tokens, facts.exact.max_tokens) = (most, true);
+        }
         let is_new = !state.lease_of(ask.request);
         let lease_ms = known.plan.lease_ms;
         let (decision, changed) = match first {
@@ -146,9 +154,21 @@ impl Account {
                 if is_new && known.record.is_some() {
                     state.watch_usage(known.mark);
                 }
+                if let (Some(_), Some(granted)) = (least, admitted.metered) {
+                    // Also of a message that came again.
+                    degraded.clamped = Some(granted.max_tokens).filter(|granted| *granted < wanted);
+                }
+                let admission = admission(&known, &facts, admitted, state.clamp(now));
+                let max_tokens = match admission.max_tokens {
+                    // No limit counts tokens, and the plan has no bound of its own.
+                    0 => degraded.max_tokens.unwrap_or(0),
+                    bound => bound,
+                };
                 Answer::Admitted(Box::new(Admission {
                     standings: state.standings(&rules, For::Request(&facts), now),
-                    ..admission(&known, &facts, admitted, state.clamp(now))
+                    max_tokens,
+                    degraded: Some(Box::new(degraded)).filter(|degraded| degraded.is_any()),
+                    ..admission
                 }))
             }
             Decision::Refuse(refused) => Answer::Limited {
@@ -180,6 +200,7 @@ impl Account {
             bounds: bounds(&known),
             models: models(&known),
             now,
+            degraded: None,
         }))
     }
 
@@ -326,6 +347,7 @@ fn admission(known: &Known<'_>, facts: &Facts, admitted: Admitted, now: Millis) 
         bounds: bounds(known),
         models: Vec::new(),
         now,
+        degraded: None,
     }
 }
 

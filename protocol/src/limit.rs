@@ -4,8 +4,10 @@
 //! whose counts there are ([`count`]), what an admitted request holds ([`lease`]), and the decision ([`gate`]).
 
 pub mod ask;
+pub mod cache;
 pub mod count;
 pub mod decision;
+pub mod degrade;
 pub mod fields;
 pub mod gate;
 pub mod kind;

@@ -12,3 +12,6 @@ pub mod endpoint;
 pub mod member;
 pub mod model_name;
 pub mod read;
+pub mod restream;
+pub mod rewrite;
+pub mod static_answer;

@@ -7,7 +7,7 @@ pub(crate) mod doors;
 pub(crate) mod failover;
 pub(crate) mod registry;
 
-use crate::load::requests::{chat, forge, get};
+use crate::load::requests::{chat, forge, get, repeated};
 use crate::load::{Measured, cpu};
 use crate::options::Options;
 use crate::scenario::{Scenario, run_interleaved};
@@ -31,6 +31,7 @@ pub(crate) fn plain(options: &Options, stub: SocketAddr, sluice: &Sluice, empty:
         at_sluice("forged key", vec![chat(&forge(&one))]).expects(401).means("decided by the tag alone"),
         at_sluice("over the limit", chats(&spent)).expects(429).means("one key in a flood"),
         at_sluice("walk, 1 account", vec![chat(&one)]).means("admitted, forwarded, settled"),
+        at_sluice("cache hit", vec![repeated(&sluice.key("cached"))]).means("admitted, answered again, settled"),
         at_sluice("walk, 200 accounts", chats(&many)).means("the same, each connection through all of them"),
     ];
     run_interleaved(options, &mut scenarios);

@@ -1,4 +1,4 @@
-//! An origin that costs next to nothing: it reads a request and answers the same completion every time.
+//! An origin that costs next to nothing: it reads a request and answers the same completion every time, or lists its model.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,14 +19,15 @@ pub(crate) fn start() -> SocketAddr {
 /// Answers all that comes on a connection; `asked` hears the first line of each request.
 pub(crate) fn serve(stream: &TcpStream, asked: impl Fn(&str)) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{COMPLETION}",
-        COMPLETION.len()
-    );
+    let answer = |body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
+    };
+    let (completion, models) = (answer(COMPLETION), answer(MODELS));
     let mut reader = BufReader::new(stream);
     let (mut line, mut body) = (String::new(), Vec::new());
     loop {
-        let (mut length, mut closes, mut is_first) = (0, false, true);
+        let (mut length, mut closes, mut is_first, mut lists) = (0, false, true, false);
         loop {
             line.clear();
             if reader.read_line(&mut line)? == 0 {
@@ -35,6 +36,7 @@ pub(crate) fn serve(stream: &TcpStream, asked: impl Fn(&str)) -> std::io::Result
             if std::mem::take(&mut is_first) {
                 asked(&line);
             }
+            lists |= line.starts_with("GET /v1/models");
             let lower = line.to_ascii_lowercase();
             if let Some(value) = lower.strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap_or(0);
@@ -47,7 +49,7 @@ pub(crate) fn serve(stream: &TcpStream, asked: impl Fn(&str)) -> std::io::Result
         }
         body.resize(length, 0);
         reader.read_exact(&mut body)?;
-        (&*stream).write_all(answer.as_bytes())?;
+        (&*stream).write_all(if lists { models.as_bytes() } else { completion.as_bytes() })?;
         if closes {
             return Ok(());
         }
@@ -55,3 +57,5 @@ pub(crate) fn serve(stream: &TcpStream, asked: impl Fn(&str)) -> std::io::Result
 }
 
 const COMPLETION: &str = r#"{"id":"chatcmpl-stub","object":"chat.completion","created":1790000000,"model":"stub","choices":[{"index":0,"message":{"role":"assistant","content":"A fixed window forgets at its edge what a sliding window remembers."},"finish_reason":"stop"}],"usage":{"prompt_tokens":42,"completion_tokens":14,"total_tokens":56}}"#;
+
+const MODELS: &str = r#"{"object":"list","data":[{"id":"stub","object":"model","created":1790000000}]}"#;

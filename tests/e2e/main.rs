@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 mod auth;
+mod cache;
 mod console;
 mod deployment;
 mod forward;

@@ -1,6 +1,7 @@
 //! The edge gate on the real runtime: workerd, configured as `wrangler.toml` says it is deployed.
 
 pub mod between;
+mod cache;
 pub mod observed;
 
 use crate::process::{Announces, Program};
@@ -71,6 +72,7 @@ impl EdgeFiles {
         for name in ["index.js", "index_bg.wasm"] {
             fs::copy(tools::edge_build(name), directory.join(name)).expect("the stack's directory is writable");
         }
+        fs::write(directory.join("cache.js"), cache::MODULE).expect("the stack's directory is writable");
         fs::write(directory.join("between.js"), between::MODULE).expect("the stack's directory is writable");
         let next = if files.beside.between.is_some() { "between.js" } else { "index.js" };
         fs::write(directory.join("observed.js"), observed::module(next)).expect("the stack's directory is writable");
@@ -225,7 +227,10 @@ impl EdgeFiles {
         let of_twin: String = settings.iter().filter(is_same).chain(twin_settings).map(binding).collect();
         let class_at_edge = |class: &str| format!("(className = {}, serviceName = \"edge\")", quoted(class));
         let twin_worker = if twin { worker("twin", "", &of_twin, &class_at_edge) } else { String::new() };
-        config + &worker("edge", OBJECTS, &bindings, &quoted) + &twin_worker
+        config
+            + &cache::SERVICE.replace("@DATE@", &deployed("compatibility_date"))
+            + &worker("edge", OBJECTS, &bindings, &quoted)
+            + &twin_worker
     }
 }
 
@@ -285,6 +290,7 @@ const config :Workerd.Config = (
   services = [
     (name = "edge", worker = .edge),
 @CONSOLE_SERVICE@@TWIN_SERVICE@@BETWEEN_SERVICE@@ORIGIN_SERVICE@    (name = "disk", disk = (path = @DISK@, writable = true)),
+    (name = "cache", worker = .cache),
     (name = "internet", network = (allow = ["public", "private", "local"])),
   ],
   sockets = [
@@ -299,6 +305,7 @@ const WORKER: &str = r#"const @NAME@ :Workerd.Worker = (
   ],
   compatibilityDate = @DATE@,
   compatibilityFlags = @FLAGS@,
+  cacheApiOutbound = "cache",
 @OBJECTS@  bindings = [
     (name = "GATE", durableObjectNamespace = @GATE@),
     (name = "REGISTRY", durableObjectNamespace = @REGISTRY@),

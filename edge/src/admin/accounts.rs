@@ -115,7 +115,7 @@ async fn apply(
 }
 
 /// A colon may be written as `%3A`, which some clients do.
-fn parse(text: &str) -> Result<AccountName, Refusal> {
+pub(super) fn parse(text: &str) -> Result<AccountName, Refusal> {
     let text = text.replace("%3A", ":").replace("%3a", ":").replace("%2F", "/").replace("%2f", "/");
     AccountName::parse(&text).ok_or_else(|| {
         let message = "There is no such account: it is 16 hexadecimal digits, `jwt:<issuer>:<hash>` or `ip:<address>`.";

@@ -119,6 +119,47 @@ pub async fn told(around: Around<'_>, known: &Known, model: &str, refusal: Refus
     Refusal { message, ..refusal }
 }
 
+/// Which revision of a model answers, as the origins' list tells it: when it was loaded, and what it is. `None` if the list
+/// cannot be had, or does not have it. `ticket` is that of the request for which it is asked.
+pub async fn revision(origins: &Origins, ticket: &Ticket, model: &str) -> Option<String> {
+    let began = now();
+    let known =
+        REVISION.with_borrow(|known| known.as_ref().filter(|known| known.is_of(model)).map(|known| known.told.clone()));
+    if known.is_some() {
+        return known;
+    }
+    let list = loop {
+        let question = forward::question(ticket, now() + REVISION_MS);
+        match listed(origins, &question).await {
+            Ok(list) => break list,
+            // A few ask for all.
+            Err(refusal) if refusal.reason == Reason::Overloaded && now().saturating_sub(began) < REVISION_MS => {
+                platform::sleep(LOOK_MS).await;
+            }
+            Err(_) => return None,
+        }
+    };
+    let list: Value = serde_json::from_str(&list).ok()?;
+    let entry = list["data"].as_array()?.iter().find(|entry| entry["id"].as_str() == Some(model))?;
+    let told = entry.to_string();
+    let at = LIST.with_borrow(|list| list.as_ref().map_or(0, |(at, _)| *at));
+    REVISION.replace(Some(Revision { at, model: model.to_owned(), told: told.clone() }));
+    Some(told)
+}
+
+/// What a list of then told of one model: the one that was asked for last.
+struct Revision {
+    at: Millis,
+    model: String,
+    told: String,
+}
+
+impl Revision {
+    fn is_of(&self, model: &str) -> bool {
+        self.model == model && now().abs_diff(self.at) < FRESH_MS
+    }
+}
+
 async fn found(
     around: Around<'_>,
     table: &PlanTable,
@@ -173,6 +214,7 @@ fn only<'l>(list: &'l str, models: &[Vec<Pattern>]) -> Result<Cow<'l, str>, serd
 
 isolate_local! {
     static LIST: RefCell<Option<(Millis, String)>> = const { RefCell::new(None) };
+    static REVISION: RefCell<Option<Revision>> = const { RefCell::new(None) };
     static ASKING: RefCell<Vec<Millis>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -222,5 +264,9 @@ const MAX_ASKING: usize = 4;
 const ASKING_MS: u64 = 11_000;
 /// How long a caller waits at most to be told which model it may have meant, in milliseconds: a refusal is worth little late.
 const TELL_MS: u32 = 1_000;
+/// How long a request waits at most to be told which revision of its model there is, in milliseconds.
+const REVISION_MS: Millis = 3_000;
+/// How often it is looked whether the list is there that others ask for, in milliseconds.
+const LOOK_MS: u32 = 5;
 /// After how long the others may try again, in milliseconds.
 const BUSY_MS: u64 = 500; // not a status: milliseconds

@@ -3,6 +3,7 @@
 use crate::platform;
 use crate::platform::head::Head;
 use sluice_protocol::forward::capacity::Capacity;
+use sluice_protocol::limit::degrade::Signal;
 use sluice_protocol::time::Millis;
 use sluice_protocol::wire::header;
 use std::cell::Cell;
@@ -15,19 +16,23 @@ pub struct Pressure(Cell<Said>);
 struct Said {
     at: Millis,
     percent: u8,
+    wait_ms: Millis,
 }
 
 impl Pressure {
-    /// How many percent of its places are in use, by what it said within the last second; 0 if it said nothing.
-    pub fn percent(&self) -> u8 {
-        let Said { at, percent } = self.0.get();
-        if platform::now().abs_diff(at) < CAPACITY_MS { percent } else { 0 }
+    /// How many percent of its places are in use, and how long requests wait there, by what it said within the last second;
+    /// 0 if it said nothing.
+    pub fn signal(&self) -> Signal {
+        let Said { at, percent, wait_ms } = self.0.get();
+        let is_fresh = platform::now().abs_diff(at) < CAPACITY_MS;
+        if is_fresh { Signal { pressure: percent, wait_ms } } else { Signal::default() }
     }
 
     /// Takes notice of an answer.
     pub fn see(&self, head: &Head) {
         if let Some(capacity) = head.get(header::CAPACITY).and_then(Capacity::parse) {
-            self.0.set(Said { at: platform::now(), percent: capacity.percent_in_use() });
+            let (percent, wait_ms) = (capacity.percent_in_use(), capacity.est_ms.unwrap_or(0));
+            self.0.set(Said { at: platform::now(), percent, wait_ms });
         }
     }
 }

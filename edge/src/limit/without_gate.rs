@@ -110,6 +110,7 @@ fn admission(plan: &Plan, ask: &Ask, now: Millis) -> Admission {
         bounds: None,
         models: Vec::new(),
         now,
+        degraded: None,
     }
 }
 

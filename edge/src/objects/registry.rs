@@ -10,6 +10,7 @@ mod logins;
 mod origins;
 mod outbox;
 mod plans;
+mod purges;
 mod records;
 mod requests;
 
@@ -83,6 +84,7 @@ impl Registry {
                 RegistryAnswer::ListedDenials(DenialList { data: self.records.denied.list()? })
             }
             RegistryCall::Denials { known } => self.records.denied.denials(known)?,
+            RegistryCall::Forgotten { known } => self.records.purges.forgotten(known)?,
             RegistryCall::Plans { known } => self.records.tables.unless(known)?,
             RegistryCall::PlansOf(version) => RegistryAnswer::Plans(self.records.tables.of_version(version)?),
             RegistryCall::OriginList { known } => self.records.origins.unless(known)?,
@@ -113,6 +115,7 @@ impl Registry {
             RegistryCall::PutDenialOnce { denial, idempotency, seed } => {
                 self.outbox.unless_repeated(&idempotency, &seed, || self.records.denied.put(denial))?
             }
+            RegistryCall::ForgetAnswers { account } => self.records.purges.forget_answers(account)?,
             RegistryCall::RemoveDenial(id) => self.records.denied.remove(id)?,
             _ => return Err("this call is none that changes something without a Gate".into()),
         })

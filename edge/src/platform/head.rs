@@ -62,6 +62,8 @@ pub const REQUEST: &[&str] = &[
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
     header::SESSION_ID,
+    header::DEGRADE,
+    header::CACHE,
     header::IF_MATCH,
     header::IDEMPOTENCY_KEY,
 ];
@@ -81,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_head_is_read_line_by_line() {
-        let head = Head::of_request("POST\nhttps://h/?a=b\n=Bearer x=y\n\n=\n\n\n\n\n".to_owned());
+        let head = Head::of_request("POST\nhttps://h/?a=b\n=Bearer x=y\n\n=\n\n\n\n\n\n\n".to_owned());
         assert_eq!((head.method(), head.url()), ("POST", "https://h/?a=b"));
         assert_eq!(head.get(header::AUTHORIZATION), Some("Bearer x=y"));
         assert_eq!(head.get(header::API_KEY), None);

@@ -5,6 +5,7 @@
 //! repeated or abandoned is, now and then; and isolates and objects end between any two awaits. With the same seed
 //! everything happens again.
 
+mod cache;
 mod callers;
 mod course;
 mod env;
@@ -18,6 +19,7 @@ mod sql;
 mod time;
 mod world;
 
+pub use cache::{cache_match, cache_put};
 pub use callers::{Caller, Closed, Sent};
 pub use course::faults::Faults;
 pub use course::rng::Rng;

@@ -1,6 +1,7 @@
 //! The platform in production: workerd, here and at Cloudflare. `js/` has what takes several of its calls at once.
 
 mod body;
+mod cache;
 mod calls;
 pub mod entry;
 mod env;
@@ -14,6 +15,7 @@ mod storage;
 mod time;
 
 pub use body::Body;
+pub use cache::{cache_match, cache_put};
 pub(crate) use entry::entries;
 pub use env::{Context, Env, Limiter};
 pub use fault::Fault;

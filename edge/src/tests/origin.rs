@@ -12,6 +12,7 @@ use crate::platform::{now, sleep};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::forward::report::{RequestReport, RequestStatus, brief};
 use sluice_protocol::id::RequestId;
@@ -44,6 +45,12 @@ pub struct Origin {
     pub probes: Cell<u32>,
     /// How many requests for answers have reached it.
     pub reached: Cell<u32>,
+    /// How full it says that it is, if it says so.
+    pub capacity: RefCell<Option<Capacity>>,
+    /// When it says that its models were loaded.
+    pub loaded_at: Cell<u64>,
+    /// The bodies of the requests for answers that it took.
+    pub bodies: RefCell<Vec<Value>>,
     work: RefCell<BTreeMap<String, Work>>,
     most_at_once: Cell<usize>,
     /// The input of each request for a response, by its id.
@@ -102,6 +109,9 @@ impl Origin {
             is_late: Cell::new(false),
             probes: Cell::new(0),
             reached: Cell::new(0),
+            capacity: RefCell::default(),
+            loaded_at: Cell::new(1),
+            bodies: RefCell::default(),
             work: RefCell::default(),
             most_at_once: Cell::new(0),
             inputs: RefCell::default(),
@@ -154,7 +164,8 @@ impl Origin {
             ("POST", _) => self.generate(asked, claims).await,
             ("GET", None) if self.hides_models.get() => pending().await,
             ("GET", None) => {
-                let list = json!({"object": "list", "data": [{"id": "tiny"}, {"id": "large"}]});
+                let entry = |id: &str| json!({"id": id, "created": self.loaded_at.get()});
+                let list = json!({"object": "list", "data": [entry("tiny"), entry("large")]});
                 Some(Reply::whole(200, &[(header::CONTENT_TYPE, "application/json")], &list.to_string()))
             }
             _ => None,
@@ -199,8 +210,12 @@ impl Origin {
             self.end(&claims);
             return None;
         }
+        self.bodies.borrow_mut().push(body);
         let kind = if is_stream { header::EVENT_STREAM } else { "application/json" };
-        let reply = Reply::new(200, &[(header::CONTENT_TYPE, kind)]);
+        let capacity = self.capacity.borrow().map(|capacity| capacity.to_string());
+        let capacity = capacity.as_ref().map(|capacity| (header::CAPACITY, capacity.as_str()));
+        let headers: Vec<_> = [(header::CONTENT_TYPE, kind)].into_iter().chain(capacity).collect();
+        let reply = Reply::new(200, &headers);
         let is_late = self.is_late.get();
         let run = Run { origin: self, claims, asked, writer: reply.writer(), mark, response, prompt, most, fate };
         match (is_stream, is_late) {

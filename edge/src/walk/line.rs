@@ -19,10 +19,11 @@ use futures_channel::oneshot;
 use futures_util::future::join;
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::auth::principal::{AccountName, Mark};
-use sluice_protocol::hop::gate_call::{Admission, Ask, Caller};
+use sluice_protocol::hop::gate_call::{Admission, Ask, Bending, Caller};
 use sluice_protocol::jobs::line::BatchDoor;
 use sluice_protocol::jobs::owner::Owner;
 use sluice_protocol::jobs::work::{Found, Try};
+use sluice_protocol::limit::cache::CacheAsked;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -124,7 +125,7 @@ impl Carry for Lines {
     }
 
     fn pressure(env: &Env) -> u8 {
-        config_of(env).map_or(0, |config| in_force::known(&config.route).pressure())
+        config_of(env).map_or(0, |config| in_force::known(&config.route).signal().pressure)
     }
 }
 
@@ -159,13 +160,26 @@ async fn understand(around: Around<'_>, errand: &Errand<'_>) -> Result<Asked, Re
     let (model, body) = meant(around, table, principal, &question, body).await?;
     principal.check(Some(question.endpoint().into()), Some(&model))?;
     let origins = in_force::current(env, &config.route, context).await;
-    let ask = ask(&question, errand, principal, (model, body.size(), origins.pressure()));
+    let ask = ask(&question, errand, principal, (model, body.size(), origins.signal().pressure));
     let left = Signal::of_nobody().map_err(|fault| {
         Refusal::new(Reason::Internal, "The line could not be sent on.").with_detail(fault.to_string())
     })?;
     let is_chat = ask.endpoint != Endpoint::Embeddings;
     let beginning = (origins.are_several() && is_chat).then(|| Beginning::of_body(&body.bytes())).flatten();
-    Ok(Asked { door, known, ask, body, stream: false, keep: None, left, origins, beginning, region: None })
+    Ok(Asked {
+        door,
+        known,
+        ask,
+        body,
+        stream: false,
+        keep: None,
+        cache: CacheAsked::None,
+        is_repeatable: false,
+        left,
+        origins,
+        beginning,
+        region: None,
+    })
 }
 
 fn ask(
@@ -186,6 +200,8 @@ fn ask(
         prompt_is_counted: false,
         max_tokens: question.most_tokens(),
         thinking: question.thinks(),
+        // It waits for idle time, and is answered as it was asked.
+        bending: Bending::default(),
         pressure,
         address: principal.address,
         model,
@@ -203,6 +219,7 @@ fn question_of(owner: &Owner, account: &AccountName, attempt: Attempt, since: Mi
         max_prompt_tokens: 0,
         standings: Vec::new(),
         shadowed: Vec::new(),
+        degraded: None,
         bounds: None,
         models: Vec::new(),
         now: platform::now(),

@@ -4,7 +4,7 @@ use super::{DEFAULT_MAX_TOKENS, DecisionContext, Known};
 use crate::hop::gate_call::{Ask, Settings};
 use crate::limit::ask::{Exact, Facts, Rule};
 use crate::limit::decision::Blanket;
-use crate::limit::plan::{Limit, PlanTable};
+use crate::limit::plan::{Allowance, Limit, PlanTable};
 use crate::request::cost::Work;
 
 /// The plan's limits and the key's own, without those that the caller skips and with the numbers that an admin set for the
@@ -52,12 +52,15 @@ fn format_key(account: &str, key: [u8; 4]) -> String {
     format!("key_{account}{}", crate::id::hex(&key))
 }
 
+/// How many tokens a request may generate: as many as it names, or else its plan's default.
+pub fn max_tokens(allowance: &Allowance, asked: Option<u32>) -> u32 {
+    let most = allowance.max_tokens.unwrap_or(u32::MAX);
+    asked.unwrap_or(allowance.default_max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(most))
+}
+
 /// The request as limits see it.
 pub(super) fn facts(ask: &Ask, known: &Known<'_>, table: &PlanTable) -> Facts {
-    let allowance = &known.plan.allowance;
-    let most = allowance.max_tokens.unwrap_or(u32::MAX);
-    let default = allowance.default_max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(most);
-    let max_tokens = ask.max_tokens.unwrap_or(default);
+    let max_tokens = max_tokens(&known.plan.allowance, ask.max_tokens);
     let class = table.classes.class(ask.body_bytes, max_tokens);
     Facts {
         request: ask.request,

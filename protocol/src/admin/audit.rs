@@ -65,6 +65,9 @@ pub enum AuditAction {
     /// One was taken off that list.
     #[serde(rename = "denial.delete")]
     DenialDelete,
+    /// Answers that were kept for the same question were forgotten: of an account, or of all.
+    #[serde(rename = "cache.purge")]
+    CachePurge,
     /// Somebody came to an admin route with credentials that are no admin's. Only versions before this one wrote it here: what
     /// anybody can do is counted beside the chain, which is never pruned ([`crate::admin::failed_logins`]).
     #[serde(rename = "admin.login_failed")]

@@ -93,6 +93,16 @@ pub enum RegistryCall {
         /// What it found out since it told last.
         told: Vec<Fact>,
     },
+    /// Forgets the answers that are kept of an account, or of all.
+    ForgetAnswers {
+        /// Of which account.
+        account: Option<String>,
+    },
+    /// What was forgotten of answers that are kept, unless it is what is known.
+    Forgotten {
+        /// Which is known already.
+        known: Option<Version>,
+    },
     /// Adds a denial, or replaces it, unless this was asked under the same name before.
     PutDenialOnce {
         /// What is denied.
@@ -160,6 +170,13 @@ pub enum RegistryAnswer {
         version: Version,
         /// Their names, and when they end.
         all: Vec<(DenialId, Option<Millis>)>,
+    },
+    /// What was forgotten of answers that are kept.
+    Forgotten {
+        /// What it changes with.
+        version: Version,
+        /// Of which accounts, and when; of all under an empty name.
+        all: Vec<(String, Millis)>,
     },
     /// The table in force is another one than the one to be replaced.
     OtherPlans(Option<Version>),

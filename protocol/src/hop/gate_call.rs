@@ -2,6 +2,7 @@
 //!
 //! A message is a version byte and postcard. One message holds several calls; each is decided on its own, in order.
 
+mod bending;
 mod caller;
 mod change;
 pub mod command;
@@ -18,6 +19,7 @@ use crate::hop::gate_call::command::{Command, Effect};
 use crate::hop::gate_call::description::{AccountDescription, CallerDescription, KeyDescription};
 use crate::id::{RequestId, Version};
 use crate::limit::decision::{Outcome, Refused};
+use crate::limit::degrade::Degraded;
 use crate::limit::standing::Standing;
 use crate::request::bodies::chat::Used;
 use crate::request::endpoint::Endpoint;
@@ -25,6 +27,7 @@ use crate::time::Millis;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
+pub use bending::{Bending, PlanLevel};
 pub use caller::{Caller, Identity};
 pub use change::{AccountChange, KeyChange};
 pub use kept::{
@@ -139,6 +142,8 @@ pub struct Ask {
     pub pressure: u8,
     /// From where it came, if the platform told.
     pub address: Option<IpAddr>,
+    /// How it may be bent where there is too little room.
+    pub bending: Bending,
 }
 
 /// What a Gate says.
@@ -189,6 +194,8 @@ pub enum Answer {
     Account(Box<AccountDescription>),
     /// How the caller stands.
     Caller(Box<CallerDescription>),
+    /// The origins are so full that this plan would make less of the request, which its caller does not take.
+    TooFull(String),
 }
 
 /// What a plan does not allow.
@@ -227,6 +234,8 @@ pub struct Admission {
     pub models: Vec<Vec<Pattern>>,
     /// When it was decided.
     pub now: Millis,
+    /// What was made of the request, if it was bent. It is what was decided on.
+    pub degraded: Option<Box<Degraded>>,
 }
 
 impl Ask {
@@ -247,6 +256,7 @@ impl Ask {
             thinking: false,
             pressure: 0,
             address: None,
+            bending: Bending::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! id: repeated, reordered and late messages change nothing.
 
 mod clock;
+mod fitting;
 mod passes;
 
 pub use clock::{CLOSED_MS, GRACE_MS, MAX_CLOSED, STEP_BACK_MS};

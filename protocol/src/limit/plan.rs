@@ -9,6 +9,8 @@ mod writer;
 use crate::auth::alias::Aliases;
 use crate::auth::pattern::Pattern;
 use crate::id::Version;
+use crate::limit::cache::CachePlan;
+use crate::limit::degrade::Degrade;
 use crate::limit::kind::refill::Refill;
 use crate::request::cost::{Class, Classes, Rate};
 use crate::request::endpoint::Endpoint;
@@ -51,6 +53,12 @@ pub struct Plan {
     pub without_gate: WithoutGate,
     /// Other names for models, which go before the deployment's.
     pub aliases: Aliases,
+    /// What is made of its requests while the origins are full.
+    pub degrade: Option<Degrade>,
+    /// A request that limits of tokens or cost would refuse may have as many as fit instead, if those are so many at least.
+    pub clamp: Option<u32>,
+    /// How its answers are given again to the same question, if they are without being asked to.
+    pub cache: Option<CachePlan>,
 }
 
 /// What the requests of a plan may ask for. Absent means that only the origin's bounds apply.
@@ -172,9 +180,15 @@ impl PlanTable {
         self.exemptions.iter().any(|exemption| !exemption.addresses.is_empty())
     }
 
-    /// Whether some limit of some plan tightens as the origin fills.
+    /// Whether some limit of some plan tightens as the origin fills, or some plan makes less of its requests then.
     pub fn feels_pressure(&self) -> bool {
-        self.plans.values().flat_map(|plan| &plan.limits).any(|limit| limit.pressure.is_some())
+        let feels = |plan: &Plan| plan.degrade.is_some() || plan.limits.iter().any(|limit| limit.pressure.is_some());
+        self.plans.values().any(feels)
+    }
+
+    /// The plans that make less of their requests while the origins are full.
+    pub fn degrading(&self) -> impl Iterator<Item = (&str, &Degrade)> {
+        self.plans.values().filter_map(|plan| Some((plan.name.as_str(), plan.degrade.as_ref()?)))
     }
 }
 

@@ -63,9 +63,7 @@ pub fn renamed(body: &[u8], model: &str) -> Option<Vec<u8>> {
     let mut named = None;
     let walked = raw::entries(text, |name, json| {
         if name == "model" {
-            // Where it stands in the text that it is a part of.
-            let from = json.as_ptr() as usize - text.as_ptr() as usize;
-            named = Some(from..from + json.len());
+            named = Some(raw::place(text, json));
         }
         Ok::<(), ()>(())
     });

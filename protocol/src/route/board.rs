@@ -174,6 +174,22 @@ impl Board {
         if sum.slots == 0 && sum.queue == 0 { 0 } else { sum.percent_in_use() }
     }
 
+    /// How long a request waits at the origin that said the least of it within the last second; 0 if none did.
+    pub fn wait_ms(&self, now: Millis) -> Millis {
+        let waits = self.posts.iter().filter_map(|post| post.load.capacity(now)?.est_ms);
+        waits.min().unwrap_or(0)
+    }
+
+    /// Until when none of those that have a model takes requests for it, if none does.
+    pub fn broken_until(&self, model: &str, now: Millis) -> Option<Millis> {
+        let until = |origin: usize| match self.posts[origin].health(model, now) {
+            Health::Down(until) => Some(until),
+            Health::Up | Health::Unsure => None,
+        };
+        let all: Option<Vec<Millis>> = self.those_that_have(model, now).into_iter().map(until).collect();
+        all?.into_iter().min()
+    }
+
     /// The origin's own name for a model, if that is another one.
     pub fn own_name(&self, origin: usize, model: &str) -> Option<&str> {
         self.posts[origin].serves.own_name(model)

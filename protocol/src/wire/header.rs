@@ -49,6 +49,12 @@ pub const ANTHROPIC_REMAINING_TOKENS: &str = "anthropic-ratelimit-tokens-remaini
 pub const ANTHROPIC_RESET_TOKENS: &str = "anthropic-ratelimit-tokens-reset";
 /// A caller's own name for a session, for limits that count by session.
 pub const SESSION_ID: &str = "x-session-id";
+/// `none`, from a caller that takes no less than it asks for.
+pub const DEGRADE: &str = "x-sluice-degrade";
+/// What was made of a request, to its caller (see [`crate::limit::degrade::Degraded`]).
+pub const DEGRADED: &str = "x-sluice-degraded";
+/// For how many seconds a caller takes the answer to the same question again, or `none`; and on its answer whether it is one.
+pub const CACHE: &str = "x-sluice-cache";
 /// The caller's address, as Cloudflare tells it. Elsewhere whatever stands before the edge must set it.
 pub const CONNECTING_IP: &str = "cf-connecting-ip";
 /// The version of what is read or written, on `/admin/v1/`.
@@ -145,6 +151,8 @@ pub const OUTBOUND: &[&str] = &[
     LIMIT_TOKENS,
     REMAINING_TOKENS,
     RESET_TOKENS,
+    DEGRADED,
+    CACHE,
     ANTHROPIC_LIMIT_REQUESTS,
     ANTHROPIC_REMAINING_REQUESTS,
     ANTHROPIC_RESET_REQUESTS,
@@ -177,6 +185,8 @@ pub const EXPOSED: &[&str] = &[
     LIMIT_TOKENS,
     REMAINING_TOKENS,
     RESET_TOKENS,
+    DEGRADED,
+    CACHE,
     ANTHROPIC_LIMIT_REQUESTS,
     ANTHROPIC_REMAINING_REQUESTS,
     ANTHROPIC_RESET_REQUESTS,

@@ -1,5 +1,6 @@
 //! An account at its Gate: who is known, what an admin changes, and that a group of calls is decided as one by one.
 
+mod bend;
 mod command;
 mod group;
 

@@ -2,6 +2,7 @@
 
 mod clock;
 mod count;
+mod degrade;
 mod gate;
 mod model;
 mod plan;

@@ -8,14 +8,22 @@ pub(crate) const CHAT: &str = "/v1/chat/completions";
 
 /// A chat request of some 340 bytes with this key.
 pub(crate) fn chat(key: &str) -> Vec<u8> {
-    let body = json!({
-        "model": MODEL, "max_tokens": 64, "temperature": 0.7,
+    post(CHAT, key, &question(0.7))
+}
+
+/// The same question, which has the same answer each time.
+pub(crate) fn repeated(key: &str) -> Vec<u8> {
+    post(CHAT, key, &question(0.0))
+}
+
+fn question(temperature: f64) -> Value {
+    json!({
+        "model": MODEL, "max_tokens": 64, "temperature": temperature,
         "messages": [
             {"role": "system", "content": SYSTEM},
             {"role": "user", "content": USER},
         ],
-    });
-    post(CHAT, key, &body)
+    })
 }
 
 /// A request with this key and this body.

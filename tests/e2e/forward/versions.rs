@@ -90,6 +90,7 @@ fn a_worker_refuses_what_a_gate_of_another_version_answers() {
         bounds: None,
         models: Vec::new(),
         now: 0,
+        degraded: None,
     };
     let admitted = Answer::Admitted(Box::new(admission));
     // What it would take for an answer: as many as there were questions, as what was settled before may travel along.

@@ -256,6 +256,12 @@ export type DeletedDenial = {
   deleted: boolean;
 };
 
+export type Forgotten = {
+  /** Whose; null for all accounts'. */
+  account: unknown;
+  forgotten: true;
+};
+
 export type AuditEntry = {
   number: number;
   /** milliseconds since 1970 */
@@ -459,6 +465,16 @@ export interface Routes {
     query: {};
     body: undefined;
     answer: DeletedDenial;
+  };
+  "DELETE /admin/v1/cache": {
+    query: {};
+    body: undefined;
+    answer: Forgotten;
+  };
+  "DELETE /admin/v1/cache/{cache}": {
+    query: {};
+    body: undefined;
+    answer: Forgotten;
   };
   "GET /admin/v1/audit": {
     query: { after?: number; before?: number | "end"; action?: string; account?: string };

@@ -27,6 +27,7 @@ const ACTIONS = [
   "origins.delete",
   "denial.create",
   "denial.delete",
+  "cache.purge",
   "admin.login_failed",
 ];
 

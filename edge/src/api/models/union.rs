@@ -32,10 +32,17 @@ pub(super) async fn of(origins: &Origins, ticket: &Ticket) -> Result<String, Ref
         origins.listed(*index, &own.collect::<Vec<_>>());
         for entry in entries {
             for name in origins.names_of(*index, entry["id"].as_str().unwrap_or_default()) {
-                if data.iter().all(|known| known["id"] != *name) {
-                    let mut entry = entry.clone();
-                    entry["id"] = name.into();
-                    data.push(entry);
+                match data.iter_mut().find(|known| known["id"] == *name) {
+                    // It is as new as the newest of them.
+                    Some(known) if known["created"].as_u64() < entry["created"].as_u64() => {
+                        known["created"] = entry["created"].clone();
+                    }
+                    Some(_) => {}
+                    None => {
+                        let mut entry = entry.clone();
+                        entry["id"] = name.into();
+                        data.push(entry);
+                    }
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! What the Registry keeps besides its outbox: the index, the plans, the audit log, denials and failed logins.
+//! What the Registry keeps besides its outbox: the index, the plans, the audit log, denials, what was forgotten
+//! of cached answers, and failed logins.
 
 use super::audit::AuditLog;
 use super::denials::DeniedRows;
@@ -6,6 +7,7 @@ use super::index::Index;
 use super::logins::Logins;
 use super::origins::OriginRows;
 use super::plans::Tables;
+use super::purges::PurgeRows;
 use crate::config::config_of;
 use crate::platform::{Env, Result, State};
 use sluice_protocol::hop::gate_call::description::StorageCounters;
@@ -23,6 +25,8 @@ pub struct RegistryRecords {
     pub origins: OriginRows,
     /// The list of denials.
     pub denied: DeniedRows,
+    /// What was forgotten of answers that are kept.
+    pub purges: PurgeRows,
     /// Failed logins of admins.
     pub logins: Logins,
     /// For the plans of the settings, and for messages.
@@ -38,6 +42,7 @@ impl RegistryRecords {
             audit: AuditLog::new(state),
             origins: OriginRows::new(state),
             denied: DeniedRows::new(state),
+            purges: PurgeRows::new(state),
             logins: Logins::new(state),
             env,
         }
@@ -50,6 +55,7 @@ impl RegistryRecords {
         self.audit.forget();
         self.origins.forget();
         self.denied.forget();
+        self.purges.forget();
         self.logins.forget();
     }
 
@@ -60,6 +66,7 @@ impl RegistryRecords {
             + self.audit.counters()
             + self.origins.counters()
             + self.denied.counters()
+            + self.purges.counters()
             + self.logins.counters()
     }
 

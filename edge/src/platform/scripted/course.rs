@@ -7,6 +7,7 @@ pub(super) mod tasks;
 use self::faults::Faults;
 use self::rng::Rng;
 use self::tasks::{Home, Run, Tasks};
+use super::cache::Cached;
 use super::sql::Disk;
 use crate::platform::sleep;
 use sluice_protocol::telemetry::Severity;
@@ -26,6 +27,8 @@ pub(super) struct Course {
     /// How many of the next messages to objects are lost, whatever chance says.
     pub(super) lost_next: Cell<u32>,
     pub(super) log: RefCell<Vec<(Severity, String)>>,
+    /// What the cache has.
+    pub(super) cache: RefCell<BTreeMap<String, Cached>>,
     tasks: RefCell<Tasks>,
     timers: RefCell<BTreeMap<Timer, Box<dyn FnOnce()>>>,
     numbers: Cell<u64>,
@@ -71,6 +74,7 @@ impl Course {
             faults: Cell::default(),
             lost_next: Cell::default(),
             log: RefCell::default(),
+            cache: RefCell::default(),
             tasks: RefCell::default(),
             timers: RefCell::default(),
             numbers: Cell::new(1),

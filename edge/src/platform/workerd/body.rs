@@ -47,6 +47,11 @@ impl Body {
         self.0.to_vec()
     }
 
+    /// One that lies there already.
+    pub(super) const fn of_js(bytes: Uint8Array) -> Self {
+        Self(bytes)
+    }
+
     /// For what the platform sends on.
     pub(super) fn as_js(&self) -> &JsValue {
         self.0.as_ref()

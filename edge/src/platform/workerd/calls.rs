@@ -38,6 +38,13 @@ extern "C" {
         body: &JsValue,
     ) -> Result<Promise, JsValue>;
 
+    /// What the cache has under a key: an array of a note and bytes, or nothing.
+    #[wasm_bindgen(catch)]
+    pub fn cache_match(key: &str) -> Result<Promise, JsValue>;
+    /// Keeps bytes and a note in the cache, for so many seconds at most.
+    #[wasm_bindgen(catch)]
+    pub fn cache_put(key: &str, seconds: u32, note: &str, body: &JsValue) -> Result<Promise, JsValue>;
+
     /// A message to the object of this name: a string or bytes, and so is what the promise gives. It fails after this many
     /// milliseconds; never, if that is 0.
     #[wasm_bindgen(catch)]

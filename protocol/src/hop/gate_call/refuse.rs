@@ -32,6 +32,8 @@ impl Answer {
             Self::UnknownTable => Refusal::new(Reason::GateUnavailable, "The plans have just changed. Try again.")
                 .with_detail("the Gate and the Registry do not know the plan table of the message"),
             Self::Unusable(why) => Refusal::new(Reason::InvalidRequest, why.clone()),
+            // Whoever knows how full the origins are adds how long that lasts.
+            Self::TooFull(_) => Refusal::new(Reason::Overloaded, TOO_FULL),
             Self::Closed => Refusal::new(Reason::Internal, "The request was decided before. Send it again.")
                 .with_detail("admit came after settle"),
             Self::Limited { refused, standings, now } => {
@@ -40,6 +42,9 @@ impl Answer {
         })
     }
 }
+
+const TOO_FULL: &str = "The model servers are so full that this request would be answered with less than it asks for, which \
+                        `x-sluice-degrade: none` forbids. Try again later, or leave the header out.";
 
 impl Forbidden {
     /// What the caller is told.

@@ -102,6 +102,9 @@ impl Reader {
             "default_max_tokens",
             "without_gate",
             "aliases",
+            "degrade",
+            "clamp",
+            "cache",
         ];
         let plan = self.object(&at, value, &members)?;
         let mut number = |name: &str, most: u64| self.optional(&at, plan, name, 1, most);
@@ -123,7 +126,10 @@ impl Reader {
         };
         let without_gate = self.without_gate(&format!("{at}.without_gate"), plan.get("without_gate"));
         let limits = self.limits(&format!("{at}.limits"), plan.get("limits"));
-        let aliases = self.aliases(&format!("{at}.aliases"), plan.get("aliases"));
+        let aliases = plan.get("aliases").map(|named| self.aliases(&format!("{at}.aliases"), named));
+        let degrade = plan.get("degrade").and_then(|value| self.degrade(&format!("{at}.degrade"), value));
+        let cache = plan.get("cache").and_then(|value| self.cache(&format!("{at}.cache"), value));
+        let clamp = self.optional(&at, plan, "clamp", 1, 1_000_000);
         Some(Plan {
             name: name.to_owned(),
             limits,
@@ -131,13 +137,15 @@ impl Reader {
             lease_ms: lease_ms?,
             allowance: Allowance { models, ..allowance },
             without_gate,
-            aliases,
+            aliases: aliases.unwrap_or_default(),
+            degrade,
+            clamp,
+            cache,
         })
     }
 
-    fn aliases(&mut self, at: &str, value: Option<&Value>) -> Aliases {
+    pub(in crate::limit) fn aliases(&mut self, at: &str, value: &Value) -> Aliases {
         let mut aliases = Aliases::default();
-        let Some(value) = value else { return aliases };
         let Some(named) = value.as_object().filter(|named| named.len() <= MAX_ALIASES) else {
             self.mistake(at, format!("must be an object of at most {MAX_ALIASES} names and models"));
             return aliases;

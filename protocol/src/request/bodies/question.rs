@@ -3,7 +3,7 @@
 //! Both gates read a body by its door ([`crate::request::read`]) and go on with this. The same question by two doors is one and the same value, but
 //! for [`Names`](crate::request::bodies::chat::Names), which only refusals read.
 
-use crate::request::bodies::chat::ChatRequest;
+use crate::request::bodies::chat::{ChatRequest, Sampling};
 use crate::request::bodies::completion::CompletionRequest;
 use crate::request::bodies::embeddings::EmbeddingRequest;
 use crate::request::bodies::tokens::{DetokenizeRequest, TokenizeRequest};
@@ -82,6 +82,18 @@ impl Question {
             Self::Text(request) => request.stream,
             Self::Presence(presence) => presence.stream,
             Self::Tokenize(_) | Self::Detokenize(_) | Self::Embeddings(_) => false,
+        }
+    }
+
+    /// Whether the same question has the same answer: its tokens are not chosen by chance, or by a seed. One with tools is
+    /// none: what a tool is called for depends on when.
+    pub fn is_repeatable(&self) -> bool {
+        let is_certain = |sampling: &Sampling| sampling.temperature == 0.0 || sampling.seed.is_some();
+        match self {
+            Self::Chat(request) => request.tools.is_empty() && is_certain(&request.sampling),
+            Self::Text(request) => is_certain(&request.sampling),
+            Self::Embeddings(_) => true,
+            Self::Presence(_) | Self::Count(_) | Self::Tokenize(_) | Self::Detokenize(_) => false,
         }
     }
 

@@ -22,6 +22,12 @@ pub(crate) fn boolean(json: &str) -> Option<bool> {
     json.parse().ok()
 }
 
+/// Where a part stands in the text that it is a part of.
+pub(crate) fn place(text: &str, part: &str) -> std::ops::Range<usize> {
+    let from = part.as_ptr() as usize - text.as_ptr() as usize;
+    from..from + part.len()
+}
+
 /// A number that a float can hold.
 pub(crate) fn number(json: &str) -> Option<f64> {
     serde_json::from_str(json).ok()

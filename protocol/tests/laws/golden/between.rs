@@ -19,10 +19,11 @@ use sluice_protocol::auth::token::DenialList;
 use sluice_protocol::hop::gate_call::command::Effect;
 use sluice_protocol::hop::gate_call::description::{AccountDescription, KeyDescription};
 use sluice_protocol::hop::gate_call::{
-    self, Admission, Answer, Ask, Call, Caller, Envelope, Forbidden, Kept, Settings,
+    self, Admission, Answer, Ask, Bending, Call, Caller, Envelope, Forbidden, Kept, PlanLevel, Settings,
 };
 use sluice_protocol::id::{CommandId, RequestId, Version, hex};
 use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused, Totals};
+use sluice_protocol::limit::degrade::Degraded;
 use sluice_protocol::limit::kind::Unit;
 use sluice_protocol::limit::kind::bucket::{Bucket, RefusedBucket};
 use sluice_protocol::limit::kind::parallel::Parallel;
@@ -59,6 +60,13 @@ fn the_messages_to_and_from_a_gate() {
         thinking: true,
         pressure: 50,
         address: Some("2001:db8::1".parse().unwrap()),
+        bending: Bending {
+            may: true,
+            streams: true,
+            keeps_model: false,
+            levels: vec![PlanLevel { plan: "registered".into(), level: 2 }],
+            broken_until: Some(1_790_000_001_000),
+        },
     };
     let anonymous = Caller::Known { subject: Mark::default(), plan: "anonymous".into() };
     let address = Some("203.0.113.9".parse().unwrap());
@@ -100,6 +108,14 @@ fn the_messages_to_and_from_a_gate() {
         bounds: Some(Box::new(Bounds { permissions: permissions(), until: 1_790_003_600_000 })),
         models: vec![vec![Pattern("qwen*".into())]],
         now: 1_790_000_000_000,
+        degraded: Some(Box::new(Degraded {
+            no_stream: true,
+            no_thinking: false,
+            max_tokens: Some(256),
+            model: Some("small".into()),
+            static_answer: false,
+            clamped: Some(64),
+        })),
     };
     let refused =
         |kind, passes| Refused { limit: "minute".into(), kind, amount: 1, used: 60, passes, blanket: Blanket::Caller };
@@ -144,6 +160,7 @@ fn the_messages_to_and_from_a_gate() {
             storage: STORAGE,
         })),
         Answer::Caller(Box::new(described())),
+        Answer::TooFull("registered".into()),
     ];
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
@@ -270,6 +287,8 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::RemoveDenial(denial().id),
             RegistryCall::ListDenials,
             RegistryCall::Denials { known: Some(Version([9; 8])) },
+            RegistryCall::ForgetAnswers { account: Some("acct:a1a1a1a1a1a1a1a1".into()) },
+            RegistryCall::Forgotten { known: Some(Version([9; 8])) },
         ],
     );
     let refused = StoredRefusal::new(&Refusal::new(Reason::InvalidRequest, "No.").with_param("account"));
@@ -291,6 +310,7 @@ fn the_messages_to_and_from_the_registry() {
         RegistryAnswer::OtherPlans(Some(Version([9; 8]))),
         RegistryAnswer::PlanInUse { plan: "vip".into(), key: Some(key_id()) },
         RegistryAnswer::Before(seed),
+        RegistryAnswer::Forgotten { version: Version([9; 8]), all: vec![(String::new(), 1_790_000_000_000)] },
     ];
     json("registry_answers", &answers);
 }

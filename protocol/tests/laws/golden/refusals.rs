@@ -48,6 +48,7 @@ fn the_refusals_of_a_gate() {
         Answer::UnknownTable,
         Answer::Unusable("There is no such limit.".into()),
         Answer::Closed,
+        Answer::TooFull("p".into()),
         limited(vec![window(3_417)]),
         limited(vec![parallel.clone()]),
         limited(vec![window(4_000), parallel]),

@@ -180,10 +180,12 @@ fn the_documentations_tables_are_read() {
         let blocks = text.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
         blocks.filter(|block| block.contains("\"plans\"")).collect::<Vec<_>>()
     };
-    let found = tables(page("docs/limits.md"));
-    assert_eq!(found.len(), 3);
-    for table in found {
-        assert!(PlanTable::parse(&table).is_ok(), "{:?} in {table}", PlanTable::parse(&table));
+    for (name, count) in [("docs/limits.md", 3), ("docs/degrade.md", 1), ("docs/cache.md", 1)] {
+        let found = tables(page(name));
+        assert_eq!(found.len(), count, "{name}");
+        for table in found {
+            assert!(PlanTable::parse(&table).is_ok(), "{:?} in {table}", PlanTable::parse(&table));
+        }
     }
 }
 

@@ -51,6 +51,24 @@ export function send_to_origin(binding, url, method, headers, body) {
   return way.fetch(url, { method, headers: JSON.parse(headers), body, redirect: "manual" });
 }
 
+// What the cache has under a key: a note and bytes, or nothing. The host is nobody's: whatever is asked of this Worker is
+// another key.
+export async function cache_match(key) {
+  const kept = await caches.default.match(cache_url(key));
+  if (kept === undefined) return undefined;
+  return [kept.headers.get("x-sluice-note") ?? "", new Uint8Array(await kept.arrayBuffer())];
+}
+
+// Keeps bytes and a note there, for so many seconds at most.
+export function cache_put(key, seconds, note, body) {
+  const headers = { "cache-control": `max-age=${seconds}`, "x-sluice-note": note };
+  return caches.default.put(cache_url(key), new Response(body, { headers }));
+}
+
+function cache_url(key) {
+  return `http://sluice-cache.invalid/${key}`;
+}
+
 // A message to the Durable Object of this name: a string goes as a header, bytes as a body. One that is not answered within so
 // many milliseconds has too much to do; 0 is for ever. A timer of JavaScript's own costs less than one of WebAssembly's.
 export function hop(namespace, name, message, ms) {
