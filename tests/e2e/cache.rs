@@ -4,6 +4,7 @@ use harness::caller::hello;
 use harness::wait::{SOON, until_true};
 use harness::{Answer, RunningStack, Stack};
 use serde_json::{Value, json};
+use sluice_origin::models::scripted::{Fault, Say};
 use sluice_protocol::wire::header;
 use std::time::Duration;
 
@@ -79,12 +80,14 @@ fn what_was_answered_is_answered_again_to_its_account_alone() {
 fn a_stream_that_broke_off_is_never_kept_and_a_whole_one_is() {
     let stack = stack().start();
     let key = stack.key();
-    let mut first = stack.open_chat(&key.key, &question(true));
-    stack.script().allow(2);
-    first.read_text("\"content\"");
-    first.leave();
+    stack.script().say(Say::fail_after("half", Fault::Row));
     stack.script().allow_all();
-    until_true("it is settled", SOON, || stack.edge.view(key.id).live_leases == 0);
+    let mut long = question(true);
+    long["max_tokens"] = 64.into();
+    let broken = stack.edge.chat(Some(&key.key), &long).ok();
+    assert!(broken.text().contains("\"error\"") && !broken.text().contains("[DONE]"), "{}", broken.text());
+    let (after, _) = ask(&stack, &key.key, &long);
+    assert_eq!(after, "miss", "what broke off is not kept");
     let (miss, whole) = ask(&stack, &key.key, &question(true));
     assert_eq!(miss, "miss");
     until_true("that is kept", SOON, || ask(&stack, &key.key, &question(true)).0 == "hit");

@@ -71,7 +71,7 @@ fn the_same_question_is_answered_again_and_any_other_is_not() {
     let (question, streamed) = (body("<mark>", false), body("<mark>", true));
     let (first, answer) = ask(&stage, A, &question, &[]);
     assert_eq!(first, told("miss"));
-    assert_eq!(ask(&stage, A, &question, &[]), (told("hit"), answer.clone()));
+    assert_eq!(ask(&stage, A, &question, &[]), (told("hit"), answer));
     // In pieces, of the whole answer; and once more of pieces that were kept.
     let (hit, events) = ask(&stage, A, &streamed, &[]);
     assert_eq!((hit, events.matches("<mark>").count()), (told("hit"), 4));
