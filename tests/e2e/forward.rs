@@ -229,6 +229,7 @@ pub(crate) fn claims(number: u8, body: &str) -> GrantClaims {
         exp: now_ms() / 1000 + 60,
         bh: body_hash(body.as_bytes()),
         aud: None,
+        idle: false,
     }
 }
 

@@ -104,27 +104,48 @@ fn a_batch_comes_through_kills_of_both_gates() {
     assert!(stack.edge.view(key.id).used.served >= LINES as u64);
 }
 
-/// The slowest first token of a few live streams beside a batch is not later than without one, but for noise.
+/// While lines of a batch hold what they may, live requests have the other slots at once, and none of them waits.
+#[test]
+fn live_requests_beside_a_batch_have_their_slots() {
+    let stack = Stack::new().limit("100000 per 1h").slots(3).start();
+    let (key, live) = (stack.key(), stack.key());
+    // No step is allowed: what has a slot keeps it.
+    let id = make(&stack, &key.key, &lines(20));
+    until_true("a line has a slot", SOON, || stack.capacity().free == 2);
+    let streams = [(); 2].map(|()| stack.open_chat(&live.key, &hello_stream(4)));
+    until_true("so have the live ones", SOON, || stack.capacity().free == 0);
+    assert_eq!(stack.capacity().queued, 0, "nobody waits, and no line of a batch does");
+    stack.script().allow_all();
+    for stream in streams {
+        stream.answer().ok();
+    }
+    until_true("it is over", 6 * SOON, || get(&stack, &key.key, &id)["status"] == "completed");
+}
+
+/// The median first token of live streams beside a batch is that of those without one, but for a share of the machine.
 #[test]
 fn live_requests_beside_a_batch_keep_their_first_token() {
     let stack = Stack::new().limit("100000 per 1h").slots(4).start();
     let (key, live) = (stack.key(), stack.key());
     stack.script().allow_all();
-    let slowest = || {
+    let median = || {
         let one = |_| {
             let began = Instant::now();
-            stack.edge.chat(Some(&live.key), &hello_stream(4)).ok();
+            stack.edge.chat(Some(&live.key), &hello_stream(1)).ok();
             began.elapsed()
         };
-        (0..20).map(one).max().expect("some")
+        let mut all: Vec<Duration> = (0..31).map(one).collect();
+        all.sort_unstable();
+        all[15]
     };
-    let alone = slowest();
-    let id = make(&stack, &key.key, &lines(2_000));
+    let alone = median();
+    let id = make(&stack, &key.key, &lines(5_000));
     until_true("it is under way", SOON, || completed(&get(&stack, &key.key, &id)) > 0);
-    let beside = slowest();
+    let beside = median();
     let batch = get(&stack, &key.key, &id);
     assert_eq!(batch["status"], "in_progress", "{batch}");
-    assert!(beside < alone + Duration::from_millis(500), "{beside:?} beside a batch, {alone:?} alone");
+    eprintln!("the first token takes {alone:?} alone and {beside:?} beside a batch");
+    assert!(beside < 3 * alone + Duration::from_millis(50), "{beside:?} beside a batch, {alone:?} alone");
     let cancel = format!("/v1/batches/{id}/cancel");
     stack.edge.send(|http, base| http.post(format!("{base}{cancel}")).bearer_auth(&key.key)).ok();
     until_true("it has ended", 6 * SOON, || get(&stack, &key.key, &id)["status"] == "cancelled");
