@@ -103,9 +103,10 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     let head = &call.incoming.head;
     shield::pass(env, head).await?;
     let credential = auth::credential(head, env, context, &config.auth).await?;
-    in_force::look_ahead(env, &config.route, context);
     let table = plans::for_caller(env, &config.plans, context).await;
     let mut known = Known { principal: principal(&credential, head, &table)?, table };
+    // Whoever is refused before this costs no question.
+    in_force::look_ahead(env, &config.route, context);
     if let Some(refusal) = remembered::of(&known.table, &known.principal, Want::Admission) {
         return Err(refusal);
     }

@@ -55,7 +55,7 @@ impl Sluice {
             |limit: u32, window: &str| json!({"name": "window", "kind": "window", "limit": limit, "window": window});
         let parallel = json!({"name": "parallel", "kind": "parallel", "limit": 2_000});
         let plans = json!({"plans": {
-            "open": {"limits": [window(1_000_000, "1h"), parallel.clone()]},
+            "open": {"limits": [window(1_000_000, "1h"), parallel]},
             "cached": {"limits": [window(1_000_000, "1h"), parallel], "cache": {"ttl": "1h"}},
             "spent": {"limits": [window(1, "1h")]},
             "burst": {"limits": [window(exactness::LIMIT, "1m")]},

@@ -2,7 +2,7 @@
 
 mod agent;
 mod anthropic;
-mod batches;
+pub(crate) mod batches;
 mod embeddings;
 mod many;
 mod ollama;

@@ -40,7 +40,7 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     let Call { shared, parts, caller, .. } = call;
     check_head(door.path(), &parts.headers, shared.config.max_body)?;
     // A place before the first byte of the body: whoever is refused has cost nothing.
-    let rank = caller.claims.as_ref().map_or(Rank::Live(0), |claims| Rank::of(claims));
+    let rank = caller.claims.as_ref().map_or(Rank::Live(0), Rank::of);
     let place = shared.queue.ask(caller.account(), rank, caller.deadline)?;
     // Only who has a place uses its grant up: a caller that was refused may come back with it.
     caller.claim(shared)?;

@@ -11,7 +11,8 @@ use sluice_protocol::refusal::Reason;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-fn lines(count: usize) -> String {
+/// So many lines of a file.
+pub(crate) fn lines(count: usize) -> String {
     let line = |number: usize| {
         let messages = json!([{"role": "user", "content": format!("line {number}")}]);
         let body = json!({"model": MODEL, "max_tokens": 4, "messages": messages});
@@ -24,6 +25,11 @@ fn lines(count: usize) -> String {
 
 /// Makes a batch; its id.
 fn make(stack: &RunningStack, key: &str, content: &str) -> String {
+    batch_of(stack, key, &upload(stack, key, content))
+}
+
+/// Sends a file; its id.
+pub(crate) fn upload(stack: &RunningStack, key: &str, content: &str) -> String {
     let field =
         |head: &str, content: &str| format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{content}\r\n");
     let fields = field("name=\"purpose\"", "batch") + &field("name=\"file\"; filename=\"a.jsonl\"", content);
@@ -31,8 +37,12 @@ fn make(stack: &RunningStack, key: &str, content: &str) -> String {
         let form = http.post(format!("{base}/v1/files")).bearer_auth(key);
         form.header("content-type", "multipart/form-data; boundary=b").body(fields + "--b--\r\n")
     });
-    let file = file.from_edge().ok().json();
-    let asked = json!({"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"});
+    file.from_edge().ok().json()["id"].as_str().expect("a file has an id").to_owned()
+}
+
+/// Makes a batch of a file; its id.
+pub(crate) fn batch_of(stack: &RunningStack, key: &str, file: &str) -> String {
+    let asked = json!({"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "24h"});
     let batch = stack.edge.send(|http, base| http.post(format!("{base}/v1/batches")).bearer_auth(key).json(&asked));
     batch.from_edge().ok().json()["id"].as_str().expect("a batch has an id").to_owned()
 }

@@ -1,6 +1,6 @@
 //! The cache: what is put there may be gone at any time, and is gone after its time.
 
-use super::course;
+use super::course::{self, Cached};
 use super::http::Body;
 use crate::platform::{Fault, now, sleep};
 
@@ -19,14 +19,6 @@ pub async fn cache_put(key: &str, seconds: u32, note: &str, body: &Body) -> Resu
     let kept = Cached { until: now() + u64::from(seconds) * 1_000, note: note.to_owned(), body: body.bytes() };
     course::of_thread(|course| course.cache.borrow_mut().insert(key.to_owned(), kept));
     Ok(())
-}
-
-/// One body that is kept.
-#[derive(Clone)]
-pub(super) struct Cached {
-    until: u64,
-    note: String,
-    body: Vec<u8>,
 }
 
 async fn pause() -> Result<(), Fault> {

@@ -7,7 +7,6 @@ pub(super) mod tasks;
 use self::faults::Faults;
 use self::rng::Rng;
 use self::tasks::{Home, Run, Tasks};
-use super::cache::Cached;
 use super::sql::Disk;
 use crate::platform::sleep;
 use sluice_protocol::telemetry::Severity;
@@ -63,6 +62,14 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<Course>>> = const { RefCell::new(None) };
     /// The memory of what runs in no world: tests of one module.
     static LONE: RefCell<Memory> = RefCell::default();
+}
+
+/// One body that the cache keeps.
+#[derive(Clone)]
+pub(super) struct Cached {
+    pub(super) until: u64,
+    pub(super) note: String,
+    pub(super) body: Vec<u8>,
 }
 
 impl Course {
