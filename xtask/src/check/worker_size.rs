@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn a_large_worker_is_refused() {
         assert_eq!(judge("x\nTotal Upload: 1300.10 KiB / gzip: 480.60 KiB\n").unwrap(), "1300 KiB, 481 KiB gzipped");
-        assert!(judge("Total Upload: 4000.00 KiB / gzip: 1500.00 KiB").is_err());
+        assert!(judge("Total Upload: 4000.00 KiB / gzip: 1600.00 KiB").is_err());
         assert!(judge("nothing").is_err());
     }
 }
