@@ -29,11 +29,9 @@ mod limit;
 mod request;
 mod route;
 mod settle;
-mod stored;
-// what the walk does between limit and route
-mod bent;
-mod cache;
 mod stream;
+// what becomes of answers besides handing them over
+mod answers;
 // below the steps: messages to objects, and the platform
 mod hop;
 pub mod platform;

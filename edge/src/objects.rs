@@ -5,3 +5,4 @@ pub mod gate;
 pub mod jobs;
 pub mod registry;
 pub mod responses;
+mod transaction;

@@ -3,8 +3,9 @@
 //! A whole answer is read and handed over. A stream is piped ([`Pipe`]), and ends with its lease at the latest, or
 //! when the origin has said nothing for too long.
 
-use crate::bent::{OK, Told};
-use crate::cache::MAX_ANSWER;
+use crate::answers::bent::{OK, Told};
+use crate::answers::cache::MAX_ANSWER;
+use crate::answers::stored::Keep;
 use crate::forward::ending::Ending;
 use crate::forward::{Reply, Ticket, failed, lease_left};
 use crate::platform::body::Broken;
@@ -12,7 +13,6 @@ use crate::platform::deadline::Deadline;
 use crate::platform::head::Head;
 use crate::platform::respond::HeaderList;
 use crate::platform::{self, Body, Fault, Pipe, Response, Stream};
-use crate::stored::Keep;
 use crate::telemetry;
 use futures_channel::oneshot::Sender;
 use sluice_protocol::dialect::{BrokenOff, Dialect};

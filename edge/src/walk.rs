@@ -2,10 +2,12 @@
 
 mod cached;
 mod line;
+mod said;
 
+use crate::answers::bent::Bent;
+use crate::answers::stored::{Keep, Stored};
 use crate::api::{models, ollama};
 use crate::auth::principal::{Principal, principal};
-use crate::bent::Bent;
 use crate::call::{Around, Call, Known};
 use crate::forward::attempt::Attempt;
 use crate::forward::ending::Ending;
@@ -14,15 +16,15 @@ use crate::forward::{Failed, Outgoing, Ticket};
 use crate::hop::gate::unavailable;
 use crate::limit::{self, Admitted, degrade, plans, remembered};
 use crate::platform::task::Answer;
-use crate::platform::{Body, Fault, Signal};
+use crate::platform::{Body, Signal};
 use crate::request::{self, shield};
 use crate::route::{Journey, Origins, in_force};
 use crate::settle::Settle;
-use crate::stored::{Keep, Stored};
 use crate::stream::{After, Record};
 use crate::{auth, platform, route, stream, telemetry};
 use cached::CacheQuestion;
 use futures_util::future::join;
+use said::said;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::Ask;
 use sluice_protocol::hop::gate_call::remembered::Want;
@@ -30,7 +32,6 @@ use sluice_protocol::limit::cache::CacheAsked;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::request::bodies::question::{Presence, Question};
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::endpoint::Endpoint;
@@ -288,22 +289,6 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
     }
 }
 
-/// A plan's text in the place of an answer.
-async fn said(
-    settle: &Settle<'_>,
-    ticket: &Ticket,
-    (bent, model): (&Bent, &str),
-    table: &PlanTable,
-    answer: Answer,
-) -> RequestEnd {
-    let plan = table.get(&ticket.admission.plan);
-    let text = plan.and_then(|plan| plan.degrade.as_ref()?.text()).unwrap_or(TOO_BUSY);
-    let _ = answer.send(bent.said(ticket, text, model).map_err(|fault| not_answered(&fault)));
-    let used = Used::NOTHING;
-    settle.answered_here(ticket, Outcome::Served(Some(used))).await;
-    RequestEnd::Answered { is_whole: true, used: Some(used) }
-}
-
 /// limit, its answer: what was admitted, as a ticket for the origin. The error is how it ended: it was refused, or its caller has
 /// left.
 async fn held(
@@ -349,10 +334,3 @@ async fn held(
     };
     Ok((ticket, answer))
 }
-
-fn not_answered(fault: &Fault) -> Refusal {
-    Refusal::new(Reason::Internal, "The answer could not be built. Try again.").with_detail(fault.to_string())
-}
-
-/// What is said where the table of this isolate does not have the text of the one that its Gate went by.
-const TOO_BUSY: &str = "The model is too busy to answer. Please try again later.";

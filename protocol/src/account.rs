@@ -4,22 +4,23 @@
 mod bend;
 mod change;
 mod command;
+mod describe;
 mod rules;
 
 use crate::auth::pattern::Pattern;
 use crate::auth::permission::{Access, Bounds, Permissions, Scope};
 use crate::auth::principal::Mark;
-use crate::hop::gate_call::description::{AccountDescription, CallerDescription, KeyDescription, StorageCounters};
+use crate::hop::gate_call::description::StorageCounters;
 use crate::hop::gate_call::{Admission, Answer, Ask, Call, Caller, Forbidden, Kept, KeyRecord};
 use crate::id::RequestId;
 use crate::limit::ask::Facts;
-use crate::limit::decision::{Admitted, Decision, Passes, Refused};
+use crate::limit::decision::{Admitted, Decision};
 use crate::limit::plan::{Allowance, Plan, PlanTable};
 use crate::limit::standing::For;
 use crate::limit::state::GateState;
 use crate::time::Millis;
 use bend::{Bent, bent};
-use rules::{facts, rules};
+use rules::rules;
 
 pub use rules::max_tokens;
 
@@ -203,63 +204,6 @@ impl Account {
             degraded: None,
         }))
     }
-
-    fn describe_caller(
-        &self,
-        caller: &Caller,
-        access: &Access<'_>,
-        setting: DecisionContext<'_>,
-        now: Millis,
-    ) -> Answer {
-        let known = match known(&self.kept, caller, access, setting.table, self.state.latest(now)) {
-            Ok(known) => known,
-            Err(answer) => return answer,
-        };
-        let rules = rules(&self.kept.settings, &known, setting, None);
-        let now = self.state.clamp(now);
-        // The smallest request that there is: one token in, one token out.
-        let smallest = Ask::smallest(caller.clone());
-        let refused = self.state.evaluate(&rules, &facts(&smallest, &known, setting.table), now);
-        Answer::Caller(Box::new(CallerDescription {
-            name: known.record.map(|record| record.name.clone()).unwrap_or_default(),
-            plan: known.plan.name.clone(),
-            standings: self.state.standings(&rules, For::Caller(known.mark), now),
-            live_leases: self.live_leases(now),
-            used: self.state.totals(),
-            passes_at: passes_at(&refused, now),
-            now,
-        }))
-    }
-
-    fn describe_key(&self, key: [u8; 4], setting: DecisionContext<'_>, now: Millis) -> Answer {
-        Answer::Key(self.key(key, setting, now).map(Box::new))
-    }
-
-    fn key(&self, key: [u8; 4], setting: DecisionContext<'_>, now: Millis) -> Option<KeyDescription> {
-        let record = self.kept.keys.iter().find(|record| record.key == key)?;
-        Some(KeyDescription {
-            record: record.clone(),
-            live_leases: self.live_leases(now),
-            used: self.state.totals(),
-            used_by_key: self.state.usage(Mark::of_key(key)),
-            storage: setting.storage,
-        })
-    }
-
-    fn describe_account(&self, setting: DecisionContext<'_>, now: Millis) -> AccountDescription {
-        let usage = |record: &KeyRecord| (record.key, self.state.usage(Mark::of_key(record.key)));
-        AccountDescription {
-            settings: self.kept.settings.clone(),
-            keys: self.kept.keys.iter().map(usage).collect(),
-            live_leases: self.live_leases(now),
-            used: self.state.totals(),
-            storage: setting.storage,
-        }
-    }
-
-    fn live_leases(&self, now: Millis) -> u32 {
-        u32::try_from(self.state.live_leases(now)).unwrap_or(u32::MAX)
-    }
 }
 
 fn known<'a>(
@@ -349,12 +293,4 @@ fn admission(known: &Known<'_>, facts: &Facts, admitted: Admitted, now: Millis) 
         now,
         degraded: None,
     }
-}
-
-/// When all of these let a request through; `None` if one of them never does, or nobody knows when.
-fn passes_at(refused: &[Refused], now: Millis) -> Option<Millis> {
-    refused.iter().try_fold(now, |latest, limit| match limit.passes {
-        Passes::At(at) => Some(latest.max(at)),
-        Passes::LessFull | Passes::Never => None,
-    })
 }

@@ -80,26 +80,30 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
 }
 
 /// Two compilations side by side, as one alone leaves cores idle: what is released, and what is linted and tested while it
-/// is developed. Their build directories are apart, so that neither waits for the other.
+/// is developed. Their build directories are apart, so that neither waits for the other. The clients of the last tests come
+/// from registries meanwhile, which costs the cores little.
 fn steps(workspace: &Workspace, timing: &mut Timing) -> Result<()> {
     let toolbox = timing.of("set-up", || setup::run(workspace))?;
     timing.of("check texts", || check::these(workspace, &toolbox, &[Part::Texts]))?;
-    let mut beside = Timing::default();
-    let (developed, released) = thread::scope(|scope| {
+    let (mut beside, mut fetched) = (Timing::default(), Timing::default());
+    let (developed, released, clients) = thread::scope(|scope| {
         let released = scope.spawn(|| compile(workspace, &toolbox, &mut beside));
+        let clients = scope.spawn(|| fetched.of("clients", || setup::clients(workspace)));
         let developed = developed(workspace, &toolbox, timing);
-        (developed, released.join().unwrap_or_else(|_| Err(anyhow!("the compilation panicked"))))
+        let released = released.join().unwrap_or_else(|_| Err(anyhow!("the compilation panicked")));
+        (developed, released, clients.join().unwrap_or_else(|_| Err(anyhow!("the installation panicked"))))
     });
     developed?;
     timing.add(beside);
     released?;
+    timing.add(fetched);
+    clients?;
     timing.of("check what is built", || check::these(workspace, &toolbox, &[Part::Built]))?;
     progress::heading("test");
     for tested in [&ORIGIN, &EXAMPLES] {
         timing.passed += tested.run(workspace, timing)?;
     }
     timing.passed += timing.of("README's commands", || readme::run(workspace))?;
-    timing.of("clients", || setup::clients(workspace))?;
     timing.passed += timing.of("test e2e", || {
         let mut tests = END_TO_END.command(workspace);
         // They find the gates, workerd and Python in the repository; a Node client finds its Node on PATH.

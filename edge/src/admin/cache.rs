@@ -2,7 +2,7 @@
 
 use super::accounts;
 use crate::admin::call::AdminCall;
-use crate::cache::purges;
+use crate::answers::cache::purges;
 use crate::call::Answered;
 use crate::hop::gate::unavailable;
 use crate::platform::respond;

@@ -1,11 +1,11 @@
 //! `/v1/responses/{id}`: a response that is kept, what was asked for it, and its end. Nothing is counted.
 
 use super::models;
+use crate::answers::stored::Stored;
 use crate::call::{Call, Known};
 use crate::hop::responses::{self, unavailable};
 use crate::platform::{Response, respond};
 use crate::request::path::path_and_query;
-use crate::stored::Stored;
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::hop::responses_call::{KeptResponse, ResponsesAnswer, ResponsesCall};
 use sluice_protocol::id::ResponseId;

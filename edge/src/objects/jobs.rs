@@ -11,6 +11,7 @@ mod ring;
 mod round;
 mod rows;
 
+use super::transaction::together;
 use crate::config::config_of;
 use crate::platform::objects::Object;
 use crate::platform::{self, Env, Result, State, Storage};
@@ -97,14 +98,8 @@ impl<C> Jobs<C> {
     }
 
     /// Runs what writes: all of it is kept, or nothing.
-    fn together<T>(&self, mut write: impl FnMut() -> Result<T>) -> Result<T> {
-        let mut done = None;
-        let kept = self.storage.transaction(&mut || {
-            done = Some(write()?);
-            Ok(())
-        });
-        kept.inspect_err(|_| self.rows.forget())?;
-        Ok(done.expect("a transaction that is kept has run"))
+    fn together<T>(&self, write: impl FnMut() -> Result<T>) -> Result<T> {
+        together(&self.storage, write).inspect_err(|_| self.rows.forget())
     }
 
     fn bounds(&self) -> Result<Bounds> {

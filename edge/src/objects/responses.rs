@@ -1,10 +1,11 @@
 //! Kept responses: one Durable Object for each account that has asked for any, beside its Gate and never in its way.
 //!
 //! The edge says who may ask, and has asked its Gate. The object keeps, gives and forgets, and an alarm deletes what is
-//! over: one at most, and none where nothing is kept. What the walk does with them is in `stored.rs`.
+//! over: one at most, and none where nothing is kept. What the walk does with them is in `answers/stored.rs`.
 
 mod rows;
 
+use super::transaction::together;
 use crate::config::config_of;
 use crate::platform::objects::Object;
 use crate::platform::{self, Env, Result, State, Storage};
@@ -83,14 +84,8 @@ impl Responses {
     }
 
     /// Runs what writes: all of it is kept, or nothing.
-    fn together<T>(&self, mut write: impl FnMut() -> Result<T>) -> Result<T> {
-        let mut done = None;
-        let kept = self.storage.transaction(&mut || {
-            done = Some(write()?);
-            Ok(())
-        });
-        kept.inspect_err(|_| self.rows.forget())?;
-        Ok(done.expect("a transaction that is kept has run"))
+    fn together<T>(&self, write: impl FnMut() -> Result<T>) -> Result<T> {
+        together(&self.storage, write).inspect_err(|_| self.rows.forget())
     }
 
     async fn see_to_alarm(&self, wait: Millis) -> Result<()> {

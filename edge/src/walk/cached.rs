@@ -1,9 +1,9 @@
 //! cache: between limit and route, the answer to the same question, where a plan or a caller wants that.
 
-use super::not_answered;
+use super::said::not_answered;
+use crate::answers::bent::Bent;
+use crate::answers::cache::{Asking, Found, Lead, purges};
 use crate::api::models;
-use crate::bent::Bent;
-use crate::cache::{Asking, Found, Lead, purges};
 use crate::call::Around;
 use crate::forward::{Ticket, lease_left};
 use crate::platform::respond;
@@ -100,7 +100,7 @@ impl CacheQuestion<'_> {
                 headers.set(header::CONTENT_TYPE, kind);
                 let told = match is_stream {
                     true => bent.told.pieces(headers, &kept.body),
-                    false => bent.told.whole(crate::bent::OK, headers, &kept.body),
+                    false => bent.told.whole(crate::answers::bent::OK, headers, &kept.body),
                 };
                 let _ = answer.send(told.map_err(|fault| not_answered(&fault)));
                 let used: Used = kept.entry.charged(price);
