@@ -93,7 +93,7 @@ async fn not_found(State(shared): State<Arc<Shared>>, request: Request) -> Respo
 const PATHS: [&str; 9] =
     ["/v1/models", "/api/tags", "/api/ps", "/api/show", "/api/version", "/health", "/ready", "/capacity", "/metrics"];
 /// What there is, for whoever is lost.
-const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions and /v1/embeddings and GET /v1/models are \
+const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings and /v1/rerank and GET /v1/models are \
                       served; of Anthropic's, POST /v1/messages; of Ollama's, POST /api/chat, /api/generate and \
                       /api/embed, GET /api/tags; of vLLM's, POST /tokenize and /detokenize.";
 

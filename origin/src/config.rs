@@ -96,6 +96,10 @@ pub struct ServeArgs {
     /// a comma
     #[arg(long, value_name = "NAME", env = "SLUICE_EMBEDDING", value_delimiter = ',')]
     pub embedding: Vec<String>,
+    /// The name of a model that says how well documents fit a query, as Qwen3-Reranker does, and answers nothing. Several:
+    /// again, or after a comma
+    #[arg(long, value_name = "NAME", env = "SLUICE_RERANKER", value_delimiter = ',')]
+    pub reranker: Vec<String>,
     /// What safetensors are turned into when they are loaded: f32, q8_0 or q4k; a GGUF file's types are its own
     #[arg(long, value_name = "TYPE", env = "SLUICE_DTYPE")]
     pub dtype: Option<String>,

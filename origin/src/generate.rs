@@ -8,7 +8,7 @@ use crate::engine::{Cause, Event, Generation, Sampled};
 use crate::models::Loaded;
 use crate::queue::draining;
 use crate::settle::live::cancelled;
-use crate::settle::metrics::Metrics;
+use crate::settle::metrics::{Metrics, Phases};
 use crate::text::AnswerText;
 use crate::text::sections::Section;
 use said::{CallPiece, Said, append};
@@ -198,7 +198,7 @@ impl AnswerStream {
     /// Ends the sequence and keeps the ending for when the text is out.
     fn end(&mut self, cause: Cause, tokens: u64) {
         let cached = self.live.take().map_or(0, |generation| generation.cached());
-        self.report(&cause, tokens);
+        self.report(&cause, tokens, cached);
         let usage = UsageReport::new(Usage::new(self.prompt_tokens, tokens), cached, self.text.reasoning_tokens());
         let usage = usage.with_timings(self.timings());
         let complete = |reason| {
@@ -227,7 +227,17 @@ impl AnswerStream {
         }
     }
 
-    fn report(&self, cause: &Cause, tokens: u64) {
+    /// How it went, for whoever watches; `cached`: how many of the prompt's tokens were remembered.
+    fn report(&self, cause: &Cause, tokens: u64, cached: u64) {
+        if let Some(first) = self.first {
+            let phases = Phases {
+                prefill: first.saturating_duration_since(self.began),
+                decode: first.elapsed(),
+                prompt_tokens: self.prompt_tokens,
+                cached,
+            };
+            self.metrics.phases(&self.loaded.name, phases);
+        }
         // An answer that is complete and not the last is not the end of its request.
         if self.is_last || !matches!(cause, Cause::Stop | Cause::Length) {
             self.metrics.ended(&self.loaded.name, cause, self.arrived.elapsed());
@@ -270,8 +280,8 @@ fn spell(loaded: &Loaded, token: u32, logprobs: &Logprobs) -> TokenLogprob {
 
 impl Drop for AnswerStream {
     fn drop(&mut self) {
-        if self.live.is_some() {
-            self.report(&Cause::Left, self.received);
+        if let Some(generation) = &self.live {
+            self.report(&Cause::Left, self.received, generation.cached());
         }
     }
 }

@@ -48,12 +48,34 @@ pub(crate) struct Loaded {
     pub(crate) context: usize,
     /// How many tokens the model has.
     pub(crate) vocab: usize,
-    /// How it embeds, if it does: then it answers nothing.
-    pub(crate) embeds: Option<Embeds>,
+    /// What it is for.
+    pub(crate) does: Does,
     /// Compiles forms of answers.
     pub(crate) grammars: Grammars,
     /// Seconds since the epoch.
     pub(crate) since: u64,
+}
+
+/// What a model is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Does {
+    /// It goes on with a text.
+    Answer,
+    /// It makes a vector of a text, and answers nothing.
+    Embed(Embeds),
+    /// It says how well a document fits a query, and answers nothing.
+    Judge,
+}
+
+/// What is asked of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// To go on with a text.
+    Answer,
+    /// To make vectors of texts.
+    Embed,
+    /// To say how well documents fit a query. Vectors tell it, too.
+    Judge,
 }
 
 /// How a model embeds.
@@ -90,8 +112,8 @@ impl Models {
     }
 
     /// What to tell who asked one for what it does not do: the first that does. A caller with a grant may not know of all.
-    pub(crate) fn who_does(&self, embeds: bool, is_open: bool) -> String {
-        let first = self.iter().find(|loaded| is_open && loaded.embeds.is_some() == embeds);
+    pub(crate) fn who_does(&self, deed: Deed, is_open: bool) -> String {
+        let first = self.iter().find(|loaded| is_open && loaded.does.serves(deed));
         first.map_or("GET /v1/models tells which does.".into(), |loaded| format!("`{}` does.", loaded.name))
     }
 
@@ -118,27 +140,39 @@ impl Models {
     }
 }
 
+impl Does {
+    /// Whether such a model does this.
+    pub(crate) const fn serves(self, deed: Deed) -> bool {
+        match self {
+            Self::Answer => matches!(deed, Deed::Answer),
+            Self::Embed(_) => matches!(deed, Deed::Embed | Deed::Judge),
+            Self::Judge => matches!(deed, Deed::Judge),
+        }
+    }
+}
+
 impl Loaded {
     pub(crate) fn start(backend: Backend, options: EngineOptions) -> std::io::Result<Self> {
         let Backend { name, model, text } = backend;
         // A request that all the memory cannot hold is refused before it waits.
         let context = model.context_length().min(options.kv_tokens);
         let vocab = model.vocab_size();
-        let embeds = match model.vectors() {
-            None => None,
-            Some(width) => {
+        let does = match (model.vectors(), text.judges()) {
+            (None, _) => Does::Answer,
+            (Some(_), Some(_)) => Does::Judge,
+            (Some(width), None) => {
                 let why = || std::io::Error::other(format!("{name}: its tokenizer has no token that ends a text"));
-                Some(Embeds { width, end: text.end_of_text().ok_or_else(why)? })
+                Does::Embed(Embeds { width, end: text.end_of_text().ok_or_else(why)? })
             }
         };
-        // Of a model that embeds all slots run: nothing of a text is asked for again.
-        let options = match embeds {
-            None => options,
-            Some(_) => EngineOptions { runs: model.slots(), ..options },
+        // Of a model that answers nothing all slots run: nothing of a text is asked for again.
+        let options = match does {
+            Does::Answer => options,
+            Does::Embed(_) | Does::Judge => EngineOptions { runs: model.slots(), ..options },
         };
         let engine = Engine::start(model, text.ends().to_vec(), options)?;
         let (grammars, since) = (Grammars::new(vocab), now_millis() / 1000);
-        Ok(Self { name, text, engine, context, vocab, embeds, grammars, since })
+        Ok(Self { name, text, engine, context, vocab, does, grammars, since })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bare;
 pub(crate) mod detokenizer;
+mod judging;
 mod marks;
 pub(crate) mod parts;
 mod python;
@@ -15,6 +16,7 @@ mod view;
 use crate::load_error::LoadError;
 pub(crate) use bare::check_tokens;
 use detokenizer::{Detokenizer, TokenBytes};
+use judging::Judging;
 use marks::{Marks, Piece};
 pub use parts::QWEN_PIECES;
 use parts::{Need, Parts, Read};
@@ -46,6 +48,8 @@ pub struct Text {
     thinks: bool,
     /// Tokens that stand for themselves and are no part of what a model spells.
     added: HashSet<u32>,
+    /// How it is asked to judge, of a model that does.
+    judging: Option<Judging>,
 }
 
 /// A prompt, and where it leaves the answer.
@@ -104,7 +108,7 @@ impl Text {
             return Err(LoadError::new(place, "no file names an ending token: answers would not end"));
         }
         let added = added.into_keys().collect();
-        let text = Self { tokenizer, plain, marks, template, bytes, ends: parts.ends, thinks, added };
+        let text = Self { tokenizer, plain, marks, template, bytes, ends: parts.ends, thinks, added, judging: None };
         // A template that cannot greet is found now and not by the first caller.
         match text.template.render(View::greeting(), 0) {
             Ok(_) => Ok(text),

@@ -8,6 +8,7 @@ mod many;
 mod ollama;
 mod open_webui;
 mod pieces;
+mod rerank;
 mod responses;
 mod sections;
 mod stored;

@@ -3,7 +3,7 @@
 use crate::api::body::read;
 use crate::api::call::Call;
 use crate::api::respond::json;
-use crate::models::Loaded;
+use crate::models::{Does, Loaded};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -40,9 +40,10 @@ pub(crate) fn entry(loaded: &Arc<Loaded>) -> ModelEntry {
         created: loaded.since,
         owned_by: "sluice".into(),
         context_length: loaded.context as u64,
-        capabilities: match loaded.embeds {
-            Some(_) => vec![Capability::Embedding],
-            None => loaded.text.capabilities(),
+        capabilities: match loaded.does {
+            Does::Embed(_) => vec![Capability::Embedding],
+            Does::Judge => vec![Capability::Rerank],
+            Does::Answer => loaded.text.capabilities(),
         },
     }
 }

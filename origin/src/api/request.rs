@@ -6,7 +6,7 @@ use crate::api::embed::EmbedRequest;
 use crate::api::tell::Manner;
 use crate::engine::grammar::Constraint;
 use crate::grant::allowance::Asked;
-use crate::models::{Loaded, Models};
+use crate::models::{Deed, Does, Loaded, Models};
 use crate::text::Prompt;
 use crate::text::sections::Calls;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -70,8 +70,8 @@ pub(crate) struct Offer<'a> {
 
 impl Offer<'_> {
     /// As [`Models::who_does`].
-    fn who_does(&self, embeds: bool) -> String {
-        self.models.map(|models| models.who_does(embeds, self.is_open)).unwrap_or_default()
+    fn who_does(&self, deed: Deed) -> String {
+        self.models.map(|models| models.who_does(deed, self.is_open)).unwrap_or_default()
     }
 }
 
@@ -103,11 +103,21 @@ impl GenerateRequest {
             Question::Detokenize(request) => detokenized(&request, &*named(&request.model, offer)?).map(Wanted::Told),
             Question::Embeddings(request) => {
                 let loaded = named(&request.model, offer)?;
-                let Some(embeds) = loaded.embeds else {
-                    let why = format!("`{}` answers, and makes no embeddings. {}", loaded.name, offer.who_does(true));
+                let Does::Embed(embeds) = loaded.does else {
+                    let does = offer.who_does(Deed::Embed);
+                    let why = format!("`{}` makes no embeddings. {does}", loaded.name);
                     return Err(Refusal::new(Reason::InvalidRequest, why).with_param("model"));
                 };
                 EmbedRequest::read(&request, loaded, embeds).map(Wanted::Vectors)
+            }
+            Question::Rerank(request) => {
+                let loaded = named(&request.model, offer)?;
+                if !loaded.does.serves(Deed::Judge) {
+                    let does = offer.who_does(Deed::Judge);
+                    let why = format!("`{}` answers, and puts no documents in order. {does}", loaded.name);
+                    return Err(Refusal::new(Reason::InvalidRequest, why).with_param("model"));
+                }
+                EmbedRequest::of_documents(request, loaded).map(Wanted::Vectors)
             }
             Question::Count(request) => {
                 let loaded = find(&request.model, &request.sampling, offer)?;
@@ -192,9 +202,13 @@ fn named(model: &str, offer: Offer<'_>) -> Result<Arc<Loaded>, Refusal> {
 /// The same, if it answers and has the tokens that a bias names.
 fn find(model: &str, sampling: &Sampling, offer: Offer<'_>) -> Result<Arc<Loaded>, Refusal> {
     let loaded = named(model, offer)?;
-    if loaded.embeds.is_some() {
-        let does = offer.who_does(false);
-        let why = format!("`{model}` makes embeddings, and no answers: POST /v1/embeddings asks for them. {does}");
+    let instead = match loaded.does {
+        Does::Answer => None,
+        Does::Embed(_) => Some("makes embeddings, and no answers: POST /v1/embeddings asks for them"),
+        Does::Judge => Some("puts documents in order, and makes no answers: POST /v1/rerank asks for that"),
+    };
+    if let Some(instead) = instead {
+        let why = format!("`{model}` {instead}. {}", offer.who_does(Deed::Answer));
         return Err(Refusal::new(Reason::InvalidRequest, why).with_param("model"));
     }
     match sampling.logit_bias.keys().find(|id| **id as usize >= loaded.vocab) {

@@ -44,6 +44,16 @@ impl ServeArgs {
         for name in embedding.iter().filter(|name| choices.iter().all(|choice| choice.name() != **name)) {
             mistakes.push(format!("--embedding {name}: no model has this name"));
         }
+        let judging: Vec<String> = self.reranker.iter().filter(|name| !name.is_empty()).cloned().collect();
+        for name in &judging {
+            let why = match choices.iter().find(|choice| choice.name() == *name) {
+                None => "no model has this name",
+                Some(ModelChoice::TinyEmbed) => "it embeds, and what embeds reranks as it is; leave it away",
+                Some(_) if embedding.contains(name) => "--embedding names it, too; a model is for one of them",
+                Some(_) => continue,
+            };
+            mistakes.push(format!("--reranker {name}: {why}"));
+        }
         let takes = |choice: &ModelChoice| match choice {
             ModelChoice::Tiny | ModelChoice::TinyEmbed => false,
             ModelChoice::Local { precision, .. } | ModelChoice::Hub { precision, .. } => precision.is_some(),
@@ -59,7 +69,7 @@ impl ServeArgs {
             }),
             false => None,
         };
-        (mistakes.len() == before).then_some(Models { choices, embedding, hub })
+        (mistakes.len() == before).then_some(Models { choices, embedding, judging, hub })
     }
 
     fn precision(&self, mistakes: &mut Vec<String>) -> Option<Precision> {

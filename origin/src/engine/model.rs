@@ -11,8 +11,8 @@ pub trait Model: Send {
     /// How many tokens there are.
     fn vocab_size(&self) -> usize;
 
-    /// The length of its vectors, of a model that embeds: then a sampling row has no logits but what the network makes of
-    /// its last token, as the head would see it.
+    /// The length of its vectors, of a model that embeds or judges: then a sampling row has no logits but what the network
+    /// makes of its last token, as the head would see it; or what the head gives the two words of a verdict, `no` and `yes`.
     fn vectors(&self) -> Option<usize> {
         None
     }

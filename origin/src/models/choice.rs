@@ -11,6 +11,8 @@ pub struct Models {
     pub choices: Vec<ModelChoice>,
     /// The names of those that embed although their files do not say so.
     pub embedding: Vec<String>,
+    /// The names of those that judge, which no file says.
+    pub judging: Vec<String>,
     /// How to reach the hub; `None` if no model is fetched from there.
     pub hub: Option<HubSettings>,
 }

@@ -41,7 +41,7 @@ pub fn load(models: Models, slots: usize) -> Result<Vec<Backend>, LoadErrors> {
         return Err(LoadErrors(missing));
     }
     let count = models.choices.len();
-    let Models { choices, embedding, hub } = models;
+    let Models { choices, embedding, judging, hub } = models;
     let mut ready = Vec::with_capacity(count);
     for (index, choice) in choices.into_iter().enumerate() {
         let ModelChoice::Hub { name, model, precision } = choice else {
@@ -65,7 +65,11 @@ pub fn load(models: Models, slots: usize) -> Result<Vec<Backend>, LoadErrors> {
             LoadErrors(vec![format!("{name}: {why}{beside}")])
         };
         tracing::info!("{name}: loading ({} of {count})", index + 1);
-        let told = embedding.contains(&name);
+        let told = match (embedding.contains(&name), judging.contains(&name)) {
+            (true, _) => Purpose::Embed,
+            (false, true) => Purpose::Judge,
+            (false, false) => Purpose::Answer,
+        };
         let backend = load_one(choice, slots, told).map_err(|error| fail(error.to_string()))?;
         tracing::info!("{name}: loaded in {:.1} s", begun.elapsed().as_secs_f64());
         backends.push(backend);
@@ -105,37 +109,55 @@ fn fit(choices: &[ModelChoice]) -> Result<(), LoadErrors> {
     }
 }
 
-/// `told`: whether the settings say that it embeds.
-fn load_one(choice: ModelChoice, slots: usize, told: bool) -> Result<Backend, LoadError> {
+/// `told`: what the settings say that it is for; its files may say that it embeds.
+fn load_one(choice: ModelChoice, slots: usize, told: Purpose) -> Result<Backend, LoadError> {
     // There are two slots for each request that may run.
     let lanes = (slots.div_ceil(2) * LANES).clamp(LANES, MOST_LANES);
     let from = |name: String, path: &Path, precision: Option<Precision>| {
-        if purpose(path)? == Purpose::Embed || told {
-            let text = Text::load_embedding(path)?;
-            return Ok(Backend { name, model: Box::new(Qwen::load_embedding(path, lanes, precision)?), text });
-        }
-        let text = Text::load(path)?;
-        Ok(Backend { name, model: Box::new(Qwen::load(path, slots, precision)?), text })
+        let (text, network) = match (told, purpose(path)?) {
+            (Purpose::Judge, Purpose::Embed) => {
+                return Err(LoadError::new(path, "its files say that it embeds; take its name out of --reranker"));
+            }
+            (Purpose::Judge, _) => {
+                let text = Text::load_judging(path)?;
+                let network = Qwen::load(path, lanes, precision)?;
+                return judge(name, text, network);
+            }
+            (Purpose::Embed, _) | (_, Purpose::Embed) => {
+                (Text::load_embedding(path)?, Qwen::load_embedding(path, lanes, precision)?)
+            }
+            (Purpose::Answer, _) => (Text::load(path)?, Qwen::load(path, slots, precision)?),
+        };
+        Ok(Backend { name, model: Box::new(network), text })
     };
+    let of_purpose = |name: String, text: Text, network: Qwen| match told {
+        Purpose::Answer => Ok(Backend { name, model: Box::new(network), text }),
+        Purpose::Embed => Ok(Backend { name, model: Box::new(network.embedding()), text }),
+        Purpose::Judge => judge(name.clone(), text.judging(Path::new(&name))?, network),
+    };
+    let room = if told == Purpose::Answer { slots } else { lanes };
     match choice {
         ModelChoice::Local { name, path, precision } => from(name, &path, precision),
         ModelChoice::Hub { model, .. } => Err(LoadError::new(model.to_string(), "it has not been fetched")),
         ModelChoice::Random { name, precision } => {
             let shape = named(&name).ok_or_else(|| LoadError::unknown_shape(&name))?;
             let text = Text::stand_in(shape.vocab)?;
-            let network = Qwen::random(shape, if told { lanes } else { slots }, precision, SEED)?;
-            Ok(Backend { name, model: Box::new(if told { network.embedding() } else { network }), text })
+            of_purpose(name, text, Qwen::random(shape, room, precision, SEED)?)
         }
         ModelChoice::TinyEmbed => {
             let (model, text) = (Box::new(TINY_EMBED.network(lanes)?), TINY_EMBED.text()?);
             Ok(Backend { name: choice.name().to_owned(), model, text })
         }
         ModelChoice::Tiny => {
-            let network = tiny::network(if told { lanes } else { slots })?;
-            let model = Box::new(if told { network.embedding() } else { network });
-            Ok(Backend { name: choice.name().to_owned(), model, text: Text::tiny()? })
+            of_purpose(choice.name().to_owned(), Text::tiny()?, tiny::network(room)?)
         }
     }
+}
+
+/// A model that judges, of its text side and a network that has its whole head yet.
+fn judge(name: String, text: Text, network: Qwen) -> Result<Backend, LoadError> {
+    let words = text.verdicts().ok_or_else(|| LoadError::new(&name, "its text side knows no verdict"))?;
+    Ok(Backend { name, model: Box::new(network.judging(words)?), text })
 }
 
 /// What is missing of a model on this machine, and what to do about it.

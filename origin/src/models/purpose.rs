@@ -18,6 +18,8 @@ pub enum Purpose {
     Answer,
     /// It makes a vector of a text: what it has seen by its last token.
     Embed,
+    /// It says how well a document fits a query. No file says so.
+    Judge,
 }
 
 /// What the files of a directory, or a GGUF file, say that their model is for.

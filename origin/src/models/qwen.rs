@@ -34,10 +34,10 @@ pub struct Qwen {
     embedding: Linear,
     layers: Vec<Layer>,
     norm: Tensor,
-    /// None in a tied model, and in one that embeds.
+    /// None in a tied model, and in one that embeds. Of one that judges, the rows of its two words.
     head: Option<Linear>,
-    /// Whether a row's outcome is what the head would see.
-    embeds: bool,
+    /// What becomes of a row that samples.
+    outcome: Outcome,
     frequencies: Frequencies,
     heads: Heads,
     memories: Vec<Memory>,
@@ -47,6 +47,17 @@ pub struct Qwen {
     /// Whether it computes on tensors, as it does elsewhere than on the CPU.
     on_tensors: bool,
     buffers: Buffers,
+}
+
+/// What becomes of a row that samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// What the head gives every token.
+    Logits,
+    /// What the head would see.
+    Hidden,
+    /// What the head gives the two words of a verdict, which are all of its rows.
+    Verdict,
 }
 
 impl Qwen {
@@ -87,7 +98,10 @@ impl Qwen {
         let last: Vec<u32> = step.sampling.iter().map(|row| *row as u32).collect();
         let hidden = hidden.index_select(&Tensor::new(last, &self.device)?, 0)?;
         let normed = candle_nn::ops::rms_norm(&hidden, &self.norm, self.shape.norm_eps as f32)?;
-        let outcome = if self.embeds { normed } else { self.head().matrix.forward(&normed)? };
+        let outcome = match self.outcome {
+            Outcome::Hidden => normed,
+            Outcome::Logits | Outcome::Verdict => self.head().matrix.forward(&normed)?,
+        };
         outcome.to_dtype(DType::F32).map(Some)
     }
 
@@ -110,7 +124,7 @@ impl Qwen {
         let fill = |row: usize, line: &mut [f32]| {
             activation::normed(&hidden[step.sampling[row] * width..][..width], &norm, eps, line);
         };
-        if self.embeds {
+        if self.outcome == Outcome::Hidden {
             outcomes.into_iter().enumerate().for_each(|(row, line)| fill(row, line));
             return Ok(());
         }
@@ -149,7 +163,11 @@ impl Model for Qwen {
     }
 
     fn vectors(&self) -> Option<usize> {
-        self.embeds.then_some(self.shape.hidden)
+        match self.outcome {
+            Outcome::Logits => None,
+            Outcome::Hidden => Some(self.shape.hidden),
+            Outcome::Verdict => Some(2),
+        }
     }
 
     fn slots(&self) -> usize {

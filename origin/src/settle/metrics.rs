@@ -27,9 +27,26 @@ pub(crate) struct Metrics {
     refusals: Family<Labels, Counter>,
     prompt_tokens: Family<ModelLabels, Counter>,
     generation_tokens: Family<ModelLabels, Counter>,
+    prefix_queries: Family<ModelLabels, Counter>,
+    prefix_hits: Family<ModelLabels, Counter>,
     queue_time: Histograms,
     first_token: Histograms,
+    prefill_time: Histograms,
+    decode_time: Histograms,
     duration: Histograms,
+}
+
+/// What an answer that began has taken.
+#[derive(Clone, Copy)]
+pub(crate) struct Phases {
+    /// From its slot to its first token.
+    pub(crate) prefill: Duration,
+    /// From its first token to its last.
+    pub(crate) decode: Duration,
+    /// Of its prompt.
+    pub(crate) prompt_tokens: u64,
+    /// How many of them were remembered.
+    pub(crate) cached: u64,
 }
 
 /// The type of the text that [`Metrics::encode`] returns.
@@ -49,8 +66,12 @@ impl Metrics {
             refusals: Family::default(),
             prompt_tokens: Family::default(),
             generation_tokens: Family::default(),
+            prefix_queries: Family::default(),
+            prefix_hits: Family::default(),
             queue_time: histograms(),
             first_token: histograms(),
+            prefill_time: histograms(),
+            decode_time: histograms(),
             duration: histograms(),
         };
         metrics.registered()
@@ -65,9 +86,13 @@ impl Metrics {
         all.register("refusals", "Refusals and errors, by code", self.refusals.clone());
         all.register("prompt_tokens", "Prompt tokens computed", self.prompt_tokens.clone());
         all.register("generation_tokens", "Tokens generated", self.generation_tokens.clone());
+        all.register("prefix_cache_queries", "Prompt tokens of answers that began", self.prefix_queries.clone());
+        all.register("prefix_cache_hits", "Those of them that were remembered", self.prefix_hits.clone());
         for (name, help, histogram) in [
             ("request_queue_time", "Time from a request's arrival to its slot", &self.queue_time),
             ("time_to_first_token", "Time from a request's arrival to its first token", &self.first_token),
+            ("request_prefill_time", "Time from a request's slot to its first token", &self.prefill_time),
+            ("request_decode_time", "Time from a request's first token to its last", &self.decode_time),
             ("e2e_request_latency", "Time from a request's arrival to its last token", &self.duration),
         ] {
             all.register_with_unit(name, help, Unit::Seconds, histogram.clone());
@@ -85,6 +110,14 @@ impl Metrics {
 
     pub(crate) fn first_token_after(&self, model: &str, waited: Duration) {
         self.first_token.get_or_create(&of(model)).observe(waited.as_secs_f64());
+    }
+
+    pub(crate) fn phases(&self, model: &str, phases: Phases) {
+        let model = of(model);
+        self.prefill_time.get_or_create(&model).observe(phases.prefill.as_secs_f64());
+        self.decode_time.get_or_create(&model).observe(phases.decode.as_secs_f64());
+        self.prefix_queries.get_or_create(&model).inc_by(phases.prompt_tokens);
+        self.prefix_hits.get_or_create(&model).inc_by(phases.cached);
     }
 
     pub(crate) fn ended(&self, model: &str, cause: &Cause, after: Duration) {

@@ -7,5 +7,6 @@ pub(crate) mod messages;
 mod ollama;
 mod prompts;
 mod refusals;
+mod rerank;
 pub(crate) mod responses;
 mod tokens;

@@ -9,5 +9,6 @@ pub mod messages;
 pub mod ollama;
 pub mod prompts;
 pub mod question;
+pub mod rerank;
 pub mod responses;
 pub mod tokens;

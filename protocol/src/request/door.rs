@@ -27,6 +27,8 @@ pub enum Door {
     OllamaEmbed,
     /// Ollama's older way to ask for one of them.
     OllamaEmbeddings,
+    /// Jina's order of documents by a query.
+    Rerank,
     /// vLLM's question which tokens a text is.
     Tokenize,
     /// vLLM's question which text some tokens are.
@@ -46,6 +48,7 @@ impl Door {
         Self::Embeddings,
         Self::OllamaEmbed,
         Self::OllamaEmbeddings,
+        Self::Rerank,
         Self::Tokenize,
         Self::Detokenize,
     ];
@@ -63,6 +66,7 @@ impl Door {
             Self::Embeddings => "/v1/embeddings",
             Self::OllamaEmbed => "/api/embed",
             Self::OllamaEmbeddings => "/api/embeddings",
+            Self::Rerank => "/v1/rerank",
             Self::Tokenize => "/tokenize",
             Self::Detokenize => "/detokenize",
         }

@@ -7,6 +7,7 @@ use crate::request::bodies::embeddings::EmbeddingRequest;
 use crate::request::bodies::messages;
 use crate::request::bodies::ollama;
 use crate::request::bodies::question::Question;
+use crate::request::bodies::rerank::RerankRequest;
 use crate::request::bodies::responses;
 use crate::request::bodies::tokens::{DetokenizeRequest, TokenizeRequest};
 use crate::request::door::Door;
@@ -28,6 +29,7 @@ pub fn question(door: Door, body: &[u8], bounds: ChatBounds) -> Result<Question,
         Door::Responses => responses::parse(body, bounds).map(Question::from),
         Door::Embeddings => EmbeddingRequest::parse(body).map(Question::from),
         Door::OllamaEmbed | Door::OllamaEmbeddings => ollama::embed::parse(door, body).map(Question::from),
+        Door::Rerank => RerankRequest::parse(body).map(|request| Question::Rerank(Box::new(request))),
         Door::Tokenize => TokenizeRequest::parse(body, bounds).map(|request| Question::Tokenize(Box::new(request))),
         Door::Detokenize => DetokenizeRequest::parse(body).map(Question::Detokenize),
     }

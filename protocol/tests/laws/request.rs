@@ -7,6 +7,7 @@ mod format;
 mod members;
 mod messages;
 mod ollama;
+mod rerank;
 mod responses;
 mod tokens;
 mod tools;

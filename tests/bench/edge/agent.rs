@@ -1,5 +1,9 @@
-//! A coding agent's conversation through both gates: how soon a turn's answer begins, beside the time that its new tokens take
-//! alone. The model computes: made-up weights of the built-in model's shape, with room for the whole conversation.
+//! A coding agent's conversation through both gates: how soon a turn's answer begins, beside two other times of its new tokens.
+//! The model computes: made-up weights of the built-in model's shape, with room for the whole conversation.
+//!
+//! One is what the engine took to compute them after all that is remembered: what is above it are the gates, the
+//! reading of the whole conversation and its tokens. The other is what they take as a conversation of their own: each of them
+//! then sees a few hundred tokens and not 47,000, so no engine that attends to the whole conversation comes near it.
 
 use crate::figures::{interval, median};
 use crate::options::Options;
@@ -29,13 +33,15 @@ struct Begun {
 /// A line for each turn that is told, and the ratio.
 pub(crate) fn run(options: &Options) -> Value {
     let stack = Stack::new().made_up_origin().context(CONTEXT).slots(2).start();
-    let (mut first, mut last, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut first, mut last, mut ratios, mut walks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut sizes = (0.0, 0.0);
     for round in 0..options.rounds {
         let key = stack.key().key;
         let mut agent = Agent::new(MODEL, Size::FULL, round as u64);
         for turn in 1..=TURN {
+            let before = prefill_ms(&stack);
             let begun = ask(&stack, &key, &agent.request(TOKENS));
+            let computing = prefill_ms(&stack) - before;
             match turn {
                 1 => {
                     sizes.0 = begun.computed + begun.remembered;
@@ -45,10 +51,11 @@ pub(crate) fn run(options: &Options) -> Value {
                     // Of an account that has said nothing before, so that nothing of it is remembered.
                     let alone = ask(&stack, &stack.key().key, &agent.last_turn_alone(TOKENS));
                     assert!(alone.remembered == 0.0, "an account remembers nothing of another's");
+                    walks.push(begun.ms / computing);
                     ratios.push(begun.ms / (alone.ms * begun.computed / alone.computed));
                     sizes.1 = begun.computed + begun.remembered;
                     println!(
-                        "round {round}: turn {TURN} of {:.0} tokens, {:.0} of them new, began after {:.1} ms; {:.0} tokens alone after {:.1} ms",
+                        "round {round}: turn {TURN} of {:.0} tokens, {:.0} of them new, began after {:.1} ms; computing them took {computing:.1} ms; {:.0} tokens alone began after {:.1} ms",
                         sizes.1, begun.computed, begun.ms, alone.computed, alone.ms
                     );
                     last.push(begun.ms);
@@ -60,18 +67,30 @@ pub(crate) fn run(options: &Options) -> Value {
     }
     let all = |values: &[f64]| median(values.iter().copied());
     let (low, high) = interval(ratios.iter().copied());
+    let (least, most) = interval(walks.iter().copied());
     println!(
-        "\nan agent's conversation at the door of Messages, through both gates\nturn 1, {:.0} tokens: begins after {:.0} ms\nturn {TURN}, {:.0} tokens: begins after {:.1} ms, {:.2} times the time of its new tokens alone ({low:.2}-{high:.2})",
+        "\nan agent's conversation at the door of Messages, through both gates\nturn 1, {:.0} tokens: begins after {:.0} ms\nturn {TURN}, {:.0} tokens: begins after {:.1} ms, {:.2} times what computing its new tokens takes ({least:.2}-{most:.2}), {:.2} times what they take as a conversation of their own ({low:.2}-{high:.2})",
         sizes.0,
         all(&first),
         sizes.1,
         all(&last),
+        all(&walks),
         all(&ratios)
     );
     json!({
         "turn_1_tokens": sizes.0, "turn_1_ms": all(&first), "turn_20_tokens": sizes.1, "turn_20_ms": all(&last),
+        "turn_20_of_computing_its_new_tokens": {"median": all(&walks), "low": least, "high": most},
         "turn_20_of_its_new_tokens": {"median": all(&ratios), "low": low, "high": high},
     })
+}
+
+/// How long the origin has computed for prompts so far, in milliseconds, as its metrics say.
+fn prefill_ms(stack: &RunningStack) -> f64 {
+    let url = format!("http://{}/metrics", stack.origin_address());
+    let http = reqwest::blocking::Client::builder().no_proxy().build().expect("options without a fault");
+    let text = http.get(url).send().and_then(reqwest::blocking::Response::text).expect("the origin tells its metrics");
+    let sums = text.lines().filter(|line| line.starts_with("sluice_request_prefill_time_seconds_sum"));
+    sums.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() * 1_000.0
 }
 
 /// When an answer's first block began, or the answer was over.

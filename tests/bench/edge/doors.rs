@@ -57,6 +57,7 @@ fn body(door: Door) -> Option<Value> {
         | Door::Embeddings
         | Door::OllamaEmbed
         | Door::OllamaEmbeddings
+        | Door::Rerank
         | Door::Tokenize
         | Door::Detokenize => return None,
     };

@@ -42,7 +42,7 @@ def main(page: str, host: str, key: str, model: str) -> None:
         snippets = re.findall(r"^```python\n(.*?)^```$", file.read(), re.M | re.S)
     said = []
     for snippet in (snippet for snippet in snippets if (EMBEDS in snippet) == (model == EMBEDS)):
-        code = snippet.replace("https://HOST", host).replace("KEY", key).replace('"tiny"', json.dumps(model)).replace("/tiny", f"/{model}")
+        code = re.sub(r"/tiny(?![\w-])", f"/{model}", snippet).replace("https://HOST", host).replace("KEY", key).replace('"tiny"', json.dumps(model))
         with contextlib.redirect_stdout(io.StringIO()) as out:
             exec(compile(code, page, "exec"), dict(NAMES))
         said.append(out.getvalue().strip())

@@ -78,7 +78,7 @@ fn the_snippets_of_the_page_embed() {
     let (key, host) = (stack.key(), base(&stack));
     let page = tools::root().join("docs/clients.md");
     let arguments = [page.to_str().expect("a path of ours"), &host, &key.key, "tiny-embed"];
-    assert_eq!(run_client("several/snippets.py", &arguments), json!(["How do I make pancakes?", "64", "2"]));
+    assert_eq!(run_client("several/snippets.py", &arguments), json!(["How do I make pancakes?", "64", "2", "1"]));
     assert_eq!(run_node_client("several/snippets.mjs", &arguments), json!([64, 2]));
 }
 
@@ -129,7 +129,7 @@ fn node_s_clients_embed() {
 #[test]
 fn the_tokens_of_the_texts_are_charged() {
     let plans = json!({"plans": {"tokens": {"limits": [
-        {"name": "tokens", "kind": "window", "unit": "tokens", "limit": 1_000, "window": "1h"}
+        {"name": "tokens", "kind": "window", "unit": "tokens", "limit": 2_000, "window": "1h"}
     ]}}});
     let stack = Stack::new().embeds(WIDTH).plans(plans.to_string()).start();
     stack.script().allow_all();
@@ -144,6 +144,7 @@ fn the_tokens_of_the_texts_are_charged() {
         ("/v1/embeddings", json!({"model": MODEL, "input": [[1, 2, 3], [4, 256]]}), 6),
         ("/api/embed", json!({"model": MODEL, "input": TEXTS}), tokens(&TEXTS) as u64),
         ("/api/embeddings", json!({"model": MODEL, "prompt": "rain"}), 5),
+        ("/v1/rerank", json!({"model": MODEL, "query": "rain", "documents": many}), 5 + count(&many)),
     ] {
         let answer = post(&stack, path, &key.key, &body).ok();
         settled(&stack, key.id);
@@ -152,7 +153,7 @@ fn the_tokens_of_the_texts_are_charged() {
         assert_eq!((view.prompt_tokens, view.completion_tokens), (used, 0), "{path}: {answer:?}");
     }
     // More than is left: refused at once, and nothing is charged.
-    let long = json!({"model": MODEL, "input": "x".repeat(900)});
+    let long = json!({"model": MODEL, "input": "x".repeat(1_900)});
     post(&stack, "/v1/embeddings", &key.key, &long).refused(Reason::RateLimited);
     settled(&stack, key.id);
     assert_eq!(stack.edge.view(key.id).used.prompt_tokens, used);
@@ -179,6 +180,7 @@ fn limits_and_scopes_know_embeddings() {
         ("/v1/embeddings", body.clone()),
         ("/api/embed", body),
         ("/api/embeddings", json!({"model": MODEL, "prompt": "rain"})),
+        ("/v1/rerank", json!({"model": MODEL, "query": "rain", "documents": ["sun"]})),
     ] {
         let refused = post(&stack, path, &with(&["chat", "completions", "models"]), &body);
         assert_eq!(refused.status, Reason::NotAllowed.row().status, "{path}: {refused:?}");

@@ -1,7 +1,7 @@
 //! vLLM's `/tokenize` and `/detokenize`: answers that need a tokenizer and no model.
 
 use crate::api::respond::to_json;
-use crate::models::Loaded;
+use crate::models::{Does, Loaded};
 use crate::text::check_tokens;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::tokens::{
@@ -11,18 +11,21 @@ use sluice_protocol::time::Millis;
 
 /// Which tokens something becomes, as JSON. `now` is for templates that ask the time.
 pub(crate) fn tokenized(request: &TokenizeRequest, loaded: &Loaded, now: Millis) -> Result<String, Refusal> {
-    let (tokens, param) = match (&request.source, loaded.embeds) {
-        (Source::Prompt { text, add_special_tokens }, embeds) => {
+    let (tokens, param) = match (&request.source, loaded.does) {
+        (Source::Prompt { text, add_special_tokens }, does) => {
             let mut tokens = loaded.text.tokens(text)?;
-            let end = embeds.filter(|_| *add_special_tokens).map(|embeds| embeds.end);
+            let end = match does {
+                Does::Embed(embeds) if *add_special_tokens => Some(embeds.end),
+                _ => None,
+            };
             tokens.extend(end.filter(|end| tokens.last() != Some(end)));
             (tokens, "prompt")
         }
-        (Source::Messages { .. }, Some(_)) => {
-            let why = "`messages` are for models that answer; this one embeds texts. Send a `prompt`.";
+        (Source::Messages { .. }, Does::Embed(_) | Does::Judge) => {
+            let why = "`messages` are for models that answer; this one answers nothing. Send a `prompt`.";
             return Err(Refusal::new(Reason::InvalidRequest, why).with_param("messages"));
         }
-        (Source::Messages { chat, add_generation_prompt }, None) => {
+        (Source::Messages { chat, add_generation_prompt }, Does::Answer) => {
             (loaded.text.prompt_to(chat, *add_generation_prompt, now)?.tokens, "messages")
         }
     };

@@ -1,6 +1,6 @@
 //! How a network comes to be: from safetensors, from GGUF, from this program itself or from a seed.
 
-use super::Qwen;
+use super::{Outcome, Qwen};
 use super::attention::Memory;
 use super::attention::rope::Frequencies;
 use super::attention::store::Heads;
@@ -15,13 +15,25 @@ use super::weights::tensor_name::Name;
 use super::weights::{self, Random, Source};
 use crate::load_error::LoadError;
 use crate::system::memory;
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use std::path::Path;
 
 impl Qwen {
     /// The same network as one that embeds: a row's outcome is what the head would see, and the head is not needed.
     pub fn embedding(self) -> Self {
-        Self { head: None, embeds: true, ..self }
+        Self { head: None, outcome: Outcome::Hidden, ..self }
+    }
+
+    /// The same network as one that judges: a row's outcome is what its head gives these two tokens.
+    pub fn judging(self, words: [u32; 2]) -> Result<Self, LoadError> {
+        let fault = |why: &dyn std::fmt::Display| LoadError::new("the head", &why.to_string());
+        if let Some(word) = words.iter().find(|word| **word as usize >= self.shape.vocab) {
+            return Err(fault(&format!("it has no row for the token {word}")));
+        }
+        // In the type of activations: they are two, and rounding them as weights are would be for nothing.
+        let rows = Tensor::new(&words, &self.device).and_then(|ids| self.head().matrix.rows(&ids, self.dtype));
+        let head = Some(plain(Matrix::Dense(rows.map_err(|error| fault(&error))?)));
+        Ok(Self { head, outcome: Outcome::Verdict, ..self })
     }
 
     /// As [`Self::load`], of a model that embeds: the files need not hold a head.
@@ -120,7 +132,7 @@ impl Qwen {
             layers,
             norm,
             head,
-            embeds,
+            outcome: if embeds { Outcome::Hidden } else { Outcome::Logits },
             frequencies,
             heads,
             memories,

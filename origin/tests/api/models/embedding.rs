@@ -132,10 +132,10 @@ fn files_or_settings_make_a_model_embed() {
     let local = |name: &str, path: &Path| ModelChoice::Local { name: name.into(), path: path.into(), precision: None };
     let choices =
         vec![local("embeds", &embeds), local("answers", &answers), local("told", &answers), ModelChoice::Tiny];
-    let found = load(Models { choices, embedding: vec!["told".into()], hub: None }, 2).unwrap();
+    let found = load(Models { choices, embedding: vec!["told".into()], judging: Vec::new(), hub: None }, 2).unwrap();
     let vectors: Vec<Option<usize>> = found.iter().map(|backend| backend.model.vectors()).collect();
     assert_eq!(vectors, [Some(256), None, Some(256), None]);
     let choices = vec![local("mean", &mean)];
-    let why = load(Models { choices, embedding: Vec::new(), hub: None }, 2).err().unwrap().to_string();
+    let why = load(Models { choices, embedding: Vec::new(), judging: Vec::new(), hub: None }, 2).err().unwrap().to_string();
     assert!(why.contains("pooling by mean_tokens is not served"), "{why}");
 }

@@ -256,7 +256,7 @@ async fn a_batch_is_its_texts_alone() {
     let path = directory.path().join("model");
     write(&path, "pooling_mode_lasttoken");
     let choices = vec![ModelChoice::Local { name: "e".into(), path, precision: None }];
-    let backends = load(Models { choices, embedding: Vec::new(), hub: None }, 2).unwrap();
+    let backends = load(Models { choices, embedding: Vec::new(), judging: Vec::new(), hub: None }, 2).unwrap();
     let origin = Origin::start(Config::local(), backends).await.unwrap();
     let ask = async |input: Value| {
         let request = crate::harness::client().post(format!("{}/v1/embeddings", origin.url()));

@@ -6,6 +6,7 @@
 use crate::request::bodies::chat::{ChatRequest, Sampling};
 use crate::request::bodies::completion::CompletionRequest;
 use crate::request::bodies::embeddings::EmbeddingRequest;
+use crate::request::bodies::rerank::RerankRequest;
 use crate::request::bodies::tokens::{DetokenizeRequest, TokenizeRequest};
 use crate::request::endpoint::Endpoint;
 
@@ -26,6 +27,8 @@ pub enum Question {
     Detokenize(DetokenizeRequest),
     /// The vectors of some texts.
     Embeddings(Box<EmbeddingRequest>),
+    /// The order of some documents.
+    Rerank(Box<RerankRequest>),
 }
 
 /// A question that asks for nothing but whether its model is there. Ollama loads one for it, and unloads it where it is to
@@ -49,7 +52,8 @@ impl Question {
             Self::Presence(_) => Endpoint::Chat,
             Self::Tokenize(request) if request.is_chat() => Endpoint::Chat,
             Self::Tokenize(_) => Endpoint::Completions,
-            Self::Embeddings(_) => Endpoint::Embeddings,
+            // It asks the same models, and answers as little.
+            Self::Embeddings(_) | Self::Rerank(_) => Endpoint::Embeddings,
         }
     }
 
@@ -62,6 +66,7 @@ impl Question {
             Self::Tokenize(request) => &request.model,
             Self::Detokenize(request) => &request.model,
             Self::Embeddings(request) => &request.model,
+            Self::Rerank(request) => &request.model,
         }
     }
 
@@ -71,6 +76,7 @@ impl Question {
             Self::Chat(request) | Self::Count(request) => request.user.as_deref(),
             Self::Text(request) => request.user.as_deref(),
             Self::Embeddings(request) => request.user.as_deref(),
+            Self::Rerank(request) => request.user.as_deref(),
             Self::Presence(_) | Self::Tokenize(_) | Self::Detokenize(_) => None,
         }
     }
@@ -81,7 +87,7 @@ impl Question {
             Self::Chat(request) | Self::Count(request) => request.stream,
             Self::Text(request) => request.stream,
             Self::Presence(presence) => presence.stream,
-            Self::Tokenize(_) | Self::Detokenize(_) | Self::Embeddings(_) => false,
+            Self::Tokenize(_) | Self::Detokenize(_) | Self::Embeddings(_) | Self::Rerank(_) => false,
         }
     }
 
@@ -92,7 +98,7 @@ impl Question {
         match self {
             Self::Chat(request) => request.tools.is_empty() && is_certain(&request.sampling),
             Self::Text(request) => is_certain(&request.sampling),
-            Self::Embeddings(_) => true,
+            Self::Embeddings(_) | Self::Rerank(_) => true,
             Self::Presence(_) | Self::Count(_) | Self::Tokenize(_) | Self::Detokenize(_) => false,
         }
     }
@@ -103,6 +109,7 @@ impl Question {
             Self::Chat(request) => request.guess_prompt_tokens(),
             Self::Text(request) => request.guess_prompt_tokens(),
             Self::Embeddings(request) => request.guess_prompt_tokens(),
+            Self::Rerank(request) => request.guess_prompt_tokens(),
             Self::Presence(_) | Self::Count(_) | Self::Tokenize(_) | Self::Detokenize(_) => 0,
         }
     }
@@ -112,9 +119,8 @@ impl Question {
         match self {
             Self::Chat(request) => request.most_tokens(),
             Self::Text(request) => request.most_tokens(),
-            Self::Presence(_) | Self::Count(_) | Self::Tokenize(_) | Self::Detokenize(_) | Self::Embeddings(_) => {
-                Some(0)
-            }
+            Self::Embeddings(_) | Self::Rerank(_) => Some(0),
+            Self::Presence(_) | Self::Count(_) | Self::Tokenize(_) | Self::Detokenize(_) => Some(0),
         }
     }
 

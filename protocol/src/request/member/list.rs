@@ -6,6 +6,7 @@ mod ollama;
 mod ollama_embed;
 mod openai;
 mod owners;
+mod rerank;
 mod responses;
 mod tokens;
 
@@ -19,5 +20,6 @@ pub const TABLES: &[Table] = &[
     responses::TABLE,
     embeddings::TABLE,
     ollama_embed::TABLE,
+    rerank::TABLE,
     tokens::TABLE,
 ];

@@ -1,8 +1,9 @@
-//! Vectors at OpenAI's door and at Ollama's, and what `/tokenize` and `/detokenize` answer.
+//! Vectors at OpenAI's door and at Ollama's, documents in their order, and what `/tokenize` and `/detokenize` answer.
 
 use super::json;
 use sluice_protocol::request::bodies::embeddings::{EmbeddingList, Encoding, direction};
 use sluice_protocol::request::bodies::ollama::embed::{Embedded, OneEmbedded};
+use sluice_protocol::request::bodies::rerank::{RerankRequest, Reranked};
 use sluice_protocol::request::bodies::tokens::{Detokenized, Tokenized};
 
 #[test]
@@ -19,6 +20,15 @@ fn vectors_have_the_shape_of_their_door() {
     };
     json("ollama_embedded", &embedded);
     json("ollama_embedding", &OneEmbedded { embedding: vec![0.6, -0.8] });
+}
+
+#[test]
+fn documents_are_told_in_their_order() {
+    let body = r#"{"model":"qwen3-reranker","query":"q","documents":["a","b","c"],"return_documents":true,"top_n":2}"#;
+    let request = RerankRequest::parse(body.as_bytes()).unwrap();
+    json("reranked", &Reranked::new("qwen3-reranker".into(), request.clone(), &[0.25, 0.75, 0.5], 30));
+    let bare = RerankRequest { return_documents: false, top_n: None, ..request };
+    json("reranked_bare", &Reranked::new("qwen3-reranker".into(), bare, &[0.25, 0.75, 0.5], 30));
 }
 
 #[test]

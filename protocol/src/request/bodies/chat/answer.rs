@@ -292,6 +292,8 @@ pub enum Capability {
     Thinking,
     /// It makes embeddings, and no answers.
     Embedding,
+    /// It says how well a document fits a query, and answers nothing.
+    Rerank,
 }
 
 /// The usage that a completion or a chunk carries, if it carries one. Reads both gates' own answers and other servers'.

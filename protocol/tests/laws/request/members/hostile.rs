@@ -28,6 +28,8 @@ fn bodies_made_to_be_large_are_refused_early() {
         (Door::Embeddings, "input", list(r#""x""#, 100_000)),
         (Door::Embeddings, "input", list("[0]", 100_000)),
         (Door::OllamaEmbed, "input", list(r#""x""#, 100_000)),
+        (Door::Rerank, "documents", list(r#""x""#, 100_000)),
+        (Door::Rerank, "documents", list(r#"{"text":"x"}"#, 100_000)),
         (Door::Detokenize, "tokens", list("0", 1_000_000)),
     ] {
         let refusal = parse(door, &body(door, name, &value)).unwrap_err();

@@ -146,6 +146,17 @@ const SERVED_BY_EMBED: [(&str, &str, &str); 5] = [
     ("truncate", "false", ""),
 ];
 
+/// And where documents are put in order.
+const SERVED_BY_RERANK: [(&str, &str, &str); 7] = [
+    ("documents", r#"[{"text":"he"}]"#, ""),
+    ("instruction", r#""i""#, ""),
+    ("model", r#""other""#, ""),
+    ("query", r#""other""#, ""),
+    ("return_documents", "true", ""),
+    ("top_n", "1", ""),
+    ("user", r#""u""#, ""),
+];
+
 /// The same between text and tokens.
 const SERVED_BY_TOKENS: [(&str, &str, &str); 14] = [
     ("add_special_tokens", "false", ""),
@@ -175,6 +186,7 @@ fn what_is_served_makes_another_request() {
             Door::Responses => &SERVED_BY_RESPONSES[..],
             Door::Embeddings => &SERVED_BY_EMBEDDINGS[..],
             Door::OllamaEmbed | Door::OllamaEmbeddings => &SERVED_BY_EMBED[..],
+            Door::Rerank => &SERVED_BY_RERANK[..],
             Door::Tokenize | Door::Detokenize => &SERVED_BY_TOKENS[..],
         };
         let row = rows.iter().find(|(name, ..)| *name == member.name);
