@@ -8,7 +8,6 @@ mod many;
 mod ollama;
 mod open_webui;
 mod pieces;
-mod rerank;
 mod responses;
 mod sections;
 mod stored;

@@ -1,5 +1,7 @@
 //! Embeddings through both gates: the clients that people use, exact charges, and limits and scopes of their own.
 
+mod rerank;
+
 use super::ollama::base;
 use harness::caller::MODEL;
 use harness::caller::clients::{run_client, run_node_client};

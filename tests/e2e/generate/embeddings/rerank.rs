@@ -1,6 +1,6 @@
 //! Reranking through both gates: a client that people use, its retry at a limit, and the cache.
 
-use super::ollama::base;
+use crate::generate::ollama::base;
 use harness::caller::MODEL;
 use harness::caller::clients::run_client;
 use harness::{Answer, RunningStack, Stack};
