@@ -95,6 +95,7 @@ impl Config {
         let reporters = reader.or_default("LEAK_REPORTS", Reporters::parse);
         let origins = reader.or_default("CORS_ORIGINS", Origins::parse);
         let aliases = reader.or_default("MODEL_ALIASES", Aliases::parse);
+        let hedge = reader.or_default("ORIGINS_HEDGE", parse_hedge);
         let max_body = reader.or_default("MAX_BODY_BYTES", |text| parse_number(text, 1, 100 << 20));
         let body_timeout = reader.or_default("BODY_TIMEOUT_MS", |text| parse_number(text, 1, 600_000));
         let timeout = reader.or_default("ORIGIN_TIMEOUT_MS", |text| parse_number(text, 1, 7_200_000));
@@ -115,6 +116,7 @@ impl Config {
             Some(reporters),
             Some(origins),
             Some(aliases),
+            Some(hedge),
             Some(max_body),
             Some(body_timeout),
             Some(timeout),
@@ -134,6 +136,7 @@ impl Config {
             reporters,
             origins,
             aliases,
+            hedge,
             max_body,
             body_timeout,
             timeout,
@@ -155,7 +158,7 @@ impl Config {
             let problem = format!("names the model `{model}`, which no origin of ORIGINS has");
             return Err(vec![Mistake { setting: "MODEL_ALIASES", problem }]);
         }
-        let how = How { timeout_ms: origin_timeout_ms, idle_ms: origin_idle_ms, signer };
+        let how = How { timeout_ms: origin_timeout_ms, idle_ms: origin_idle_ms, signer, hedges: hedge };
         let plans = Rc::new(plans);
         let chat = CHAT_BOUNDS;
         Ok(Self {
@@ -261,6 +264,15 @@ fn parse_plans(text: &str) -> Result<PlanTable, String> {
         let all: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
         format!("is not a plan table: {}", all.join("; "))
     })
+}
+
+/// Whether streams that begin late are hedged.
+fn parse_hedge(text: &str) -> Result<bool, String> {
+    match text {
+        "p95" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be `p95` or `off`".to_owned()),
+    }
 }
 
 fn parse_number(text: &str, min: u64, max: u64) -> Result<u64, String> {

@@ -7,7 +7,7 @@ mod question;
 pub mod spent;
 mod wait;
 
-pub use question::{Became, CANCEL_TIMEOUT_MS, became, cancel, get, probe, question};
+pub use question::{Became, CANCEL_TIMEOUT_MS, again, became, cancel, get, probe, question};
 pub use wait::Watch;
 
 use crate::forward::attempt::Attempt;

@@ -3,6 +3,7 @@
 //! (`share.rs`).
 
 mod care;
+mod hedge;
 pub mod in_force;
 mod place;
 mod share;
@@ -37,6 +38,8 @@ pub struct Origins {
     /// The list that says so, as an admin may see and replace it.
     json: String,
     source: Source,
+    /// Whether streams that begin late are hedged.
+    hedges: bool,
 }
 
 /// What a request is that looks for an origin.
@@ -71,14 +74,14 @@ impl Sent<'_> {
 }
 
 impl Origins {
-    /// One, that has no name.
-    pub fn one(origin: Origin) -> Self {
+    /// One, that has no name. `hedges`: whether several that an admin puts in its place are to be.
+    pub fn one(origin: Origin, hedges: bool) -> Self {
         let json = json!([{"url": origin.url}]).to_string();
-        Self { all: vec![origin], board: None, json, source: Source::Settings }
+        Self { all: vec![origin], board: None, json, source: Source::Settings, hedges }
     }
 
     /// Those of a list, in its order, which are spoken to as this one is.
-    pub fn of_list(list: &OriginList, like: &Origin, source: Source) -> Self {
+    pub fn of_list(list: &OriginList, like: &Origin, source: Source, hedges: bool) -> Self {
         let of = |setting: &OriginSetting| Origin {
             name: Some(setting.name.to_string()),
             url: setting.url.clone(),
@@ -89,7 +92,7 @@ impl Origins {
             pressure: Pressure::default(),
         };
         let board = Some(RefCell::new(Board::new(list.origins())));
-        Self { all: list.origins().iter().map(of).collect(), board, json: list.json().to_owned(), source }
+        Self { all: list.origins().iter().map(of).collect(), board, json: list.json().to_owned(), source, hedges }
     }
 
     /// What the list is known by that says which there are.
@@ -161,7 +164,7 @@ impl Origins {
 }
 
 /// Sends a request to an origin, and to the next one where that fails before its first byte: under the same lease and
-/// reservation, and never to two at once. `again`: the one that has counted its prompt.
+/// reservation, and never to two at once but for a hedge. `again`: the one that has counted its prompt.
 pub async fn send<'o>(
     origins: &'o Rc<Origins>,
     journey: &Journey<'_>,
@@ -180,22 +183,24 @@ pub async fn send<'o>(
         Ok(at) => at,
         Err(none) => return Sent { origin: &origins.all[0], result: Err(refused(none, journey.model)), at: None },
     };
+    // Once: it may go on from both.
+    let mut hedge = hedge::after(origins, journey, outgoing);
     loop {
-        let (index, origin) = (at.index(), &origins.all[at.index()]);
-        let own_name = board.borrow().own_name(index, journey.model).map(str::to_owned);
-        let body = own_name.and_then(|name| renamed(&outgoing.body.bytes(), &name)).map(|bytes| Body::of_bytes(&bytes));
-        let watch = Watching::new(origins, board, index, journey.context);
-        let outgoing = Outgoing { body: body.as_ref().unwrap_or(outgoing.body), watch: Some(&watch), ..outgoing };
-        let result = forward::generate(origin, ticket, outgoing).await;
-        at.met(result.as_ref().map_or_else(|failed| failed.met, |_| Met::Served));
+        let request = (&*ticket, outgoing);
+        let done = match hedge.take() {
+            Some(after) => hedge::race(origins, journey, request, at, after).await,
+            None => hedge::Hedged { tried: attempt(origins, journey, request, at).await, besides: None },
+        };
+        let Tried { at: was, result } = done.tried;
+        let (index, origin) = (was.index(), &origins.all[was.index()]);
         let failed = match result {
-            Ok(answered) => return Sent { origin, result: Ok(answered), at: Some(at) },
+            Ok(answered) => return Sent { origin, result: Ok(answered), at: Some(was) },
             Err(failed) => failed,
         };
-        tried.push(index);
+        tried.extend(done.besides.into_iter().chain([index]));
         let next = next(board, journey, ticket, &tried, &failed).filter(|_| !outgoing.left.is_aborted());
         let Some(next) = next else {
-            return Sent { origin, result: Err(failed), at: Some(at) };
+            return Sent { origin, result: Err(failed), at: Some(was) };
         };
         // It is over there before it begins elsewhere, as far as anybody hears.
         let outcome = match failed.ending {
@@ -210,6 +215,32 @@ pub async fn send<'o>(
         ticket.spent.add(outcome);
         at = next;
     }
+}
+
+/// A request at one origin, and what it met there.
+struct Tried<'o> {
+    at: AtOrigin<'o>,
+    result: Result<(Reply, Deadline), Failed>,
+}
+
+/// Sends a request to the origin at which it has a place.
+async fn attempt<'o>(
+    origins: &'o Rc<Origins>,
+    journey: &Journey<'_>,
+    (ticket, outgoing): (&Ticket, Outgoing<'_>),
+    mut at: AtOrigin<'o>,
+) -> Tried<'o> {
+    let (index, board, began) = (at.index(), at.board(), now());
+    let own_name = board.borrow().own_name(index, journey.model).map(str::to_owned);
+    let body = own_name.and_then(|name| renamed(&outgoing.body.bytes(), &name)).map(|bytes| Body::of_bytes(&bytes));
+    let watch = Watching::new(origins, board, index, journey.context);
+    let own = Outgoing { body: body.as_ref().unwrap_or(outgoing.body), watch: Some(&watch), ..outgoing };
+    let result = forward::generate(&origins.all[index], ticket, own).await;
+    at.met(result.as_ref().map_or_else(|failed| failed.met, |_| Met::Served));
+    if result.is_ok() && outgoing.stream && origins.hedges {
+        board.borrow_mut().waited(journey.model, now().saturating_sub(began));
+    }
+    Tried { at, result }
 }
 
 fn choose<'o>(

@@ -4,11 +4,13 @@ mod bare;
 pub(crate) mod detokenizer;
 mod judging;
 mod marks;
+mod memo;
 pub(crate) mod parts;
 mod python;
 pub(crate) mod sections;
 pub(crate) mod stop;
 mod template;
+mod tokenizer;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -18,6 +20,7 @@ pub(crate) use bare::check_tokens;
 use detokenizer::{Detokenizer, TokenBytes};
 use judging::Judging;
 use marks::{Marks, Piece};
+use memo::{Memo, cut};
 pub use parts::QWEN_PIECES;
 use parts::{Need, Parts, Read};
 use sections::{CALL_MARKS, Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
@@ -30,6 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 use stop::StopFilter;
 use template::{ChatTemplate, TemplateError};
+use tokenizer::{extend, parse_tokenizer, taken_apart, with_added_tokens};
 use tokenizers::{AddedToken, Tokenizer};
 use view::View;
 
@@ -50,6 +54,9 @@ pub struct Text {
     added: HashSet<u32>,
     /// How it is asked to judge, of a model that does.
     judging: Option<Judging>,
+    /// The control token behind which a prompt may be cut, and what was taken apart before.
+    turn_end: Option<String>,
+    memo: Memo,
 }
 
 /// A prompt, and where it leaves the answer.
@@ -107,8 +114,13 @@ impl Text {
         if parts.ends.is_empty() {
             return Err(LoadError::new(place, "no file names an ending token: answers would not end"));
         }
+        // One that takes white space beside it along would take it from its neighbour.
+        let is_plain = |token: &&AddedToken| !token.lstrip && !token.rstrip && !token.single_word && !token.normalized;
+        let named: Vec<&str> = added.values().map(|token| token.content.as_str()).collect();
+        let ends = parts.ends.iter().filter_map(|end| added.get(end)).filter(is_plain);
+        let turn_end = cut(ends.map(|token| token.content.as_str()), &named).map(str::to_owned);
         let added = added.into_keys().collect();
-        let text = Self { tokenizer, plain, marks, template, bytes, ends: parts.ends, thinks, added, judging: None };
+        let text = Self { tokenizer, plain, marks, template, bytes, ends: parts.ends, thinks, added, judging: None, turn_end, memo: Memo::default() };
         // A template that cannot greet is found now and not by the first caller.
         match text.template.render(View::greeting(), 0) {
             Ok(_) => Ok(text),
@@ -155,18 +167,23 @@ impl Text {
         !bytes.is_empty() && bytes.iter().all(u8::is_ascii_whitespace)
     }
 
-    /// A request's prompt; `now` is for templates that ask the time.
+    /// A request's prompt. `account` is whose it is, and `now` for templates that ask the time.
     ///
     /// Control tokens come from the template alone: `<|im_start|>` in a message, a tool, a call or its result is read
     /// as those twelve characters. Refuses what the template refuses, and tools, thinking or its absence, and arguments
     /// of `chat_template_kwargs` where it does not know them or we do not pass them on. Takes time in proportion to the
     /// request: not for an async thread.
-    pub(crate) fn prompt(&self, request: &ChatRequest, now: Millis) -> Result<Prompt, Refusal> {
-        self.prompt_to(request, true, now)
+    pub(crate) fn prompt(&self, request: &ChatRequest, account: &str, now: Millis) -> Result<Prompt, Refusal> {
+        self.prompt_to(request, true, (account, now))
     }
 
     /// The same, up to where an answer begins or only to the end of the last message.
-    pub(crate) fn prompt_to(&self, request: &ChatRequest, answer: bool, now: Millis) -> Result<Prompt, Refusal> {
+    pub(crate) fn prompt_to(
+        &self,
+        request: &ChatRequest,
+        answer: bool,
+        (account, now): (&str, Millis),
+    ) -> Result<Prompt, Refusal> {
         if !request.tools.is_empty() && !self.template.reads("tools") {
             let why = "This model knows no tools: its chat template does not look at them. Leave `tools` out.";
             return Err(Refusal::new(Reason::UnsupportedParameter, why).with_param("tools"));
@@ -201,15 +218,18 @@ impl Text {
         };
         let mut tokens = Vec::new();
         for piece in self.marks.split(&rendered) {
-            let encoding = match piece {
-                Piece::Text(text) => self.tokenizer.encode_fast(text, false),
-                Piece::Covered(special) => self.plain.encode_fast(special, false),
+            let taken = match (piece, &self.turn_end) {
+                (Piece::Text(text), Some(end)) => {
+                    self.memo.tokens(account, text, end, |part, tokens| extend(&self.tokenizer, part, tokens))
+                }
+                (Piece::Text(text), None) => taken_apart(&self.tokenizer, text),
+                (Piece::Covered(special), _) => taken_apart(&self.plain, special),
             };
-            let encoding = encoding.map_err(|error| {
+            let taken = taken.map_err(|error| {
                 Refusal::new(Reason::Internal, "The prompt could not be turned into tokens.")
                     .with_detail(format!("tokenizer: {error}"))
             })?;
-            tokens.extend_from_slice(encoding.get_ids());
+            tokens.extend(taken);
         }
         Ok(Prompt { tokens, start })
     }
@@ -217,7 +237,7 @@ impl Text {
     /// The tokens that a request's messages become: what the model is given. `now` is for templates that ask the time.
     /// Refuses what serving refuses.
     pub fn prompt_tokens(&self, request: &ChatRequest, now: Millis) -> Result<Vec<u32>, Refusal> {
-        Ok(self.prompt(request, now)?.tokens)
+        Ok(self.prompt(request, "", now)?.tokens)
     }
 
     /// Turns an answer's tokens into its sections, up to the first of these stop strings.
@@ -245,35 +265,6 @@ impl Text {
     pub(crate) fn spell(&self, token: u32) -> String {
         self.spell_all(&[token])
     }
-}
-
-/// A tokenizer whose added tokens have the ids that its file says. Left to itself it counts them on from the size of its vocabulary, which
-/// is wrong where that has ids beyond them: GGUF files name the rows with which a vocabulary was filled up.
-fn with_added_tokens(json: &Value) -> Result<Tokenizer, String> {
-    let mut json = json.clone();
-    let added: Vec<(String, u64)> = json["added_tokens"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|token| Some((token["content"].as_str()?.to_owned(), token["id"].as_u64()?)))
-        .collect();
-    if let Some(vocab) = json["model"]["vocab"].as_object_mut() {
-        for (content, id) in &added {
-            vocab.entry(content.clone()).or_insert((*id).into());
-        }
-    }
-    let tokenizer = parse_tokenizer(json.to_string().as_bytes())?;
-    match added.iter().find(|(content, id)| tokenizer.token_to_id(content).map(u64::from) != Some(*id)) {
-        None => Ok(tokenizer),
-        Some((content, id)) => Err(format!("the added token {content} is said to be {id} and is another")),
-    }
-}
-
-fn parse_tokenizer(json: &[u8]) -> Result<Tokenizer, String> {
-    let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
-    tokenizer.with_padding(None);
-    tokenizer.with_truncation(None).map_err(|error| error.to_string())?;
-    Ok(tokenizer)
 }
 
 /// An answer on its way from tokens to text.

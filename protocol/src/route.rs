@@ -21,6 +21,7 @@ pub mod fact;
 pub mod list;
 pub mod load;
 pub mod met;
+pub mod pace;
 pub mod rendezvous;
 pub mod serves;
 pub mod setting;

@@ -1,5 +1,6 @@
 //! Several origins: each is a process of its own, with the built-in model and a name.
 
+mod broken;
 mod put;
 mod turns;
 

@@ -25,6 +25,8 @@ pub(super) struct How {
     pub(super) idle_ms: u32,
     /// What grants are signed with.
     pub(super) signer: Signer,
+    /// Whether streams that begin late are hedged.
+    pub(super) hedges: bool,
 }
 
 impl Where {
@@ -54,7 +56,7 @@ impl Where {
 
     /// The origins.
     pub(super) fn route(self, how: How) -> Origins {
-        let How { timeout_ms, idle_ms, signer } = how;
+        let How { timeout_ms, idle_ms, signer, hedges } = how;
         let one = |url: String| Origin {
             name: None,
             url,
@@ -65,8 +67,8 @@ impl Where {
             pressure: Pressure::default(),
         };
         match self {
-            Self::One(url) => Origins::one(one(url)),
-            Self::Several(list) => Origins::of_list(&list, &one(String::new()), Source::Settings),
+            Self::One(url) => Origins::one(one(url), hedges),
+            Self::Several(list) => Origins::of_list(&list, &one(String::new()), Source::Settings, hedges),
         }
     }
 }

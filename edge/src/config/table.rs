@@ -24,6 +24,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "several origins, in place of `ORIGIN_URL`, as JSON: a list of objects with `name`, `url` and, if need be, `models`, `aliases`, `weight`, `region` and `private`: see docs/origins.md",
     },
     Setting {
+        name: "ORIGINS_HEDGE",
+        default: "off",
+        meaning: "`p95`: a stream that has not begun by the time in which 95 of 100 do is sent to a second origin, too; or `off`: see docs/origins.md",
+    },
+    Setting {
         name: "KEY_PEPPERS",
         default: "",
         meaning: "secret; `<epoch>:<64 hex digits>`, newest first, at most two",

@@ -90,6 +90,11 @@ pub fn question(ticket: &Ticket, deadline: Millis) -> Ticket {
     }
 }
 
+/// A ticket of the same request, for who asks what became of it when its own is gone.
+pub fn again(ticket: &Ticket, deadline: Millis) -> Ticket {
+    Ticket { attempt: ticket.attempt, ..question(ticket, deadline) }
+}
+
 /// Asks an origin whether it would serve requests now. That takes no grant.
 pub async fn probe(origin: &Origin, within: u32) -> Probe {
     let url = format!("{}/ready", origin.url);

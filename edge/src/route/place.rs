@@ -28,6 +28,10 @@ impl<'o> AtOrigin<'o> {
         self.index
     }
 
+    pub(super) const fn board(&self) -> &'o RefCell<Board> {
+        self.board
+    }
+
     pub(super) fn met(&mut self, met: Met) {
         if let Some(place) = &mut self.place {
             self.board.borrow_mut().met(place, met, now());

@@ -41,6 +41,8 @@ pub struct Origin {
     pub mood: Cell<Mood>,
     /// Whether a whole answer begins when it is there, as a real origin's does.
     pub is_late: Cell<bool>,
+    /// Whether another one may compute for its requests at the same time.
+    pub is_hedged: Cell<bool>,
     /// How often it was asked whether it is ready.
     pub probes: Cell<u32>,
     /// How many requests for answers have reached it.
@@ -107,6 +109,7 @@ impl Origin {
             name: None,
             mood: Cell::new(Mood::Well),
             is_late: Cell::new(false),
+            is_hedged: Cell::new(false),
             probes: Cell::new(0),
             reached: Cell::new(0),
             capacity: RefCell::default(),
@@ -126,6 +129,11 @@ impl Origin {
     /// All that it was ever sent to generate and did not refuse.
     pub fn work(&self) -> BTreeMap<String, Work> {
         self.work.borrow().clone()
+    }
+
+    /// Whether any request runs here.
+    pub fn runs(&self) -> bool {
+        self.work.borrow().values().any(|work| work.runs)
     }
 
     /// How many tokens it has computed.

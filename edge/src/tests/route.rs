@@ -3,6 +3,7 @@
 //! one.
 
 mod health;
+mod hedge;
 mod storm;
 
 use super::origin::{Mood, Origin};
@@ -20,17 +21,24 @@ struct Several {
 
 impl Several {
     fn new(seed: u64, count: usize) -> Self {
+        Self::hedged(seed, count, "off")
+    }
+
+    /// The same, with what is set of hedges.
+    fn hedged(seed: u64, count: usize, hedge: &str) -> Self {
         let names: Vec<String> = ["a", "b", "c", "d"][..count].iter().map(|name| (*name).to_owned()).collect();
         let one = |name: &String| {
             let models = json!(["tiny", "large"]);
             json!({"name": name, "url": format!("http://{name}.test"), "private": true, "models": models})
         };
         let list = Value::from(names.iter().map(one).collect::<Vec<_>>()).to_string();
-        let stage = Stage::at(seed, &plan(&limits(), &json!("refuse")), ("ORIGINS", list));
+        let settings = [("ORIGINS", list), ("ORIGINS_HEDGE", hedge.to_owned())];
+        let stage = Stage::set(seed, &plan(&limits(), &json!("refuse")), settings);
         let origin = |name: &String| {
             let mut origin = Origin::new(stage.world.below(u64::MAX));
             origin.name = Some(name.clone());
             origin.is_late.set(true);
+            origin.is_hedged.set(hedge == "p95");
             (name.clone(), Rc::new(origin))
         };
         let origins: BTreeMap<String, Rc<Origin>> = names.iter().map(origin).collect();

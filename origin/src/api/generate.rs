@@ -47,7 +47,7 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     let (live, state) = shared.live.enter(caller.id, caller.account())?;
     let body = read(body, &shared.config).await?;
     caller.check_body(&body)?;
-    let (wanted, place) = understand(shared, door, body, caller.is_open(), place).await?;
+    let (wanted, place) = understand(shared, door, body, caller, place).await?;
     let wanted = match wanted {
         Wanted::Answers(wanted) => *wanted,
         Wanted::Presence(presence) => {
@@ -189,12 +189,12 @@ async fn understand(
     shared: &Arc<Shared>,
     door: Door,
     body: Bytes,
-    is_open: bool,
+    caller: &Caller,
     place: Place,
 ) -> Result<(Wanted, Place), Refusal> {
-    let shared = Arc::clone(shared);
+    let (shared, is_open, account) = (Arc::clone(shared), caller.is_open(), caller.account().to_owned());
     let work = move || {
-        let offer = Offer { models: shared.models(), is_open };
+        let offer = Offer { models: shared.models(), account: &account, is_open };
         let wanted = GenerateRequest::read(door, &body, shared.config.bounds, offer, now_millis())?;
         Ok((wanted, place))
     };

@@ -64,6 +64,8 @@ pub(crate) enum Wanted {
 pub(crate) struct Offer<'a> {
     /// The models; `None` while they are loaded.
     pub(crate) models: Option<&'a Models>,
+    /// Whose request it is.
+    pub(crate) account: &'a str,
     /// Whether the caller has no grant, and may know of all of them.
     pub(crate) is_open: bool,
 }
@@ -99,7 +101,7 @@ impl GenerateRequest {
             }
             Question::Text(request) => Self::text(*request, offer).map(Box::new).map(Wanted::Answers),
             Question::Presence(presence) => named(&presence.model, offer).map(|_| Wanted::Presence(presence)),
-            Question::Tokenize(request) => tokenized(&request, &*named(&request.model, offer)?, now).map(Wanted::Told),
+            Question::Tokenize(request) => tokenized(&request, &*named(&request.model, offer)?, (offer.account, now)).map(Wanted::Told),
             Question::Detokenize(request) => detokenized(&request, &*named(&request.model, offer)?).map(Wanted::Told),
             Question::Embeddings(request) => {
                 let loaded = named(&request.model, offer)?;
@@ -121,7 +123,7 @@ impl GenerateRequest {
             }
             Question::Count(request) => {
                 let loaded = find(&request.model, &request.sampling, offer)?;
-                Ok(Wanted::Count(loaded.text.prompt(&request, now)?.tokens.len() as u64))
+                Ok(Wanted::Count(loaded.text.prompt(&request, offer.account, now)?.tokens.len() as u64))
             }
         }
     }
@@ -140,7 +142,7 @@ impl GenerateRequest {
 
     fn chat(request: ChatRequest, offer: Offer<'_>, now: Millis) -> Result<Self, Refusal> {
         let loaded = find(&request.model, &request.sampling, offer)?;
-        let prompt = loaded.text.prompt(&request, now)?;
+        let prompt = loaded.text.prompt(&request, offer.account, now)?;
         Ok(Self {
             constraint: loaded.grammars.constraint(&loaded.text, &request, &prompt.tokens)?,
             prompts: vec![prompt],

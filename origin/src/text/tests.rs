@@ -79,7 +79,7 @@ fn added_tokens_have_the_ids_that_their_file_says() {
         assert_eq!(text.thinking(), Some([280, 281]), "{vocab}");
         assert_eq!((text.spell(97), text.spell(270)), ("a".into(), "<tool_call>".into()));
         assert_eq!(text.bytes(endless::IM_END), None);
-        let prompt = text.prompt(&request(r#"{"messages": [{"role": "user", "content": "a"}]}"#), 0).unwrap();
+        let prompt = text.prompt(&request(r#"{"messages": [{"role": "user", "content": "a"}]}"#), "", 0).unwrap();
         assert_eq!(prompt.tokens.iter().filter(|id| **id >= 256).count(), 3, "{:?}", prompt.tokens);
         assert!(prompt.tokens.iter().all(|id| *id < 282), "{:?}", prompt.tokens);
     }
@@ -101,11 +101,11 @@ fn control_tokens_come_from_the_template_alone() {
     let special = |ids: &[u32]| ids.iter().copied().filter(|id| (256..270).contains(id)).collect::<Vec<u32>>();
     for (name, body) in goldens["conversations"].as_object().unwrap() {
         let body = body.as_str().unwrap();
-        let ids = text.prompt(&request(body), 0).unwrap().tokens;
+        let ids = text.prompt(&request(body), "", 0).unwrap().tokens;
         let expected = goldens["rendered"]["qwen3"][name].as_str().unwrap();
         assert_eq!(text.tokenizer.decode(&ids, false).unwrap(), expected, "{name}");
         let tame = CONTROLS.iter().fold(body.replace("\\\\u003c|", "<|"), |body, control| body.replace(control, "x"));
-        assert_eq!(special(&ids), special(&text.prompt(&request(&tame), 0).unwrap().tokens), "{name}");
+        assert_eq!(special(&ids), special(&text.prompt(&request(&tame), "", 0).unwrap().tokens), "{name}");
     }
 }
 
@@ -118,7 +118,7 @@ fn thinking_is_as_the_template_has_it_or_refused() {
     let reads = "{{ enable_thinking is defined and enable_thinking }}{{ preserve }}";
     let asked = |template: &str, member: &str| {
         let body = format!(r#"{{"messages": [{{"role": "user", "content": "x"}}], {member}}}"#);
-        let refused = text(template.to_owned()).prompt(&request(&body), 0).err();
+        let refused = text(template.to_owned()).prompt(&request(&body), "", 0).err();
         refused.map(|refusal| (refusal.reason, refusal.param.unwrap().into_owned()))
     };
     let no = |param: &str| Some((Reason::UnsupportedParameter, param.to_owned()));
@@ -145,9 +145,9 @@ fn thinking_is_as_the_template_has_it_or_refused() {
 fn tools_are_refused_where_the_template_does_not_know_them() {
     let text = text(template(&goldens(), "qwen1.5"));
     let body = r#"{"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function", "function": {"name": "f"}}]MORE}"#;
-    let refusal = text.prompt(&request(&body.replace("MORE", "")), 0).unwrap_err();
+    let refusal = text.prompt(&request(&body.replace("MORE", "")), "", 0).unwrap_err();
     assert_eq!((refusal.reason, refusal.param.as_deref()), (Reason::UnsupportedParameter, Some("tools")));
-    assert!(text.prompt(&request(&body.replace("MORE", ", \"tool_choice\": \"none\"")), 0).is_ok());
+    assert!(text.prompt(&request(&body.replace("MORE", ", \"tool_choice\": \"none\"")), "", 0).is_ok());
 }
 
 /// A template may cut a text anywhere: half a mark is neither a control token nor text.
@@ -207,4 +207,29 @@ fn json() -> impl Strategy<Value = Value> {
                 .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    /// What is found again is what a tokenizer makes of the whole, however turns begin and end.
+    #[test]
+    fn a_conversation_that_goes_on_has_the_tokens_of_one_that_is_new(
+        turns in proptest::collection::vec(("[ \n\t]{0,2}[a-z]{1,9}", "[ .!?,\n\u{e9}\u{301}<|im_end|>]{0,9}", 1usize..90), 2..9),
+        system in 0usize..200,
+    ) {
+        let (memo, mut whole) = (Text::tiny().unwrap(), Text::tiny().unwrap());
+        prop_assert_eq!(memo.turn_end.as_deref(), Some("<|im_end|>"));
+        whole.turn_end = None;
+        let mut messages = vec![serde_json::json!({"role": "system", "content": "Answer in words. ".repeat(system)})];
+        for (number, (begin, end, times)) in turns.iter().enumerate() {
+            let role = if number % 2 == 0 { "user" } else { "assistant" };
+            messages.push(serde_json::json!({"role": role, "content": format!("{}{end}", begin.repeat(*times))}));
+            let body = serde_json::json!({"messages": messages}).to_string();
+            for account in ["me", "you"] {
+                let found = memo.prompt(&request(&body), account, 0).unwrap();
+                let expected = whole.prompt(&request(&body), account, 0).unwrap();
+                prop_assert_eq!((found.tokens, found.start), (expected.tokens, expected.start));
+            }
+        }
+    }
 }

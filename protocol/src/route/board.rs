@@ -12,6 +12,7 @@ use crate::route::budget::RetryBudget;
 use crate::route::door::Probe;
 use crate::route::fact::Fact;
 use crate::route::met::Met;
+use crate::route::pace::Paces;
 use crate::route::serves::Has;
 use crate::route::setting::{OriginSetting, Region};
 use crate::time::Millis;
@@ -23,6 +24,7 @@ use post::{Health, Post};
 pub struct Board {
     posts: Vec<Post>,
     budget: RetryBudget,
+    paces: Paces,
     next: u64,
     /// What was found out and not told yet.
     news: Vec<Fact>,
@@ -98,7 +100,7 @@ impl Board {
     /// All are well, as far as is known.
     pub fn new(origins: &[OriginSetting]) -> Self {
         let posts = origins.iter().map(Post::new).collect();
-        Self { posts, budget: RetryBudget::default(), next: 0, news: Vec::new() }
+        Self { posts, budget: RetryBudget::default(), paces: Paces::default(), next: 0, news: Vec::new() }
     }
 
     /// The origin for a request, which has a place there from now on. `tried`: those that it was at already.
@@ -145,6 +147,16 @@ impl Board {
     pub fn met(&mut self, place: &mut Place, met: Met, now: Millis) {
         let facts = self.posts[place.origin].met(place, met, now);
         self.tell(facts);
+    }
+
+    /// A stream of this model began so many milliseconds after it was sent, or had not by then.
+    pub fn waited(&mut self, model: &str, after: Millis) {
+        self.paces.saw(model, after);
+    }
+
+    /// How long a stream of this model is waited for until it is hedged, in milliseconds; `None` where too little is known.
+    pub fn hedge_after(&self, model: &str) -> Option<Millis> {
+        self.paces.p95(model)
     }
 
     /// A request is over.

@@ -71,7 +71,7 @@ thread_local! {
 
 /// An origin computes for a request. Whoever was left for another one does so no more.
 pub(super) fn computes(origin: &Origin, request: &str) {
-    let Some(name) = &origin.name else { return };
+    let Some(name) = origin.name.as_ref().filter(|_| !origin.is_hedged.get()) else { return };
     COMPUTES.with_borrow_mut(|all| {
         let before = all.insert(request.to_owned(), name.clone());
         let left = format!("{request} at {name}");

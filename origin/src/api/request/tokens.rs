@@ -9,8 +9,12 @@ use sluice_protocol::request::bodies::tokens::{
 };
 use sluice_protocol::time::Millis;
 
-/// Which tokens something becomes, as JSON. `now` is for templates that ask the time.
-pub(crate) fn tokenized(request: &TokenizeRequest, loaded: &Loaded, now: Millis) -> Result<String, Refusal> {
+/// Which tokens something becomes, as JSON. `asked`: by whom, and when, for templates that ask the time.
+pub(crate) fn tokenized(
+    request: &TokenizeRequest,
+    loaded: &Loaded,
+    asked: (&str, Millis),
+) -> Result<String, Refusal> {
     let (tokens, param) = match (&request.source, loaded.does) {
         (Source::Prompt { text, add_special_tokens }, does) => {
             let mut tokens = loaded.text.tokens(text)?;
@@ -26,7 +30,7 @@ pub(crate) fn tokenized(request: &TokenizeRequest, loaded: &Loaded, now: Millis)
             return Err(Refusal::new(Reason::InvalidRequest, why).with_param("messages"));
         }
         (Source::Messages { chat, add_generation_prompt }, Does::Answer) => {
-            (loaded.text.prompt_to(chat, *add_generation_prompt, now)?.tokens, "messages")
+            (loaded.text.prompt_to(chat, *add_generation_prompt, asked)?.tokens, "messages")
         }
     };
     let count = tokens.len();
