@@ -9,13 +9,15 @@ use crate::platform::head::Head;
 use crate::platform::{Body, Request};
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::wire::header;
+use std::cell::OnceCell;
 
 /// A caller's request.
 pub struct Incoming {
     /// For its body and its end.
     pub request: Request,
-    /// What stands before the body.
+    /// What stands before the body, as far as each request is looked at.
     pub head: Head,
+    rest: OnceCell<Head>,
 }
 
 /// What a body may be, whatever its route says.
@@ -31,7 +33,12 @@ impl Incoming {
     /// Reads its head.
     pub fn new(request: Request) -> Self {
         let head = request.head();
-        Self { request, head }
+        Self { request, head, rest: OnceCell::new() }
+    }
+
+    /// What else stands there, for who reads its body.
+    pub fn rest(&self) -> &Head {
+        self.rest.get_or_init(|| self.request.rest())
     }
 }
 
@@ -47,8 +54,8 @@ pub fn refuse_method(allow: &'static str) -> Refusal {
 
 /// Refuses a body that is not declared to be JSON, as [`header::is_json`] has it.
 pub fn require_json(incoming: &Incoming) -> Result<(), Refusal> {
-    let head = &incoming.head;
-    let (path, declared) = (path::path_and_query(head.url()).0, head.get(header::CONTENT_TYPE));
+    let (head, rest) = (&incoming.head, incoming.rest());
+    let (path, declared) = (path::path_and_query(head.url()).0, rest.get(header::CONTENT_TYPE));
     // Few declare none: only then is it looked up who asks.
     let page = if declared.is_none() { header(incoming, header::ORIGIN) } else { None };
     if header::is_json(path, declared, page.as_deref()) {
@@ -59,11 +66,12 @@ pub fn require_json(incoming: &Incoming) -> Result<(), Refusal> {
 
 /// Reads the body, at most `max` bytes of it. A declared length that is larger, or a body that is packed, is refused before
 /// a byte is read.
-pub async fn body(Incoming { request, head }: &Incoming, limits: BodyLimits, max: u64) -> Result<Body, Refusal> {
-    if !head.get(header::CONTENT_ENCODING).is_none_or(header::is_identity) {
+pub async fn body(incoming: &Incoming, limits: BodyLimits, max: u64) -> Result<Body, Refusal> {
+    let (request, rest) = (&incoming.request, incoming.rest());
+    if !rest.get(header::CONTENT_ENCODING).is_none_or(header::is_identity) {
         return Err(Refusal::packed());
     }
-    let declared = head.get(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+    let declared = rest.get(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
     if declared.is_some_and(|length| length > max) {
         return Err(too_large(max));
     }

@@ -59,9 +59,10 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
                 let since = platform::now();
                 let call = Call { incoming: &incoming, env: &env, context: &context, config: &config, id, since };
                 match Door::of(route) {
-                    Some(door) => return walk::serve(&call, door, answer).await,
+                    // Each in a place of its own: whoever is refused at once is not to carry them all about.
+                    Some(door) => return Box::pin(walk::serve(&call, door, answer)).await,
                     None => {
-                        let answered = step_aside(&call, route, named).await;
+                        let answered = Box::pin(step_aside(&call, route, named)).await;
                         telemetry::over(config.request_log, id, shown(route), None, end_of(&answered), since);
                         answered
                     }

@@ -112,8 +112,8 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
         return Err(refusal);
     }
     request::require_json(call.incoming)?;
-    let is_taken = degrade::is_taken(head.get(header::DEGRADE))?;
-    let cache = CacheAsked::read(head.get(header::CACHE))?;
+    let is_taken = degrade::is_taken(call.incoming.rest().get(header::DEGRADE))?;
+    let cache = CacheAsked::read(call.incoming.rest().get(header::CACHE))?;
     let body = request::body(call.incoming, config.bodies, config.bodies.max).await?;
     let (body, asking) = match door {
         Door::Responses => {
@@ -145,7 +145,7 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
         request: call.id,
         endpoint: question.endpoint(),
         batch: false,
-        session: head.get(header::SESSION_ID).map(Mark::of),
+        session: call.incoming.rest().get(header::SESSION_ID).map(Mark::of),
         user: question.user().map(Mark::of),
         body_bytes: body.size(),
         prompt_tokens: question.guess_prompt_tokens(),

@@ -10,9 +10,9 @@ mod python;
 pub(crate) mod sections;
 pub(crate) mod stop;
 mod template;
-mod tokenizer;
 #[cfg(test)]
 mod tests;
+mod tokenizer;
 mod view;
 
 use crate::load_error::LoadError;
@@ -120,7 +120,19 @@ impl Text {
         let ends = parts.ends.iter().filter_map(|end| added.get(end)).filter(is_plain);
         let turn_end = cut(ends.map(|token| token.content.as_str()), &named).map(str::to_owned);
         let added = added.into_keys().collect();
-        let text = Self { tokenizer, plain, marks, template, bytes, ends: parts.ends, thinks, added, judging: None, turn_end, memo: Memo::default() };
+        let text = Self {
+            tokenizer,
+            plain,
+            marks,
+            template,
+            bytes,
+            ends: parts.ends,
+            thinks,
+            added,
+            judging: None,
+            turn_end,
+            memo: Memo::default(),
+        };
         // A template that cannot greet is found now and not by the first caller.
         match text.template.render(View::greeting(), 0) {
             Ok(_) => Ok(text),

@@ -54,13 +54,16 @@ impl Sluice {
         let window =
             |limit: u32, window: &str| json!({"name": "window", "kind": "window", "limit": limit, "window": window});
         let parallel = json!({"name": "parallel", "kind": "parallel", "limit": 2_000});
-        let plans = json!({"plans": {
+        let mut plans = json!({"plans": {
             "open": {"limits": [window(1_000_000, "1h"), parallel]},
-            "cached": {"limits": [window(1_000_000, "1h"), parallel], "cache": {"ttl": "1h"}},
             "spent": {"limits": [window(1, "1h")]},
             "burst": {"limits": [window(exactness::LIMIT, "1m")]},
             "edge": {"limits": [window(exactness::LIMIT, "5s")]},
         }});
+        // Another build may be older than the cache.
+        if build.is_none() {
+            plans["plans"]["cached"] = json!({"limits": [window(1_000_000, "1h"), parallel], "cache": {"ttl": "1h"}});
+        }
         let settings = [
             origin,
             ("KEY_PEPPERS", secrets::key_peppers()),

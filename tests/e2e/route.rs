@@ -1,6 +1,7 @@
 //! Several origins: each is a process of its own, with the built-in model and a name.
 
 mod broken;
+mod hedged;
 mod put;
 mod turns;
 

@@ -67,13 +67,13 @@ impl AdminCall<'_> {
 
 /// The version of the key or account that the admin means to change.
 pub(super) fn expected(call: &AdminCall<'_>) -> Result<Option<u32>, Refusal> {
-    version_of_etag(call.incoming.head.get(header::IF_MATCH))
+    version_of_etag(request::header(call.incoming, header::IF_MATCH).as_deref())
 }
 
 /// Which version of what is replaced as a whole the admin means to replace, by `If-Match`; `None`: whichever is in force.
 /// Refuses whoever does not say: two admins do not undo each other's work. `what` is its path below `/admin/v1/`.
 pub(super) fn replaces(call: &AdminCall<'_>, what: &str) -> Result<Option<Version>, Refusal> {
-    match call.incoming.head.get(header::IF_MATCH) {
+    match request::header(call.incoming, header::IF_MATCH).as_deref() {
         None => {
             let message =
                 format!("Say what this replaces: `If-Match: <the etag of GET /admin/v1/{what}>`, or `*` for any.");

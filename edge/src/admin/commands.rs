@@ -5,6 +5,7 @@ use crate::hop::gate::unavailable;
 use crate::hop::registry;
 use crate::limit::remembered;
 use crate::platform::{self, Env, random};
+use crate::request;
 use sha2::{Digest, Sha256};
 use sluice_protocol::admin::audit::Note;
 use sluice_protocol::admin::{
@@ -30,7 +31,8 @@ pub(super) fn command_id() -> CommandId {
 
 /// The request's name and content, if it is to be done once.
 pub(super) fn idempotency(call: &AdminCall<'_>, body: &[u8]) -> Result<Option<Idempotency>, Refusal> {
-    let Some(key) = idempotency_key(call.incoming.head.get(header::IDEMPOTENCY_KEY))? else { return Ok(None) };
+    let sent = request::header(call.incoming, header::IDEMPOTENCY_KEY);
+    let Some(key) = idempotency_key(sent.as_deref())? else { return Ok(None) };
     let digest = |parts: [&[u8]; 3]| {
         // Lengths first: parts must not run into each other.
         let mut digest = Sha256::new();

@@ -21,7 +21,7 @@ pub async fn upload(call: &Call<'_>) -> Result<Response, Refusal> {
     let maker = maker(call).await?;
     let most = served(call)?.file_bytes;
     let body = request::body(call.incoming, call.config.bodies, most.saturating_add(FORM_BYTES)).await?.bytes();
-    let kind = call.incoming.head.get(header::CONTENT_TYPE).unwrap_or_default();
+    let kind = call.incoming.rest().get(header::CONTENT_TYPE).unwrap_or_default();
     let Upload { name, content } = Upload::parse(kind, &body)?;
     let content = &body[content];
     if content.len() as u64 > most {

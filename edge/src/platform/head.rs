@@ -17,6 +17,11 @@ impl Head {
         Self { text, first: 2, names: REQUEST }
     }
 
+    /// The rest of a caller's: the headers of [`REST`], in the same way.
+    pub const fn of_rest(text: String) -> Self {
+        Self { text, first: 1, names: REST }
+    }
+
     /// An origin's: its status and the headers of [`RESPONSE`], in the same way.
     pub const fn of_response(text: String) -> Self {
         Self { text, first: 1, names: RESPONSE }
@@ -53,19 +58,16 @@ impl Head {
     }
 }
 
-/// All that is looked at in a caller's request.
-pub const REQUEST: &[&str] = &[
-    header::AUTHORIZATION,
-    header::API_KEY,
-    header::CONNECTING_IP,
+/// What is looked at in each request of a caller's. Each costs a look, so that those are few who are refused.
+pub const REQUEST: &[&str] = &[header::AUTHORIZATION, header::API_KEY, header::CONNECTING_IP];
+/// What is looked at where a body is read.
+pub const REST: &[&str] = &[
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
     header::SESSION_ID,
     header::DEGRADE,
     header::CACHE,
-    header::IF_MATCH,
-    header::IDEMPOTENCY_KEY,
 ];
 /// All that is looked at in an origin's response.
 pub const RESPONSE: &[&str] = &[
@@ -83,12 +85,14 @@ mod tests {
 
     #[test]
     fn a_head_is_read_line_by_line() {
-        let head = Head::of_request("POST\nhttps://h/?a=b\n=Bearer x=y\n\n=\n\n\n\n\n\n\n".to_owned());
+        let head = Head::of_request("POST\nhttps://h/?a=b\n=Bearer x=y\n\n=".to_owned());
         assert_eq!((head.method(), head.url()), ("POST", "https://h/?a=b"));
         assert_eq!(head.get(header::AUTHORIZATION), Some("Bearer x=y"));
         assert_eq!(head.get(header::API_KEY), None);
         assert_eq!(head.get(header::CONNECTING_IP), Some(""));
-        assert_eq!(head.get(header::IF_MATCH), None);
+        let rest = Head::of_rest("\n=text/plain\n=5\n\n\n\n=none".to_owned());
+        assert_eq!((rest.get(header::CONTENT_TYPE), rest.get(header::CONTENT_LENGTH)), (Some("text/plain"), Some("5")));
+        assert_eq!((rest.get(header::DEGRADE), rest.get(header::CACHE)), (None, Some("none")));
         assert_eq!(Head::of_request("HEAD\nhttps://h/\n".to_owned()).method(), "GET");
     }
 

@@ -75,12 +75,7 @@ fn failed<'o>(
     Hedged { tried, besides: Some(at) }
 }
 
-fn second<'o>(
-    origins: &'o Rc<Origins>,
-    journey: &Journey<'_>,
-    ticket: &Ticket,
-    first: usize,
-) -> Option<AtOrigin<'o>> {
+fn second<'o>(origins: &'o Rc<Origins>, journey: &Journey<'_>, ticket: &Ticket, first: usize) -> Option<AtOrigin<'o>> {
     let board: &RefCell<_> = origins.board.as_ref()?;
     let at = choose(board, journey, ticket, &[first], None).ok().filter(|_| lease_left(ticket) > CANCEL_MS)?;
     let has_budget = board.borrow_mut().may_try_again(now());

@@ -50,7 +50,8 @@ async fn ask(env: Env, of_settings: Rc<Origins>) -> Result<Option<Rc<Origins>>, 
         Ok(RegistryAnswer::OriginList(None)) => Ok(None),
         Ok(RegistryAnswer::OriginList(Some(json))) => match OriginList::parse(&json) {
             Ok(list) => {
-                let origins = Rc::new(Origins::of_list(&list, &of_settings.all()[0], Source::Admin, of_settings.hedges));
+                let origins =
+                    Rc::new(Origins::of_list(&list, &of_settings.all()[0], Source::Admin, of_settings.hedges));
                 // Others may know already who of them is down. Whether they can be asked or not, these are the origins.
                 let _ = share::exchange(origins.clone(), env.clone()).await;
                 Ok(Some(origins))

@@ -64,7 +64,8 @@ impl Stage {
             ("ADMIN_TOKENS", format!("ops:{}", hex(&Sha256::digest(ADMIN_TOKEN)))),
             ("PLANS", plans.clone()),
         ];
-        let vars: BTreeMap<_, _> = settings.into_iter().chain(vars).map(|(name, value)| (name.to_owned(), value)).collect();
+        let vars: BTreeMap<_, _> =
+            settings.into_iter().chain(vars).map(|(name, value)| (name.to_owned(), value)).collect();
         let world = World::new(seed, crate::edge(), vars);
         let origin = Rc::new(Origin::new(world.below(u64::MAX)));
         let places = (0..2).map(|_| world.place()).collect();

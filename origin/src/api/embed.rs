@@ -139,7 +139,8 @@ impl Documents {
         }
         self.tokens += count;
         if self.tokens > MOST_READ {
-            let message = format!("From {} on, query and documents are more than {MOST_READ} tokens. Send fewer.", name());
+            let message =
+                format!("From {} on, query and documents are more than {MOST_READ} tokens. Send fewer.", name());
             return Err(Refusal::new(Reason::ContextLengthExceeded, message).with_param(DOCUMENTS));
         }
         self.inputs.push([before, text].concat());

@@ -101,7 +101,9 @@ impl GenerateRequest {
             }
             Question::Text(request) => Self::text(*request, offer).map(Box::new).map(Wanted::Answers),
             Question::Presence(presence) => named(&presence.model, offer).map(|_| Wanted::Presence(presence)),
-            Question::Tokenize(request) => tokenized(&request, &*named(&request.model, offer)?, (offer.account, now)).map(Wanted::Told),
+            Question::Tokenize(request) => {
+                tokenized(&request, &*named(&request.model, offer)?, (offer.account, now)).map(Wanted::Told)
+            }
             Question::Detokenize(request) => detokenized(&request, &*named(&request.model, offer)?).map(Wanted::Told),
             Question::Embeddings(request) => {
                 let loaded = named(&request.model, offer)?;

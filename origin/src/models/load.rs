@@ -148,9 +148,7 @@ fn load_one(choice: ModelChoice, slots: usize, told: Purpose) -> Result<Backend,
             let (model, text) = (Box::new(TINY_EMBED.network(lanes)?), TINY_EMBED.text()?);
             Ok(Backend { name: choice.name().to_owned(), model, text })
         }
-        ModelChoice::Tiny => {
-            of_purpose(choice.name().to_owned(), Text::tiny()?, tiny::network(room)?)
-        }
+        ModelChoice::Tiny => of_purpose(choice.name().to_owned(), Text::tiny()?, tiny::network(room)?),
     }
 }
 

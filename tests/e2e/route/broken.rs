@@ -23,10 +23,8 @@ fn an_open_breaker_is_answered_as_the_plan_says() {
     assert_eq!(answer.completion().choices[0].message.content.as_deref(), Some("We are back soon."), "{answer:?}");
     // Who has no such plan, and who takes no less, is told that nobody serves.
     assert!(ask(&plain).status >= 500);
-    let strict = stack.edge.chat_as(
-        &[("authorization", &format!("Bearer {kind}")), ("x-sluice-degrade", "none")],
-        &hello(4),
-    );
+    let strict =
+        stack.edge.chat_as(&[("authorization", &format!("Bearer {kind}")), ("x-sluice-degrade", "none")], &hello(4));
     assert!(strict.status == 503 && strict.header(header::DEGRADED).is_none(), "{strict:?}");
     a.start_again();
     until_true("it serves again", SOON, || {

@@ -64,6 +64,11 @@ impl Request {
         Head::of_request(first + &lines(&self.headers, head::REQUEST))
     }
 
+    /// What else stands there, for who reads its body.
+    pub fn rest(&self) -> Head {
+        Head::of_rest(lines(&self.headers, head::REST))
+    }
+
     /// A header that is not in its [`Head`].
     pub fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).cloned()

@@ -9,6 +9,8 @@ use web_sys::{AbortSignal, CryptoKey, Request, Response};
 extern "C" {
     /// A request's method, its URL and these headers, a line each.
     pub fn request_head(request: &Request, names: &JsValue) -> String;
+    /// These headers of a request alone, a line each, behind an empty one.
+    pub fn request_rest(request: &Request, names: &JsValue) -> String;
     /// A response's status and these headers, a line each.
     pub fn response_head(response: &Response, names: &JsValue) -> String;
 

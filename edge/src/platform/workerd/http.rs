@@ -36,6 +36,14 @@ impl Request {
         Head::of_request(NAMES.with(|names| calls::request_head(&self.0, names)))
     }
 
+    /// What else stands there, for who reads its body.
+    pub fn rest(&self) -> Head {
+        thread_local! {
+            static NAMES: JsValue = array(head::REST);
+        }
+        Head::of_rest(NAMES.with(|names| calls::request_rest(&self.0, names)))
+    }
+
     /// A header that is not in its [`Head`].
     pub fn header(&self, name: &str) -> Option<String> {
         self.0.headers().get(name).ok().flatten()

@@ -6,10 +6,10 @@ use crate::tests::for_seeds;
 use crate::tests::origin::Mood;
 use crate::tests::stage::MAX_TOKENS;
 
-/// Streams one after another, until an isolate knows how soon they begin.
+/// Streams one after another, until each isolate knows how soon they begin.
 fn learn(several: &Several) {
-    for _ in 0..30 {
-        let caller = several.stage.chat(several.stage.places[0], "<known>", true);
+    for place in several.stage.places.iter().flat_map(|place| [*place; 25]) {
+        let caller = several.stage.chat(place, "<known>", true);
         several.stage.finish(&caller);
         assert_eq!(caller.status(), Some(200));
     }
@@ -17,7 +17,7 @@ fn learn(several: &Several) {
 
 #[test]
 fn a_stream_that_begins_late_is_served_by_another_origin_and_counts_once() {
-    for_seeds(100, |seed| {
+    for_seeds(40, |seed| {
         for hedge in ["p95", "off"] {
             let several = Several::hedged(seed, 3, hedge);
             let world = &several.stage.world;
@@ -28,7 +28,8 @@ fn a_stream_that_begins_late_is_served_by_another_origin_and_counts_once() {
             several.origins[seed as usize % 3].mood.set(Mood::Still);
             let began = crate::platform::now();
             let callers: Vec<_> = several.callers(6).into_iter().collect();
-            let all_are_served = world.run_until(60_000, || callers.iter().all(|(caller, _)| caller.closed().is_some()));
+            let all_are_served =
+                world.run_until(60_000, || callers.iter().all(|(caller, _)| caller.closed().is_some()));
             assert!(all_are_served, "{:#?}", world.log());
             let took = crate::platform::now() - began;
             several.calm();
@@ -52,7 +53,7 @@ fn a_stream_that_begins_late_is_served_by_another_origin_and_counts_once() {
 
 #[test]
 fn whatever_origins_do_a_hedge_is_charged_once_and_every_lease_comes_back() {
-    for_seeds(200, |seed| {
+    for_seeds(80, |seed| {
         let several = Several::hedged(seed, 3, "p95");
         let world = &several.stage.world;
         world.set_faults(Faults { delay_ms: 5, ..Faults::default() });

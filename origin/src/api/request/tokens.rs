@@ -10,11 +10,7 @@ use sluice_protocol::request::bodies::tokens::{
 use sluice_protocol::time::Millis;
 
 /// Which tokens something becomes, as JSON. `asked`: by whom, and when, for templates that ask the time.
-pub(crate) fn tokenized(
-    request: &TokenizeRequest,
-    loaded: &Loaded,
-    asked: (&str, Millis),
-) -> Result<String, Refusal> {
+pub(crate) fn tokenized(request: &TokenizeRequest, loaded: &Loaded, asked: (&str, Millis)) -> Result<String, Refusal> {
     let (tokens, param) = match (&request.source, loaded.does) {
         (Source::Prompt { text, add_special_tokens }, does) => {
             let mut tokens = loaded.text.tokens(text)?;

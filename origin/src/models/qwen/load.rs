@@ -1,6 +1,5 @@
 //! How a network comes to be: from safetensors, from GGUF, from this program itself or from a seed.
 
-use super::{Outcome, Qwen};
 use super::attention::Memory;
 use super::attention::rope::Frequencies;
 use super::attention::store::Heads;
@@ -13,6 +12,7 @@ use super::weights::gguf::{self, Gguf};
 use super::weights::safetensors::Safetensors;
 use super::weights::tensor_name::Name;
 use super::weights::{self, Random, Source};
+use super::{Outcome, Qwen};
 use crate::load_error::LoadError;
 use crate::system::memory;
 use candle_core::{Device, Tensor};

@@ -136,6 +136,7 @@ fn files_or_settings_make_a_model_embed() {
     let vectors: Vec<Option<usize>> = found.iter().map(|backend| backend.model.vectors()).collect();
     assert_eq!(vectors, [Some(256), None, Some(256), None]);
     let choices = vec![local("mean", &mean)];
-    let why = load(Models { choices, embedding: Vec::new(), judging: Vec::new(), hub: None }, 2).err().unwrap().to_string();
+    let why =
+        load(Models { choices, embedding: Vec::new(), judging: Vec::new(), hub: None }, 2).err().unwrap().to_string();
     assert!(why.contains("pooling by mean_tokens is not served"), "{why}");
 }

@@ -93,6 +93,7 @@ fn it_is_written_out_as_it_is_served() {
     sluice_origin::models::tiny_embed::TINY_EMBED.write(directory.path()).unwrap();
     let local = ModelChoice::Local { name: "e".into(), path: directory.path().into(), precision: None };
     // No setting says that it embeds: its files do.
-    let found = load(Models { choices: vec![local], embedding: Vec::new(), judging: Vec::new(), hub: None }, 2).unwrap();
+    let found =
+        load(Models { choices: vec![local], embedding: Vec::new(), judging: Vec::new(), hub: None }, 2).unwrap();
     assert_eq!(found[0].model.vectors(), Some(256));
 }

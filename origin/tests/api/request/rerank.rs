@@ -80,10 +80,13 @@ async fn every_ending_gives_its_slot_back() {
     let edge = Edge::new("k1");
     let harness = scripted(Config { slots: 1, queue: 0, access: edge.access(), ..Config::local() }).await;
     harness.script.allow_all();
-    let body = json!({"model": MODEL, "query": "q".repeat(9), "documents": ["d".repeat(9); 9]}).to_string();
+    let body = json!({"model": MODEL, "query": "q".repeat(9), "documents": vec!["d".repeat(9); 9]}).to_string();
     let send = |claims: &GrantClaims| {
         let request = harness.client.post(format!("{}/v1/rerank", harness.url));
-        request.header("content-type", "application/json").header("x-sluice-grant", edge.sign(claims)).body(body.clone())
+        request
+            .header("content-type", "application/json")
+            .header("x-sluice-grant", edge.sign(claims))
+            .body(body.clone())
     };
     for (tok, inp, code) in [(99, 0, "grant_too_small"), (0, 99, "not_allowed")] {
         let answer = send(&GrantClaims { tok, inp, ..claims(body.as_bytes()) }).send().await.unwrap();

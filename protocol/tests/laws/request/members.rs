@@ -146,7 +146,11 @@ fn what_is_not_served_is_refused_unless_it_asks_for_nothing() {
                 // It has a prompt instead.
                 "messages" if door == Door::Tokenize => Some(&least),
                 // Without messages or a prompt Ollama's doors take a request for another one.
-                "model" | "messages" | "prompt" | "input" | "tokens" if fate(member, door) == Fate::Served => None,
+                "model" | "messages" | "prompt" | "input" | "tokens" | "query" | "documents"
+                    if fate(member, door) == Fate::Served =>
+                {
+                    None
+                }
                 "max_tokens" if door == Door::Messages => None,
                 _ => Some(&least),
             }

@@ -7,9 +7,7 @@ use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::bodies::chat::ChatBounds;
 use sluice_protocol::request::bodies::embeddings::direction;
 use sluice_protocol::request::bodies::question::Question;
-use sluice_protocol::request::bodies::rerank::{
-    MAX_DOCUMENTS, RerankRequest, Reranked, likelihood_of_yes, nearness,
-};
+use sluice_protocol::request::bodies::rerank::{MAX_DOCUMENTS, RerankRequest, Reranked, likelihood_of_yes, nearness};
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::request::read;
@@ -25,7 +23,8 @@ fn ask(body: &Value) -> Result<RerankRequest, Refusal> {
 
 #[test]
 fn a_document_is_said_in_two_ways() {
-    let body = json!({"model": "m", "query": "1234", "documents": ["12345678", {"text": "é", "title": "t"}], "top_n": 0});
+    let body =
+        json!({"model": "m", "query": "1234", "documents": ["12345678", {"text": "é", "title": "t"}], "top_n": 0});
     let request = ask(&body).unwrap();
     assert_eq!((&*request.query, &*request.documents), ("1234", &["12345678".to_owned(), "é".to_owned()][..]));
     assert_eq!((request.top_n, request.return_documents, &request.instruction), (None, false, &None));
@@ -72,12 +71,17 @@ fn what_is_none_is_refused_by_its_name() {
     }
     let twice = br#"{"model":"m","query":"q","documents":[{"text":"a","text":"b"}]}"#;
     assert_eq!(read::question(Door::Rerank, twice, BOUNDS).unwrap_err().param.unwrap(), "documents");
-    assert_eq!(ask(&json!({"model": "m", "query": "q", "documents": vec!["x"; MAX_DOCUMENTS as usize]})).unwrap().top_n, None);
+    assert_eq!(
+        ask(&json!({"model": "m", "query": "q", "documents": vec!["x"; MAX_DOCUMENTS as usize]})).unwrap().top_n,
+        None
+    );
 }
 
 #[test]
 fn two_words_are_weighed_as_a_softmax_does() {
-    for (no, yes, expected) in [(0.0, 0.0, 0.5), (0.0, 1.0, 0.731_058_578_630_004_9), (3.0, 1.0, 0.119_202_922_022_117_6)] {
+    for (no, yes, expected) in
+        [(0.0, 0.0, 0.5), (0.0, 1.0, 0.731_058_578_630_004_9), (3.0, 1.0, 0.119_202_922_022_117_6)]
+    {
         let found = likelihood_of_yes([no, yes]).unwrap();
         assert!((found - expected).abs() < 1e-12, "{no} {yes}: {found}");
     }

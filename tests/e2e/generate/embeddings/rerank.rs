@@ -21,7 +21,11 @@ fn litellm_reranks() {
     let key = stack.key();
     let came = run_client("embeddings/rerank.py", &[&base(&stack), &key.key, MODEL]);
     // The same letters are the same vector: they are as near as can be.
-    assert_eq!((&came["order"], &came["best"], &came["told"]), (&json!([2, 0, 1]), &json!("niar"), &json!(1)), "{came}");
+    assert_eq!(
+        (&came["order"], &came["best"], &came["told"]),
+        (&json!([2, 0, 1]), &json!("niar"), &json!(1)),
+        "{came}"
+    );
     let scores: Vec<f64> = serde_json::from_value(came["scores"].clone()).expect("numbers");
     assert!((scores[0] - 1.0).abs() < 1e-6 && scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     let read: usize = ["rain", "rain in spring", "Grüße, 世界", "niar"].iter().map(|text| text.len() + 1).sum();

@@ -9,6 +9,11 @@ export function request_head(request, names) {
   return `${request.method}\n${request.url}${lines(request.headers, names)}`;
 }
 
+// These headers of a request alone, in the same way, behind an empty line.
+export function request_rest(request, names) {
+  return lines(request.headers, names);
+}
+
 // A response's status and these headers, in the same way.
 export function response_head(response, names) {
   return `${response.status}${lines(response.headers, names)}`;

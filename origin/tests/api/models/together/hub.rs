@@ -115,7 +115,8 @@ fn models_that_do_not_fit_together_are_refused_before_one_is_loaded() {
         precision: Precision::Q8_0,
     };
     let choices = iter::once(ModelChoice::Tiny).chain((0..4_000).map(random)).collect();
-    let why = load(Models { choices, embedding: Vec::new(), judging: Vec::new(), hub: None }, 2).err().unwrap().to_string();
+    let why =
+        load(Models { choices, embedding: Vec::new(), judging: Vec::new(), hub: None }, 2).err().unwrap().to_string();
     let start = "the weights of all models together need about ";
     let needed: f64 = why.strip_prefix(start).unwrap().split(' ').next().unwrap().parse().unwrap();
     // 4,000 of some 0.6 and 0.46 billion numbers, 8.5 bits each, or 17 where nothing is packed.
