@@ -13,13 +13,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// A stage with several origins, named after letters.
-struct Several {
-    stage: Stage,
-    origins: Vec<Rc<Origin>>,
+pub(super) struct Several {
+    pub(super) stage: Stage,
+    pub(super) origins: Vec<Rc<Origin>>,
 }
 
 impl Several {
-    fn new(seed: u64, count: usize) -> Self {
+    pub(super) fn new(seed: u64, count: usize) -> Self {
         let names: Vec<String> = ["a", "b", "c", "d"][..count].iter().map(|name| (*name).to_owned()).collect();
         let one = |name: &String| {
             let models = json!(["tiny", "large"]);
@@ -44,7 +44,7 @@ impl Several {
     }
 
     /// So many callers at once, at any isolate, half of them with streams; each has a mark of its own.
-    fn callers(&self, count: u64) -> Vec<(Caller, String)> {
+    pub(super) fn callers(&self, count: u64) -> Vec<(Caller, String)> {
         let one = |_| {
             let mark = format!("<{:016x}>", self.stage.world.below(u64::MAX));
             (self.stage.chat(self.stage.place(), &mark, self.stage.world.below(2) == 0), mark)
@@ -53,12 +53,12 @@ impl Several {
     }
 
     /// Everybody is well again, and all that began comes to its end.
-    fn calm(&self) {
+    pub(super) fn calm(&self) {
         self.origins.iter().for_each(|origin| origin.mood.set(Mood::Well));
         self.stage.calm();
     }
 
-    fn computed(&self) -> u64 {
+    pub(super) fn computed(&self) -> u64 {
         self.origins.iter().map(|origin| origin.computed()).sum()
     }
 }

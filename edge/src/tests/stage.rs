@@ -49,10 +49,14 @@ impl Stage {
     }
 
     /// The same, with what this setting says of origins: nobody answers there yet.
-    pub fn at(seed: u64, plans: &Value, origins: (&'static str, String)) -> Self {
+    pub fn at(seed: u64, plans: &Value, (name, origins): (&str, String)) -> Self {
+        Self::with(seed, plans, &[(name, &origins)])
+    }
+
+    /// The same with several settings.
+    pub fn with(seed: u64, plans: &Value, settings: &[(&str, &str)]) -> Self {
         let plans = plans.to_string();
         let vars = [
-            origins,
             ("ORIGIN_IDLE_MS", "5000".to_owned()),
             ("REQUEST_LOG", "all".to_owned()),
             ("KEY_PEPPERS", format!("1:{}", "ab".repeat(32))),
@@ -60,7 +64,9 @@ impl Stage {
             ("ADMIN_TOKENS", format!("ops:{}", hex(&Sha256::digest(ADMIN_TOKEN)))),
             ("PLANS", plans.clone()),
         ];
-        let vars: BTreeMap<_, _> = vars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let vars: BTreeMap<_, _> =
+            vars.into_iter().chain(settings).map(|(name, value)| (name.to_owned(), value)).collect();
         let world = World::new(seed, crate::edge(), vars);
         let origin = Rc::new(Origin::new(world.below(u64::MAX)));
         let places = (0..2).map(|_| world.place()).collect();
