@@ -6,6 +6,7 @@ mod cache;
 mod call;
 mod commands;
 mod denials;
+mod jobs;
 mod keys;
 pub mod leaks;
 mod login;
@@ -88,6 +89,8 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         ("denials", Some(id), None, "DELETE") => denials::delete(&call, id).await,
         ("cache", None, None, "DELETE") => cache::purge(&call, None).await,
         ("cache", Some(account), None, "DELETE") => cache::purge(&call, Some(account)).await,
+        ("jobs", Some(account), None, "GET") => jobs::view(&call, account).await,
+        ("jobs", Some(account), Some("cancel"), "POST") => jobs::cancel(&call, account).await,
         ("audit", None, None, "GET") => audit::list(&call).await,
         ("failed-logins", None, None, "GET") => audit::failed_logins(&call).await,
         _ => Err(no_route()),
@@ -100,11 +103,12 @@ fn methods(kind: &str, name: Option<&str>, verb: Option<&str>) -> Option<&'stati
         ("keys" | "accounts" | "denials", None, None) => "GET, HEAD, POST",
         ("keys", Some("bulk"), None) => "POST",
         ("keys" | "accounts", Some(_), None) => "GET, HEAD, PATCH, DELETE",
-        ("keys", Some(_), Some(_)) | ("accounts", Some(_), Some("disable" | "enable")) => "POST",
+        ("keys", Some(_), Some("rotate" | "disable" | "enable")) => "POST",
+        ("accounts", Some(_), Some("disable" | "enable")) | ("jobs", Some(_), Some("cancel")) => "POST",
         ("plans", None, None) => "GET, HEAD, PUT",
         ("origins", None, None) => "GET, HEAD, PUT, DELETE",
         ("denials", Some(_), None) | ("cache", _, None) => "DELETE",
-        ("audit" | "failed-logins", None, None) => "GET, HEAD",
+        ("audit" | "failed-logins", None, None) | ("jobs", Some(_), None) => "GET, HEAD",
         _ => return None,
     })
 }
@@ -113,5 +117,6 @@ fn no_route() -> Refusal {
     Refusal::new(Reason::NotFound, "There is no such admin route.")
 }
 
-const VERBS: [&str; 3] = ["rotate", "disable", "enable"];
-const ROUTES: [&str; 8] = ["keys", "accounts", "plans", "origins", "denials", "cache", "audit", "failed-logins"];
+const VERBS: [&str; 4] = ["rotate", "disable", "enable", "cancel"];
+const ROUTES: [&str; 9] =
+    ["keys", "accounts", "plans", "origins", "denials", "cache", "jobs", "audit", "failed-logins"];

@@ -51,6 +51,15 @@ pub struct Origin {
     pub pressure: Pressure,
 }
 
+impl Origin {
+    /// The only one, there, which is spoken to as this one is.
+    pub fn only_at(&self, url: String) -> Self {
+        let Self { timeout_ms, idle_ms, ref signer, .. } = *self;
+        let (binding, signer) = (ONLY_BINDING.to_owned(), signer.clone());
+        Self { name: None, url, binding, timeout_ms, idle_ms, signer, pressure: Pressure::default() }
+    }
+}
+
 /// An admitted request: what must be settled.
 pub struct Ticket {
     /// Which request, and which of its reservations.
@@ -287,6 +296,8 @@ pub fn failed(detail: &str) -> Refusal {
     Refusal::new(Reason::OriginFailed, "The model server failed. Try again.").with_detail(detail)
 }
 
+/// The name of the binding that is the way to the only origin, if there is one.
+pub const ONLY_BINDING: &str = "ORIGIN";
 /// The longest refusal of an origin that is read, and the longest report of what a request used, in bytes.
 const MAX_REPORT_BYTES: u64 = 64 << 10;
 /// How long the origin may be silent about itself: that needs no model.

@@ -6,7 +6,7 @@
 //!
 //! | what | here |
 //! |---|---|
-//! | a caller's request and its answer | [`Request`], [`Signal`], [`Response`], [`respond`] |
+//! | a caller's request and its answer | [`Request`], [`Signal`], [`Abort`], [`Response`], [`respond`] |
 //! | bodies, collected on the platform's side: whole and in time, or not at all | [`body`] |
 //! | a stream on its way through | [`Stream`], [`Pipe`] |
 //! | requests to others | [`fetch`], [`fetch_from_origin`] |
@@ -50,8 +50,9 @@ use scripted as chosen;
 use workerd as chosen;
 
 pub use chosen::{
-    Bell, Body, Context, Env, Fault, IsolateKey, Limiter, Pipe, Request, Response, Signal, SigningKey, Sql, State,
-    Storage, Stream, Verifier, cache_match, cache_put, call_object, fetch, fetch_from_origin, log, now, random, sleep,
+    Abort, Bell, Body, Context, Env, Fault, IsolateKey, Limiter, Pipe, Request, Response, Signal, SigningKey, Sql,
+    State, Storage, Stream, Verifier, cache_match, cache_put, call_object, fetch, fetch_from_origin, log, now, random,
+    sleep,
 };
 pub(crate) use chosen::{entries, isolate_local};
 

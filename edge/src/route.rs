@@ -14,7 +14,7 @@ use crate::forward::{self, Failed, Origin, Outgoing, Reply, Ticket, lease_left};
 use crate::platform::deadline::Deadline;
 use crate::platform::{self, Body, Context, Env};
 use place::{AtOrigin, Watching};
-use serde_json::json;
+use serde_json::{Value, json};
 use sluice_protocol::id::Version;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::degrade::Signal;
@@ -112,6 +112,27 @@ impl Origins {
             origins: serde_json::from_str(&self.json).expect("what is in force has been read"),
             state: self.all.iter().enumerate().filter_map(state).collect(),
         }
+    }
+
+    /// The list that says which there are.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// Those of an earlier list that are not among these. `like`: those of the settings.
+    pub fn gone(&self, json: &str, like: &Self) -> Vec<Origin> {
+        let settings = &like.all[0];
+        let earlier = match OriginList::parse(json) {
+            Ok(list) => Self::of_list(&list, settings, Source::Admin, false).all,
+            // That of a single one has no names.
+            Err(_) => {
+                let list: Value = serde_json::from_str(json).unwrap_or_default();
+                let url = list[0]["url"].as_str().map(str::to_owned);
+                url.map(|url| settings.only_at(url)).into_iter().collect()
+            }
+        };
+        let is_here = |one: &Origin| self.all.iter().any(|own| (&own.name, &own.url) == (&one.name, &one.url));
+        earlier.into_iter().filter(|one| !is_here(one)).collect()
     }
 
     /// All of them.

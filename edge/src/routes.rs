@@ -103,6 +103,7 @@ async fn step_aside(call: &Call<'_>, route: &str, of: &str) -> Answered {
         ("GET", "/v1/responses/{response}") => responses::one(call, of).await.map(Ok),
         ("DELETE", "/v1/responses/{response}") => responses::delete(call, of).await.map(Ok),
         ("GET", "/v1/responses/{response}/input_items") => responses::input_items(call, of).await.map(Ok),
+        ("POST", "/v1/responses/{response}/cancel") => responses::cancel(call, of).await.map(Ok),
         ("POST", "/v1/files") => files::upload(call).await.map(Ok),
         ("GET", "/v1/files") => files::list(call).await.map(Ok),
         ("GET", "/v1/files/{file}") => files::one(call, of).await.map(Ok),

@@ -5,8 +5,8 @@ mod line;
 mod said;
 
 use crate::answers::bent::Bent;
-use crate::answers::stored::{Keep, Stored};
-use crate::api::{models, ollama};
+use crate::answers::stored::{Deferred, Keep, Stored};
+use crate::api::{models, ollama, responses};
 use crate::auth::principal::{Principal, principal};
 use crate::call::{Around, Call, Known};
 use crate::forward::attempt::Attempt;
@@ -28,6 +28,7 @@ use said::said;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::Ask;
 use sluice_protocol::hop::gate_call::remembered::Want;
+use sluice_protocol::jobs::background;
 use sluice_protocol::limit::cache::CacheAsked;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::plan::PlanTable;
@@ -59,6 +60,15 @@ pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
         Ok(Understood::Presence(known, presence)) => {
             let _ = answer.send(ollama::present(call, door, known, &presence).await);
         }
+        Ok(Understood::Deferred(known, deferred)) => {
+            let started = responses::start(call, &known, *deferred).await;
+            let end = match &started {
+                Ok(_) => RequestEnd::Answered { is_whole: true, used: None },
+                Err(refusal) => RequestEnd::Refused { reason: refusal.reason, used: None },
+            };
+            over(None, end);
+            let _ = answer.send(started);
+        }
         Err(refusal) => {
             over(None, RequestEnd::Refused { reason: refusal.reason, used: None });
             let _ = answer.send(Err(refusal));
@@ -72,6 +82,8 @@ enum Understood {
     Asked(Box<Asked>),
     /// It asks whether its model is there.
     Presence(Known, Presence),
+    /// It asks for an answer in the background.
+    Deferred(Known, Box<Deferred>),
 }
 
 /// A request for an answer.
@@ -82,6 +94,8 @@ struct Asked {
     body: Body,
     /// Whether its answer comes in pieces.
     stream: bool,
+    /// Whether a job asks for it, which can wait.
+    is_job: bool,
     /// Its answer is to be kept.
     keep: Option<Keep>,
     /// What its caller says of answers that are kept for the same question.
@@ -118,8 +132,7 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     let (body, asking) = match door {
         Door::Responses => {
             let (table, principal) = (&known.table, &known.principal);
-            let (kept_ms, most) = (config.responses_kept_ms, config.bodies.max);
-            Stored { env, table, principal, kept_ms, most }.recall(body).await?
+            Stored::of(env, config, table, principal).recall(body).await?
         }
         _ => (body, None),
     };
@@ -135,6 +148,13 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     if let Question::Presence(presence) = question {
         return Ok(Understood::Presence(known, Presence { model, ..presence }));
     }
+    let asking = match asking {
+        Some(asking) if asking.background => {
+            background::check_stream(question.stream())?;
+            return Ok(Understood::Deferred(known, Box::new(Deferred { asking, model, body })));
+        }
+        asking => asking,
+    };
     let origins = in_force::current(env, &config.route, context).await;
     let keep = asking.map(|asking| asking.keep(env, &principal.account, &model)).transpose()?;
     let signal = origins.signal();
@@ -161,7 +181,21 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     let (beginning, region) = if origins.are_several() { whence(call, principal, &ask, &body) } else { (None, None) };
     let stream = question.stream();
     let is_repeatable = question.is_repeatable() && keep.is_none();
-    let asked = Asked { door, known, ask, body, stream, keep, cache, is_repeatable, left, origins, beginning, region };
+    let asked = Asked {
+        door,
+        known,
+        ask,
+        body,
+        stream,
+        is_job: false,
+        keep,
+        cache,
+        is_repeatable,
+        left,
+        origins,
+        beginning,
+        region,
+    };
     Ok(Understood::Asked(Box::new(asked)))
 }
 
@@ -196,15 +230,16 @@ async fn meant(
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 /// Returns how it ended.
 async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
-    let Asked { door, known, ask, body, stream, keep, cache, is_repeatable, left, origins, beginning, region } = asked;
+    let Asked { door, known, ask, body, stream, is_job, keep, cache, is_repeatable, left, origins, beginning, region } =
+        asked;
     let Known { table, principal } = &known;
     let (env, first) = (around.env, Attempt::first(ask.request));
-    let idle = ask.batch;
+    let pace = Pace { idle: ask.batch, is_job };
     let settle = Settle { env, table, account: &principal.account };
     let model = ask.model.clone();
     // limit
     let admitted = limit::admit(env, table, principal, ask.clone()).await;
-    let (mut ticket, mut answer) = match held(admitted, (first, idle), &settle, principal, &left, answer).await {
+    let (mut ticket, mut answer) = match held(admitted, (first, pace), &settle, principal, &left, answer).await {
         Ok(held) => held,
         Err(end) => return end,
     };
@@ -245,7 +280,7 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
         let prompt_tokens = prompt_tokens.saturating_add(spent.tokens());
         let ask = Ask { request: again.request(), prompt_tokens, prompt_is_counted: true, ..ask };
         let admitted = limit::admit_again(env, table, principal, first.request(), ask).await;
-        (ticket, answer) = match held(admitted, (again, idle), &settle, principal, &left, answer).await {
+        (ticket, answer) = match held(admitted, (again, pace), &settle, principal, &left, answer).await {
             Ok(held) => held,
             Err(end) => return end,
         };
@@ -289,11 +324,20 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
     }
 }
 
+/// How much of a hurry a request is in.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// It takes idle time only.
+    idle: bool,
+    /// It can wait for its Gate.
+    is_job: bool,
+}
+
 /// limit, its answer: what was admitted, as a ticket for the origin. The error is how it ended: it was refused, or its caller has
 /// left.
 async fn held(
     admitted: Result<Admitted, Refusal>,
-    (attempt, idle): (Attempt, bool),
+    (attempt, Pace { idle, is_job }): (Attempt, Pace),
     settle: &Settle<'_>,
     principal: &Principal,
     left: &Signal,
@@ -301,10 +345,10 @@ async fn held(
 ) -> Result<(Ticket, Answer), RequestEnd> {
     let (admission, is_held) = match admitted {
         Ok(Admitted::ByGate(admission)) => (*admission, true),
-        Ok(Admitted::WithoutGate(admission)) if !idle => (*admission, false),
+        Ok(Admitted::WithoutGate(admission)) if !is_job => (*admission, false),
         // It can wait for its Gate.
         Ok(Admitted::WithoutGate(_)) => {
-            let _ = answer.send(Err(unavailable("what waits for idle time does not pass without its Gate")));
+            let _ = answer.send(Err(unavailable("a job does not pass without its Gate")));
             settle.unanswered(attempt).await;
             return Err(RequestEnd::Refused { reason: Reason::GateUnavailable, used: None });
         }

@@ -7,6 +7,7 @@ mod change;
 mod create;
 pub mod failed_logins;
 mod filter;
+pub mod jobs;
 mod registry;
 mod text;
 

@@ -7,6 +7,7 @@
 //! result in the end.
 
 pub mod ask;
+pub mod background;
 pub mod batch;
 pub mod call;
 pub mod file;
@@ -15,7 +16,6 @@ pub mod name;
 pub mod owner;
 mod packed;
 pub mod tell;
-pub mod upload;
 pub mod validate;
 pub mod work;
 

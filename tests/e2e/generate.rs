@@ -2,6 +2,7 @@
 
 mod agent;
 mod anthropic;
+mod background;
 pub(crate) mod batches;
 mod embeddings;
 mod many;

@@ -9,10 +9,10 @@ use crate::request;
 use crate::request::path::path_and_query;
 use sluice_protocol::jobs::ask::ListQuery;
 use sluice_protocol::jobs::call::{JobsAnswer, JobsCall};
+use sluice_protocol::jobs::file::upload::{FORM_BYTES, Upload};
 use sluice_protocol::jobs::file::{PART_BYTES, Purpose, StoredFile, no_file};
 use sluice_protocol::jobs::name::FileId;
 use sluice_protocol::jobs::tell;
-use sluice_protocol::jobs::upload::{FORM_BYTES, Upload};
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::wire::header;
 

@@ -1,6 +1,7 @@
 //! What files and batches have in common: who may have any, and how they are told.
 
 use super::models;
+use crate::auth::principal::Principal;
 use crate::call::{Call, Known};
 use crate::config::JobSettings;
 use crate::hop::jobs::unavailable;
@@ -37,24 +38,28 @@ impl Maker {
         self.known.principal.subject()
     }
 
-    /// In whose name lines are asked for. Refuses who has a token: that ends, and nobody could say later whether it would
-    /// still be taken.
+    /// In whose name lines are asked for: see [`owner`].
     pub(super) fn owner(&self) -> Result<Owner, Refusal> {
-        let principal = &self.known.principal;
-        let is_short = matches!(principal.caller, Caller::Short { .. });
-        if is_short || principal.account.name().starts_with("jwt:") {
-            let message = "A batch is made with a key: a token ends before its batch would.";
-            return Err(Refusal::new(Reason::NotAllowed, message));
-        }
-        Ok(Owner {
-            account: principal.account.name().to_owned(),
-            caller: principal.caller.clone(),
-            key: principal.key,
-            address: principal.address,
-            permissions: principal.permissions.clone(),
-            subject: self.subject(),
-        })
+        owner(&self.known.principal)
     }
+}
+
+/// In whose name something is asked for later. Refuses who has a token: that ends, and nobody could say later whether
+/// it would still be taken (docs/jobs.md says more).
+pub(super) fn owner(principal: &Principal) -> Result<Owner, Refusal> {
+    let is_short = matches!(principal.caller, Caller::Short { .. });
+    if is_short || principal.account.name().starts_with("jwt:") {
+        let message = "What is answered later is asked for with a key: a token may end before.";
+        return Err(Refusal::new(Reason::NotAllowed, message));
+    }
+    Ok(Owner {
+        account: principal.account.name().to_owned(),
+        caller: principal.caller.clone(),
+        key: principal.key,
+        address: principal.address,
+        permissions: principal.permissions.clone(),
+        subject: principal.subject(),
+    })
 }
 
 /// An answer in JSON.
@@ -72,5 +77,5 @@ pub(super) fn other(answer: &JobsAnswer) -> Refusal {
 }
 
 fn off() -> Refusal {
-    Refusal::new(Reason::NotFound, "Files and batches are not served here.")
+    Refusal::new(Reason::NotFound, "Files, batches and responses in the background are not served here.")
 }

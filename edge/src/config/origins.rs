@@ -1,8 +1,8 @@
 //! Where requests are sent on: `ORIGINS`, or `ORIGIN_URL`, its short form for one.
 
 use super::{Reader, Vars};
-use crate::forward::Origin;
 use crate::forward::pressure::Pressure;
+use crate::forward::{ONLY_BINDING, Origin};
 use crate::platform::sign::Signer;
 use crate::route::Origins;
 use sluice_protocol::auth::alias::Aliases;
@@ -60,7 +60,7 @@ impl Where {
         let one = |url: String| Origin {
             name: None,
             url,
-            binding: "ORIGIN".to_owned(),
+            binding: ONLY_BINDING.to_owned(),
             timeout_ms,
             idle_ms,
             signer: Rc::new(signer),

@@ -98,15 +98,19 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "JOBS_KEPT_MS",
         default: "604800000",
-        meaning: "how long files and batches are kept, in milliseconds, from when they were made or were over; 0 serves none: see docs/jobs.md",
+        meaning: "how long files and batches are kept, in milliseconds, from when they were made or were over; 0 serves none, and no responses in the background: see docs/jobs.md",
     },
     Setting {
         name: "JOBS_BYTES",
         default: "67108864",
-        meaning: "how many bytes of files, and of lines of batches, an account may have",
+        meaning: "how many bytes of files, of lines of batches, and of responses in the background that wait, an account may have",
     },
     Setting { name: "JOBS_FILE_BYTES", default: "16777216", meaning: "the largest file that is taken, in bytes" },
-    Setting { name: "JOBS_PARALLEL", default: "4", meaning: "how many lines of an account's batches run at once" },
+    Setting {
+        name: "JOBS_PARALLEL",
+        default: "4",
+        meaning: "how many lines of an account's batches run at once, and how many of its responses in the background",
+    },
     Setting {
         name: "REQUEST_LOG",
         default: "off",

@@ -15,7 +15,7 @@ pub async fn ask(env: &Env, account: &AccountName, call: &JobsCall) -> Result<Jo
 
 /// What a caller is told whose jobs cannot be asked for.
 pub fn unavailable(detail: &str) -> Refusal {
-    Refusal::new(Reason::GateUnavailable, "Files and batches cannot be asked for just now. Try again.")
+    Refusal::new(Reason::GateUnavailable, "What is answered later cannot be asked for just now. Try again.")
         .with_detail(detail)
 }
 

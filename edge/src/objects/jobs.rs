@@ -1,9 +1,11 @@
 //! Jobs: one Durable Object for each account that has any, beside its Gate and never in its way.
 //!
 //! Messages keep, tell and end (this file and `jobs/desk.rs`). An alarm does the work (`jobs/ring.rs`): it reads files,
-//! carries lines through the walk, writes results and forgets what is over. What becomes of anything,
-//! `sluice_protocol::jobs` decides. The walk lies above this room, so it is handed in ([`Carry`]).
+//! carries lines through the walk, writes results and forgets what is over. Responses in the background have tasks of
+//! their own (`jobs/background.rs`). What becomes of anything, `sluice_protocol::jobs` decides. The walk lies above this
+//! room, so it is handed in ([`Carry`]).
 
+mod background;
 mod carry;
 mod desk;
 mod finish;
@@ -15,15 +17,15 @@ use super::transaction::together;
 use crate::config::config_of;
 use crate::platform::objects::Object;
 use crate::platform::{self, Env, Result, State, Storage};
+use background::{HEARTBEAT_MS, Responder};
 use round::Ringing;
 use rows::JobRows;
-use sluice_protocol::jobs::call::{COMING_MS, JobsAnswer, JobsCall, decode_call, encode_answer};
+use sluice_protocol::jobs::call::{COMING_MS, JobsAnswer, JobsCall, ResponseCall, decode_call, encode_answer};
 use sluice_protocol::time::Millis;
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::rc::Rc;
 
-pub use carry::{Carry, Errand, Said};
+pub use carry::{Carry, Errand, Said, Whom};
 
 /// The object.
 pub struct Jobs<C> {
@@ -31,9 +33,9 @@ pub struct Jobs<C> {
     storage: Rc<Storage>,
     env: Env,
     ringing: Ringing,
+    responder: Rc<Responder<C>>,
     /// Whether this instance has seen to it that its alarm rings for what was left.
     is_awake: Cell<bool>,
-    carry: PhantomData<C>,
 }
 
 /// What jobs are set to.
@@ -51,7 +53,8 @@ impl<C: Carry> Object for Jobs<C> {
     fn new(state: State, env: Env) -> Self {
         let (rows, storage) = (JobRows::new(&state), state.storage());
         let (ringing, is_awake) = (Ringing::default(), Cell::new(false));
-        Self { rows, storage, env, ringing, is_awake, carry: PhantomData }
+        let responder = Rc::new(Responder::new(&rows, storage.clone(), env.clone()));
+        Self { rows, storage, env, ringing, responder, is_awake }
     }
 
     async fn answer(&self, message: Vec<u8>) -> Result<Vec<u8>> {
@@ -59,25 +62,43 @@ impl<C: Carry> Object for Jobs<C> {
         // It may be long.
         drop(message);
         let bounds = self.bounds()?;
-        if !self.is_awake.replace(true) && self.rows.exist()? {
+        if !self.is_awake.replace(true) && self.rows.are_any()? {
             // Whatever became of the alarm that was set.
             self.ring_within(FIRST_MS).await?;
         }
         // Before anything is written: what is kept is to be worked on, and forgotten.
         match &call {
-            JobsCall::CreateBatch(_) | JobsCall::CancelBatch { .. } => self.ring_within(SOON_MS).await?,
+            JobsCall::CreateBatch(_) | JobsCall::CancelBatch { .. } | JobsCall::EndBatch { .. } => {
+                self.ring_within(SOON_MS).await?;
+            }
             JobsCall::BeginFile(_) => self.ring_within(COMING_MS).await?,
+            JobsCall::Response(ResponseCall::Start(_)) => self.ring_within(HEARTBEAT_MS).await?,
             _ => {}
         }
         let is_off = bounds.kept_ms == 0 && !matches!(call, JobsCall::Clear);
+        let starts = matches!(call, JobsCall::Response(ResponseCall::Start(_)));
+        let deletes = match call {
+            JobsCall::Response(ResponseCall::Delete { id, .. }) => Some(id),
+            _ => None,
+        };
         let answer = if is_off { JobsAnswer::Off } else { self.done(call, bounds)? };
+        if starts {
+            self.responder.begin_due(bounds)?;
+        }
+        // Whoever is told that it is deleted finds it nowhere.
+        if let Some(id) = deletes
+            && answer == JobsAnswer::Done
+            && !self.responder.until_deleted(id, bounds).await?
+        {
+            return Err("a response is not deleted yet".into());
+        }
         Ok(encode_answer(&answer))
     }
 
     async fn alarm(&self) -> Result<()> {
         self.is_awake.set(true);
         let Some(_one) = self.ringing.begin() else { return Ok(()) };
-        if !self.rows.exist()? {
+        if !self.rows.are_any()? {
             return Ok(());
         }
         match self.ring(self.bounds()?).await? {
@@ -90,11 +111,7 @@ impl<C: Carry> Object for Jobs<C> {
 impl<C> Jobs<C> {
     /// Sees to it that the alarm rings within so many milliseconds.
     async fn ring_within(&self, wait: Millis) -> Result<()> {
-        let by = platform::now().saturating_add(wait);
-        match self.storage.alarm().await? {
-            Some(at) if at <= by => Ok(()),
-            _ => self.storage.set_alarm(wait).await,
-        }
+        ring_within(&self.storage, wait).await
     }
 
     /// Runs what writes: all of it is kept, or nothing.
@@ -106,6 +123,15 @@ impl<C> Jobs<C> {
         let config = config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?;
         let jobs = config.jobs;
         Ok(Bounds { kept_ms: jobs.kept_ms, bytes: jobs.bytes, parallel: jobs.parallel })
+    }
+}
+
+/// Sees to it that an object's alarm rings within so many milliseconds.
+async fn ring_within(storage: &Storage, wait: Millis) -> Result<()> {
+    let by = platform::now().saturating_add(wait);
+    match storage.alarm().await? {
+        Some(at) if at <= by => Ok(()),
+        _ => storage.set_alarm(wait).await,
     }
 }
 

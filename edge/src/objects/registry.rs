@@ -115,6 +115,7 @@ impl Registry {
             RegistryCall::PutDenialOnce { denial, idempotency, seed } => {
                 self.outbox.unless_repeated(&idempotency, &seed, || self.records.denied.put(denial))?
             }
+            RegistryCall::OnlyNote => RegistryAnswer::Done(true),
             RegistryCall::ForgetAnswers { account } => self.records.purges.forget_answers(account)?,
             RegistryCall::RemoveDenial(id) => self.records.denied.remove(id)?,
             _ => return Err("this call is none that changes something without a Gate".into()),

@@ -26,7 +26,7 @@ pub use course::rng::Rng;
 pub use env::{Context, Env, Limiter};
 pub use fault::Fault;
 pub use http::pipe::Pipe;
-pub use http::{Body, Request, Response, Signal, Stream};
+pub use http::{Abort, Body, Request, Response, Signal, Stream};
 pub use memory::IsolateKey;
 pub(crate) use memory::{entries, isolate_local};
 pub use objects::{State, Storage, call_object};

@@ -19,7 +19,7 @@ pub use cache::{cache_match, cache_put};
 pub(crate) use entry::entries;
 pub use env::{Context, Env, Limiter};
 pub use fault::Fault;
-pub use http::{Request, Response, Signal, Stream, fetch, fetch_from_origin};
+pub use http::{Abort, Request, Response, Signal, Stream, fetch, fetch_from_origin};
 pub use objects::call_object;
 pub use pipe::Pipe;
 pub use signature::{SigningKey, Verifier};

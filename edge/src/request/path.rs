@@ -32,6 +32,7 @@ pub fn route_of(path: &str) -> (&str, &str) {
     match response.map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
         Some((id, "")) if !path.ends_with('/') => ("/v1/responses/{response}", id),
         Some((id, "input_items")) if !id.is_empty() => ("/v1/responses/{response}/input_items", id),
+        Some((id, "cancel")) if !id.is_empty() => ("/v1/responses/{response}/cancel", id),
         _ => (path, ""),
     }
 }
@@ -50,7 +51,7 @@ pub fn methods(route: &str) -> Option<&'static str> {
         "/v1/files" | "/v1/batches" => Some("GET, HEAD, POST"),
         "/v1/files/{file}" => Some("GET, HEAD, DELETE"),
         "/v1/files/{file}/content" | "/v1/batches/{batch}" => Some("GET, HEAD"),
-        "/v1/batches/{batch}/cancel" => Some("POST"),
+        "/v1/batches/{batch}/cancel" | "/v1/responses/{response}/cancel" => Some("POST"),
         "/" | "/api/tags" | "/api/ps" | "/api/version" => Some("GET, HEAD"),
         _ => None,
     }
@@ -84,7 +85,8 @@ mod tests {
             ("/v1/responses/resp_1/input_items", (items, "resp_1")),
             ("/v1/responses//input_items", ("/v1/responses//input_items", "")),
             ("/v1/responses/resp_1/", ("/v1/responses/resp_1/", "")),
-            ("/v1/responses/resp_1/cancel", ("/v1/responses/resp_1/cancel", "")),
+            ("/v1/responses/resp_1/cancel", ("/v1/responses/{response}/cancel", "resp_1")),
+            ("/v1/responses//cancel", ("/v1/responses//cancel", "")),
             ("/v1/responses/resp_1/input_items/x", ("/v1/responses/resp_1/input_items/x", "")),
             ("/v1/responses/compact", ("/v1/responses/compact", "")),
         ] {

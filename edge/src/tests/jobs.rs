@@ -2,6 +2,7 @@
 
 mod ends;
 mod kills;
+mod taken_out;
 
 use super::for_seeds;
 use super::origin::{Fate, Mood};

@@ -14,13 +14,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// A stage with several origins, named after letters.
-struct Several {
-    stage: Stage,
-    origins: Vec<Rc<Origin>>,
+pub(super) struct Several {
+    pub(super) stage: Stage,
+    pub(super) origins: Vec<Rc<Origin>>,
 }
 
 impl Several {
-    fn new(seed: u64, count: usize) -> Self {
+    pub(super) fn new(seed: u64, count: usize) -> Self {
         Self::hedged(seed, count, "off")
     }
 
@@ -32,8 +32,8 @@ impl Several {
             json!({"name": name, "url": format!("http://{name}.test"), "private": true, "models": models})
         };
         let list = Value::from(names.iter().map(one).collect::<Vec<_>>()).to_string();
-        let settings = [("ORIGINS", list), ("ORIGINS_HEDGE", hedge.to_owned())];
-        let stage = Stage::set(seed, &plan(&limits(), &json!("refuse")), settings);
+        let settings = [("ORIGINS", list.as_str()), ("ORIGINS_HEDGE", hedge)];
+        let stage = Stage::with(seed, &plan(&limits(), &json!("refuse")), &settings);
         let origin = |name: &String| {
             let mut origin = Origin::new(stage.world.below(u64::MAX));
             origin.name = Some(name.clone());
@@ -52,7 +52,7 @@ impl Several {
     }
 
     /// So many callers at once, at any isolate, half of them with streams; each has a mark of its own.
-    fn callers(&self, count: u64) -> Vec<(Caller, String)> {
+    pub(super) fn callers(&self, count: u64) -> Vec<(Caller, String)> {
         let one = |_| {
             let mark = format!("<{:016x}>", self.stage.world.below(u64::MAX));
             (self.stage.chat(self.stage.place(), &mark, self.stage.world.below(2) == 0), mark)
@@ -61,12 +61,12 @@ impl Several {
     }
 
     /// Everybody is well again, and all that began comes to its end.
-    fn calm(&self) {
+    pub(super) fn calm(&self) {
         self.origins.iter().for_each(|origin| origin.mood.set(Mood::Well));
         self.stage.calm();
     }
 
-    fn computed(&self) -> u64 {
+    pub(super) fn computed(&self) -> u64 {
         self.origins.iter().map(|origin| origin.computed()).sum()
     }
 }

@@ -49,12 +49,12 @@ impl Stage {
     }
 
     /// The same, with what this setting says of origins: nobody answers there yet.
-    pub fn at(seed: u64, plans: &Value, origins: (&'static str, String)) -> Self {
-        Self::set(seed, plans, [origins])
+    pub fn at(seed: u64, plans: &Value, (name, origins): (&str, String)) -> Self {
+        Self::with(seed, plans, &[(name, &origins)])
     }
 
-    /// The same, with these settings besides.
-    pub fn set<const N: usize>(seed: u64, plans: &Value, settings: [(&'static str, String); N]) -> Self {
+    /// The same with several settings.
+    pub fn with(seed: u64, plans: &Value, settings: &[(&str, &str)]) -> Self {
         let plans = plans.to_string();
         let vars = [
             ("ORIGIN_IDLE_MS", "5000".to_owned()),
@@ -64,8 +64,9 @@ impl Stage {
             ("ADMIN_TOKENS", format!("ops:{}", hex(&Sha256::digest(ADMIN_TOKEN)))),
             ("PLANS", plans.clone()),
         ];
+        let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let vars: BTreeMap<_, _> =
-            settings.into_iter().chain(vars).map(|(name, value)| (name.to_owned(), value)).collect();
+            vars.into_iter().chain(settings).map(|(name, value)| (name.to_owned(), value)).collect();
         let world = World::new(seed, crate::edge(), vars);
         let origin = Rc::new(Origin::new(world.below(u64::MAX)));
         let places = (0..2).map(|_| world.place()).collect();

@@ -1,5 +1,5 @@
-//! The lines of batches on the walk: one takes the same steps as a live request, from auth on, and differs in two
-//! things. It says that it is a job's, and it takes idle time only.
+//! Jobs on the walk: lines of batches, and responses in the background. One takes the same steps as a live request, from
+//! auth on. It waits for a Gate that cannot be reached; and a line says that it is one, and takes idle time only.
 
 use super::{Asked, meant, walk};
 use crate::auth::principal::Principal;
@@ -10,7 +10,7 @@ use crate::forward::spent::Spent;
 use crate::forward::{self, Became, CANCEL_TIMEOUT_MS, Ticket};
 use crate::hop::gate::unavailable;
 use crate::limit::{self, plans};
-use crate::objects::jobs::{Carry, Errand, Said};
+use crate::objects::jobs::{Carry, Errand, Said, Whom};
 use crate::platform::{self, Body, Context, Env, Signal};
 use crate::route::in_force;
 use crate::settle::Settle;
@@ -36,7 +36,7 @@ use sluice_protocol::telemetry::{RequestEnd, RequestLog, Who};
 use sluice_protocol::time::Millis;
 use std::rc::Rc;
 
-/// Carries lines.
+/// Carries jobs.
 pub struct Lines;
 
 impl Carry for Lines {
@@ -61,6 +61,10 @@ impl Carry for Lines {
             Ok(asked) => asked,
             Err(refusal) => return Some(told(refused(refusal))),
         };
+        if let Err(fault) = (errand.note)(asked.origins.json()) {
+            let refusal = Refusal::new(Reason::Internal, "The request could not be sent on.");
+            return Some(told(refused(refusal.with_detail(fault.to_string()))));
+        }
         let since = platform::now();
         let is_told = config.request_log >= RequestLog::Known;
         let who = is_told.then(|| Who::new(&errand.owner.account, errand.owner.subject.clone(), &asked.ask.model));
@@ -83,17 +87,19 @@ impl Carry for Lines {
         join(walking, telling).await.1
     }
 
-    async fn find_out(env: &Env, owner: &Owner, tried: Try) -> Found {
+    async fn find_out(env: &Env, owner: &Owner, tried: Try, noted: Vec<String>) -> Found {
         let (Ok(config), Some(account)) = (config_of(env), owner.account()) else { return Found::Unknown };
         let table = plans::for_caller(env, &config.plans, &Context::of_object()).await;
         let settle = Settle { env, table: &table, account: &account };
         let first = Attempt::first(tried.request);
         let origins = in_force::current(env, &config.route, &Context::of_object()).await;
+        // What was taken out has what it had.
+        let gone: Vec<_> = noted.iter().flat_map(|json| origins.gone(json, &config.route)).collect();
         let mut outcomes = Vec::new();
         let mut is_whole = false;
         for attempt in [first, first.again()] {
             let mut spent = Spent::default();
-            for origin in origins.all() {
+            for origin in origins.all().iter().chain(&gone) {
                 let ticket = question_of(owner, &account, attempt, tried.since);
                 match forward::became(origin, &ticket, CANCEL_TIMEOUT_MS).await {
                     Became::Ended(used, was_whole) => {
@@ -161,9 +167,12 @@ async fn understand(around: Around<'_>, errand: &Errand<'_>) -> Result<Asked, Re
     principal.check(Some(question.endpoint().into()), Some(&model))?;
     let origins = in_force::current(env, &config.route, context).await;
     let ask = ask(&question, errand, principal, (model, body.size(), origins.signal().pressure));
-    let left = Signal::of_nobody().map_err(|fault| {
-        Refusal::new(Reason::Internal, "The line could not be sent on.").with_detail(fault.to_string())
-    })?;
+    let left = match errand.whom {
+        Whom::Somebody(left) => left.clone(),
+        Whom::Nobody => Signal::of_nobody().map_err(|fault| {
+            Refusal::new(Reason::Internal, "The line could not be sent on.").with_detail(fault.to_string())
+        })?,
+    };
     let is_chat = ask.endpoint != Endpoint::Embeddings;
     let beginning = (origins.are_several() && is_chat).then(|| Beginning::of_body(&body.bytes())).flatten();
     Ok(Asked {
@@ -172,6 +181,7 @@ async fn understand(around: Around<'_>, errand: &Errand<'_>) -> Result<Asked, Re
         ask,
         body,
         stream: false,
+        is_job: true,
         keep: None,
         cache: CacheAsked::None,
         is_repeatable: false,
@@ -192,7 +202,7 @@ fn ask(
         caller: principal.caller.clone(),
         request: errand.request,
         endpoint: question.endpoint(),
-        batch: true,
+        batch: matches!(errand.whom, Whom::Nobody),
         session: None,
         user: question.user().map(Mark::of),
         body_bytes,
@@ -200,7 +210,7 @@ fn ask(
         prompt_is_counted: false,
         max_tokens: question.most_tokens(),
         thinking: question.thinks(),
-        // It waits for idle time, and is answered as it was asked.
+        // It can wait, and is answered as it was asked.
         bending: Bending::default(),
         pressure,
         address: principal.address,

@@ -10,7 +10,7 @@ use std::fmt;
 pub enum AdminScope {
     /// Look at everything, the audit log too.
     Read,
-    /// Make, change and end keys, accounts and denials; look at them.
+    /// Make, change and end keys, accounts and denials, and end batches; look at them.
     Keys,
     /// Put plans in force; look at them.
     Plans,
@@ -67,7 +67,7 @@ impl AdminScopes {
         let looks_at_own = match kind {
             "plans" => self.has(AdminScope::Plans),
             "origins" => self.has(AdminScope::Origins),
-            "keys" | "accounts" | "denials" => self.has(AdminScope::Keys),
+            "keys" | "accounts" | "denials" | "jobs" => self.has(AdminScope::Keys),
             _ => false,
         };
         self.has(needed) || (needed == AdminScope::Read && looks_at_own)
@@ -200,7 +200,7 @@ mod tests {
         let open = |scopes: &str| {
             let scopes = AdminScopes::parse(scopes).unwrap();
             let mut open = String::new();
-            for kind in ["keys", "accounts", "denials", "plans", "origins", "audit", "other"] {
+            for kind in ["keys", "accounts", "denials", "jobs", "plans", "origins", "audit", "other"] {
                 for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
                     open.push(if scopes.allow(kind, method) { 'x' } else { '-' });
                 }
@@ -208,10 +208,10 @@ mod tests {
             }
             open
         };
-        assert_eq!(open("read"), "xx---- xx---- xx---- xx---- xx---- xx---- xx---- ");
-        assert_eq!(open("keys"), "xxxxxx xxxxxx xxxxxx ------ ------ --xxxx --xxxx ");
-        assert_eq!(open("plans"), "------ ------ ------ xxxxxx ------ ------ ------ ");
-        assert_eq!(open("origins"), "------ ------ ------ ------ xxxxxx ------ ------ ");
-        assert_eq!(open("read+keys+plans+origins"), "xxxxxx ".repeat(7));
+        assert_eq!(open("read"), "xx---- xx---- xx---- xx---- xx---- xx---- xx---- xx---- ");
+        assert_eq!(open("keys"), "xxxxxx xxxxxx xxxxxx xxxxxx ------ ------ --xxxx --xxxx ");
+        assert_eq!(open("plans"), "------ ------ ------ ------ xxxxxx ------ ------ ------ ");
+        assert_eq!(open("origins"), "------ ------ ------ ------ ------ xxxxxx ------ ------ ");
+        assert_eq!(open("read+keys+plans+origins"), "xxxxxx ".repeat(8));
     }
 }

@@ -68,6 +68,9 @@ pub enum AuditAction {
     /// Answers that were kept for the same question were forgotten: of an account, or of all.
     #[serde(rename = "cache.purge")]
     CachePurge,
+    /// A batch of an account's was to end.
+    #[serde(rename = "batch.cancel")]
+    BatchCancel,
     /// Somebody came to an admin route with credentials that are no admin's. Only versions before this one wrote it here: what
     /// anybody can do is counted beside the chain, which is never pruned ([`crate::admin::failed_logins`]).
     #[serde(rename = "admin.login_failed")]

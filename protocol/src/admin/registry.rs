@@ -93,6 +93,8 @@ pub enum RegistryCall {
         /// What it found out since it told last.
         told: Vec<Fact>,
     },
+    /// Does nothing: what the note tells of is done elsewhere.
+    OnlyNote,
     /// Forgets the answers that are kept of an account, or of all.
     ForgetAnswers {
         /// Of which account.

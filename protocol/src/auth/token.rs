@@ -1,5 +1,5 @@
 //! Tokens: JWTs of issuers that an operator names. What a token may look like, which key it must be signed with and what its
-//! claims mean is decided here; whether the signature is good, the edge asks `jsonwebtoken`.
+//! claims mean is decided here; whether the signature is good, the edge asks the platform, or a library.
 //!
 //! RFC 8725 in short: algorithm and keys are pinned for each issuer and nothing in a token's own header chooses them; a
 //! token that brings a key along, or says something twice, is refused.

@@ -1,9 +1,13 @@
 //! What the edge and an account's jobs say to each other. A message is a version byte and postcard.
 
+use super::background::NewResponse;
 use super::batch::{Batch, NewBatch, Status};
-use super::file::{Full, Purpose, StoredFile};
+use super::file::{Full, Purpose, Room, StoredFile};
 use super::name::{BatchId, FileId};
 use super::packed::{JobsError, decode, encode};
+use crate::auth::pattern::Pattern;
+use crate::id::{RequestId, ResponseId};
+use crate::request::bodies::responses::Status as ResponseStatus;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +87,76 @@ pub enum JobsCall {
     },
     /// Forget all: the account has ended.
     Clear,
+    /// Something about a response in the background.
+    Response(ResponseCall),
+    /// Tell an admin of all that there is.
+    Overview,
+    /// End a batch, whoever made it.
+    EndBatch {
+        /// Which.
+        batch: BatchId,
+    },
+}
+
+/// All that an account has, without what is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overview {
+    /// How much.
+    pub room: Room,
+    /// The latest batches, the newest first.
+    pub batches: Vec<Batch>,
+}
+
+/// What the edge wants of responses in the background. `models`: the lists of models that the caller may use; it may see
+/// what is asked of those that are on each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResponseCall {
+    /// Answer one.
+    Start(Box<NewResponse>),
+    /// Say how far one is.
+    Get {
+        /// Which.
+        id: ResponseId,
+        /// Who asks.
+        models: Vec<Vec<Pattern>>,
+    },
+    /// End one.
+    Cancel {
+        /// Which.
+        id: ResponseId,
+        /// Who asks.
+        models: Vec<Vec<Pattern>>,
+    },
+    /// End one, and forget it.
+    Delete {
+        /// Which.
+        id: ResponseId,
+        /// Who asks.
+        models: Vec<Vec<Pattern>>,
+        /// In which request: a message that comes again is answered as before.
+        request: RequestId,
+    },
+}
+
+impl ResponseCall {
+    /// The one that it ends.
+    pub const fn ends(&self) -> Option<ResponseId> {
+        match self {
+            Self::Cancel { id, .. } | Self::Delete { id, .. } => Some(*id),
+            Self::Start(_) | Self::Get { .. } => None,
+        }
+    }
+}
+
+/// A response in the background that has no answer yet, or none at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnansweredResponse {
+    /// How far it is.
+    pub status: ResponseStatus,
+    /// All of it as its caller is told it, in JSON.
+    pub told: String,
+    /// What was asked: a list of items, in JSON.
+    pub input: String,
 }
 
 /// A page of a list.
@@ -134,6 +208,12 @@ pub enum JobsAnswer {
     NotCancelled(Status),
     /// Nothing is kept here, by the settings.
     Off,
+    /// A response in the background.
+    Response(Box<UnansweredResponse>),
+    /// The answer of a response is where responses are kept.
+    Kept,
+    /// All that there is.
+    Overview(Box<Overview>),
 }
 
 /// Packs a call.

@@ -1,5 +1,7 @@
 //! Files as they are kept.
 
+pub mod upload;
+
 use super::name::FileId;
 use super::packed::{JobsError, decode, encode};
 use crate::refusal::{Reason, Refusal};
@@ -37,14 +39,16 @@ pub enum Purpose {
 }
 
 /// How much an account has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
     /// Files.
     pub files: u64,
-    /// Bytes of files, and of lines that wait or have results.
+    /// Bytes of files, and of lines and responses that wait or have results.
     pub bytes: u64,
     /// Batches that are not over.
     pub batches: u64,
+    /// Responses in the background that are not over.
+    pub responses: u64,
 }
 
 impl Room {
@@ -52,6 +56,14 @@ impl Room {
     pub fn check_file(&self, bytes: u64, most: u64) -> Result<(), Full> {
         if self.files >= MAX_FILES {
             return Err(Full::Files(MAX_FILES));
+        }
+        if self.bytes.saturating_add(bytes) > most { Err(Full::Bytes(most)) } else { Ok(()) }
+    }
+
+    /// Refuses one more response in the background, which has so many bytes.
+    pub fn check_response(&self, bytes: u64, most: u64) -> Result<(), Full> {
+        if self.responses >= MAX_RESPONSES {
+            return Err(Full::Responses(MAX_RESPONSES));
         }
         if self.bytes.saturating_add(bytes) > most { Err(Full::Bytes(most)) } else { Ok(()) }
     }
@@ -74,6 +86,8 @@ pub enum Full {
     Bytes(u64),
     /// So many batches that are not over.
     Batches(u64),
+    /// So many responses in the background that are not over.
+    Responses(u64),
 }
 
 impl Full {
@@ -85,6 +99,9 @@ impl Full {
                 format!("With this, files and lines of this account would have more than {most} bytes. Delete some.")
             }
             Self::Batches(most) => format!("{most} batches of this account are not over. Wait, or cancel some."),
+            Self::Responses(most) => {
+                format!("{most} responses of this account in the background are not over. Wait, or cancel some.")
+            }
         };
         Refusal::new(Reason::StorageFull, message)
     }
@@ -127,3 +144,5 @@ pub const PART_BYTES: usize = 1 << 19;
 pub const MAX_FILES: u64 = 1_000;
 /// How many batches of an account may be under way at once.
 pub const MAX_BATCHES: u64 = 100;
+/// How many responses of an account in the background may be under way at once.
+pub const MAX_RESPONSES: u64 = 100;

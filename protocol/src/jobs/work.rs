@@ -263,6 +263,16 @@ impl Why {
             Self::TooLong => "The answer to this request is longer than what is kept.",
         }
     }
+
+    /// What happened to a response in the background.
+    pub const fn of_response(self) -> &'static str {
+        match self {
+            Self::Expired => "This request was not answered in its time.",
+            Self::Cancelled => "This request was cancelled.",
+            Self::Revoked => "The key that asked for it is not valid any more, or is disabled.",
+            Self::Lost | Self::Tries | Self::TooLong => self.message(),
+        }
+    }
 }
 
 /// What to do after a refusal.

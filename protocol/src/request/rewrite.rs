@@ -40,8 +40,8 @@ const fn without_thinking(door: Door) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// A body with these members in the place of its own, or behind them.
-fn with_members(body: &[u8], members: &[(&str, &str)]) -> Option<Vec<u8>> {
+/// An object in JSON with these members in the place of its own, or behind them. `None` for what is none.
+pub fn with_members(body: &[u8], members: &[(&str, &str)]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(body).ok()?;
     let mut places: Vec<(Range<usize>, &str)> = Vec::new();
     let mut is_there = vec![false; members.len()];

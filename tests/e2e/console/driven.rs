@@ -1,6 +1,8 @@
 //! What a person does with the console, in Chromium. The scenarios are in `edge/console/test/browser/`.
 
+use crate::generate::batches::{batch_of, lines, upload};
 use harness::caller::MODEL;
+use harness::wait::{SOON, until_true};
 use harness::{RunningStack, Stack, secrets, tools};
 use serde_json::{Value, json};
 use sluice_origin::models::scripted::Say;
@@ -25,6 +27,13 @@ fn table(limit: u32) -> Value {
 }
 
 fn stack() -> RunningStack {
+    let stack = held();
+    stack.script().allow_all();
+    stack
+}
+
+/// One whose model takes no step yet.
+fn held() -> RunningStack {
     let tokens = format!("{},{}", secrets::admin_tokens(), secrets::scoped_admin_tokens());
     let stack = Stack::new()
         .plans(table(LIMIT).to_string())
@@ -34,7 +43,6 @@ fn stack() -> RunningStack {
         .with_console()
         .start();
     stack.script().answer(|prompt| if prompt.contains(ENDLESS) { Say::endless("and on ") } else { Say::text(SAYS) });
-    stack.script().allow_all();
     stack
 }
 
@@ -95,6 +103,24 @@ fn axe_finds_nothing_on_any_page_and_none_is_wider_than_its_screen() {
         "plans": "/plans", "origins": "/origins", "audit": "/audit", "playground": "/playground", "nowhere": "/none",
     });
     drive(&stack, "pages.mjs", &json!({"paths": paths, "key": key.key}));
+}
+
+#[test]
+fn an_operator_sees_how_far_a_batch_is_and_ends_it() {
+    let stack = held();
+    let key = stack.edge.issue(&json!({"name": "batches", "plan": "registered"}));
+    let [bad, good] = ["{\n".to_owned(), lines(40)].map(|content| {
+        let file = upload(&stack, &key.key, &content);
+        batch_of(&stack, &key.key, &file)
+    });
+    let status =
+        |batch: &str| stack.edge.get(&format!("/v1/batches/{batch}"), Some(&key.key)).ok().json()["status"].clone();
+    until_true("one runs, and one is none", SOON, || status(&good) == "in_progress" && status(&bad) == "failed");
+    drive(&stack, "jobs.mjs", &json!({"account": key.account, "batch": good}));
+    stack.script().allow_all();
+    until_true("it ends", 3 * SOON, || status(&good) == "cancelled");
+    let entries = stack.edge.admin("GET", "/audit?action=batch.cancel", None).ok().json();
+    assert_eq!(entries["data"][0]["details"]["batch"], json!(good), "{entries}");
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn openai_s_python_client_keeps_answers_and_goes_on_from_them() {
     }
     assert_eq!(&came["others"][0], missing, "{came}");
     assert_eq!((&came["others"][1], &came["gone_on"][1]), (&came["gone_on"], &json!("response_not_found")), "{came}");
-    assert_eq!(came["background"][1], "unsupported_parameter", "{came}");
+    assert_eq!(came["background"][1], "invalid_request", "{came}");
 }
 
 #[test]

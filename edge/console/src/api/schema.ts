@@ -299,6 +299,48 @@ export type FailedLogin = {
   not_noted_before: number;
 };
 
+export type Jobs = {
+  account: string;
+  /** files that are kept */
+  files: number;
+  /** of files, and of lines and responses that wait */
+  bytes: number;
+  /** responses in the background that are not over */
+  responses: number;
+  /** the latest, the newest first */
+  batches: Array<Batch>;
+};
+
+export type Batch = {
+  id: string;
+  /** the key, or the account of those who have none */
+  made_by: string;
+  /** where its lines go */
+  endpoint: string;
+  status: "validating" | "failed" | "in_progress" | "finalizing" | "completed" | "expired" | "cancelling" | "cancelled";
+  /** lines; 0 until its file is understood */
+  total: number;
+  /** lines with an answer */
+  completed: number;
+  /** lines that are over without one */
+  failed: number;
+  /** what is wrong with it, first of all */
+  error?: string;
+  /** milliseconds since the epoch */
+  created_at: number;
+  /** when it runs out of time */
+  expires_at: number;
+  /** when somebody wanted it to end */
+  cancelling_at?: number;
+  /** when it was over, however */
+  ended_at?: number;
+};
+
+export type EndBatch = {
+  /** its id */
+  batch: string;
+};
+
 export type OwnKey = {
   id: string;
   account: string;
@@ -475,6 +517,16 @@ export interface Routes {
     query: {};
     body: undefined;
     answer: Forgotten;
+  };
+  "GET /admin/v1/jobs/{account}": {
+    query: {};
+    body: undefined;
+    answer: Jobs;
+  };
+  "POST /admin/v1/jobs/{account}/cancel": {
+    query: {};
+    body: EndBatch;
+    answer: Batch;
   };
   "GET /admin/v1/audit": {
     query: { after?: number; before?: number | "end"; action?: string; account?: string };

@@ -7,6 +7,7 @@ import { type Refused, fieldOf } from "../api/refusal.ts";
 import type { Account, ChangeAccount } from "../api/schema.ts";
 import { asLines, bytes, count, pairs } from "../format.ts";
 import { AreaField, TextField } from "../part/field.tsx";
+import { Jobs } from "../part/jobs.tsx";
 import { PlanField } from "../part/key_form.tsx";
 import { useAction, useLoad } from "../part/load.ts";
 import { Refusal, Waiting } from "../part/notice.tsx";
@@ -80,6 +81,7 @@ export function OneAccount({ id }: { id: string }) {
           )}
           <Refusal refused={act.refused ?? end.refused} />
           <AccountFacts of={found} />
+          <Jobs account={found.account} />
         </>
       )}
       {found && mode === "delete" && (

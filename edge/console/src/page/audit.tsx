@@ -28,6 +28,7 @@ const ACTIONS = [
   "denial.create",
   "denial.delete",
   "cache.purge",
+  "batch.cancel",
   "admin.login_failed",
 ];
 

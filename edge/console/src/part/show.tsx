@@ -42,10 +42,19 @@ export function State({ kind, children }: { kind: "on" | "off" | "bad"; children
 }
 
 /** How much of a limit is used. */
-export function Bar(props: { label: string; used: number; limit: number; isRefused?: boolean; isWatched?: boolean }) {
+export function Bar(props: {
+  label: string;
+  used: number;
+  limit: number;
+  isRefused?: boolean;
+  isWatched?: boolean;
+  /** A full one is good news. */
+  isPlain?: boolean;
+}) {
   const { language, t } = useApp();
   const part = share(props.used, props.limit);
-  const level = props.isRefused || part >= 1 ? "full" : part >= 0.8 ? "high" : "low";
+  const isFull = props.isRefused || part >= 1;
+  const level = props.isPlain ? "low" : isFull ? "full" : part >= 0.8 ? "high" : "low";
   const told = `${count(props.used, language)} / ${count(props.limit, language)}`;
   return (
     <div class={`bar ${level}`}>
@@ -103,6 +112,8 @@ export function Confirm(props: {
   title: string;
   children?: ComponentChildren;
   yes: string;
+  /** Where "Cancel" would be taken for what is asked. */
+  no?: string;
   onEnd: (yes: boolean) => void;
 }) {
   const { t } = useApp();
@@ -114,7 +125,7 @@ export function Confirm(props: {
       {props.children}
       <div class="row end">
         <button type="button" onClick={() => props.onEnd(false)}>
-          {t.parts.cancel}
+          {props.no ?? t.parts.cancel}
         </button>
         <button type="button" class="danger" onClick={() => props.onEnd(true)}>
           {props.yes}

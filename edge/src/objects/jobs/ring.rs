@@ -5,34 +5,23 @@
 //! a turn of its own, and the platform lets no message leave before that is kept. So whatever ends when, the next ring
 //! finds it, ends what may run of it, settles that, and goes on.
 
-use super::carry::{Carry, Errand, Said};
+use super::carry::{Carry, Errand, Said, Then, Whom, judge};
 use super::round::{Round, Soonest};
 use super::rows::Placed;
 use super::{Bounds, Jobs};
 use crate::platform::{self, Result, random};
 use futures_util::future::join_all;
-use sluice_protocol::dialect::Dialect;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::jobs::batch::{Batch, Status};
 use sluice_protocol::jobs::name::BatchId;
-use sluice_protocol::jobs::work::{After, Found, Outcome, SENT, TOLD, WAITING, Work, after};
-use sluice_protocol::refusal::Refusal;
+use sluice_protocol::jobs::work::{After, Found, SENT, TOLD, WAITING, Work, after};
 use sluice_protocol::time::Millis;
-
-/// What a line's try came to, and what is to be done once it is settled.
-enum Next {
-    /// It has a result, which is written.
-    Over,
-    /// It waits again, after so long; `counts` if it failed.
-    Wait(Millis, bool),
-    /// Its maker is not let in any more.
-    Stop,
-}
 
 impl<C: Carry> Jobs<C> {
     /// Does what is due. When the next ring is, in milliseconds; `None` if there is nothing left to wait for.
     pub(super) async fn ring(&self, bounds: Bounds) -> Result<Option<Millis>> {
         self.together(|| self.rows.forget_until(platform::now()))?;
+        self.responder.begin_due(bounds)?;
         let mut next = Soonest::default();
         for mut batch in self.rows.live_batches()? {
             match batch.status {
@@ -70,6 +59,9 @@ impl<C: Carry> Jobs<C> {
         if let Some(at) = self.rows.next_end()? {
             next.within(at.saturating_sub(now));
         }
+        if let Some(wait) = self.responder.next_ring(now)? {
+            next.within(wait);
+        }
         Ok(next.0)
     }
 
@@ -82,7 +74,7 @@ impl<C: Carry> Jobs<C> {
             from = last.number + 1;
             for Placed { number, work } in &orphans {
                 let Some(tried) = work.under_way() else { continue };
-                let found = C::find_out(&self.env, &batch.asked.owner, tried).await;
+                let found = C::find_out(&self.env, &batch.asked.owner, tried, self.rows.sent_to.all()?).await;
                 all_known &= found != Found::Unknown;
                 self.change(id, *number, bounds, |work| work.find(found))?;
             }
@@ -186,21 +178,13 @@ impl<C: Carry> Jobs<C> {
         let batch = self.rows.batch(round.batch)?;
         let (Some(batch), Some(work)) = (batch, self.rows.line(round.batch, number)?) else { return Ok(()) };
         let (owner, door) = (&batch.asked.owner, batch.asked.door);
-        let errand = Errand { env: &self.env, owner, door, request, body: &work.body };
+        let until = work.under_way().map_or(0, |tried| tried.until);
+        let note = |origins: &str| self.rows.sent_to.note(origins, until);
+        let (body, whom) = (&work.body, Whom::Nobody);
+        let errand = Errand { env: &self.env, owner, door, request, body, whom, note: &note };
         let told = |said: Said| {
-            let path = door.door().path();
-            let (outcome, next) = match said.answer {
-                Ok(body) => {
-                    round.has_passed.set(true);
-                    (Some(Outcome::Answered { request: said.request, body }), Next::Over)
-                }
-                Err(refusal) => match after(&refusal) {
-                    After::Over => (Some(refused(&refusal, path, said.request)), Next::Over),
-                    After::Later(wait) => (None, Next::Wait(wait, false)),
-                    After::Again => (None, Next::Wait(0, true)),
-                    After::Stop => (None, Next::Stop),
-                },
-            };
+            round.has_passed.set(round.has_passed.get() | said.answer.is_ok());
+            let (outcome, next) = judge(said, door.door().path());
             match outcome {
                 Some(outcome) => self
                     .change(round.batch, number, bounds, |work| _ = work.tell(request, outcome.clone()))
@@ -214,14 +198,14 @@ impl<C: Carry> Jobs<C> {
             return Ok(());
         };
         match next? {
-            Next::Over => self.change(round.batch, number, bounds, |work| _ = work.settle()),
-            Next::Wait(wait, has_failed) => {
+            Then::Over => self.change(round.batch, number, bounds, |work| _ = work.settle()),
+            Then::Wait(wait, has_failed) => {
                 round.is_over.set(true);
                 round.has_failed.set(round.has_failed.get() | has_failed);
                 round.pause.set(round.pause.get().max(wait));
                 self.change(round.batch, number, bounds, |work| work.wait(request, has_failed))
             }
-            Next::Stop => {
+            Then::Stop(_) => {
                 round.is_over.set(true);
                 self.revoke(round.batch, bounds)?;
                 self.change(round.batch, number, bounds, |work| work.wait(request, false))
@@ -255,10 +239,6 @@ impl<C: Carry> Jobs<C> {
             self.rows.put_batch(&batch, now.saturating_add(bounds.kept_ms), None)
         })
     }
-}
-
-fn refused(refusal: &Refusal, path: &str, request: RequestId) -> Outcome {
-    Outcome::Refused { request, status: refusal.status(), body: Dialect::of(path).body(refusal, Some(request)) }
 }
 
 /// How many rows are looked at in one go.

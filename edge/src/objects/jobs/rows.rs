@@ -1,4 +1,7 @@
-//! The rows of jobs: files and their parts, batches, and their lines.
+//! The rows of jobs: files and their parts, batches, and their lines; and responses in the background.
+
+mod responses;
+mod sent_to;
 
 use crate::platform::rows::{Rows, Value, integer, not_ours, number, text};
 use crate::platform::{Result, State};
@@ -8,9 +11,17 @@ use sluice_protocol::jobs::file::{Purpose, Room, StoredFile, decode_file, encode
 use sluice_protocol::jobs::name::{BatchId, FileId};
 use sluice_protocol::jobs::work::{Work, decode_work, encode_work};
 use sluice_protocol::time::Millis;
+use std::rc::Rc;
+
+pub use responses::{Found, ResponseRows};
+pub use sent_to::SentTo;
 
 /// All tables.
 pub struct JobRows {
+    /// Those of responses, which are made by themselves.
+    pub responses: Rc<ResponseRows>,
+    /// Where lines and responses were sent, by which lists.
+    pub sent_to: Rc<SentTo>,
     files: Rows,
     parts: Rows,
     batches: Rows,
@@ -29,11 +40,20 @@ impl JobRows {
     /// What is stored; there need not be anything.
     pub fn new(state: &State) -> Self {
         let rows = |table| Rows::new(state, table);
-        Self { files: rows("files"), parts: rows("parts"), batches: rows("batches"), lines: rows("lines") }
+        Self {
+            responses: Rc::new(ResponseRows::new(state)),
+            sent_to: Rc::new(SentTo::new(state)),
+            files: rows("files"),
+            parts: rows("parts"),
+            batches: rows("batches"),
+            lines: rows("lines"),
+        }
     }
 
     /// Forgets what is remembered of the storage.
     pub fn forget(&self) {
+        self.responses.forget();
+        self.sent_to.forget();
         self.all().iter().for_each(|rows| rows.forget());
     }
 
@@ -57,14 +77,23 @@ impl JobRows {
         )
     }
 
-    /// Whether anything was ever written.
+    /// Whether anything was ever written of files and batches.
     pub fn exist(&self) -> Result<bool> {
         // They are made together, the last one last.
         self.lines.exists()
     }
 
+    /// Whether anything was ever written at all.
+    pub fn are_any(&self) -> Result<bool> {
+        Ok(self.exist()? || self.responses.exist()?)
+    }
+
     /// How much there is.
     pub fn room(&self) -> Result<Room> {
+        let [responses, of_responses] = self.responses.room()?;
+        if !self.exist()? {
+            return Ok(Room { bytes: of_responses, responses, ..Room::default() });
+        }
         let count = |rows: &Rows, sql: &str| -> Result<[u64; 2]> {
             let row = rows.exec(sql, Vec::new())?.pop().unwrap_or_default();
             match row[..] {
@@ -75,7 +104,7 @@ impl JobRows {
         let [files, bytes] = count(&self.files, "SELECT count(*), coalesce(sum(bytes), 0) FROM files")?;
         let live = "SELECT count(*), coalesce(sum(bytes), 0) FROM batches WHERE is_over = 0";
         let [batches, of_batches] = count(&self.batches, live)?;
-        Ok(Room { files, bytes: bytes + of_batches, batches })
+        Ok(Room { files, bytes: bytes + of_batches + of_responses, batches, responses })
     }
 
     /// Writes a file, which is there for others once it `is_whole`, until the time that it names or this one.
@@ -171,8 +200,20 @@ impl JobRows {
 
     /// The batches that are not over, the oldest first.
     pub fn live_batches(&self) -> Result<Vec<Batch>> {
+        if !self.exist()? {
+            return Ok(Vec::new());
+        }
         let rows = self.batches.exec("SELECT value FROM batches WHERE is_over = 0 ORDER BY at, id", Vec::new())?;
         rows.into_iter().map(|row| batch_of(row.into_iter().next())).collect()
+    }
+
+    /// The latest batches, whoever made them, the newest first.
+    pub fn latest_batches(&self) -> Result<Vec<Batch>> {
+        if !self.exist()? {
+            return Ok(Vec::new());
+        }
+        let latest = format!("SELECT value FROM batches ORDER BY at DESC, id DESC LIMIT {LATEST}");
+        self.batches.exec(&latest, Vec::new())?.into_iter().map(|row| batch_of(row.into_iter().next())).collect()
     }
 
     /// A page of the batches of whoever this is.
@@ -224,6 +265,11 @@ impl JobRows {
 
     /// Deletes what is over: files, and batches that have ended.
     pub fn forget_until(&self, now: Millis) -> Result<()> {
+        self.responses.forget_until(now)?;
+        self.sent_to.forget_until(now)?;
+        if !self.exist()? {
+            return Ok(());
+        }
         let over = "SELECT id FROM files WHERE until <= ?";
         for row in self.files.exec(over, vec![at(now)])? {
             let Some(id) = name_of(&row).and_then(FileId::parse) else { return Err(not_ours()) };
@@ -235,14 +281,24 @@ impl JobRows {
 
     /// When the next thing is over, if there is any.
     pub fn next_end(&self) -> Result<Option<Millis>> {
+        let others = [self.responses.next_end()?, self.sent_to.next_end()?];
+        let others = others.into_iter().flatten();
+        if !self.exist()? {
+            return Ok(others.min());
+        }
         let next =
             "SELECT min(until) FROM (SELECT until FROM files UNION ALL SELECT until FROM batches WHERE is_over = 1)";
         let row = self.files.exec(next, Vec::new())?.pop().unwrap_or_default();
-        Ok(row.first().and_then(number).map(|at| at as Millis))
+        Ok(row.first().and_then(number).map(|at| at as Millis).into_iter().chain(others).min())
     }
 
     /// Deletes everything.
     pub fn clear(&self) -> Result<()> {
+        self.responses.clear()?;
+        self.sent_to.clear()?;
+        if !self.exist()? {
+            return Ok(());
+        }
         for (rows, table) in self.all().iter().zip(["files", "parts", "batches", "lines"]) {
             rows.exec(&format!("DELETE FROM {table}"), Vec::new())?;
         }
@@ -310,3 +366,6 @@ fn batch_of(value: Option<Value>) -> Result<Batch> {
 fn work_of(value: Option<Value>) -> Result<Work> {
     Ok(decode_work(&blob(value)?).map_err(|error| error.to_string())?)
 }
+
+/// How many batches an admin is shown: as many as may be under way.
+const LATEST: u64 = sluice_protocol::jobs::file::MAX_BATCHES;

@@ -26,6 +26,9 @@ pub struct Request {
 #[derive(Clone, Default)]
 pub struct Signal(Rc<Leaving>);
 
+/// Ends what nobody but the edge itself waits for.
+pub struct Abort(Signal);
+
 /// Who is told.
 pub(super) type Listener = RefCell<dyn FnMut()>;
 
@@ -107,6 +110,23 @@ impl Signal {
 
     pub(super) fn on_abort(&self, listener: Weak<Listener>) {
         self.0.listeners.borrow_mut().push(listener);
+    }
+}
+
+impl Abort {
+    /// Nothing is ended yet.
+    pub fn new() -> Result<Self, Fault> {
+        Ok(Self(Signal::default()))
+    }
+
+    /// What is told when it is ended, as if its caller had left.
+    pub fn signal(&self) -> Signal {
+        self.0.clone()
+    }
+
+    /// Ends it.
+    pub fn abort(&self) {
+        self.0.abort();
     }
 }
 

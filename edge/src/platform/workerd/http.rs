@@ -16,6 +16,9 @@ pub struct Request(pub(super) web_sys::Request);
 #[derive(Clone)]
 pub struct Signal(pub(super) AbortSignal);
 
+/// Ends what nobody but the edge itself waits for.
+pub struct Abort(web_sys::AbortController);
+
 /// An answer: ours to a caller, or somebody else's to us.
 pub struct Response(pub(super) web_sys::Response);
 
@@ -69,6 +72,23 @@ impl Signal {
     /// Whether the caller has left.
     pub fn is_aborted(&self) -> bool {
         self.0.aborted()
+    }
+}
+
+impl Abort {
+    /// Nothing is ended yet.
+    pub fn new() -> Result<Self, Fault> {
+        Ok(Self(web_sys::AbortController::new()?))
+    }
+
+    /// What is told when it is ended, as if its caller had left.
+    pub fn signal(&self) -> Signal {
+        Signal(self.0.signal())
+    }
+
+    /// Ends it.
+    pub fn abort(&self) {
+        self.0.abort();
     }
 }
 

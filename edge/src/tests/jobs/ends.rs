@@ -108,3 +108,40 @@ fn what_is_kept_is_over_in_its_time_and_leaves_nothing_behind() {
     stage.world.run_for(24 * 60 * 60 * 1_000);
     assert_eq!(stage.world.alarm("JOBS", &account), None);
 }
+
+#[test]
+fn an_admin_sees_how_far_batches_are_and_ends_one() {
+    let stage = stage(0);
+    stage.origin.mood.set(Mood::Full);
+    let id = batch(&stage, ME, &lines(3));
+    stage.world.run_for(2_000);
+    let ask = |method: &str, path: &str, body: &str| {
+        let caller = stage.admin(stage.place(), method, path, None, body);
+        stage.finish(&caller);
+        (caller.status().unwrap_or_default(), json_of(&caller))
+    };
+    let mine = format!("/jobs/ip:{ADDRESS}");
+    let (status, view) = ask("GET", &mine, "");
+    assert_eq!((status, &view["files"], &view["responses"]), (200, &json!(1), &json!(0)), "{view}");
+    let seen = &view["batches"][0];
+    assert_eq!(
+        (&seen["id"], &seen["status"], &seen["total"]),
+        (&json!(id), &json!("in_progress"), &json!(3)),
+        "{view}"
+    );
+    assert_eq!(seen["made_by"], json!(format!("ip:{ADDRESS}")), "{view}");
+    let other = "/jobs/ip:203.0.113.9";
+    assert_eq!(ask("GET", other, "").1["batches"], json!([]));
+    let body = json!({"batch": id}).to_string();
+    let (status, refused) = ask("POST", &format!("{other}/cancel"), &body);
+    assert_eq!((status, &refused["error"]["code"]), (404, &json!("batch_not_found")), "it is another account's");
+    let end = || ask("POST", &format!("{mine}/cancel"), &body);
+    let (status, ended) = end();
+    assert_eq!((status, &ended["status"]), (200, &json!("cancelling")), "{ended}");
+    assert_eq!(wait(&stage, ME, &id, 120_000)["status"], "cancelled");
+    assert_eq!(end().0, 400, "it is over");
+    let entries = ask("GET", "/audit?action=batch.cancel", "").1;
+    assert_eq!(entries["data"].as_array().map(Vec::len), Some(3), "each time that it was wanted: {entries}");
+    // The verb is that of jobs alone.
+    assert_eq!(ask("POST", "/keys/key_a1a1a1a1a1a1a1a1b2b2b2b2/cancel", "").0, 404);
+}

@@ -287,6 +287,7 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::RemoveDenial(denial().id),
             RegistryCall::ListDenials,
             RegistryCall::Denials { known: Some(Version([9; 8])) },
+            RegistryCall::OnlyNote,
             RegistryCall::ForgetAnswers { account: Some("acct:a1a1a1a1a1a1a1a1".into()) },
             RegistryCall::Forgotten { known: Some(Version([9; 8])) },
         ],

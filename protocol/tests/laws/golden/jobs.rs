@@ -2,18 +2,24 @@
 //! the first two needs a new version byte.
 
 use super::golden;
+use sluice_protocol::admin::jobs::JobsView;
 use sluice_protocol::auth::permission::Permissions;
 use sluice_protocol::hop::gate_call::Caller;
-use sluice_protocol::id::{RequestId, hex};
+use sluice_protocol::id::{RequestId, ResponseId, hex};
 use sluice_protocol::jobs::VERSION;
+use sluice_protocol::jobs::background::{Background, End, NewResponse, ResponseAsked, encode_background, queued};
 use sluice_protocol::jobs::batch::{Batch, NewBatch, Status, encode_batch};
-use sluice_protocol::jobs::call::{JobsAnswer, JobsCall, Listed, Page, encode_answer, encode_call};
-use sluice_protocol::jobs::file::{Full, Purpose, StoredFile, encode_file};
+use sluice_protocol::jobs::call::{
+    JobsAnswer, JobsCall, Listed, Overview, Page, ResponseCall, UnansweredResponse, encode_answer, encode_call,
+};
+use sluice_protocol::jobs::file::{Full, Purpose, Room, StoredFile, encode_file};
 use sluice_protocol::jobs::line::{BatchDoor, LineError};
 use sluice_protocol::jobs::name::{BatchId, FileId};
 use sluice_protocol::jobs::owner::Owner;
 use sluice_protocol::jobs::tell;
 use sluice_protocol::jobs::work::{Outcome, Why, Work, encode_work};
+use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::bodies::responses::Status as ResponseStatus;
 use std::collections::BTreeMap;
 
 const NOW: u64 = 1_795_946_591_000;
@@ -74,6 +80,54 @@ fn batches() -> Vec<Batch> {
     all
 }
 
+const RESPONSE: ResponseId = ResponseId(RequestId([8; 16]));
+
+fn response() -> ResponseAsked {
+    let told = queued(RESPONSE, NOW, "tiny", br#"{"model":"tiny","input":"Hi","store":true}"#).unwrap();
+    let (owner, model) = (asked().owner, "tiny".into());
+    ResponseAsked { id: RESPONSE, owner, model, previous: None, input: "[]".into(), told }
+}
+
+/// How a response in the background is at each of its steps.
+fn responses() -> Vec<Background> {
+    let (mut sent, mut waiting) = (Work::new(String::new(), "{}".into()), Background::new(response(), NOW));
+    sent.send(RequestId([7; 16]), NOW, NOW + 1);
+    let mut cancelling = waiting.clone();
+    cancelling.cancel(&sent);
+    let mut failed = waiting.clone();
+    failed.refuse(&Work::new(String::new(), String::new()), &Refusal::new(Reason::ModelNotFound, "There is none."));
+    let mut deleted = waiting.clone();
+    deleted.delete(None, RequestId([9; 16]));
+    (waiting.is_keeping, waiting.is_kept) = (true, true);
+    let kept = Background { end: Some(End::Kept), ..waiting.clone() };
+    vec![Background::new(response(), NOW), cancelling, failed, deleted, waiting, kept]
+}
+
+fn overview() -> Overview {
+    Overview { room: Room { files: 2, bytes: 600_000, batches: 1, responses: 3 }, batches: batches() }
+}
+
+#[test]
+fn an_admin_sees_how_far_batches_are() {
+    let view = JobsView::new("acct:a1a1a1a1a1a1a1a1", &overview());
+    let told = serde_json::to_string_pretty(&view).unwrap();
+    assert_eq!(serde_json::from_str::<JobsView>(&told).unwrap(), view);
+    golden("admin_jobs.json", &format!("{told}\n"));
+}
+
+#[test]
+fn a_response_in_the_background_has_the_shape_of_openai_s() {
+    let [waiting, cancelling, failed, ..] = &responses()[..] else { panic!("there are more") };
+    let told = [
+        waiting.told(ResponseStatus::Queued),
+        waiting.told(ResponseStatus::InProgress),
+        cancelling.told(ResponseStatus::Cancelled),
+        failed.told(ResponseStatus::Failed),
+    ];
+    let told: Vec<serde_json::Value> = told.iter().map(|told| serde_json::from_str(told).unwrap()).collect();
+    golden("job_responses.json", &format!("{}\n", serde_json::to_string_pretty(&told).unwrap()));
+}
+
 #[test]
 fn files_and_batches_have_the_shape_of_openai_s() {
     let pretty = |value: &serde_json::Value| format!("{}\n", serde_json::to_string_pretty(value).unwrap());
@@ -107,6 +161,12 @@ fn the_messages_and_rows_of_jobs() {
         JobsCall::ListBatches { subject: subject.clone(), page: Page { limit: 1, after: None, ascending: false } },
         JobsCall::CancelBatch { batch, subject },
         JobsCall::Clear,
+        JobsCall::Response(ResponseCall::Start(Box::new(NewResponse { asked: response(), body: "{}".into() }))),
+        JobsCall::Response(ResponseCall::Get { id: RESPONSE, models: vec![Vec::new()] }),
+        JobsCall::Response(ResponseCall::Cancel { id: RESPONSE, models: Vec::new() }),
+        JobsCall::Response(ResponseCall::Delete { id: RESPONSE, models: Vec::new(), request: RequestId([9; 16]) }),
+        JobsCall::Overview,
+        JobsCall::EndBatch { batch },
     ];
     let some = batches();
     let answers = [
@@ -120,6 +180,14 @@ fn the_messages_and_rows_of_jobs() {
         JobsAnswer::Batches(Listed { data: some.clone(), has_more: false }),
         JobsAnswer::NotCancelled(Status::Completed),
         JobsAnswer::Off,
+        JobsAnswer::Response(Box::new(UnansweredResponse {
+            status: ResponseStatus::Queued,
+            told: "{}".into(),
+            input: "[]".into(),
+        })),
+        JobsAnswer::Kept,
+        JobsAnswer::Full(Full::Responses(7)),
+        JobsAnswer::Overview(Box::new(overview())),
     ];
     let mut work = Work::new("a".into(), "{}".into());
     let mut works = vec![encode_work(&work)];
@@ -131,7 +199,10 @@ fn the_messages_and_rows_of_jobs() {
     works.push(encode_work(&work));
     let calls = calls.iter().map(|call| hex(&encode_call(call)));
     let answers = answers.iter().map(|answer| hex(&encode_answer(answer)));
-    let rows = some.iter().map(encode_batch).chain([encode_file(&file())]).chain(works).map(|row| hex(&row));
+    let responses = responses();
+    let responses = responses.iter().map(encode_background);
+    let rows = some.iter().map(encode_batch).chain([encode_file(&file())]).chain(works).chain(responses);
+    let rows = rows.map(|row| hex(&row));
     let lines: Vec<String> = calls.chain(answers).chain(rows).collect();
     golden(&format!("jobs.v{VERSION}.hex"), &format!("{}\n", lines.join("\n")));
 }

@@ -2,15 +2,15 @@
 
 use proptest::prelude::*;
 use sluice_protocol::jobs::ask::{CreateBatch, ListQuery};
+use sluice_protocol::jobs::file::upload::Upload;
 use sluice_protocol::jobs::line::{BatchDoor, Line, LineError};
 use sluice_protocol::jobs::name::FileId;
-use sluice_protocol::jobs::upload::Upload;
 use sluice_protocol::jobs::validate::{MAX_LINES, Validator};
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::ChatBounds;
 use std::convert::Infallible;
 
-const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 1_000 };
+pub(super) const BOUNDS: ChatBounds = ChatBounds { default_max_tokens: 16, max_max_tokens: 1_000 };
 
 /// What is read of a file that comes in parts of these sizes.
 fn read(file: &[u8], sizes: &[usize]) -> (Vec<(u32, Line)>, Vec<LineError>) {

@@ -4,7 +4,7 @@ use super::repeat::Members;
 use crate::request::bodies::chat::{TokenLogprob, UsageReport};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// `POST /v1/responses` without `stream`; events of a stream carry it as it is by then.
 #[derive(Clone, Debug, Serialize)]
@@ -17,9 +17,9 @@ pub struct Answer<'a> {
     pub created_at: u64,
     /// How far it is.
     pub status: Status,
-    /// Always false: nothing is answered where nobody waits.
+    /// Whether it is answered in the background, which its edge says; an origin knows nothing of that.
     pub background: bool,
-    /// Always null: what breaks is told by a status, or by an event of the name `error`.
+    /// What went wrong in the background. What else breaks is told by a status, or by an event of the name `error`.
     pub error: Option<Error>,
     /// Why it is not complete, if it is not.
     pub incomplete_details: Option<Incomplete>,
@@ -50,7 +50,7 @@ pub struct Error {
 }
 
 /// How far an answer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It waits for its turn.
@@ -61,6 +61,24 @@ pub enum Status {
     Completed,
     /// It was cut off.
     Incomplete,
+    /// There is none: of answers in the background only.
+    Failed,
+    /// Somebody ended it: of answers in the background only.
+    Cancelled,
+}
+
+impl Status {
+    /// As OpenAI names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// Why an answer is not complete.

@@ -21,18 +21,22 @@ pub struct Keeping {
     pub previous: Option<String>,
     /// Whether its `input` may name items of kept answers.
     pub refers: bool,
+    /// Whether nobody waits for its answer, which is asked for later.
+    pub background: bool,
 }
 
 impl Keeping {
     /// Reads it. What is wrong in a body says nothing here: whoever reads all of it tells what it is.
     pub fn read(body: &[u8]) -> Self {
         let text = std::str::from_utf8(body).ok();
-        let members = text.and_then(|text| raw::members(text, &["store", "previous_response_id", "input"]).ok());
-        let Some([store, previous, input]) = members else { return Self::default() };
+        let names = ["store", "previous_response_id", "input", "background"];
+        let members = text.and_then(|text| raw::members(text, &names).ok());
+        let Some([store, previous, input, background]) = members else { return Self::default() };
         Self {
             store: store == Some("true"),
             previous: previous.and_then(raw::text).map(Into::into),
             refers: input.is_some_and(|input| input.starts_with('[') && input.contains("item_reference")),
+            background: background == Some("true"),
         }
     }
 
@@ -46,7 +50,7 @@ impl Keeping {
         let (name, what_now) = match self {
             Self { store: true, .. } => ("store", "Leave it out, and send the whole conversation as `input`"),
             Self { previous: Some(_), .. } => ("previous_response_id", "Send the whole conversation as `input`"),
-            // What names items is refused where they are read.
+            // What names items is refused where they are read, and so is `background`.
             _ => return Ok(()),
         };
         let message = format!("`{name}` is not served: no answers are kept here. {what_now}.");

@@ -26,7 +26,8 @@ pub(super) const TABLE: Table = Table { doors: &[Door::Responses], members: MEMB
 /// All of them, in the order of their names.
 const MEMBERS: &[Member] = &[
     refused("access_programs", O, &["{}", r#"{"cyber":"standard"}"#]),
-    refused("background", O, &["false"]),
+    refused("background", O, &["false"])
+        .note("but at an edge where responses and jobs are kept, with `store: true`: see docs/jobs.md"),
     passes("background_options", O).needs("background"),
     refused("cache_salt", V | S, &[r#""""#]).note("accounts share no cache; one account's users do"),
     refused("chat_template_kwargs", S, &["{}"]).instead("reasoning"),

@@ -153,7 +153,10 @@ proptest! {
 
 #[test]
 fn what_a_request_says_of_kept_answers() {
-    let reads = |store, previous: Option<&str>, refers| Keeping { store, previous: previous.map(Into::into), refers };
+    let reads = |store, previous: Option<&str>, refers| {
+        let previous = previous.map(Into::into);
+        Keeping { store, previous, refers, background: false }
+    };
     for (body, expected) in [
         (r#"{"input":"item_reference","store":true}"#, reads(true, None, false)),
         (r#"{"\u0073tore":true,"previous_response_id":"r\u0065sp_1"}"#, reads(true, Some("resp_1"), false)),
@@ -161,6 +164,8 @@ fn what_a_request_says_of_kept_answers() {
         (r#"{"store":"true","previous_response_id":5}"#, reads(false, None, false)),
         (r#"{"store":null,"previous_response_id":null}"#, reads(false, None, false)),
         (r#"{"store":true,"store":true}"#, reads(false, None, false)),
+        (r#"{"background":true}"#, Keeping { background: true, ..Keeping::default() }),
+        (r#"{"background":"true","store":true}"#, reads(true, None, false)),
         ("[]", reads(false, None, false)),
         ("", reads(false, None, false)),
     ] {

@@ -1,6 +1,6 @@
 //! `POST /v1/files`: a file as a form sends it.
 
-use super::file::Purpose;
+use super::Purpose;
 use crate::refusal::{Reason, Refusal};
 use crate::wire::multipart;
 use std::ops::Range;
