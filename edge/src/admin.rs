@@ -78,6 +78,7 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         ("accounts", Some(account), Some(verb @ ("disable" | "enable")), "POST") => {
             accounts::set_disabled(&call, account, verb == "disable").await
         }
+        ("accounts", Some(account), Some("credits"), "POST") => accounts::add_credits(&call, account).await,
         ("plans", None, None, "GET") => plans::view(&call).await,
         ("plans", None, None, "PUT") => plans::put(&call).await,
         ("origins", None, None, "GET") => origins::view(&call).await,
@@ -100,7 +101,8 @@ fn methods(kind: &str, name: Option<&str>, verb: Option<&str>) -> Option<&'stati
         ("keys" | "accounts" | "denials", None, None) => "GET, HEAD, POST",
         ("keys", Some("bulk"), None) => "POST",
         ("keys" | "accounts", Some(_), None) => "GET, HEAD, PATCH, DELETE",
-        ("keys", Some(_), Some(_)) | ("accounts", Some(_), Some("disable" | "enable")) => "POST",
+        ("keys", Some(_), Some("rotate" | "disable" | "enable"))
+        | ("accounts", Some(_), Some("disable" | "enable" | "credits")) => "POST",
         ("plans", None, None) => "GET, HEAD, PUT",
         ("origins", None, None) => "GET, HEAD, PUT, DELETE",
         ("denials", Some(_), None) | ("cache", _, None) => "DELETE",
@@ -113,5 +115,5 @@ fn no_route() -> Refusal {
     Refusal::new(Reason::NotFound, "There is no such admin route.")
 }
 
-const VERBS: [&str; 3] = ["rotate", "disable", "enable"];
+const VERBS: [&str; 4] = ["rotate", "disable", "enable", "credits"];
 const ROUTES: [&str; 8] = ["keys", "accounts", "plans", "origins", "denials", "cache", "audit", "failed-logins"];

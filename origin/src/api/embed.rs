@@ -139,7 +139,8 @@ impl Documents {
         }
         self.tokens += count;
         if self.tokens > MOST_READ {
-            let message = format!("From {} on, query and documents are more than {MOST_READ} tokens. Send fewer.", name());
+            let message =
+                format!("From {} on, query and documents are more than {MOST_READ} tokens. Send fewer.", name());
             return Err(Refusal::new(Reason::ContextLengthExceeded, message).with_param(DOCUMENTS));
         }
         self.inputs.push([before, text].concat());
@@ -194,7 +195,7 @@ pub(crate) async fn embed(
         Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("telling vectors panicked")
     })??;
     let mut response = typed(body, HeaderValue::from_static("application/json"));
-    tell_usage(&mut response, Used { usage: Usage::new(tokens, 0), reasoning_tokens: Some(0) });
+    tell_usage(&mut response, Used { usage: Usage::new(tokens, 0), reasoning_tokens: Some(0), cached_tokens: 0 });
     Ok(response)
 }
 
