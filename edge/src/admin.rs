@@ -79,6 +79,7 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         ("accounts", Some(account), Some(verb @ ("disable" | "enable")), "POST") => {
             accounts::set_disabled(&call, account, verb == "disable").await
         }
+        ("accounts", Some(account), Some("credits"), "POST") => accounts::add_credits(&call, account).await,
         ("plans", None, None, "GET") => plans::view(&call).await,
         ("plans", None, None, "PUT") => plans::put(&call).await,
         ("origins", None, None, "GET") => origins::view(&call).await,
@@ -104,7 +105,7 @@ fn methods(kind: &str, name: Option<&str>, verb: Option<&str>) -> Option<&'stati
         ("keys", Some("bulk"), None) => "POST",
         ("keys" | "accounts", Some(_), None) => "GET, HEAD, PATCH, DELETE",
         ("keys", Some(_), Some("rotate" | "disable" | "enable")) => "POST",
-        ("accounts", Some(_), Some("disable" | "enable")) | ("jobs", Some(_), Some("cancel")) => "POST",
+        ("accounts", Some(_), Some("disable" | "enable" | "credits")) | ("jobs", Some(_), Some("cancel")) => "POST",
         ("plans", None, None) => "GET, HEAD, PUT",
         ("origins", None, None) => "GET, HEAD, PUT, DELETE",
         ("denials", Some(_), None) | ("cache", _, None) => "DELETE",
@@ -117,6 +118,6 @@ fn no_route() -> Refusal {
     Refusal::new(Reason::NotFound, "There is no such admin route.")
 }
 
-const VERBS: [&str; 4] = ["rotate", "disable", "enable", "cancel"];
+const VERBS: [&str; 5] = ["rotate", "disable", "enable", "cancel", "credits"];
 const ROUTES: [&str; 9] =
     ["keys", "accounts", "plans", "origins", "denials", "cache", "jobs", "audit", "failed-logins"];

@@ -9,6 +9,7 @@ use crate::auth::admins::{AccessAdmins, AdminToken, parse_admin_tokens};
 use crate::auth::issuers::Issuers;
 use crate::auth::reporters::Reporters;
 use crate::auth::short_tokens::ShortTokens;
+use crate::limit::calendar;
 use crate::platform::sign::{Signer, parse_seeds};
 use crate::platform::{Env, isolate_local};
 use crate::request::BodyLimits;
@@ -260,7 +261,7 @@ fn parse_plans(text: &str) -> Result<PlanTable, String> {
     if text == "built-in" {
         return Ok(PlanTable::built_in());
     }
-    PlanTable::parse(text).map_err(|mistakes| {
+    PlanTable::parse_with(text, calendar::knows).map_err(|mistakes| {
         let all: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
         format!("is not a plan table: {}", all.join("; "))
     })

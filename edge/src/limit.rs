@@ -1,5 +1,6 @@
 //! limit and settle, as the walk sees them: admit, admit again with what the origin counted, settle.
 
+pub mod calendar;
 pub mod degrade;
 pub mod plans;
 pub mod remembered;

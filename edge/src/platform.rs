@@ -13,7 +13,7 @@
 //! | the cache, which may forget at any time | [`cache_match`], [`cache_put`] |
 //! | objects: how they are called, and what an object is | [`objects`] |
 //! | an object's rows, its transactions and its alarm | [`rows`], [`State`], [`Storage`] |
-//! | time: now, pauses, deadlines | [`now`], [`sleep`], [`deadline`] |
+//! | time: now, pauses, deadlines, calendars of time zones | [`now`], [`sleep`], [`deadline`], [`period`] |
 //! | randomness | [`random`] |
 //! | signatures | [`sign`], [`Verifier`] |
 //! | settings, secrets and other bindings | [`Env`] |
@@ -51,8 +51,8 @@ use workerd as chosen;
 
 pub use chosen::{
     Abort, Bell, Body, Context, Env, Fault, IsolateKey, Limiter, Pipe, Request, Response, Signal, SigningKey, Sql,
-    State, Storage, Stream, Verifier, cache_match, cache_put, call_object, fetch, fetch_from_origin, log, now, random,
-    sleep,
+    State, Storage, Stream, Verifier, cache_match, cache_put, call_object, fetch, fetch_from_origin, log, now, period,
+    random, sleep,
 };
 pub(crate) use chosen::{entries, isolate_local};
 

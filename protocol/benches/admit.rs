@@ -10,6 +10,7 @@ use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::hop::gate_call::{Ask, Call, Caller};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::ask::{Exact, Facts, Rule};
+use sluice_protocol::limit::calendar::Calendar;
 use sluice_protocol::limit::decision::{Decision, Outcome};
 use sluice_protocol::limit::kind::Unit;
 use sluice_protocol::limit::kind::bucket::Bucket;
@@ -188,8 +189,12 @@ fn groups(criterion: &mut Criterion) {
     let limits = limits.replace(r#""limit":8"#, r#""limit":32"#);
     let table = PlanTable::parse(&format!(r#"{{"plans":{{"p":{{"limits":{limits}}}}}}}"#));
     let table = table.expect("what limits_to_json writes can be read");
-    let setting =
-        DecisionContext { account: "acct:0101010101010101", table: &table, storage: StorageCounters::default() };
+    let setting = DecisionContext {
+        account: "acct:0101010101010101",
+        table: &table,
+        calendar: Calendar::NONE,
+        storage: StorageCounters::default(),
+    };
     let account = Account { state: busy(&four(1_000_000), FULL), ..Account::default() };
     for size in [1_u64, 16] {
         let caller = Caller::Known { subject: Mark([1; 8]), plan: "p".into() };

@@ -2,6 +2,7 @@
 //! only loads, stores and carries.
 
 mod bend;
+mod budgets;
 mod change;
 mod command;
 mod describe;
@@ -14,6 +15,7 @@ use crate::hop::gate_call::description::StorageCounters;
 use crate::hop::gate_call::{Admission, Answer, Ask, Call, Caller, Forbidden, Kept, KeyRecord};
 use crate::id::RequestId;
 use crate::limit::ask::Facts;
+use crate::limit::calendar::{Calendar, Cycle};
 use crate::limit::decision::{Admitted, Decision};
 use crate::limit::plan::{Allowance, Plan, PlanTable};
 use crate::limit::standing::For;
@@ -49,6 +51,8 @@ pub struct DecisionContext<'s> {
     pub account: &'s str,
     /// The plans.
     pub table: &'s PlanTable,
+    /// The periods that its limits count in, at the times of [`Account::times`].
+    pub calendar: &'s Calendar,
     /// What the object has done so far.
     pub storage: StorageCounters,
 }
@@ -68,6 +72,17 @@ struct Known<'a> {
 }
 
 impl Account {
+    /// The calendar's periods that its limits may count in: those of all plans, and of its keys' own limits.
+    pub fn cycles<'a>(&'a self, table: &'a PlanTable) -> impl Iterator<Item = Cycle> + 'a {
+        let own = self.kept.keys.iter().flat_map(|record| &record.limits).filter_map(|limit| limit.kind.cycle());
+        table.cycles().chain(own).filter(|cycle| !cycle.is_ever())
+    }
+
+    /// The times at which calls are decided that come at `now`: a clock that went back stands still, or was wrong before.
+    pub fn times(&self, now: Millis) -> [Millis; 2] {
+        [now, self.state.latest(now)]
+    }
+
     /// Does several calls, each on its own and in order, as if they had come one by one.
     pub fn answer_all(&mut self, calls: &[Call], setting: DecisionContext<'_>, now: Millis) -> (Vec<Answer>, Changed) {
         let mut changed = Changed::default();
@@ -84,7 +99,7 @@ impl Account {
     /// Does one call at `now`. What it changed is in the second part of the result.
     pub fn answer(&mut self, call: &Call, setting: DecisionContext<'_>, now: Millis) -> (Answer, Changed) {
         let moves_on = matches!(call, Call::Admit(_) | Call::Readmit { .. } | Call::Settle { .. });
-        let seen = moves_on && self.state.see(now);
+        let seen = moves_on && self.state.see(now, setting.calendar);
         let state_changed = |state| Changed { state: state || seen, ..Changed::default() };
         match call {
             Call::Admit(ask) => {
@@ -134,7 +149,10 @@ impl Account {
             Ok(known) => known,
             Err(answer) => return (answer, first.is_some_and(|first| state.end_counted(first, now))),
         };
-        let rules = rules(&kept.settings, &known, setting, ask.address);
+        let rules = match rules(kept, &known, setting, (ask.address, state.latest(now))) {
+            Ok(rules) => rules,
+            Err(answer) => return (answer, first.is_some_and(|first| state.end_counted(first, now))),
+        };
         let wanted = facts.work.max_tokens;
         let least = known.plan.clamp.filter(|_| ask.bending.may);
         if let Some(most) = least.and_then(|least| state.fitting(&rules, &facts, least, first, now)) {
@@ -187,7 +205,10 @@ impl Account {
             Ok(known) => known,
             Err(answer) => return answer,
         };
-        let rules = rules(&self.kept.settings, &known, setting, None);
+        let rules = match rules(&self.kept, &known, setting, (None, self.state.latest(now))) {
+            Ok(rules) => rules,
+            Err(answer) => return answer,
+        };
         let now = self.state.clamp(now);
         Answer::Identified(Box::new(Admission {
             plan: known.plan.name.clone(),

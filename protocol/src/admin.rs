@@ -5,6 +5,7 @@ pub mod audit;
 mod audit_query;
 mod change;
 mod create;
+mod credits;
 pub mod failed_logins;
 mod filter;
 pub mod jobs;
@@ -16,6 +17,7 @@ use crate::auth::pattern::Pattern;
 use crate::auth::permission::Scopes;
 use crate::auth::principal::{AccountName, Network};
 use crate::hop::gate_call::description::{AccountDescription, KeyDescription, StorageCounters};
+use crate::hop::gate_call::own_key::OwnLimit;
 use crate::hop::gate_call::{KeyRecord, Settings};
 use crate::hop::responses_call::KeptCount;
 use crate::id::KeyId;
@@ -29,6 +31,7 @@ use std::fmt;
 
 pub use audit_query::{AUDIT_EXAMINED, AuditQuery, From as AuditFrom, Span};
 pub use create::{CreateAccount, CreateKey, CreateKeys, MAX_BULK, MAX_OVERLAP_MS, RotateKey};
+pub use credits::{AddCredits, CreditView};
 pub use filter::{AccountFilter, AccountPage, KeyFilter, KeyPage, MAX_EXAMINED, PAGE, no_query};
 pub use registry::{Addressed, CommandOutcome, Executed, Idempotency, RegistryAnswer, RegistryCall, StoredRefusal};
 pub use text::{idempotency_key, version_of_etag};
@@ -243,6 +246,12 @@ pub struct AccountView {
     pub used_by_key: BTreeMap<String, Totals>,
     /// What its Gate did since it was started.
     pub storage: StorageCounters,
+    /// How its budgets stand, where it has some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<OwnLimit>,
+    /// What was added to its credits, by the budgets' names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub credits: BTreeMap<String, CreditView>,
     /// What it has asked to be kept, where an account is looked at alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_responses: Option<KeptCount>,
@@ -276,6 +285,8 @@ impl AccountView {
             used: described.used,
             used_by_key: keys.map(|(key, used)| (key.to_string(), used)).collect(),
             storage: described.storage,
+            budgets: described.budgets.into_iter().map(|standing| OwnLimit::new(standing, described.now)).collect(),
+            credits: described.credits.iter().map(|(name, credit)| (name.clone(), CreditView::new(credit))).collect(),
             kept_responses: None,
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod ask;
 pub mod cache;
+pub mod calendar;
 pub mod count;
 pub mod decision;
 pub mod degrade;
@@ -12,6 +13,7 @@ pub mod fields;
 pub mod gate;
 pub mod kind;
 pub mod lease;
+pub mod per;
 pub mod plan;
 pub mod standing;
 pub mod state;

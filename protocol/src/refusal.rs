@@ -73,6 +73,10 @@ pub enum Reason {
     Flooding,
     /// Too many requests of this account at once.
     ParallelLimited,
+    /// A budget of a day, a week or a month is used up.
+    BudgetExceeded,
+    /// Credits do not suffice, and do not come back by waiting.
+    InsufficientCredits,
     /// All slots and all places in the queue are taken.
     Overloaded,
     /// Waited in the queue for as long as the origin allows.
@@ -121,6 +125,8 @@ pub enum Class {
     Credentials,
     /// They do not allow this.
     Permission,
+    /// It is to be paid for.
+    Payment,
     /// There is no such thing.
     Missing,
     /// The request is too large.
@@ -177,6 +183,8 @@ impl Reason {
         Self::NeverFits,
         Self::Flooding,
         Self::ParallelLimited,
+        Self::BudgetExceeded,
+        Self::InsufficientCredits,
         Self::Overloaded,
         Self::QueueTimeout,
         Self::Draining,
@@ -228,6 +236,8 @@ impl Reason {
             Self::NeverFits => row(429, "rate_limit_error", "request_exceeds_limit", No),
             Self::Flooding => row(429, "rate_limit_error", "too_many_requests", Yes),
             Self::ParallelLimited => row(429, "rate_limit_error", "parallel_limit_exceeded", Yes),
+            Self::BudgetExceeded => row(429, "rate_limit_error", "budget_exceeded", Yes),
+            Self::InsufficientCredits => row(402, "insufficient_quota", "insufficient_credits", No),
             Self::Overloaded => row(503, "server_error", "server_is_overloaded", Yes),
             Self::QueueTimeout => row(503, "server_error", "queue_timeout", Yes),
             Self::Draining => row(503, "server_error", "draining", Yes),
@@ -247,6 +257,7 @@ impl Reason {
     pub const fn class(self) -> Class {
         match self.row().status {
             401 => Class::Credentials,
+            402 => Class::Payment,
             403 => Class::Permission,
             404 => Class::Missing,
             413 => Class::Size,

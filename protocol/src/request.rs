@@ -11,6 +11,8 @@ pub mod elsewhere;
 pub mod endpoint;
 pub mod member;
 pub mod model_name;
+pub mod money;
+pub mod price;
 pub mod read;
 pub mod restream;
 pub mod rewrite;

@@ -10,7 +10,8 @@ use crate::platform::{random, respond};
 use crate::telemetry;
 use sluice_protocol::admin::audit::AuditAction;
 use sluice_protocol::admin::{
-    AccountPage, AccountView, CommandOutcome, CreateAccount, DeletedAccount, Idempotency, RegistryAnswer, RegistryCall,
+    AccountPage, AccountView, AddCredits, CommandOutcome, CreateAccount, DeletedAccount, Idempotency, RegistryAnswer,
+    RegistryCall,
 };
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::hop::gate_call::command::Action;
@@ -74,6 +75,21 @@ pub(super) async fn set_disabled(call: &AdminCall<'_>, account: &str, disabled: 
     let change = AccountChange { disabled: Some(disabled), ..AccountChange::default() };
     let shown = format!("{{\"disabled\":{disabled}}}");
     apply(call, &account, (change, shown.as_bytes()), idempotency(call, &body)?).await
+}
+
+/// Adds to a budget of the account that lasts for ever: once for each `Idempotency-Key`, which it needs for that.
+pub(super) async fn add_credits(call: &AdminCall<'_>, account: &str) -> Answered {
+    let account = parse(account)?;
+    let body = call.body(MAX_BODY).await?;
+    let AddCredits { limit, amount, currency } = AddCredits::parse(&body)?;
+    let once = idempotency(call, &body)?.ok_or_else(|| {
+        let message = "Send an `Idempotency-Key`, such as a UUID: what is sent again under the same one adds nothing.";
+        Refusal::new(Reason::InvalidRequest, message).with_param("Idempotency-Key")
+    })?;
+    let note = call.note(AuditAction::AccountCredit, &account).with_members(&body);
+    let what = (Action::AddCredits { limit, amount, currency }, note);
+    let view = commands::account(commands::execute_one(call, &account, what, None, Some(once)).await?)?;
+    Ok(respond::json_of_version(&view, view.version, call.id))
 }
 
 /// Ends an account and all of its keys.

@@ -5,6 +5,7 @@ use crate::admin::call::{AdminCall, MAX_BODY, MAX_BULK_BODY, expected};
 use crate::call::{Answered, Call as Request};
 use crate::hop::gate::{self, answer_refusal, unavailable};
 use crate::hop::registry;
+use crate::limit::calendar;
 use crate::platform::{self, random, respond};
 use serde::Serialize;
 use sluice_protocol::admin::audit::{AuditAction, Note};
@@ -24,6 +25,7 @@ use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
 pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
     let body = call.body(MAX_BODY).await?;
     let asked = CreateKey::parse(&body, &call.plans, platform::now())?;
+    calendar::check(&asked.limits)?;
     let mut made = make(call, &[asked], |note, _| note.with_members(&body), idempotency(call, &body)?).await?;
     let created = made.pop().ok_or_else(|| unavailable("the Registry told no outcome"))??;
     Ok(respond::json(201, &created, call.id))
@@ -33,6 +35,7 @@ pub(super) async fn create(call: &AdminCall<'_>) -> Answered {
 pub(super) async fn create_many(call: &AdminCall<'_>) -> Answered {
     let body = call.body(MAX_BULK_BODY).await?;
     let CreateKeys(asked) = CreateKeys::parse(&body, &call.plans, platform::now())?;
+    asked.iter().try_for_each(|one| calendar::check(&one.limits))?;
     let noted = |note: Note, place| note.with_members_of(&body, "keys", place);
     let made = make(call, &asked, noted, idempotency(call, &body)?).await?;
     if let (true, Some(Err(refusal))) = (made.iter().all(Result::is_err), made.first()) {
@@ -65,6 +68,7 @@ pub(super) async fn change(call: &AdminCall<'_>, key: &str) -> Answered {
     let id = parse_id(key)?;
     let body = call.body(MAX_BODY).await?;
     let change = KeyChange::parse(&body, &call.plans, platform::now())?;
+    calendar::check(change.limits.as_deref().unwrap_or_default())?;
     apply(call, id, (change, &body), None).await
 }
 

@@ -3,7 +3,7 @@
 use crate::admin::call::{AdminCall, replaces, told};
 use crate::call::Answered;
 use crate::hop::gate::unavailable;
-use crate::limit::plans;
+use crate::limit::{calendar, plans};
 use crate::platform::respond::{self, HeaderList};
 use crate::platform::{Fault, Response};
 use sluice_protocol::admin::audit::AuditAction;
@@ -24,7 +24,7 @@ pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
     let body = call.body(MAX_TABLE_BYTES as u64).await?;
     let json = String::from_utf8(body)
         .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;
-    let table = PlanTable::parse(&json).map_err(|mistakes| {
+    let table = PlanTable::parse_with(&json, calendar::knows).map_err(|mistakes| {
         let message = format!("The table has mistakes, and the old one stays: {}", told(&mistakes));
         Refusal::new(Reason::InvalidRequest, message)
     })?;

@@ -61,8 +61,8 @@ mod tests {
     use sluice_protocol::request::bodies::chat::Usage;
 
     const NONE: Used = Used::NOTHING;
-    const SOME: Used = Used { usage: Usage::new(5, 3), reasoning_tokens: Some(1) };
-    const MORE: Used = Used { usage: Usage::new(5, 9), reasoning_tokens: Some(1) };
+    const SOME: Used = Used { usage: Usage::new(5, 3), reasoning_tokens: Some(1), cached_tokens: 0 };
+    const MORE: Used = Used { usage: Usage::new(5, 9), reasoning_tokens: Some(1), cached_tokens: 0 };
 
     fn holds(outcome: Outcome, computed: Used) -> bool {
         match outcome {

@@ -49,10 +49,7 @@ pub async fn became(origin: &Origin, ticket: &Ticket, within: u32) -> Became {
     deadline.set(within);
     match deadline.limit(cancelled(origin, ticket)).await.flatten() {
         Some(report) => match report.status {
-            RequestStatus::Ended => {
-                let used = Used { usage: report.usage, reasoning_tokens: report.reasoning_tokens };
-                Became::Ended(used, report.complete == Some(true))
-            }
+            RequestStatus::Ended => Became::Ended(report.used(), report.complete == Some(true)),
             RequestStatus::Unseen => Became::Unseen,
             RequestStatus::Ending => Became::Unknown,
         },

@@ -4,13 +4,14 @@
 //! and only then lets the answers leave. The platform holds them back until the row is durable.
 
 use crate::config::config_of;
-use crate::limit::plans;
+use crate::limit::{calendar, plans};
 use crate::platform::objects::Object;
 use crate::platform::rows::Rows;
 use crate::platform::{self, Env, Fault, State};
 use sluice_protocol::account::{Account, DecisionContext};
 use sluice_protocol::hop::gate_call::{self, Answer, Call, Envelope, decode_envelope, encode_answers};
 use sluice_protocol::id::Version;
+use sluice_protocol::limit::calendar::Calendar;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::limit::state;
 use sluice_protocol::refusal::Refusal;
@@ -93,7 +94,13 @@ impl Gate {
         }
         let account = account.as_mut().expect("loaded above");
         let now = platform::now();
-        let setting = |table| DecisionContext { account: &envelope.account, table, storage: self.rows.counters() };
+        let told = table.map(|table| calendar::of(&*account, table, now));
+        let setting = |table| DecisionContext {
+            account: &envelope.account,
+            table,
+            calendar: told.as_ref().unwrap_or(Calendar::NONE),
+            storage: self.rows.counters(),
+        };
         let (answers, changed) = match table {
             Some(table) => account.answer_all(&envelope.calls, setting(table), now),
             // Nobody decides by plans that nobody has; what only ends something needs none.

@@ -6,6 +6,7 @@
 //! everything happens again.
 
 mod cache;
+mod calendar;
 mod callers;
 mod course;
 mod env;
@@ -20,6 +21,7 @@ mod time;
 mod world;
 
 pub use cache::{cache_match, cache_put};
+pub use calendar::period;
 pub use callers::{Caller, Closed, Sent};
 pub use course::faults::Faults;
 pub use course::rng::Rng;

@@ -2,6 +2,7 @@
 
 mod body;
 mod cache;
+mod calendar;
 mod calls;
 pub mod entry;
 mod env;
@@ -16,6 +17,7 @@ mod time;
 
 pub use body::Body;
 pub use cache::{cache_match, cache_put};
+pub use calendar::period;
 pub(crate) use entry::entries;
 pub use env::{Context, Env, Limiter};
 pub use fault::Fault;

@@ -60,7 +60,7 @@ fn fifty_at_once_are_one_generation() {
         assert_eq!(hits, 49);
         stage.calm();
         // All count as requests, and each hit for half of what was used.
-        assert_eq!((stage.used("requests"), u64::from(stage.used("tokens"))), (50, 8 + 49 * 4));
+        assert_eq!((stage.used("requests"), stage.used("tokens")), (50, 8 + 49 * 4));
         assert_eq!(stage.standing().live_leases, 0);
     });
 }

@@ -91,7 +91,7 @@ fn each_level_is_seen_by_the_origin_and_told_to_the_caller() {
     assert_eq!(stage.origin.reached.get(), before + 1, "the static answer asks nobody");
     stage.calm();
     // Charged is what was computed.
-    assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed());
+    assert_eq!(stage.used("tokens"), stage.origin.computed());
     assert_eq!(stage.standing().live_leases, 0);
 }
 
@@ -143,7 +143,7 @@ fn what_a_limit_of_tokens_would_refuse_has_what_fits() {
     // All is used up: what is left is below the floor.
     assert_eq!(big(900, &[]).status(), Some(429));
     stage.calm();
-    assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed());
+    assert_eq!(stage.used("tokens"), stage.origin.computed());
 }
 
 /// An origin that fails whole answers fails them for those that wanted pieces, too: with a refusal, as before a stream.

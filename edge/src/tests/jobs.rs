@@ -147,7 +147,7 @@ fn a_batch_is_answered_line_by_line_and_is_nobody_elses() {
         check(&stage, &results);
         stage.calm();
         assert_eq!((stage.used("requests"), stage.used("batches"), stage.standing().live_leases), (7, 7, 0));
-        assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed());
+        assert_eq!(stage.used("tokens"), stage.origin.computed());
         assert!(stage.origin.work().values().all(|work| work.idle), "a line takes idle time only");
         let live = stage.chat(stage.place(), "<live>", false);
         stage.finish(&live);

@@ -50,7 +50,7 @@ fn a_stream_is_whole_events_and_then_done_or_one_error() {
             _ => assert_eq!(code, Some("draining"), "{last}"),
         }
         stage.calm();
-        assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed(), "{fate:?}");
+        assert_eq!(stage.used("tokens"), stage.origin.computed(), "{fate:?}");
         assert_eq!(stage.standing().live_leases, 0);
     });
 }
@@ -68,7 +68,7 @@ fn when_its_caller_leaves_the_origin_stops_at_once_and_what_it_computed_counts()
         let computed = stage.origin.computed();
         stage.calm();
         assert_eq!(stage.origin.computed(), computed);
-        assert_eq!(u64::from(stage.used("tokens")), computed);
+        assert_eq!(stage.used("tokens"), computed);
         assert_eq!(stage.standing().live_leases, 0);
     });
 }
@@ -95,6 +95,6 @@ fn a_caller_that_does_not_read_is_no_silence_of_the_origins() {
         }
         stage.calm();
         assert_eq!(stage.standing().live_leases, 0);
-        assert!(u64::from(stage.used("tokens")) >= stage.origin.computed());
+        assert!(stage.used("tokens") >= stage.origin.computed());
     });
 }

@@ -141,7 +141,7 @@ fn what_is_kept_is_given_gone_on_with_listed_and_deleted_and_is_nobody_elses() {
         assert_eq!(goes_on.status(), Some(404));
         stage.calm();
         assert_eq!((stage.standing().live_leases, stage.used("requests")), (0, 3), "only answers are counted");
-        assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed());
+        assert_eq!(stage.used("tokens"), stage.origin.computed());
         assert!(stage.world.log().iter().all(|(_, line)| !line.contains('<')), "a line holds a prompt");
     });
 }
@@ -209,7 +209,7 @@ fn whatever_is_lost_late_repeated_or_abandoned_what_was_told_is_kept_and_what_wa
             }
         }
         assert_eq!(stage.standing().live_leases, 0);
-        assert!(u64::from(stage.used("tokens")) >= stage.origin.computed());
+        assert!(stage.used("tokens") >= stage.origin.computed());
         assert!(stage.world.log().iter().all(|(_, line)| !line.contains('<')), "a line holds a prompt");
     });
 }

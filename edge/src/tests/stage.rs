@@ -135,9 +135,12 @@ impl Stage {
         let name = format!("ip:{ADDRESS}");
         let mut account = self.account(&name);
         let caller = Asker::Known { subject: Mark::default(), plan: "open".into() };
-        let context = DecisionContext { account: &name, table: &self.plans, storage: StorageCounters::default() };
+        let now = crate::platform::now();
+        let calendar = &crate::limit::calendar::of(&account, &self.plans, now);
+        let context =
+            DecisionContext { account: &name, table: &self.plans, calendar, storage: StorageCounters::default() };
         let call = Call::DescribeCaller { caller, address: ADDRESS.parse().ok() };
-        match account.answer(&call, context, crate::platform::now()).0 {
+        match account.answer(&call, context, now).0 {
             Answer::Caller(described) => *described,
             other => panic!("{other:?}"),
         }
@@ -151,7 +154,7 @@ impl Stage {
     }
 
     /// What counts in a limit of [`ADDRESS`].
-    pub fn used(&self, limit: &str) -> u32 {
+    pub fn used(&self, limit: &str) -> u64 {
         let described = self.standing();
         described.standings.iter().find(|standing| standing.limit == limit).map_or(0, |standing| standing.used)
     }

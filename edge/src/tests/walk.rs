@@ -30,7 +30,7 @@ fn where_nothing_goes_wrong_what_is_counted_is_what_was_computed() {
             assert_eq!(content_of(caller, mark), if caller.status() == Some(200) { MAX_TOKENS as usize } else { 0 });
         }
         assert!(done >= AT_ONCE);
-        assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed());
+        assert_eq!(stage.used("tokens"), stage.origin.computed());
         assert_eq!(stage.used("requests") as usize, done);
         let lines = stage.lines();
         let told = |what: &str| lines.iter().filter(|(_, line)| line["outcome"] == what).count();
@@ -92,7 +92,7 @@ fn whatever_is_lost_late_repeated_or_abandoned_nothing_is_over_and_nothing_that_
         assert!(stage.origin.most_at_once() <= AT_ONCE, "{} at once", stage.origin.most_at_once());
         let worked = stage.origin.work().values().filter(|work| work.used.total_tokens > 0).count();
         assert!(stage.used("requests") as usize >= worked, "{} of {worked}", stage.used("requests"));
-        let (counted, computed) = (u64::from(stage.used("tokens")), stage.origin.computed());
+        let (counted, computed) = (stage.used("tokens"), stage.origin.computed());
         assert!(counted >= computed, "{counted} of {computed} tokens are counted");
         let account = format!("ip:{ADDRESS}");
         assert!(stage.origin.work().values().all(|work| work.account.is_empty() || work.account == account));

@@ -14,6 +14,7 @@ use sluice_protocol::hop::gate_call::{
     decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
 };
 use sluice_protocol::id::{AccountId, CommandId, RequestId};
+use sluice_protocol::limit::calendar::Calendar;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::kind::Unit;
 use sluice_protocol::limit::kind::bucket::Bucket;
@@ -42,7 +43,7 @@ pub fn run(bytes: &[u8]) {
     let mut account = Account { kept, state: state::decode(row).unwrap_or_default() };
     let table = PlanTable::built_in();
     let storage = StorageCounters::default();
-    let setting = DecisionContext { account: &envelope.account, table: &table, storage };
+    let setting = DecisionContext { account: &envelope.account, table: &table, calendar: Calendar::NONE, storage };
     for now in [now, now.saturating_add(1), now.saturating_add(60_000)] {
         let before = account.clone();
         let (answers, changed) = account.answer_all(&envelope.calls, setting, now);
@@ -150,8 +151,12 @@ pub fn seeds() -> Vec<Vec<u8>> {
     for calls in groups {
         let kept = Kept { keys: vec![record()], ..Kept::default() };
         let mut account = Account { kept, ..Account::default() };
-        let setting =
-            DecisionContext { account: "acct:0101010101010101", table: &table, storage: StorageCounters::default() };
+        let setting = DecisionContext {
+            account: "acct:0101010101010101",
+            table: &table,
+            calendar: Calendar::NONE,
+            storage: StorageCounters::default(),
+        };
         let (answers, _) = account.answer_all(&calls, setting, START);
         let envelope = Envelope { account: setting.account.into(), table: table.version(), calls };
         seeds.push([before.clone(), encode_envelope(&envelope)].concat());

@@ -50,7 +50,7 @@ impl Account {
     fn effect(&self, action: &Action, is_done: bool, setting: DecisionContext<'_>, now: Millis) -> Answer {
         let key = match action {
             Action::DeleteKey { .. } | Action::DeleteAccount => return Answer::Did(Effect::Gone(is_done)),
-            Action::CreateAccount(_) | Action::ChangeAccount(_) => {
+            Action::CreateAccount(_) | Action::ChangeAccount(_) | Action::AddCredits { .. } => {
                 return Answer::Did(Effect::Account(Box::new(self.describe_account(setting, now))));
             }
             Action::CreateKey(record) => record.key,
@@ -67,7 +67,7 @@ impl Account {
 impl Kept {
     /// Whether anybody has made this account, or set something for it.
     pub fn is_made(&self) -> bool {
-        !self.keys.is_empty() || self.settings != Settings::default()
+        !self.keys.is_empty() || !self.credits.is_empty() || self.settings != Settings::default()
     }
 
     /// Makes the change, and says whether there was one to make. An error may leave half of it.
@@ -90,10 +90,16 @@ impl Kept {
                 self.settings.version = expected(self.settings.version)?;
                 self.change(change, setting.table)?;
             }
+            Action::AddCredits { limit, amount, currency } => {
+                if setting.account.starts_with("acct:") && !self.is_made() {
+                    return Err(Answer::NotFound);
+                }
+                self.add_credits(limit, *amount, *currency, setting.table)?;
+            }
             Action::DeleteAccount if !self.is_made() => return Ok(false),
             Action::DeleteAccount => {
                 expected(self.settings.version)?;
-                (self.settings, self.keys) = (Settings::default(), Vec::new());
+                *self = Self { done: std::mem::take(&mut self.done), ..Self::default() };
             }
             Action::CreateKey(record) => {
                 if self.keys.iter().any(|other| other.key == record.key) {
@@ -141,6 +147,10 @@ impl Kept {
         let of_plans = || table.names().filter_map(|plan| table.get(plan)).flat_map(|plan| &plan.limits);
         let of_keys = || self.keys.iter().flat_map(|record| &record.limits);
         let is_known = |name: &str| of_plans().chain(of_keys()).any(|limit| limit.name == name);
+        let is_money = |name: &str| of_plans().any(|limit| limit.name == name && limit.kind.currency().is_some());
+        if let Some(name) = change.overrides.iter().flatten().map(|(name, _)| name).find(|name| is_money(name)) {
+            return Err(no_number(name));
+        }
         match change.overrides.iter().flatten().find(|(name, _)| !is_known(name)) {
             Some((name, _)) => {
                 let message = format!("There is no limit `{name}` in any plan, nor of a key of this account.");
@@ -159,6 +169,11 @@ fn touches_limits(change: &KeyChange) -> bool {
     change.plan.is_some() || change.overrides.is_some() || change.limits.is_some()
 }
 
+/// Money is no number: a budget in money is another limit, of a plan or of the key.
+fn no_number(name: &str) -> Answer {
+    Answer::Unusable(format!("`{name}` is in money, for which there is no other number. Give it another plan."))
+}
+
 /// Whether a key's own limits and numbers fit its plan.
 fn check(record: &KeyRecord, settings: &Settings, table: &PlanTable) -> Result<(), Answer> {
     let plan = table.get(settings.plan.as_ref().unwrap_or(&record.plan));
@@ -167,6 +182,15 @@ fn check(record: &KeyRecord, settings: &Settings, table: &PlanTable) -> Result<(
     let of_plan = || plan.limits.iter().map(|limit| limit.name.as_str());
     if let Some(twice) = own().find(|name| of_plan().any(|other| other == *name)) {
         return Err(Answer::Unusable(format!("The plan `{}` has a limit `{twice}` already.", plan.name)));
+    }
+    let all = || plan.limits.iter().chain(&record.limits);
+    let is_money = |name: &str| all().any(|limit| limit.name == name && limit.kind.currency().is_some());
+    if let Some(name) = record.overrides.keys().find(|name| is_money(name)) {
+        return Err(no_number(name));
+    }
+    let mut currencies = record.limits.iter().filter_map(|limit| limit.kind.currency());
+    if let Some(currency) = currencies.find(|currency| table.currency != Some(*currency)) {
+        return Err(Answer::Unusable(format!("The plan table has no price in {currency}.")));
     }
     if let Some(name) = record.overrides.keys().find(|name| !of_plan().chain(own()).any(|known| known == *name)) {
         return Err(Answer::Unusable(format!("There is no limit `{name}` in the plan `{}`.", plan.name)));

@@ -22,7 +22,10 @@ impl Account {
             Ok(known) => known,
             Err(answer) => return answer,
         };
-        let rules = rules(&self.kept.settings, &known, setting, None);
+        let rules = match rules(&self.kept, &known, setting, (None, self.state.latest(now))) {
+            Ok(rules) => rules,
+            Err(answer) => return answer,
+        };
         let now = self.state.clamp(now);
         // The smallest request that there is: one token in, one token out.
         let smallest = Ask::smallest(caller.clone());
@@ -61,6 +64,9 @@ impl Account {
             live_leases: self.live_leases(now),
             used: self.state.totals(),
             storage: setting.storage,
+            budgets: self.budgets(setting, now),
+            credits: self.kept.credits.clone(),
+            now: self.state.clamp(now),
         }
     }
 

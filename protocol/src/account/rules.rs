@@ -1,20 +1,25 @@
 //! Which limits apply to a caller, and what they see of its request.
 
 use super::{DEFAULT_MAX_TOKENS, DecisionContext, Known};
-use crate::hop::gate_call::{Ask, Settings};
+use crate::hop::gate_call::{Answer, Ask, Kept};
 use crate::limit::ask::{Exact, Facts, Rule};
 use crate::limit::decision::Blanket;
 use crate::limit::plan::{Allowance, Limit, PlanTable};
 use crate::request::cost::Work;
+use crate::time::Millis;
+use core::net::IpAddr;
 
 /// The plan's limits and the key's own, without those that the caller skips and with the numbers that an admin set for the
-/// key or, if not for that, for the account.
+/// key or, if not for that, for the account. What was added to credits is in, too.
+///
+/// A budget that cannot be counted is a no: one whose periods the calendar does not know at this time, and one in a
+/// currency that nothing has a price in.
 pub(super) fn rules<'a>(
-    settings: &Settings,
+    kept: &Kept,
     known: &Known<'a>,
     setting: DecisionContext<'_>,
-    address: Option<core::net::IpAddr>,
-) -> Vec<Rule<'a>> {
+    (address, at): (Option<IpAddr>, Millis),
+) -> Result<Vec<Rule<'a>>, Answer> {
     let own = known.record.map(|record| record.limits.as_slice()).unwrap_or_default();
     let key = known.record.filter(|_| !setting.table.exemptions.is_empty());
     let key = key.map(|record| format_key(setting.account, record.key));
@@ -29,19 +34,24 @@ pub(super) fn rules<'a>(
         |limit: &str| exemptions.iter().any(|exemption| exemption.limit == limit && !exemption.addresses.is_empty());
     let set = |limit: &str| {
         let of_key = known.record.and_then(|record| record.overrides.get(limit));
-        of_key.or_else(|| settings.overrides.get(limit)).copied()
+        of_key.or_else(|| kept.settings.overrides.get(limit)).copied().map(u64::from)
     };
     let limits = known.plan.limits.iter().chain(own).filter(|limit| !is_exempt(&limit.name));
     let is_bound = known.record.is_some_and(|record| !record.permissions.addresses.is_empty());
-    let rule = |limit: &'a Limit| Rule {
-        quota: set(&limit.name).unwrap_or(limit.quota()),
-        blanket: match limit.is_blanket() {
-            false => Blanket::No,
-            // From another address the same caller may be exempt, or is told that it may not call from there.
-            true if is_bound || depends_on_address(&limit.name) => Blanket::Address,
-            true => Blanket::Caller,
-        },
-        limit,
+    let rule = |limit: &'a Limit| {
+        let rule = kept.rule(limit, setting, at).ok_or_else(|| Answer::Uncounted(limit.name.clone()))?;
+        // A number of somebody's own says nothing of money.
+        let set = set(&limit.name).filter(|_| limit.kind.currency().is_none());
+        Ok(Rule {
+            quota: set.map_or(rule.quota, |set| set.saturating_add(kept.added_to(limit))),
+            blanket: match limit.is_blanket() {
+                false => Blanket::No,
+                // From another address the same caller may be exempt, or is told that it may not call from there.
+                true if is_bound || depends_on_address(&limit.name) => Blanket::Address,
+                true => Blanket::Caller,
+            },
+            ..rule
+        })
     };
     limits.map(rule).collect()
 }

@@ -50,6 +50,9 @@ pub enum AuditAction {
     /// An account was ended.
     #[serde(rename = "account.delete")]
     AccountDelete,
+    /// Something was added to an account's credits.
+    #[serde(rename = "account.credit")]
+    AccountCredit,
     /// Another plan table was put in force.
     #[serde(rename = "plans.put")]
     PlansPut,
@@ -189,12 +192,15 @@ impl Note {
 }
 
 /// Members of admin bodies whose values the log shows: never secret, and never for people.
-pub const SHOWN: [&str; 13] = [
+pub const SHOWN: [&str; 16] = [
     "account",
     "addresses",
+    "amount",
+    "currency",
     "disabled",
     "expires_at",
     "issuer",
+    "limit",
     "limits",
     "models",
     "overlap",

@@ -45,6 +45,7 @@ const fn class(reason: Reason) -> &'static str {
         Class::Request => "invalid_request_error",
         Class::Credentials => "authentication_error",
         Class::Permission => "permission_error",
+        Class::Payment => "billing_error",
         Class::Missing => "not_found_error",
         Class::Size => "request_too_large",
         Class::Limit => "rate_limit_error",

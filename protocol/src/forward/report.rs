@@ -24,6 +24,9 @@ pub struct RequestReport {
     /// How many of the generated tokens were thinking, as far as the origin knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
+    /// How many tokens of the prompt needed no computing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached_tokens: u64,
     /// Of a request that was never seen: how far back the origin would remember it, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_ms: Option<u64>,
@@ -47,13 +50,14 @@ pub enum RequestStatus {
 impl RequestReport {
     /// Of this request.
     pub fn new(id: RequestId, status: RequestStatus, used: Used) -> Self {
-        let Used { usage, reasoning_tokens } = used;
+        let Used { usage, reasoning_tokens, cached_tokens } = used;
         Self {
             id: id.to_string(),
             object: "request".into(),
             status,
             usage,
             reasoning_tokens,
+            cached_tokens,
             known_ms: None,
             complete: None,
         }
@@ -64,17 +68,26 @@ impl RequestReport {
         Self { known_ms: Some(known_ms), ..Self::new(id, RequestStatus::Unseen, Used::NOTHING) }
     }
 
+    /// What it says was used.
+    pub const fn used(&self) -> Used {
+        Used { usage: self.usage, reasoning_tokens: self.reasoning_tokens, cached_tokens: self.cached_tokens }
+    }
+
     /// What is to be settled for a request that was sent `age_ms` ago, if that is certain.
     ///
     /// One that the origin never saw has used nothing, if the origin would remember it: it has not been started since, nor
     /// forgotten what ended since.
     pub fn final_usage(&self, age_ms: u64) -> Option<Used> {
         match self.status {
-            RequestStatus::Ended => Some(Used { usage: self.usage, reasoning_tokens: self.reasoning_tokens }),
+            RequestStatus::Ended => Some(self.used()),
             RequestStatus::Ending => None,
             RequestStatus::Unseen => self.known_ms.filter(|known| *known > age_ms).map(|_| Used::NOTHING),
         }
     }
+}
+
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The last event of a stream that breaks off: the refusal, and what was used if that is final.
@@ -91,7 +104,8 @@ pub struct StreamError {
 impl StreamError {
     /// For this refusal.
     pub fn new(refusal: &Refusal, used: Option<Used>) -> Self {
-        let report = |used: Used| UsageReport::new(used.usage, 0, used.reasoning_tokens.unwrap_or_default());
+        let report =
+            |used: Used| UsageReport::new(used.usage, used.cached_tokens, used.reasoning_tokens.unwrap_or_default());
         Self { body: refusal.body(), usage: used.map(report) }
     }
 }
@@ -157,11 +171,13 @@ impl fmt::Display for UsageMark {
 const COMPLETE: &str = "complete";
 const UNSETTLED: &str = " unsettled";
 
-/// What was used in few bytes: tokens of the prompts, generated tokens, how many of them were thinking. It stands in the header
+/// What was used in few bytes: tokens of the prompts, generated tokens, how many of them were thinking, and, where there are
+/// any, how many of the prompts' needed no computing. It stands in the header
 /// [`crate::wire::header::USAGE`] of a refusal and of a whole answer, and in each [`UsageMark`] of a stream.
 pub fn brief(used: Used) -> String {
-    let Used { usage, reasoning_tokens } = used;
-    format!("{}/{}/{}", usage.prompt_tokens, usage.completion_tokens, reasoning_tokens.unwrap_or_default())
+    let Used { usage, reasoning_tokens, cached_tokens } = used;
+    let cached = if cached_tokens > 0 { format!("/{cached_tokens}") } else { String::new() };
+    format!("{}/{}/{}{cached}", usage.prompt_tokens, usage.completion_tokens, reasoning_tokens.unwrap_or_default())
 }
 
 /// Reads what [`brief`] writes, and nothing else.
@@ -172,7 +188,12 @@ pub fn read_brief(text: &str) -> Option<Used> {
     };
     let mut parts = text.split('/').map(number);
     let (prompt, completion, reasoning) = (parts.next()??, parts.next()??, parts.next()??);
-    let used = Used { usage: Usage::new(prompt, completion), reasoning_tokens: Some(reasoning) };
+    let cached_tokens = match parts.next() {
+        None => 0,
+        // None are not told of.
+        Some(told) => told.filter(|cached| *cached > 0)?,
+    };
+    let used = Used { usage: Usage::new(prompt, completion), reasoning_tokens: Some(reasoning), cached_tokens };
     parts.next().is_none().then_some(used)
 }
 
@@ -183,7 +204,7 @@ mod tests {
     #[test]
     fn a_request_that_was_never_seen_has_used_nothing_as_far_back_as_is_known() {
         let id = RequestId([1; 16]);
-        let used = Used { usage: Usage::new(5, 7), reasoning_tokens: Some(3) };
+        let used = Used { usage: Usage::new(5, 7), reasoning_tokens: Some(3), cached_tokens: 0 };
         assert_eq!(RequestReport::new(id, RequestStatus::Ended, used).final_usage(1_000_000), Some(used));
         assert_eq!(RequestReport::new(id, RequestStatus::Ending, used).final_usage(0), None);
         let unseen = RequestReport::unseen(id, 30_000);
@@ -195,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_mark_is_read_as_it_was_written() {
-        let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2) };
+        let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2), cached_tokens: 0 };
         let reasons = Reason::ALL.iter().copied();
         let refused = reasons.flat_map(|reason| [Some(used), None].map(|told| UsageMark::refused(reason, told, used)));
         for mark in refused.chain([UsageMark::so_far(used), UsageMark::complete(used)]) {
@@ -212,11 +233,13 @@ mod tests {
 
     #[test]
     fn a_brief_usage_is_read_as_it_was_written() {
-        for usage in [Usage::new(0, 0), Usage::new(57, 12), Usage::new(u64::MAX, 1)] {
-            let used = Used { usage, reasoning_tokens: Some(2) };
+        for (usage, cached_tokens) in [(Usage::new(0, 0), 0), (Usage::new(57, 12), 40), (Usage::new(u64::MAX, 1), 1)] {
+            let used = Used { usage, cached_tokens, reasoning_tokens: Some(2) };
             assert_eq!(read_brief(&brief(used)), Some(used));
         }
-        for wrong in ["", "//", "1/2", "/1/2", "+1/2/3", "1/2/3/4", "1 /2/3", "-1/2/3", "18446744073709551616/1/2"] {
+        for wrong in
+            ["", "//", "1/2", "/1/2", "+1/2/3", "1/2/3/0", "1/2/3/4/5", "1 /2/3", "-1/2/3", "18446744073709551616/1/2"]
+        {
             assert_eq!(read_brief(wrong), None, "{wrong}");
         }
     }

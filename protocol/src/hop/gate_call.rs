@@ -31,13 +31,13 @@ pub use bending::{Bending, PlanLevel};
 pub use caller::{Caller, Identity};
 pub use change::{AccountChange, KeyChange};
 pub use kept::{
-    KEPT_VERSION, Kept, KeyRecord, MAX_KEPT_BYTES, MAX_RETIRING, Retiring, Settings, decode_kept, encode_kept,
+    Credit, KEPT_VERSION, Kept, KeyRecord, MAX_KEPT_BYTES, MAX_RETIRING, Retiring, Settings, decode_kept, encode_kept,
 };
 pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
 /// the caller is told to try again.
-pub const VERSION: u8 = 5;
+pub const VERSION: u8 = 6;
 
 /// What the edge sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,6 +196,8 @@ pub enum Answer {
     Caller(Box<CallerDescription>),
     /// The origins are so full that this plan would make less of the request, which its caller does not take.
     TooFull(String),
+    /// A budget of this name cannot be counted here: its time zone or its currency is not known.
+    Uncounted(String),
 }
 
 /// What a plan does not allow.

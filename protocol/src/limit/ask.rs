@@ -2,6 +2,7 @@
 
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
+use crate::limit::calendar::Span;
 use crate::limit::decision::Blanket;
 use crate::limit::kind::Unit;
 use crate::limit::plan::{Limit, Per};
@@ -52,16 +53,19 @@ pub struct Rule<'p> {
     /// The limit.
     pub limit: &'p Limit,
     /// The most that it lets through, before schedule and pressure.
-    pub quota: u32,
+    pub quota: u64,
     /// Which of the caller's requests it refuses together.
     pub blanket: Blanket,
+    /// The calendar's period of the time that is decided at, for a limit that counts in periods.
+    pub span: Option<Span>,
 }
 
 impl<'p> Rule<'p> {
-    /// A limit as it stands in its plan.
+    /// A limit as it stands in its plan. Of one that counts in a calendar's periods, `span` is to be said yet.
     pub fn of(limit: &'p Limit) -> Self {
         let blanket = if limit.is_blanket() { Blanket::Caller } else { Blanket::No };
-        Self { limit, quota: limit.quota(), blanket }
+        let span = limit.kind.cycle().filter(|cycle| cycle.is_ever()).map(|_| Span::EVER);
+        Self { limit, quota: limit.quota(), blanket, span }
     }
 
     /// Whether the limit is about this request.
@@ -82,10 +86,10 @@ impl<'p> Rule<'p> {
 
     /// The most that it lets through when the schedule says `percent` and the origin is as full as that. Rounded up: only
     /// a schedule of 0 closes a limit.
-    pub fn quota_at(&self, percent: u16, pressure: u8) -> u32 {
-        let scaled = (u64::from(self.quota) * u64::from(percent)).div_ceil(100);
+    pub fn quota_at(&self, percent: u16, pressure: u8) -> u64 {
+        let scaled = (u128::from(self.quota) * u128::from(percent)).div_ceil(100);
         let pressed = self.limit.pressure.map_or(100, |limit| limit.percent_at(pressure));
-        u32::try_from((scaled * u64::from(pressed)).div_ceil(100)).unwrap_or(u32::MAX)
+        u64::try_from((scaled * u128::from(pressed)).div_ceil(100)).unwrap_or(u64::MAX)
     }
 
     /// What the request counts for.
@@ -94,12 +98,13 @@ impl<'p> Rule<'p> {
             Unit::Requests => 1,
             Unit::Tokens => u64::from(work.prompt_tokens) + u64::from(work.max_tokens),
             Unit::Cost => rate.reserve(work),
+            Unit::Money => rate.price.reserve(work),
         }
     }
 
     fn most(&self) -> u64 {
         let percents = self.limit.schedule.percents();
-        percents.into_iter().map(|percent| u64::from(self.quota_at(percent, 0))).max().unwrap_or(0)
+        percents.into_iter().map(|percent| self.quota_at(percent, 0)).max().unwrap_or(0)
     }
 }
 

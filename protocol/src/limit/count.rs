@@ -1,6 +1,7 @@
 //! What an account's limits have counted: a log for every limit, or for every value of what a limit counts `per`.
 
 use crate::auth::principal::Mark;
+use crate::limit::calendar::{Calendar, Span};
 use crate::limit::kind::entry::Size;
 use crate::limit::kind::{Counting, Log, LogKind, Tally, Unit};
 use crate::limit::plan::Limit;
@@ -30,6 +31,17 @@ pub enum Scope {
     Value(Mark),
     /// That of the values without one of their own whose marks fall together: one of [`SHARES`].
     Shared(u8),
+}
+
+/// When something is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// At this time.
+    pub now: Millis,
+    /// When the oldest lease was granted.
+    pub oldest: Millis,
+    /// The period of that time, for a limit that counts in periods.
+    pub span: Option<Span>,
 }
 
 /// How many values have a log of their own at once.
@@ -93,10 +105,10 @@ impl Counts {
         self.logs_of(limit)?.values().max_by_key(used)
     }
 
-    /// Counts an amount and returns the time under which it is kept. `oldest` is that of the oldest lease.
+    /// Counts an amount and returns the time under which it is kept.
     ///
     /// Nothing is counted here for a limit whose count its leases are.
-    pub fn add(&mut self, limit: &Limit, scope: Scope, amount: u32, now: Millis, oldest: Millis) -> Millis {
+    pub fn add(&mut self, limit: &Limit, scope: Scope, amount: u64, Moment { now, oldest, span }: Moment) -> Millis {
         let Some(kind) = limit.kind.in_log() else { return now };
         let logs = self.logs.entry((limit.name.clone(), limit.unit(), kind.log_kind())).or_default();
         if let Some(copy) = inherited(logs, scope, now) {
@@ -110,13 +122,13 @@ impl Counts {
         };
         let log = logs.entry(scope).or_insert_with(|| kind.starting(now));
         let before = log.entry_count();
-        let at = kind.add(log, amount, Counting { now, oldest, size });
+        let at = kind.add(log, amount, Counting { now, oldest, size, span });
         self.entries = self.entries + log.entry_count() - before;
         at
     }
 
     /// Takes back up to `amount` of what was counted under `at`.
-    pub fn refund(&mut self, name: &CountName, scope: Scope, at: Millis, amount: u32) {
+    pub fn refund(&mut self, name: &CountName, scope: Scope, at: Millis, amount: u64) {
         let Some(log) = self.logs.get_mut(name).and_then(|logs| logs.get_mut(&scope)) else { return };
         let before = log.entry_count();
         log.refund(at, amount);
@@ -144,8 +156,13 @@ impl Counts {
     }
 
     /// What was counted in what is the future at `now` is counted now: the clock had been ahead.
-    pub fn take_back_to(&mut self, now: Millis) {
-        self.change_all(|log| log.take_back_to(now));
+    pub fn take_back_to(&mut self, now: Millis, calendar: &Calendar) {
+        self.change_all(|log| log.take_back_to(now, calendar));
+    }
+
+    /// Whether anything is kept for a limit.
+    pub fn holds(&self, limit: &Limit) -> bool {
+        self.logs_of(limit).is_some()
     }
 
     /// How many logs hold something, and how many entries they have in all.

@@ -36,10 +36,10 @@ pub struct Refused {
     pub limit: String,
     /// What kind it is, and what it lets through at the time of the decision.
     pub kind: RefusedKind,
-    /// What the request asked for.
-    pub amount: u32,
+    /// What the request asked for; money is in nano-units.
+    pub amount: u64,
     /// What counted already.
-    pub used: u32,
+    pub used: u64,
     /// When the request would pass this limit.
     pub passes: Passes,
     /// Which of this caller's other requests it refuses, too, until then.

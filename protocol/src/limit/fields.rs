@@ -1,6 +1,8 @@
 //! Reading single members of a JSON object, and remembering what was wrong with them.
 
 use crate::auth::principal::is_name;
+use crate::limit::calendar::Zone;
+use crate::request::money::{Currency, MAX_WHOLE, parse_decimal};
 use crate::time::parse_duration;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -24,9 +26,60 @@ impl fmt::Display for PlanMistake {
 pub(super) struct Reader {
     /// All so far.
     pub(super) mistakes: Vec<PlanMistake>,
+    /// Whether there is a time zone.
+    pub(super) knows: fn(Zone) -> bool,
+    /// What the table's prices are in, `Some(None)` for a table without prices. `None` where the table is not at hand.
+    pub(super) prices: Option<Option<Currency>>,
 }
 
 impl Reader {
+    /// Without mistakes, and without a table at hand.
+    pub(super) const fn new(knows: fn(Zone) -> bool) -> Self {
+        Self { mistakes: Vec::new(), knows, prices: None }
+    }
+
+    /// The member `currency`, which is to be that of the table's prices; `None` without one. Only what `is_cost` has one.
+    pub(super) fn currency(&mut self, at: &str, object: &Map<String, Value>, is_cost: bool) -> Option<Currency> {
+        let value = object.get("currency")?;
+        let at = format!("{at}.currency");
+        let currency = value.as_str().and_then(Currency::parse);
+        match (currency, self.prices) {
+            _ if !is_cost => self.mistake(&at, "is for \"unit\": \"cost\""),
+            (None, _) => self.mistake(&at, "must be three capital letters such as \"USD\""),
+            (Some(_), Some(None)) => self.mistake(&at, "has no price: `costs` must have one in this currency"),
+            (Some(currency), Some(Some(prices))) if currency != prices => {
+                self.mistake(&at, format!("must be {prices}, as the table's prices are"));
+            }
+            (Some(_), _) => {}
+        }
+        currency.filter(|_| is_cost)
+    }
+
+    /// A decimal of money in nano-units, `least` or more of them.
+    pub(super) fn decimal(&mut self, at: &str, object: &Map<String, Value>, name: &str, least: u64) -> Option<u64> {
+        let nano = object.get(name).and_then(Value::as_str).and_then(parse_decimal).filter(|nano| *nano >= least);
+        if nano.is_none() {
+            let least = if least == 0 { "0" } else { "0.000000001" };
+            let problem = format!(
+                "must be a decimal in quotes such as \"25.00\", from {least} to {MAX_WHOLE}, of at most nine places"
+            );
+            self.mistake(&format!("{at}.{name}"), problem);
+        }
+        nano
+    }
+
+    /// The member `zone`: UTC where none is said. What does not go by a calendar has none.
+    pub(super) fn zone(&mut self, at: &str, object: &Map<String, Value>, has_zone: bool) -> Option<Zone> {
+        let Some(value) = object.get("zone") else { return Some(Zone::UTC) };
+        let zone = value.as_str().and_then(Zone::parse).filter(|zone| (self.knows)(*zone));
+        match zone {
+            _ if !has_zone => self.mistake(&format!("{at}.zone"), "has no meaning for what lasts for ever"),
+            None => self.mistake(&format!("{at}.zone"), "must be a time zone that exists, such as \"Europe/Zurich\""),
+            Some(_) => {}
+        }
+        zone
+    }
+
     /// One name or a list of names, each of which must mean something.
     pub(super) fn names<T>(&mut self, at: &str, value: &Value, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
         let one = std::slice::from_ref(value);

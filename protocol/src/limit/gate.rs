@@ -13,12 +13,12 @@ pub use clock::{CLOSED_MS, GRACE_MS, MAX_CLOSED, STEP_BACK_MS};
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
 use crate::limit::ask::{Facts, Rule, is_metered, reserve};
-use crate::limit::count::{Room, Scope};
+use crate::limit::count::{Moment, Room, Scope};
 use crate::limit::decision::{Admitted, Blanket, Decision, Outcome, Passes, Refused, Totals};
 use crate::limit::kind::parallel::Parallel;
-use crate::limit::kind::{CountInLog, Fit, Kind, Tally};
+use crate::limit::kind::{CountInLog, Fit, Kind, Tally, Unit};
 use crate::limit::lease::{Among, Counted, Lease, Metered};
-use crate::limit::plan::{Per, When};
+use crate::limit::plan::{Limit, Per, When};
 use crate::limit::state::{ClosedMark, GateState, MAX_BYTES, most_bytes};
 use crate::request::bodies::chat::Used;
 use crate::request::cost::Work;
@@ -146,6 +146,11 @@ impl GateState {
         self.usage.remove(&key).is_some()
     }
 
+    /// Whether anything is kept for a limit.
+    pub fn holds(&self, limit: &Limit) -> bool {
+        self.counts.holds(limit)
+    }
+
     /// How many requests this watched limit would have refused.
     pub fn shadowed(&self, limit: &str) -> u64 {
         self.shadowed.get(limit).copied().unwrap_or(0)
@@ -177,12 +182,12 @@ impl GateState {
         }
         let all = self.leases.live(now, Among::All);
         let Parallel { limit: most } = Parallel::OF_ACCOUNT;
-        if let Fit::At(at) = Parallel::OF_ACCOUNT.fit(Tally { log: None, leases: &all }, now, most, 1) {
+        if let Fit::At(at) = Parallel::OF_ACCOUNT.fit(Tally { log: None, leases: &all }, now, most.into(), 1) {
             evaluation.refused.push(Refused {
                 limit: "leases".into(),
                 kind: Parallel::OF_ACCOUNT.into(),
                 amount: 1,
-                used: most,
+                used: most.into(),
                 passes: Passes::At(at),
                 blanket: Blanket::No,
             });
@@ -193,21 +198,25 @@ impl GateState {
     fn evaluate_rule(&self, rule: &Rule<'_>, facts: &Facts, work: Work, now: Millis) -> (Counted, Option<Refused>) {
         let limit = rule.limit;
         let amount = rule.amount(facts.rate, work);
-        // What is too large for any count is too large for any limit.
-        let counted_amount = u32::try_from(amount).unwrap_or(u32::MAX);
+        let counted_amount = match limit.unit() {
+            Unit::Money => amount,
+            // What is too large for any count is too large for any limit.
+            Unit::Requests | Unit::Tokens | Unit::Cost => amount.min(u32::MAX.into()),
+        };
         let scope = self.counts.scope(limit, rule.value(facts), now, Room::OF_ACCOUNT);
         let live = self.leases.live(now, among(rule, scope));
         let tally = Tally { log: self.counts.get(limit, scope, now), leases: &live };
-        let earliest = |quota: u32| match quota {
-            0 => Fit::Never,
+        let earliest = |quota: u64| match quota {
+            // Its hours have closed it. A budget of nothing lets through what costs nothing.
+            0 if rule.quota > 0 || counted_amount > 0 => Fit::Never,
             quota if counted_amount > quota => Fit::Never,
             quota => limit.kind.fit(tally, now, quota, counted_amount),
         };
         let refused = passes(rule, facts.pressure, now, earliest).map(|passes| Refused {
             limit: limit.name.clone(),
-            kind: limit.kind.refused(rule.quota_at(limit.schedule.percent_at(now), facts.pressure)),
+            kind: limit.kind.refused(rule.quota_at(limit.schedule.percent_at(now), facts.pressure), limit.per),
             amount: counted_amount,
-            used: u32::try_from(limit.kind.used(tally, now)).unwrap_or(u32::MAX),
+            used: limit.kind.used(tally, now),
             passes,
             blanket: rule.blanket,
         });
@@ -236,7 +245,8 @@ impl GateState {
         let Evaluation { shadowed, counted, metered, .. } = evaluation;
         let add = |(place, mut counted): (usize, Counted)| {
             let rule: &Rule<'_> = &rules[place];
-            counted.at = self.counts.add(rule.limit, counted.scope, counted.amount, now, oldest);
+            let moment = Moment { now, oldest, span: rule.span };
+            counted.at = self.counts.add(rule.limit, counted.scope, counted.amount, moment);
             counted
         };
         let counted = counted.into_iter().map(add).collect();

@@ -6,16 +6,19 @@
 //! line in each list here.
 
 pub mod bucket;
+pub mod budget;
 pub mod entry;
 pub mod parallel;
 pub mod refill;
+mod traits;
 mod unit;
 pub mod window;
 
+use crate::limit::calendar::Span;
 use crate::limit::fields::Reader;
-use crate::refusal::Reason;
 use crate::time::Millis;
 use bucket::{Bucket, BucketLog, BucketStanding, PackedBucket, RefusedBucket};
+use budget::{Budget, BudgetLog, BudgetLogKind, BudgetStanding, PackedBudget, RefusedBudget};
 use entry::Size;
 use parallel::{LeaseEnds, Parallel, ParallelStanding};
 use serde::{Deserialize, Serialize};
@@ -24,6 +27,7 @@ use std::any::Any;
 use std::ops::{Deref, DerefMut};
 use window::{PackedWindow, Window, WindowLog, WindowStanding};
 
+pub use traits::{CountInLog, CountLog, DescribeRefused, DescribeStanding, Kind};
 pub use unit::Unit;
 
 /// A public type that is one of several, and does what they all can do.
@@ -58,26 +62,27 @@ macro_rules! one_of {
 one_of! {
     /// What a limit counts, and how much of it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    LimitKind(AnyKind): Kind = Window(Window), Bucket(Bucket), Parallel(Parallel)
+    LimitKind(AnyKind): Kind = Window(Window), Bucket(Bucket), Parallel(Parallel), Budget(Budget)
 }
 
 one_of! {
     /// What kind of limit refused, and what it lets through at the time of the decision.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    RefusedKind(AnyRefused): DescribeRefused = Window(Window), Bucket(RefusedBucket), Parallel(Parallel)
+    RefusedKind(AnyRefused): DescribeRefused =
+        Window(Window), Bucket(RefusedBucket), Parallel(Parallel), Budget(RefusedBudget)
 }
 
 one_of! {
     /// What kind of limit stands so.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
     StandingKind(AnyStanding): DescribeStanding =
-        Window(WindowStanding), Bucket(BucketStanding), Parallel(ParallelStanding)
+        Window(WindowStanding), Bucket(BucketStanding), Parallel(ParallelStanding), Budget(BudgetStanding)
 }
 
 one_of! {
     /// What a limit has counted, of the kinds that count in a log.
     #[derive(Clone, Debug, PartialEq, Eq)]
-    Log(AnyLog): CountLog = Window(WindowLog), Bucket(BucketLog)
+    Log(AnyLog): CountLog = Window(WindowLog), Bucket(BucketLog), Budget(BudgetLog)
 }
 
 /// What a limit's log is. Limits of one name in several plans share a log only if it is the same.
@@ -91,22 +96,38 @@ enum AnyLogKind {
     Window(u64),
     /// Of a bucket.
     Bucket,
+    /// Of a budget.
+    Budget(BudgetLogKind),
 }
 
 /// How plans name each kind, which members it has of its own, and what reads them.
-const FORMS: [Form; 3] = [window::FORM, bucket::FORM, parallel::FORM];
+const FORMS: [Form; 4] = [window::FORM, bucket::FORM, parallel::FORM, budget::FORM];
 
 /// All logs of a row, kind by kind. `N` is whose each is.
 #[derive(Serialize, Deserialize)]
 pub(in crate::limit) struct PackedLogs<N> {
     windows: Vec<(N, PackedWindow)>,
     buckets: Vec<(N, PackedBucket)>,
+    budgets: Vec<(N, PackedBudget)>,
+}
+
+/// The same until rows of version 5, which have budgets.
+#[derive(Deserialize)]
+pub(in crate::limit) struct PackedLogsBefore<N> {
+    windows: Vec<(N, PackedWindow)>,
+    buckets: Vec<(N, PackedBucket)>,
+}
+
+impl<N> From<PackedLogsBefore<N>> for PackedLogs<N> {
+    fn from(PackedLogsBefore { windows, buckets }: PackedLogsBefore<N>) -> Self {
+        Self { windows, buckets, budgets: Vec::new() }
+    }
 }
 
 impl<N> PackedLogs<N> {
     /// None.
     pub(in crate::limit) const fn new() -> Self {
-        Self { windows: Vec::new(), buckets: Vec::new() }
+        Self { windows: Vec::new(), buckets: Vec::new(), budgets: Vec::new() }
     }
 
     /// Packs one more log.
@@ -114,6 +135,7 @@ impl<N> PackedLogs<N> {
         match &log.0 {
             AnyLog::Window(log) => self.windows.push((name, log.pack())),
             AnyLog::Bucket(log) => self.buckets.push((name, log.pack())),
+            AnyLog::Budget(log) => self.budgets.push((name, log.pack())),
         }
     }
 
@@ -127,117 +149,11 @@ impl<N> PackedLogs<N> {
             .buckets
             .into_iter()
             .map(|(name, packed)| (name, packed.unpack().map(|log| (LogKind(AnyLogKind::Bucket), log.into()))));
-        windows.chain(buckets)
-    }
-}
-
-/// What a kind of limit does.
-pub trait Kind {
-    /// As plans name it.
-    fn name(&self) -> &'static str;
-
-    /// What it counts.
-    fn unit(&self) -> Unit;
-
-    /// The most that it lets through, before schedule and pressure.
-    fn quota(&self) -> u32;
-
-    /// Writes its own members as a plan has them.
-    fn write(&self, object: &mut Map<String, Value>);
-
-    /// How it counts in a log; `None` for a kind whose count is the leases that it has granted.
-    fn in_log(&self) -> Option<&dyn CountInLog>;
-
-    /// What counts at `now`.
-    fn used(&self, tally: Tally<'_>, now: Millis) -> u64;
-
-    /// When the first and the last of what counts at `now` stop counting; `None` if nothing counts.
-    fn ends(&self, tally: Tally<'_>, now: Millis) -> Option<(Millis, Millis)>;
-
-    /// When `amount` fits under `quota`, which is not 0 and no less than that.
-    fn fit(&self, tally: Tally<'_>, now: Millis, quota: u32, amount: u32) -> Fit;
-
-    /// As a refusal tells it, with what it lets through at the time of the decision.
-    fn refused(&self, quota: u32) -> RefusedKind;
-
-    /// As a standing tells it, with what it lets through now.
-    fn standing(&self, quota: u32) -> StandingKind;
-}
-
-/// What a kind of limit does that counts in a log.
-pub trait CountInLog {
-    /// What its log is.
-    fn log_kind(&self) -> LogKind;
-
-    /// A log in which nothing is counted.
-    fn starting(&self, now: Millis) -> Log;
-
-    /// Counts an amount, and returns the time under which that is kept: giving back needs it.
-    fn add(&self, log: &mut Log, amount: u32, counting: Counting) -> Millis;
-}
-
-/// What every log does, whichever limit it is for.
-pub trait CountLog: Any {
-    /// Whether something in it counts at `now`.
-    fn is_live(&self, now: Millis) -> bool;
-
-    /// Whether it is as good as none, at any time.
-    fn is_void(&self) -> bool;
-
-    /// How many entries it keeps.
-    fn entry_count(&self) -> usize;
-
-    /// Takes back up to `amount` of what was counted under `at`. Takes back nothing that has left the log.
-    fn refund(&mut self, at: Millis, amount: u32);
-
-    /// Drops what no longer counts at `now`.
-    fn drop_expired(&mut self, now: Millis);
-
-    /// Makes it smaller, to about as many entries: it then lets nothing more through.
-    fn coarsen(&mut self, entries: u64);
-
-    /// Counts all that lies after `now` at `now`: the clock had been ahead.
-    fn take_back_to(&mut self, now: Millis);
-}
-
-/// How a kind of limit tells that it refused.
-pub trait DescribeRefused {
-    /// What it counts.
-    fn unit(&self) -> Unit;
-
-    /// What it lets through at the time of the decision.
-    fn quota(&self) -> u32;
-
-    /// What it lets through, for people: `60 requests in 60 s`.
-    fn text(&self) -> String;
-
-    /// Why a request is refused that no other kind refuses.
-    fn reason(&self) -> Reason {
-        Reason::RateLimited
-    }
-
-    /// What a caller waits for whom no certain time can be told: `when ...`.
-    fn awaits(&self) -> Option<&'static str> {
-        None
-    }
-}
-
-/// How a kind of limit tells how it stands.
-pub trait DescribeStanding {
-    /// As plans name it.
-    fn name(&self) -> &'static str;
-
-    /// In how many milliseconds what is counted now is over, if nothing else ends it before.
-    fn span_ms(&self) -> Option<u64>;
-
-    /// Whether what counts is over at a time that can be told. Where it is not, it most likely ends long before.
-    fn is_timed(&self) -> bool {
-        self.span_ms().is_some()
-    }
-
-    /// The unit of its quota in `RateLimit-Policy`, where that is not the draft's default.
-    fn quota_unit(&self, unit: Unit) -> Option<&'static str> {
-        unit.quota_unit()
+        let budgets = self.budgets.into_iter().map(|(name, packed)| {
+            let log = packed.unpack();
+            (name, log.map(|log| (LogKind(AnyLogKind::Budget(log.kind())), log.into())))
+        });
+        windows.chain(buckets).chain(budgets)
     }
 }
 
@@ -277,6 +193,8 @@ pub struct Counting {
     pub oldest: Millis,
     /// How large the log may become.
     pub size: Size,
+    /// The period of that time, for what counts in periods.
+    pub span: Option<Span>,
 }
 
 /// How a plan has one kind of limit.
@@ -317,8 +235,14 @@ impl DerefMut for Log {
         match &mut self.0 {
             AnyLog::Window(log) => log,
             AnyLog::Bucket(log) => log,
+            AnyLog::Budget(log) => log,
         }
     }
+}
+
+/// An amount as logs of windows and buckets keep it: none of them lets more through than that holds.
+fn narrow(amount: u64) -> u32 {
+    u32::try_from(amount).unwrap_or(u32::MAX)
 }
 
 /// The longest span that a limit looks back, or that something drains in: 31 days.

@@ -64,7 +64,7 @@ pub struct Counted {
     /// The time under which it is kept.
     pub at: Millis,
     /// How much was counted.
-    pub amount: u32,
+    pub amount: u64,
 }
 
 /// All leases of one account, in order of admission.
@@ -187,13 +187,14 @@ impl Lease {
 impl Counted {
     /// How much of it is given back once it is known what was used. Never more than was counted, and nothing is added: an
     /// origin that is ours keeps to what was reserved.
-    pub fn unused(&self, metered: Option<Metered>, used: Used) -> u32 {
+    pub fn unused(&self, metered: Option<Metered>, used: Used) -> u64 {
         let used = match (self.unit, metered) {
             (Unit::Tokens, _) => used.usage.prompt_tokens.saturating_add(used.usage.completion_tokens),
             (Unit::Cost, Some(Metered { work, rate, .. })) => rate.used(work, used),
-            (Unit::Requests | Unit::Cost, _) => return 0,
+            (Unit::Money, Some(Metered { rate, .. })) => rate.price.used(used),
+            (Unit::Requests | Unit::Cost | Unit::Money, _) => return 0,
         };
-        self.amount.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
+        self.amount.saturating_sub(used)
     }
 }
 

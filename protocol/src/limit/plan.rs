@@ -10,13 +10,17 @@ use crate::auth::alias::Aliases;
 use crate::auth::pattern::Pattern;
 use crate::id::Version;
 use crate::limit::cache::CachePlan;
+use crate::limit::calendar::Cycle;
 use crate::limit::degrade::Degrade;
 use crate::limit::kind::refill::Refill;
 use crate::request::cost::{Class, Classes, Rate};
 use crate::request::endpoint::Endpoint;
+use crate::request::money::Currency;
+use crate::request::price::Price;
 use std::collections::BTreeMap;
 
-pub use limit::{EndpointName, Limit, Per, Pressure, When};
+pub use crate::limit::per::Per;
+pub use limit::{EndpointName, Limit, Pressure, When};
 pub use reader::{MAX_TABLE_BYTES, limits_from_json};
 pub use writer::limits_to_json;
 
@@ -26,8 +30,10 @@ pub struct PlanTable {
     pub(crate) plans: BTreeMap<String, Plan>,
     /// Where the classes of requests begin.
     pub classes: Classes,
-    /// Which formula a request's cost has: the first that matches.
+    /// Which formula a request's cost has: of each sort the first that matches.
     pub costs: Vec<CostRule>,
+    /// What its prices are in; none where it has no price.
+    pub currency: Option<Currency>,
     /// Who skips which limits.
     pub exemptions: Vec<Exemption>,
     /// The plan of callers without credentials; without it they are refused.
@@ -97,7 +103,16 @@ pub struct CostRule {
     /// Which requests.
     pub when: When,
     /// What they cost.
-    pub rate: Rate,
+    pub formula: Formula,
+}
+
+/// What requests cost: in units of the operator's own, or in money. A request may cost both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Formula {
+    /// Whole units.
+    Units(Rate),
+    /// Money, of the table's currency.
+    Money(Price),
 }
 
 /// Who skips a limit.
@@ -124,6 +139,7 @@ impl PlanTable {
             plans: BTreeMap::new(),
             classes: Classes::default(),
             costs: Vec::new(),
+            currency: None,
             exemptions: Vec::new(),
             anonymous: None,
             version: Version::UNKNOWN,
@@ -156,12 +172,28 @@ impl PlanTable {
         &self.json
     }
 
-    /// The formula for a request, `batch` if it is a job's; nothing costs anything where none matches.
+    /// What a request costs, `batch` if it is a job's; nothing costs anything where no rule matches.
     pub fn rate(&self, class: Class, model: &str, endpoint: Endpoint, batch: bool) -> Rate {
-        self.costs
-            .iter()
-            .find(|rule| rule.when.matches(class, model, endpoint, batch))
-            .map_or(Rate::default(), |rule| rule.rate)
+        let matching = || self.costs.iter().filter(|rule| rule.when.matches(class, model, endpoint, batch));
+        let units = matching().find_map(|rule| match rule.formula {
+            Formula::Units(rate) => Some(rate),
+            Formula::Money(_) => None,
+        });
+        let price = matching().find_map(|rule| match rule.formula {
+            Formula::Money(price) => Some(price),
+            Formula::Units(_) => None,
+        });
+        Rate { price: price.unwrap_or_default(), ..units.unwrap_or_default() }
+    }
+
+    /// The calendar's periods that its limits count in.
+    pub fn cycles(&self) -> impl Iterator<Item = Cycle> + '_ {
+        self.limits().filter_map(|limit| limit.kind.cycle())
+    }
+
+    /// The limits of all plans.
+    pub fn limits(&self) -> impl Iterator<Item = &Limit> {
+        self.plans.values().flat_map(|plan| &plan.limits)
     }
 
     /// Whether some plan has another model for this name: then whose plan it is has to be known.

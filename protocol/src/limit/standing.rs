@@ -23,10 +23,10 @@ pub struct Standing {
     pub unit: Unit,
     /// Whose requests share its count.
     pub per: Per,
-    /// The most that it lets through now.
-    pub quota: u32,
+    /// The most that it lets through now; money is in nano-units.
+    pub quota: u64,
     /// What counts now.
-    pub used: u32,
+    pub used: u64,
     /// When the first of what counts stops counting; absent if nothing does.
     pub more_at: Option<Millis>,
     /// When the last of what counts stops counting; absent if nothing does.
@@ -42,11 +42,13 @@ pub enum For<'f> {
     Request(&'f Facts),
     /// A caller as such: all limits, and of those that count by model, session or user the fullest count.
     Caller(crate::auth::principal::Mark),
+    /// The account as such: the fullest count of each limit.
+    Account,
 }
 
 impl Standing {
     /// What is left. Nothing, where a plan was made stricter than what counts.
-    pub const fn remaining(&self) -> u32 {
+    pub const fn remaining(&self) -> u64 {
         self.quota.saturating_sub(self.used)
     }
 
@@ -63,7 +65,7 @@ impl GateState {
         let now = self.clamp(now);
         let applies = |rule: &&Rule<'_>| match whose {
             For::Request(facts) => rule.applies(facts),
-            For::Caller(_) => true,
+            For::Caller(_) | For::Account => true,
         };
         rules.iter().filter(applies).map(|rule| self.standing(rule, whose, now)).collect()
     }
@@ -72,7 +74,7 @@ impl GateState {
         let limit = rule.limit;
         let pressure = match whose {
             For::Request(facts) => facts.pressure,
-            For::Caller(_) => 0,
+            For::Caller(_) | For::Account => 0,
         };
         let quota = rule.quota_at(limit.schedule.percent_at(now), pressure);
         // `None` stands for the fullest of all values.
@@ -80,7 +82,7 @@ impl GateState {
             (_, Per::Account) => Some(None),
             (For::Request(facts), _) => Some(rule.value(facts)),
             (For::Caller(key), Per::Key) => Some(Some(key)),
-            (For::Caller(_), _) => None,
+            (For::Caller(_) | For::Account, _) => None,
         };
         let (log, among) = match value {
             Some(value) => {
@@ -93,12 +95,12 @@ impl GateState {
             }
         };
         let tally = Tally { log, leases: &self.leases.live(now, among) };
-        let used = u32::try_from(limit.kind.used(tally, now)).unwrap_or(u32::MAX);
+        let used = limit.kind.used(tally, now);
         let (more_at, whole_at) = limit.kind.ends(tally, now).unzip();
         let shadowed = limit.shadow.then(|| self.shadowed(&limit.name));
         Standing {
             limit: limit.name.clone(),
-            kind: limit.kind.standing(quota),
+            kind: limit.kind.standing(quota, rule.span),
             unit: limit.unit(),
             per: limit.per,
             quota,

@@ -41,9 +41,10 @@ pub struct GateState {
 /// Half of a request's id.
 pub(crate) type ClosedMark = [u8; 8];
 
-/// The version this code writes. It reads this one, version 3, whose leases were larger and whose values shared one log, and
-/// version 2, which did not tell keys apart. It refuses others: a newer Gate's state is not to be guessed at.
-pub const VERSION: u8 = 4;
+/// The version this code writes. It reads this one, version 4, which knew no budgets, version 3, whose leases were larger and
+/// whose values shared one log, and version 2, which did not tell keys apart. It refuses others: a newer Gate's state is not
+/// to be guessed at.
+pub const VERSION: u8 = 5;
 /// What a row takes at most, in bytes: an object's row holds two million.
 pub const MAX_BYTES: usize = 1_900_000;
 
@@ -104,7 +105,7 @@ struct PackedCounted {
     scope: u32,
     /// From the lease's own time: a merged log may stand a little ahead.
     after: u64,
-    amount: u32,
+    amount: u64,
 }
 
 /// Packs a state.
@@ -156,15 +157,24 @@ pub fn encode(state: &GateState) -> Vec<u8> {
 pub fn most_bytes(state: &GateState) -> usize {
     let (logs, entries) = state.counts.size();
     let counted: usize = state.leases.iter().map(|lease| lease.counted.len()).sum();
-    let room = |name: &str| name.len() + 16;
+    // A price, and amounts of money, which are longer than others.
+    let of_money = |lease: &Lease| {
+        let money = lease.counted.iter().filter(|one| one.unit == Unit::Money).count();
+        if money > 0 { 36 + 6 * money } else { 0 }
+    };
+    let money: usize = state.leases.iter().map(of_money).sum();
+    // With a budget's time zone.
+    let room = |name: &str| name.len() + 16 + 52;
     // Of few it is not worth finding out which are the same. A limit's name has 32 characters at most.
-    let of_leases = if counted <= 1_000 { counted * 48 } else { state.leases.names().map(room).sum() };
+    let of_leases = if counted <= 1_000 { counted * 100 } else { state.leases.names().map(room).sum() };
     let names = of_leases + state.counts.names().map(room).sum::<usize>();
     let shadowed: usize = state.shadowed.keys().map(|name| name.len() + 12).sum();
     256 + logs * 56
+        + state.counts.iter().map(|(.., log)| log.more_bytes()).sum::<usize>()
         + entries * 10
         + state.leases.iter().count() * 160
         + counted * 14
+        + money
         + names
         + shadowed
         + state.closed.len() * 14
@@ -176,7 +186,7 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
     let (version, packed) = bytes.split_first().ok_or(StateError::Damaged)?;
     let packed: Packed = match *version {
         VERSION => postcard::from_bytes(packed).map_err(|_| StateError::Damaged)?,
-        2 | 3 => before::read(*version, packed)?,
+        2..=4 => before::read(*version, packed)?,
         other => return Err(StateError::Version(other)),
     };
     let name = |place: u32| packed.names.get(place as usize).cloned().ok_or(StateError::Damaged);

@@ -1,6 +1,7 @@
 //! What a request weighs: its class, and its cost by a small formula.
 
 use crate::request::bodies::chat::Used;
+use crate::request::price::Price;
 use serde::{Deserialize, Serialize};
 
 /// How heavy a request is.
@@ -62,7 +63,7 @@ pub struct Work {
     pub image_pixels: u32,
 }
 
-/// A formula: what each thing costs, in whole units of the operator's choice. All sums saturate.
+/// A formula: what each thing costs, in whole units of the operator's choice, and what it costs in money. All sums saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
     /// For the request itself.
@@ -77,6 +78,8 @@ pub struct Rate {
     pub image_step: u32,
     /// For every 1,000 pixels, rounded up.
     pub image_kilopixel: u32,
+    /// In money.
+    pub price: Price,
 }
 
 impl Rate {
@@ -93,7 +96,7 @@ impl Rate {
 
     /// What was used. What was thought is what the origin says, whatever was asked for; where it does not say, all of the
     /// answer of a request that might think.
-    pub fn used(&self, work: Work, Used { usage, reasoning_tokens }: Used) -> u64 {
+    pub fn used(&self, work: Work, Used { usage, reasoning_tokens, .. }: Used) -> u64 {
         let answer = usage.completion_tokens;
         let unknown = if work.thinking { answer } else { 0 };
         let thought = reasoning_tokens.unwrap_or(unknown).min(answer);
@@ -145,6 +148,7 @@ mod tests {
             thinking_token: 2,
             image_step: 10,
             image_kilopixel: 3,
+            ..Rate::default()
         };
         let work = Work { prompt_tokens: 10, max_tokens: 100, thinking: true, image_steps: 5, image_pixels: 1_001 };
         assert_eq!(rate.reserve(work), 1_000 + 10 + 600 + 50 + 6);
@@ -157,8 +161,9 @@ mod tests {
     fn thinking_is_charged_by_what_was_thought() {
         let rate = Rate { completion_token: 1, thinking_token: 100, ..Rate::default() };
         let work = |thinking| Work { max_tokens: 50, thinking, ..Work::default() };
-        let used =
-            |thinking, reasoning_tokens| rate.used(work(thinking), Used { usage: Usage::new(0, 38), reasoning_tokens });
+        let used = |thinking, reasoning_tokens| {
+            rate.used(work(thinking), Used { reasoning_tokens, ..Usage::new(0, 38).into() })
+        };
         assert_eq!((rate.reserve(work(true)), rate.reserve(work(false))), (5_050, 50));
         for thinking in [true, false] {
             assert_eq!(used(thinking, Some(24)), 38 + 2_400);

@@ -1,6 +1,7 @@
 //! An account at its Gate: who is known, what an admin changes, and that a group of calls is decided as one by one.
 
 mod bend;
+mod budgets;
 mod command;
 mod group;
 
@@ -13,6 +14,7 @@ use sluice_protocol::hop::gate_call::{
     decode_kept, encode_envelope, encode_kept,
 };
 use sluice_protocol::id::{AccountId, CommandId, RequestId};
+use sluice_protocol::limit::calendar::Calendar;
 use sluice_protocol::limit::kind::Unit;
 use sluice_protocol::limit::kind::bucket::Bucket;
 use sluice_protocol::limit::kind::parallel::Parallel;
@@ -73,7 +75,12 @@ fn table(limits: &str) -> PlanTable {
 }
 
 fn setting(table: &PlanTable) -> DecisionContext<'_> {
-    DecisionContext { account: "acct:0101010101010101", table, storage: StorageCounters::default() }
+    DecisionContext {
+        account: "acct:0101010101010101",
+        table,
+        calendar: Calendar::NONE,
+        storage: StorageCounters::default(),
+    }
 }
 
 /// How many requests of a key pass at once.

@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice_protocol::admin::audit::{self, AuditAction, Entry, Head, NAMED, Note, SHOWN};
 use sluice_protocol::admin::{
-    AUDIT_EXAMINED, AccountPage, AuditFrom, AuditQuery, CreateAccount, CreateKey, CreateKeys, KeyEntry, KeyFilter,
-    KeyPage, PAGE, RotateKey, idempotency_key, version_of_etag,
+    AUDIT_EXAMINED, AccountPage, AddCredits, AuditFrom, AuditQuery, CreateAccount, CreateKey, CreateKeys, KeyEntry,
+    KeyFilter, KeyPage, PAGE, RotateKey, idempotency_key, version_of_etag,
 };
 use sluice_protocol::auth::key::{ApiKey, Peppers, Seed};
 use sluice_protocol::auth::token::CreateDenial;
@@ -180,6 +180,7 @@ fn every_member_of_every_command_is_in_its_entry() {
         members_of(|body| CreateAccount::parse(body, &plans).unwrap_err(), unknown),
         members_of(|body| AccountChange::parse(body, &plans).unwrap_err(), unknown),
         members_of(|body| CreateDenial::parse(body).unwrap_err(), unknown),
+        members_of(|body| AddCredits::parse(body).unwrap_err(), unknown),
     ];
     assert_eq!(bodies[3], ["overlap"]);
     for members in &bodies {

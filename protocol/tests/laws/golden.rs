@@ -8,6 +8,7 @@ mod jobs;
 mod messages;
 mod refusals;
 mod responses;
+mod rows;
 mod telemetry;
 
 use serde::Serialize;
@@ -24,16 +25,20 @@ use sluice_protocol::auth::token::{CreateDenial, Denial, ShortClaims, TokenAnswe
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::hop::gate_call::command::{Action, Command};
 use sluice_protocol::hop::gate_call::description::{CallerDescription, StorageCounters};
-use sluice_protocol::hop::gate_call::{AccountChange, KeyChange, KeyRecord, Retiring, Settings};
+use sluice_protocol::hop::gate_call::{AccountChange, Credit, KeyChange, KeyRecord, Retiring, Settings};
 use sluice_protocol::id::{AccountId, CommandId, KeyId, RequestId};
+use sluice_protocol::limit::calendar::{Cycle, Period, Span, Zone};
 use sluice_protocol::limit::decision::Totals;
 use sluice_protocol::limit::kind::bucket::{Bucket, BucketStanding};
+use sluice_protocol::limit::kind::budget::Budget;
 use sluice_protocol::limit::kind::parallel::ParallelStanding;
 use sluice_protocol::limit::kind::refill::Refill;
 use sluice_protocol::limit::kind::window::WindowStanding;
-use sluice_protocol::limit::kind::{StandingKind, Unit};
+use sluice_protocol::limit::kind::{LimitKind, StandingKind, Unit};
 use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::Standing;
+use sluice_protocol::request::money::Currency;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
@@ -133,6 +138,7 @@ fn commands(secret_hash: SecretHash) -> Vec<Command> {
         Action::ChangeKey { key, change: Box::new(change) },
         Action::RotateKey { key, secret_hash, until: 1_790_003_600_000 },
         Action::DeleteKey { key },
+        Action::AddCredits { limit: "credits".into(), amount: 10_000_000_000, currency: Currency::parse("USD") },
     ];
     let command = |(id, action)| Command {
         id: CommandId([id; 8]),
@@ -141,6 +147,20 @@ fn commands(secret_hash: SecretHash) -> Vec<Command> {
         action,
     };
     (0..).zip(actions).map(command).collect()
+}
+
+/// A month of Zurich's that holds the times of these tests.
+const MONTH: Span = Span { began: 1_788_213_600_000, ends: 1_790_805_600_000 };
+
+fn budget() -> LimitKind {
+    let cycle = Cycle { period: Period::Month, zone: Zone::parse("Europe/Zurich").unwrap() };
+    Budget { unit: Unit::Money, limit: 25_000_000_000, currency: Currency::parse("USD"), cycle }.into()
+}
+
+/// What was added to an account's credits.
+fn credits() -> BTreeMap<String, Credit> {
+    let credit = Credit { unit: Unit::Money, currency: Currency::parse("USD"), amount: 10_000_000_000 };
+    [("credits".into(), credit)].into()
 }
 
 fn standings() -> Vec<Standing> {
@@ -162,6 +182,10 @@ fn standings() -> Vec<Standing> {
         standing("tokens", BucketStanding { fills_in_ms: 30_000 }.into(), 4_000, 1_024, Some(10)),
         standing("watched", window(1_000), 1, 1, Some(900)),
         standing("parallel", ParallelStanding.into(), 2, 1, Some(600_000)),
+        Standing {
+            unit: Unit::Money,
+            ..standing("budget", budget().standing(0, Some(MONTH)), 25_000_000_000, 3_141_500_000, Some(805_600_000))
+        },
     ]
 }
 

@@ -180,8 +180,9 @@ impl Oracle {
                 *counted = match outcome {
                     Outcome::NotServed => 0,
                     Outcome::Served(None) => *counted,
-                    Outcome::Served(Some(Used { usage, reasoning_tokens })) => match limit.unit() {
-                        Unit::Requests => *counted,
+                    Outcome::Served(Some(Used { usage, reasoning_tokens, .. })) => match limit.unit() {
+                        // No formula here is in money.
+                        Unit::Requests | Unit::Money => *counted,
                         Unit::Tokens => (*counted).min(usage.prompt_tokens + usage.completion_tokens),
                         Unit::Cost => {
                             let most = if work.thinking { usage.completion_tokens } else { 0 };
@@ -230,7 +231,7 @@ fn value(limit: &Limit, facts: &Facts) -> String {
 /// Percentages in fractions, as a person would compute them.
 pub(crate) fn quota(limit: &Limit, pressure: u8, at: u64) -> u64 {
     let percent = u64::from(limit.schedule.percent_at(at));
-    let quota = (u64::from(limit.quota()) * percent).div_ceil(100);
+    let quota = (limit.quota() * percent).div_ceil(100);
     let Some(tight) = limit.pressure.filter(|tight| pressure > tight.from) else { return quota };
     let (from, full, least) = (u64::from(tight.from), u64::from(pressure), u64::from(tight.percent));
     let left = 100 - (100 - least) * (full - from) / (100 - from);
@@ -240,7 +241,7 @@ pub(crate) fn quota(limit: &Limit, pressure: u8, at: u64) -> u64 {
 pub(crate) fn amount(limit: &Limit, rate: Rate, work: Work) -> u64 {
     let (prompt, answer) = (u64::from(work.prompt_tokens), u64::from(work.max_tokens));
     match limit.unit() {
-        Unit::Requests => 1,
+        Unit::Requests | Unit::Money => 1,
         Unit::Tokens => prompt + answer,
         // The dearest of all splits that an origin may make of it.
         Unit::Cost => (prompt..=prompt + answer)

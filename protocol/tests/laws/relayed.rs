@@ -13,7 +13,7 @@ use sluice_protocol::wire::sse::{self, Passed};
 const MAX: usize = 1 << 20;
 
 fn used(prompt: u64, completion: u64, thought: u64) -> Used {
-    Used { usage: Usage::new(prompt, completion), reasoning_tokens: Some(thought) }
+    Used { usage: Usage::new(prompt, completion), reasoning_tokens: Some(thought), cached_tokens: 0 }
 }
 
 /// What passes of these bytes, cut there, and what is seen of them.

@@ -182,11 +182,55 @@ export type Account = {
   used: Totals;
   used_by_key: Record<string, Totals>;
   storage?: Storage;
+  /** how its budgets stand, where it has some */
+  budgets?: Array<BudgetStanding>;
+  /** what was added to its credits, by the budgets' names */
+  credits?: Record<string, Credit>;
   /** the responses that it has asked to be kept; where one account is looked at */
   kept_responses?: {
     count: number;
     bytes: number;
   };
+};
+
+export type BudgetStanding = {
+  name: string;
+  kind: "window" | "bucket" | "parallel" | "budget";
+  unit: "requests" | "tokens" | "cost";
+  per: "account" | "key" | "model" | "session" | "user";
+  /** of its amounts, if it counts money */
+  currency?: string;
+  /** of a budget */
+  period?: "day" | "week" | "month" | "ever";
+  /** by the clocks of which time zone a budget's periods are */
+  zone?: string;
+  /** of money a decimal */
+  limit: number | string;
+  window_ms?: number;
+  /** of money a decimal */
+  used: number | string;
+  /** of money a decimal */
+  remaining: number | string;
+  more_in_ms?: number;
+  whole_in_ms?: number;
+  /** how often; it is only watched */
+  would_have_refused?: number;
+};
+
+export type Credit = {
+  /** of money a decimal */
+  amount: number | string;
+  unit: "requests" | "tokens" | "cost";
+  currency?: string;
+};
+
+export type AddCredits = {
+  /** the name of a budget that lasts for ever */
+  limit: string;
+  /** above 0: of money a decimal in quotes, of everything else a whole number */
+  amount: number | string;
+  /** of money */
+  currency?: string;
 };
 
 export type DeletedAccount = {
@@ -354,13 +398,22 @@ export type OwnKey = {
 
 export type OwnLimit = {
   name: string;
-  kind: "window" | "bucket" | "parallel";
+  kind: "window" | "bucket" | "parallel" | "budget";
   unit: "requests" | "tokens" | "cost";
   per: "account" | "key" | "model" | "session" | "user";
-  limit: number;
+  /** of its amounts, if it counts money */
+  currency?: string;
+  /** of a budget */
+  period?: "day" | "week" | "month" | "ever";
+  /** by the clocks of which time zone a budget's periods are */
+  zone?: string;
+  /** of money a decimal */
+  limit: number | string;
   window_ms?: number;
-  used: number;
-  remaining: number;
+  /** of money a decimal */
+  used: number | string;
+  /** of money a decimal */
+  remaining: number | string;
   more_in_ms?: number;
   whole_in_ms?: number;
   /** how often; it is only watched */
@@ -379,7 +432,7 @@ export type ModelEntry = {
   owned_by: string;
   context_length: number;
   /** what not every model can do */
-  capabilities: Array<"tools" | "thinking" | "embedding">;
+  capabilities: Array<"tools" | "thinking" | "embedding" | "rerank">;
 };
 
 export type Health = {
@@ -466,6 +519,11 @@ export interface Routes {
   "POST /admin/v1/accounts/{account}/enable": {
     query: {};
     body: Nothing;
+    answer: Account;
+  };
+  "POST /admin/v1/accounts/{account}/credits": {
+    query: {};
+    body: AddCredits;
     answer: Account;
   };
   "GET /admin/v1/plans": {

@@ -21,6 +21,7 @@ const ACTIONS = [
   "key.leaked",
   "account.create",
   "account.change",
+  "account.credit",
   "account.delete",
   "plans.put",
   "origins.put",

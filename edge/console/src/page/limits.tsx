@@ -63,12 +63,14 @@ function OneLimit({ of: limit }: { of: OwnLimit }) {
         <strong>{limit.name}</strong>
         <span class="fine">
           {t.limits.kinds[limit.kind]}
-          {limit.window_ms !== undefined && ` · ${span(limit.window_ms)}`}
-          {` · ${t.limits.units[limit.unit]}`}
+          {limit.period !== undefined && ` · ${limit.period}`}
+          {limit.zone !== undefined && ` · ${limit.zone}`}
+          {limit.period === undefined && limit.window_ms !== undefined && ` · ${span(limit.window_ms)}`}
+          {` · ${limit.currency ?? t.limits.units[limit.unit]}`}
           {limit.per !== "account" && ` · ${t.limits.per[limit.per]}`}
         </span>
       </div>
-      <Bar label={limit.name} used={limit.used} limit={limit.limit} isWatched={isWatched} />
+      <Bar label={limit.name} used={Number(limit.used)} limit={Number(limit.limit)} isWatched={isWatched} />
       {limit.more_in_ms !== undefined && limit.kind !== "parallel" && (
         <p class="hint">
           {fill(t.limits.more, { span: span(limit.more_in_ms) })}{" "}

@@ -16,7 +16,7 @@ interface Wiring {
 }
 
 const NUMBERS = ["priority", "max_tokens", "default_max_tokens", "max_input_tokens", "max_input_bytes"] as const;
-const KINDS = ["window", "bucket", "parallel"];
+const KINDS = ["window", "bucket", "parallel", "budget"];
 const UNITS = ["requests", "tokens", "cost"];
 const PER = ["account", "key", "model", "session", "user"];
 
@@ -133,7 +133,20 @@ function LimitForm(props: Wiring & { path: Path }) {
             <Member {...props} path={[...path, "every"]} label={t.plans.every} otherwise="1s" />
           </>
         ) : (
-          <Member {...props} path={[...path, "limit"]} label={t.plans.atMost} isNumber />
+          // Money is a decimal, which a number would not keep as it was typed.
+          <Member
+            {...props}
+            path={[...path, "limit"]}
+            label={t.plans.atMost}
+            isNumber={at(limit, ["currency"]) === undefined}
+          />
+        )}
+        {kind === "budget" && (
+          <>
+            <Member {...props} path={[...path, "currency"]} label={t.plans.currency} otherwise="—" />
+            <Member {...props} path={[...path, "period"]} label={t.plans.period} />
+            <Member {...props} path={[...path, "zone"]} label={t.plans.zone} otherwise="UTC" />
+          </>
         )}
         {kind === "window" && <Member {...props} path={[...path, "window"]} label={t.plans.window} />}
         <Choice {...props} path={[...path, "per"]} label={t.plans.per} choices={PER} />
@@ -246,10 +259,11 @@ function badge(name: string, mistakes: Mistake[]): string {
   return count === 0 ? name : `${name} (${count}!)`;
 }
 
-const OWN = ["kind", "unit", "limit", "window", "capacity", "refill", "every"];
+const OWN = ["kind", "unit", "limit", "window", "capacity", "refill", "every", "currency", "period", "zone"];
 const SHOWN = ["name", "per", "shadow", ...OWN];
 const FRESH: Record<string, { [name: string]: Json }> = {
   window: { limit: 60, window: "1m" },
   bucket: { capacity: 10, refill: 1 },
   parallel: { limit: 4 },
+  budget: { limit: 1000, period: "month" },
 };

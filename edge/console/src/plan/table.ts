@@ -69,6 +69,8 @@ export function limitInWords(limit: Json): string {
       return `${text("limit")}${unit} / ${text("window")}`;
     case "bucket":
       return `${text("capacity")}${unit} +${text("refill")} / ${text("every") || "1s"}`;
+    case "budget":
+      return `${text("limit") || "0"}${unit}${text("currency") && ` ${text("currency")}`} / ${text("period")}`;
     default:
       return `≤ ${text("limit")}${unit}`;
   }

@@ -13,7 +13,7 @@ use sluice_protocol::telemetry::Severity;
 use sluice_protocol::time::Millis;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -25,6 +25,8 @@ pub(super) struct Course {
     pub(super) faults: Cell<Faults>,
     /// How many of the next messages to objects are lost, whatever chance says.
     pub(super) lost_next: Cell<u32>,
+    /// The time zones that are not known any more.
+    pub(super) lost_zones: RefCell<BTreeSet<String>>,
     pub(super) log: RefCell<Vec<(Severity, String)>>,
     /// What the cache has.
     pub(super) cache: RefCell<BTreeMap<String, Cached>>,
@@ -80,6 +82,7 @@ impl Course {
             rng: RefCell::new(Rng::new(seed)),
             faults: Cell::default(),
             lost_next: Cell::default(),
+            lost_zones: RefCell::default(),
             log: RefCell::default(),
             cache: RefCell::default(),
             tasks: RefCell::default(),

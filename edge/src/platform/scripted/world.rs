@@ -76,6 +76,11 @@ impl World {
         self.course.lost_next.set(count);
     }
 
+    /// Takes a time zone away, as a runtime with other tables would, and ends all isolates and objects.
+    pub fn lose_zone(&self, zone: &str) {
+        self.course.lost_zones.borrow_mut().insert(zone.to_owned());
+    }
+
     /// Who answers the edge's requests from now on.
     pub fn set_server(&self, server: Server) {
         servers::set(Some(server));

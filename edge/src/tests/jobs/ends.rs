@@ -35,7 +35,7 @@ fn a_batch_that_is_cancelled_sends_nothing_more_and_keeps_what_it_has() {
         check(&stage, &all);
         stage.calm();
         assert_eq!(stage.standing().live_leases, 0);
-        assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed());
+        assert_eq!(stage.used("tokens"), stage.origin.computed());
     });
 }
 

@@ -42,8 +42,8 @@ fn a_stream_that_begins_late_is_served_by_another_origin_and_counts_once() {
             assert_eq!(several.stage.standing().live_leases, 0);
             assert!(several.origins.iter().all(|origin| !origin.runs()), "the other one has stopped");
             let (counted, done) = (several.stage.used("tokens") - before, several.computed() - computed);
-            let served = 6 * (MAX_TOKENS + 60);
-            assert!(counted <= served && u64::from(counted) <= done, "{counted} of {done}");
+            let served = 6 * u64::from(MAX_TOKENS + 60);
+            assert!(counted <= served && counted <= done, "{counted} of {done}");
             // Those with whole answers are not hedged, and wait for the probe.
             let streams = callers.iter().filter(|(caller, _)| caller.body().contains("data: ")).count();
             assert!(streams < 6 || hedge == "off" || took < 1_000, "{took} ms for {streams} streams");

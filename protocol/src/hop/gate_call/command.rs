@@ -5,6 +5,7 @@ use crate::auth::key::SecretHash;
 use crate::hop::gate_call::description::{AccountDescription, KeyDescription};
 use crate::hop::gate_call::{AccountChange, KeyChange, KeyRecord};
 use crate::id::CommandId;
+use crate::request::money::Currency;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,15 @@ pub enum Action {
         /// Which of the account's keys.
         key: [u8; 4],
     },
+    /// Add to credits.
+    AddCredits {
+        /// The budget's name.
+        limit: String,
+        /// How much: money is in nano-units.
+        amount: u64,
+        /// Of which currency, if it is money.
+        currency: Option<Currency>,
+    },
 }
 
 /// What a command has led to: how what it was about stands now, also where the command was done before.
@@ -95,7 +105,7 @@ impl Action {
             Self::CreateAccount(change) | Self::ChangeAccount(change) => change.plan.as_ref()?.as_deref(),
             Self::CreateKey(record) => Some(&record.plan),
             Self::ChangeKey { change, .. } => change.plan.as_deref(),
-            Self::RotateKey { .. } | Self::DeleteKey { .. } | Self::DeleteAccount => None,
+            Self::RotateKey { .. } | Self::DeleteKey { .. } | Self::DeleteAccount | Self::AddCredits { .. } => None,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What is shown of a caller, a key and an account, and what an object did.
 
-use super::{KeyRecord, Settings};
+use super::{Credit, KeyRecord, Settings};
 use crate::limit::decision::Totals;
 use crate::limit::standing::Standing;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a caller sees of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,12 @@ pub struct AccountDescription {
     pub used: Totals,
     /// What the object did since it was started.
     pub storage: StorageCounters,
+    /// How its budgets stand.
+    pub budgets: Vec<Standing>,
+    /// What was added to its credits, by their names.
+    pub credits: BTreeMap<String, Credit>,
+    /// When that was.
+    pub now: Millis,
 }
 
 /// What a Durable Object did since it was started. A refusal of a forged key leaves all of them as they were.
@@ -82,6 +89,6 @@ impl core::ops::Add for StorageCounters {
 impl AccountDescription {
     /// Whether anybody has made this account, or set something for it.
     pub fn is_made(&self) -> bool {
-        !self.keys.is_empty() || self.settings != Settings::default()
+        !self.keys.is_empty() || !self.credits.is_empty() || self.settings != Settings::default()
     }
 }

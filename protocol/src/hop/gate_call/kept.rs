@@ -4,7 +4,9 @@ use super::{MessageError, encode_as, whole};
 use crate::auth::key::SecretHash;
 use crate::auth::permission::Permissions;
 use crate::id::{AccountId, CommandId, KeyId};
+use crate::limit::kind::Unit;
 use crate::limit::plan::Limit;
+use crate::request::money::Currency;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -77,6 +79,26 @@ pub struct Kept {
     pub keys: Vec<KeyRecord>,
     /// The commands that were done last, oldest first.
     pub done: Vec<CommandId>,
+    /// What was added to its credits, by the budgets' names.
+    pub credits: BTreeMap<String, Credit>,
+}
+
+/// What was added to a budget that lasts for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credit {
+    /// Of what.
+    pub unit: Unit,
+    /// Of which currency, if it is money.
+    pub currency: Option<Currency>,
+    /// How much, in all; money is in nano-units.
+    pub amount: u64,
+}
+
+impl Credit {
+    /// Whether it is of what a limit counts.
+    pub fn is_of(&self, limit: &Limit) -> bool {
+        self.unit == limit.unit() && self.currency == limit.kind.currency()
+    }
 }
 
 impl KeyRecord {
@@ -151,21 +173,37 @@ pub fn encode_kept(kept: &Kept) -> Vec<u8> {
     encode_as(KEPT_VERSION, kept)
 }
 
-/// Unpacks what is kept; also rows of version 2, which knew no permissions and no commands. Never panics, whatever the bytes.
+/// Unpacks what is kept; also rows of version 3, which knew no credits, and of version 2, which knew no permissions and no
+/// commands either. Never panics, whatever the bytes.
 pub fn decode_kept(bytes: &[u8]) -> Result<Kept, MessageError> {
     match bytes.split_first() {
         Some((&KEPT_VERSION, packed)) => whole(packed),
+        Some((&3, packed)) => whole(packed).map(Kept3::read),
         Some((&2, packed)) => whole(packed).map(Kept2::read),
         _ => Err(MessageError),
     }
 }
 
 /// The version of this row: it changes less often than the messages.
-pub const KEPT_VERSION: u8 = 3;
+pub const KEPT_VERSION: u8 = 4;
 /// Secrets of one key that are good besides its newest.
 pub const MAX_RETIRING: usize = 4;
 /// The largest row, in bytes: an object's row holds two million.
 pub const MAX_KEPT_BYTES: usize = 1 << 20;
+
+/// The row of version 3.
+#[derive(Deserialize)]
+struct Kept3 {
+    settings: Settings,
+    keys: Vec<KeyRecord>,
+    done: Vec<CommandId>,
+}
+
+impl Kept3 {
+    fn read(Self { settings, keys, done }: Self) -> Kept {
+        Kept { settings, keys, done, credits: BTreeMap::new() }
+    }
+}
 
 /// The row of version 2.
 #[derive(Deserialize)]
@@ -204,6 +242,6 @@ impl Kept2 {
             limits: old.limits,
             ..KeyRecord::new(old.key, old.secret_hash, &old.plan, old.created_at)
         };
-        Kept { settings, keys: self.keys.into_iter().map(record).collect(), done: Vec::new() }
+        Kept { settings, keys: self.keys.into_iter().map(record).collect(), ..Kept::default() }
     }
 }

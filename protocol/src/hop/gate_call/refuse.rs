@@ -31,6 +31,8 @@ impl Answer {
             }
             Self::UnknownTable => Refusal::new(Reason::GateUnavailable, "The plans have just changed. Try again.")
                 .with_detail("the Gate and the Registry do not know the plan table of the message"),
+            Self::Uncounted(budget) => Refusal::new(Reason::Misconfigured, UNCOUNTED)
+                .with_detail(format!("the time zone or the currency of the budget `{budget}` is not known here")),
             Self::Unusable(why) => Refusal::new(Reason::InvalidRequest, why.clone()),
             // Whoever knows how full the origins are adds how long that lasts.
             Self::TooFull(_) => Refusal::new(Reason::Overloaded, TOO_FULL),
@@ -43,6 +45,7 @@ impl Answer {
     }
 }
 
+const UNCOUNTED: &str = "A budget of this key's account cannot be counted. Tell whoever gave you the key.";
 const TOO_FULL: &str = "The model servers are so full that this request would be answered with less than it asks for, which \
                         `x-sluice-degrade: none` forbids. Try again later, or leave the header out.";
 
@@ -74,8 +77,13 @@ pub fn refuse_key() -> Refusal {
 fn refuse_limited(refused: &[Refused], now: Millis) -> Refusal {
     let named: Vec<_> = refused.iter().map(name_limit).collect();
     let message = format!("Over the limit of this key's account ({}).", named.join("; "));
-    if refused.iter().any(|limit| limit.passes == Passes::Never) {
-        return Refusal::new(Reason::NeverFits, format!("{message} This request can never fit: ask for less."));
+    let mut never = refused.iter().filter(|limit| limit.passes == Passes::Never).peekable();
+    if never.peek().is_some() {
+        // What is missing can be had, if nothing else is in the way.
+        return match never.all(|limit| limit.kind.never() == Reason::InsufficientCredits) {
+            true => Refusal::new(Reason::InsufficientCredits, format!("{message} Ask for less, or for more credits.")),
+            false => Refusal::new(Reason::NeverFits, format!("{message} This request can never fit: ask for less.")),
+        };
     }
     let certain = refused.iter().try_fold(now, |latest, limit| match limit.passes {
         Passes::At(at) if limit.kind.awaits().is_none() => Some(latest.max(at)),
@@ -103,16 +111,21 @@ fn reason(refused: &[Refused]) -> Reason {
 
 /// `` `minute`: 60 requests in 60 s ``, and for what is counted in other units also what was asked for and what is left.
 fn name_limit(refused: &Refused) -> String {
-    let Refused { limit: name, kind, amount, used, .. } = refused;
-    if kind.quota() == 0 {
+    let Refused { limit: name, kind, amount, used, passes, .. } = refused;
+    if kind.is_closed() {
         return format!("`{name}`: closed at this hour");
     }
     let text = format!("`{name}`: {}", kind.text());
+    let opens = match passes {
+        Passes::At(at) => kind.opens(*at),
+        Passes::LessFull | Passes::Never => None,
+    };
+    let opens = opens.map_or_else(String::new, |opens| format!(", {opens}"));
     match kind.unit() {
-        Unit::Requests => text,
-        Unit::Tokens | Unit::Cost => {
+        Unit::Requests => text + &opens,
+        Unit::Tokens | Unit::Cost | Unit::Money => {
             let left = kind.quota().saturating_sub(*used);
-            format!("{text}, this request needs {amount} and {left} are left")
+            format!("{text}, this request needs {} and {} are left{opens}", kind.told(*amount), kind.told(left))
         }
     }
 }

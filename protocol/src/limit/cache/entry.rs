@@ -33,7 +33,7 @@ impl Entry {
         let part =
             |tokens: u64| u64::try_from((u128::from(tokens) * u128::from(price)).div_ceil(100)).unwrap_or(u64::MAX);
         let usage = Usage::new(part(self.used.usage.prompt_tokens), part(self.used.usage.completion_tokens));
-        Used { usage, reasoning_tokens: Some(self.used.reasoning_tokens.map_or(0, part)) }
+        Used { usage, cached_tokens: 0, reasoning_tokens: Some(self.used.reasoning_tokens.map_or(0, part)) }
     }
 }
 
@@ -48,8 +48,10 @@ impl fmt::Display for Entry {
 mod tests {
     use super::*;
 
-    const ENTRY: Entry =
-        Entry { at: 1_790_000_000_000, used: Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2) } };
+    const ENTRY: Entry = Entry {
+        at: 1_790_000_000_000,
+        used: Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2), cached_tokens: 0 },
+    };
 
     #[test]
     fn an_entry_is_read_as_it_was_written() {

@@ -1,5 +1,6 @@
 //! How a Gate tells the time: a clock may stand still, go back a little, or be wrong once, and nothing is let through by it.
 
+use crate::limit::calendar::Calendar;
 use crate::limit::state::GateState;
 use crate::time::Millis;
 
@@ -20,14 +21,14 @@ impl GateState {
     /// A clock that goes back a little, as clocks do that are set right, is taken to stand still. One that goes back far was
     /// or is wrong, and a single reading does not say which: that one is noted, and until the next everything counts as
     /// if it had just been counted. A second reading like it says that the clock had been ahead: what was counted then is
-    /// counted as of now, and is over when it would be if it had been.
-    pub fn see(&mut self, now: Millis) -> bool {
+    /// counted as of now, and is over when it would be if it had been. `calendar`: the periods of now.
+    pub fn see(&mut self, now: Millis, calendar: &Calendar) -> bool {
         if !is_far_behind(now, self.last_now) {
             return self.behind.take().is_some();
         }
         match self.behind {
             Some(before) if before == now => return false,
-            Some(before) if !is_far_behind(now, before) => self.take_back_to(now),
+            Some(before) if !is_far_behind(now, before) => self.take_back_to(now, calendar),
             _ => self.behind = Some(now),
         }
         true
@@ -63,8 +64,8 @@ impl GateState {
     }
 
     /// The clock was ahead: what was counted in what is the future now is counted now.
-    fn take_back_to(&mut self, now: Millis) {
-        self.counts.take_back_to(now);
+    fn take_back_to(&mut self, now: Millis, calendar: &Calendar) {
+        self.counts.take_back_to(now, calendar);
         self.leases.take_back_to(now);
         for (at, _) in &mut self.closed {
             *at = (*at).min(now);

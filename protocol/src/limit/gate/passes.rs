@@ -7,7 +7,7 @@ use crate::time::Millis;
 
 /// When a request passes that does not pass now; `None` if it does. `earliest` says when it fits under a quota that stays
 /// as it is.
-pub(super) fn passes(rule: &Rule<'_>, pressure: u8, now: Millis, earliest: impl Fn(u32) -> Fit) -> Option<Passes> {
+pub(super) fn passes(rule: &Rule<'_>, pressure: u8, now: Millis, earliest: impl Fn(u64) -> Fit) -> Option<Passes> {
     let schedule = &rule.limit.schedule;
     if earliest(rule.quota_at(schedule.percent_at(now), pressure)) == Fit::Now {
         return None;

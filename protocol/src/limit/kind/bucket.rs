@@ -11,9 +11,11 @@ use super::entry::{self, EXACT_ENTRIES, Entry};
 use super::refill::Refill;
 use super::{
     AnyLogKind, CountInLog, CountLog, Counting, DescribeRefused, DescribeStanding, Fit, Form, Kind, Log, LogKind,
-    RefusedKind, StandingKind, Tally, Unit,
+    RefusedKind, StandingKind, Tally, Unit, narrow,
 };
+use crate::limit::calendar::{Calendar, Span};
 use crate::limit::fields::Reader;
+use crate::limit::per::Per;
 use crate::time::{Millis, write_duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -72,8 +74,8 @@ impl Kind for Bucket {
         self.unit
     }
 
-    fn quota(&self) -> u32 {
-        self.capacity
+    fn quota(&self) -> u64 {
+        self.capacity.into()
     }
 
     fn write(&self, object: &mut Map<String, Value>) {
@@ -95,19 +97,19 @@ impl Kind for Bucket {
         tally.log.and_then(Log::of::<BucketLog>)?.ends(now, self.refill)
     }
 
-    fn fit(&self, tally: Tally<'_>, now: Millis, quota: u32, amount: u32) -> Fit {
+    fn fit(&self, tally: Tally<'_>, now: Millis, quota: u64, amount: u64) -> Fit {
         match tally.log.map(Log::of::<BucketLog>) {
             None => Fit::Now,
-            Some(log) => log.map_or(Fit::Never, |log| log.fit(now, self.refill, u64::from(quota), amount)),
+            Some(log) => log.map_or(Fit::Never, |log| log.fit(now, self.refill, quota, narrow(amount))),
         }
     }
 
-    fn refused(&self, quota: u32) -> RefusedKind {
-        RefusedBucket { unit: self.unit, capacity: quota }.into()
+    fn refused(&self, quota: u64, _: Per) -> RefusedKind {
+        RefusedBucket { unit: self.unit, capacity: narrow(quota) }.into()
     }
 
-    fn standing(&self, quota: u32) -> StandingKind {
-        BucketStanding { fills_in_ms: self.refill.fills_in_ms(quota) }.into()
+    fn standing(&self, quota: u64, _: Option<Span>) -> StandingKind {
+        BucketStanding { fills_in_ms: self.refill.fills_in_ms(narrow(quota)) }.into()
     }
 }
 
@@ -120,10 +122,10 @@ impl CountInLog for Bucket {
         BucketLog::starting(now, self.refill).into()
     }
 
-    fn add(&self, log: &mut Log, amount: u32, counting: Counting) -> Millis {
-        let Counting { now, oldest, size } = counting;
+    fn add(&self, log: &mut Log, amount: u64, counting: Counting) -> Millis {
+        let Counting { now, oldest, size, .. } = counting;
         let log = log.of_mut::<BucketLog>();
-        log.map_or(now, |log| log.add_within(now, self.refill, amount, oldest, size.entries))
+        log.map_or(now, |log| log.add_within(now, self.refill, narrow(amount), oldest, size.entries))
     }
 }
 
@@ -132,8 +134,8 @@ impl DescribeRefused for RefusedBucket {
         self.unit
     }
 
-    fn quota(&self) -> u32 {
-        self.capacity
+    fn quota(&self) -> u64 {
+        self.capacity.into()
     }
 
     fn text(&self) -> String {
@@ -267,7 +269,8 @@ impl CountLog for BucketLog {
     }
 
     /// As if it had never been: what has drained since stays so.
-    fn refund(&mut self, at: Millis, amount: u32) {
+    fn refund(&mut self, at: Millis, amount: u64) {
+        let amount = narrow(amount);
         if let Ok(index) = self.entries.binary_search_by_key(&at, |entry| entry.at) {
             let entry = &mut self.entries[index];
             entry.amount = entry.amount.saturating_sub(amount);
@@ -287,7 +290,7 @@ impl CountLog for BucketLog {
         }
     }
 
-    fn take_back_to(&mut self, now: Millis) {
+    fn take_back_to(&mut self, now: Millis, _: &Calendar) {
         self.since = self.since.min(now);
         entry::take_back_to(&mut self.entries, now);
     }

@@ -4,12 +4,17 @@
 //! comes first. So nothing is kept besides the leases, and giving back is ending one. The only time that is certain is a
 //! deadline, minutes away, while a place most likely comes free much sooner: callers are told of no time.
 
-use super::{CountInLog, DescribeRefused, DescribeStanding, Fit, Form, Kind, RefusedKind, StandingKind, Tally, Unit};
+use super::{
+    CountInLog, DescribeRefused, DescribeStanding, Fit, Form, Kind, RefusedKind, StandingKind, Tally, Unit, narrow,
+};
+use crate::limit::calendar::Span;
 use crate::limit::fields::Reader;
+use crate::limit::per::Per;
 use crate::refusal::Reason;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Leases of one account at once, whatever its plan says: its row must stay small.
 pub const MAX_LEASES: u32 = 2_048;
@@ -64,8 +69,8 @@ impl Kind for Parallel {
         Unit::Requests
     }
 
-    fn quota(&self) -> u32 {
-        self.limit
+    fn quota(&self) -> u64 {
+        self.limit.into()
     }
 
     fn write(&self, object: &mut Map<String, Value>) {
@@ -92,8 +97,8 @@ impl Kind for Parallel {
     }
 
     /// If nobody settles before: when enough leases have ended.
-    fn fit(&self, tally: Tally<'_>, now: Millis, quota: u32, _: u32) -> Fit {
-        let quota = quota as usize;
+    fn fit(&self, tally: Tally<'_>, now: Millis, quota: u64, _: u64) -> Fit {
+        let quota = narrow(quota) as usize;
         if self.used(tally, now) < quota as u64 {
             return Fit::Now;
         }
@@ -103,11 +108,11 @@ impl Kind for Parallel {
         ends.get(ends.len() - quota).map_or(Fit::Never, |end| Fit::At(*end))
     }
 
-    fn refused(&self, quota: u32) -> RefusedKind {
-        Self { limit: quota }.into()
+    fn refused(&self, quota: u64, _: Per) -> RefusedKind {
+        Self { limit: narrow(quota) }.into()
     }
 
-    fn standing(&self, _: u32) -> StandingKind {
+    fn standing(&self, _: u64, _: Option<Span>) -> StandingKind {
         ParallelStanding.into()
     }
 }
@@ -117,8 +122,8 @@ impl DescribeRefused for Parallel {
         Unit::Requests
     }
 
-    fn quota(&self) -> u32 {
-        self.limit
+    fn quota(&self) -> u64 {
+        self.limit.into()
     }
 
     fn text(&self) -> String {
@@ -143,8 +148,8 @@ impl DescribeStanding for ParallelStanding {
         None
     }
 
-    fn quota_unit(&self, _: Unit) -> Option<&'static str> {
-        Some("concurrent-requests")
+    fn quota_unit(&self, _: Unit) -> Option<Cow<'static, str>> {
+        Some("concurrent-requests".into())
     }
 }
 

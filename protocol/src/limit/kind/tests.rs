@@ -1,11 +1,14 @@
 //! What holds for every kind. A new one is added to the examples, and is then held to the rest.
 
 use super::*;
+use crate::limit::calendar::{Period, Zone};
 use crate::limit::kind::entry::Size;
 use crate::limit::kind::refill::Refill;
 
 const NOW: Millis = 1_790_000_000_000;
-const COUNTING: Counting = Counting { now: NOW, oldest: NOW, size: Size::EXACT };
+/// A day that began a second ago and lasts for a minute yet.
+const DAY: Span = Span { began: NOW - 1_000, ends: NOW + 60_000 };
+const COUNTING: Counting = Counting { now: NOW, oldest: NOW, size: Size::EXACT, span: Some(DAY) };
 
 /// Each lets 8 through, in whichever unit.
 fn examples() -> Vec<LimitKind> {
@@ -16,7 +19,15 @@ fn examples() -> Vec<LimitKind> {
         Bucket { unit: Unit::Tokens, capacity: 8, refill }.into(),
         Bucket { unit: Unit::Requests, capacity: 8, refill: Refill { amount: 1, every_ms: 86_400_000 } }.into(),
         Parallel { limit: 8 }.into(),
+        Budget { unit: Unit::Tokens, limit: 8, currency: None, cycle: Cycle { period: Period::Day, zone: Zone::UTC } }
+            .into(),
+        Budget { unit: Unit::Requests, limit: 8, currency: None, cycle: Cycle::EVER }.into(),
     ]
+}
+
+/// Those that keep the time of what they count. A budget keeps its period's sum, and has tests of its own.
+fn by_time() -> Vec<LimitKind> {
+    in_logs().into_iter().filter(|kind| kind.cycle().is_none()).collect()
 }
 
 fn in_logs() -> Vec<LimitKind> {
@@ -24,7 +35,7 @@ fn in_logs() -> Vec<LimitKind> {
 }
 
 /// A log in which so much was counted, each a millisecond later.
-fn counted(kind: &LimitKind, amounts: &[u32]) -> Log {
+fn counted(kind: &LimitKind, amounts: &[u64]) -> Log {
     let in_log = kind.in_log().unwrap();
     let mut log = in_log.starting(NOW);
     for (amount, later) in amounts.iter().zip(0..) {
@@ -40,9 +51,9 @@ fn every_kind_that_a_plan_can_name_is_an_example_here() {
         assert!(examples().iter().any(|kind| kind.name() == form.name), "{}", form.name);
         assert_eq!(Form::of(Some(form.name)).map(|found| found.name), Ok(form.name));
     }
-    for other in [None, Some(""), Some("Window"), Some("budget")] {
+    for other in [None, Some(""), Some("Window"), Some("leaky")] {
         let mistake = Form::of(other).map(|form| form.name).unwrap_err();
-        assert_eq!(mistake, r#"must be "window", "bucket" or "parallel""#);
+        assert_eq!(mistake, r#"must be "window", "bucket", "parallel" or "budget""#);
     }
 }
 
@@ -52,7 +63,7 @@ fn a_kind_reads_what_it_writes_and_has_no_other_members() {
         let form = Form::of(Some(kind.name())).unwrap();
         let mut object = Map::new();
         kind.write(&mut object);
-        let mut reader = Reader { mistakes: Vec::new() };
+        let mut reader = Reader::new(|_| true);
         assert_eq!((form.read)(&mut reader, "limits[0]", &object), Some(kind));
         assert!(object.keys().all(|member| form.members.contains(&member.as_str())), "{object:?}");
         assert_eq!((form.read)(&mut reader, "limits[0]", &Map::new()), None);
@@ -64,7 +75,7 @@ fn a_kind_reads_what_it_writes_and_has_no_other_members() {
 fn a_kind_describes_itself_alike_wherever_it_is_told() {
     for kind in examples() {
         for quota in [0, 8, 2_000] {
-            let (refused, standing) = (kind.refused(quota), kind.standing(quota));
+            let (refused, standing) = (kind.refused(quota, Per::Account), kind.standing(quota, COUNTING.span));
             assert_eq!((refused.quota(), refused.unit()), (quota, kind.unit()), "{kind:?}");
             assert!(refused.text().contains(&quota.to_string()), "{kind:?}: {}", refused.text());
             assert_eq!(standing.name(), kind.name());
@@ -98,7 +109,7 @@ fn what_is_full_fits_at_the_promised_time_and_not_before() {
 
 #[test]
 fn what_is_given_back_counts_no_more_and_nothing_else_is() {
-    for kind in in_logs() {
+    for kind in by_time() {
         let used = |log: &Log| kind.used(Tally::of_log(log), NOW);
         let mut log = counted(&kind, &[6, 0]);
         log.refund(NOW - 1, 6);
@@ -123,7 +134,7 @@ fn a_log_that_is_made_smaller_or_taken_back_lets_nothing_more_through() {
         coarse.drop_expired(NOW + 7);
         coarse.coarsen(1);
         assert!(coarse.entry_count() <= 2, "{kind:?}: what counts may lie across two parts");
-        back.take_back_to(NOW - 5_000);
+        back.take_back_to(NOW - 5_000, Calendar::NONE);
         for now in [NOW + 7, NOW + 300, NOW + 900, NOW + 59_999] {
             assert!(used(&coarse, now) >= used(&exact, now), "{kind:?}");
             assert!(used(&back, now - 5_007) >= used(&exact, now), "{kind:?}");

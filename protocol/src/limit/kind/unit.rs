@@ -12,8 +12,10 @@ pub enum Unit {
     Requests,
     /// Tokens of prompt and answer.
     Tokens,
-    /// What the table's formulas make of a request.
+    /// What the table's formulas make of a request, in units of the operator's own.
     Cost,
+    /// What it costs in money, by the table's prices. Plans name it `cost` in a currency.
+    Money,
 }
 
 impl Unit {
@@ -22,7 +24,7 @@ impl Unit {
         match self {
             Self::Requests => "requests",
             Self::Tokens => "tokens",
-            Self::Cost => "of cost",
+            Self::Cost | Self::Money => "of cost",
         }
     }
 
@@ -32,7 +34,7 @@ impl Unit {
         match self {
             Self::Requests => None,
             Self::Tokens => Some("tokens"),
-            Self::Cost => Some("cost"),
+            Self::Cost | Self::Money => Some("cost"),
         }
     }
 
@@ -40,7 +42,15 @@ impl Unit {
     pub(super) const fn most(self) -> u64 {
         match self {
             Self::Requests => MAX_REQUESTS,
-            Self::Tokens | Self::Cost => MAX_AMOUNT,
+            Self::Tokens | Self::Cost | Self::Money => MAX_AMOUNT,
+        }
+    }
+
+    /// As plans name it.
+    pub const fn named(self) -> Self {
+        match self {
+            Self::Money => Self::Cost,
+            other => other,
         }
     }
 

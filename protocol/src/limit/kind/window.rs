@@ -13,9 +13,11 @@
 use super::entry::{self, Entry, Size};
 use super::{
     AnyLogKind, CountInLog, CountLog, Counting, DescribeRefused, DescribeStanding, Fit, Form, Kind, Log, LogKind,
-    MAX_SPAN_MS, RefusedKind, StandingKind, Tally, Unit,
+    MAX_SPAN_MS, RefusedKind, StandingKind, Tally, Unit, narrow,
 };
+use crate::limit::calendar::{Calendar, Span};
 use crate::limit::fields::Reader;
+use crate::limit::per::Per;
 use crate::time::{Millis, seconds, write_duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -66,8 +68,8 @@ impl Kind for Window {
         self.unit
     }
 
-    fn quota(&self) -> u32 {
-        self.limit
+    fn quota(&self) -> u64 {
+        self.limit.into()
     }
 
     fn write(&self, object: &mut Map<String, Value>) {
@@ -88,18 +90,18 @@ impl Kind for Window {
         tally.log.and_then(Log::of::<WindowLog>)?.ends(now)
     }
 
-    fn fit(&self, tally: Tally<'_>, now: Millis, quota: u32, amount: u32) -> Fit {
+    fn fit(&self, tally: Tally<'_>, now: Millis, quota: u64, amount: u64) -> Fit {
         match tally.log.map(Log::of::<WindowLog>) {
             None => Fit::Now,
-            Some(log) => log.map_or(Fit::Never, |log| log.fit(now, u64::from(quota), amount)),
+            Some(log) => log.map_or(Fit::Never, |log| log.fit(now, quota, narrow(amount))),
         }
     }
 
-    fn refused(&self, quota: u32) -> RefusedKind {
-        Self { limit: quota, ..*self }.into()
+    fn refused(&self, quota: u64, _: Per) -> RefusedKind {
+        Self { limit: narrow(quota), ..*self }.into()
     }
 
-    fn standing(&self, _: u32) -> StandingKind {
+    fn standing(&self, _: u64, _: Option<Span>) -> StandingKind {
         WindowStanding { window_ms: self.window_ms }.into()
     }
 }
@@ -113,9 +115,9 @@ impl CountInLog for Window {
         WindowLog::starting(now, self.window_ms).into()
     }
 
-    fn add(&self, log: &mut Log, amount: u32, counting: Counting) -> Millis {
+    fn add(&self, log: &mut Log, amount: u64, counting: Counting) -> Millis {
         let log = log.of_mut::<WindowLog>();
-        log.map_or(counting.now, |log| log.add_within(counting.now, amount, counting.size))
+        log.map_or(counting.now, |log| log.add_within(counting.now, narrow(amount), counting.size))
     }
 }
 
@@ -124,8 +126,8 @@ impl DescribeRefused for Window {
         self.unit
     }
 
-    fn quota(&self) -> u32 {
-        self.limit
+    fn quota(&self) -> u64 {
+        self.limit.into()
     }
 
     fn text(&self) -> String {
@@ -279,7 +281,8 @@ impl CountLog for WindowLog {
         self.entries.len()
     }
 
-    fn refund(&mut self, at: Millis, amount: u32) {
+    fn refund(&mut self, at: Millis, amount: u64) {
+        let amount = narrow(amount);
         if at < self.kept_from {
             return;
         }
@@ -306,7 +309,7 @@ impl CountLog for WindowLog {
         self.merge(entries);
     }
 
-    fn take_back_to(&mut self, now: Millis) {
+    fn take_back_to(&mut self, now: Millis, _: &Calendar) {
         self.kept_from = self.kept_from.min(now);
         entry::take_back_to(&mut self.entries, now);
         self.sum_up();

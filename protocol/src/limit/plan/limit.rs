@@ -3,6 +3,7 @@
 use super::schedule::Schedule;
 use crate::auth::pattern::Pattern;
 use crate::limit::kind::{LimitKind, Unit};
+use crate::limit::per::Per;
 use crate::request::cost::Class;
 use crate::request::endpoint::Endpoint;
 use serde::{Deserialize, Serialize};
@@ -24,23 +25,6 @@ pub struct Limit {
     pub pressure: Option<Pressure>,
     /// Whether it is only watched: evaluated and counted, never enforced.
     pub shadow: bool,
-}
-
-/// Whose requests share one count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Per {
-    /// All of the account's.
-    #[default]
-    Account,
-    /// Those of one key, or of one token's subject.
-    Key,
-    /// Those for one model.
-    Model,
-    /// Those of one session: `x-session-id`.
-    Session,
-    /// Those for one end user: OpenAI's `user`.
-    User,
 }
 
 /// Which requests a limit is about. Empty lists are about all.
@@ -97,7 +81,7 @@ impl Limit {
     }
 
     /// The most that it lets through, before schedule and pressure.
-    pub fn quota(&self) -> u32 {
+    pub fn quota(&self) -> u64 {
         self.kind.quota()
     }
 

@@ -1,15 +1,17 @@
 //! Reading a plan table: the JSON is walked by hand, because serde stops at the first mistake.
 
+mod costs;
 mod limits;
 
-use super::{Allowance, CostRule, Exemption, Limit, Plan, PlanTable, WithoutGate};
+use super::{Allowance, Exemption, Limit, Plan, PlanTable, WithoutGate};
 use crate::auth::alias::Aliases;
 use crate::auth::pattern::pattern;
 use crate::auth::principal::{AccountName, Network};
 use crate::id::{KeyId, Version};
+use crate::limit::calendar::Zone;
 use crate::limit::fields::{MAX_AMOUNT, MAX_LIST, MAX_REQUESTS, PlanMistake, Reader};
 use crate::limit::kind::refill::Refill;
-use crate::request::cost::{Classes, Rate};
+use crate::request::cost::Classes;
 use crate::wire::json::parse_unique;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -18,12 +20,17 @@ impl PlanTable {
     /// Reads a table: `{"plans": {"<name>": {"limits": [...]}}}`; the README describes every member. Unknown members,
     /// negative, fractional, zero and absurd values are mistakes, and so is a table of more than [`MAX_TABLE_BYTES`].
     pub fn parse(json: &str) -> Result<Self, Vec<PlanMistake>> {
+        Self::parse_with(json, |_| true)
+    }
+
+    /// [`Self::parse`], where a time zone that the platform does not know is a mistake, too.
+    pub fn parse_with(json: &str, knows: fn(Zone) -> bool) -> Result<Self, Vec<PlanMistake>> {
         let whole = |problem: String| vec![PlanMistake { at: "(table)".into(), problem }];
         if json.len() > MAX_TABLE_BYTES {
             return Err(whole(format!("must be at most {MAX_TABLE_BYTES} bytes long, not {}", json.len())));
         }
         let value = parse_unique(json).map_err(|error| whole(format!("not JSON: {error}")))?;
-        let mut reader = Reader { mistakes: Vec::new() };
+        let mut reader = Reader { prices: Some(costs::currency_of(value.get("costs"))), ..Reader::new(knows) };
         let mut table = reader.table(&value);
         table.version = Version::of(json);
         table.json = json.to_owned();
@@ -31,9 +38,10 @@ impl PlanTable {
     }
 }
 
-/// Reads a list of limits as a plan has it, for a key's own. `at` is where it stands, for the mistakes.
+/// Reads a list of limits as a plan has it, for a key's own. `at` is where it stands, for the mistakes. Whether there
+/// are their time zones, and prices in their currencies, is seen where they meet those.
 pub fn limits_from_json(at: &str, value: &Value) -> Result<Vec<Limit>, Vec<PlanMistake>> {
-    let mut reader = Reader { mistakes: Vec::new() };
+    let mut reader = Reader::new(|_| true);
     let limits = reader.limits(at, Some(value));
     if reader.mistakes.is_empty() { Ok(limits) } else { Err(reader.mistakes) }
 }
@@ -41,7 +49,6 @@ pub fn limits_from_json(at: &str, value: &Value) -> Result<Vec<Limit>, Vec<PlanM
 /// A table that every Gate keeps in memory, and that travels in one message.
 pub const MAX_TABLE_BYTES: usize = 64 * 1024;
 const MAX_PLANS: usize = 64;
-const MAX_RULES: usize = 16;
 /// Each is compared with the name of each request.
 const MAX_ALIASES: usize = 64;
 // A grant ends a second or two before its lease, in whole seconds: shorter leases would leave nothing to grant.
@@ -55,6 +62,7 @@ impl Reader {
             plans: BTreeMap::new(),
             classes: Classes::default(),
             costs: Vec::new(),
+            currency: self.prices.flatten(),
             exemptions: Vec::new(),
             anonymous: None,
             version: Version::default(),
@@ -76,7 +84,7 @@ impl Reader {
         if let Some(classes) = root.get("classes") {
             self.classes(classes, &mut table.classes);
         }
-        table.costs = self.list("costs", root.get("costs"), MAX_RULES, Self::cost);
+        table.costs = self.costs(root.get("costs"));
         table.exemptions = self.list("exempt", root.get("exempt"), MAX_LIST, Self::exemption);
         match root.get("anonymous") {
             None | Some(Value::Null) => {}
@@ -201,22 +209,6 @@ impl Reader {
         if !light_is_less {
             self.mistake("classes", "light must end where heavy begins, or before");
         }
-    }
-
-    fn cost(&mut self, at: &str, value: &Value) -> Option<CostRule> {
-        const WEIGHTS: [&str; 6] =
-            ["request", "prompt_token", "completion_token", "thinking_token", "image_step", "image_kilopixel"];
-        let members: Vec<&str> = WEIGHTS.into_iter().chain(["when"]).collect();
-        let object = self.object(at, value, &members)?;
-        let when = object.get("when").map(|when| self.when(&format!("{at}.when"), when)).unwrap_or_default();
-        let mut weight = |name| self.optional(at, object, name, 0, 1_000_000).unwrap_or(0);
-        let [request, prompt_token, completion_token, thinking_token, image_step, image_kilopixel] =
-            WEIGHTS.map(&mut weight);
-        let rate = Rate { request, prompt_token, completion_token, thinking_token, image_step, image_kilopixel };
-        if rate == Rate::default() {
-            self.mistake(at, format!("needs at least one of {}", WEIGHTS.join(", ")));
-        }
-        Some(CostRule { when, rate })
     }
 
     fn exemption(&mut self, at: &str, value: &Value) -> Option<Exemption> {

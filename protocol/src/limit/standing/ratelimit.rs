@@ -94,7 +94,7 @@ fn list(standings: &[&Standing], item: impl Fn(&mut String, &Standing)) -> Strin
 /// knows whole seconds, and a caller that believes in a longer window is not refused for it. A bucket's window is the time
 /// in which it fills.
 fn policy(text: &mut String, standing: &Standing) {
-    let _ = write!(text, "\"{}\";q={}", standing.limit, standing.quota);
+    let _ = write!(text, "\"{}\";q={}", standing.limit, standing.kind.in_headers(standing.quota));
     if let Some(ms) = standing.kind.span_ms() {
         let _ = write!(text, ";w={}", ms.div_ceil(1000));
     }
@@ -105,7 +105,7 @@ fn policy(text: &mut String, standing: &Standing) {
 
 /// `"minute";r=12;t=9`. A lease's end is not told: a place most likely comes free much sooner.
 fn state(text: &mut String, standing: &Standing, now: Millis) {
-    let _ = write!(text, "\"{}\";r={}", standing.limit, standing.remaining());
+    let _ = write!(text, "\"{}\";r={}", standing.limit, standing.kind.in_headers(standing.remaining()));
     if let Some(at) = standing.more_at.filter(|_| standing.kind.is_timed()) {
         let _ = write!(text, ";t={}", at.saturating_sub(now).div_ceil(1000));
     }

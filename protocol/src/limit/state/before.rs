@@ -5,17 +5,105 @@ use crate::auth::principal::Mark;
 use crate::id::RequestId;
 use crate::limit::count::Scope;
 use crate::limit::decision::Totals;
-use crate::limit::kind::{LogKind, PackedLogs, Unit};
+use crate::limit::kind::{LogKind, PackedLogsBefore, Unit};
 use crate::limit::lease::Metered;
 use crate::limit::state::ClosedMark;
+use crate::request::cost::{Rate, Work};
 use serde::Deserialize;
+
+/// Version 4: what it counts of a request has no price.
+#[derive(Deserialize)]
+struct Packed4 {
+    last_now: u64,
+    sure: u64,
+    behind: Option<u64>,
+    names: Vec<String>,
+    logs: PackedLogsBefore<PackedName>,
+    counts: Vec<(u32, Unit, Option<LogKind>)>,
+    leases: Vec<PackedLease4>,
+    closed: Vec<(u64, ClosedMark)>,
+    totals: Totals,
+    shadowed: Vec<(String, u64)>,
+    used: Vec<(Mark, Totals)>,
+}
+
+#[derive(Deserialize)]
+struct PackedLease4 {
+    request: RequestId,
+    key: Mark,
+    at: u64,
+    lasts: u64,
+    metered: Option<Metered4>,
+    scopes: Vec<Scope>,
+    counted: Vec<PackedCounted>,
+}
+
+#[derive(Deserialize)]
+struct Metered4 {
+    work: Work,
+    rate: Rate4,
+    is_enforced: bool,
+}
+
+#[derive(Deserialize)]
+struct Rate4 {
+    request: u32,
+    prompt_token: u32,
+    completion_token: u32,
+    thinking_token: u32,
+    image_step: u32,
+    image_kilopixel: u32,
+}
+
+impl From<Metered4> for Metered {
+    fn from(Metered4 { work, rate, is_enforced }: Metered4) -> Self {
+        let Rate4 { request, prompt_token, completion_token, thinking_token, image_step, image_kilopixel } = rate;
+        let rate = Rate {
+            request,
+            prompt_token,
+            completion_token,
+            thinking_token,
+            image_step,
+            image_kilopixel,
+            ..Rate::default()
+        };
+        Self { work, rate, is_enforced }
+    }
+}
+
+impl From<Packed4> for Packed {
+    fn from(packed: Packed4) -> Self {
+        let lease = |PackedLease4 { request, key, at, lasts, metered, scopes, counted }| PackedLease {
+            request,
+            key,
+            at,
+            lasts,
+            metered: metered.map(Metered::from),
+            scopes,
+            counted,
+        };
+        Self {
+            last_now: packed.last_now,
+            sure: packed.sure,
+            behind: packed.behind,
+            names: packed.names,
+            logs: packed.logs.into(),
+            counts: packed.counts,
+            leases: packed.leases.into_iter().map(lease).collect(),
+            closed: packed.closed,
+            totals: packed.totals,
+            shadowed: packed.shadowed,
+            used: packed.used,
+        }
+    }
+}
 
 /// What versions 2 and 3 have in common.
 #[derive(Deserialize)]
 struct Packed2 {
     last_now: u64,
     names: Vec<String>,
-    logs: PackedLogs<PackedName>,
+    logs: PackedLogsBefore<PackedName>,
     leases: Vec<PackedLease2>,
     closed: Vec<(u64, ClosedMark)>,
     totals: Totals,
@@ -35,7 +123,7 @@ struct PackedLease2 {
     request: RequestId,
     at: u64,
     lasts: u64,
-    metered: Option<Metered>,
+    metered: Option<Metered4>,
     counted: Vec<PackedCounted2>,
 }
 
@@ -46,12 +134,13 @@ struct PackedCounted2 {
     log: Option<LogKind>,
     scope: Scope,
     after: u64,
-    amount: u32,
+    amount: u64,
 }
 
 pub(super) fn read(version: u8, packed: &[u8]) -> Result<Packed, StateError> {
     let damaged = |_| StateError::Damaged;
     let (packed, mut usage): (Packed2, PackedUsage3) = match version {
+        4 => return postcard::from_bytes::<Packed4>(packed).map(Packed::from).map_err(damaged),
         2 => (postcard::from_bytes(packed).map_err(damaged)?, PackedUsage3::default()),
         _ => postcard::from_bytes(packed).map_err(damaged)?,
     };
@@ -70,6 +159,7 @@ pub(super) fn read(version: u8, packed: &[u8]) -> Result<Packed, StateError> {
         };
         let counted = lease.counted.into_iter().map(counted).collect();
         let PackedLease2 { request, at, lasts, metered, .. } = lease;
+        let metered = metered.map(Metered::from);
         PackedLease { request, key, at, lasts, metered, scopes: scopes.0, counted }
     };
     let leases = packed.leases.into_iter().zip(usage.leases).map(&mut lease).collect();
@@ -79,7 +169,7 @@ pub(super) fn read(version: u8, packed: &[u8]) -> Result<Packed, StateError> {
         sure: 0,
         behind: None,
         names: packed.names,
-        logs: packed.logs,
+        logs: packed.logs.into(),
         counts: counts.0,
         leases,
         closed: packed.closed,

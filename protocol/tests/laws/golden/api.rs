@@ -1,6 +1,9 @@
 //! What callers and admins read.
 
-use super::{STORAGE, USED, audit_page, bound, denial, described, entry, failed_logins, json, key_id, settings};
+use super::{
+    STORAGE, USED, audit_page, bound, credits, denial, described, entry, failed_logins, json, key_id, settings,
+    standings,
+};
 use sluice_protocol::admin::{
     AccountEntry, AccountList, AccountView, CreatedKey, DeletedAccount, DeletedKey, KeyList, KeyView, RotatedKey,
 };
@@ -82,7 +85,11 @@ fn the_json_of_the_public_api() {
     let id = RequestId([0xc3; 16]);
     json(
         "request_report",
-        &RequestReport::new(id, RequestStatus::Ended, Used { usage: Usage::new(11, 3), reasoning_tokens: Some(2) }),
+        &RequestReport::new(
+            id,
+            RequestStatus::Ended,
+            Used { usage: Usage::new(11, 3), reasoning_tokens: Some(2), cached_tokens: 0 },
+        ),
     );
     let logprobs = Some(TextLogprobs::new(
         vec![TokenLogprob { chosen: likelihood("H", -0.25, None), top_logprobs: Vec::new() }],
@@ -146,6 +153,9 @@ fn the_json_of_the_admin_api() {
         live_leases: 1,
         used: USED,
         storage: STORAGE,
+        budgets: standings().into_iter().filter(|standing| standing.kind.cycle().is_some()).collect(),
+        credits: credits(),
+        now: 1_790_000_000_000,
     };
     let account = principal::AccountName::of_key(key_id().account);
     let entry = AccountEntry::new(&account, &described.settings);

@@ -1,11 +1,9 @@
-//! What the parts of the edge say to each other, and what lies on disks: Gates, the Registry, rows.
+//! What the parts of the edge say to each other: Gates, the Registry.
 
 use super::{
-    STORAGE, USED, audit_page, bound, commands, denial, described, entry, failed_logins, golden, json, key_id, note,
-    permissions, record, settings, standings,
+    MONTH, STORAGE, USED, audit_page, budget, commands, credits, denial, described, entry, failed_logins, golden, json,
+    key_id, note, permissions, record, standings,
 };
-use crate::oracle::{facts, rules};
-use sluice_protocol::account::Account;
 use sluice_protocol::admin::audit;
 use sluice_protocol::admin::{
     AccountFilter, AccountList, AccountPage, Addressed, AuditFrom, AuditQuery, CommandOutcome, Executed, Idempotency,
@@ -19,18 +17,16 @@ use sluice_protocol::auth::token::DenialList;
 use sluice_protocol::hop::gate_call::command::Effect;
 use sluice_protocol::hop::gate_call::description::{AccountDescription, KeyDescription};
 use sluice_protocol::hop::gate_call::{
-    self, Admission, Answer, Ask, Bending, Call, Caller, Envelope, Forbidden, Kept, PlanLevel, Settings,
+    self, Admission, Answer, Ask, Bending, Call, Caller, Envelope, Forbidden, PlanLevel, Settings,
 };
-use sluice_protocol::id::{CommandId, RequestId, Version, hex};
+use sluice_protocol::id::{RequestId, Version, hex};
 use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused, Totals};
 use sluice_protocol::limit::degrade::Degraded;
 use sluice_protocol::limit::kind::Unit;
-use sluice_protocol::limit::kind::bucket::{Bucket, RefusedBucket};
+use sluice_protocol::limit::kind::bucket::RefusedBucket;
 use sluice_protocol::limit::kind::parallel::Parallel;
-use sluice_protocol::limit::kind::refill::Refill;
 use sluice_protocol::limit::kind::window::Window;
-use sluice_protocol::limit::plan::{Limit, Per};
-use sluice_protocol::limit::state;
+use sluice_protocol::limit::plan::Per;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::request::endpoint::Endpoint;
@@ -70,7 +66,7 @@ fn the_messages_to_and_from_a_gate() {
     };
     let anonymous = Caller::Known { subject: Mark::default(), plan: "anonymous".into() };
     let address = Some("203.0.113.9".parse().unwrap());
-    let used = Used { usage: Usage::new(12, 7), reasoning_tokens: Some(5) };
+    let used = Used { usage: Usage::new(12, 7), reasoning_tokens: Some(5), cached_tokens: 0 };
     let calls = vec![
         Call::Admit(Box::new(ask.clone())),
         Call::Identify { caller: anonymous, scope: Some(Scope::Models), address },
@@ -133,8 +129,9 @@ fn the_messages_to_and_from_a_gate() {
                 refused(window.into(), Passes::At(1_790_000_001_000)),
                 refused(RefusedBucket { unit: Unit::Tokens, capacity: 9 }.into(), Passes::Never),
                 refused(Parallel { limit: 2 }.into(), Passes::LessFull),
+                refused(budget().refused(25_000_000_000, Per::Key), Passes::At(MONTH.ends)),
             ],
-            standings,
+            standings: standings.clone(),
             now: 1_790_000_000_000,
         },
         Answer::UnknownPlan("gone".into()),
@@ -158,91 +155,17 @@ fn the_messages_to_and_from_a_gate() {
             live_leases: 1,
             used: Totals::default(),
             storage: STORAGE,
+            budgets: standings.clone(),
+            credits: credits(),
+            now: 1_790_000_000_000,
         })),
         Answer::Caller(Box::new(described())),
         Answer::TooFull("registered".into()),
+        Answer::Uncounted("month".into()),
     ];
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
-    golden("gate_messages.v5.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
-}
-
-/// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.
-#[test]
-fn the_rows_of_a_gate() {
-    let limits = [
-        Limit::new("minute", Window { unit: Unit::Requests, limit: 9, window_ms: 60_000 }),
-        Limit {
-            per: Per::Session,
-            ..Limit::new("tokens", Window { unit: Unit::Tokens, limit: 90, window_ms: 60_000 })
-        },
-        Limit {
-            shadow: true,
-            ..Limit::new(
-                "burst",
-                Bucket { unit: Unit::Cost, capacity: 1, refill: Refill { amount: 1, every_ms: 1_000 } },
-            )
-        },
-        Limit::new("parallel", Parallel { limit: 2 }),
-    ];
-    let rules = rules(&limits);
-    let mut account = Account::default();
-    for (id, at) in [(1, 1_790_000_000_000), (2, 1_790_000_000_250), (3, 1_790_000_000_250)] {
-        let rate = sluice_protocol::request::cost::Rate { prompt_token: 1, ..Default::default() };
-        account.state.admit(&rules, 600_000, &sluice_protocol::limit::ask::Facts { rate, ..facts(id) }, at);
-    }
-    account.state.settle(RequestId([1; 16]), Outcome::Served(Some(Usage::new(1, 3).into())), 1_790_000_000_300);
-    let packed = state::encode(&account.state);
-    assert_eq!(state::decode(&packed).unwrap(), account.state);
-
-    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
-    let minted = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]);
-    let done = vec![CommandId([7; 8])];
-    let kept = Kept { settings: settings(), keys: vec![bound(minted.secret_hash())], done };
-    let packed_kept = gate_call::encode_kept(&kept);
-    assert_eq!(gate_call::decode_kept(&packed_kept).unwrap(), kept);
-    golden("gate_rows.v4.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_kept)));
-}
-
-/// Rows of a golden file, as bytes.
-fn rows(file: &str) -> [Vec<u8>; 2] {
-    let bytes = |line: &str| -> Vec<u8> {
-        (0..line.len()).step_by(2).map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap()).collect()
-    };
-    file.lines().map(bytes).collect::<Vec<_>>().try_into().unwrap()
-}
-
-/// What rows of the state from before say, however old: they are read, and written anew as what they are now.
-fn old_state(row: &[u8]) {
-    let mut read = state::decode(row).unwrap();
-    assert_eq!(state::decode(&state::encode(&read)).unwrap(), read);
-    let used = Totals { served: 1, prompt_tokens: 1, completion_tokens: 3, cost: 1 };
-    assert_eq!((read.live_leases(1_790_000_000_300), read.totals()), (1, used));
-    assert!(read.settle(RequestId([2; 16]), Outcome::Served(None), 1_790_000_000_400));
-    assert_eq!((read.live_leases(1_790_000_000_400), read.totals().served), (0, 2));
-}
-
-/// Rows that lie on disks since version 2.
-#[test]
-fn the_rows_of_version_2() {
-    let [state, keys] = rows(include_str!("../../golden/gate_rows.v2.hex"));
-    old_state(&state);
-    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
-    let secret_hash = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]).secret_hash();
-    let overrides = [("minute".into(), 600)].into();
-    let settings = Settings { disabled: true, plan: Some("vip".into()), overrides, ..Settings::default() };
-    let kept = Kept { settings, keys: vec![record(secret_hash)], done: Vec::new() };
-    assert_eq!(gate_call::decode_kept(&keys).unwrap(), kept);
-}
-
-/// Rows of version 3: that of keys is the same still.
-#[test]
-fn the_rows_of_version_3() {
-    let [state, keys] = rows(include_str!("../../golden/gate_rows.v3.hex"));
-    old_state(&state);
-    let [_, now] = rows(include_str!("../../golden/gate_rows.v4.hex"));
-    assert_eq!(keys, now);
-    assert!(gate_call::decode_kept(&keys).is_ok());
+    golden("gate_messages.v6.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
 }
 
 #[test]

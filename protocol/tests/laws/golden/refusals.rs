@@ -6,13 +6,17 @@ use sluice_protocol::dialect::{BrokenOff, Dialect};
 use sluice_protocol::forward::report::UsageMark;
 use sluice_protocol::hop::gate_call::{Answer, Forbidden};
 use sluice_protocol::id::RequestId;
+use sluice_protocol::limit::calendar::{Cycle, Period, Zone};
 use sluice_protocol::limit::decision::{Blanket, Passes, Refused};
-use sluice_protocol::limit::kind::Unit;
 use sluice_protocol::limit::kind::bucket::RefusedBucket;
+use sluice_protocol::limit::kind::budget::Budget;
 use sluice_protocol::limit::kind::parallel::Parallel;
 use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::kind::{Kind, Unit};
+use sluice_protocol::limit::plan::Per;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::money::Currency;
 
 /// What each refusal of a Gate says to the caller.
 #[test]
@@ -30,6 +34,11 @@ fn the_refusals_of_a_gate() {
     let parallel = refused("parallel", Parallel { limit: 2 }.into(), 1, 2, Passes::At(900_000));
     let tokens = Window { unit: Unit::Tokens, limit: 1_000, window_ms: 60_000 };
     let burst = RefusedBucket { unit: Unit::Cost, capacity: 900 };
+    let month = Cycle { period: Period::Month, zone: Zone::parse("Europe/Zurich").unwrap() };
+    let budget = |cycle, per| {
+        let limit = 25_000_000_000;
+        Budget { unit: Unit::Money, limit, currency: Currency::parse("USD"), cycle }.refused(limit, per)
+    };
     let closed = Window { unit: Unit::Requests, limit: 0, window_ms: 60_000 };
     let limited = |refused| Answer::Limited { refused, standings: Vec::new(), now: 1_000 };
     let lines: String = [
@@ -56,6 +65,18 @@ fn the_refusals_of_a_gate() {
         limited(vec![refused("tokens", tokens.into(), 1_300, 850, Passes::Never)]),
         limited(vec![refused("burst", burst.into(), 300, 850, Passes::LessFull)]),
         limited(vec![refused("office", closed.into(), 1, 0, Passes::At(3_601_000))]),
+        limited(vec![refused("month", budget(month, Per::Key), 3_100_000, 24_998_000_000, Passes::At(805_601_000))]),
+        limited(vec![refused("month", budget(month, Per::User), 30_000_000_000, 0, Passes::Never)]),
+        limited(vec![
+            refused("month", budget(month, Per::Model), 3_100_000, 24_998_000_000, Passes::At(805_601_000)),
+            window(3_417),
+        ]),
+        limited(vec![refused("credits", budget(Cycle::EVER, Per::Account), 3_100_000, 25_000_000_000, Passes::Never)]),
+        limited(vec![
+            refused("credits", budget(Cycle::EVER, Per::Account), 3_100_000, 25_000_000_000, Passes::Never),
+            refused("tokens", tokens.into(), 1_300, 850, Passes::Never),
+        ]),
+        Answer::Uncounted("month".into()),
     ]
     .iter()
     .map(|answer| {
@@ -90,7 +111,7 @@ fn refusals_have_each_protocol_s_shape() {
         ("responses", "/v1/responses"),
     ] {
         let dialect = Dialect::of(path);
-        let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2) };
+        let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2), cached_tokens: 0 };
         let lines: String = Reason::ALL
             .iter()
             .map(|reason| {

@@ -11,7 +11,7 @@ use sluice_protocol::telemetry::{Line, RequestEnd, RequestLine, Who};
 fn lines_of_the_log() {
     let (id, at) = (RequestId([7; 16]), 1_790_000_000_000);
     let request = || id.to_string();
-    let used = Used { usage: Usage::new(12, 34), reasoning_tokens: Some(5) };
+    let used = Used { usage: Usage::new(12, 34), reasoning_tokens: Some(5), cached_tokens: 0 };
     let of = |end| {
         let who = Who::new("acct:0707070707070707", "0707.1".into(), &"m".repeat(100));
         Line::Request(Box::new(RequestLine::new(id, "/v1/chat/completions", Some(who), end, at, at + 420)))

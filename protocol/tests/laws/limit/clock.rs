@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::ask::Facts;
+use sluice_protocol::limit::calendar::Calendar;
 use sluice_protocol::limit::decision::{Decision, Outcome};
 use sluice_protocol::limit::gate::STEP_BACK_MS;
 use sluice_protocol::limit::kind::Unit;
@@ -54,7 +55,7 @@ impl Gate {
         id[..8].copy_from_slice(&self.asked.to_le_bytes());
         let facts = Facts { request: RequestId(id), ..facts(0) };
         let before = self.state.clone();
-        let is_seen = self.state.see(now);
+        let is_seen = self.state.see(now, Calendar::NONE);
         let limits = [self.limit.clone()];
         let is_admitted = matches!(self.state.admit(&rules(&limits), SPAN, &facts, now), Decision::Admit(_));
         if !is_seen && !is_admitted {

@@ -4,7 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice_protocol::auth::principal::Mark;
-use sluice_protocol::limit::count::{Counts, Room, Scope};
+use sluice_protocol::limit::count::{Counts, Moment, Room, Scope};
 use sluice_protocol::limit::kind::bucket::Bucket;
 use sluice_protocol::limit::kind::refill::Refill;
 use sluice_protocol::limit::kind::window::Window;
@@ -38,10 +38,10 @@ impl Gate {
     fn ask(&mut self, limit: &Limit, user: u16, now: u64) -> bool {
         let scope = self.scope(limit, user, now);
         let tally = Tally { log: self.counts.get(limit, scope, now), leases: &[] };
-        let fits = limit.kind.fit(tally, now, MOST, 1) == Fit::Now;
+        let fits = limit.kind.fit(tally, now, MOST.into(), 1) == Fit::Now;
         if fits {
             self.counts.drop_expired(now);
-            self.counts.add(limit, scope, 1, now, now);
+            self.counts.add(limit, scope, 1, Moment { now, oldest: now, span: None });
             self.passed.push((now, user));
         }
         fits

@@ -242,7 +242,8 @@ fn honest(
     let told =
         Answer::Limited { refused: refused.to_vec(), standings: state.standings(rules, For::Request(facts), now), now };
     let told = told.refusal().unwrap();
-    let parallel = refused.iter().any(|one| one.kind == Parallel { limit: one.kind.quota() }.into());
+    let parallel =
+        refused.iter().any(|one| one.kind == Parallel { limit: u32::try_from(one.kind.quota()).unwrap() }.into());
     let unknown = refused.iter().any(|one| matches!(one.passes, Passes::LessFull | Passes::Never));
     prop_assert_eq!(told.retry_after_ms.is_none(), parallel || unknown);
     let never = refused.iter().any(|one| one.passes == Passes::Never);

@@ -180,7 +180,7 @@ fn the_documentations_tables_are_read() {
         let blocks = text.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
         blocks.filter(|block| block.contains("\"plans\"")).collect::<Vec<_>>()
     };
-    for (name, count) in [("docs/limits.md", 3), ("docs/degrade.md", 1), ("docs/cache.md", 1)] {
+    for (name, count) in [("docs/limits.md", 3), ("docs/budgets.md", 1), ("docs/degrade.md", 1), ("docs/cache.md", 1)] {
         let found = tables(page(name));
         assert_eq!(found.len(), count, "{name}");
         for table in found {

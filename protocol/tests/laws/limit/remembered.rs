@@ -15,6 +15,7 @@ use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::hop::gate_call::remembered::{Asked, Asker, Remembered, Want};
 use sluice_protocol::hop::gate_call::{AccountChange, Answer, Ask, Call, Caller, Kept, KeyChange, KeyRecord};
 use sluice_protocol::id::{AccountId, RequestId};
+use sluice_protocol::limit::calendar::Calendar;
 use sluice_protocol::limit::decision::Blanket;
 use sluice_protocol::limit::kind::Unit;
 use sluice_protocol::limit::kind::window::Window;
@@ -209,7 +210,12 @@ fn a_subject_that_is_over_its_limit_is_refused_alone() {
         }
         next += 1;
         let ask = Ask { request: RequestId([next; 16]), ..Ask::smallest(caller.clone()) };
-        let setting = DecisionContext { account: account.name(), table: &table, storage: StorageCounters::default() };
+        let setting = DecisionContext {
+            account: account.name(),
+            table: &table,
+            calendar: Calendar::NONE,
+            storage: StorageCounters::default(),
+        };
         let (answer, _) = gate.answer(&Call::Admit(Box::new(ask)), setting, START);
         remembered.put(&asker, &answer, Asked { at: START, answered_at: START });
         if matches!(answer, Answer::Admitted(_)) { "admitted" } else { "refused" }

@@ -5,13 +5,13 @@ use crate::refusal::Reason;
 const BURST: Bucket = Bucket { unit: Unit::Tokens, capacity: 10, refill: Refill { amount: 2, every_ms: 1_000 } };
 
 fn counting(now: Millis) -> Counting {
-    Counting { now, oldest: 0, size: entry::Size::EXACT }
+    Counting { now, oldest: 0, size: entry::Size::EXACT, span: None }
 }
 
 fn log(amounts: &[(Millis, u32)]) -> Log {
     let mut log = BURST.starting(0);
     for (at, amount) in amounts {
-        assert_eq!(BURST.add(&mut log, *amount, counting(*at)), *at);
+        assert_eq!(BURST.add(&mut log, u64::from(*amount), counting(*at)), *at);
     }
     log
 }
@@ -71,20 +71,20 @@ fn a_debt_is_the_same_amount_at_another_rate() {
 
 #[test]
 fn callers_are_told_of_its_burst() {
-    let refused = BURST.refused(7);
+    let refused = BURST.refused(7, Per::Account);
     assert_eq!((refused.text().as_str(), refused.quota()), ("bursts of 7 tokens", 7));
     assert_eq!((refused.reason(), refused.awaits()), (Reason::RateLimited, None));
     for (quota, fills_in_ms) in [(10, 5_000), (1, 500), (0, 0)] {
-        assert_eq!(BURST.standing(quota).span_ms(), Some(fills_in_ms));
+        assert_eq!(BURST.standing(quota, None).span_ms(), Some(fills_in_ms));
     }
     let thirds = Bucket { refill: Refill { amount: 3, every_ms: 1_000 }, ..BURST };
-    assert_eq!(thirds.standing(1).span_ms(), Some(334), "never shorter than it takes");
-    assert_eq!(BURST.standing(1).name(), "bucket");
+    assert_eq!(thirds.standing(1, None).span_ms(), Some(334), "never shorter than it takes");
+    assert_eq!(BURST.standing(1, None).name(), "bucket");
 }
 
 #[test]
 fn a_plan_need_not_say_every_when() {
-    let mut reader = Reader { mistakes: Vec::new() };
+    let mut reader = Reader::new(|_| true);
     let mut read = |text: &str| Bucket::read(&mut reader, "at", &serde_json::from_str(text).unwrap());
     assert_eq!(read(r#"{"unit":"tokens","capacity":10,"refill":2}"#), Some(BURST));
     assert_eq!(read(r#"{"unit":"tokens","capacity":10,"refill":0}"#), None);

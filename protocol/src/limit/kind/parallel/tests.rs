@@ -18,19 +18,19 @@ fn leases_are_its_count_and_one_more_fits_when_enough_have_ended() {
 
 #[test]
 fn callers_are_told_of_no_time() {
-    let refused = TWO.refused(1);
+    let refused = TWO.refused(1, Per::Account);
     assert_eq!((refused.text().as_str(), refused.unit()), ("1 at once", Unit::Requests));
     assert_eq!(refused.reason(), Reason::ParallelLimited);
     assert_eq!(refused.awaits(), Some("when one of your requests has ended"));
-    let standing = TWO.standing(1);
+    let standing = TWO.standing(1, None);
     assert_eq!((standing.name(), standing.span_ms(), standing.is_timed()), ("parallel", None, false));
-    assert_eq!(standing.quota_unit(Unit::Requests), Some("concurrent-requests"));
+    assert_eq!(standing.quota_unit(Unit::Requests), Some("concurrent-requests".into()));
 }
 
 #[test]
 fn a_plan_may_let_through_as_many_as_an_account_has_leases() {
     for (limit, is_read) in [(0, false), (1, true), (MAX_LEASES, true), (MAX_LEASES + 1, false)] {
-        let mut reader = Reader { mistakes: Vec::new() };
+        let mut reader = Reader::new(|_| true);
         let object = serde_json::from_str(&format!(r#"{{"limit":{limit}}}"#)).unwrap();
         assert_eq!(Parallel::read(&mut reader, "at", &object), is_read.then_some(Parallel { limit }));
         assert_eq!(reader.mistakes.is_empty(), is_read);

@@ -1,5 +1,6 @@
 use super::*;
 use crate::refusal::Reason;
+use std::borrow::Cow;
 
 const MINUTE: Window = Window { unit: Unit::Requests, limit: 3, window_ms: 1_000 };
 
@@ -52,9 +53,9 @@ fn callers_are_told_of_its_span() {
         (Window { unit: Unit::Cost, window_ms: 86_400_000, ..MINUTE }, "3 of cost in 86400 s"),
     ] {
         assert_eq!(DescribeRefused::text(&window), text);
-        let standing = window.standing(2);
+        let standing = window.standing(2, None);
         assert_eq!((standing.name(), standing.span_ms()), ("window", Some(window.window_ms)));
-        assert_eq!(standing.quota_unit(window.unit), window.unit.quota_unit());
+        assert_eq!(standing.quota_unit(window.unit), window.unit.quota_unit().map(Cow::from));
     }
     assert_eq!((MINUTE.reason(), MINUTE.awaits()), (Reason::RateLimited, None));
 }
@@ -62,7 +63,7 @@ fn callers_are_told_of_its_span() {
 #[test]
 fn a_plan_may_write_spans_of_up_to_31_days() {
     let read = |window: &str| {
-        let mut reader = Reader { mistakes: Vec::new() };
+        let mut reader = Reader::new(|_| true);
         let object = serde_json::from_str(&format!(r#"{{"limit":3,"window":"{window}"}}"#)).unwrap();
         let window = Window::read(&mut reader, "at", &object);
         assert_eq!(window.is_none(), reader.mistakes.iter().any(|mistake| mistake.at == "at.window"));

@@ -29,24 +29,30 @@ pub struct Used {
     pub usage: Usage,
     /// How many of the generated ones were thinking; `None` where the origin did not tell.
     pub reasoning_tokens: Option<u64>,
+    /// How many of the prompt's needed no computing, as far as the origin told.
+    pub cached_tokens: u64,
 }
 
 impl Used {
     /// Nothing was computed, as for a request that was wrong: it counts in limits of requests, and for what a formula
     /// takes for the request itself.
-    pub const NOTHING: Self = Self { usage: Usage::new(0, 0), reasoning_tokens: Some(0) };
+    pub const NOTHING: Self = Self { usage: Usage::new(0, 0), reasoning_tokens: Some(0), cached_tokens: 0 };
 }
 
 impl From<Usage> for Used {
     /// Nobody told how much of it was thinking.
     fn from(usage: Usage) -> Self {
-        Self { usage, reasoning_tokens: None }
+        Self { usage, reasoning_tokens: None, cached_tokens: 0 }
     }
 }
 
 impl From<UsageReport> for Used {
     fn from(report: UsageReport) -> Self {
-        Self { usage: report.usage, reasoning_tokens: Some(report.completion_tokens_details.reasoning_tokens) }
+        Self {
+            usage: report.usage,
+            reasoning_tokens: Some(report.completion_tokens_details.reasoning_tokens),
+            cached_tokens: report.prompt_tokens_details.cached_tokens,
+        }
     }
 }
 
@@ -308,11 +314,20 @@ pub fn usage_of(json: &[u8]) -> Option<Used> {
         #[serde(flatten)]
         usage: Usage,
         completion_tokens_details: Option<Details>,
+        prompt_tokens_details: Option<Remembered>,
+    }
+    #[derive(Deserialize)]
+    struct Remembered {
+        cached_tokens: Option<u64>,
     }
     #[derive(Deserialize)]
     struct Details {
         reasoning_tokens: Option<u64>,
     }
-    let Told { usage, completion_tokens_details: details } = serde_json::from_slice::<Carrier>(json).ok()?.usage?;
-    Some(Used { usage, reasoning_tokens: details.and_then(|details| details.reasoning_tokens) })
+    let told = serde_json::from_slice::<Carrier>(json).ok()?.usage?;
+    Some(Used {
+        usage: told.usage,
+        reasoning_tokens: told.completion_tokens_details.and_then(|details| details.reasoning_tokens),
+        cached_tokens: told.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0),
+    })
 }

@@ -20,7 +20,7 @@ fn window(name: &str, limit: u32, window_ms: u64) -> Limit {
     Limit::new(name, Window { unit: Unit::Requests, limit, window_ms })
 }
 
-fn used(state: &GateState, limit: &Limit, now: u64) -> u32 {
+fn used(state: &GateState, limit: &Limit, now: u64) -> u64 {
     state.standings(&[Rule::of(limit)], For::Request(&facts(0)), now)[0].used
 }
 

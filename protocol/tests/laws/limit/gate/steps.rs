@@ -30,8 +30,11 @@ pub(super) enum Step {
 }
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
-    let usage = (0u64..9, 0u64..9, option::of(0u64..11))
-        .prop_map(|(prompt, answer, reasoning_tokens)| Used { usage: Usage::new(prompt, answer), reasoning_tokens });
+    let usage = (0u64..9, 0u64..9, option::of(0u64..11)).prop_map(|(prompt, answer, reasoning_tokens)| Used {
+        usage: Usage::new(prompt, answer),
+        reasoning_tokens,
+        cached_tokens: 0,
+    });
     let outcome = prop_oneof![
         2 => option::of(usage).prop_map(Outcome::Served),
         1 => Just(Outcome::NotServed),

@@ -8,6 +8,7 @@ use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::hop::gate_call::{Answer, Ask, Call, Caller};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::ask::Rule;
+use sluice_protocol::limit::calendar::Calendar;
 use sluice_protocol::limit::decision::{Outcome, Passes};
 use sluice_protocol::limit::gate::{CLOSED_MS, GRACE_MS, STEP_BACK_MS};
 use sluice_protocol::limit::plan::PlanTable;
@@ -152,7 +153,12 @@ impl Walk {
     pub(super) fn deliver(&self, place: &mut Place, step: Step) -> (bool, bool) {
         let now = self.ms(place.truth.clock);
         let mut account = Account { state: std::mem::take(&mut place.memory), ..Account::default() };
-        let setting = DecisionContext { account: "a", table: &self.table, storage: StorageCounters::default() };
+        let setting = DecisionContext {
+            account: "a",
+            table: &self.table,
+            calendar: Calendar::NONE,
+            storage: StorageCounters::default(),
+        };
         let call = self.call(step);
         let (answer, changed) = account.answer(&call, setting, now);
         place.memory = account.state;
@@ -259,7 +265,7 @@ impl Walk {
         assert_eq!(standings.len(), self.world.limits.len());
         for (limit, standing) in standings.iter().enumerate() {
             let used = truth.used(&self.world, limit, client, truth.now());
-            assert_eq!(standing.used, used, "{} of client {client} in {truth:?}", standing.limit);
+            assert_eq!(standing.used, u64::from(used), "{} of client {client} in {truth:?}", standing.limit);
         }
     }
 

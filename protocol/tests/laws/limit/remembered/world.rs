@@ -9,6 +9,7 @@ use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::hop::gate_call::remembered::{Asked, Asker, REMEMBER_MS, Remembered, Want};
 use sluice_protocol::hop::gate_call::{Answer, Ask, Call, Caller, Identity};
 use sluice_protocol::id::{CommandId, RequestId};
+use sluice_protocol::limit::calendar::Calendar;
 use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused};
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::request::bodies::chat::Usage;
@@ -35,7 +36,12 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn setting(&self) -> DecisionContext<'_> {
-        DecisionContext { account: NAME, table: &self.table, storage: StorageCounters::default() }
+        DecisionContext {
+            account: NAME,
+            table: &self.table,
+            calendar: Calendar::NONE,
+            storage: StorageCounters::default(),
+        }
     }
 
     pub(super) fn tell(&mut self, call: &Call) -> Answer {

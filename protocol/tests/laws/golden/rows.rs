@@ -1,0 +1,105 @@
+//! What lies on disks: a Gate's rows, and those of versions before.
+
+use super::{MONTH, bound, budget, credits, golden, key_id, record, settings};
+use crate::oracle::{facts, rules};
+use sluice_protocol::account::Account;
+use sluice_protocol::auth::key::{ApiKey, Peppers};
+use sluice_protocol::hop::gate_call::{self, Kept, Settings};
+use sluice_protocol::id::{CommandId, RequestId, hex};
+use sluice_protocol::limit::ask::Rule;
+use sluice_protocol::limit::decision::{Outcome, Totals};
+use sluice_protocol::limit::kind::Unit;
+use sluice_protocol::limit::kind::bucket::Bucket;
+use sluice_protocol::limit::kind::parallel::Parallel;
+use sluice_protocol::limit::kind::refill::Refill;
+use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::plan::{Limit, Per};
+use sluice_protocol::limit::state;
+use sluice_protocol::request::bodies::chat::Usage;
+use sluice_protocol::request::price::Price;
+use std::collections::BTreeMap;
+
+/// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.
+#[test]
+fn the_rows_of_a_gate() {
+    let limits = [
+        Limit::new("minute", Window { unit: Unit::Requests, limit: 9, window_ms: 60_000 }),
+        Limit {
+            per: Per::Session,
+            ..Limit::new("tokens", Window { unit: Unit::Tokens, limit: 90, window_ms: 60_000 })
+        },
+        Limit {
+            shadow: true,
+            ..Limit::new(
+                "burst",
+                Bucket { unit: Unit::Cost, capacity: 1, refill: Refill { amount: 1, every_ms: 1_000 } },
+            )
+        },
+        Limit::new("parallel", Parallel { limit: 2 }),
+        Limit { kind: budget(), ..Limit::new("month", Parallel { limit: 1 }) },
+    ];
+    let rules: Vec<Rule<'_>> = rules(&limits).into_iter().map(|rule| Rule { span: Some(MONTH), ..rule }).collect();
+    let mut account = Account::default();
+    for (id, at) in [(1, 1_790_000_000_000), (2, 1_790_000_000_250), (3, 1_790_000_000_250)] {
+        let price = Price { prompt: 100_000_000, cached: 20_000_000, completion: 400_000_000, per: 1_000_000 };
+        let rate = sluice_protocol::request::cost::Rate { prompt_token: 1, price, ..Default::default() };
+        account.state.admit(&rules, 600_000, &sluice_protocol::limit::ask::Facts { rate, ..facts(id) }, at);
+    }
+    account.state.settle(RequestId([1; 16]), Outcome::Served(Some(Usage::new(1, 3).into())), 1_790_000_000_300);
+    let packed = state::encode(&account.state);
+    assert_eq!(state::decode(&packed).unwrap(), account.state);
+
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    let minted = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]);
+    let done = vec![CommandId([7; 8])];
+    let kept = Kept { settings: settings(), keys: vec![bound(minted.secret_hash())], done, credits: credits() };
+    let packed_kept = gate_call::encode_kept(&kept);
+    assert_eq!(gate_call::decode_kept(&packed_kept).unwrap(), kept);
+    golden("gate_rows.v5.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_kept)));
+}
+
+/// Rows of a golden file, as bytes.
+fn rows(file: &str) -> [Vec<u8>; 2] {
+    let bytes = |line: &str| -> Vec<u8> {
+        (0..line.len()).step_by(2).map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap()).collect()
+    };
+    file.lines().map(bytes).collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// What rows of the state from before say, however old: they are read, and written anew as what they are now.
+fn old_state(row: &[u8]) {
+    let mut read = state::decode(row).unwrap();
+    assert_eq!(state::decode(&state::encode(&read)).unwrap(), read);
+    let used = Totals { served: 1, prompt_tokens: 1, completion_tokens: 3, cost: 1 };
+    assert_eq!((read.live_leases(1_790_000_000_300), read.totals()), (1, used));
+    assert!(read.settle(RequestId([2; 16]), Outcome::Served(None), 1_790_000_000_400));
+    assert_eq!((read.live_leases(1_790_000_000_400), read.totals().served), (0, 2));
+}
+
+/// Rows that lie on disks since version 2.
+#[test]
+fn the_rows_of_version_2() {
+    let [state, keys] = rows(include_str!("../../golden/gate_rows.v2.hex"));
+    old_state(&state);
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    let secret_hash = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]).secret_hash();
+    let overrides = [("minute".into(), 600)].into();
+    let settings = Settings { disabled: true, plan: Some("vip".into()), overrides, ..Settings::default() };
+    let kept = Kept { settings, keys: vec![record(secret_hash)], ..Kept::default() };
+    assert_eq!(gate_call::decode_kept(&keys).unwrap(), kept);
+}
+
+/// Rows of the states of version 3 and 4. Their keys' rows are the same, of version 3: they knew no credits.
+#[test]
+fn the_rows_of_versions_3_and_4() {
+    let [state, keys] = rows(include_str!("../../golden/gate_rows.v3.hex"));
+    old_state(&state);
+    let [state, same] = rows(include_str!("../../golden/gate_rows.v4.hex"));
+    old_state(&state);
+    assert_eq!(keys, same);
+    let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).unwrap();
+    let secret_hash = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]).secret_hash();
+    let done = vec![CommandId([7; 8])];
+    let kept = Kept { settings: settings(), keys: vec![bound(secret_hash)], done, credits: BTreeMap::new() };
+    assert_eq!(gate_call::decode_kept(&keys).unwrap(), kept);
+}
