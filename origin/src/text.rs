@@ -1,6 +1,7 @@
 //! Between text and tokens: the chat template, the tokenizer, and the way back.
 
 mod bare;
+mod caption;
 pub(crate) mod detokenizer;
 mod marks;
 pub(crate) mod parts;
@@ -195,8 +196,13 @@ impl Text {
             false if self.thinks => Start::Open,
             false => Start::Content,
         };
+        Ok(Prompt { tokens: self.read(&rendered)?, start })
+    }
+
+    /// The tokens of what was rendered: what was covered is text like any other.
+    fn read(&self, rendered: &str) -> Result<Vec<u32>, Refusal> {
         let mut tokens = Vec::new();
-        for piece in self.marks.split(&rendered) {
+        for piece in self.marks.split(rendered) {
             let encoding = match piece {
                 Piece::Text(text) => self.tokenizer.encode_fast(text, false),
                 Piece::Covered(special) => self.plain.encode_fast(special, false),
@@ -207,7 +213,7 @@ impl Text {
             })?;
             tokens.extend_from_slice(encoding.get_ids());
         }
-        Ok(Prompt { tokens, start })
+        Ok(tokens)
     }
 
     /// The tokens that a request's messages become: what the model is given. `now` is for templates that ask the time.
