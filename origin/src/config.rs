@@ -1,6 +1,7 @@
 //! Settings: what was typed, checked into what may be served. All mistakes are told at once.
 
 mod access;
+mod draw;
 mod models;
 
 use crate::grant::GrantKey;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::models::choice::Models;
+pub use draw::{DrawArgs, DrawConfig};
 
 /// Sluice's origin gate: serves a Qwen model and admits only what the hardware can hold.
 #[derive(Debug, Parser)]
@@ -48,6 +50,8 @@ pub enum Command {
         #[arg(long, default_value = "k1")]
         kid: String,
     },
+    /// Draw one picture into a PNG file, with Z-Image-Turbo's network; prints one JSON line when it is there
+    Draw(Box<DrawArgs>),
     /// Write the built-in model `tiny` in Hugging Face's layout
     Tiny {
         /// The directory; what has the same names there is written over
@@ -85,15 +89,15 @@ pub struct ServeArgs {
     /// PEM file of the authorities that callers' certificates must come from; without it callers need none
     #[arg(long, value_name = "FILE", env = "SLUICE_TLS_CLIENT_CA")]
     pub tls_client_ca: Option<PathBuf>,
-    /// NAME=PATH of a directory in Hugging Face's layout or a GGUF file; Owner/Name of the hub; or tiny or tiny-embed, the
-    /// built-in models and the default. Several: again, or after a comma
+    /// NAME=PATH of a directory in Hugging Face's layout or a GGUF file; Owner/Name of the hub; or tiny or tiny-embed,
+    /// the built-in models and the default. Several: again, or after a comma
     #[arg(long, value_name = "MODEL", env = "SLUICE_MODEL", value_delimiter = ',')]
     pub model: Vec<String>,
     /// The shape of a model with made-up weights, for load tests: such as Qwen3-0.6B. Listed after those of --model
     #[arg(long, value_name = "SHAPE", env = "SLUICE_RANDOM", value_delimiter = ',')]
     pub random: Vec<String>,
-    /// The name of a model that makes embeddings and no answers although its files do not say so. Several: again, or after
-    /// a comma
+    /// The name of a model that makes embeddings and no answers although its files do not say so. Several: again, or
+    /// after a comma
     #[arg(long, value_name = "NAME", env = "SLUICE_EMBEDDING", value_delimiter = ',')]
     pub embedding: Vec<String>,
     /// The name of a model that says how well documents fit a query, as Qwen3-Reranker does, and answers nothing. Several:
@@ -103,8 +107,8 @@ pub struct ServeArgs {
     /// What safetensors are turned into when they are loaded: f32, q8_0 or q4k; a GGUF file's types are its own
     #[arg(long, value_name = "TYPE", env = "SLUICE_DTYPE")]
     pub dtype: Option<String>,
-    /// Tokens that all running requests of one model may hold, prompts and answers; if left out, the models share what fits
-    /// into memory
+    /// Tokens that all running requests of one model may hold, prompts and answers; if left out, the models share what
+    /// fits into memory
     #[arg(long, value_name = "N", env = "SLUICE_KV_TOKENS")]
     pub kv_tokens: Option<usize>,
     /// Requests that run at once, of all models together

@@ -9,6 +9,8 @@
 
 #![deny(missing_docs)]
 
+// one picture, from the command line
+pub mod draw;
 // start
 pub mod server;
 // request, stream: the routes, and the protocols that callers speak

@@ -4,7 +4,8 @@
 
 use clap::Parser;
 use serde_json::json;
-use sluice_origin::config::{Cli, Command, Config, ServeArgs};
+use sluice_origin::config::{Cli, Command, Config, DrawArgs, ServeArgs};
+use sluice_origin::draw;
 use sluice_origin::engine::threads;
 use sluice_origin::grant::generate_key;
 use sluice_origin::models::choice::Models;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Serve(arguments) => serve(*arguments),
+        Command::Draw(arguments) => draw(*arguments),
         Command::Keygen { kid } => {
             let (private, public) = generate_key();
             println!("{}", json!({"kid": kid, "private": private, "public": public}));
@@ -65,6 +67,25 @@ fn serve(arguments: ServeArgs) -> ExitCode {
             // A step or a load that still runs is not waited for.
             runtime.shutdown_background();
             code
+        }
+        Err(error) => report(Err(error)),
+    }
+}
+
+fn draw(arguments: DrawArgs) -> ExitCode {
+    let config = match arguments.check() {
+        Ok(config) => config,
+        Err(mistakes) => {
+            eprintln!("sluice-origin: {mistakes}");
+            return USAGE.into();
+        }
+    };
+    threads::settle();
+    match draw::run(&config) {
+        Ok(drawn) => {
+            let (file, seconds) = (config.out.display().to_string(), drawn.took.as_secs_f64());
+            println!("{}", json!({"event": "drawn", "file": file, "tokens": drawn.tokens, "seconds": seconds}));
+            ExitCode::SUCCESS
         }
         Err(error) => report(Err(error)),
     }

@@ -10,6 +10,7 @@ pub mod scripted;
 pub(crate) mod share;
 pub mod tiny;
 pub mod tiny_embed;
+pub mod z_image;
 
 use crate::engine::grammar::Grammars;
 use crate::engine::model::Model;

@@ -1,6 +1,7 @@
 //! Between text and tokens: the chat template, the tokenizer, and the way back.
 
 mod bare;
+mod caption;
 pub(crate) mod detokenizer;
 mod judging;
 mod marks;
@@ -228,8 +229,13 @@ impl Text {
             false if self.thinks => Start::Open,
             false => Start::Content,
         };
+        Ok(Prompt { tokens: self.read(&rendered, account)?, start })
+    }
+
+    /// The tokens of what was rendered for an account: what was covered is text like any other.
+    fn read(&self, rendered: &str, account: &str) -> Result<Vec<u32>, Refusal> {
         let mut tokens = Vec::new();
-        for piece in self.marks.split(&rendered) {
+        for piece in self.marks.split(rendered) {
             let taken = match (piece, &self.turn_end) {
                 (Piece::Text(text), Some(end)) => {
                     self.memo.tokens(account, text, end, |part, tokens| extend(&self.tokenizer, part, tokens))
@@ -243,7 +249,7 @@ impl Text {
             })?;
             tokens.extend(taken);
         }
-        Ok(Prompt { tokens, start })
+        Ok(tokens)
     }
 
     /// The tokens that a request's messages become: what the model is given. `now` is for templates that ask the time.

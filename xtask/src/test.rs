@@ -32,7 +32,8 @@ const IN_PROCESS: [Tested; 3] = [
     Tested { name: "sluice-edge", with: &["-p", "sluice-edge"] },
     Tested { name: "xtask", with: &["-p", "xtask"] },
 ];
-const ORIGIN: Tested = Tested { name: "sluice-origin", with: &["--lib", "--bins", "--examples", "--test", "api"] };
+const ORIGIN: Tested =
+    Tested { name: "sluice-origin", with: &["--lib", "--bins", "--examples", "--test", "api", "--test", "memory"] };
 /// What the page of a crate shows.
 const EXAMPLES: Tested = Tested { name: "examples", with: &["--doc"] };
 /// Tested with both gates running.

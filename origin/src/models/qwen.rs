@@ -4,14 +4,15 @@
 //! One row and many take the same path. Attention looks at each sequence's own memory; logits are computed for the rows
 //! that sample alone.
 
-mod activation;
-mod attention;
+pub(crate) mod activation;
+pub(crate) mod attention;
+mod features;
 mod layer;
-mod linear;
-mod load;
+pub(crate) mod linear;
+pub(crate) mod load;
 pub mod pages;
 pub mod precision;
-mod rows;
+pub(crate) mod rows;
 pub mod shape;
 pub mod weights;
 
@@ -80,14 +81,8 @@ impl Qwen {
     /// Runs the rows through all layers and remembers them, on tensors. Returns the outcome of the sampling rows,
     /// `[rows, width]` in F32, or nothing if none samples.
     fn by_tensors(&mut self, step: &Step) -> Result<Option<Tensor>> {
-        let count = step.ids.len();
-        let tensor = |numbers: Vec<f32>| {
-            // Every row is a batch of its own, so that they are computed side by side.
-            Tensor::from_vec(numbers, (count, 1, self.heads.width / 2), &self.device)?.to_dtype(self.dtype)
-        };
-        let (cosines, sines) = self.frequencies.angles(&step.positions);
-        let angles = (tensor(cosines)?, tensor(sines)?);
-        let mut hidden = self.embedding.matrix.rows(&Tensor::new(step.ids.as_slice(), &self.device)?, self.dtype)?;
+        let angles = self.angles(step)?;
+        let mut hidden = self.embedded_rows(step)?;
         for (number, layer) in self.layers.iter().enumerate() {
             let place = (number, &angles, &step.spans[..]);
             hidden = layer.forward(hidden, place, &mut self.memories, self.heads, self.shape.norm_eps as f32)?;
@@ -108,8 +103,7 @@ impl Qwen {
     /// The same on slices, into one line per sampling row.
     fn by_slices(&mut self, step: &Step, outcomes: Vec<&mut [f32]>) -> Result<()> {
         let (cosines, sines) = self.frequencies.angles(&step.positions);
-        let ids = Tensor::new(step.ids.as_slice(), &self.device)?;
-        let mut hidden = self.embedding.matrix.rows(&ids, self.dtype)?.flatten_all()?.to_vec1::<f32>()?;
+        let mut hidden = self.embedded_rows(step)?.flatten_all()?.to_vec1::<f32>()?;
         let eps = self.shape.norm_eps as f32;
         let (spans, heads) = (&step.spans[..], self.heads);
         let pass = Pass { rows: step.ids.len(), spans, heads, angles: (&cosines, &sines), eps };
@@ -130,6 +124,21 @@ impl Qwen {
         }
         let target = Target { rows: outcomes, add: false };
         multiply(&[self.head()], (step.sampling.len(), width), &fill, vec![target])
+    }
+
+    /// The rows of the embedding, `[rows, hidden]`.
+    fn embedded_rows(&self, step: &Step) -> Result<Tensor> {
+        self.embedding.matrix.rows(&Tensor::new(step.ids.as_slice(), &self.device)?, self.dtype)
+    }
+
+    /// Cosines and sines as the pass on tensors takes them.
+    fn angles(&self, step: &Step) -> Result<(Tensor, Tensor)> {
+        let tensor = |numbers: Vec<f32>| {
+            // Every row is a batch of its own, so that they are computed side by side.
+            Tensor::from_vec(numbers, (step.ids.len(), 1, self.heads.width / 2), &self.device)?.to_dtype(self.dtype)
+        };
+        let (cosines, sines) = self.frequencies.angles(&step.positions);
+        Ok((tensor(cosines)?, tensor(sines)?))
     }
 
     /// The embedding, in a tied model.

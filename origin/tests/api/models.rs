@@ -3,6 +3,7 @@
 mod candle;
 pub(crate) mod embedding;
 mod gguf;
+mod images;
 mod judging;
 pub(crate) mod network;
 pub(crate) mod parity;

@@ -1,4 +1,5 @@
-//! `cargo xtask parity`: the origin beside Hugging Face transformers, on models and prompts that transformers makes here.
+//! `cargo xtask parity`: the origin beside Hugging Face transformers and diffusers, on models and prompts that they make
+//! here.
 //!
 //! Not a part of `cargo xtask test`: it brings in torch. What CI compares is committed: a float64 oracle's logits
 //! (`origin/tests/oracle/forward.json`) and transformers' prompts (`templates.json`), which this makes again.
@@ -22,13 +23,17 @@ use crate::{
 };
 
 const USAGE: &str = "\
-Usage: cargo xtask parity [--templates DIR]
+Usage: cargo xtask parity [--templates DIR | --images]
 
-Installs transformers and torch (some 3 GB, into target/parity), has transformers make a tiny model of every variant and
+Installs transformers, diffusers and torch (some 3 GB, into target/parity), has transformers make a tiny model of every variant and
 compute with it, and compares the origin's engine: logits in F32 within 1e-4 at positions up to 2,399, 64 greedy tokens
 from two prompts, in Q8_0 a cosine above 0.999, and with
 transformers rounded alike above 0.9997 everywhere and 0.9999 somewhere. Then renders the committed conversations again and compares the prompts
-that CI tests with, byte for byte. Exits with 1 if anything misses.
+that CI tests with, byte for byte. Then has diffusers make shrunken models that draw, and draw with them: text features within
+1e-4, latents after each step within 1e-3, pixels within one level; in BF16 a cosine of the last latents above 0.999.
+Exits with 1 if anything misses.
+
+  --images         the models that draw alone
 
   --templates DIR  instead: renders the same conversations with the chat templates in DIR (files that end in .jinja, such as
                    published ones), once with transformers (without torch) and once with the origin, and compares the
@@ -39,10 +44,11 @@ const ORACLES: &str = "origin/tests/oracle";
 
 /// Sets up what is missing, computes, compares.
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
-    let mut templates: Option<PathBuf> = None;
+    let (mut templates, mut images): (Option<PathBuf>, bool) = (None, false);
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("templates") => templates = Some(args.value()?.into()),
+            Arg::Long("images") => images = true,
             Arg::Long("help") | Arg::Short('h') => {
                 print!("{USAGE}");
                 return Ok(());
@@ -65,19 +71,37 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
         python.arg(oracles.join(script)).env("TRANSFORMERS_VERBOSITY", "error");
         python
     };
-    let models = home.join("models");
-    if models.exists() {
-        fs::remove_dir_all(&models).with_context(|| format!("cannot remove {}", models.display()))?;
+    if !images {
+        let models = emptied(&home.join("models"))?;
+        let mut make = python("hf.py");
+        make.arg(&models);
+        step(workspace, "models", make)?;
+        let prompts = step(workspace, "prompts", python("templates.py"))?;
+        print!("{}", step(workspace, "engine", example(workspace, "parity", &models))?);
+        compare_prompts(&workspace.read(&format!("{ORACLES}/templates.json"))?, &prompts)?;
     }
-    let mut make = python("hf.py");
+    let models = emptied(&home.join("images"))?;
+    let mut make = python("diffusers_images.py");
     make.arg(&models);
-    step(workspace, "models", make)?;
-    let prompts = step(workspace, "prompts", python("templates.py"))?;
-    let mut engine = command("cargo");
-    engine.args(["run", "-q", "-p", "sluice-origin", "--example", "parity", "--"]).arg(&models);
-    engine.current_dir(workspace.root());
-    print!("{}", step(workspace, "engine", engine)?);
-    compare_prompts(&workspace.read(&format!("{ORACLES}/templates.json"))?, &prompts)
+    step(workspace, "models that draw", make)?;
+    print!("{}", step(workspace, "pictures", example(workspace, "parity_images", &models))?);
+    Ok(())
+}
+
+/// The directory, with nothing in it: it is not there.
+fn emptied(directory: &Path) -> Result<PathBuf> {
+    if directory.exists() {
+        fs::remove_dir_all(directory).with_context(|| format!("cannot remove {}", directory.display()))?;
+    }
+    Ok(directory.to_owned())
+}
+
+/// An example of the origin's, of what lies in this directory.
+fn example(workspace: &Workspace, name: &str, models: &Path) -> Command {
+    let mut example = command("cargo");
+    example.args(["run", "-q", "-p", "sluice-origin", "--example", name, "--"]).arg(models);
+    example.current_dir(workspace.root());
+    example
 }
 
 /// The conversations with these templates, in transformers and in the origin.

@@ -20,6 +20,11 @@ pub(crate) fn swiglu(gate: &[f32], up: &[f32], output: &mut [f32]) {
     Arch::new().dispatch(SwiGlu { gate, up, output });
 }
 
+/// Scales each number by its own factor, adds its own offset, and multiplies the outcome by its sigmoid (SiLU).
+pub(crate) fn scaled_silu(numbers: &mut [f32], factors: &[f32], offsets: &[f32]) {
+    Arch::new().dispatch(ScaledSilu { numbers, factors, offsets });
+}
+
 struct Norm<'a> {
     row: &'a mut [f32],
     weights: &'a [f32],
@@ -77,6 +82,24 @@ impl WithSimd for SwiGlu<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         for ((output, gate), up) in self.output.iter_mut().zip(self.gate).zip(self.up) {
             *output = gate / (1.0 + exp(-gate)) * up;
+        }
+    }
+}
+
+struct ScaledSilu<'a> {
+    numbers: &'a mut [f32],
+    factors: &'a [f32],
+    offsets: &'a [f32],
+}
+
+impl WithSimd for ScaledSilu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for ((number, factor), offset) in self.numbers.iter_mut().zip(self.factors).zip(self.offsets) {
+            let scaled = *number * factor + offset;
+            *number = scaled / (1.0 + exp(-scaled));
         }
     }
 }

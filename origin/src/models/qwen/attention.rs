@@ -11,7 +11,7 @@ pub(crate) mod store;
 use super::rows::in_parallel;
 use candle_core::{D, DType, Device, Result, Tensor};
 use std::ops::Range;
-use store::{Heads, Stores};
+use store::{HeadMut, Heads, Stores};
 
 /// The memory of one slot.
 #[derive(Debug, Default)]
@@ -148,10 +148,26 @@ pub(crate) fn attend_on_cpu(
     let mut sequences = Vec::with_capacity(spans.len());
     for span in spans {
         let store = memories[span.slot].stores()?.layer(layer);
-        sequences.push(cpu::Sequence { rows: span.rows.clone(), position: span.position, store });
+        sequences.push(cpu::Sequence { rows: span.rows.clone(), position: span.position, store, is_causal: true });
     }
     cpu::attention(queries, &sequences, heads, output);
     Ok(())
+}
+
+/// On the CPU: every row sees every row, and nothing is remembered. All slices are `[rows, heads, width]`, with as many
+/// query heads as key heads. Panics if one is shorter than its shape says.
+pub(crate) fn attend_to_all_on_cpu(heads: Heads, [queries, keys, values]: [&[f32]; 3], output: &mut [f32]) {
+    let line = heads.key * heads.width;
+    let rows = queries.len() / line;
+    let mut stores = Stores::new(1, heads, rows);
+    in_parallel(stores.heads_mut(0).collect(), |head, mut part: HeadMut<'_>| {
+        for row in 0..rows {
+            let at = row * line + head * heads.width;
+            part.write(row, &keys[at..][..heads.width], &values[at..][..heads.width]);
+        }
+    });
+    let sequence = cpu::Sequence { rows: 0..rows, position: 0, store: stores.layer(0), is_causal: false };
+    cpu::attention(queries, &[sequence], heads, output);
 }
 
 /// On any device: remembers the rows of a step and lets them attend, to `[rows, query heads * width]`.

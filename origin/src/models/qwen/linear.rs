@@ -4,14 +4,14 @@
 //! and all types on other processors. Our kernels, dense F32 included, and candle's quantised ones compute each row by
 //! itself: the result of a row does not depend on the other rows.
 
-mod dense;
+pub(crate) mod dense;
 pub(crate) mod joined;
 #[cfg_attr(not(target_arch = "x86_64"), path = "linear/unpacked.rs")]
 pub(crate) mod packed;
 pub(crate) mod product;
 
 use super::pages::Pages;
-use super::rows::numbers;
+use super::rows::{halves, numbers};
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{DType, Device, Module, Result, Tensor};
 use packed::Packed;
@@ -149,14 +149,18 @@ impl Linear {
 /// `[rows, in]` to `[rows, out]`, on the CPU in one order of sums.
 fn dense(weights: &Tensor, input: &Tensor) -> Result<Tensor> {
     let (height, width) = weights.dims2()?;
-    if !weights.device().is_cpu() || weights.dtype() != DType::F32 || width == 0 {
+    let is_ours = matches!(weights.dtype(), DType::F32 | DType::BF16) && input.dtype() == DType::F32;
+    if !weights.device().is_cpu() || !is_ours || width == 0 {
         return input.matmul(&weights.t()?);
     }
     let (weights, input) = (weights.contiguous()?, input.contiguous()?);
     if input.dim(1)? != width {
         candle_core::bail!("rows of {} numbers for a matrix of {width}", input.dim(1)?);
     }
-    let output = dense::forward(&numbers(&weights)?, width, &numbers(&input)?);
+    let output = match weights.dtype() {
+        DType::BF16 => dense::forward(&*halves(&weights)?, width, &numbers(&input)?),
+        _ => dense::forward(&*numbers(&weights)?, width, &numbers(&input)?),
+    };
     Tensor::from_vec(output, (input.dim(0)?, height), &Device::Cpu)
 }
 

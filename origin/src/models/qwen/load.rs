@@ -91,7 +91,7 @@ impl Qwen {
         Self::build((shape, false), Source::Random(Random::new(seed)), slots, precision, Path::new("random weights"))
     }
 
-    fn build(
+    pub(super) fn build(
         (shape, embeds): (Shape, bool),
         mut source: Source,
         slots: usize,
@@ -150,11 +150,11 @@ fn plain(matrix: Matrix) -> Linear {
 }
 
 /// The device to compute on: the first CUDA device if this program was built for CUDA, or else the CPU.
-fn device() -> candle_core::Result<Device> {
+pub(crate) fn device() -> candle_core::Result<Device> {
     if cfg!(feature = "cuda") { Device::new_cuda(0) } else { Ok(Device::Cpu) }
 }
 
-fn read_shape(path: &Path) -> Result<Shape, LoadError> {
+pub(super) fn read_shape(path: &Path) -> Result<Shape, LoadError> {
     let file = path.join("config.json");
     let json = std::fs::read(&file).map_err(|error| LoadError::new(&file, &error))?;
     Shape::parse(&json).map_err(|why| LoadError::new(&file, &why))

@@ -2,6 +2,7 @@
 
 use candle_core::utils::barrier_pool;
 use candle_core::{CpuStorage, Result, Storage, Tensor};
+use half::bf16;
 use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
@@ -43,6 +44,38 @@ pub(crate) fn numbers(tensor: &Tensor) -> Result<impl Deref<Target = [f32]> + '_
         candle_core::bail!("the CPU computes with contiguous tensors");
     }
     Ok(Numbers { guard, start: layout.start_offset(), count: tensor.elem_count() })
+}
+
+/// The numbers of a contiguous BF16 tensor on the CPU.
+pub(crate) fn halves(tensor: &Tensor) -> Result<impl Deref<Target = [bf16]> + '_> {
+    let (guard, layout) = tensor.storage_and_layout();
+    if !layout.is_contiguous() || bf16s(&guard).is_none() {
+        candle_core::bail!("not a contiguous matrix in BF16 on the CPU");
+    }
+    Ok(Halves { guard, start: layout.start_offset(), count: tensor.elem_count() })
+}
+
+fn bf16s(storage: &Storage) -> Option<&[bf16]> {
+    match storage {
+        Storage::Cpu(CpuStorage::BF16(numbers)) => Some(numbers),
+        _ => None,
+    }
+}
+
+/// The same in BF16.
+struct Halves<Guard> {
+    guard: Guard,
+    start: usize,
+    count: usize,
+}
+
+impl<Guard: Deref<Target = Storage>> Deref for Halves<Guard> {
+    type Target = [bf16];
+
+    fn deref(&self) -> &[bf16] {
+        let numbers = bf16s(&self.guard).expect("looked at when this was made");
+        &numbers[self.start..][..self.count]
+    }
 }
 
 /// Numbers whose tensor is locked for reading.

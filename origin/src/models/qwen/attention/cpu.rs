@@ -23,12 +23,14 @@ pub(crate) struct Sequence<'a> {
     pub(crate) position: usize,
     /// Filled up to the position of its last row.
     pub(crate) store: Store<'a>,
+    /// Whether each row sees the keys up to its own position alone, or all up to the last row's.
+    pub(crate) is_causal: bool,
 }
 
-/// Causal attention with grouped heads: `queries` and the answer are `[rows, query heads, width]`.
+/// Attention with grouped heads: `queries` and the answer are `[rows, query heads, width]`.
 ///
-/// Each row sees the keys up to its own position, scaled by `1 / sqrt(width)`. Panics if a slice is shorter than its
-/// shape says.
+/// Each row sees the keys that its sequence lets it see, scaled by `1 / sqrt(width)`. Scores are held for eight rows a
+/// thread, never for all. Panics if a slice is shorter than its shape says.
 pub(crate) fn attention(queries: &[f32], sequences: &[Sequence<'_>], heads: Heads, output: &mut [f32]) {
     let group = heads.query / heads.key;
     // The queries that share a key head lie side by side: one part of the output each.
@@ -38,7 +40,7 @@ pub(crate) fn attention(queries: &[f32], sequences: &[Sequence<'_>], heads: Head
     barrier_pool().execute_chunked(units.len(), |range| {
         let mut scratch = Scratch::default();
         for unit in &units[range] {
-            scratch.fit(unit.rows.len() * group, unit.seen(), heads.width);
+            scratch.fit(unit.rows.len() * group, unit.seen, heads.width);
             arch.dispatch(Attend { unit, queries, heads, scratch: &mut scratch });
             for (row, sums) in unit.rows.clone().zip(scratch.sums.chunks(group * heads.width)) {
                 // A poisoned part is of a thread that panicked; the step fails with it.
@@ -54,14 +56,17 @@ struct Unit<'a> {
     head: usize,
     rows: Range<usize>,
     position: usize,
+    is_causal: bool,
+    /// Positions that the last row sees.
+    seen: usize,
     keys: &'a [f32],
     values: &'a [f32],
 }
 
 impl Unit<'_> {
-    /// Positions that the last row sees.
-    fn seen(&self) -> usize {
-        self.position + self.rows.len()
+    /// Positions that this row sees, counted from the unit's first.
+    fn visible(&self, row: usize) -> usize {
+        if self.is_causal { self.position + row + 1 } else { self.seen }
     }
 }
 
@@ -82,16 +87,22 @@ impl Scratch {
 }
 
 fn units<'a>(sequence: &Sequence<'a>, heads: Heads) -> impl Iterator<Item = Unit<'a>> {
-    let Sequence { rows, position, store } = sequence.clone();
+    let Sequence { rows, position, store, is_causal } = sequence.clone();
+    let all = position + rows.len();
     let size = store.capacity * heads.width;
     (0..heads.key).flat_map(move |head| {
         let rows = rows.clone();
-        rows.clone().step_by(BLOCK).map(move |start| Unit {
-            head,
-            rows: start..rows.end.min(start + BLOCK),
-            position: position + start - rows.start,
-            keys: &store.keys[head * size..][..size],
-            values: &store.values[head * size..][..size],
+        rows.clone().step_by(BLOCK).map(move |start| {
+            let (block, before) = (start..rows.end.min(start + BLOCK), position + start - rows.start);
+            Unit {
+                head,
+                seen: if is_causal { before + block.len() } else { all },
+                rows: block,
+                position: before,
+                is_causal,
+                keys: &store.keys[head * size..][..size],
+                values: &store.values[head * size..][..size],
+            }
         })
     })
 }
@@ -111,7 +122,7 @@ impl WithSimd for Attend<'_> {
         let Self { unit, queries, heads, scratch } = self;
         let (group, width) = (heads.query / heads.key, heads.width);
         let count = unit.rows.len() * group;
-        let seen = unit.seen();
+        let seen = unit.seen;
         let line = seen.next_multiple_of(TILE);
         let query = |index: usize| {
             let row = unit.rows.start + index / group;
@@ -133,7 +144,7 @@ impl WithSimd for Attend<'_> {
         let scale = 1.0 / (width as f32).sqrt();
         for index in 0..count {
             let scores = &mut scratch.scores[index * line..][..line];
-            let visible = unit.position + index / group + 1;
+            let visible = unit.visible(index / group);
             softmax(&mut scores[..visible], scale);
             // Later rows of the block look further; this one adds nothing there.
             scores[visible..].fill(0.0);
@@ -314,8 +325,8 @@ mod tests {
             let mut copy = Stores::new(2, HEADS, capacity + TILE);
             copy.copy_prefix(&stores[0], position + rows);
             let queries = random(seed ^ 4, (rows + 1) * query * width);
-            let first = Sequence { rows: 0..rows, position, store: stores[0].layer(1) };
-            let second = Sequence { rows: rows..rows + 1, position: other, store: stores[1].layer(1) };
+            let first = Sequence { rows: 0..rows, position, store: stores[0].layer(1), is_causal: true };
+            let second = Sequence { rows: rows..rows + 1, position: other, store: stores[1].layer(1), is_causal: true };
             let attention = |queries: &[f32], sequences: &[Sequence<'_>]| {
                 let mut output = vec![0.0; queries.len()];
                 attention(queries, sequences, HEADS, &mut output);

@@ -1,4 +1,4 @@
-//! Products with dense F32 matrices on the CPU, each number summed in one order.
+//! Products with dense matrices in F32 or BF16 on the CPU, each number summed in one order, in F32.
 //!
 //! A general kernel cuts its work by the number of rows, and so sums one row in another order than many. The answer to
 //! a request would then depend on what else is in a step, and on how much of its prompt is remembered: a close draw
@@ -7,6 +7,7 @@
 
 use crate::models::qwen::rows::in_parallel;
 use candle_core::utils::barrier_pool;
+use half::bf16;
 use pulp::{Simd, WithSimd};
 
 /// Columns of a product that one thread takes at a time; a multiple of 3, 6 and 8, the widths of tiles.
@@ -14,8 +15,29 @@ const STRIP: usize = 48;
 /// So few multiplications are not worth sharing out among threads.
 const SMALL: usize = 1 << 16;
 
+/// A number of a matrix as it is kept.
+pub(crate) trait Kept: Copy + Sync {
+    /// These in F32, if need be written to `room`, which is as long.
+    fn widened<'a>(kept: &'a [Self], room: &'a mut Vec<f32>) -> &'a [f32];
+}
+
+impl Kept for f32 {
+    fn widened<'a>(kept: &'a [Self], _: &'a mut Vec<f32>) -> &'a [f32] {
+        kept
+    }
+}
+
+impl Kept for bf16 {
+    fn widened<'a>(kept: &'a [Self], room: &'a mut Vec<f32>) -> &'a [f32] {
+        // The upper half of an F32: exact, and vectors by the compiler.
+        room.clear();
+        room.extend(kept.iter().map(|number| f32::from_bits(u32::from(number.to_bits()) << 16)));
+        room
+    }
+}
+
 /// What `[rows, width]` becomes by a matrix `[height, width]`: `[rows, height]`. `width` is at least 1.
-pub(crate) fn forward(weights: &[f32], width: usize, input: &[f32]) -> Vec<f32> {
+pub(crate) fn forward<T: Kept>(weights: &[T], width: usize, input: &[f32]) -> Vec<f32> {
     let (height, rows) = (weights.len() / width, input.len() / width);
     let mut output = vec![0.0; rows * height];
     if output.is_empty() {
@@ -27,7 +49,9 @@ pub(crate) fn forward(weights: &[f32], width: usize, input: &[f32]) -> Vec<f32> 
     }
     let arch = pulp::Arch::new();
     let work = |number: usize, into: Vec<&mut [f32]>| {
-        arch.dispatch(Strip { weights: &weights[number * STRIP * width..], input, width, into });
+        let (first, mut room) = (number * STRIP * width, Vec::new());
+        let strip = &weights[first..weights.len().min(first + STRIP * width)];
+        arch.dispatch(Strip { weights: T::widened(strip, &mut room), input, width, into });
     };
     if rows * weights.len() < SMALL || barrier_pool().n_workers() == 0 {
         strips.into_iter().enumerate().for_each(|(number, into)| work(number, into));
@@ -164,6 +188,10 @@ mod tests {
                 prop_assert!((f64::from(*found) - sum).abs() < 1e-4, "{} and not {}", found, sum);
             }
             let bits = |numbers: &[f32]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
+            // A matrix in BF16 is the same one in F32, in fewer bytes.
+            let short: Vec<bf16> = weights.iter().map(|number| bf16::from_f32(*number)).collect();
+            let long: Vec<f32> = short.iter().map(|number| number.to_f32()).collect();
+            prop_assert_eq!(bits(&forward(&short, width, &input)), bits(&forward(&long, width, &input)));
             for row in 0..rows {
                 let alone = forward(&weights, width, &input[row * width..][..width]);
                 prop_assert_eq!(bits(&alone), bits(&all[row * height..][..height]));

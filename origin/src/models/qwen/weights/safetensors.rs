@@ -77,27 +77,44 @@ impl Safetensors {
     pub(crate) fn dense(&self, name: Name, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
         let found = self.find(name);
         let name = name.hugging_face();
-        let place =
-            found.ok_or_else(|| LoadError::new(&self.directory, &format!("no safetensors file holds {name}")))?;
-        let fault = |why: &dyn std::fmt::Display| LoadError::new(&place.file, &format!("{name}: {why}"));
-        if place.shape != shape {
-            return Err(fault(&format!("has the shape {:?}; config.json says {shape:?}", place.shape)));
+        found.ok_or_else(|| self.missing(&name))?.dense(&name, shape, device)
+    }
+
+    /// The names of all tensors, with their types and shapes, by the files' headers.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, Dtype, &[usize])> {
+        self.tensors.iter().map(|(name, place)| (name.as_str(), place.dtype, place.shape.as_slice()))
+    }
+
+    /// The tensor of exactly this name, in F32 on the CPU. Refuses another shape than this one.
+    pub(crate) fn named(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        self.tensors.get(name).ok_or_else(|| self.missing(name))?.dense(name, shape, &Device::Cpu)
+    }
+
+    fn missing(&self, name: &str) -> LoadError {
+        LoadError::new(&self.directory, &format!("no safetensors file holds {name}"))
+    }
+}
+
+impl Place {
+    /// In F32.
+    fn dense(&self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
+        let fault = |why: &dyn std::fmt::Display| LoadError::new(&self.file, &format!("{name}: {why}"));
+        if self.shape != shape {
+            return Err(fault(&format!("has the shape {:?}; config.json says {shape:?}", self.shape)));
         }
-        let dtype = match place.dtype {
+        let dtype = match self.dtype {
             Dtype::F32 => DType::F32,
             Dtype::F16 => DType::F16,
             Dtype::BF16 => DType::BF16,
             Dtype::F64 => DType::F64,
             other => return Err(fault(&format!("numbers of type {other:?} are not served"))),
         };
-        let bytes = place.read().map_err(|error| fault(&error))?;
+        let bytes = self.read().map_err(|error| fault(&error))?;
         Tensor::from_raw_buffer(&bytes, dtype, shape, device)
             .and_then(|tensor| tensor.to_dtype(DType::F32))
             .map_err(|error| fault(&error))
     }
-}
 
-impl Place {
     fn read(&self) -> std::io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.bytes];
         match self.held {
