@@ -32,8 +32,7 @@ const IN_PROCESS: [Tested; 3] = [
     Tested { name: "sluice-edge", with: &["-p", "sluice-edge"] },
     Tested { name: "xtask", with: &["-p", "xtask"] },
 ];
-const ORIGIN: Tested =
-    Tested { name: "sluice-origin", with: &["--lib", "--bins", "--examples", "--test", "api", "--test", "memory"] };
+const ORIGIN: Tested = Tested { name: "sluice-origin", with: &["--lib", "--bins", "--examples", "--test", "api"] };
 /// What the page of a crate shows.
 const EXAMPLES: Tested = Tested { name: "examples", with: &["--doc"] };
 /// Tested with both gates running.
