@@ -1,13 +1,12 @@
-//! Responses in the background through both gates: OpenAI's own client asks for some, one that runs is cancelled, and
-//! many come through kills of both gates.
+//! Responses in the background through both gates: OpenAI's own client asks for some, and many come through kills of
+//! both gates.
 
 use super::ollama::Running;
 use harness::caller::MODEL;
 use harness::caller::clients::run_client;
 use harness::wait::{SOON, until_true};
-use harness::{Answer, RunningStack, Stack, secrets};
+use harness::{RunningStack, Stack, secrets};
 use serde_json::{Value, json};
-use sluice_protocol::refusal::Reason;
 
 fn begin(stack: &RunningStack, key: &str, input: &str) -> String {
     let body = json!({"model": MODEL, "max_output_tokens": 8, "input": input, "store": true, "background": true});
@@ -21,11 +20,6 @@ fn begin(stack: &RunningStack, key: &str, input: &str) -> String {
 
 fn get(stack: &RunningStack, key: &str, id: &str) -> Value {
     stack.edge.get(&format!("/v1/responses/{id}"), Some(key)).from_edge().ok().json()
-}
-
-fn cancel(stack: &RunningStack, key: &str, id: &str) -> Answer {
-    let path = format!("/v1/responses/{id}/cancel");
-    stack.edge.send(|http, base| http.post(format!("{base}{path}")).bearer_auth(key)).from_edge()
 }
 
 #[test]
@@ -46,29 +40,6 @@ fn openai_s_python_client_comes_back_for_its_answers() {
     assert_eq!(came["not_kept"], json!(["BadRequestError", "invalid_request", "background"]), "{came}");
     assert_eq!(came["streamed"], json!(["UnprocessableEntityError", "unsupported_parameter", "stream"]), "{came}");
     assert_eq!(stack.edge.view(key.id).used.served, 4);
-}
-
-/// One that runs is ended at its origin at once: its slot and its lease come back, and it stays as it was told.
-#[test]
-fn one_that_runs_is_cancelled_where_it_runs() {
-    let stack = Stack::new().limit("100 per 1h").slots(2).start();
-    let key = stack.key();
-    // No step is allowed: what has a slot keeps it.
-    let [id, deleted] = ["one", "two"].map(|input| begin(&stack, &key.key, input));
-    until_true("both have a slot", SOON, || stack.capacity().free == 0);
-    assert_eq!(get(&stack, &key.key, &id)["status"], "in_progress");
-    assert_eq!(cancel(&stack, &key.key, &id).ok().json()["status"], "cancelled");
-    let path = format!("/v1/responses/{deleted}");
-    let delete =
-        || stack.edge.send(|http, base| http.delete(format!("{base}{path}")).bearer_auth(&key.key)).from_edge();
-    delete().ok();
-    until_true("their slots come back", SOON, || stack.capacity().free == 2);
-    until_true("and so do their leases", SOON, || stack.edge.view(key.id).live_leases == 0);
-    stack.script().allow_all();
-    assert_eq!(get(&stack, &key.key, &id)["status"], "cancelled");
-    assert_eq!(cancel(&stack, &key.key, &id).ok().json()["status"], "cancelled");
-    delete().refused(Reason::ResponseNotFound);
-    stack.edge.get(&path, Some(&key.key)).refused(Reason::ResponseNotFound);
 }
 
 /// Many through kills of workerd and of the origin: each is told to be completed or lost, and all leases come back.
