@@ -13,9 +13,8 @@ extern "C" {
 
 /// The period of a cycle that a time lies in; `None` for a time zone that the platform does not know.
 pub fn period(cycle: Cycle, at: Millis) -> Option<Span> {
-    let told = self::told(cycle.zone.name(), cycle.period.name(), at as f64);
-    let [began, ends] = told[..].try_into().ok()?;
+    let told = told(cycle.zone.name(), cycle.period.name(), at as f64);
+    let [began, ends] = <[f64; 2]>::try_from(told).ok()?;
     // Times are whole, and far below 2^53.
-    let (began, ends): (f64, f64) = (began, ends);
     Some(Span { began: began as Millis, ends: ends as Millis })
 }

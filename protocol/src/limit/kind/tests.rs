@@ -1,9 +1,10 @@
 //! What holds for every kind. A new one is added to the examples, and is then held to the rest.
 
 use super::*;
-use crate::limit::calendar::{Period, Zone};
+use crate::limit::calendar::{Calendar, Cycle, Period, Zone};
 use crate::limit::kind::entry::Size;
 use crate::limit::kind::refill::Refill;
+use crate::limit::per::Per;
 
 const NOW: Millis = 1_790_000_000_000;
 /// A day that began a second ago and lasts for a minute yet.

@@ -1,6 +1,5 @@
 use super::*;
 use crate::limit::calendar::Calendar;
-use crate::limit::kind::CountLog;
 use crate::limit::kind::entry::Size;
 use serde_json::json;
 
