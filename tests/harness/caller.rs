@@ -12,7 +12,7 @@ use crate::watch::Sent;
 use reqwest::blocking::{Client, Request, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sluice_protocol::admin::{CreatedKey, DeletedKey, KeyList, KeyView};
-use sluice_protocol::hop::gate_call::own_key::OwnKey;
+use sluice_protocol::hop::gate_call::own_key::{OwnKey, Told};
 use sluice_protocol::id::KeyId;
 use sluice_protocol::wire::header;
 use std::net::SocketAddr;
@@ -190,4 +190,17 @@ fn read(response: Response) -> Answer {
 /// `Authorization: Bearer ...` as a line, for requests by hand.
 pub fn bearer(key: &str) -> String {
     format!("{}: Bearer {key}", header::AUTHORIZATION)
+}
+
+/// An amount that is no money.
+pub trait Whole {
+    /// It.
+    fn whole(&self) -> u32;
+}
+
+impl Whole for Told {
+    fn whole(&self) -> u32 {
+        let number = self.number().unwrap_or_else(|| panic!("{self:?} is money"));
+        u32::try_from(number).expect("tests count to less")
+    }
 }

@@ -1,5 +1,6 @@
 //! plans: a table is replaced as a whole, checked as a whole, and holds everywhere within five seconds.
 
+use harness::caller::Whole;
 use harness::caller::{Caller, hello};
 use harness::issuers::{self, Issuer};
 use harness::wait::until_true;
@@ -28,7 +29,7 @@ fn get(edge: &Caller) -> Answer {
 }
 
 fn limit_of(edge: &Caller, key: &str) -> u32 {
-    edge.own(key).limits[0].limit
+    edge.own(key).limits[0].limit.whole()
 }
 
 #[test]

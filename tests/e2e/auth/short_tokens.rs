@@ -1,5 +1,6 @@
 //! Short tokens: a part of what a key may do, for a while, and no longer than the key.
 
+use harness::caller::Whole;
 use harness::caller::hello;
 use harness::wait::until_true;
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
@@ -42,7 +43,7 @@ fn a_token_shares_its_keys_limits_and_ends_with_it() {
     chat(&stack, &key.key).ok();
     chat(&stack, &short).ok();
     let own = stack.edge.own(&short);
-    assert_eq!((own.id, own.limits[0].used), (key.id.to_string(), 2));
+    assert_eq!((own.id, own.limits[0].used.whole()), (key.id.to_string(), 2));
     // It renews itself.
     let renewed = token(&stack, &short, &json!({"ttl_s": 7_200}));
     chat(&stack, &renewed).ok();

@@ -1,6 +1,7 @@
 //! Two versions side by side: a Worker, a Gate and its rows that are not of one deploy. What is not understood is refused
 //! and left as it is.
 
+use harness::caller::Whole;
 use harness::caller::hello;
 use harness::edge::between::{Fate, Message, To};
 use harness::wait::{SOON, until_true};
@@ -28,7 +29,7 @@ fn stack() -> (RunningStack, CreatedKey) {
 
 fn check_used(stack: &RunningStack, key: &CreatedKey, used: u32) {
     until_true("all leases are back", SOON, || stack.edge.own(&key.key).live_leases == 0);
-    assert_eq!(stack.edge.own(&key.key).limits[0].used, used);
+    assert_eq!(stack.edge.own(&key.key).limits[0].used.whole(), used);
 }
 
 /// What the Gate that was asked last keeps. A harmless question makes it the one of the key; its answer does not matter.

@@ -1,6 +1,7 @@
 //! Degrading on the real runtime: each level from the origin's word to the caller's answer, streams that real clients
 //! read, and a clamp.
 
+use harness::caller::Whole;
 use harness::caller::clients::run_client;
 use harness::caller::{MODEL, hello, hello_stream};
 use harness::origin::raw::json as raw_json;
@@ -98,7 +99,7 @@ fn what_a_limit_of_tokens_would_refuse_has_what_fits() {
     assert_eq!(answer.json()["usage"]["degraded"], json!([told]));
     let used = answer.completion().usage.usage.total_tokens;
     harness::wait::until_true("it is settled", harness::wait::SOON, || stack.edge.view(key.id).live_leases == 0);
-    assert_eq!(u64::from(stack.edge.own(&key.key).limits[0].used), used, "charged is what was used");
+    assert_eq!(u64::from(stack.edge.own(&key.key).limits[0].used.whole()), used, "charged is what was used");
     let authorization = format!("Bearer {}", key.key);
     let strict = [("authorization", authorization.as_str()), ("x-sluice-degrade", "none")];
     stack.edge.chat_as(&strict, &hello(3_000)).refused(Reason::NeverFits);

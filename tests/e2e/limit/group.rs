@@ -2,6 +2,7 @@
 //!
 //! The first message is held on its way. What comes meanwhile waits for it, and travels together once it is answered.
 
+use harness::caller::Whole;
 use harness::caller::raw::RawConnection;
 use harness::caller::{Caller, hello};
 use harness::edge::between::{Fate, Message, To};
@@ -94,7 +95,7 @@ fn count(answers: &[Answer], status: u16) -> usize {
 /// Nothing runs, and this is what the window has counted.
 fn check_used(stack: &RunningStack, key: &CreatedKey, used: u32) {
     until_true("all leases are back", SOON, || stack.edge.own(&key.key).live_leases == 0);
-    assert_eq!(stack.edge.own(&key.key).limits[0].used, used);
+    assert_eq!(stack.edge.own(&key.key).limits[0].used.whole(), used);
 }
 
 fn stack(limit: &str) -> RunningStack {
@@ -156,7 +157,7 @@ fn a_gate_that_fails_for_all_refuses_each_soon_and_keeps_nothing() {
     assert_eq!(asks, [[1].repeat(13), vec![12]].concat());
     stack.between().pass();
     stack.edge.chat(Some(&key.key), &hello(4)).ok();
-    let sum = || stack.edge.own(&key.key).limits[0].used;
+    let sum = || stack.edge.own(&key.key).limits[0].used.whole();
     assert_eq!(sum(), 2);
 }
 

@@ -1,6 +1,7 @@
 //! Every kind of limit and everything that narrows one: buckets, classes, models, keys, sessions, users, hours, and how full
 //! the origin is.
 
+use harness::caller::Whole;
 use harness::caller::{hello, hello_stream};
 use harness::wait::{SOON, until, until_true};
 use harness::{Answer, Stack};
@@ -187,8 +188,8 @@ fn a_watched_limit_refuses_nobody_and_counts_whom_it_would_have() {
         assert_eq!(answer.header("x-ratelimit-remaining-requests"), Some((10 - number).to_string().as_str()));
     }
     let own = stack.edge.own(&key);
-    assert_eq!((own.limits[0].used, own.limits[0].would_have_refused), (5, Some(3)));
-    assert_eq!((own.limits[1].used, own.limits[1].would_have_refused), (5, None));
+    assert_eq!((own.limits[0].used.whole(), own.limits[0].would_have_refused), (5, Some(3)));
+    assert_eq!((own.limits[1].used.whole(), own.limits[1].would_have_refused), (5, None));
     assert_eq!(own.next_request_in_ms, Some(0));
     let logged = || stack.edge_log().matches(r#""would_have_refused":"watched""#).count();
     until_true("it is logged", SOON, || logged() == 3);

@@ -3,6 +3,7 @@
 
 mod plans;
 
+use harness::caller::Whole;
 use harness::caller::hello;
 use harness::edge::between::{Fate, Message};
 use harness::secrets::PROMPT;
@@ -33,7 +34,7 @@ fn is_second_ask(message: &Message) -> bool {
 
 fn check_used(stack: &RunningStack, key: &CreatedKey, used: u32) {
     until_true("all leases are back", SOON, || stack.edge.own(&key.key).live_leases == 0);
-    assert_eq!(stack.edge.own(&key.key).limits[0].used, used);
+    assert_eq!(stack.edge.own(&key.key).limits[0].used.whole(), used);
 }
 
 #[test]

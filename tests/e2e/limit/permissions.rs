@@ -1,5 +1,6 @@
 //! What a key may be used for: routes, models, addresses. Decided at its Gate, for its next request.
 
+use harness::caller::Whole;
 use harness::caller::{MODEL, hello};
 use harness::{Answer, PLAN, RunningStack, Stack, secrets};
 use serde_json::{Value, json};
@@ -107,7 +108,7 @@ fn scopes_open_routes_one_by_one() {
             }
         }
         // Everybody may look at itself; what is denied is not counted.
-        assert_eq!(stack.edge.own(&key.key).limits[0].used, u32::from(scope != "models"));
+        assert_eq!(stack.edge.own(&key.key).limits[0].used.whole(), u32::from(scope != "models"));
     }
     let all = issue(&stack, &json!({}));
     stack.edge.chat(Some(&all.key), &hello(4)).ok();

@@ -1,5 +1,6 @@
 //! What happens while an account's Gate cannot be reached, and once it can be again.
 
+use harness::caller::Whole;
 use harness::caller::hello;
 use harness::edge::between::{Fate, Message, To};
 use harness::wait::{SOON, until, until_true};
@@ -28,7 +29,7 @@ fn lose_gates(stack: &RunningStack) {
 /// What a key's Gate has counted in its first limit, once nothing of it runs.
 fn used(stack: &RunningStack, key: &CreatedKey) -> u32 {
     until_true("all is settled", SOON, || stack.edge.own(&key.key).live_leases == 0);
-    stack.edge.own(&key.key).limits[0].used
+    stack.edge.own(&key.key).limits[0].used.whole()
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Text completions, several answers of one request, and streams that wait, through both gates.
 
+use harness::caller::Whole;
 use harness::caller::clients::run_client;
 use harness::caller::{MODEL, hello, hello_stream};
 use harness::wait::{SOON, until_true};
@@ -72,7 +73,7 @@ fn several_answers_are_reserved_together() {
     let completion = stack.edge.chat(Some(&key.key), &body).ok().completion();
     assert_eq!(completion.choices.len(), 2);
     let used = u32::try_from(completion.usage.usage.total_tokens).expect("a few");
-    until_true("settled", SOON, || stack.edge.own(&key.key).limits[0].used == used);
+    until_true("settled", SOON, || stack.edge.own(&key.key).limits[0].used.whole() == used);
 }
 
 /// Prompts of one request are counted, reserved and given back together.

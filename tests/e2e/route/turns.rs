@@ -1,6 +1,7 @@
 //! A load of chats and streams while origins are killed, stand still, drain and start again, in turn.
 
 use super::{Named, stack};
+use harness::caller::Whole;
 use harness::caller::{hello, hello_stream};
 use harness::wait::{SOON, until, until_true};
 use harness::{Answer, RunningStack};
@@ -118,7 +119,7 @@ fn exact(stack: &RunningStack, key: &str, origins: &[Named]) {
     let window = || {
         let own = stack.edge.own(key);
         let window = own.limits.iter().find(|limit| limit.name == "tokens").expect("the plan has it");
-        u64::from(window.used)
+        u64::from(window.used.whole())
     };
     let sum = |told: &BTreeMap<String, Settled>| told.values().map(|settled| settled.tokens).sum::<u64>();
     // A request's line is written when it is settled, or a moment later.

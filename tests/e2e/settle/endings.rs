@@ -1,6 +1,7 @@
 //! However a request ends: what was computed for it counts, its lease comes back, and its caller is told.
 
 use harness::answer::check_stream_error;
+use harness::caller::Whole;
 use harness::caller::{Caller, hello, hello_stream};
 use harness::origin::raw::{Received, Reply};
 use harness::secrets::PROMPT;
@@ -29,7 +30,7 @@ fn tokens(limit: u32) -> Value {
 fn used(stack: &RunningStack, key: &CreatedKey) -> i64 {
     let patience = Duration::from_secs(20);
     until_true("all is settled", patience, || stack.edge.own(&key.key).live_leases == 0);
-    stack.edge.own(&key.key).limits[0].used.into()
+    stack.edge.own(&key.key).limits[0].used.whole().into()
 }
 
 /// Tokens that the origin's engine has computed, by its own measures.

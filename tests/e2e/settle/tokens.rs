@@ -3,6 +3,7 @@
 //! The scripted model's tokens are bytes, so the edge's guess of a token for every four bytes is always too low, and a
 //! request that names its `max_tokens` always takes the second way through the gates.
 
+use harness::caller::Whole;
 use harness::caller::{hello, hello_stream};
 use harness::secrets::PROMPT;
 use harness::wait::{SOON, until, until_true};
@@ -76,7 +77,7 @@ fn a_window_of_tokens_holds_under_50_streams_at_once() {
     let named_wait = refused.iter().map(|(answer, _)| answer.clone().refused(Reason::RateLimited).retry_after_ms());
     assert!(named_wait.flatten().all(|wait| wait > 3_500_000 && wait <= 3_600_000));
     let counted = || script.prompted() + script.generated();
-    assert_eq!(u64::from(settled(&stack, &key.key).used), reported);
+    assert_eq!(u64::from(settled(&stack, &key.key).used.whole()), reported);
     assert_eq!(counted(), reported, "what the origin computed is what was reported");
     let of_50 = (served.len(), counted());
 
@@ -91,8 +92,8 @@ fn a_window_of_tokens_holds_under_50_streams_at_once() {
     });
     last.refused(Reason::RateLimited);
     let own = settled(&stack, &key.key);
-    assert_eq!((u64::from(own.used), counted()), (reported, reported));
-    assert!(own.used <= LIMIT && own.remaining < HELLO + 1, "{own:?}");
+    assert_eq!((u64::from(own.used.whole()), counted()), (reported, reported));
+    assert!(own.used.whole() <= LIMIT && own.remaining.whole() < HELLO + 1, "{own:?}");
     println!("{} of 50 served with {} tokens, then filled to {reported} of {LIMIT}", of_50.0, of_50.1);
 }
 
@@ -112,7 +113,7 @@ fn what_was_not_used_is_given_back() {
         assert_eq!(answer.completion().usage.usage, Usage::new(u64::from(HELLO), 3));
         used += HELLO + 3;
         let own = settled(&stack, &key.key);
-        assert_eq!((own.used, own.remaining), (used, 1_000 - used));
+        assert_eq!((own.used.whole(), own.remaining.whole()), (used, 1_000 - used));
     }
 }
 
@@ -180,11 +181,11 @@ fn who_leaves_is_settled_with_what_was_computed_and_who_found_no_room_gets_it_al
     script.allow(2);
     leaving.read_text("\"content\":\"x\"");
     let reserved = HELLO + 1_000;
-    assert_eq!(stack.edge.own(&key.key).limits[0].used, reserved);
+    assert_eq!(stack.edge.own(&key.key).limits[0].used.whole(), reserved);
     // The only slot is taken.
     stack.edge.chat(Some(&key.key), &hello(500)).refused(Reason::Overloaded);
     until_true("given back", SOON, || stack.edge.own(&key.key).live_leases == 1);
-    assert_eq!(stack.edge.own(&key.key).limits[0].used, reserved);
+    assert_eq!(stack.edge.own(&key.key).limits[0].used.whole(), reserved);
     leaving.vanish();
     let start = Instant::now();
     // The engine's step under way is the last; the edge asks the origin what the request has used.
@@ -193,7 +194,7 @@ fn who_leaves_is_settled_with_what_was_computed_and_who_found_no_room_gets_it_al
         script.occupied() == 0
     });
     let generated = u32::try_from(script.generated()).expect("a few tokens");
-    assert_eq!(settled(&stack, &key.key).used, HELLO + generated);
+    assert_eq!(settled(&stack, &key.key).used.whole(), HELLO + generated);
     println!("a stream that was left is settled after {:?}", start.elapsed());
     assert_eq!(stack.edge.view(key.id).used.served, 1);
 }
@@ -214,7 +215,7 @@ fn cost_is_what_the_formula_makes_of_the_usage() {
         let (usage, thought) = (report.usage, report.completion_tokens_details.reasoning_tokens);
         assert_eq!(thought > 0, says.contains("<think>"));
         cost += request + prompt * usage.prompt_tokens + completion * usage.completion_tokens + thinking * thought;
-        assert_eq!(u64::from(settled(&stack, &key.key).used), cost);
+        assert_eq!(u64::from(settled(&stack, &key.key).used.whole()), cost);
         assert_eq!(stack.edge.view(key.id).used.cost, cost);
     };
     let asked = |thinking: bool| {
@@ -258,7 +259,7 @@ fn prompts_that_turn_out_too_long_count_as_requests() {
     assert!(counted.iter().all(|code| code == "request_exceeds_limit"), "{counted:?}");
     assert!(limited.iter().all(|code| code == "rate_limit_exceeded"), "{limited:?}");
     let own = stack.edge.own(&key.key);
-    assert_eq!((own.live_leases, own.limits[0].used, own.limits[1].used), (0, 5, 0));
+    assert_eq!((own.live_leases, own.limits[0].used.whole(), own.limits[1].used.whole()), (0, 5, 0));
     let rows = stack.edge.view(key.id).storage.rows_written - before;
     assert!((5..=10).contains(&rows), "{rows}: two for each that was admitted, and none for the others");
     assert_eq!(stack.script().steps(), 0, "the model was never asked");

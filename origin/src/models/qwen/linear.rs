@@ -158,8 +158,8 @@ fn dense(weights: &Tensor, input: &Tensor) -> Result<Tensor> {
         candle_core::bail!("rows of {} numbers for a matrix of {width}", input.dim(1)?);
     }
     let output = match weights.dtype() {
-        DType::BF16 => dense::forward(&*halves(&weights)?, width, &numbers(&input)?),
-        _ => dense::forward(&*numbers(&weights)?, width, &numbers(&input)?),
+        DType::BF16 => dense::forward(&halves(&weights)?, width, &numbers(&input)?),
+        _ => dense::forward(&numbers(&weights)?, width, &numbers(&input)?),
     };
     Tensor::from_vec(output, (input.dim(0)?, height), &Device::Cpu)
 }

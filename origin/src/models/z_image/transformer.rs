@@ -132,7 +132,7 @@ impl Transformer {
             if !watch.goes_on() {
                 return Ok(None);
             }
-            rows = block.forward(rows, &angles, None, &self.kernels)?;
+            rows = block.forward(&rows, &angles, None, &self.kernels)?;
         }
         Ok(Some(Caption { rows }))
     }
@@ -158,14 +158,14 @@ impl Transformer {
             if !watch.goes_on() {
                 return Ok(None);
             }
-            rows = block.forward(rows, &of_picture, Some(&time), kernels)?;
+            rows = block.forward(&rows, &of_picture, Some(&time), kernels)?;
         }
         rows = Tensor::cat(&[&rows, &caption.rows], 0)?;
         for block in &self.layers {
             if !watch.goes_on() {
                 return Ok(None);
             }
-            rows = block.forward(rows, &angles, Some(&time), kernels)?;
+            rows = block.forward(&rows, &angles, Some(&time), kernels)?;
         }
         let scale = (self.last_scale.forward(&time.silu()?)? + 1.0)?.squeeze(0)?;
         let rows = kernels.centred(&rows.narrow(0, 0, count)?, &scale, FINAL_EPS)?;

@@ -117,7 +117,7 @@ impl Decoder {
         if !watch.goes_on() {
             return Ok(None);
         }
-        map = self.attention.forward(map, kernels)?;
+        map = self.attention.forward(&map, kernels)?;
         map = self.behind.forward(map, kernels)?;
         for block in &self.blocks {
             for residual in &block.residuals {

@@ -1,6 +1,7 @@
 //! Plans that cannot be asked for: what an isolate, and what a Gate, goes on with.
 
 use super::hour;
+use harness::caller::Whole;
 use harness::caller::hello;
 use harness::edge::between::{Fate, Message, To};
 use harness::wait::{Door, SOON, until_true};
@@ -84,7 +85,7 @@ fn go_on_with_old_plans(fate: &Fate) {
     // It is put, but this isolate cannot see that yet.
     stack.edge.put_plans(Some("*"), &table(3)).refused(Reason::GateUnavailable);
     stack.between().pass();
-    let limit = || stack.edge.own(&key.key).limits[0].limit;
+    let limit = || stack.edge.own(&key.key).limits[0].limit.whole();
     until_true("the table is in force", Duration::from_secs(5), || limit() == 3);
 }
 
@@ -228,7 +229,7 @@ fn a_gate_that_cannot_be_told_a_table_ends_what_ends() {
     // Gates know the last few tables that they were asked with: not the one of that request any more.
     for limit in 2..8 {
         twin.put_plans(Some("*"), &table(limit)).ok();
-        assert_eq!(twin.own(&key.key).limits[0].limit, limit);
+        assert_eq!(twin.own(&key.key).limits[0].limit.whole(), limit);
     }
     twin.put_plans(Some("*"), &table(9)).ok();
     let fate = forgotten();

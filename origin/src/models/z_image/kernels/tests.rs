@@ -19,7 +19,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Rows beyond one block of any kernel, widths beyond and below a vector.
-    #[test]
+    /// A part that is computed by both kinds of kernels.
+type Computed<'a> = &'a dyn Fn(&Kernels) -> Result<Tensor>;
+
+#[test]
     fn slices_and_tensors_compute_the_same(rows in 1usize..300, heads in 1usize..4, pairs in 1usize..20, seed in any::<u64>()) {
         let ours = Kernels::new(&Device::Cpu, DType::F32);
         let theirs = Kernels { by_slices: false, ..ours.clone() };
@@ -29,7 +32,7 @@ proptest! {
         let of_head = random(seed ^ 4, 1, head).squeeze(0).unwrap();
         let angle = random(seed ^ 5, rows, pairs);
         let angles = Angles { cosines: angle.cos().unwrap(), sines: angle.sin().unwrap() };
-        let both: [(&str, &dyn Fn(&Kernels) -> Result<Tensor>); 6] = [
+        let both: [(&str, Computed<'_>); 6] = [
             ("normed", &|way| way.normed(&a, &weights, 1e-5)),
             ("plus_normed", &|way| way.plus_normed(&b, &a, &weights, 1e-5)),
             ("centred", &|way| way.centred(&a, &weights, 1e-6)),

@@ -70,14 +70,14 @@ impl Block {
     /// `[rows, dim]` to the same; `time` is `[1, modulation]`, for layers that it scales.
     pub(super) fn forward(
         &self,
-        rows: Tensor,
+        rows: &Tensor,
         angles: &Angles,
         time: Option<&Tensor>,
         kernels: &Kernels,
     ) -> Result<Tensor> {
         let norms = self.norms(time)?;
-        let seen = self.attend(&kernels.normed(&rows, &norms.before_attention, self.eps)?, angles, kernels)?;
-        let rows = kernels.plus_normed(&rows, &seen, &norms.behind_attention, self.eps)?;
+        let seen = self.attend(&kernels.normed(rows, &norms.before_attention, self.eps)?, angles, kernels)?;
+        let rows = kernels.plus_normed(rows, &seen, &norms.behind_attention, self.eps)?;
         drop(seen);
         let inner = self.think(&kernels.normed(&rows, &norms.before_mlp, self.eps)?, kernels)?;
         kernels.plus_normed(&rows, &inner, &norms.behind_mlp, self.eps)

@@ -28,12 +28,12 @@ impl Attention {
         })
     }
 
-    pub(super) fn forward(&self, map: Map, kernels: &Kernels) -> Result<Map> {
-        let normed = self.norm.scales(&map, kernels)?.applied(&map, kernels)?;
+    pub(super) fn forward(&self, map: &Map, kernels: &Kernels) -> Result<Map> {
+        let normed = self.norm.scales(map, kernels)?.applied(map, kernels)?;
         let [queries, keys, values] = [&self.queries, &self.keys, &self.values].map(|part| part.forward(&normed));
         drop(normed);
         let seen = kernels.attention([&queries?, &keys?, &values?], 1)?;
         let rows = kernels.plus(&map.rows, &self.output.forward(&seen)?)?;
-        Ok(Map { rows, ..map })
+        Ok(Map { rows, ..*map })
     }
 }

@@ -82,7 +82,7 @@ impl Conv {
         let mut made = Vec::with_capacity(height * width * bias.len());
         for first in (0..height).step_by(most) {
             let count = most.min(height - first);
-            let product = dense::forward(&*weights, line, &reading.matrix(first, count, self.side));
+            let product = dense::forward(&weights, line, &reading.matrix(first, count, self.side));
             for pixel in product.chunks_exact(bias.len()) {
                 made.extend(pixel.iter().zip(&*bias).map(|(number, bias)| number + bias));
             }
