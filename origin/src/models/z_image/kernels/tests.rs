@@ -15,14 +15,14 @@ fn apart(left: &Tensor, right: &Tensor) -> f32 {
     (left - right).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap()
 }
 
+/// A part that is computed by both kinds of kernels.
+type Computed<'a> = &'a dyn Fn(&Kernels) -> Result<Tensor>;
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Rows beyond one block of any kernel, widths beyond and below a vector.
-    /// A part that is computed by both kinds of kernels.
-type Computed<'a> = &'a dyn Fn(&Kernels) -> Result<Tensor>;
-
-#[test]
+    #[test]
     fn slices_and_tensors_compute_the_same(rows in 1usize..300, heads in 1usize..4, pairs in 1usize..20, seed in any::<u64>()) {
         let ours = Kernels::new(&Device::Cpu, DType::F32);
         let theirs = Kernels { by_slices: false, ..ours.clone() };
