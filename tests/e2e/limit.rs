@@ -1,5 +1,6 @@
 //! limit: exactly as many as the plan says, and a refusal that is honest about when to come back.
 
+mod budget;
 mod degrade;
 mod flood;
 mod group;
