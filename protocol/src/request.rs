@@ -17,3 +17,4 @@ pub mod read;
 pub mod restream;
 pub mod rewrite;
 pub mod static_answer;
+pub mod work;

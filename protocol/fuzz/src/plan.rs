@@ -8,8 +8,9 @@ use sluice_protocol::limit::decision::{Decision, Outcome, Passes};
 use sluice_protocol::limit::plan::{Plan, PlanTable, limits_from_json, limits_to_json};
 use sluice_protocol::limit::standing::For;
 use sluice_protocol::limit::state::{self, GateState};
-use sluice_protocol::request::cost::{Class, Work};
+use sluice_protocol::request::cost::Class;
 use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::request::work::Work;
 use sluice_protocol::time::parse_duration;
 
 /// Eight bytes of time and eight of facts, then a table or a list of limits.

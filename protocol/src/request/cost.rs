@@ -2,6 +2,7 @@
 
 use crate::request::bodies::chat::Used;
 use crate::request::price::Price;
+use crate::request::work::Work;
 use serde::{Deserialize, Serialize};
 
 /// How heavy a request is.
@@ -46,21 +47,6 @@ impl Classes {
             Class::Medium
         }
     }
-}
-
-/// What a request may use at most.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Work {
-    /// Tokens of the prompt: a guess, or what the origin counted.
-    pub prompt_tokens: u32,
-    /// Tokens that may be generated.
-    pub max_tokens: u32,
-    /// Whether the model may think: unless the caller says that it is not to.
-    pub thinking: bool,
-    /// Denoising steps of an image.
-    pub image_steps: u32,
-    /// Pixels of all images.
-    pub image_pixels: u32,
 }
 
 /// A formula: what each thing costs, in whole units of the operator's choice, and what it costs in money. All sums saturate.

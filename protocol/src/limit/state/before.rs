@@ -8,7 +8,8 @@ use crate::limit::decision::Totals;
 use crate::limit::kind::{LogKind, PackedLogsBefore, Unit};
 use crate::limit::lease::Metered;
 use crate::limit::state::ClosedMark;
-use crate::request::cost::{Rate, Work};
+use crate::request::cost::Rate;
+use crate::request::work::Work;
 use serde::Deserialize;
 
 /// Version 4: what it counts of a request has no price.
