@@ -119,7 +119,7 @@ fn one_is_told_at_once_answered_soon_gone_on_with_and_nobody_elses() {
         );
         assert_eq!(over["output"][0]["id"], json!(format!("msg_{}_0", id.strip_prefix("resp_").unwrap())));
         check(&stage, &over, "<one>");
-        assert_eq!(cancel(&stage, ME, &id), (200, over.clone()), "what is over stays as it is");
+        assert_eq!(cancel(&stage, ME, &id), (200, over), "what is over stays as it is");
         // As soon as it is told to be completed.
         let mut next = asked("<two>");
         next["previous_response_id"] = json!(id);
@@ -141,7 +141,7 @@ fn one_is_told_at_once_answered_soon_gone_on_with_and_nobody_elses() {
         assert_eq!(get(&stage, ME, &id).0, 404);
         stage.calm();
         assert_eq!((stage.used("requests"), stage.used("batches"), stage.standing().live_leases), (2, 0, 0));
-        assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed());
+        assert_eq!(stage.used("tokens"), stage.origin.computed());
         assert!(stage.world.log().iter().all(|(_, line)| !line.contains('<')), "a line of the log holds a prompt");
     });
 }

@@ -54,7 +54,7 @@ fn one_that_is_cancelled_stays_so_and_is_counted_for_what_was_computed() {
         }
         stage.calm();
         assert_eq!(stage.standing().live_leases, 0);
-        assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed());
+        assert_eq!(stage.used("tokens"), stage.origin.computed());
     });
 }
 
@@ -76,7 +76,7 @@ fn one_that_is_deleted_ends_and_is_gone() {
         }
         stage.calm();
         assert_eq!(stage.standing().live_leases, 0);
-        assert_eq!(u64::from(stage.used("tokens")), stage.origin.computed());
+        assert_eq!(stage.used("tokens"), stage.origin.computed());
         let left = stage.world.stored("JOBS", &format!("ip:{ADDRESS}"), |storage| {
             let rows = Rows::new(storage, "responses");
             rows.exec("SELECT value FROM responses WHERE is_over = 0", Vec::new()).unwrap().len()

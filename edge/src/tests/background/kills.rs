@@ -15,7 +15,7 @@ fn account() -> String {
 fn counted(stage: &Stage) {
     stage.calm();
     assert_eq!(stage.standing().live_leases, 0);
-    let (counted, computed) = (u64::from(stage.used("tokens")), stage.origin.computed());
+    let (counted, computed) = (stage.used("tokens"), stage.origin.computed());
     assert!(counted >= computed, "{counted} of {computed} tokens are counted");
 }
 

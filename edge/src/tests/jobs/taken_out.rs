@@ -39,6 +39,6 @@ fn an_origin_that_is_taken_out_is_asked_about_what_it_had() {
         assert!(whole.values().all(|times| *times == 1), "a line was answered twice: {whole:?}");
         several.calm();
         assert_eq!(stage.standing().live_leases, 0);
-        assert_eq!(u64::from(stage.used("tokens")), several.computed(), "what it had computed is counted");
+        assert_eq!(stage.used("tokens"), several.computed(), "what it had computed is counted");
     });
 }

@@ -155,7 +155,7 @@ fn the_messages_to_and_from_a_gate() {
             live_leases: 1,
             used: Totals::default(),
             storage: STORAGE,
-            budgets: standings.clone(),
+            budgets: standings,
             credits: credits(),
             now: 1_790_000_000_000,
         })),

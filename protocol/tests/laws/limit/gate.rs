@@ -137,13 +137,13 @@ fn stands(
     let now = clock.max(oracle.last_now);
     for standing in state.standings(rules, For::Request(facts), clock) {
         let limit = rules.iter().map(|rule| rule.limit).find(|limit| limit.name == standing.limit).unwrap();
-        prop_assert_eq!(u64::from(standing.quota), quota(limit, facts.pressure, now));
+        prop_assert_eq!(standing.quota, quota(limit, facts.pressure, now));
         if let Shape::Window { window_ms, .. } = Shape::of(limit.kind) {
             let counts = |t: u64| t + window_ms > now;
-            prop_assert_eq!(u64::from(standing.used), oracle.sum(limit, facts, counts));
+            prop_assert_eq!(standing.used, oracle.sum(limit, facts, counts));
             if let Some(more_at) = standing.more_at {
-                prop_assert!(oracle.sum(limit, facts, |t| t + window_ms > more_at) < u64::from(standing.used));
-                prop_assert_eq!(oracle.sum(limit, facts, |t| t + window_ms > more_at - 1), u64::from(standing.used));
+                prop_assert!(oracle.sum(limit, facts, |t| t + window_ms > more_at) < standing.used);
+                prop_assert_eq!(oracle.sum(limit, facts, |t| t + window_ms > more_at - 1), standing.used);
                 let whole_at = standing.whole_at.unwrap();
                 prop_assert_eq!(oracle.sum(limit, facts, |t| t + window_ms > whole_at), 0);
                 prop_assert!(oracle.sum(limit, facts, |t| t + window_ms > whole_at - 1) > 0);
@@ -153,16 +153,16 @@ fn stands(
         }
         let is_bucket = matches!(Shape::of(limit.kind), Shape::Bucket { .. });
         if is_bucket && limit.pressure.is_none() && limit.schedule.rules.is_empty() {
-            let left = u64::from(standing.remaining());
+            let left = standing.remaining();
             prop_assert!(left == 0 || oracle.passes(limit, facts, left, now));
             prop_assert!(!oracle.passes(limit, facts, left + 1, now));
             if let (Some(more_at), Some(whole_at)) = (standing.more_at, standing.whole_at) {
-                if u64::from(standing.used) <= u64::from(standing.quota) {
+                if standing.used <= standing.quota {
                     prop_assert!(oracle.passes(limit, facts, left + 1, more_at));
                     prop_assert!(!oracle.passes(limit, facts, left + 1, more_at - 1));
                 }
-                prop_assert!(oracle.passes(limit, facts, u64::from(limit.quota()), whole_at));
-                prop_assert!(!oracle.passes(limit, facts, u64::from(limit.quota()), whole_at - 1));
+                prop_assert!(oracle.passes(limit, facts, limit.quota(), whole_at));
+                prop_assert!(!oracle.passes(limit, facts, limit.quota(), whole_at - 1));
             }
         }
     }
@@ -177,7 +177,7 @@ fn spans(oracle: &Oracle, limits: &[Limit], facts: &Facts) -> Result<(), TestCas
             match Shape::of(limit.kind) {
                 Shape::Window { window_ms, .. } => {
                     let span = oracle.sum(limit, facts, |t| (start..start + window_ms).contains(&t));
-                    prop_assert!(span <= u64::from(limit.quota()), "{} of {:?} in one span", span, limit);
+                    prop_assert!(span <= limit.quota(), "{} of {:?} in one span", span, limit);
                 }
                 Shape::Bucket { refill, .. } => {
                     let end = oracle.last_now;
@@ -206,9 +206,9 @@ fn honest(
     let now = state.clamp(now);
     for one in refused {
         let limit = rules.iter().map(|rule| rule.limit).find(|limit| limit.name == one.limit).unwrap();
-        let passes = |at: u64| oracle.passes(limit, facts, u64::from(one.amount), at);
+        let passes = |at: u64| oracle.passes(limit, facts, one.amount, at);
         let less_full = Facts { pressure: 0, ..facts.clone() };
-        let passes_less_full = |at: u64| oracle.passes(limit, &less_full, u64::from(one.amount), at);
+        let passes_less_full = |at: u64| oracle.passes(limit, &less_full, one.amount, at);
         match one.passes {
             Passes::At(at) => {
                 prop_assert!(at > now && passes(at), "{:?} does not pass {:?} at {}", facts, limit, at);
@@ -235,7 +235,7 @@ fn honest(
                 prop_assert!(one.amount > quota, "{:?} could pass {:?}", facts, limit);
                 let least = Work { prompt_tokens: 1, max_tokens: 1, ..facts.work };
                 let least = amount(limit, facts.rate, least);
-                prop_assert!(u64::from(one.amount) >= least);
+                prop_assert!(one.amount >= least);
             }
         }
     }
