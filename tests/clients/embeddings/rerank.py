@@ -12,6 +12,9 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm  # noqa: E402
 
+# It prints where to ask for help.
+litellm.suppress_debug_info = True
+
 DOCUMENTS = ["rain in spring", "Grüße, 世界", "niar"]
 
 

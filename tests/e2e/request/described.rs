@@ -180,11 +180,15 @@ fn each_admin_route_is_described() {
         let name = match name {
             "None" => String::new(),
             "Some(\"bulk\")" => "/bulk".into(),
+            // Of an account's batches.
+            _ if kind == "jobs" => "/{account}".into(),
             _ => format!("/{{{}}}", kind.trim_end_matches('s')),
         };
         let verbs: &[&str] = match verb {
             "None" => &[""],
             "Some(\"rotate\")" => &["/rotate"],
+            "Some(\"cancel\")" => &["/cancel"],
+            "Some(\"credits\")" => &["/credits"],
             _ => &["/disable", "/enable"],
         };
         for verb in verbs {
