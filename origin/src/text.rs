@@ -21,7 +21,7 @@ pub(crate) use bare::check_tokens;
 use detokenizer::{Detokenizer, TokenBytes};
 use judging::Judging;
 use marks::{Marks, Piece};
-use memo::{Memo, cut};
+use memo::{Memo, is_cut};
 pub use parts::QWEN_PIECES;
 use parts::{Need, Parts, Read};
 use sections::{CALL_MARKS, Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
@@ -119,7 +119,7 @@ impl Text {
         let is_plain = |token: &&AddedToken| !token.lstrip && !token.rstrip && !token.single_word && !token.normalized;
         let named: Vec<&str> = added.values().map(|token| token.content.as_str()).collect();
         let ends = parts.ends.iter().filter_map(|end| added.get(end)).filter(is_plain);
-        let turn_end = cut(ends.map(|token| token.content.as_str()), &named).map(str::to_owned);
+        let cuts = ends.map(|token| token.content.clone()).filter(|end| is_cut(end, &named)).collect::<Vec<_>>();
         let added = added.into_keys().collect();
         let text = Self {
             tokenizer,
@@ -131,12 +131,16 @@ impl Text {
             thinks,
             added,
             judging: None,
-            turn_end,
+            turn_end: None,
             memo: Memo::default(),
         };
         // A template that cannot greet is found now and not by the first caller.
         match text.template.render(View::greeting(), 0) {
-            Ok(_) => Ok(text),
+            // What its turns end with: an end that its template writes.
+            Ok(greeting) => {
+                let turn_end = cuts.into_iter().find(|end| greeting.contains(end.as_str()));
+                Ok(Self { turn_end, ..text })
+            }
             Err(error) => Err(LoadError::new(place, &format!("the chat template does not render: {error:?}"))),
         }
     }

@@ -98,14 +98,12 @@ fn key(account: &str, text: &str) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// The control token behind which prompts may be cut: the first of these that no other one can be taken for, wherever they
-/// meet. `all` are those that a tokenizer knows.
-pub(crate) fn cut<'a>(mut ends: impl Iterator<Item = &'a str>, all: &[&str]) -> Option<&'a str> {
-    let meets = |other: &str, end: &str| {
-        let overlaps = || (1..end.len()).any(|length| other.as_bytes().ends_with(&end.as_bytes()[..length]));
-        other != end && (other.contains(end) || end.contains(other) || overlaps())
-    };
-    ends.find(|end| !end.is_empty() && all.contains(end) && !all.iter().any(|other| meets(other, end)))
+/// Whether prompts may be cut behind this control token: it is one of `all` that a tokenizer knows, and no other one of
+/// them can be taken for it, or for its beginning, wherever they meet.
+pub(crate) fn is_cut(end: &str, all: &[&str]) -> bool {
+    let overlaps = |other: &str| (1..end.len()).any(|length| other.as_bytes().ends_with(&end.as_bytes()[..length]));
+    let meets = |other: &&str| *other != end && (other.contains(end) || end.contains(*other) || overlaps(other));
+    !end.is_empty() && all.contains(&end) && !all.iter().any(meets)
 }
 
 #[cfg(test)]
@@ -170,17 +168,18 @@ mod tests {
 
     #[test]
     fn a_cut_is_where_no_other_mark_can_be() {
-        for (ends, all, expected) in [
-            (&["<|im_end|>"][..], &["<|im_end|>", "<|im_start|>", "<think>"][..], Some("<|im_end|>")),
-            (&["<|im_end|>"], &["<|im_end|>", "x<|im_end|>y"], None),
-            (&["<|im_end|>"], &["<|im_end|>", "im_end"], None),
-            (&["<|im_end|>"], &["<|im_end|>", "x<|im"], None),
-            (&["<|im_end|>", "<|endoftext|>"], &["<|im_end|>", "x<|im", "<|endoftext|>"], None),
-            (&["<|end|>", "[END]"], &["<|end|>", "x<|", "[END]"], Some("[END]")),
-            (&["<|im_end|>"], &["<|im_start|>"], None),
-            (&[""], &[""], None),
+        for (end, all, expected) in [
+            ("<|im_end|>", &["<|im_end|>", "<|im_start|>", "<think>"][..], true),
+            ("<|im_end|>", &["<|im_end|>", "x<|im_end|>y"], false),
+            ("<|im_end|>", &["<|im_end|>", "im_end"], false),
+            ("<|im_end|>", &["<|im_end|>", "x<|im"], false),
+            ("<|endoftext|>", &["<|im_end|>", "x<|im", "<|endoftext|>"], true),
+            ("<|end|>", &["<|end|>", "x<|", "[END]"], false),
+            ("[END]", &["<|end|>", "x<|", "[END]"], true),
+            ("<|im_end|>", &["<|im_start|>"], false),
+            ("", &[""], false),
         ] {
-            assert_eq!(cut(ends.iter().copied(), all), expected, "{ends:?} of {all:?}");
+            assert_eq!(is_cut(end, all), expected, "{end:?} of {all:?}");
         }
     }
 
