@@ -30,6 +30,8 @@ pub(crate) struct AnswerStream {
     logprobs: Vec<TokenLogprob>,
     deadline: Option<Instant>,
     prompt_tokens: u64,
+    /// Of its own prompt alone.
+    own_tokens: u64,
     received: u64,
     /// Of those the ones that are not thinking.
     answered: u64,
@@ -57,6 +59,8 @@ pub(crate) struct AnswerContext {
     pub(crate) span: Span,
     /// Of all prompts of the request up to this answer's.
     pub(crate) prompt_tokens: u64,
+    /// How many of them are of its own prompt.
+    pub(crate) own_tokens: u64,
     /// When the request arrived.
     pub(crate) arrived: Instant,
     /// When the request has to be over.
@@ -90,7 +94,8 @@ pub(crate) enum Part {
 impl AnswerStream {
     /// Reads what is generated.
     pub(crate) fn new(generation: Generation, text: AnswerText, context: AnswerContext) -> Self {
-        let AnswerContext { loaded, metrics, span, prompt_tokens, arrived, deadline, is_first, is_last } = context;
+        let AnswerContext { loaded, metrics, span, prompt_tokens, own_tokens, arrived, deadline, is_first, is_last } =
+            context;
         Self {
             live: Some(generation),
             text,
@@ -98,6 +103,7 @@ impl AnswerStream {
             logprobs: Vec::new(),
             deadline,
             prompt_tokens,
+            own_tokens,
             received: 0,
             answered: 0,
             calls: 0,
@@ -233,7 +239,7 @@ impl AnswerStream {
             let phases = Phases {
                 prefill: first.saturating_duration_since(self.began),
                 decode: first.elapsed(),
-                prompt_tokens: self.prompt_tokens,
+                prompt_tokens: self.own_tokens,
                 cached,
             };
             self.metrics.phases(&self.loaded.name, phases);

@@ -162,6 +162,7 @@ fn begin(
                 metrics: Arc::clone(&metrics),
                 span: span.clone(),
                 prompt_tokens: (before + prompt.tokens.len()) as u64,
+                own_tokens: prompt.tokens.len() as u64,
                 arrived,
                 deadline,
                 is_first: turn.index == 0,
