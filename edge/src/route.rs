@@ -184,6 +184,11 @@ impl Origins {
     }
 }
 
+/// Does what is due for origins while no request is sent to one: probes of those that are shut, above all.
+pub fn look_after(origins: &Rc<Origins>, journey: &Journey<'_>, ticket: &Ticket) {
+    care::look_after(origins, journey, ticket);
+}
+
 /// Sends a request to an origin, and to the next one where that fails before its first byte: under the same lease and
 /// reservation, and never to two at once but for a hedge. `again`: the one that has counted its prompt.
 pub async fn send<'o>(

@@ -245,6 +245,9 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
     };
     let mut bent = Bent::of(door, &body, stream, &ticket.admission);
     if bent.is_static() {
+        // Nobody else finds out meanwhile that an origin is back.
+        let journey = Journey { env, context: around.context, model: &model, beginning: None, region: None };
+        route::look_after(&origins, &journey, &ticket);
         return said(&settle, &ticket, (&bent, &model), table, answer).await;
     }
     // cache
