@@ -116,6 +116,14 @@ impl Stage {
         self.world.run_for(CALM_MS);
     }
 
+    /// Whatever was in flight: when all is calm, what is counted is at least what was computed, and no lease is left.
+    pub fn counts_what_was_computed(&self) {
+        self.calm();
+        assert_eq!(self.standing().live_leases, 0);
+        let (counted, computed) = (self.used("tokens"), self.origin.computed());
+        assert!(counted >= computed, "{counted} of {computed} tokens are counted");
+    }
+
     /// What an account's Gate has stored.
     pub fn account(&self, name: &str) -> Account {
         self.world.stored("GATE", name, |storage| {

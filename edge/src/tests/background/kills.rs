@@ -11,14 +11,6 @@ fn account() -> String {
     format!("ip:{ADDRESS}")
 }
 
-/// Whatever was in flight: what is counted is at least what was computed, and no lease is left.
-fn counted(stage: &Stage) {
-    stage.calm();
-    assert_eq!(stage.standing().live_leases, 0);
-    let (counted, computed) = (stage.used("tokens"), stage.origin.computed());
-    assert!(counted >= computed, "{counted} of {computed} tokens are counted");
-}
-
 #[test]
 fn whatever_ends_when_each_comes_to_one_end_and_what_was_told_stays_true() {
     for_seeds(200, |seed| {
@@ -83,7 +75,7 @@ fn whatever_ends_when_each_comes_to_one_end_and_what_was_told_stays_true() {
             }
         }
         if seed % 2 == 1 {
-            counted(&stage);
+            stage.counts_what_was_computed();
         }
     });
 }
@@ -101,7 +93,7 @@ fn an_object_that_ends_at_any_moment_loses_none() {
         let over = wait(&stage, ME, &id, 120_000);
         assert!(over["status"] == "completed" || over["error"]["code"] == "answer_lost", "{over}");
         check(&stage, &over, "<one>");
-        counted(&stage);
+        stage.counts_what_was_computed();
     });
 }
 

@@ -4,19 +4,11 @@ use super::{ME, batch, check, describe, is_over, lines, results, stage, upload, 
 use crate::platform::scripted::Faults;
 use crate::tests::for_seeds;
 use crate::tests::origin::Mood;
-use crate::tests::stage::{ADDRESS, Stage, json_of};
+use crate::tests::stage::{ADDRESS, json_of};
 use serde_json::{Value, json};
 
 fn account() -> String {
     format!("ip:{ADDRESS}")
-}
-
-/// Whatever was in flight: what is counted is at least what was computed, and no lease is left.
-fn counted(stage: &Stage) {
-    stage.calm();
-    assert_eq!(stage.standing().live_leases, 0);
-    let (counted, computed) = (stage.used("tokens"), stage.origin.computed());
-    assert!(counted >= computed, "{counted} of {computed} tokens are counted");
 }
 
 #[test]
@@ -54,7 +46,7 @@ fn whatever_ends_when_each_line_has_one_result_and_is_answered_to_its_end_once()
             assert!(code == "answer_lost" || code == "tried_too_often", "{result}");
         }
         if seed % 2 == 1 {
-            counted(&stage);
+            stage.counts_what_was_computed();
         }
     });
 }
@@ -92,7 +84,7 @@ fn ten_thousand_lines_come_through_five_kills() {
     check(&stage, &results);
     let lost = results.values().filter(|result| result["is_answer"] == false).count();
     assert!(lost <= 20, "{lost} of {LINES} lines have no answer");
-    counted(&stage);
+    stage.counts_what_was_computed();
 }
 
 #[test]
