@@ -10,8 +10,14 @@ use std::borrow::Cow;
 /// A body that is an object, whose members ask for nothing that is not served.
 pub(crate) struct Body<'a> {
     table: &'static Table,
-    /// By the table's members.
-    given: Vec<Option<Given<'a>>>,
+    /// Few of the table's members.
+    given: Vec<Named<'a>>,
+}
+
+/// What a member of the table holds.
+struct Named<'a> {
+    name: &'static str,
+    given: Given<'a>,
 }
 
 /// What a member holds. Never null: that is as if it were not there.
@@ -32,14 +38,17 @@ impl<'a> Body<'a> {
         let text = std::str::from_utf8(body)
             .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;
         let table = Table::of(door);
-        let mut given = vec![None; table.members.len()];
+        let mut given: Vec<Named<'a>> = Vec::new();
+        let mut members = vec![false; table.members.len()];
         let mut see = |name: &str, json: &'a str| match table.find(name) {
-            Some(at) if given[at].is_some() => {
+            Some(at) if members[at] => {
                 let name = table.members[at].name;
                 Err(invalid(name, format!("`{name}` is there twice.")))
             }
             Some(at) => {
-                given[at] = Some(Given { param: table.members[at].name, inner: None, json });
+                members[at] = true;
+                let name = table.members[at].name;
+                given.push(Named { name, given: Given { param: name, inner: None, json } });
                 Ok(())
             }
             None if json == "null" => Ok(()),
@@ -62,15 +71,15 @@ impl<'a> Body<'a> {
             Err(Stopped::By(refusal)) => return Err(refusal),
             Err(Stopped::Json(error)) => return Err(refuse_json(&error)),
         }
-        for (member, given) in table.members.iter().zip(&mut given) {
-            if given.is_some_and(|given| given.json == "null") {
-                *given = None;
-            }
-            match (table.fate(member, door), *given) {
-                (Fate::Refused(nothing), Some(given)) if !asks_for_nothing(given.json, nothing) => {
-                    return Err(member.refuse(door, table.server(member, door)));
-                }
-                _ => {}
+        given.retain(|named| named.given.json != "null");
+        // Of several that are refused, the first of the table is told.
+        given.sort_unstable_by_key(|named| named.name);
+        for Named { name, given } in &given {
+            let member = &table.members[table.find(name).expect("it was found there")];
+            if let Fate::Refused(nothing) = table.fate(member, door)
+                && !asks_for_nothing(given.json, nothing)
+            {
+                return Err(member.refuse(door, table.server(member, door)));
             }
         }
         Ok(Self { table, given })
@@ -85,18 +94,20 @@ impl<'a> Body<'a> {
         asks: impl Fn(&'static str, &str) -> bool,
     ) -> Self {
         let table = Table::of(door);
-        let mut given = vec![None; table.members.len()];
+        let mut given = Vec::new();
         for (here, there) in names {
             let at = table.find(there).expect("a name of the other door's: whoever reads a body asks for all of them");
-            given[at] = self.get(here).filter(|given| asks(here, given.json));
+            if let Some(asked) = self.get(here).filter(|given| asks(here, given.json)) {
+                given.push(Named { name: table.members[at].name, given: asked });
+            }
         }
         Self { table, given }
     }
 
     /// A member, if it is there and not null.
     pub(crate) fn get(&self, name: &'static str) -> Option<Given<'a>> {
-        let at = self.table.find(name).expect("what is served is listed: each body asks for all of it");
-        self.given[at]
+        debug_assert!(self.table.find(name).is_some(), "what is served is listed, unlike {name}");
+        self.given.iter().find(|named| named.name == name).map(|named| named.given)
     }
 
     /// A member that is true or false.
