@@ -66,7 +66,7 @@ fn run(options: &Options) {
         add("registry", registry::run(options, stub));
     }
     if let Some(build) = &options.against {
-        add("against", against::run(options, stub, &sluice, build));
+        add("against", against::run(options, stub, build));
     }
     if let Some(selected) = &options.peers {
         add("peers", peers::run(options, selected, stub, &sluice, &empty));

@@ -7,6 +7,7 @@ use crate::options::Options;
 use crate::scenario::Scenario;
 use crate::table::{Table, milliseconds, whole};
 use crate::workers::Sluice;
+use harness::tools;
 use serde_json::{Value, json};
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,11 +18,14 @@ use std::thread;
 ///
 /// Both are asked at the same time, each on a core of its own, so that what slows the machine down slows both; in every second
 /// round they have changed cores. A ratio is that of two such rounds, which leaves out how the cores differ.
-pub(crate) fn run(options: &Options, stub: SocketAddr, sluice: &Sluice, build: &Path) -> Value {
+pub(crate) fn run(options: &Options, stub: SocketAddr, build: &Path) -> Value {
     let other = Sluice::start_build(stub, Some(build));
+    // With the same plans and settings.
+    let own = tools::edge_build("index.js");
+    let sluice = Sluice::start_build(stub, own.parent());
     let mut pairs: Vec<Pair> = kinds(options, &other)
         .into_iter()
-        .zip(kinds(options, sluice))
+        .zip(kinds(options, &sluice))
         .filter(|(before, _)| before.name.contains(&options.only))
         .map(|(before, now)| Pair { before, now })
         .collect();
