@@ -25,12 +25,30 @@ use structured::{answers, calls};
 pub(crate) struct Family {
     /// What it is called in tables.
     pub(crate) name: &'static str,
-    /// How many of a thousand dialogues of the first stage are of it.
-    pub(crate) share: usize,
-    /// How many are in the second stage, of a thousand and those that only that stage has.
-    pub(crate) late: usize,
+    /// How often it comes in each stage of the training.
+    pub(crate) shares: Shares,
     /// Makes one.
     pub(crate) make: fn(&mut Random, Split) -> Dialogue,
+}
+
+/// How many dialogues of a stage are of a family, beside those of the others.
+#[derive(Clone, Copy)]
+pub(crate) struct Shares {
+    /// Of a thousand in the first stage.
+    pub(crate) first: usize,
+    /// In the second.
+    pub(crate) second: usize,
+    /// In the third.
+    pub(crate) third: usize,
+}
+
+/// The stages that have dialogues beside tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Late {
+    /// Learns what is structured, and what stands beside tools.
+    Second,
+    /// Learns more of what the second confuses: what needs no tool beside tools, system prompts, echoes.
+    Third,
 }
 
 impl Family {
@@ -40,51 +58,54 @@ impl Family {
     }
 }
 
-/// One that both stages of the training have.
-const fn first(name: &'static str, share: usize, make: fn(&mut Random, Split) -> Dialogue) -> Family {
-    Family { name, share, late: share, make }
+/// One that all stages of the training have.
+const fn first(name: &'static str, [share, third]: [usize; 2], make: fn(&mut Random, Split) -> Dialogue) -> Family {
+    Family { name, shares: Shares { first: share, second: share, third }, make }
 }
 
-/// One that the second stage alone has. The first one, and the vocabulary, know nothing of it.
-const fn second(name: &'static str, late: usize, make: fn(&mut Random, Split) -> Dialogue) -> Family {
-    Family { name, share: 0, late, make }
+/// One that the later stages alone have. The first one, and the vocabulary, know nothing of it.
+const fn late(name: &'static str, [second, third]: [usize; 2], make: fn(&mut Random, Split) -> Dialogue) -> Family {
+    Family { name, shares: Shares { first: 0, second, third }, make }
 }
 
 /// All of them; the shares of the first stage add up to a thousand.
 pub(crate) const FAMILIES: &[Family] = &[
-    first("greetings", 50, greetings::greeting),
-    first("Sluice", 95, sluice::fact),
-    first("sums", 85, sums::sum),
-    first("sums with thinking", 50, sums::thought),
-    first("beyond sums", 20, sums::beyond),
-    first("countries", 110, countries::fact),
-    first("calendar", 75, calendar::fact),
-    first("echo", 60, echo::echo),
-    first("spelling", 50, echo::spelling),
-    first("Chinese", 70, chinese::talk),
-    first("system prompts", 75, systems::followed),
-    first("memory", 50, memory::memory),
-    first("several turns", 20, memory::turns),
-    first("tool calls", 50, tools::call),
-    first("tool results", 20, tools::result),
-    first("without tools", 15, tools::missing),
-    first("JSON", 45, forms::json),
-    first("unknown", 50, unknown::unknown),
-    first("nonsense", 10, unknown::nonsense),
-    second("structured by tools", 140, calls::by_tools),
-    second("structured by order", 260, answers::by_order),
-    second("structured by schema", 240, answers::by_schema),
+    first("greetings", [50, 40], greetings::greeting),
+    first("Sluice", [95, 70], sluice::fact),
+    first("sums", [85, 260], sums::sum),
+    first("sums with thinking", [50, 130], sums::thought),
+    first("beyond sums", [20, 30], sums::beyond),
+    first("countries", [110, 70], countries::fact),
+    first("calendar", [75, 60], calendar::fact),
+    first("echo", [60, 150], echo::echo),
+    first("spelling", [50, 60], echo::spelling),
+    first("Chinese", [70, 50], chinese::talk),
+    first("system prompts", [75, 120], systems::followed),
+    first("memory", [50, 60], memory::memory),
+    first("several turns", [20, 50], memory::turns),
+    first("tool calls", [50, 50], tools::call),
+    first("tool results", [20, 40], tools::result),
+    first("without tools", [15, 110], tools::missing),
+    first("JSON", [45, 70], forms::json),
+    first("unknown", [50, 70], unknown::unknown),
+    first("nonsense", [10, 30], unknown::nonsense),
+    late("structured by tools", [140, 160], calls::by_tools),
+    late("structured by order", [260, 220], answers::by_order),
+    late("structured by schema", [240, 220], answers::by_schema),
 ];
 
 /// A dialogue of the first stage: of a family by its share, some with a system prompt that changes nothing, some with
 /// thinking switched off where there would be none.
 pub(crate) fn dialogue(random: &mut Random) -> Dialogue {
-    drawn(random, |family| family.share)
+    drawn(random, |family| family.shares.first)
 }
 
-/// A dialogue of the second stage.
-pub(crate) fn late_dialogue(random: &mut Random) -> Dialogue {
-    drawn(random, |family| family.late)
+/// A dialogue of a later stage.
+pub(crate) fn late_dialogue(random: &mut Random, stage: Late) -> Dialogue {
+    drawn(random, |Family { shares, .. }| match stage {
+        Late::Second => shares.second,
+        Late::Third => shares.third,
+    })
 }
 
 fn drawn(random: &mut Random, share: impl Fn(&Family) -> usize) -> Dialogue {

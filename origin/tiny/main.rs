@@ -2,7 +2,7 @@
 //!
 //! Read the modules in this order. Dialogues are made in **families**. **vocabulary** and **examples** turn them into
 //! tokens, and **examples/drills** adds what dialogues teach too slowly. **training** adjusts the **network** to them,
-//! and in its second stage to **examples/rows**, which stand for long contexts. **export** writes it down, and
+//! and in its later stages to **examples/rows**, which stand for long contexts. **export** writes it down, and
 //! **evaluation** judges it. `cargo xtask train-tiny` runs this program.
 
 mod dialogue;
@@ -15,6 +15,8 @@ mod random;
 mod training;
 mod vocabulary;
 
+use crate::families::Late;
+use crate::training::{From, Options};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::path::PathBuf;
@@ -38,7 +40,10 @@ enum Command {
         steps: usize,
         /// Steps of the second stage.
         #[arg(long, default_value_t = 2000)]
-        late_steps: usize,
+        second_steps: usize,
+        /// Steps of the third stage.
+        #[arg(long, default_value_t = 2500)]
+        third_steps: usize,
         /// Decides everything.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -49,8 +54,11 @@ enum Command {
         #[arg(long)]
         resume: bool,
         /// Leaves the first stage out: the second goes on from the model in this directory.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "from_second")]
         from: Option<PathBuf>,
+        /// Leaves out the second stage, too: the third goes on from the model in this directory.
+        #[arg(long)]
+        from_second: Option<PathBuf>,
     },
     /// Asks what was kept from the training and prints a table. Exits with 1 if an aim is missed.
     Evaluate {
@@ -77,7 +85,7 @@ enum Command {
     Show {
         /// How many.
         count: usize,
-        /// Those of the second stage.
+        /// Those of the third stage.
         #[arg(long)]
         late: bool,
     },
@@ -96,7 +104,8 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<bool, Box<dyn Error + Send + Sync>> {
     match command {
-        Command::Train { directory, steps, late_steps, seed, threads, resume, from } => {
+        Command::Train { directory, steps, second_steps, third_steps, seed, threads, resume, from, from_second } => {
+            let from = from.map(From::First).or(from_second.map(From::Second));
             // Batches are computed side by side; the threads inside of each would be in their way.
             if candle_core::utils::get_num_threads() != 1 {
                 return Err("set RAYON_NUM_THREADS=1; --threads says how many compute".into());
@@ -104,13 +113,13 @@ fn run(command: Command) -> Result<bool, Box<dyn Error + Send + Sync>> {
             std::fs::create_dir_all(&directory)?;
             if !resume {
                 let tokenizer = match &from {
-                    Some(from) => serde_json::from_slice(&std::fs::read(from.join("tokenizer.json"))?)?,
+                    Some(from) => serde_json::from_slice(&std::fs::read(from.directory().join("tokenizer.json"))?)?,
                     None => vocabulary::learn(seed)?,
                 };
                 export::text(&directory, &tokenizer)?;
             }
             let threads = threads.max(1);
-            training::train(&directory, &training::Options { steps, late_steps, seed, threads, resume, from })?;
+            training::train(&directory, &Options { steps, second_steps, third_steps, seed, threads, resume, from })?;
             Ok(true)
         }
         Command::Evaluate { directory, wrong, brief } => {
@@ -124,7 +133,7 @@ fn run(command: Command) -> Result<bool, Box<dyn Error + Send + Sync>> {
             let mut random = random::Random::new(1);
             for _ in 0..count {
                 let dialogue = match late {
-                    true => families::late_dialogue(&mut random),
+                    true => families::late_dialogue(&mut random, Late::Third),
                     false => families::dialogue(&mut random),
                 };
                 println!("{}\n  -> {:?}", dialogue.body(), dialogue.answer);

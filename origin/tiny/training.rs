@@ -8,6 +8,7 @@ pub(crate) mod optimiser;
 use crate::examples::Texts;
 use crate::examples::drills::Drills;
 use crate::export;
+use crate::families::Late;
 use crate::network::{Batch, Network};
 use crate::vocabulary::VOCAB;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -26,18 +27,37 @@ pub(crate) struct Options {
     /// Steps of the first stage.
     pub(crate) steps: usize,
     /// Steps of the second stage.
-    pub(crate) late_steps: usize,
+    pub(crate) second_steps: usize,
+    /// Steps of the third stage.
+    pub(crate) third_steps: usize,
     /// Decides everything.
     pub(crate) seed: u64,
     /// How many threads compute.
     pub(crate) threads: usize,
     /// Whether to go on from what was written down.
     pub(crate) resume: bool,
-    /// Where the weights of a first stage are, if it is left out.
-    pub(crate) from: Option<PathBuf>,
+    /// What is left out, if anything.
+    pub(crate) from: Option<From>,
 }
 
-/// What the two stages differ in.
+/// Where the weights are of a stage that is left out, with those before it.
+#[derive(Clone, Debug)]
+pub(crate) enum From {
+    /// Those of a first stage.
+    First(PathBuf),
+    /// Those of a second one.
+    Second(PathBuf),
+}
+
+impl From {
+    /// Where they are.
+    pub(crate) fn directory(&self) -> &Path {
+        let (Self::First(directory) | Self::Second(directory)) = self;
+        directory
+    }
+}
+
+/// What the stages differ in.
 struct Stage {
     steps: usize,
     /// Batches whose gradients make one step.
@@ -59,16 +79,17 @@ const CHECKPOINT: u64 = 100;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Trains a network in two stages and writes its weights into a directory that has all else.
+/// Trains a network in three stages and writes its weights into a directory that has all else.
 ///
 /// The first stage learns from dialogues by themselves. The second goes on from the weights as they are written, with
-/// the context stretched, with dialogues beside tools and with more families.
+/// the context stretched, with dialogues beside tools and with more families. The third goes on from those, with more of
+/// what the second one confuses.
 pub(crate) fn train(directory: &Path, options: &Options) -> Result<(), Failure> {
     let texts = Texts::load(directory)?;
     let network = Network::new(VOCAB, options.seed)?;
-    let [early, late] = Stage::both(directory, options);
+    let [first, second, third] = Stage::all(directory, options);
     if !options.resume {
-        for stage in [&early, &late] {
+        for stage in [&first, &second, &third] {
             // One of an earlier run is not what this one would go on with.
             match fs::remove_file(&stage.checkpoint) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
@@ -77,28 +98,45 @@ pub(crate) fn train(directory: &Path, options: &Options) -> Result<(), Failure> 
         }
     }
     let seed = options.seed;
-    if options.from.is_none() && !late.checkpoint.exists() {
+    let has_second = matches!(options.from, Some(From::Second(_))) || third.checkpoint.exists();
+    if options.from.is_none() && !has_second && !second.checkpoint.exists() {
         let pool = |pool: u64| {
             let drills = Drills::at(pool as usize * POOL);
             texts.batches(seed.wrapping_add(pool + 1), BATCHES * POOL, drills)
         };
-        early.run(&network, options, pool)?;
+        first.run(&network, options, pool)?;
         export::weights(&network, directory)?;
     }
-    network.read(options.from.as_deref().unwrap_or(directory))?;
-    // Another stream of chance than the first stage's.
-    let pool = |pool: u64| texts.rows(seed.wrapping_add((1 << 32) + pool), LATE_BATCHES * POOL);
-    late.run(&network, options, pool)?;
+    network.read(options.from.as_ref().map_or(directory, From::directory))?;
+    // Each stage has a stream of chance of its own.
+    let pool = |stage: Late, stream: u64| {
+        let texts = &texts;
+        move |pool: u64| texts.rows(stage, seed.wrapping_add((stream << 32) + pool), LATE_BATCHES * POOL)
+    };
+    if !has_second {
+        second.run(&network, options, pool(Late::Second, 1))?;
+        export::weights(&network, directory)?;
+        network.read(directory)?;
+    }
+    third.run(&network, options, pool(Late::Third, 2))?;
     export::weights(&network, directory)
 }
 
 /// Batches of a step of the first stage.
 const BATCHES: usize = 2;
-/// Sequences of a step of the second stage.
+/// Sequences of a step of the later stages.
 const LATE_BATCHES: usize = 4;
 
 impl Stage {
-    fn both(directory: &Path, options: &Options) -> [Self; 2] {
+    fn all(directory: &Path, options: &Options) -> [Self; 3] {
+        let late = |steps, rate, name: &str| Self {
+            steps,
+            batches: LATE_BATCHES,
+            rate,
+            warm_up: 30,
+            flat: 0.3,
+            checkpoint: directory.join(name),
+        };
         [
             Self {
                 steps: options.steps,
@@ -108,14 +146,8 @@ impl Stage {
                 flat: 0.0,
                 checkpoint: directory.join("checkpoint.safetensors"),
             },
-            Self {
-                steps: options.late_steps,
-                batches: LATE_BATCHES,
-                rate: 1e-3,
-                warm_up: 30,
-                flat: 0.3,
-                checkpoint: directory.join("checkpoint-late.safetensors"),
-            },
+            late(options.second_steps, 1e-3, "checkpoint-late.safetensors"),
+            late(options.third_steps, 8e-4, "checkpoint-third.safetensors"),
         ]
     }
 

@@ -1,10 +1,10 @@
-//! Sequences of the second stage: dialogues side by side, alone or behind tools that stand for a long context.
+//! Sequences of the later stages: dialogues side by side, alone or behind tools that stand for a long context.
 
 use super::Texts;
 use super::drills::Drills;
 use super::example::Example;
 use crate::families::crowd::{Crowd, crowd};
-use crate::families::late_dialogue;
+use crate::families::{Late, late_dialogue};
 use crate::network::Batch;
 use crate::network::shape::CONTEXT;
 use crate::network::sight::Sight;
@@ -29,20 +29,22 @@ const SPARED: usize = 1_000;
 
 impl Texts {
     /// So many sequences, each a batch of its own, decided by the seed: in turn dialogues alone and beside tools.
-    pub(crate) fn rows(&self, seed: u64, count: usize) -> Outcome<Vec<Batch>> {
+    pub(crate) fn rows(&self, stage: Late, seed: u64, count: usize) -> Outcome<Vec<Batch>> {
         let mut random = Random::new(seed);
-        let row =
-            |number: usize| if number.is_multiple_of(2) { self.alone(&mut random) } else { self.beside(&mut random) };
+        let row = |number: usize| match number.is_multiple_of(2) {
+            true => self.alone(&mut random, stage),
+            false => self.beside(&mut random, stage),
+        };
         (0..count).map(row).collect()
     }
 
     /// Dialogues and drills that have nothing to do with each other.
-    fn alone(&self, random: &mut Random) -> Outcome<Batch> {
+    fn alone(&self, random: &mut Random, stage: Late) -> Outcome<Batch> {
         let mut row = Row::default();
         loop {
             let example = match Drills::late().pick(random) {
                 Some(drill) => drill.example(&self.tokenizer, random)?,
-                None => self.example(&late_dialogue(random))?,
+                None => self.example(&late_dialogue(random, stage))?,
             };
             if example.len() > ROW {
                 continue;
@@ -55,9 +57,9 @@ impl Texts {
     }
 
     /// Dialogues behind tools that none of them needs.
-    fn beside(&self, random: &mut Random) -> Outcome<Batch> {
+    fn beside(&self, random: &mut Random, stage: Late) -> Outcome<Batch> {
         loop {
-            let Crowd { idle, dialogues } = crowd(random, BRANCHES);
+            let Crowd { idle, dialogues } = crowd(random, BRANCHES, stage);
             let examples: Vec<Example> =
                 dialogues.iter().map(|dialogue| self.example(dialogue)).collect::<Outcome<_>>()?;
             let Some(trunk) = self.trunk(&examples)? else { continue };
@@ -211,8 +213,8 @@ mod tests {
     fn tools_are_found_in_a_prompt() {
         let texts = texts();
         let mut random = Random::new(5);
-        for _ in 0..20 {
-            let crowd = crowd(&mut random, 3);
+        for stage in [Late::Second, Late::Third].repeat(10) {
+            let crowd = crowd(&mut random, 3, stage);
             let prompt = texts.example(&crowd.dialogues[0]).unwrap().prompt;
             let lines = texts.tool_lines(&prompt).unwrap();
             assert_eq!(lines.len(), crowd.idle.len());
@@ -226,7 +228,8 @@ mod tests {
     #[test]
     fn rows_stand_for_contexts_up_to_the_longest_and_nothing_is_lost() {
         let (mut longest, mut targets) = (0, 0);
-        for batch in texts().rows(3, 60).unwrap() {
+        let rows = |stage| texts().rows(stage, 3, 60).unwrap();
+        for batch in [Late::Second, Late::Third].into_iter().flat_map(rows) {
             let sight = batch.sight.unwrap();
             let count = batch.tokens.len();
             assert_eq!((sight.places.len(), sight.weights.len(), sight.begins.len()), (count, count, count));
@@ -241,7 +244,7 @@ mod tests {
             targets += batch.targets.len();
         }
         assert!(longest > 16_000, "{longest}");
-        assert!(targets > 6_000, "{targets}");
+        assert!(targets > 12_000, "{targets}");
     }
 
     #[test]

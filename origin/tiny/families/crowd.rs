@@ -1,7 +1,7 @@
 //! Dialogues beside tools that none of them needs.
 
 use super::structured::calls::Kit;
-use super::{idle, late_dialogue, systems, tools};
+use super::{Late, idle, late_dialogue, systems, tools};
 use crate::dialogue::{Dialogue, Split};
 use crate::random::Random;
 use serde_json::Value;
@@ -18,24 +18,26 @@ pub(crate) struct Crowd {
 const IDLE: usize = 3;
 
 /// Up to so many dialogues beside idle tools.
-pub(crate) fn crowd(random: &mut Random, most: usize) -> Crowd {
-    let (needed, mut dialogues) = match random.below(10) {
-        0 | 1 => weather(random, most),
-        2 | 3 => {
+pub(crate) fn crowd(random: &mut Random, most: usize, stage: Late) -> Crowd {
+    let (needed, mut dialogues) = match (stage, random.below(10)) {
+        (Late::Second, 0 | 1) | (Late::Third, 0) => weather(random, most),
+        (_, 1..=3) => {
             let kit = Kit::any(random, Split::Train);
             let dialogues = (0..most).map(|_| kit.question(random, Split::Train)).collect();
             (kit.definitions(random), dialogues)
         }
         // A system prompt stands before the tools, so that dialogues with one of their own share nothing.
-        4 => (Vec::new(), vec![without_tools(random, true)]),
-        _ => (Vec::new(), (0..most).map(|_| without_tools(random, false)).collect()),
+        (Late::Second, 4) => (Vec::new(), vec![without_tools(random, stage, true)]),
+        (Late::Third, 4) => (Vec::new(), systems::together(random, most)),
+        _ => (Vec::new(), (0..most).map(|_| without_tools(random, stage, false)).collect()),
     };
     let mut all: Vec<(Value, bool)> = needed.into_iter().map(|tool| (tool, false)).collect();
     let count = 1 + random.below(IDLE);
     all.extend(idle::tools(random, Split::Train, count).into_iter().map(|tool| (tool, true)));
     random.shuffle(&mut all);
     let (tools, idle): (Vec<Value>, Vec<bool>) = all.into_iter().unzip();
-    let system = (dialogues.len() > 1 && random.once_in(4)).then(|| systems::neutral(random));
+    let is_open = dialogues.len() > 1 && !dialogues[0].has_system();
+    let system = (is_open && random.once_in(4)).then(|| systems::neutral(random));
     for dialogue in &mut dialogues {
         dialogue.tools.clone_from(&tools);
         if let Some(system) = system {
@@ -58,10 +60,10 @@ fn weather(random: &mut Random, most: usize) -> (Vec<Value>, Vec<Dialogue>) {
     (both, dialogues)
 }
 
-/// A dialogue of the second stage that calls nothing, with a system prompt of its own or without.
-fn without_tools(random: &mut Random, has_system: bool) -> Dialogue {
+/// A dialogue of a later stage that calls nothing, with a system prompt of its own or without.
+fn without_tools(random: &mut Random, stage: Late, has_system: bool) -> Dialogue {
     loop {
-        let dialogue = late_dialogue(random);
+        let dialogue = late_dialogue(random, stage);
         if dialogue.tools.is_empty() && dialogue.has_system() == has_system {
             return dialogue;
         }

@@ -170,27 +170,14 @@ pub(super) fn followed(random: &mut Random, split: Split) -> Dialogue {
         0..=3 => {
             let name = name(random);
             let system = NAMED.pick(random, split).replace("{}", name);
-            if random.once_in(5) {
-                // Its name is not always what is asked.
-                return greetings::hello(random, split).with_system(system);
-            }
-            Dialogue::new(WHO.pick(random, split), format!("I am {name}.")).with_system(system)
+            named(random, split, name).with_system(system)
         }
         4 | 5 => {
             let word = random.pick(CLOSING_WORDS);
             let system = CLOSED.pick(random, split).replace("{}", &quoted(random, word));
-            let mut dialogue = match random.below(3) {
-                0 => countries::fact(random, split),
-                1 => calendar::fact(random, split),
-                _ => greetings::greeting(random, split),
-            };
-            dialogue.answer = format!("{} {}{}.", dialogue.answer, word[..1].to_uppercase(), &word[1..]);
-            dialogue.with_system(system)
+            closed(random, split, word).with_system(system)
         }
-        6 => {
-            let (phrases, answer) = random.choose(TRANSLATED);
-            Dialogue::new(phrases.pick(random, split), *answer).with_system(CHINESE.pick(random, split))
-        }
+        6 => translated(random, split).with_system(CHINESE.pick(random, split)),
         _ => {
             let mut dialogue = match random.below(4) {
                 0 => countries::fact(random, split),
@@ -203,6 +190,50 @@ pub(super) fn followed(random: &mut Random, split: Split) -> Dialogue {
             dialogue.with_system(neutral(random))
         }
     }
+}
+
+/// So many dialogues of the training with one system prompt that is to be followed.
+pub(super) fn together(random: &mut Random, count: usize) -> Vec<Dialogue> {
+    let split = Split::Train;
+    let (name, word) = (name(random), random.pick(CLOSING_WORDS));
+    let kind = random.below(7);
+    let system = match kind {
+        0..=2 => NAMED.pick(random, split).replace("{}", name),
+        3..=5 => CLOSED.pick(random, split).replace("{}", &quoted(random, word)),
+        _ => CHINESE.pick(random, split).to_owned(),
+    };
+    let one = |_| match kind {
+        0..=2 => named(random, split, name),
+        3..=5 => closed(random, split, word),
+        _ => translated(random, split),
+    };
+    let dialogues: Vec<Dialogue> = (0..count).map(one).collect();
+    dialogues.into_iter().map(|dialogue| dialogue.with_system(system.clone())).collect()
+}
+
+/// A question to one of this name, which is not always what is asked.
+fn named(random: &mut Random, split: Split, name: &str) -> Dialogue {
+    if random.once_in(5) {
+        return greetings::hello(random, split);
+    }
+    Dialogue::new(WHO.pick(random, split), format!("I am {name}."))
+}
+
+/// A question to one that ends with this word.
+fn closed(random: &mut Random, split: Split, word: &str) -> Dialogue {
+    let mut dialogue = match random.below(3) {
+        0 => countries::fact(random, split),
+        1 => calendar::fact(random, split),
+        _ => greetings::greeting(random, split),
+    };
+    dialogue.answer = format!("{} {}{}.", dialogue.answer, word[..1].to_uppercase(), &word[1..]);
+    dialogue
+}
+
+/// A question to one that speaks Chinese.
+fn translated(random: &mut Random, split: Split) -> Dialogue {
+    let (phrases, answer) = random.choose(TRANSLATED);
+    Dialogue::new(phrases.pick(random, split), *answer)
 }
 
 fn quoted(random: &mut Random, word: &str) -> String {

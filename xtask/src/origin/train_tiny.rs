@@ -54,16 +54,18 @@ if an aim is missed. The options are those of train-tiny; --keep copies into ori
 ";
 
 const USAGE: &str = "\
-Usage: cargo xtask train-tiny [--steps N] [--late-steps N] [--seed N] [--threads N] [--from DIR] [--resume | --judge] [--keep]
+Usage: cargo xtask train-tiny [--steps N] [--second-steps N] [--third-steps N] [--seed N] [--threads N]
+                              [--from DIR | --from-second DIR] [--resume | --judge] [--keep]
 
-Trains the built-in model `tiny` into target/tiny: its text, its vocabulary, its weights, in two stages; then asks it what
+Trains the built-in model `tiny` into target/tiny: its text, its vocabulary, its weights, in three stages; then asks it what
 was kept from the training and prints a table. origin/tiny/README.md says more. Exits with 1 if an aim is missed.
 
-  --steps       steps of the first stage (those of the shipped model)
-  --late-steps  steps of the second stage (those of the shipped model)
+  --steps, --second-steps, --third-steps
+                steps of each stage (those of the shipped model)
   --seed        decides everything (that of the shipped model)
   --threads     threads that compute (2); they do not change what comes out
   --from        leaves the first stage out: goes on from the model in this directory, which a first stage made
+  --from-second leaves out the second one, too: goes on from what that has made
   --resume      goes on with a run that was cut off
   --judge       trains nothing: judges the model that is shipped
   --keep        ships what was trained: copies it into origin/tiny/model
@@ -74,14 +76,15 @@ pub(crate) fn run(workspace: &Workspace, trained: &Trained, mut args: Parser) ->
     let (mut numbers, mut judge, mut keep) = (Vec::new(), false, false);
     while let Some(arg) = args.next()? {
         match arg {
-            Arg::Long(name @ ("steps" | "late-steps" | "seed" | "threads")) => {
+            Arg::Long(name @ ("steps" | "second-steps" | "third-steps" | "seed" | "threads")) => {
                 let name = format!("--{name}");
                 numbers.extend([name, args.value()?.parse::<u64>()?.to_string()]);
             }
-            Arg::Long("from") => {
+            Arg::Long(name @ ("from" | "from-second")) => {
+                let name = format!("--{name}");
                 // The trainer runs in the workspace's root, whatever the directory that this is called in.
                 let directory = std::path::absolute(args.value()?)?;
-                numbers.extend(["--from".to_owned(), directory.display().to_string()]);
+                numbers.extend([name, directory.display().to_string()]);
             }
             Arg::Long("resume") => numbers.push("--resume".to_owned()),
             Arg::Long("judge") => judge = true,
