@@ -47,6 +47,8 @@ pub struct Origin {
     pub idle_ms: u32,
     /// For grants: the newest key.
     pub signer: Rc<Signer>,
+    /// Whether a head of a stream is waited for no longer than its first token should take.
+    pub is_hedged: bool,
     /// How full it is.
     pub pressure: Pressure,
 }
@@ -56,7 +58,7 @@ impl Origin {
     pub fn only_at(&self, url: String) -> Self {
         let Self { timeout_ms, idle_ms, ref signer, .. } = *self;
         let (binding, signer) = (ONLY_BINDING.to_owned(), signer.clone());
-        Self { name: None, url, binding, timeout_ms, idle_ms, signer, pressure: Pressure::default() }
+        Self { name: None, url, binding, timeout_ms, idle_ms, signer, is_hedged: false, pressure: Pressure::default() }
     }
 }
 
@@ -134,7 +136,8 @@ pub async fn generate(
     Outgoing { door, body, stream, left, watch }: Outgoing<'_>,
 ) -> Result<(Reply, Deadline), Failed> {
     let accept = if stream { header::essence(Dialect::of(door.path()).stream()) } else { respond::JSON };
-    let call = Call { method: "POST", path: door.path(), body: Some(body), accept, left: Some(left), watch };
+    let is_hedged = stream && origin.is_hedged;
+    let call = Call { method: "POST", path: door.path(), body: Some(body), accept, is_hedged, left: Some(left), watch };
     let (reply, deadline) = fetch(origin, ticket, call).await?;
     if !reply.is_ok() {
         return Err(refused(&reply, &deadline).await);
@@ -152,20 +155,22 @@ struct Call<'a> {
     path: &'a str,
     body: Option<&'a Body>,
     accept: &'a str,
+    /// Whether its head is to say that its first token is there.
+    is_hedged: bool,
     left: Option<&'a Signal>,
     watch: Option<&'a dyn Watch>,
 }
 
 impl<'a> Call<'a> {
     const fn bare(method: &'a str, path: &'a str) -> Self {
-        Self { method, path, body: None, accept: respond::JSON, left: None, watch: None }
+        Self { method, path, body: None, accept: respond::JSON, is_hedged: false, left: None, watch: None }
     }
 }
 
 async fn fetch(
     origin: &Origin,
     ticket: &Ticket,
-    Call { method, path, body, accept, left, watch }: Call<'_>,
+    Call { method, path, body, accept, is_hedged, left, watch }: Call<'_>,
 ) -> Result<(Reply, Deadline), Failed> {
     let internal = |error: String| {
         let refusal = Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error);
@@ -184,6 +189,9 @@ async fn fetch(
     headers.set("accept", accept);
     if body.is_some() {
         headers.set(header::CONTENT_TYPE, respond::JSON);
+    }
+    if is_hedged {
+        headers.set(header::HEAD, header::FIRST_TOKEN);
     }
     let url = format!("{}{path}", origin.url);
     let sent = platform::fetch_from_origin(&origin.binding, &url, method, &headers.to_json(), body)

@@ -89,6 +89,7 @@ impl Origins {
             timeout_ms: like.timeout_ms,
             idle_ms: like.idle_ms,
             signer: like.signer.clone(),
+            is_hedged: hedges,
             pressure: Pressure::default(),
         };
         let board = Some(RefCell::new(Board::new(list.origins())));

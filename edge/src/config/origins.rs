@@ -64,6 +64,7 @@ impl Where {
             timeout_ms,
             idle_ms,
             signer: Rc::new(signer),
+            is_hedged: false,
             pressure: Pressure::default(),
         };
         match self {

@@ -43,6 +43,8 @@ pub struct Origin {
     pub is_late: Cell<bool>,
     /// Whether another one may compute for its requests at the same time.
     pub is_hedged: Cell<bool>,
+    /// Whether the word that ends a request may be lost: then a step that is under way when its caller goes elsewhere ends there.
+    pub may_be_unheard: Cell<bool>,
     /// How often it was asked whether it is ready.
     pub probes: Cell<u32>,
     /// How many requests for answers have reached it.
@@ -74,7 +76,8 @@ pub struct Work {
     pub is_whole: bool,
     /// Whether it takes idle time only.
     pub idle: bool,
-    is_cancelled: bool,
+    /// Whether the edge has told it to end.
+    pub is_cancelled: bool,
 }
 
 /// How a request ends.
@@ -110,6 +113,7 @@ impl Origin {
             mood: Cell::new(Mood::Well),
             is_late: Cell::new(false),
             is_hedged: Cell::new(false),
+            may_be_unheard: Cell::new(false),
             probes: Cell::new(0),
             reached: Cell::new(0),
             capacity: RefCell::default(),
@@ -278,7 +282,9 @@ impl Origin {
             work.runs = false;
         }
         if work.runs {
-            mood::computes(self, &claims.jti);
+            if !(self.may_be_unheard.get() && is_gone()) {
+                mood::computes(self, &claims.jti);
+            }
             work.used = Usage::new(work.used.prompt_tokens + prompt, work.used.completion_tokens + completion);
             assert!(claims.tok == 0 || work.used.total_tokens <= claims.tok, "the origin keeps to its reservation");
         }

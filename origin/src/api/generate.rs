@@ -14,7 +14,7 @@ use crate::api::turn::turn;
 use crate::engine;
 use crate::engine::grammar::Constraint;
 use crate::engine::job_state::JobState;
-use crate::generate::answers::{Answers, Turn};
+use crate::generate::answers::{AnswerEvent, Answers, Turn};
 use crate::generate::{AnswerContext, AnswerStream};
 use crate::grant::allowance::{Ceilings, allowance};
 use crate::models::starting_again;
@@ -32,6 +32,7 @@ use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::request::bodies::ollama::models::present;
 use sluice_protocol::request::door::Door;
+use sluice_protocol::wire::header;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{Instrument, Span, info_span};
@@ -97,9 +98,18 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     } else {
         ready.await?
     };
-    let answers = begin(permit);
+    let mut answers = begin(permit);
     if stream {
-        let source = Source::Answers(Box::new(answers));
+        // Whoever waits for its beginning may ask elsewhere till then. All others learn at once how full this origin is.
+        let waits = parts.headers.get(header::HEAD).is_some_and(|head| head == header::FIRST_TOKEN);
+        let early = match waits {
+            true => tokio::time::timeout_at((caller.arrived + MOMENT).into(), answers.next()).await.ok(),
+            false => None,
+        };
+        if let Some(AnswerEvent::Broken(refusal)) = early {
+            return Err(refusal);
+        }
+        let source = Source::Answers { answers: Box::new(answers), early };
         return Ok(in_pieces(voice, source, stall, Accounting { so_far, refused }));
     }
     whole(voice.tell, answers).instrument(span).await
@@ -115,7 +125,7 @@ fn in_pieces(
     streamed(stream::body(voice, source, stall, accounting), kind)
 }
 
-/// How long after its arrival a stream that has to wait keeps its status open.
+/// How long after its arrival a stream keeps its status open, where it has to wait for its slot or its first part.
 const MOMENT: Duration = Duration::from_secs(2);
 
 /// What is done as soon as there is a slot.

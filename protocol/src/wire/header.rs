@@ -11,6 +11,11 @@ pub const CAPACITY: &str = "x-sluice-capacity";
 pub const PROMPT_TOKENS: &str = "x-sluice-prompt-tokens";
 /// What a refused request has used, if it is over, origin to edge (see [`crate::forward::report::brief`]).
 pub const USAGE: &str = "x-sluice-usage";
+/// When the head of a stream comes, edge to origin: `first-token`, where the edge waits for that one. Otherwise it comes as
+/// soon as the request has a slot.
+pub const HEAD: &str = "x-sluice-head";
+/// What [`HEAD`] says.
+pub const FIRST_TOKEN: &str = "first-token";
 /// The request's id on every answer. The edge makes it; a caller's own value is not taken over.
 pub const REQUEST_ID: &str = "x-request-id";
 /// OpenAI's way to say whether an SDK may retry: `true` or `false`.

@@ -5,6 +5,7 @@ use crate::platform::scripted::{Closed, Faults};
 use crate::tests::for_seeds;
 use crate::tests::origin::Mood;
 use crate::tests::stage::MAX_TOKENS;
+use std::collections::BTreeMap;
 
 /// Streams one after another, until each isolate knows how soon they begin.
 fn learn(several: &Several) {
@@ -13,6 +14,16 @@ fn learn(several: &Several) {
         several.stage.finish(&caller);
         assert_eq!(caller.status(), Some(200));
     }
+}
+
+/// Requests that more than one origin has had, and more than one was not told to end. An origin behind a proxy does not see
+/// that nobody listens: what ends it is that word alone.
+fn left_running(several: &Several) -> Vec<String> {
+    let mut untold: BTreeMap<String, u32> = BTreeMap::new();
+    for (id, work) in several.origins.iter().flat_map(|origin| origin.work()) {
+        *untold.entry(id).or_default() += u32::from(!work.is_cancelled);
+    }
+    untold.into_iter().filter(|(_, origins)| *origins > 1).map(|(id, _)| id).collect()
 }
 
 #[test]
@@ -41,6 +52,8 @@ fn a_stream_that_begins_late_is_served_by_another_origin_and_counts_once() {
             }
             assert_eq!(several.stage.standing().live_leases, 0);
             assert!(several.origins.iter().all(|origin| !origin.runs()), "the other one has stopped");
+            let left = left_running(&several);
+            assert!(left.is_empty(), "of two origins neither was told to end: {left:?}");
             let (counted, done) = (several.stage.used("tokens") - before, several.computed() - computed);
             let served = 6 * u64::from(MAX_TOKENS + 60);
             assert!(counted <= served && counted <= done, "{counted} of {done}");

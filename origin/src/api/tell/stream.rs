@@ -27,7 +27,11 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// Where a stream's answers come from.
 pub(crate) enum Source {
     /// They have a slot.
-    Answers(Box<Answers>),
+    Answers {
+        answers: Box<Answers>,
+        /// What they have said before they are told, if they have.
+        early: Option<AnswerEvent>,
+    },
     /// They wait for one.
     Queue(Waiting),
 }
@@ -76,14 +80,14 @@ pub(crate) fn body(
     accounting: Accounting<impl Fn(&Refusal) -> Option<Used> + Send + 'static>,
 ) -> Body {
     let several = match &source {
-        Source::Answers(answers) => answers.are_several(),
+        Source::Answers { answers, .. } => answers.are_several(),
         Source::Queue(waiting) => waiting.several,
     };
     let phase = match source {
-        Source::Answers(_) => Phase::Role(0),
+        Source::Answers { .. } => Phase::Role(0),
         Source::Queue(_) => Phase::Queue { told: false },
     };
-    let state = State { voice, source: Some(source), accounting, phase, early: None, last: Instant::now() };
+    let state = State { voice, source: Some(source), accounting, phase, last: Instant::now() };
     if !several {
         return Body::from_stream(futures_util::stream::unfold(state, |mut state| async {
             let event = state.next().await?;
@@ -134,8 +138,6 @@ struct State<F> {
     source: Option<Source>,
     accounting: Accounting<F>,
     phase: Phase,
-    /// What an answer said before it was told that it begins.
-    early: Option<AnswerEvent>,
     /// When the last event was handed over, or the head.
     last: Instant,
 }
@@ -169,11 +171,11 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
                 },
                 (Phase::Role(index), Some(source)) => {
                     // Otherwise it is known whenever it is known.
-                    if let (true, Source::Answers(answers)) = (self.voice.tell.tells_cached(), source) {
+                    if let (true, Source::Answers { answers, early }) = (self.voice.tell.tells_cached(), source) {
                         tokio::select! {
                             biased;
                             () = self.accounting.so_far.begun() => {}
-                            said = answers.next(), if self.early.is_none() => self.early = Some(said),
+                            said = answers.next(), if early.is_none() => *early = Some(said),
                             () = sleep_until(self.last + TELL) => {}
                         }
                     }
@@ -184,7 +186,7 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
                         event => return Some(event.into()),
                     }
                 }
-                (Phase::Text, Some(Source::Answers(answers))) => match self.early.take() {
+                (Phase::Text, Some(Source::Answers { answers, early })) => match early.take() {
                     Some(said) => said,
                     // Nothing is lost where the wait ends before the next part is there.
                     None => match timeout_at(self.last + TELL, answers.next()).await {
@@ -225,7 +227,8 @@ impl<F: Fn(&Refusal) -> Option<Used>> State<F> {
     fn turn(&mut self, turn: Result<Permit, Refusal>) -> Option<Bytes> {
         match (turn, self.source.take()) {
             (Ok(permit), Some(Source::Queue(waiting))) => {
-                self.source = Some(Source::Answers(Box::new((waiting.begin)(permit))));
+                let answers = Box::new((waiting.begin)(permit));
+                self.source = Some(Source::Answers { answers, early: None });
                 self.phase = Phase::Role(0);
                 None
             }

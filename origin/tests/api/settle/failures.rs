@@ -17,6 +17,13 @@ async fn a_failing_model_fails_its_request_alone() {
         let (status, body) = parts(harness.post(&chat("hi")).send().await.unwrap()).await;
         assert_eq!((status, body["error"]["code"].as_str()), (500, Some("internal_error")), "{fault:?}");
 
+        // Who waits for the beginning of a stream is told by the status, and may ask elsewhere.
+        harness.script.say(Say::fail_after("", fault));
+        let stream = harness.post(&chat_with("hi", &json!({"stream": true}))).header("x-sluice-head", "first-token");
+        let stream = stream.send().await.unwrap();
+        let (status, body) = parts(stream).await;
+        assert_eq!((status, body["error"]["code"].as_str()), (500, Some("internal_error")), "{fault:?}");
+
         harness.script.say(Say::fail_after("ab", fault));
         let all = payloads(harness.post(&chat_with("hi", &json!({"stream": true}))).send().await.unwrap()).await;
         assert_eq!(text_of_stream(&all), "ab", "{fault:?}");

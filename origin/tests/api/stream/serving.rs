@@ -1,11 +1,12 @@
 //! What is served: whole and streamed answers, and the routes around them.
 
-use crate::harness::{Harness, chat, chat_with, counts, json_of, parts, payloads, text_of, text_of_stream};
+use crate::harness::{Harness, chat, chat_with, counts, json_of, parts, payloads, text_of, text_of_stream, until};
 use serde_json::json;
 use sluice_origin::models::endless::IM_END;
 use sluice_origin::models::scripted::Say;
 use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::id::RequestId;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_whole_answer_says_what_it_used() {
@@ -106,7 +107,7 @@ async fn a_stop_string_across_tokens_ends_the_work() {
         assert_eq!(end["usage"]["completion_tokens"], 8);
     }
     harness.until_places(1, 0).await;
-    crate::harness::until("the engine's slot is free", || harness.script.occupied() == 0).await;
+    until("the engine's slot is free", || harness.script.occupied() == 0).await;
 }
 
 #[tokio::test]
@@ -185,7 +186,7 @@ async fn the_routes_around_are_there_and_wait_for_nobody() {
     let harness = Harness::open(2, 3).await;
     // The engine stands in a step that is not allowed.
     let waiting = harness.start(&chat("hi"));
-    crate::harness::until("the step began", || harness.script.is_blocked()).await;
+    until("the step began", || harness.script.is_blocked()).await;
     assert_eq!(harness.status("/health").await, 200);
     assert_eq!(harness.status("/ready").await, 200);
     assert_eq!(harness.capacity().await, json!({"slots": 2, "free": 1, "queued": 0, "queue": 3, "est-ms": 0}));
@@ -208,4 +209,18 @@ async fn the_routes_around_are_there_and_wait_for_nobody() {
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn a_head_comes_with_the_first_token_where_that_is_asked_for() {
+    let harness = Harness::open(1, 0).await;
+    harness.script.say(Say::text("ab"));
+    let asked = harness.post(&chat_with("hi", &json!({"stream": true}))).header("x-sluice-head", "first-token");
+    let mut head = tokio::spawn(asked.send());
+    until("the prompt is read", || harness.script.is_blocked()).await;
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut head).await.is_err(), "it came too early");
+    harness.script.allow_all();
+    let all = payloads(head.await.unwrap().unwrap()).await;
+    assert_eq!(text_of_stream(&all), "ab");
+    harness.until_places(1, 0).await;
 }
