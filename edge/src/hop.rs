@@ -7,8 +7,9 @@ pub mod kept;
 pub mod registry;
 pub mod responses;
 
+use crate::platform::deadline::Deadline;
 use crate::platform::objects::{Cause, Unanswered};
-use crate::platform::{Env, call_object, now};
+use crate::platform::{Env, call_object};
 
 /// Sends `message` to the object called `name` and returns what it answers.
 ///
@@ -16,7 +17,10 @@ use crate::platform::{Env, call_object, now};
 /// the object was not reached is tried once more. One that has too much to do, or that has failed over this very message, is
 /// not asked again.
 pub async fn call(env: &Env, kind: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, Unanswered> {
-    ask(env, kind, name, message, None).await
+    match call_object(env, kind, name, message).await {
+        Err(Unanswered { cause: Cause::Unreachable | Cause::Reset, .. }) => call_object(env, kind, name, message).await,
+        result => result,
+    }
 }
 
 /// [`call`] for a request of the Worker's, which may not wait for ever. An object that has not answered within `ms`
@@ -29,22 +33,8 @@ pub async fn call_within(
     message: &[u8],
     ms: u32,
 ) -> Result<Vec<u8>, Unanswered> {
-    ask(env, kind, name, message, Some(ms)).await
-}
-
-async fn ask(
-    env: &Env,
-    kind: &'static str,
-    name: &str,
-    message: &[u8],
-    within: Option<u32>,
-) -> Result<Vec<u8>, Unanswered> {
-    let began = now();
-    match call_object(env, kind, name, message, within).await {
-        Err(Unanswered { cause: Cause::Unreachable | Cause::Reset, .. }) => {
-            let spent = u32::try_from(now().saturating_sub(began)).unwrap_or(u32::MAX);
-            call_object(env, kind, name, message, within.map(|ms| ms.saturating_sub(spent).max(1))).await
-        }
-        result => result,
-    }
+    let deadline = Deadline::new(None).map_err(|fault| Unanswered::own(fault.to_string()))?;
+    deadline.set(ms);
+    let late = || Unanswered { cause: Cause::Overloaded, why: format!("{kind} {name}: no answer within {ms} ms") };
+    deadline.limit(call(env, kind, name, message)).await.unwrap_or_else(|| Err(late()))
 }

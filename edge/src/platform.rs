@@ -33,6 +33,8 @@ pub mod body;
 pub mod deadline;
 pub mod head;
 pub mod objects;
+#[cfg(any(target_arch = "wasm32", test))]
+mod places;
 pub mod respond;
 pub mod rows;
 #[cfg(not(target_arch = "wasm32"))]

@@ -77,10 +77,19 @@ async fn travel(env: &Env, account: &AccountName, place: &Rc<Place>) -> Result<V
             with_lane(account, |lane| lane.places.retain(|other| !Rc::ptr_eq(other, place)));
             return alone(env, account, place).await;
         }
-        let pause = PAUSE_MS.get();
+        let pause = pause(account);
         sleep(pause).await;
         waited += pause;
     }
+}
+
+/// How long to wait before the next look, in milliseconds: till the hop that is under way should be over, if it takes as long
+/// as the last one did, and then for a part of that.
+fn pause(account: &AccountName) -> u32 {
+    let took = TOOK_MS.get();
+    let since = with_lane(account, |lane| lane.asking_since);
+    let rest = since.map_or(0, |since| (since + Millis::from(took)).saturating_sub(now()));
+    u32::try_from(rest).unwrap_or(MAX_PAUSE_MS).max(took / LOOKS).clamp(1, MAX_PAUSE_MS)
 }
 
 /// One hop for all of them. Each finds its answers in its place, or that it must go alone.
@@ -91,9 +100,7 @@ async fn carry(env: &Env, account: &AccountName, group: &[Rc<Place>]) -> Result<
     let table = last_ask.or(group.last()).map(|place| place.table).unwrap_or_default();
     let began = now();
     let result = exchange(env, account, table, calls).await;
-    // Who waits looks a few times while a hop lasts, and does not look often where hops are long.
-    let took = u32::try_from(now().saturating_sub(began)).unwrap_or(MAX_PAUSE_MS);
-    PAUSE_MS.set((took / LOOKS).clamp(1, MAX_PAUSE_MS));
+    TOOK_MS.set(u32::try_from(now().saturating_sub(began)).unwrap_or(u32::MAX));
     if group.iter().any(|place| place.kind == Kind::Ask) {
         with_lane(account, |lane| lane.asking_since = None);
     }
@@ -173,8 +180,8 @@ struct Lane {
 isolate_local! {
     /// The Gates to which something goes.
     static LANES: RefCell<HashMap<AccountName, Lane>> = RefCell::default();
-    /// How long to wait between two looks.
-    static PAUSE_MS: Cell<u32> = const { Cell::new(1) };
+    /// How long the last hop took.
+    static TOOK_MS: Cell<u32> = const { Cell::new(1) };
 }
 
 fn queue(table: Version, account: &AccountName, calls: Vec<Call>, kind: Kind) -> Rc<Place> {
@@ -236,7 +243,7 @@ const SETTLE_MS: u32 = 250;
 const CROWD: usize = MAX_GROUP / 4;
 /// How long a call waits for others before it goes alone, in milliseconds.
 const PATIENCE_MS: u32 = 2_000;
-/// How often a call looks while a hop lasts.
+/// What part of a hop's time a look waits for that came too early.
 const LOOKS: u32 = 4;
 /// How long it waits at most between two looks, in milliseconds.
 const MAX_PAUSE_MS: u32 = 25;

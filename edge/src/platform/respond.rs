@@ -7,9 +7,13 @@ use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::wire::header;
 
-/// The headers of an answer or of a request to the origin.
+/// The headers of an answer or of a request to the origin, as the JSON object that goes to the platform. `Headers` would
+/// need a call of the platform's for each.
 #[derive(Default)]
-pub struct HeaderList(serde_json::Map<String, serde_json::Value>);
+pub struct HeaderList {
+    /// The members, with a comma after each.
+    members: String,
+}
 
 impl HeaderList {
     /// None yet.
@@ -25,14 +29,23 @@ impl HeaderList {
         headers
     }
 
-    /// Sets one.
-    pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.0.insert(name.to_owned(), value.into().into());
+    /// Sets one, whatever it was before: of members of one name the last one counts.
+    pub fn set(&mut self, name: &str, value: impl AsRef<str>) {
+        for text in [name, value.as_ref()] {
+            match text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\') {
+                true => self.members.extend(["\"", text, "\""]),
+                false => self.members += &to_json(&text),
+            }
+            self.members.push(':');
+        }
+        // Behind the value.
+        self.members.pop();
+        self.members.push(',');
     }
 
-    /// All of them as one string: `Headers` would need a call of the platform's for each.
+    /// All of them as one string.
     pub fn to_json(&self) -> String {
-        to_json(&self.0)
+        format!("{{{}}}", self.members.strip_suffix(',').unwrap_or_default())
     }
 }
 
@@ -67,4 +80,26 @@ pub const JSON: &str = "application/json";
 
 fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("our own types have string keys and no failing serialisers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn headers_are_json_whatever_they_hold() {
+        let mut headers = HeaderList::new();
+        assert_eq!(headers.to_json(), "{}");
+        let values = ["", "a b", "\"quoted\"", "back\\slash", "\u{7f}\u{1}\t", "你好", "last"];
+        for (place, value) in values.iter().enumerate() {
+            headers.set(&format!("x-{place}"), value);
+        }
+        headers.set("x-0", "again");
+        let read: Value = serde_json::from_str(&headers.to_json()).expect("it is JSON");
+        let mut expected: serde_json::Map<String, Value> =
+            values.iter().enumerate().map(|(place, value)| (format!("x-{place}"), json!(value))).collect();
+        expected.insert("x-0".to_owned(), json!("again"));
+        assert_eq!(read, Value::Object(expected));
+    }
 }

@@ -5,6 +5,7 @@
 //! at once goes on in a task that the platform keeps alive until it is over. It also carries on what others wait for: a
 //! message to an object, on its way for all of an account.
 
+use crate::platform::deadline::with_one_timer;
 use crate::platform::{Context, Response};
 use futures_channel::oneshot::{self, Sender};
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -20,7 +21,7 @@ pub async fn run<F: Future<Output = ()> + 'static>(
     request: impl FnOnce(Answer) -> F,
 ) -> Result<Response, Refusal> {
     let (answer, answered) = oneshot::channel();
-    let mut task = Box::pin(request(answer));
+    let mut task = Box::pin(with_one_timer(request(answer)));
     // What waits for nothing, most refusals, is over now and needs no task of its own.
     let is_over = poll_fn(|context| Poll::Ready(task.as_mut().poll(context).is_ready())).await;
     if !is_over {

@@ -1,9 +1,11 @@
 //! The platform in production: workerd, here and at Cloudflare. `js/` has what takes several of its calls at once.
 
+mod bell;
 mod body;
 mod cache;
 mod calendar;
 mod calls;
+mod early;
 pub mod entry;
 mod env;
 mod fault;
@@ -14,7 +16,9 @@ mod promise;
 mod signature;
 mod storage;
 mod time;
+mod turn;
 
+pub use bell::Bell;
 pub use body::Body;
 pub use cache::{cache_match, cache_put};
 pub use calendar::period;
@@ -26,7 +30,8 @@ pub use objects::call_object;
 pub use pipe::Pipe;
 pub use signature::{SigningKey, Verifier};
 pub use storage::{Sql, State, Storage};
-pub use time::{Bell, log, now, random, sleep};
+pub use time::{log, random, sleep};
+pub use turn::now;
 
 /// Memory of one isolate, which is one thread.
 pub type IsolateKey<T> = std::thread::LocalKey<T>;

@@ -70,7 +70,7 @@ fn tell(world: &World, message: &'static [u8]) -> Result<i64, Unanswered> {
     let answered = Rc::<RefCell<Option<Result<_, Unanswered>>>>::default();
     let (env, place, to) = (world.env(), world.place(), answered.clone());
     world.spawn_in(place, async move {
-        let answer = call_object(&env, "COUNTER", "one", message, None).await;
+        let answer = call_object(&env, "COUNTER", "one", message).await;
         to.replace(Some(answer));
     });
     assert!(world.run_until(10_000, || answered.borrow().is_some()));

@@ -21,6 +21,8 @@ use std::task::{Context, Poll};
 /// What happens, and when.
 pub(super) struct Course {
     pub(super) now: Cell<Millis>,
+    /// By how much clocks have been set forward, in milliseconds.
+    pub(super) clocks_are_ahead: Cell<i64>,
     pub(super) rng: RefCell<Rng>,
     pub(super) faults: Cell<Faults>,
     /// How many of the next messages to objects are lost, whatever chance says.
@@ -79,6 +81,7 @@ impl Course {
     pub(super) fn begin(seed: u64) -> Rc<Self> {
         let course = Rc::new(Self {
             now: Cell::new(BEGIN),
+            clocks_are_ahead: Cell::new(0),
             rng: RefCell::new(Rng::new(seed)),
             faults: Cell::default(),
             lost_next: Cell::default(),

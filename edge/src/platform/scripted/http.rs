@@ -30,7 +30,7 @@ pub struct Signal(Rc<Leaving>);
 pub struct Abort(Signal);
 
 /// Who is told.
-pub(super) type Listener = RefCell<dyn FnMut()>;
+pub(super) type Listener = dyn Fn();
 
 #[derive(Default)]
 struct Leaving {
@@ -103,7 +103,7 @@ impl Signal {
         if !self.0.is_aborted.replace(true) {
             let listeners = self.0.listeners.take();
             for listener in listeners.iter().filter_map(Weak::upgrade) {
-                listener.borrow_mut()();
+                listener();
             }
         }
     }

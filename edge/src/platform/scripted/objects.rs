@@ -3,15 +3,15 @@
 use super::course::tasks::Home;
 use super::course::{self, Timer, happens, is_lost};
 use super::sql::{Disk, Sql};
+use super::time::passed;
 use crate::platform::objects::{Cause, Object, Unanswered};
 use crate::platform::{Env, Fault, now, sleep};
 use futures_channel::oneshot::{self, Receiver, Sender};
-use futures_util::future::{Either, select};
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 
 /// What an object is given at its start.
@@ -138,12 +138,12 @@ impl Storage {
     pub async fn alarm(&self) -> Result<Option<Millis>, Fault> {
         sleep(0).await;
         let alarm = slot_of(&self.name).alarm.borrow().as_ref().map(|(at, _)| *at);
-        Ok(alarm)
+        Ok(alarm.map(|at| now() + at.saturating_sub(passed())))
     }
 
     /// Sets the alarm to this many milliseconds from now, and to no other time.
     pub async fn set_alarm(&self, wait: Millis) -> Result<(), Fault> {
-        let (name, at) = (self.name.clone(), now() + wait);
+        let (name, at) = (self.name.clone(), passed() + wait);
         course::after_turn(move || set_alarm(name, at));
         sleep(0).await;
         Ok(())
@@ -156,22 +156,11 @@ impl Storage {
 }
 
 /// Sends a message to the object of this name, once, and returns what it answers.
-pub async fn call_object(
-    _env: &Env,
-    kind: &'static str,
-    name: &str,
-    message: &[u8],
-    within: Option<u32>,
-) -> Result<Vec<u8>, Unanswered> {
+pub async fn call_object(_env: &Env, kind: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, Unanswered> {
     let (tell, told) = oneshot::channel();
     let (name, message) = ((kind.to_owned(), name.to_owned()), message.to_vec());
     course::after_turn(move || course::spawn(Home::Outside, carry(name, message, tell)));
-    let answer = async { told.await.unwrap_or_else(|_| Err(unanswered(Cause::Unreachable, "the message is lost"))) };
-    let Some(ms) = within else { return answer.await };
-    match select(pin!(answer), pin!(sleep(ms))).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(_) => Err(unanswered(Cause::Overloaded, &format!("no answer within {ms} ms"))),
-    }
+    told.await.unwrap_or_else(|_| Err(unanswered(Cause::Unreachable, "the message is lost")))
 }
 
 impl Slot {
@@ -293,7 +282,7 @@ async fn ring(name: Name) {
     slot.alarm.take();
     let is_done = matches!(run(&name, Erased::alarm).await, Ok(Ok(())));
     if !is_done && slot.alarm.borrow().is_none() {
-        set_alarm(name, now() + AGAIN_MS);
+        set_alarm(name, passed() + AGAIN_MS);
     }
 }
 

@@ -1,18 +1,24 @@
 //! Virtual time, seeded randomness, and a log that tests read.
 
 use super::course::{self, Timer};
-use super::http::Signal;
+use super::http::{Listener, Signal};
 use crate::platform::Fault;
 use sluice_protocol::telemetry::Severity;
 use sluice_protocol::time::Millis;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-/// The time. It stands still while anything can go on.
+/// What clocks show. It stands still while anything can go on, and tests set it.
 pub fn now() -> Millis {
+    let shown = course::of_thread(|course| course.now.get().saturating_add_signed(course.clocks_are_ahead.get()));
+    shown.unwrap_or(course::BEGIN)
+}
+
+/// The time that timers go by, whatever clocks show.
+pub(super) fn passed() -> Millis {
     course::of_thread(|course| course.now.get()).unwrap_or(course::BEGIN)
 }
 
@@ -30,7 +36,7 @@ pub fn log(severity: Severity, line: &str) {
 
 /// Lets this many milliseconds pass; others go on even if that is none.
 pub fn sleep(ms: u32) -> impl Future<Output = ()> {
-    Sleep { until: now() + Millis::from(ms), timer: None, has_begun: false }
+    Sleep { until: passed() + Millis::from(ms), timer: None, has_begun: false }
 }
 
 struct Sleep {
@@ -43,7 +49,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.has_begun && now() >= self.until {
+        if self.has_begun && passed() >= self.until {
             return Poll::Ready(());
         }
         self.has_begun = true;
@@ -66,27 +72,29 @@ impl Drop for Sleep {
 
 /// Rings at a time, and when a caller leaves. Nothing rings once it is dropped.
 pub struct Bell {
-    ring: Rc<RefCell<dyn FnMut()>>,
+    ring: Rc<Listener>,
     timer: Cell<Option<Timer>>,
 }
 
 impl Bell {
     /// Not set to a time yet.
-    pub fn new(left: Option<&Signal>, ring: impl FnMut() + 'static) -> Result<Self, Fault> {
-        let ring: Rc<RefCell<dyn FnMut()>> = Rc::new(RefCell::new(ring));
-        if let Some(left) = left {
-            left.on_abort(Rc::downgrade(&ring));
-        }
-        Ok(Self { ring, timer: Cell::new(None) })
+    pub fn new(ring: impl Fn() + 'static) -> Self {
+        Self { ring: Rc::new(ring), timer: Cell::new(None) }
+    }
+
+    /// Rings when this caller leaves, too.
+    pub fn hear(&self, left: &Signal) -> Result<(), Fault> {
+        left.on_abort(Rc::downgrade(&self.ring));
+        Ok(())
     }
 
     /// Sets it to this many milliseconds from now, and to no other time.
     pub fn set(&self, wait: u32) {
         self.stop();
         let ring = Rc::downgrade(&self.ring);
-        let timer = course::at(now() + Millis::from(wait), move || {
+        let timer = course::at(passed() + Millis::from(wait), move || {
             if let Some(ring) = ring.upgrade() {
-                ring.borrow_mut()();
+                ring();
             }
         });
         self.timer.set(Some(timer));

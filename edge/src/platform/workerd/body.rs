@@ -4,14 +4,15 @@ use super::http::{Request, Response};
 use super::promise::Settled;
 use crate::platform::Fault;
 use crate::platform::body::{Bounds, Broken};
-use js_sys::{Promise, Uint8Array};
+use crate::platform::deadline::Deadline;
+use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 #[wasm_bindgen(module = "/src/platform/workerd/js/body.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
-    fn collect_body(request: &web_sys::Request, length: f64, max: f64, ms: u32, room: f64) -> Result<Promise, JsValue>;
+    fn collect_body(request: &web_sys::Request, max: f64, ms: u32, room: f64) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn collect_answer(response: &web_sys::Response, max: f64) -> Result<Promise, JsValue>;
 }
@@ -23,8 +24,10 @@ pub struct Body(Uint8Array);
 impl Body {
     /// A caller's; `length` is what its head declares.
     pub async fn of_request(request: &Request, length: Option<u64>, bounds: Bounds) -> Result<Self, Broken> {
-        let length = length.map_or(-1.0, |length| length as f64);
-        collected(collect_body(&request.0, length, bounds.max as f64, bounds.ms, bounds.room as f64)).await
+        if length.is_some_and(|length| length <= AT_ONCE) {
+            return at_once(request, bounds.ms).await;
+        }
+        collected(collect_body(request.read(), bounds.max as f64, bounds.ms, bounds.room as f64)).await
     }
 
     /// Somebody else's whole answer, at most `max` bytes of it. Its time is for whoever waits.
@@ -58,10 +61,26 @@ impl Body {
     }
 }
 
+/// All of a body that is short: HTTP holds its sender to the length that it declared.
+async fn at_once(request: &Request, ms: u32) -> Result<Body, Broken> {
+    let off = |error: JsValue| Broken::Off(Fault::from(error));
+    let deadline = Deadline::new(None).map_err(Broken::Off)?;
+    deadline.set(ms);
+    let read = Settled::of(&request.read().array_buffer().map_err(off)?);
+    match deadline.limit(read).await {
+        Some(read) => Ok(Body(Uint8Array::new(&read.map_err(off)?))),
+        None => Err(Broken::Late),
+    }
+}
+
 async fn collected(promise: Result<Promise, JsValue>) -> Result<Body, Broken> {
     let off = |error: JsValue| Broken::Off(Fault::from(error));
     let value = Settled::of(&promise.map_err(off)?).await.map_err(off)?;
-    match value.dyn_into::<Uint8Array>() {
+    let bytes = match value.dyn_into::<ArrayBuffer>() {
+        Ok(buffer) => Ok(Uint8Array::new(&buffer)),
+        Err(value) => value.dyn_into(),
+    };
+    match bytes {
         Ok(bytes) => Ok(Body(bytes)),
         Err(why) => Err(match why.as_string().as_deref() {
             Some("large") => Broken::Large,
@@ -71,3 +90,6 @@ async fn collected(promise: Result<Promise, JsValue>) -> Result<Body, Broken> {
         }),
     }
 }
+
+/// A body of at most so many bytes is read in one go and is not counted: it takes no more than its connection does.
+const AT_ONCE: u64 = 16 * 1024;

@@ -5,14 +5,19 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use web_sys::{AbortSignal, CryptoKey, Request, Response};
 
+/// What hears that a promise is settled: a slot's number and its holder's, whether it was kept, and what it gives.
+pub type Settle = dyn Fn(usize, u32, bool, JsValue);
+/// What hears a bell: its number and its holder's, and whether by a timer.
+pub type Ring = dyn Fn(usize, u32, bool);
+
 #[wasm_bindgen(module = "/src/platform/workerd/js/calls.js")]
 extern "C" {
     /// A request's method, its URL and these headers, a line each.
     pub fn request_head(request: &Request, names: &JsValue) -> String;
     /// These headers of a request alone, a line each, behind an empty one.
     pub fn request_rest(request: &Request, names: &JsValue) -> String;
-    /// A response's status and these headers, a line each.
-    pub fn response_head(response: &Response, names: &JsValue) -> String;
+    /// A response's status and these headers, a line each: so many of them where it is a success.
+    pub fn response_head(response: &Response, names: &JsValue, few: &JsValue) -> String;
 
     /// The continent that a request comes from, or an empty string.
     pub fn continent(request: &Request) -> String;
@@ -47,10 +52,9 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn cache_put(key: &str, seconds: u32, note: &str, body: &JsValue) -> Result<Promise, JsValue>;
 
-    /// A message to the object of this name: a string or bytes, and so is what the promise gives. It fails after this many
-    /// milliseconds; never, if that is 0.
+    /// A message to the object of this name: a string or bytes, and so is what the promise gives.
     #[wasm_bindgen(catch)]
-    pub fn hop(namespace: &JsValue, name: &str, message: &JsValue, ms: u32) -> Result<Promise, JsValue>;
+    pub fn hop(namespace: &JsValue, name: &str, message: &JsValue) -> Result<Promise, JsValue>;
     /// What an object answers to a message: a string or bytes.
     #[wasm_bindgen(catch)]
     pub fn answer_hop(message: &JsValue) -> Result<Response, JsValue>;
@@ -64,15 +68,18 @@ extern "C" {
     pub fn transaction(storage: &JsValue, body: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<(), JsValue>;
 
     /// Calls this function when the promise settles: with these numbers, whether it was kept, and what it gives.
-    pub fn watch(promise: &Promise, slot: usize, holder: u32, settle: &Closure<dyn Fn(usize, u32, bool, JsValue)>);
-    /// A promise that is kept after this many milliseconds.
-    pub fn pause(ms: u32) -> Promise;
-    /// Calls this function when the signal is aborted.
+    pub fn watch(promise: &Promise, slot: usize, holder: u32, settle: &Closure<Settle>);
+    /// Calls it after this many milliseconds, as for a promise that was kept.
+    pub fn settle_in(ms: u32, slot: usize, holder: u32, settle: &Closure<Settle>);
+    /// Calls this function after this many milliseconds, with these numbers; the timer's own, to stop it.
     #[wasm_bindgen(catch)]
-    pub fn on_abort(signal: &AbortSignal, listener: &Closure<dyn FnMut()>) -> Result<(), JsValue>;
-    /// Undoes that.
+    pub fn ring_in(ms: i32, ring: &Closure<Ring>, number: usize, holder: u32) -> Result<i32, JsValue>;
+    /// Stops that timer.
+    pub fn stop_ringing(timer: i32);
+    /// Calls it when the signal is aborted.
     #[wasm_bindgen(catch)]
-    pub fn off_abort(signal: &AbortSignal, listener: &Closure<dyn FnMut()>) -> Result<(), JsValue>;
+    pub fn ring_on_abort(signal: &AbortSignal, ring: &Closure<Ring>, number: usize, holder: u32)
+    -> Result<(), JsValue>;
 
     /// Signs with Ed25519.
     #[wasm_bindgen(catch)]

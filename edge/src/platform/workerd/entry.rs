@@ -1,8 +1,11 @@
 //! What the platform calls, made of what the edge is.
 
+use super::early;
 use super::objects::{answer, message, message_of};
+use super::turn::turn;
 use crate::platform::objects::Object;
 use crate::platform::{Env, Fault, Response, State};
+use std::cell::Cell;
 use wasm_bindgen::JsValue;
 
 /// Runs once for an isolate, before its first request.
@@ -14,24 +17,40 @@ pub fn start() {
     let _ = js_sys::Reflect::set(&js_sys::global(), &"queueMicrotask".into(), &JsValue::UNDEFINED);
 }
 
-/// An answer of ours, as the platform wants it.
-pub fn served(answered: Result<Response, Fault>) -> worker::Result<web_sys::Response> {
-    Ok(answered?.0)
+/// What the platform calls begins with this.
+pub fn begin() {
+    turn();
+}
+
+/// An answer of ours, as the platform wants it: once the body of its request has been read or passed over.
+pub async fn served(
+    request: &web_sys::Request,
+    is_read: &Cell<bool>,
+    answered: Result<Response, Fault>,
+) -> worker::Result<web_sys::Response> {
+    let answer = answered?.0;
+    if !is_read.get() {
+        early::pass(request).await;
+    }
+    Ok(answer)
 }
 
 /// Starts an object.
 pub fn object<T: Object>(state: worker::State, env: worker::Env) -> T {
+    turn();
     T::new(State::new(state), Env::new(env))
 }
 
 /// What [`at_once`] leaves: a message that is long, or that takes a wait.
 pub async fn deliver(object: &impl Object, request: &web_sys::Request) -> worker::Result<web_sys::Response> {
+    turn();
     let message = message(request).await?;
     Ok(answer(&object.answer(message).await?)?)
 }
 
 /// Answers a message that came as a header, in the turn in which it came.
 pub fn at_once(object: &impl Object, header: &str) -> Result<Option<web_sys::Response>, JsValue> {
+    turn();
     let answered = object.answer_at_once(&message_of(header)?)?;
     Ok(answered.map(|message| answer(&message)).transpose()?)
 }
@@ -56,8 +75,12 @@ macro_rules! entries {
             context: ::worker::Context,
         ) -> ::worker::Result<::web_sys::Response> {
             use $crate::platform::{Context, Env, Request};
-            let served = $serve(Request::new(request), Env::new(env), Context::new(context)).await;
-            $crate::platform::workerd::entry::served(served)
+            $crate::platform::workerd::entry::begin();
+            // The same request, not a copy of it.
+            let own = Request::new(Clone::clone(&request));
+            let is_read = own.is_read();
+            let served = $serve(own, Env::new(env), Context::new(context)).await;
+            $crate::platform::workerd::entry::served(&request, &is_read, served).await
         }
 
         $(
@@ -105,6 +128,7 @@ macro_rules! entries {
                 }
 
                 async fn alarm(&self) -> ::worker::Result<::worker::Response> {
+                    $crate::platform::workerd::entry::begin();
                     $crate::platform::objects::Object::alarm(&self.0).await?;
                     ::worker::Response::empty()
                 }

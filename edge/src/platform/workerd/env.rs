@@ -1,5 +1,6 @@
 //! What a deployment is given, and tasks that outlive their request.
 
+use super::turn::turn;
 use crate::platform::Fault;
 use std::future::Future;
 use worker::RateLimiter;
@@ -34,7 +35,9 @@ impl Env {
 impl Limiter {
     /// Counts one more of this key; whether it still passes.
     pub async fn passes(&self, key: String) -> Result<bool, Fault> {
-        Ok(self.0.limit(key).await?.success)
+        let counted = self.0.limit(key).await;
+        turn();
+        Ok(counted?.success)
     }
 }
 

@@ -5,12 +5,18 @@ use super::promise::Settled;
 use crate::platform::head::{self, Head};
 use crate::platform::{Body, Fault, Pipe};
 use js_sys::Array;
+use std::cell::Cell;
 use std::future::Future;
+use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{AbortSignal, ReadableStream};
 
 /// A caller's request.
-pub struct Request(pub(super) web_sys::Request);
+pub struct Request {
+    pub(super) own: web_sys::Request,
+    /// Whether its body is read, or it has none.
+    is_read: Rc<Cell<bool>>,
+}
 
 /// Tells when a caller leaves.
 #[derive(Clone)]
@@ -27,8 +33,19 @@ pub struct Stream(pub(super) ReadableStream);
 
 impl Request {
     /// The platform's.
-    pub const fn new(request: web_sys::Request) -> Self {
-        Self(request)
+    pub fn new(own: web_sys::Request) -> Self {
+        Self { own, is_read: Rc::default() }
+    }
+
+    /// Whether its body has been read, or it has none.
+    pub fn is_read(&self) -> Rc<Cell<bool>> {
+        self.is_read.clone()
+    }
+
+    /// It is, for its body.
+    pub(super) fn read(&self) -> &web_sys::Request {
+        self.is_read.set(true);
+        &self.own
     }
 
     /// What stands before its body.
@@ -36,7 +53,9 @@ impl Request {
         thread_local! {
             static NAMES: JsValue = array(head::REQUEST);
         }
-        Head::of_request(NAMES.with(|names| calls::request_head(&self.0, names)))
+        let head = Head::of_request(NAMES.with(|names| calls::request_head(&self.own, names)));
+        self.is_read.set(head.method() == "GET");
+        head
     }
 
     /// What else stands there, for who reads its body.
@@ -44,22 +63,22 @@ impl Request {
         thread_local! {
             static NAMES: JsValue = array(head::REST);
         }
-        Head::of_rest(NAMES.with(|names| calls::request_rest(&self.0, names)))
+        Head::of_rest(NAMES.with(|names| calls::request_rest(&self.own, names)))
     }
 
     /// A header that is not in its [`Head`].
     pub fn header(&self, name: &str) -> Option<String> {
-        self.0.headers().get(name).ok().flatten()
+        self.own.headers().get(name).ok().flatten()
     }
 
     /// The continent that its caller is on, as the platform names it; empty where it does not know.
     pub fn continent(&self) -> String {
-        calls::continent(&self.0)
+        calls::continent(&self.own)
     }
 
     /// Tells when its caller leaves.
     pub fn signal(&self) -> Signal {
-        Signal(self.0.signal())
+        Signal(self.own.signal())
     }
 }
 
@@ -127,9 +146,9 @@ impl Response {
     /// What stands before the body of somebody else's answer.
     pub fn head(&self) -> Head {
         thread_local! {
-            static NAMES: JsValue = array(head::RESPONSE);
+            static NAMES: [JsValue; 2] = [array(head::RESPONSE), array(&head::RESPONSE[..head::OF_ANSWER])];
         }
-        Head::of_response(NAMES.with(|names| calls::response_head(&self.0, names)))
+        Head::of_response(NAMES.with(|[names, few]| calls::response_head(&self.0, names, few)))
     }
 
     /// Its body, in pieces; `None` if it has none.

@@ -17,18 +17,11 @@ use std::collections::HashMap;
 use wasm_bindgen::JsValue;
 use worker::ObjectNamespace;
 
-/// Sends a message to the object of this name, once, and returns what it answers. One that has not answered within so many
-/// milliseconds has too much to do.
-pub async fn call_object(
-    env: &Env,
-    kind: &'static str,
-    name: &str,
-    message: &[u8],
-    within: Option<u32>,
-) -> Result<Vec<u8>, Unanswered> {
+/// Sends a message to the object of this name, once, and returns what it answers.
+pub async fn call_object(env: &Env, kind: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, Unanswered> {
     let unanswered =
         |error: JsValue| Unanswered { cause: cause(&error), why: format!("{kind} {name}: {}", Fault::from(error)) };
-    send(env, kind, name, message, within).await.map_err(unanswered)
+    send(env, kind, name, message).await.map_err(unanswered)
 }
 
 /// The message that an object was sent.
@@ -54,15 +47,9 @@ thread_local! {
     static NAMESPACES: RefCell<HashMap<&'static str, ObjectNamespace>> = RefCell::default();
 }
 
-async fn send(
-    env: &Env,
-    kind: &'static str,
-    name: &str,
-    message: &[u8],
-    within: Option<u32>,
-) -> Result<Vec<u8>, JsValue> {
+async fn send(env: &Env, kind: &'static str, name: &str, message: &[u8]) -> Result<Vec<u8>, JsValue> {
     let namespace = namespace(env, kind)?;
-    let answer = Settled::of(&calls::hop(namespace.as_ref(), name, &to_js(message), within.unwrap_or(0))?).await?;
+    let answer = Settled::of(&calls::hop(namespace.as_ref(), name, &to_js(message))?).await?;
     match answer.as_string() {
         Some(answer) => Ok(message_of(&answer)?),
         None => Ok(Uint8Array::new(&answer).to_vec()),

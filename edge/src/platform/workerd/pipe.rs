@@ -2,6 +2,7 @@
 
 use super::http::Stream;
 use super::promise::Settled;
+use super::turn::turn;
 use crate::platform::Fault;
 use js_sys::{Promise, Uint8Array};
 use sluice_protocol::wire::sse::Passed;
@@ -48,11 +49,17 @@ impl Pipe {
         mut rest: impl FnMut() -> Vec<u8> + 'static,
         waits: bool,
     ) -> Result<Self, Fault> {
-        let see = Closure::<See>::new(move |chunk: JsValue| match see(&Uint8Array::new(&chunk).to_vec()) {
-            Passed::Whole => JsValue::UNDEFINED,
-            Passed::Part(part) => Uint8Array::from(part.as_slice()).into(),
+        let see = Closure::<See>::new(move |chunk: JsValue| {
+            turn();
+            match see(&Uint8Array::new(&chunk).to_vec()) {
+                Passed::Whole => JsValue::UNDEFINED,
+                Passed::Part(part) => Uint8Array::from(part.as_slice()).into(),
+            }
         });
-        let rest = Closure::<Rest>::new(move || Uint8Array::from(rest().as_slice()));
+        let rest = Closure::<Rest>::new(move || {
+            turn();
+            Uint8Array::from(rest().as_slice())
+        });
         let pipe = pipe(&body.0, &see, &rest, waits)?;
         Ok(Self { pipe, _see: see, _rest: rest })
     }

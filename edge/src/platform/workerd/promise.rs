@@ -12,6 +12,7 @@
 //! promise says later is for a holder of the slot that is gone.
 
 use super::calls;
+use super::turn::turn;
 use crate::platform::slots::{Found, Slots};
 use js_sys::Promise;
 use std::cell::RefCell;
@@ -32,6 +33,13 @@ impl Settled {
     pub fn of(promise: &Promise) -> Self {
         let (slot, holder) = SLOTS.with_borrow_mut(Slots::take);
         SETTLE.with(|settle| calls::watch(promise, slot, holder, settle));
+        Self { slot: Some(slot) }
+    }
+
+    /// Waits for this many milliseconds, as for a promise that is kept then.
+    pub fn after(ms: u32) -> Self {
+        let (slot, holder) = SLOTS.with_borrow_mut(Slots::take);
+        SETTLE.with(|settle| calls::settle_in(ms, slot, holder, settle));
         Self { slot: Some(slot) }
     }
 }
@@ -66,7 +74,8 @@ impl Drop for Settled {
 
 thread_local! {
     static SLOTS: RefCell<Slots<Result<JsValue, JsValue>>> = RefCell::default();
-    static SETTLE: Closure<dyn Fn(usize, u32, bool, JsValue)> = Closure::new(|slot, holder, is_kept, value| {
+    static SETTLE: Closure<calls::Settle> = Closure::new(|slot, holder, is_kept, value| {
+        turn();
         let result = if is_kept { Ok(value) } else { Err(value) };
         let waker = SLOTS.with_borrow_mut(|slots| slots.settle(slot, holder, result));
         if let Some(waker) = waker {

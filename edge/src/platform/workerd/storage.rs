@@ -1,6 +1,7 @@
 //! What a Durable Object keeps.
 
 use super::calls;
+use super::turn::turn;
 use crate::platform::Fault;
 use crate::platform::rows::{Cost, Exec, Value};
 use js_sys::Uint8Array;
@@ -45,12 +46,16 @@ impl State {
 impl Storage {
     /// When the alarm rings, if it is set.
     pub async fn alarm(&self) -> Result<Option<Millis>, Fault> {
-        Ok(self.storage.get_alarm().await?.map(|at| at as Millis))
+        let alarm = self.storage.get_alarm().await;
+        turn();
+        Ok(alarm?.map(|at| at as Millis))
     }
 
     /// Sets the alarm to this many milliseconds from now, and to no other time.
     pub async fn set_alarm(&self, wait: Millis) -> Result<(), Fault> {
-        Ok(self.storage.set_alarm(wait as i64).await?)
+        let set = self.storage.set_alarm(wait as i64).await;
+        turn();
+        Ok(set?)
     }
 
     /// Runs a function whose writes are kept all together, or not at all if it fails.

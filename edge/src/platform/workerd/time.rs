@@ -1,33 +1,45 @@
-//! Time, randomness, and the log.
+//! Pauses, randomness, and the log.
 
-use super::calls;
 use super::promise::Settled;
-use crate::platform::{Fault, Signal};
 use sluice_protocol::telemetry::Severity;
-use sluice_protocol::time::Millis;
-use std::cell::Cell;
+use std::cell::RefCell;
 use wasm_bindgen::JsCast;
-use wasm_bindgen::prelude::Closure;
 use web_sys::WorkerGlobalScope;
-
-/// The time. It stands still while no promise settles.
-pub fn now() -> Millis {
-    js_sys::Date::now() as Millis
-}
 
 /// Lets this many milliseconds pass.
 pub async fn sleep(ms: u32) {
-    // This promise never rejects.
-    let _ = Settled::of(&calls::pause(ms)).await;
+    // A timer fails nowhere.
+    let _ = Settled::after(ms).await;
 }
 
-/// Fresh random bytes.
+/// Fresh random bytes, each given once. Many are asked for at a time: a call of the platform's costs more than they do.
 pub fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    // In a Worker this is crypto.getRandomValues, which does not fail for so few bytes.
-    getrandom::fill(&mut bytes).expect("the platform has randomness");
-    bytes
+    const { assert!(N <= POOL, "more than are asked for at a time") };
+    RANDOM.with_borrow_mut(|random| {
+        if random.left < N {
+            // In a Worker this is crypto.getRandomValues, which does not fail for so few bytes.
+            getrandom::fill(&mut random.bytes).expect("the platform has randomness");
+            random.left = POOL;
+        }
+        random.left -= N;
+        let mut bytes = [0; N];
+        bytes.swap_with_slice(&mut random.bytes[random.left..][..N]);
+        bytes
+    })
 }
+
+thread_local! {
+    static RANDOM: RefCell<Random> = const { RefCell::new(Random { bytes: [0; POOL], left: 0 }) };
+}
+
+/// Random bytes that nobody has been given yet, from the first on.
+struct Random {
+    bytes: [u8; POOL],
+    left: usize,
+}
+
+/// How many random bytes are asked for at a time.
+const POOL: usize = 512;
 
 /// Writes a line to the Worker's log.
 pub fn log(severity: Severity, line: &str) {
@@ -35,49 +47,6 @@ pub fn log(severity: Severity, line: &str) {
         Severity::Info => worker::console_log!("{line}"),
         Severity::Warning => worker::console_warn!("{line}"),
         Severity::Error => worker::console_error!("{line}"),
-    }
-}
-
-/// Rings at a time, and when a caller leaves. Nothing rings once it is dropped.
-pub struct Bell {
-    ring: Closure<dyn FnMut()>,
-    timer: Cell<Option<i32>>,
-    left: Option<Signal>,
-}
-
-impl Bell {
-    /// Not set to a time yet.
-    pub fn new(left: Option<&Signal>, ring: impl FnMut() + 'static) -> Result<Self, Fault> {
-        let ring = Closure::new(ring);
-        if let Some(left) = left {
-            calls::on_abort(&left.0, &ring)?;
-        }
-        Ok(Self { ring, timer: Cell::new(None), left: left.cloned() })
-    }
-
-    /// Sets it to this many milliseconds from now, and to no other time.
-    pub fn set(&self, wait: u32) {
-        self.stop();
-        let wait = i32::try_from(wait).unwrap_or(i32::MAX);
-        let ring = self.ring.as_ref().unchecked_ref();
-        // The platform has no reason to refuse a timer; without one the grant's own deadline still holds at the origin.
-        self.timer.set(scope().set_timeout_with_callback_and_timeout_and_arguments_0(ring, wait).ok());
-    }
-
-    fn stop(&self) {
-        if let Some(timer) = self.timer.take() {
-            scope().clear_timeout_with_handle(timer);
-        }
-    }
-}
-
-impl Drop for Bell {
-    fn drop(&mut self) {
-        self.stop();
-        if let Some(left) = &self.left {
-            // It was added, so it can be removed; the closure goes now.
-            let _ = calls::off_abort(&left.0, &self.ring);
-        }
     }
 }
 

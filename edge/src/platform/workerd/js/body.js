@@ -1,9 +1,8 @@
 // Bodies. They are collected here and enter WebAssembly whole or not at all: what a request that is gone had sent is
 // garbage with it, while WebAssembly's memory only grows.
 
-// A body of at most so many bytes is read in one go and is not counted: it takes no more than its connection does. A
-// longer one is read in pieces of this size, each of which is whole before anybody hears of it, however finely it was
-// sent.
+// A body is read in pieces of this size, each of which is whole before anybody hears of it, however finely it was sent.
+// What is no longer than one is not read here, and not counted.
 const PIECE = 16 * 1024;
 // After so long without a new piece, in milliseconds, a body makes room for others. One that the platform has ended
 // without a word is forgotten so long after its time.
@@ -14,9 +13,8 @@ const reading = new Set();
 let held = 0;
 
 // All of a caller's body, as bytes, or why not: "large" (more than `max` bytes), "late" (not there after `ms`) or
-// "full" (all that are read would hold more than `room` bytes). If it breaks off, the promise fails. `length` is what
-// its head declares, which HTTP holds the sender to, or -1.
-export function collect_body(request, length, max, ms, room) {
+// "full" (all that are read would hold more than `room` bytes). If it breaks off, the promise fails.
+export function collect_body(request, max, ms, room) {
   return new Promise((resolve, reject) => {
     const body = { pieces: [], held: 0, at: 0, until: Date.now() + ms, why: undefined, reader: undefined };
     const timer = setTimeout(() => {
@@ -29,21 +27,16 @@ export function collect_body(request, length, max, ms, room) {
       forget(body);
       tell(value);
     };
-    const collected = length >= 0 && length <= PIECE ? bytes_of(request) : in_pieces(request, max, room, body);
-    collected.then((value) => over(resolve, value), (error) => over(reject, error));
+    in_pieces(request, max, room, body).then((value) => over(resolve, value), (error) => over(reject, error));
   });
 }
 
-// All of what somebody else answers, as bytes, or "large".
-export async function collect_answer(response, max) {
+// All of what somebody else answers, as bytes or their buffer, or "large". Each promise around another one has a price.
+export function collect_answer(response, max) {
   const { headers } = response;
   const length = headers.has("content-encoding") ? null : headers.get("content-length");
   if (length === null) return in_pieces(response, max, Infinity, { pieces: [] });
-  return Number(length) > max ? "large" : bytes_of(response);
-}
-
-async function bytes_of(source) {
-  return new Uint8Array(await source.arrayBuffer());
+  return Number(length) > max ? Promise.resolve("large") : response.arrayBuffer();
 }
 
 async function in_pieces(source, max, room, body) {

@@ -14,9 +14,10 @@ export function request_rest(request, names) {
   return lines(request.headers, names);
 }
 
-// A response's status and these headers, in the same way.
-export function response_head(response, names) {
-  return `${response.status}${lines(response.headers, names)}`;
+// A response's status and these headers, in the same way: a few of them where it is a success.
+export function response_head(response, names, few) {
+  const { status, headers } = response;
+  return `${status}${lines(headers, status < 300 ? few : names)}`;
 }
 
 function lines(headers, names) {
@@ -74,23 +75,8 @@ function cache_url(key) {
   return `http://sluice-cache.invalid/${key}`;
 }
 
-// A message to the Durable Object of this name: a string goes as a header, bytes as a body. One that is not answered within so
-// many milliseconds has too much to do; 0 is for ever. A timer of JavaScript's own costs less than one of WebAssembly's.
-export function hop(namespace, name, message, ms) {
-  const answer = exchange(namespace, name, message);
-  if (ms === 0) return answer;
-  return new Promise((resolve, reject) => {
-    const late = () => reject(Object.assign(new Error(`no answer within ${ms} ms`), { overloaded: true }));
-    const timer = setTimeout(late, ms);
-    const stop = (end) => (value) => {
-      clearTimeout(timer);
-      end(value);
-    };
-    answer.then(stop(resolve), stop(reject));
-  });
-}
-
-async function exchange(namespace, name, message) {
+// A message to the Durable Object of this name: a string goes as a header, bytes as a body.
+export async function hop(namespace, name, message) {
   const init = typeof message === "string" ? { headers: { "secret-message": message } } : { method: "POST", body: message };
   const response = await namespace.getByName(name).fetch("http://object/", init);
   if (!response.ok) throw Object.assign(new Error("the object failed; its log says why"), { remote: true });
@@ -118,16 +104,33 @@ export function watch(promise, slot, holder, settle) {
   promise.then((value) => settle(slot, holder, true, value), (error) => settle(slot, holder, false, error));
 }
 
-export function pause(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+// The same after so many milliseconds. A timer with arguments of its own would cost a handle for each of them.
+export function settle_in(ms, slot, holder, settle) {
+  setTimeout(() => settle(slot, holder, true), ms);
 }
 
-export function on_abort(signal, listener) {
-  signal.addEventListener("abort", listener);
+// Timers that have not gone off. Where WebAssembly breaks, the front of the module (`entry.js`) stops those of the request
+// that met it: they would hold it, and nobody answers it any more.
+const timers = (globalThis.timersOfDeadlines ??= new Set());
+
+// Rings the bell that has this number, after so many milliseconds.
+export function ring_in(ms, ring, number, holder) {
+  const timer = setTimeout(() => {
+    timers.delete(timer);
+    ring(number, holder, true);
+  }, ms);
+  timers.add(timer);
+  return timer;
 }
 
-export function off_abort(signal, listener) {
-  signal.removeEventListener("abort", listener);
+export function stop_ringing(timer) {
+  timers.delete(timer);
+  clearTimeout(timer);
+}
+
+// Rings it when the signal is aborted.
+export function ring_on_abort(signal, ring, number, holder) {
+  signal.addEventListener("abort", () => ring(number, holder, false));
 }
 
 export function sign(key, data) {

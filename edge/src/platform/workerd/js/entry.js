@@ -6,7 +6,6 @@
 
 import { DurableObject } from "cloudflare:workers";
 import * as module from "../../../../build/bound/index.js";
-import { after_body } from "./early.js";
 
 const state = module.__worker_init_state();
 
@@ -32,11 +31,17 @@ function note(error) {
 // What nobody catches.
 addEventListener("error", (event) => note(event.error));
 
+// What a task throws that nobody waits for. Whoever met it is answered by the platform, as soon as no timer of its deadlines
+// holds it; those of other requests are out of reach from here, and stay.
+addEventListener("unhandledrejection", ({ reason }) => {
+  if (reason?.cause instanceof WebAssembly.RuntimeError) (globalThis.timersOfDeadlines ?? []).forEach(clearTimeout);
+});
+
 export default {
   fetch(request, env, ctx) {
     mend();
     try {
-      return module.fetch(request, env, ctx).then((answer) => after_body(request, answer));
+      return module.fetch(request, env, ctx);
     } catch (error) {
       throw note(error);
     }
