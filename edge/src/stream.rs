@@ -136,7 +136,7 @@ async fn relay_stream(
     let Clock { after: After { keep, record, .. }, .. } = clock;
     let last = keep.map(|_| FinalEvent::default());
     let recorded = record.filter(|_| status == OK).map(|_| Vec::new());
-    let state = Rc::new(RefCell::new(Passing { relayed, last, recorded, last_at: platform::now() }));
+    let state = Rc::new(RefCell::new(Passing { relayed, last, recorded, pieces: 0, last_at: platform::now() }));
     let see = {
         let state = state.clone();
         move |chunk: &[u8]| state.borrow_mut().push(chunk, platform::now())
@@ -208,13 +208,12 @@ impl Clock<'_> {
     /// Waits for a stream's end: the platform's pipe does not notice silence.
     async fn wait(self, pipe: &Pipe, state: &RefCell<Passing>) -> End {
         let mut ended = pin!(pipe.ended());
+        // By what was waited for and not by clocks, which may be set meanwhile.
+        let mut silence = 0;
         loop {
-            let silence = platform::now().saturating_sub(state.borrow().last_at);
-            // A caller that does not read is no silence of the origin's.
-            let silent_in = u64::from(self.idle_ms).checked_sub(silence).filter(|left| *left > 0);
-            let look_in = silent_in.unwrap_or(u64::from(self.idle_ms));
-            let lease = lease_left(self.ticket);
-            self.deadline.set(u32::try_from(look_in).unwrap_or(u32::MAX).min(lease));
+            let before = state.borrow().pieces;
+            let look_in = self.idle_ms.saturating_sub(silence).min(lease_left(self.ticket));
+            self.deadline.set(look_in);
             match self.deadline.limit(ended.as_mut()).await {
                 Some(Ok(_)) => return End::Whole,
                 _ if self.deadline.has_left() => return End::Left,
@@ -222,9 +221,17 @@ impl Clock<'_> {
                 None if lease_left(self.ticket) == 0 => return End::Over,
                 None => {}
             }
-            let silence = platform::now().saturating_sub(state.borrow().last_at);
-            if silence >= u64::from(self.idle_ms) && pipe.is_taken() {
-                return End::Silent;
+            let (pieces, last_at) = (state.borrow().pieces, state.borrow().last_at);
+            silence = match pieces == before {
+                true => silence.saturating_add(look_in),
+                false => u32::try_from(platform::now().saturating_sub(last_at)).unwrap_or(look_in).min(look_in),
+            };
+            if silence >= self.idle_ms {
+                if pipe.is_taken() {
+                    return End::Silent;
+                }
+                // A caller that does not read is no silence of the origin's.
+                silence = 0;
             }
         }
     }
@@ -258,13 +265,15 @@ struct Passing {
     last: Option<FinalEvent>,
     /// All that has passed, if somebody wants it and it is not too long.
     recorded: Option<Vec<u8>>,
-    /// When something came last.
+    /// How many have come.
+    pieces: u64,
+    /// When the last one came.
     last_at: Millis,
 }
 
 impl Passing {
     fn push(&mut self, chunk: &[u8], now: Millis) -> Passed {
-        self.last_at = now;
+        (self.pieces, self.last_at) = (self.pieces + 1, now);
         let passed = self.relayed.push(chunk);
         match &mut self.last {
             Some(last) => last.push(chunk, passed),

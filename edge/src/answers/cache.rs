@@ -104,7 +104,7 @@ impl Asking {
                 }
                 Err(flight) => flight,
             };
-            let waited = u32::try_from(now().saturating_sub(began)).unwrap_or(u32::MAX);
+            let waited = u32::try_from(now().abs_diff(began)).unwrap_or(u32::MAX);
             if left.is_aborted() {
                 return Found::Left;
             }

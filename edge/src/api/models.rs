@@ -133,7 +133,7 @@ pub async fn revision(origins: &Origins, ticket: &Ticket, model: &str) -> Option
         match listed(origins, &question).await {
             Ok(list) => break list,
             // A few ask for all.
-            Err(refusal) if refusal.reason == Reason::Overloaded && now().saturating_sub(began) < REVISION_MS => {
+            Err(refusal) if refusal.reason == Reason::Overloaded && now().abs_diff(began) < REVISION_MS => {
                 platform::sleep(LOOK_MS).await;
             }
             Err(_) => return None,

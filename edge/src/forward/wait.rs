@@ -3,7 +3,7 @@
 
 use crate::platform::deadline::Deadline;
 use crate::platform::head::Head;
-use crate::platform::{self, Fault, Response};
+use crate::platform::{Fault, Response};
 use std::future::Future;
 use std::pin::pin;
 
@@ -42,10 +42,9 @@ pub(super) async fn for_head(
         let came = deadline.limit(sent.as_mut()).await;
         return came.map_or_else(|| Waited::without(deadline), Waited::with);
     };
-    let began = platform::now();
+    // By what was waited for and not by clocks, which may be set meanwhile.
+    let mut rest = silence;
     loop {
-        let waited = u32::try_from(platform::now().saturating_sub(began)).unwrap_or(u32::MAX);
-        let rest = silence.saturating_sub(waited);
         deadline.set(rest.min(LOOK_MS));
         if let Some(came) = deadline.limit(sent.as_mut()).await {
             // What follows has the rest of the time.
@@ -58,6 +57,7 @@ pub(super) async fn for_head(
         if watch.is_in_vain() {
             return Waited::InVain;
         }
+        rest -= LOOK_MS;
     }
 }
 

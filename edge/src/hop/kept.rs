@@ -30,7 +30,7 @@ impl<T: Clone> Kept<T> {
 
     /// Keeps what was asked for at this time, unless something newer is kept; what is kept then.
     pub fn put(&mut self, value: T, asked_at: Millis) -> T {
-        if self.fresh.keep(asked_at) {
+        if self.fresh.keep(asked_at, platform::now()) {
             self.value = Some(value.clone());
         }
         self.value.clone().unwrap_or(value)
@@ -51,7 +51,8 @@ where
         if matches!(need, Need::Ask | Need::AskMeanwhile) {
             begin(place, context, ask());
         }
-        let waited = now.saturating_sub(began);
+        // A clock that was set back has nobody wait till it is there again.
+        let waited = now.abs_diff(began);
         if matches!(need, Need::Nothing | Need::AskMeanwhile | Need::Unavailable) || waited >= PATIENCE_MS {
             return place.with_borrow(Kept::value);
         }

@@ -72,9 +72,10 @@ impl Fresh {
     }
 
     /// Whether what was asked for at this time is newer than what is kept; if so, it is kept from now on.
-    pub fn keep(&mut self, asked_at: Millis) -> bool {
-        // Asked before, answered after: what was learnt meanwhile is newer.
-        let is_newer = self.asked_at.is_none_or(|kept| kept <= asked_at);
+    pub fn keep(&mut self, asked_at: Millis, now: Millis) -> bool {
+        // Asked before, answered after: what was learnt meanwhile is newer. What was asked for in a time that has not come
+        // was so by a clock that has been set back since.
+        let is_newer = self.asked_at.is_none_or(|kept| kept <= asked_at || kept > now);
         if is_newer {
             self.asked_at = Some(asked_at);
         }
@@ -96,7 +97,7 @@ mod tests {
     /// What was asked for at [`NOW`].
     fn kept() -> Fresh {
         let mut fresh = Fresh::default();
-        assert!(fresh.keep(NOW));
+        assert!(fresh.keep(NOW, NOW));
         fresh
     }
 
@@ -111,7 +112,7 @@ mod tests {
         assert_eq!(fresh.need(NOW + 10), Need::Unavailable);
         assert_eq!(fresh.need(NOW + 10 + NOTHING_RETRY_MS), Need::Ask);
         fresh.begin(NOW + 600);
-        assert!(fresh.keep(NOW + 600));
+        assert!(fresh.keep(NOW + 600, NOW + 605));
         fresh.end(true, NOW + 610);
         assert_eq!(fresh.need(NOW + 610), Need::Nothing);
     }
@@ -146,7 +147,10 @@ mod tests {
     #[test]
     fn an_answer_that_was_overtaken_is_not_kept() {
         let mut fresh = kept();
-        assert!(!fresh.keep(NOW - 1));
-        assert!(fresh.keep(NOW) && fresh.keep(NOW + 1));
+        assert!(!fresh.keep(NOW - 1, NOW));
+        assert!(fresh.keep(NOW, NOW) && fresh.keep(NOW + 1, NOW + 1));
+        // A clock was set back by a minute.
+        assert!(fresh.keep(NOW - 60_000, NOW - 59_990));
+        assert_eq!(fresh.need(NOW - 59_000), Need::Nothing);
     }
 }

@@ -66,6 +66,7 @@ fn where_every_origin_can_be_asked_what_is_counted_is_what_was_computed() {
 fn whatever_is_lost_late_or_abandoned_every_lease_comes_back_and_nobody_pays_twice() {
     for_seeds(400, |seed| {
         let several = Several::new(seed, 3);
+        several.origins.iter().for_each(|origin| origin.may_be_unheard.set(true));
         several.origins.iter().for_each(|origin| origin.odd.set(200));
         several.stage.world.set_faults(Faults {
             delay_ms: 40,
@@ -98,5 +99,41 @@ fn whatever_is_lost_late_or_abandoned_every_lease_comes_back_and_nobody_pays_twi
         assert!(several.stage.used("requests") as usize <= served.len(), "nobody is charged twice");
         let answered = served.iter().filter(|(caller, mark)| caller.body().contains(mark.as_str())).count();
         assert!(several.stage.used("requests") as usize >= answered, "what was answered is counted");
+    });
+}
+
+#[test]
+fn wherever_clocks_are_set_every_lease_comes_back_and_nobody_pays_twice() {
+    for_seeds(200, |seed| {
+        let several = Several::new(seed, 3);
+        let world = &several.stage.world;
+        for origin in &several.origins {
+            origin.odd.set(100);
+            // Its grant may be over by then.
+            origin.may_be_unheard.set(true);
+        }
+        world.set_faults(Faults { delay_ms: 20, answer_lost: 20, repeated: 20, reply_lost: 40, ..Faults::default() });
+        let mut served = Vec::new();
+        let mut ahead = 0;
+        for _ in 0..5 {
+            served.extend(storm(&several, &Mood::ALL, None));
+            // A little, or by minutes; now and then more than a lease lasts.
+            let most = [2_000, 30_000, 300_000][world.below(3) as usize];
+            let by = i64::try_from(world.below(2 * most)).expect("minutes") - most as i64;
+            world.set_clocks(by);
+            ahead += by;
+        }
+        // Whoever set them wrong sets them right in the end.
+        world.set_clocks(-ahead);
+        several.calm();
+        for (caller, mark) in &served {
+            let body = caller.body();
+            assert!(caller.closed().is_some(), "neither told nor ended: {body}");
+            assert_eq!(body.matches('<').count(), body.matches(mark.as_str()).count(), "another's answer: {body}");
+        }
+        assert_eq!(several.stage.standing().live_leases, 0);
+        assert!(several.stage.used("requests") as usize <= served.len(), "nobody is charged twice");
+        let most = served.len() as u32 * (MAX_TOKENS + 60);
+        assert!(several.stage.used("tokens") <= u64::from(most));
     });
 }

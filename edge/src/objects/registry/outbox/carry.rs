@@ -53,7 +53,7 @@ impl Outbox {
                 continue;
             }
             if !self.take_turn(account) {
-                if platform::now().saturating_sub(began) > TURN_MS {
+                if platform::now().abs_diff(began) > TURN_MS {
                     return Ok(false);
                 }
                 sleep(LOOK_MS).await;
