@@ -2,13 +2,16 @@
 
 use super::for_seeds;
 use super::stage::{Stage, plan};
+use crate::platform::deadline::{Deadline, with_one_timer};
 use crate::platform::objects::{Cause, Object, Unanswered};
 use crate::platform::rows::{Rows, integer, number};
 use crate::platform::scripted::{Edge, Faults, World};
-use crate::platform::{Env, Fault, State, Storage, call_object, isolate_local, sleep};
+use crate::platform::{Env, Fault, State, Storage, call_object, isolate_local, now, sleep};
+use futures_util::future::join_all;
 use serde_json::json;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::rc::Rc;
 
 /// Counts: `+` one more and says how many, `!` one more and then fails, `t` one more in a transaction that fails.
@@ -155,4 +158,37 @@ fn isolates_share_no_memory_and_one_that_ends_forgets() {
     look(one);
     look(other);
     assert_eq!(*seen.borrow(), [1, 2, 1, 1, 2]);
+}
+
+#[test]
+fn deadlines_of_one_timer_end_each_at_its_own_time() {
+    for_seeds(200, |seed| {
+        let world = world(seed);
+        let began = now();
+        let ended = Rc::<RefCell<Vec<(u64, u64)>>>::default();
+        let one = |_| {
+            let [begin, wait] = [world.below(300), 1 + world.below(500)];
+            // Some are set again before they end, for the same time.
+            let again = if world.below(3) == 0 { wait / 2 } else { 0 };
+            let ended = ended.clone();
+            async move {
+                let ms = |ms| u32::try_from(ms).expect("below a second");
+                sleep(ms(begin)).await;
+                let deadline = Deadline::new(None).expect("a timer is there");
+                deadline.set(ms(wait));
+                if again > 0 {
+                    sleep(ms(again)).await;
+                    deadline.set(ms(wait));
+                }
+                assert_eq!(deadline.limit(pending::<()>()).await, None);
+                ended.borrow_mut().push((begin + again + wait, now() - began));
+            }
+        };
+        let all: Vec<_> = (0..8).map(one).collect();
+        world.spawn(async move { drop(with_one_timer(join_all(all)).await) });
+        world.run_for(2_000);
+        let ended = ended.borrow();
+        assert_eq!(ended.len(), 8, "each ends");
+        assert!(ended.iter().all(|(expected, at)| expected == at), "{ended:?}");
+    });
 }

@@ -17,7 +17,7 @@ extern "C" {
 /// It costs a quarter of what a refusal does, so only so many answers a second wait: a flood is not to have it.
 pub async fn pass(request: &web_sys::Request) {
     let mut second = SECOND.get();
-    if now().saturating_sub(second.began) >= 1_000 {
+    if now().abs_diff(second.began) >= 1_000 {
         second = Second { began: now(), waited: 0 };
     }
     if second.waited < MOST_A_SECOND
