@@ -24,6 +24,8 @@ pub struct Settle<'a> {
     pub table: &'a PlanTable,
     /// Whose.
     pub account: &'a AccountName,
+    /// Whether a job asks, which notes that a request is over once it is settled: it leaves no settle to others.
+    pub is_job: bool,
 }
 
 impl Settle<'_> {
@@ -54,7 +56,7 @@ impl Settle<'_> {
         if let Some(first) = ticket.attempt.before().filter(|_| !ticket.is_held) {
             self.end(first, outcome, Due::Soon).await;
         }
-        self.end(ticket.attempt.request(), outcome, due(outcome, &ticket.admission)).await;
+        self.end(ticket.attempt.request(), outcome, self.due(outcome, &ticket.admission)).await;
     }
 
     /// It was sent on, and this became of it at the origin that had it last. Where the edge does not know what was used, it asks
@@ -70,7 +72,7 @@ impl Settle<'_> {
             self.end(first, outcome, Due::Soon).await;
         }
         // Also where its Gate could not be reached: it may have admitted it, and only its answer was lost.
-        self.end(ticket.attempt.request(), outcome, due(outcome, &ticket.admission)).await;
+        self.end(ticket.attempt.request(), outcome, self.due(outcome, &ticket.admission)).await;
         outcome
     }
 
@@ -86,16 +88,20 @@ impl Settle<'_> {
             remembered::forget(self.account);
         }
     }
-}
 
-/// When what an admitted request gives back may be missed by the account's requests elsewhere: soon, unless half of each
-/// limit that it gives back to is left.
-fn due(outcome: Outcome, admission: &Admission) -> Due {
-    let has_plenty = |limit: &Standing| limit.remaining() >= limit.quota / 2 && limit.remaining() > 0;
-    match outcome {
-        Outcome::Served(_) if admission.standings.iter().filter(|limit| limit.gets_back()).all(has_plenty) => {
-            Due::Later
+    /// When what an admitted request gives back may be missed by the account's requests elsewhere: soon, unless half of each
+    /// limit that it gives back to is left.
+    fn due(&self, outcome: Outcome, admission: &Admission) -> Due {
+        let has_plenty = |limit: &Standing| limit.remaining() >= limit.quota / 2 && limit.remaining() > 0;
+        match outcome {
+            Outcome::Served(_) if admission.standings.iter().filter(|limit| limit.gets_back()).all(has_plenty) => {
+                if self.is_job {
+                    Due::Later
+                } else {
+                    Due::AtAnyTime
+                }
+            }
+            _ => Due::Soon,
         }
-        _ => Due::Soon,
     }
 }

@@ -235,7 +235,7 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
     let Known { table, principal } = &known;
     let (env, first) = (around.env, Attempt::first(ask.request));
     let pace = Pace { idle: ask.batch, is_job };
-    let settle = Settle { env, table, account: &principal.account };
+    let settle = Settle { env, table, account: &principal.account, is_job };
     let model = ask.model.clone();
     // limit
     let admitted = limit::admit(env, table, principal, ask.clone()).await;
@@ -304,6 +304,8 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
             let record = lead.as_ref().map(|_| Record::default());
             let after = After { told: &bent.told, keep: keep.as_ref(), record: record.as_ref() };
             let ending = stream::relay(&reply, &deadline, &ticket, origin.idle_ms, after, answer).await;
+            // Nobody needs it while the settle waits, and it is much that the platform would hold.
+            drop((reply, deadline));
             let is_whole = matches!(ending, Ending::Certain(_));
             let recorded = record.and_then(Record::into_inner);
             // Only what came to its end, and told so, is given to others.

@@ -11,7 +11,10 @@
 //! requests share plain memory and nothing else. (A promise that one request resolves and another waits for is continued
 //! in the context of its waiter, unless V8 has optimised its making, seconds into the load; then all of the waiters run in
 //! the context of the other, and fail.) Nobody relies on another either: whoever waits too long, or was in a hop that
-//! failed with others in it, goes alone, once: unless the Gate has too much to do already. Admit and settle are keyed by the request's id, so a call that arrives twice is done once.
+//! failed with others in it, goes alone, once: unless the Gate has too much to do already. Admit and settle are keyed by the
+//! request's id, so a call that arrives twice is done once. Settles that nobody misses are the exception: [`watch`].
+
+mod watch;
 
 use crate::hop;
 use crate::platform::objects::{Cause, Unanswered};
@@ -23,6 +26,7 @@ use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use watch::Watch;
 
 /// Asks an account's Gate: at once, or with the next hop. Several calls are done right after one another. The error is for
 /// the log.
@@ -37,10 +41,14 @@ pub async fn ask(
 }
 
 /// Tells an account's Gate that a request has ended: with the next ask, or when it is due. The error is for the log.
+/// Returns when that is done, or is another request's concern ([`Due::AtAnyTime`]).
 pub async fn settle(env: &Env, table: Version, account: &AccountName, call: Call, due: Due) -> Result<(), Unanswered> {
     let place = queue(table, account, vec![call], Kind::Settle);
     let is_crowded = with_lane(account, |lane| lane.places.len() >= CROWD);
-    sleep(if is_crowded || due == Due::Soon { SOON_MS } else { SETTLE_MS }).await;
+    if due == Due::AtAnyTime && !is_crowded {
+        return watch::settle(env, account, &place).await;
+    }
+    sleep(if is_crowded || due == Due::Soon { SOON_MS } else { LATER_MS }).await;
     travel(env, account, &place).await.map(drop)
 }
 
@@ -51,6 +59,8 @@ pub enum Due {
     Soon,
     /// There is plenty of what it gives back: a moment, in which a busy account asks again.
     Later,
+    /// The same, and nobody has to know when it is done: another request may see to it.
+    AtAnyTime,
 }
 
 /// Waits until somebody has carried the calls, or nobody else is on the way and it goes itself, with all that wait.
@@ -175,6 +185,8 @@ struct Lane {
     asking_since: Option<Millis>,
     /// What waits for the next hop, oldest first.
     places: VecDeque<Rc<Place>>,
+    /// Who sees to settles that nobody misses.
+    watch: Option<Watch>,
 }
 
 isolate_local! {
@@ -220,7 +232,7 @@ fn with_lane<T>(account: &AccountName, change: impl FnOnce(&mut Lane) -> T) -> T
         }
         let lane = lanes.get_mut(account).expect("inserted above");
         let result = change(lane);
-        if lane.asking_since.is_none() && lane.places.is_empty() {
+        if lane.asking_since.is_none() && lane.places.is_empty() && lane.watch.is_none() {
             lanes.remove(account);
         }
         result
@@ -238,7 +250,7 @@ const MAX_GROUP: usize = 64;
 /// How long a settle that may be missed waits for an ask that takes it along, in milliseconds.
 const SOON_MS: u32 = 5;
 /// How long one waits that nobody misses, in milliseconds.
-const SETTLE_MS: u32 = 250;
+const LATER_MS: u32 = 250;
 /// How many may wait: a hop takes [`MAX_GROUP`] along, and the ask that comes behind them is to be one of those.
 const CROWD: usize = MAX_GROUP / 4;
 /// How long a call waits for others before it goes alone, in milliseconds.

@@ -163,7 +163,7 @@ impl Clock {
         });
         // The timer before is stopped.
         clock.passed.set(clock.passed());
-        let wait = due.saturating_sub(clock.passed.get());
+        let wait = due.saturating_sub(clock.passed.get()).min(LONGEST_MS);
         clock.wound.set(Some(Wound { since: now(), wait }));
         bell.set(u32::try_from(wait).unwrap_or(u32::MAX));
     }
@@ -182,3 +182,7 @@ impl Clock {
         }
     }
 }
+
+/// How long a timer waits at most, in milliseconds, before it is set again. The deadlines of a request are far off, and the
+/// next one often comes before the last: few of them have a timer set anew.
+const LONGEST_MS: Millis = 5_000;

@@ -46,11 +46,34 @@ fn ask(stage: &Stage, place: Place, number: u32) -> Asking {
 }
 
 fn settle(stage: &Stage, place: Place, number: u32) {
+    settle_when(stage, place, number, Due::Soon);
+}
+
+/// One settle on its way.
+struct Settling {
+    task: Task,
+    is_over: Rc<Cell<bool>>,
+}
+
+fn settle_when(stage: &Stage, place: Place, number: u32, due: Due) -> Settling {
     let (env, version) = (stage.world.env(), stage.plans.version());
-    stage.world.spawn_in(place, async move {
-        let call = Call::Settle { request: id(number), outcome: Outcome::NotServed };
-        drop(group::settle(&env, version, &account(), call, Due::Soon).await);
+    let is_over = Rc::<Cell<bool>>::default();
+    let task = stage.world.spawn_in(place, {
+        let is_over = is_over.clone();
+        async move {
+            let call = Call::Settle { request: id(number), outcome: Outcome::NotServed };
+            drop(group::settle(&env, version, &account(), call, due).await);
+            is_over.set(true);
+        }
     });
+    Settling { task, is_over }
+}
+
+/// Admits so many requests, of one isolate.
+fn admitted(stage: &Stage, count: u32) {
+    let asked: Vec<_> = (1..=count).map(|number| ask(stage, stage.places[0], number)).collect();
+    assert!(stage.world.run_until(5_000, || asked.iter().all(Asking::is_over)));
+    assert_eq!(stage.standing().live_leases, count);
 }
 
 fn admit(number: u32) -> Call {
@@ -237,5 +260,104 @@ fn what_is_given_back_is_given_back_once_and_before_the_next_ask_of_its_isolate(
         let counted = u32::from(second.is_admitted(2) == Some(true));
         assert!(stage.used("requests") <= 1 && stage.used("requests") >= u64::from(counted));
         assert_eq!(u64::from(stage.standing().live_leases), stage.used("requests"));
+    });
+}
+
+#[test]
+fn settles_that_nobody_misses_are_seen_to_by_one_request() {
+    for_seeds(200, |seed| {
+        let stage = stage(seed);
+        stage.world.set_faults(Faults { delay_ms: 10, ..Faults::default() });
+        admitted(&stage, 12);
+        let before = stage.world.delivered("GATE");
+        let mut settling = Vec::new();
+        for number in 1..=12 {
+            settling.push(settle_when(&stage, stage.places[0], number, Due::AtAnyTime));
+            stage.world.run_for(stage.world.below(18));
+        }
+        stage.world.run_for(1);
+        let stay = settling.iter().filter(|one| !one.is_over.get()).count();
+        assert_eq!(stay, 1, "the others are over at once");
+        assert!(stage.world.run_until(700, || settling.iter().all(|one| one.is_over.get())), "and it is, soon");
+        let sent = stage.world.delivered("GATE") - before;
+        assert!(sent <= 2, "{sent} messages");
+        assert_eq!((stage.standing().live_leases, stage.used("requests")), (0, 0));
+    });
+}
+
+#[test]
+fn what_is_left_to_another_request_is_settled_whatever_becomes_of_the_hops() {
+    for_seeds(400, |seed| {
+        let stage = stage(seed);
+        admitted(&stage, 20);
+        stage.world.set_faults(Faults {
+            delay_ms: 60,
+            lost: 150,
+            answer_lost: 150,
+            repeated: 150,
+            object_ends: 30,
+            write_lost: 30,
+            ..Faults::default()
+        });
+        let mut settling = Vec::new();
+        for number in 1..=20 {
+            settling.push(settle_when(&stage, stage.places[0], number, Due::AtAnyTime));
+            stage.world.run_for(stage.world.below(60));
+        }
+        assert!(stage.world.run_until(120_000, || settling.iter().all(|one| one.is_over.get())));
+        stage.world.set_faults(Faults::default());
+        // Once for each that went alone and failed: the next call of the account takes along what is left.
+        let last = ask(&stage, stage.places[0], 21);
+        assert!(stage.world.run_until(10_000, || last.is_over()));
+        let live = stage.standing().live_leases;
+        assert!(live <= 1 + 20 / 4, "seed {seed}: {live} are left to their leases' ends");
+        assert_eq!(u64::from(live), stage.used("requests"));
+    });
+}
+
+#[test]
+fn what_was_left_to_a_request_that_vanished_goes_with_the_next_call() {
+    for_seeds(300, |seed| {
+        let stage = stage(seed);
+        stage.world.set_faults(Faults { delay_ms: 10, ..Faults::default() });
+        admitted(&stage, 8);
+        let first = settle_when(&stage, stage.places[0], 1, Due::AtAnyTime);
+        for number in 2..=7 {
+            stage.world.run_for(stage.world.below(30));
+            settle_when(&stage, stage.places[0], number, Due::AtAnyTime);
+        }
+        stage.world.run_for(1);
+        stage.world.abandon(first.task);
+        let ask_next = || {
+            let next = ask(&stage, stage.places[0], 9);
+            assert!(stage.world.run_until(1_000, || next.is_over()));
+        };
+        let settle_next = || {
+            // Whoever has said nothing for so long has vanished.
+            stage.world.run_for(3_000);
+            let next = settle_when(&stage, stage.places[0], 8, Due::AtAnyTime);
+            assert!(stage.world.run_until(1_000, || next.is_over.get()));
+        };
+        let live = match seed % 3 {
+            // An ask takes all of them along.
+            0 => {
+                ask_next();
+                2
+            }
+            // Or the next settle does.
+            1 => {
+                settle_next();
+                0
+            }
+            // Or that hop is lost, and so is its repetition: who stays next sees to what had been left to the one before,
+            // whose own is lost with it.
+            _ => {
+                stage.world.lose_next(2);
+                ask_next();
+                settle_next();
+                2
+            }
+        };
+        assert_eq!(stage.standing().live_leases, live);
     });
 }

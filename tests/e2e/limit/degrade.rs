@@ -72,10 +72,12 @@ fn each_level_is_seen_end_to_end() {
 fn real_clients_read_the_stream_of_a_whole_answer() {
     let rungs = json!([{"do": "no_stream", "pressure": 1}]);
     let stack = Stack::new().slots(1).queue(1).plan("degrade", json!({"hold": "1h", "rungs": rungs})).start();
-    stack.script().allow_all();
     let key = stack.key();
-    // A stream says at its beginning that its slot is in use.
-    stack.edge.chat(Some(&key.key), &hello_stream(4)).ok();
+    // A stream says at its beginning that its slot is in use. It has no token before that, or the slot might be free again.
+    let mut first = stack.open_chat(&key.key, &hello_stream(4));
+    first.read_text("200 OK");
+    stack.script().allow_all();
+    first.read_text("[DONE]");
     let degraded = stack.edge.chat(Some(&key.key), &hello_stream(4)).ok();
     assert_eq!(degraded.header(header::DEGRADED), Some("no-stream"), "{degraded:?}");
     assert!(degraded.stream().whole().usage().is_some());

@@ -19,13 +19,14 @@ pub struct Bell {
 
 struct Hung {
     ring: Box<dyn Fn()>,
-    timer: Cell<Option<i32>>,
+    /// Whether a timer of its number has not gone off.
+    is_wound: Cell<bool>,
 }
 
 impl Bell {
     /// Not set to a time yet.
     pub fn new(ring: impl Fn() + 'static) -> Self {
-        let hung = Rc::new(Hung { ring: Box::new(ring), timer: Cell::new(None) });
+        let hung = Rc::new(Hung { ring: Box::new(ring), is_wound: Cell::new(false) });
         let place = BELLS.with_borrow_mut(|bells| bells.take(hung.clone()));
         Self { place, hung }
     }
@@ -39,27 +40,25 @@ impl Bell {
 
     /// Sets it to this many milliseconds from now, and to no other time.
     pub fn set(&self, wait: u32) {
-        self.hung.stop();
+        self.stop();
         let (wait, Place { number, holder }) = (i32::try_from(wait).unwrap_or(i32::MAX), self.place);
         // The platform has no reason to refuse a timer; without one the grant's own deadline still holds at the origin.
-        self.hung.timer.set(RING.with(|ring| calls::ring_in(wait, ring, number, holder)).ok());
+        self.hung.is_wound.set(RING.with(|ring| calls::ring_in(wait, ring, number, holder)).is_ok());
+    }
+
+    fn stop(&self) {
+        if self.hung.is_wound.replace(false) {
+            calls::stop_ringing(self.place.number);
+        }
     }
 }
 
 impl Drop for Bell {
     fn drop(&mut self) {
-        self.hung.stop();
+        self.stop();
         let given_back = BELLS.with_borrow_mut(|bells| bells.give_back(self.place));
         // Outside: it may own a waker, and so a task with bells of its own.
         drop(given_back);
-    }
-}
-
-impl Hung {
-    fn stop(&self) {
-        if let Some(timer) = self.timer.take() {
-            calls::stop_ringing(timer);
-        }
     }
 }
 
@@ -68,7 +67,7 @@ fn rung(place: Place, by_timer: bool) {
     turn();
     let Some(hung) = BELLS.with_borrow(|bells| bells.get(place).cloned()) else { return };
     if by_timer {
-        hung.timer.set(None);
+        hung.is_wound.set(false);
     }
     (hung.ring)();
 }

@@ -71,11 +71,11 @@ extern "C" {
     pub fn watch(promise: &Promise, slot: usize, holder: u32, settle: &Closure<Settle>);
     /// Calls it after this many milliseconds, as for a promise that was kept.
     pub fn settle_in(ms: u32, slot: usize, holder: u32, settle: &Closure<Settle>);
-    /// Calls this function after this many milliseconds, with these numbers; the timer's own, to stop it.
+    /// Calls this function after this many milliseconds, with these numbers.
     #[wasm_bindgen(catch)]
-    pub fn ring_in(ms: i32, ring: &Closure<Ring>, number: usize, holder: u32) -> Result<i32, JsValue>;
-    /// Stops that timer.
-    pub fn stop_ringing(timer: i32);
+    pub fn ring_in(ms: i32, ring: &Closure<Ring>, number: usize, holder: u32) -> Result<(), JsValue>;
+    /// Stops the timer that has this number and has not gone off.
+    pub fn stop_ringing(number: usize);
     /// Calls it when the signal is aborted.
     #[wasm_bindgen(catch)]
     pub fn ring_on_abort(signal: &AbortSignal, ring: &Closure<Ring>, number: usize, holder: u32)

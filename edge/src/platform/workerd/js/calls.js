@@ -109,23 +109,22 @@ export function settle_in(ms, slot, holder, settle) {
   setTimeout(() => settle(slot, holder, true), ms);
 }
 
-// Timers that have not gone off. Where WebAssembly breaks, the front of the module (`entry.js`) stops those of the request
-// that met it: they would hold it, and nobody answers it any more.
-const timers = (globalThis.timersOfDeadlines ??= new Set());
+// Timers that have not gone off, by the numbers of their bells. Where WebAssembly breaks, the front of the module (`entry.js`)
+// stops those of the request that met it: they would hold it, and nobody answers it any more.
+const timers = (globalThis.timersOfDeadlines ??= []);
 
 // Rings the bell that has this number, after so many milliseconds.
 export function ring_in(ms, ring, number, holder) {
   const timer = setTimeout(() => {
-    timers.delete(timer);
+    if (timers[number] === timer) timers[number] = 0;
     ring(number, holder, true);
   }, ms);
-  timers.add(timer);
-  return timer;
+  timers[number] = timer;
 }
 
-export function stop_ringing(timer) {
-  timers.delete(timer);
-  clearTimeout(timer);
+export function stop_ringing(number) {
+  clearTimeout(timers[number]);
+  timers[number] = 0;
 }
 
 // Rings it when the signal is aborted.

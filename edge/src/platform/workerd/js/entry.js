@@ -34,7 +34,7 @@ addEventListener("error", (event) => note(event.error));
 // What a task throws that nobody waits for. Whoever met it is answered by the platform, as soon as no timer of its deadlines
 // holds it; those of other requests are out of reach from here, and stay.
 addEventListener("unhandledrejection", ({ reason }) => {
-  if (reason?.cause instanceof WebAssembly.RuntimeError) (globalThis.timersOfDeadlines ?? []).forEach(clearTimeout);
+  if (reason?.cause instanceof WebAssembly.RuntimeError) (globalThis.timersOfDeadlines ?? []).forEach((timer) => clearTimeout(timer));
 });
 
 export default {
