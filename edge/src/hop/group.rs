@@ -186,7 +186,7 @@ struct Lane {
     /// What waits for the next hop, oldest first.
     places: VecDeque<Rc<Place>>,
     /// Who sees to settles that nobody misses.
-    watch: Option<Watch>,
+    watch: Option<Rc<Watch>>,
 }
 
 isolate_local! {

@@ -278,7 +278,7 @@ fn settles_that_nobody_misses_are_seen_to_by_one_request() {
         stage.world.run_for(1);
         let stay = settling.iter().filter(|one| !one.is_over.get()).count();
         assert_eq!(stay, 1, "the others are over at once");
-        assert!(stage.world.run_until(700, || settling.iter().all(|one| one.is_over.get())), "and it is, soon");
+        assert!(stage.world.run_until(1_000, || settling.iter().all(|one| one.is_over.get())), "and it is, soon");
         let sent = stage.world.delivered("GATE") - before;
         assert!(sent <= 2, "{sent} messages");
         assert_eq!((stage.standing().live_leases, stage.used("requests")), (0, 0));
@@ -359,5 +359,33 @@ fn what_was_left_to_a_request_that_vanished_goes_with_the_next_call() {
             }
         };
         assert_eq!(stage.standing().live_leases, live);
+    });
+}
+
+#[test]
+fn of_settles_that_come_all_the_time_one_or_two_requests_stay_and_none_waits_for_long() {
+    for_seeds(50, |seed| {
+        const COUNT: u32 = 100;
+        let stage = stage(seed);
+        stage.world.set_faults(Faults { delay_ms: 10, ..Faults::default() });
+        admitted(&stage, COUNT);
+        let before = stage.world.delivered("GATE");
+        let (mut settling, mut begun_at, mut now) = (Vec::new(), Vec::new(), 0);
+        for number in 1..=COUNT {
+            settling.push(settle_when(&stage, stage.places[0], number, Due::AtAnyTime));
+            begun_at.push(now);
+            let pause = 20 + stage.world.below(80);
+            stage.world.run_for(pause);
+            now += pause;
+            let stay = settling.iter().filter(|one| !one.is_over.get()).count();
+            assert!(stay <= 2, "{stay} stay");
+            let late = begun_at.iter().filter(|began| now - **began > 600).count() as u32;
+            let settled = COUNT - stage.standing().live_leases;
+            assert!(settled >= late, "{settled} of {late}");
+        }
+        assert!(stage.world.run_until(1_000, || settling.iter().all(|one| one.is_over.get())));
+        assert_eq!(stage.standing().live_leases, 0);
+        let sent = stage.world.delivered("GATE") - before;
+        assert!(sent <= 40, "{sent} messages for {COUNT}");
     });
 }

@@ -2,12 +2,14 @@
 //!
 //! Most are taken along by the account's next ask. A request that stays until then keeps a timer and all that the platform
 //! holds for it: at two thousand requests a second that was a tenth of what each of them cost. So one stays, and the others
-//! leave their settles to it.
+//! leave their settles to it. It looks every [`LATER_MS`], and goes when nothing was left to it since its last look, or when
+//! it has stayed for long enough.
 //!
 //! # What if it does not come to its end?
 //!
 //! The platform may end a request without a word, and its own settle with it: what was left to it waits for the account's
-//! next call in this isolate, or for the lease's own end. It stays for half a second, so that it is seldom much.
+//! next call in this isolate, or for the lease's own end. Nothing waits for longer than two looks, so that it is seldom
+//! much.
 
 use super::{LATER_MS, PATIENCE_MS, Place, State, now, travel, with_lane};
 use crate::platform::objects::Unanswered;
@@ -17,28 +19,27 @@ use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::hop::gate_call::Call;
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// A request that stays.
-#[derive(Clone)]
 pub(super) struct Watch {
-    /// Since when.
-    since: Millis,
-    left: Rc<Left>,
+    /// When it looked last.
+    looked: Cell<Millis>,
+    /// What others have left to it since.
+    left: RefCell<Vec<Rc<Place>>>,
 }
 
-/// What others have left to it.
-type Left = RefCell<Vec<Rc<Place>>>;
-
 impl Watch {
-    /// Whether it may still come to its end: it may have vanished, and clocks may have been set.
+    /// Whether it may look again: it may have vanished, and clocks may have been set.
     fn is_kept(&self) -> bool {
-        (self.since..self.since + Millis::from(LATER_MS + PATIENCE_MS)).contains(&now())
+        let looked = self.looked.get();
+        (looked..looked + Millis::from(LATER_MS + PATIENCE_MS)).contains(&now())
     }
 }
 
-/// Sees to a settle in [`LATER_MS`], or leaves that to the request which stays, for twice as long at most. The error is for the log, and of this one.
+/// Sees to a settle in [`LATER_MS`], or leaves that to the request which stays, for twice as long at most. The error is for
+/// the log, and of this one.
 pub(super) async fn settle(env: &Env, account: &AccountName, place: &Rc<Place>) -> Result<(), Unanswered> {
     match entrust(account, place) {
         Trust::Left => Ok(()),
@@ -49,7 +50,7 @@ pub(super) async fn settle(env: &Env, account: &AccountName, place: &Rc<Place>) 
         Trust::Own(watch) => {
             sleep(LATER_MS).await;
             let own = travel(env, account, place).await.map(drop);
-            see_to_others(env, account, &watch).await;
+            stay(env, account, &watch).await;
             own
         }
     }
@@ -60,7 +61,7 @@ enum Trust {
     /// Another request, which stays already.
     Left,
     /// Its own, which stays for others, too.
-    Own(Watch),
+    Own(Rc<Watch>),
     /// Its own: another one stays, and has enough.
     Full,
 }
@@ -75,23 +76,39 @@ fn entrust(account: &AccountName, place: &Rc<Place>) -> Trust {
         None => {
             // What was left to one that is gone is not lost.
             let left = lane.watch.take().map(|gone| gone.left.take()).unwrap_or_default();
-            let watch = Watch { since: now(), left: Rc::new(RefCell::new(left)) };
+            let watch = Rc::new(Watch { looked: Cell::new(now()), left: RefCell::new(left) });
             lane.watch = Some(watch.clone());
             Trust::Own(watch)
         }
     })
 }
 
-async fn see_to_others(env: &Env, account: &AccountName, watch: &Watch) {
-    with_lane(account, |lane| drop(lane.watch.take_if(|last| Rc::ptr_eq(&last.left, &watch.left))));
-    let mut left = watch.left.take();
-    left.retain(|place| !place.is_answered());
-    if left.is_empty() {
-        return;
+/// Looks after what others leave to it.
+async fn stay(env: &Env, account: &AccountName, watch: &Rc<Watch>) {
+    let mut due = Vec::new();
+    for look in 1..=MAX_LOOKS {
+        see_to(env, account, &due).await;
+        let goes_on = look < MAX_LOOKS && !watch.left.borrow().is_empty();
+        if !goes_on {
+            with_lane(account, |lane| drop(lane.watch.take_if(|last| Rc::ptr_eq(last, watch))));
+        }
+        watch.looked.set(now());
+        // The last of them have hardly waited for an ask.
+        due = watch.left.take();
+        due.retain(|place| !place.is_answered());
+        if !goes_on && due.is_empty() {
+            return;
+        }
+        sleep(LATER_MS).await;
+        if !goes_on {
+            break;
+        }
     }
-    // The last of them have hardly waited for an ask.
-    sleep(LATER_MS).await;
-    for place in left.iter().filter(|place| !place.is_answered()) {
+    see_to(env, account, &due).await;
+}
+
+async fn see_to(env: &Env, account: &AccountName, due: &[Rc<Place>]) {
+    for place in due.iter().filter(|place| !place.is_answered()) {
         if let Err(error) = travel(env, account, place).await {
             note(place, &error);
         }
@@ -115,5 +132,7 @@ impl Place {
     }
 }
 
-/// How much may be left to one.
+/// How often a request looks at most, before the next one stays.
+const MAX_LOOKS: u32 = 8;
+/// How much may be left to one between two looks.
 const MAX_LEFT: usize = 1_024;
