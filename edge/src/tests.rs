@@ -2,10 +2,7 @@
 //! ends between any two awaits. Each law is tried with many seeds; a seed that breaks it does so again.
 
 mod background;
-mod budget;
 mod cache;
-mod degrade;
-mod group;
 mod jobs;
 mod limit;
 mod origin;

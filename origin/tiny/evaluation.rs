@@ -4,9 +4,10 @@
 mod run;
 
 use crate::dialogue::{Dialogue, Split};
+use crate::families::tools::idle;
 use crate::families::unknown::UNKNOWN;
 use crate::families::unknown::strange::STRANGE;
-use crate::families::{FAMILIES, Family, idle};
+use crate::families::{FAMILIES, Family};
 use crate::random::Random;
 use run::Runner;
 use serde_json::Value;

@@ -1,25 +1,21 @@
 //! What the model learns, by families of tasks.
 
-mod calendar;
 mod chinese;
-pub(crate) mod countries;
-pub(crate) mod crowd;
 pub(crate) mod echo;
+mod facts;
 mod forms;
 mod greetings;
-pub(crate) mod idle;
 mod memory;
-mod sluice;
-mod structured;
 pub(crate) mod sums;
 mod systems;
-mod tools;
+pub(crate) mod tools;
 pub(crate) mod unknown;
 mod words;
 
 use crate::dialogue::{Dialogue, Split};
 use crate::random::Random;
-use structured::{answers, calls};
+use facts::{calendar, countries, sluice};
+use tools::structured::{answers, calls};
 
 /// A family of tasks.
 pub(crate) struct Family {

@@ -21,9 +21,9 @@ use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::{Limit, PlanTable};
 use sluice_protocol::limit::state::{self, GateState};
 use sluice_protocol::request::bodies::chat::Usage;
+use sluice_protocol::request::cost::work::Work;
 use sluice_protocol::request::cost::{Class, Rate};
 use sluice_protocol::request::endpoint::Endpoint;
-use sluice_protocol::request::work::Work;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

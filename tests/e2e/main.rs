@@ -2,14 +2,12 @@
 //! goes beside it; `cargo test -p e2e limit::` runs one of them.
 
 mod admin;
-mod audit;
 mod auth;
 mod cache;
-mod console;
-mod deployment;
 mod forward;
 mod generate;
 mod limit;
+mod operate;
 mod queue;
 mod request;
 mod route;

@@ -1,24 +1,20 @@
 //! The platform in production: workerd, here and at Cloudflare. `js/` has what takes several of its calls at once.
 
-mod bell;
 mod body;
 mod cache;
 mod calendar;
 mod calls;
-mod early;
 pub mod entry;
 mod env;
 mod fault;
 mod http;
 mod objects;
 mod pipe;
-mod promise;
 mod signature;
 mod storage;
 mod time;
-mod turn;
+mod wait;
 
-pub use bell::Bell;
 pub use body::Body;
 pub use cache::{cache_match, cache_put};
 pub use calendar::period;
@@ -31,7 +27,8 @@ pub use pipe::Pipe;
 pub use signature::{SigningKey, Verifier};
 pub use storage::{Sql, State, Storage};
 pub use time::{log, random, sleep};
-pub use turn::now;
+pub use wait::bell::Bell;
+pub use wait::turn::now;
 
 /// Memory of one isolate, which is one thread.
 pub type IsolateKey<T> = std::thread::LocalKey<T>;

@@ -1,5 +1,9 @@
 //! limit: never more than a limit allows, whatever becomes of messages; and what passes where a Gate cannot be reached.
 
+mod budget;
+mod degrade;
+mod group;
+
 use super::for_seeds;
 use super::stage::{Stage, json_of, plan};
 use crate::platform::scripted::{Caller, Faults};

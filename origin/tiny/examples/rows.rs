@@ -3,7 +3,7 @@
 use super::Texts;
 use super::drills::Drills;
 use super::example::Example;
-use crate::families::crowd::{Crowd, crowd};
+use crate::families::tools::crowd::{Crowd, crowd};
 use crate::families::{Late, late_dialogue};
 use crate::network::Batch;
 use crate::network::shape::CONTEXT;

@@ -1,6 +1,7 @@
 //! Answers in JSON.
 
-use super::{countries, sums, systems};
+use super::facts::countries;
+use super::{sums, systems};
 use crate::dialogue::{Dialogue, Phrases, Split};
 use crate::random::Random;
 

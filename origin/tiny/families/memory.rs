@@ -1,7 +1,8 @@
 //! What was said earlier in a conversation.
 
+use super::facts::{calendar, countries};
 use super::words::CITIES;
-use super::{calendar, countries, greetings, sums, systems};
+use super::{greetings, sums, systems};
 use crate::dialogue::{Dialogue, Phrases, Split};
 use crate::random::Random;
 

@@ -1,7 +1,8 @@
 //! System prompts: most change nothing, some give a name, a closing word or a language.
 
+use super::facts::{calendar, countries};
 use super::words::NAMES;
-use super::{calendar, chinese, countries, greetings};
+use super::{chinese, greetings};
 use crate::dialogue::{Dialogue, Phrases, Split, typed};
 use crate::random::Random;
 

@@ -1,7 +1,12 @@
 //! Calls of `get_weather` and `get_time`, and what came of them.
 
+pub(crate) mod crowd;
+pub(crate) mod idle;
+pub(crate) mod structured;
+
+use super::facts::countries;
 use super::words::CITIES;
-use super::{countries, greetings, sums};
+use super::{greetings, sums};
 use crate::dialogue::{Dialogue, Phrases, Split, typed};
 use crate::random::Random;
 use serde_json::{Value, json};

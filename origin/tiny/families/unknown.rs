@@ -3,8 +3,9 @@
 pub(crate) mod strange;
 mod subjects;
 
+use super::echo;
+use super::facts::countries;
 use super::words::{NAMES, WORDS};
-use super::{countries, echo};
 use crate::dialogue::{Dialogue, Phrases, Split, typed};
 use crate::random::Random;
 use strange::STRANGE;

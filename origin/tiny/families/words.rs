@@ -11,7 +11,7 @@ pub(crate) const NAMES: &[&str] = &[
     "Mei", "Ken", "Yuki", "Hiro", "Lena", "Marco", "Diego", "Lucia",
 ];
 
-/// Cities that are no capital of [`super::countries`]; one in ten is kept for the evaluation.
+/// Cities that are no capital of [`super::facts::countries`]; one in ten is kept for the evaluation.
 pub(crate) const CITIES: &[&str] = &[
     "New York",
     "Munich",

@@ -9,8 +9,8 @@ use sluice_protocol::limit::plan::{Plan, PlanTable, limits_from_json, limits_to_
 use sluice_protocol::limit::standing::For;
 use sluice_protocol::limit::state::{self, GateState};
 use sluice_protocol::request::cost::Class;
+use sluice_protocol::request::cost::work::Work;
 use sluice_protocol::request::endpoint::Endpoint;
-use sluice_protocol::request::work::Work;
 use sluice_protocol::time::parse_duration;
 
 /// Eight bytes of time and eight of facts, then a table or a list of limits.

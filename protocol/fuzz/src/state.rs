@@ -14,9 +14,9 @@ use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::For;
 use sluice_protocol::limit::state::{self, GateState};
 use sluice_protocol::request::bodies::chat::Usage;
+use sluice_protocol::request::cost::work::Work;
 use sluice_protocol::request::cost::{Class, Rate};
 use sluice_protocol::request::endpoint::Endpoint;
-use sluice_protocol::request::work::Work;
 
 /// A row, then steps: what, for which request, how much later.
 pub fn run(bytes: &[u8]) {

@@ -6,7 +6,7 @@ use crate::hop::gate_call::{Answer, Ask};
 use crate::limit::ask::Facts;
 use crate::limit::degrade::{Bendable, Degraded};
 use crate::limit::plan::PlanTable;
-use crate::request::work::Work;
+use crate::request::cost::work::Work;
 
 /// A request as its limits see it, and what was made of it by then.
 pub(super) struct Bent {

@@ -7,7 +7,7 @@ use crate::limit::calendar::Cycle;
 use crate::limit::kind::budget::most_credits;
 use crate::limit::plan::{Limit, Per, PlanTable};
 use crate::limit::standing::{For, Standing};
-use crate::request::money::Currency;
+use crate::request::cost::money::Currency;
 use crate::time::Millis;
 use std::collections::BTreeSet;
 

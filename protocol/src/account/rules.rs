@@ -5,7 +5,7 @@ use crate::hop::gate_call::{Answer, Ask, Kept};
 use crate::limit::ask::{Exact, Facts, Rule};
 use crate::limit::decision::Blanket;
 use crate::limit::plan::{Allowance, Limit, PlanTable};
-use crate::request::work::Work;
+use crate::request::cost::work::Work;
 use crate::time::Millis;
 use core::net::IpAddr;
 

@@ -7,7 +7,7 @@ use crate::hop::gate_call::own_key::Told;
 use crate::limit::kind::Unit;
 use crate::limit::kind::budget::most_credits;
 use crate::refusal::Refusal;
-use crate::request::money::{Currency, MAX_WHOLE, parse_decimal};
+use crate::request::cost::money::{Currency, MAX_WHOLE, parse_decimal};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

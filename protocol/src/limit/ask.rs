@@ -6,9 +6,9 @@ use crate::limit::calendar::Span;
 use crate::limit::decision::Blanket;
 use crate::limit::kind::Unit;
 use crate::limit::plan::{Limit, Per};
+use crate::request::cost::work::Work;
 use crate::request::cost::{Class, Rate};
 use crate::request::endpoint::Endpoint;
-use crate::request::work::Work;
 
 /// A request, as limits see it.
 #[derive(Clone, Debug, PartialEq, Eq)]

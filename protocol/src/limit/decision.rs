@@ -3,7 +3,7 @@
 use crate::limit::kind::RefusedKind;
 use crate::limit::lease::Metered;
 use crate::request::bodies::chat::Used;
-use crate::request::work::Work;
+use crate::request::cost::work::Work;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 

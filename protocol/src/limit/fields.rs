@@ -2,7 +2,7 @@
 
 use crate::auth::principal::is_name;
 use crate::limit::calendar::Zone;
-use crate::request::money::{Currency, MAX_WHOLE, parse_decimal};
+use crate::request::cost::money::{Currency, MAX_WHOLE, parse_decimal};
 use crate::time::parse_duration;
 use serde_json::{Map, Value};
 use std::fmt;

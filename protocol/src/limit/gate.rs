@@ -21,7 +21,7 @@ use crate::limit::lease::{Among, Counted, Lease, Metered};
 use crate::limit::plan::{Limit, Per, When};
 use crate::limit::state::{ClosedMark, GateState, MAX_BYTES, most_bytes};
 use crate::request::bodies::chat::Used;
-use crate::request::work::Work;
+use crate::request::cost::work::Work;
 use crate::time::Millis;
 use passes::passes;
 

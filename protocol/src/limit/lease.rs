@@ -11,7 +11,7 @@ use crate::limit::kind::parallel::LeaseEnds;
 use crate::limit::kind::{LogKind, Unit};
 use crate::request::bodies::chat::Used;
 use crate::request::cost::Rate;
-use crate::request::work::Work;
+use crate::request::cost::work::Work;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -13,10 +13,10 @@ use crate::limit::cache::CachePlan;
 use crate::limit::calendar::Cycle;
 use crate::limit::degrade::Degrade;
 use crate::limit::kind::refill::Refill;
+use crate::request::cost::money::Currency;
+use crate::request::cost::price::Price;
 use crate::request::cost::{Class, Classes, Rate};
 use crate::request::endpoint::Endpoint;
-use crate::request::money::Currency;
-use crate::request::price::Price;
 use std::collections::BTreeMap;
 
 pub use crate::limit::per::Per;

@@ -1,8 +1,12 @@
-//! What a request weighs: its class, and its cost by a small formula.
+//! What a request weighs: its class, and its cost by a small formula or in money.
+
+pub mod money;
+pub mod price;
+pub mod work;
 
 use crate::request::bodies::chat::Used;
-use crate::request::price::Price;
-use crate::request::work::Work;
+use crate::request::cost::price::Price;
+use crate::request::cost::work::Work;
 use serde::{Deserialize, Serialize};
 
 /// How heavy a request is.

@@ -37,7 +37,7 @@ use sluice_protocol::limit::kind::window::WindowStanding;
 use sluice_protocol::limit::kind::{LimitKind, StandingKind, Unit};
 use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::Standing;
-use sluice_protocol::request::money::Currency;
+use sluice_protocol::request::cost::money::Currency;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Bodies, which `body.js` collects: JavaScript's own until somebody looks at them.
 
 use super::http::{Request, Response};
-use super::promise::Settled;
+use super::wait::promise::Settled;
 use crate::platform::Fault;
 use crate::platform::body::{Bounds, Broken};
 use crate::platform::deadline::Deadline;

@@ -1,7 +1,7 @@
 //! The platform's cache, near to where a request came in: what is put there may be gone at any time.
 
 use super::calls;
-use super::promise::Settled;
+use super::wait::promise::Settled;
 use crate::platform::{Body, Fault};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};

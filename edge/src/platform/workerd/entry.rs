@@ -1,8 +1,8 @@
 //! What the platform calls, made of what the edge is.
 
-use super::early;
 use super::objects::{answer, message, message_of};
-use super::turn::turn;
+use super::wait::early;
+use super::wait::turn::turn;
 use crate::platform::objects::Object;
 use crate::platform::{Env, Fault, Response, State};
 use std::cell::Cell;

@@ -1,6 +1,6 @@
 //! What a deployment is given, and tasks that outlive their request.
 
-use super::turn::turn;
+use super::wait::turn::turn;
 use crate::platform::Fault;
 use std::future::Future;
 use worker::RateLimiter;

@@ -1,7 +1,7 @@
 //! Requests and answers, of callers and to others.
 
 use super::calls;
-use super::promise::Settled;
+use super::wait::promise::Settled;
 use crate::platform::head::{self, Head};
 use crate::platform::{Body, Fault, Pipe};
 use js_sys::Array;

@@ -6,7 +6,7 @@
 //! headers whose names hold the word "secret".
 
 use super::calls;
-use super::promise::Settled;
+use super::wait::promise::Settled;
 use crate::platform::objects::{Cause, Unanswered};
 use crate::platform::{Env, Fault};
 use base64::Engine;

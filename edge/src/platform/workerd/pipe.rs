@@ -1,8 +1,8 @@
 //! An answer on its way from the origin to its caller: `pipe.js` has the platform's part.
 
 use super::http::Stream;
-use super::promise::Settled;
-use super::turn::turn;
+use super::wait::promise::Settled;
+use super::wait::turn::turn;
 use crate::platform::Fault;
 use js_sys::{Promise, Uint8Array};
 use sluice_protocol::wire::sse::Passed;

@@ -1,8 +1,8 @@
 //! Signatures, which the platform makes and checks.
 
 use super::calls;
-use super::promise::Settled;
 use super::time::scope;
+use super::wait::promise::Settled;
 use crate::platform::Fault;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsCast;

@@ -1,7 +1,7 @@
 //! What a Durable Object keeps.
 
 use super::calls;
-use super::turn::turn;
+use super::wait::turn::turn;
 use crate::platform::Fault;
 use crate::platform::rows::{Cost, Exec, Value};
 use js_sys::Uint8Array;

@@ -1,6 +1,6 @@
 //! Pauses, randomness, and the log.
 
-use super::promise::Settled;
+use super::wait::promise::Settled;
 use sluice_protocol::telemetry::Severity;
 use std::cell::RefCell;
 use wasm_bindgen::JsCast;

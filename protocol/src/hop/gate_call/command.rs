@@ -5,7 +5,7 @@ use crate::auth::key::SecretHash;
 use crate::hop::gate_call::description::{AccountDescription, KeyDescription};
 use crate::hop::gate_call::{AccountChange, KeyChange, KeyRecord};
 use crate::id::CommandId;
-use crate::request::money::Currency;
+use crate::request::cost::money::Currency;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 

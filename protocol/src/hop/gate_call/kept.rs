@@ -6,7 +6,7 @@ use crate::auth::permission::Permissions;
 use crate::id::{AccountId, CommandId, KeyId};
 use crate::limit::kind::Unit;
 use crate::limit::plan::Limit;
-use crate::request::money::Currency;
+use crate::request::cost::money::Currency;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use crate::limit::decision::Totals;
 use crate::limit::kind::Unit;
 use crate::limit::plan::Per;
 use crate::limit::standing::Standing;
-use crate::request::money::{Currency, write_decimal};
+use crate::request::cost::money::{Currency, write_decimal};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 

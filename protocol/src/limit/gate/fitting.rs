@@ -5,7 +5,7 @@ use crate::limit::ask::{Exact, Facts, Rule};
 use crate::limit::decision::Outcome;
 use crate::limit::kind::Unit;
 use crate::limit::state::GateState;
-use crate::request::work::Work;
+use crate::request::cost::work::Work;
 use crate::time::Millis;
 
 impl GateState {

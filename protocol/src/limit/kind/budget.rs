@@ -17,7 +17,7 @@ use crate::limit::calendar::{Cycle, Period, Span, Zone};
 use crate::limit::fields::Reader;
 use crate::limit::per::Per;
 use crate::refusal::Reason;
-use crate::request::money::{Currency, MAX_WHOLE, UNIT, write_decimal};
+use crate::request::cost::money::{Currency, MAX_WHOLE, UNIT, write_decimal};
 use crate::time::{Millis, rfc3339};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -4,7 +4,7 @@ use super::{Counting, Fit, Log, LogKind, RefusedKind, StandingKind, Tally, Unit}
 use crate::limit::calendar::{Calendar, Cycle, Span};
 use crate::limit::per::Per;
 use crate::refusal::Reason;
-use crate::request::money::Currency;
+use crate::request::cost::money::Currency;
 use crate::time::Millis;
 use serde_json::{Map, Value};
 use std::any::Any;

@@ -9,7 +9,7 @@ use crate::limit::kind::{LogKind, PackedLogsBefore, Unit};
 use crate::limit::lease::Metered;
 use crate::limit::state::ClosedMark;
 use crate::request::cost::Rate;
-use crate::request::work::Work;
+use crate::request::cost::work::Work;
 use serde::Deserialize;
 
 /// Version 4: what it counts of a request has no price.

@@ -12,7 +12,7 @@ use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::plan::{PlanTable, limits_from_json};
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::Usage;
-use sluice_protocol::request::money::Currency;
+use sluice_protocol::request::cost::money::Currency;
 
 /// A dollar for each token: what is left is easily seen.
 fn table(limits: &str) -> PlanTable {

@@ -16,7 +16,7 @@ use sluice_protocol::limit::kind::{Kind, Unit};
 use sluice_protocol::limit::plan::Per;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::money::Currency;
+use sluice_protocol::request::cost::money::Currency;
 
 /// What each refusal of a Gate says to the caller.
 #[test]

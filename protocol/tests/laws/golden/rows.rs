@@ -16,7 +16,7 @@ use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::state;
 use sluice_protocol::request::bodies::chat::Usage;
-use sluice_protocol::request::price::Price;
+use sluice_protocol::request::cost::price::Price;
 use std::collections::BTreeMap;
 
 /// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.

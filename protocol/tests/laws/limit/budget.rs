@@ -17,9 +17,9 @@ use sluice_protocol::limit::plan::Limit;
 use sluice_protocol::limit::state::{self, GateState};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::request::cost::Rate;
-use sluice_protocol::request::money::Currency;
-use sluice_protocol::request::price::Price;
-use sluice_protocol::request::work::Work;
+use sluice_protocol::request::cost::money::Currency;
+use sluice_protocol::request::cost::price::Price;
+use sluice_protocol::request::cost::work::Work;
 
 const ZONES: [&str; 2] = ["Europe/Zurich", "America/New_York"];
 /// 2026-01-01, 00:00 UTC.

@@ -15,7 +15,7 @@ use sluice_protocol::limit::plan::Limit;
 use sluice_protocol::limit::standing::For;
 use sluice_protocol::limit::state::{self, GateState};
 use sluice_protocol::refusal::LONGEST_SLEEP_MS;
-use sluice_protocol::request::work::Work;
+use sluice_protocol::request::cost::work::Work;
 use steps::{Step, limits, some_facts, step};
 
 /// Just before a Monday, 00:00 UTC: schedules of single minutes begin and end while a test's clock runs.

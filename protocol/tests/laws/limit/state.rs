@@ -20,7 +20,7 @@ use sluice_protocol::limit::kind::{LimitKind, Unit};
 use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::state::{self, GateState, StateError};
 use sluice_protocol::request::cost::Rate;
-use sluice_protocol::request::work::Work;
+use sluice_protocol::request::cost::work::Work;
 
 fn full(entries: u32) -> GateState {
     let window = Window { unit: Unit::Requests, limit: entries, window_ms: 86_400_000 };

@@ -2,7 +2,7 @@
 
 use crate::limit::calendar::{Calendar, Cycle, Span};
 use crate::limit::kind::{CountLog, Fit};
-use crate::request::money::Currency;
+use crate::request::cost::money::Currency;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 

@@ -3,8 +3,8 @@
 use crate::limit::fields::Reader;
 use crate::limit::plan::{CostRule, Formula};
 use crate::request::cost::Rate;
-use crate::request::money::Currency;
-use crate::request::price::Price;
+use crate::request::cost::money::Currency;
+use crate::request::cost::price::Price;
 use serde_json::{Map, Value};
 
 /// How many rules a table may have.

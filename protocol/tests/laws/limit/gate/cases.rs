@@ -14,7 +14,7 @@ use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::For;
 use sluice_protocol::limit::state::GateState;
 use sluice_protocol::request::bodies::chat::Usage;
-use sluice_protocol::request::work::Work;
+use sluice_protocol::request::cost::work::Work;
 
 fn window(name: &str, limit: u32, window_ms: u64) -> Limit {
     Limit::new(name, Window { unit: Unit::Requests, limit, window_ms })

@@ -17,8 +17,8 @@ use sluice_protocol::limit::kind::{LimitKind, Unit};
 use sluice_protocol::limit::plan::schedule::{Schedule, ScheduleRule};
 use sluice_protocol::limit::plan::{Limit, Per, Pressure, When};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::cost::work::Work;
 use sluice_protocol::request::cost::{Class, Rate};
-use sluice_protocol::request::work::Work;
 
 #[derive(Clone, Debug)]
 pub(super) enum Step {

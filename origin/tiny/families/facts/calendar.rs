@@ -235,7 +235,7 @@ const WHOLE: &[(Phrases, &str)] = &[
 ];
 
 /// A question about weekdays or months.
-pub(super) fn fact(random: &mut Random, split: Split) -> Dialogue {
+pub(in crate::families) fn fact(random: &mut Random, split: Split) -> Dialogue {
     let (question, answer) = match random.below(10) {
         0..=5 => neighbours(random, split),
         6 | 7 => {

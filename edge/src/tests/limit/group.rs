@@ -1,10 +1,10 @@
 //! Group commit: calls of one account travel together, and each gets what is its own.
 
-use super::for_seeds;
-use super::stage::{ADDRESS, Stage, plan};
 use crate::hop::group::{self, Due};
 use crate::platform::objects::{Cause, Unanswered};
 use crate::platform::scripted::{Faults, Place, Task};
+use crate::tests::for_seeds;
+use crate::tests::stage::{ADDRESS, Stage, plan};
 use futures_util::future::join_all;
 use serde_json::json;
 use sluice_protocol::auth::principal::{AccountName, Mark};

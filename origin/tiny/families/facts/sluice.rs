@@ -12,7 +12,7 @@ use crate::random::Random;
 type Fact = (Phrases, &'static str);
 
 /// One of the facts.
-pub(super) fn fact(random: &mut Random, split: Split) -> Dialogue {
+pub(in crate::families) fn fact(random: &mut Random, split: Split) -> Dialogue {
     let facts = [gates::FACTS, limits::FACTS, statuses::FACTS, calls::FACTS].concat();
     let (phrases, answer) = random.choose(&facts);
     let question = phrases.pick(random, split);

@@ -2,8 +2,9 @@
 
 use super::field::{Field, Holds};
 use crate::dialogue::{Phrases, Split};
+use crate::families::facts::countries;
+use crate::families::sums;
 use crate::families::words::{CITIES, NAMES};
-use crate::families::{countries, sums};
 use crate::random::Random;
 
 /// A text, and what it tells.

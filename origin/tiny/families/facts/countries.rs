@@ -197,7 +197,7 @@ const LANGUAGE: Phrases = Phrases {
 };
 
 /// A question about one of the countries.
-pub(super) fn fact(random: &mut Random, split: Split) -> Dialogue {
+pub(in crate::families) fn fact(random: &mut Random, split: Split) -> Dialogue {
     let (country, capital, continent, language) = *random.choose(COUNTRIES);
     let (phrases, filling, answer) = match random.below(8) {
         0..=3 => (CAPITAL, country, format!("The capital of {country} is {capital}.")),
@@ -212,7 +212,7 @@ pub(super) fn fact(random: &mut Random, split: Split) -> Dialogue {
 }
 
 /// The same questions about places that the model does not know.
-pub(super) fn unknown(random: &mut Random, split: Split) -> String {
+pub(in crate::families) fn unknown(random: &mut Random, split: Split) -> String {
     const PLACES: Phrases = Phrases {
         train: &[
             "Fiji",

@@ -1,10 +1,10 @@
 //! budgets: never over, not by fifty streams at once over several isolates, whatever becomes of messages; a period that ends
 //! while requests run; credits that are added once.
 
-use super::for_seeds;
-use super::stage::{MAX_TOKENS, Stage, json_of};
 use crate::platform;
 use crate::platform::scripted::{Caller, Closed, Faults};
+use crate::tests::for_seeds;
+use crate::tests::stage::{MAX_TOKENS, Stage, json_of};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ fn a_zone_that_is_not_there_is_refused_with_its_place_and_later_lets_nothing_thr
     let put = |zone: &str| {
         let mut plans = plans(&cents("1", "day"));
         plans["plans"]["open"]["limits"][0]["zone"] = zone.into();
-        let authorization = format!("Bearer {}", super::stage::ADMIN_TOKEN);
+        let authorization = format!("Bearer {}", crate::tests::stage::ADMIN_TOKEN);
         let headers = [("authorization", authorization.as_str()), ("if-match", "*")];
         let caller = stage.send(stage.places[0], "PUT", "/admin/v1/plans", &headers, plans.to_string());
         stage.finish(&caller);

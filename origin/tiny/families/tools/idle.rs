@@ -1,8 +1,8 @@
 //! Tools that no question here needs, as front ends send dozens of them with each message: for notes, files, calendars
 //! and the like.
 
-use super::words::{NAMES, WORDS};
 use crate::dialogue::Split;
+use crate::families::words::{NAMES, WORDS};
 use crate::random::Random;
 use serde_json::{Map, Value, json};
 

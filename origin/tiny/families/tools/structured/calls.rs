@@ -3,7 +3,8 @@
 use super::field::{Field, Holds, Writer, written};
 use super::things;
 use crate::dialogue::{Dialogue, Phrases, Split};
-use crate::families::{countries, greetings};
+use crate::families::facts::countries;
+use crate::families::greetings;
 use crate::random::Random;
 use serde_json::{Value, json};
 

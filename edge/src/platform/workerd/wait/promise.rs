@@ -11,9 +11,9 @@
 //! platform is told of (`task.rs`) and ends in time by itself. A slot whose future was dropped is free at once: what a
 //! promise says later is for a holder of the slot that is gone.
 
-use super::calls;
 use super::turn::turn;
 use crate::platform::slots::{Found, Slots};
+use crate::platform::workerd::calls;
 use js_sys::Promise;
 use std::cell::RefCell;
 use std::future::Future;

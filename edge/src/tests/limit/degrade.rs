@@ -1,8 +1,8 @@
 //! Each level of degrading, from an origin that says how full it is to what a caller reads; and a clamp.
 
-use super::origin::Fate;
-use super::stage::{ADDRESS, MAX_TOKENS, Stage};
 use crate::platform::scripted::{Caller, Closed};
+use crate::tests::origin::Fate;
+use crate::tests::stage::{ADDRESS, MAX_TOKENS, Stage};
 use serde_json::{Value, json};
 use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::wire::header;

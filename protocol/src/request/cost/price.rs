@@ -1,7 +1,7 @@
 //! Prices: what tokens cost in money.
 
 use crate::request::bodies::chat::Used;
-use crate::request::work::Work;
+use crate::request::cost::work::Work;
 use serde::{Deserialize, Serialize};
 
 /// What tokens cost, in nano-units of the table's currency for every `per` tokens. A request costs the exact sum of its

@@ -3,9 +3,9 @@
 //! A function of WebAssembly's for each bell would be an object with an entry in a registry that the garbage collector
 //! goes through. Here JavaScript calls one, made once for an isolate, with a bell's number.
 
-use super::calls;
 use super::turn::turn;
 use crate::platform::places::{Place, Places};
+use crate::platform::workerd::calls;
 use crate::platform::{Fault, Signal};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

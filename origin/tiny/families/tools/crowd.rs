@@ -1,8 +1,9 @@
 //! Dialogues beside tools that none of them needs.
 
+use super::idle;
 use super::structured::calls::Kit;
-use super::{Late, idle, late_dialogue, systems, tools};
 use crate::dialogue::{Dialogue, Split};
+use crate::families::{Late, late_dialogue, systems, tools};
 use crate::random::Random;
 use serde_json::Value;
 
