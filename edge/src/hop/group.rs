@@ -46,7 +46,8 @@ pub async fn settle(env: &Env, table: Version, account: &AccountName, call: Call
     let place = queue(table, account, vec![call], Kind::Settle);
     let is_crowded = with_lane(account, |lane| lane.places.len() >= CROWD);
     if due == Due::AtAnyTime && !is_crowded {
-        return watch::settle(env, account, &place).await;
+        watch::settle(env, account, place).await;
+        return Ok(());
     }
     sleep(if is_crowded || due == Due::Soon { SOON_MS } else { LATER_MS }).await;
     travel(env, account, &place).await.map(drop)

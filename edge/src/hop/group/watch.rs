@@ -9,10 +9,10 @@
 //!
 //! The platform may end a request without a word, and its own settle with it: what was left to it waits for the account's
 //! next call in this isolate, or for the lease's own end. Nothing waits for longer than two looks, so that it is seldom
-//! much.
+//! much. Where the Gate does not answer, it gives up, as each of them would: nobody stays longer than a few hops may take.
 
-use super::{LATER_MS, PATIENCE_MS, Place, State, now, travel, with_lane};
-use crate::platform::objects::Unanswered;
+use super::{Kind, LATER_MS, MAX_GROUP, PATIENCE_MS, Place, State, exchange, now, with_lane};
+use crate::platform::objects::{Cause, Unanswered};
 use crate::platform::{Env, sleep};
 use crate::telemetry;
 use sluice_protocol::auth::principal::AccountName;
@@ -38,21 +38,16 @@ impl Watch {
     }
 }
 
-/// Sees to a settle in [`LATER_MS`], or leaves that to the request which stays, for twice as long at most. The error is for
-/// the log, and of this one.
-pub(super) async fn settle(env: &Env, account: &AccountName, place: &Rc<Place>) -> Result<(), Unanswered> {
-    match entrust(account, place) {
-        Trust::Left => Ok(()),
+/// Sees to a settle in [`LATER_MS`], or leaves that to the request which stays, for twice as long at most. The log says where
+/// that fails.
+pub(super) async fn settle(env: &Env, account: &AccountName, place: Rc<Place>) {
+    match entrust(account, &place) {
+        Trust::Left => {}
         Trust::Full => {
             sleep(LATER_MS).await;
-            travel(env, account, place).await.map(drop)
+            see_to(env, account, &[place]).await;
         }
-        Trust::Own(watch) => {
-            sleep(LATER_MS).await;
-            let own = travel(env, account, place).await.map(drop);
-            stay(env, account, &watch).await;
-            own
-        }
+        Trust::Own(watch) => stay(env, account, place, &watch).await,
     }
 }
 
@@ -83,36 +78,69 @@ fn entrust(account: &AccountName, place: &Rc<Place>) -> Trust {
     })
 }
 
-/// Looks after what others leave to it.
-async fn stay(env: &Env, account: &AccountName, watch: &Rc<Watch>) {
-    let mut due = Vec::new();
+/// Sees to its own, and to what others leave to it.
+async fn stay(env: &Env, account: &AccountName, own: Rc<Place>, watch: &Rc<Watch>) {
+    let mut due = vec![own];
     for look in 1..=MAX_LOOKS {
-        see_to(env, account, &due).await;
-        let goes_on = look < MAX_LOOKS && !watch.left.borrow().is_empty();
+        sleep(LATER_MS).await;
+        let is_well = see_to(env, account, &due).await;
+        let goes_on = is_well && look < MAX_LOOKS && !watch.left.borrow().is_empty();
         if !goes_on {
             with_lane(account, |lane| drop(lane.watch.take_if(|last| Rc::ptr_eq(last, watch))));
         }
         watch.looked.set(now());
         // The last of them have hardly waited for an ask.
         due = watch.left.take();
-        due.retain(|place| !place.is_answered());
-        if !goes_on && due.is_empty() {
-            return;
-        }
-        sleep(LATER_MS).await;
         if !goes_on {
             break;
         }
     }
-    see_to(env, account, &due).await;
+    due.retain(|place| !place.is_answered());
+    if !due.is_empty() {
+        sleep(LATER_MS).await;
+        see_to(env, account, &due).await;
+    }
 }
 
-async fn see_to(env: &Env, account: &AccountName, due: &[Rc<Place>]) {
-    for place in due.iter().filter(|place| !place.is_answered()) {
-        if let Err(error) = travel(env, account, place).await {
-            note(place, &error);
+/// Settles what no ask has taken along, and whatever else waits with it; whether its Gate answers. Where it does not, no more
+/// is tried for what is due: those leases end by themselves.
+async fn see_to(env: &Env, account: &AccountName, due: &[Rc<Place>]) -> bool {
+    let due: Vec<_> = due.iter().filter(|place| !place.is_answered()).cloned().collect();
+    if due.is_empty() {
+        return true;
+    }
+    let is_due = |place: &Rc<Place>| due.iter().any(|other| Rc::ptr_eq(other, place));
+    let mut waiting = due.clone();
+    with_lane(account, |lane| {
+        let others = lane.places.iter().filter(|place| place.kind == Kind::Settle && !is_due(place));
+        waiting.extend(others.cloned());
+    });
+    let mut result = Ok(());
+    for group in waiting.chunks(MAX_GROUP) {
+        result = settled(env, account, group).await;
+        if result.is_err() {
+            break;
         }
     }
+    // What an ask takes along meanwhile is done twice, which changes nothing.
+    with_lane(account, |lane| lane.places.retain(|place| !place.is_answered() && !is_due(place)));
+    if let Err(error) = &result {
+        due.iter().filter(|place| !place.is_answered()).for_each(|place| note(place, error));
+    }
+    result.is_ok()
+}
+
+/// One hop, and once more if its Gate was not reached.
+async fn settled(env: &Env, account: &AccountName, group: &[Rc<Place>]) -> Result<(), Unanswered> {
+    let calls: Vec<Call> = group.iter().flat_map(|place| place.calls.iter().cloned()).collect();
+    let table = group.last().map(|place| place.table).unwrap_or_default();
+    let mut answered = exchange(env, account, table, calls.clone()).await;
+    if answered.as_ref().is_err_and(|error| error.cause != Cause::Overloaded) {
+        answered = exchange(env, account, table, calls).await;
+    }
+    answered?;
+    group.iter().for_each(|place| drop(place.state.replace(State::Answered(Vec::new()))));
+    Ok(())
 }
 
 fn note(place: &Place, error: &Unanswered) {

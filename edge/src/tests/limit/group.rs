@@ -389,3 +389,25 @@ fn of_settles_that_come_all_the_time_one_or_two_requests_stay_and_none_waits_for
         assert!(sent <= 40, "{sent} messages for {COUNT}");
     });
 }
+
+#[test]
+fn a_gate_that_never_answers_keeps_nobody_for_long_who_stays_for_others() {
+    for_seeds(50, |seed| {
+        const COUNT: u32 = 80;
+        let stage = stage(seed);
+        admitted(&stage, COUNT);
+        stage.world.set_faults(Faults { delay_ms: 10, lost: 600, silent: 400, ..Faults::default() });
+        let mut settling = Vec::new();
+        for number in 1..=COUNT {
+            settling.push(settle_when(&stage, stage.places[0], number, Due::AtAnyTime));
+            stage.world.run_for(stage.world.below(20));
+        }
+        // Two hops for its own, and two for what was left to it.
+        let most = 4 * 10_000 + 4 * 250;
+        assert!(stage.world.run_until(most + 1_000, || settling.iter().all(|one| one.is_over.get())));
+        // Nor is anything held that nobody will settle any more: it is given up, and said in the log.
+        stage.world.set_faults(Faults { delay_ms: 10, ..Faults::default() });
+        let next = ask(&stage, stage.places[0], COUNT + 1);
+        assert!(stage.world.run_until(1_000, || next.is_over()));
+    });
+}
