@@ -6,7 +6,7 @@ use crate::forward::ending::Ending;
 use crate::forward::{self, CANCEL_TIMEOUT_MS, Origin, Ticket};
 use crate::hop::group::{self, Due};
 use crate::limit::remembered;
-use crate::platform::Env;
+use crate::platform::{Context, Env};
 use crate::telemetry;
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::hop::gate_call::{Admission, Call};
@@ -24,8 +24,9 @@ pub struct Settle<'a> {
     pub table: &'a PlanTable,
     /// Whose.
     pub account: &'a AccountName,
-    /// Whether a job asks, which notes that a request is over once it is settled: it leaves no settle to others.
-    pub is_job: bool,
+    /// What keeps a task alive that settles for others, too. Nothing for a job, which notes that a request is over once that is
+    /// settled.
+    pub beside: Option<&'a Context>,
 }
 
 impl Settle<'_> {
@@ -56,7 +57,7 @@ impl Settle<'_> {
         if let Some(first) = ticket.attempt.before().filter(|_| !ticket.is_held) {
             self.end(first, outcome, Due::Soon).await;
         }
-        self.end(ticket.attempt.request(), outcome, self.due(outcome, &ticket.admission)).await;
+        self.end_of(ticket, outcome).await;
     }
 
     /// It was sent on, and this became of it at the origin that had it last. Where the edge does not know what was used, it asks
@@ -72,7 +73,7 @@ impl Settle<'_> {
             self.end(first, outcome, Due::Soon).await;
         }
         // Also where its Gate could not be reached: it may have admitted it, and only its answer was lost.
-        self.end(ticket.attempt.request(), outcome, self.due(outcome, &ticket.admission)).await;
+        self.end_of(ticket, outcome).await;
         outcome
     }
 
@@ -89,19 +90,25 @@ impl Settle<'_> {
         }
     }
 
-    /// When what an admitted request gives back may be missed by the account's requests elsewhere: soon, unless half of each
-    /// limit that it gives back to is left.
-    fn due(&self, outcome: Outcome, admission: &Admission) -> Due {
-        let has_plenty = |limit: &Standing| limit.remaining() >= limit.quota / 2 && limit.remaining() > 0;
-        match outcome {
-            Outcome::Served(_) if admission.standings.iter().filter(|limit| limit.gets_back()).all(has_plenty) => {
-                if self.is_job {
-                    Due::Later
-                } else {
-                    Due::AtAnyTime
-                }
+    /// Ends the lease of a request that was admitted: soon, unless half of each limit that it gives back to is left. Then
+    /// nobody misses it, and it may be left to others.
+    async fn end_of(&self, ticket: &Ticket, outcome: Outcome) {
+        let request = ticket.attempt.request();
+        let is_missed = matches!(outcome, Outcome::NotServed) || !has_plenty(&ticket.admission);
+        match self.beside {
+            _ if is_missed => self.end(request, outcome, Due::Soon).await,
+            None => self.end(request, outcome, Due::Later).await,
+            Some(context) => {
+                let call = Call::Settle { request, outcome };
+                let stays = group::leave(self.env, self.table.version(), self.account, call);
+                stays.into_iter().for_each(|task| context.wait_until(task));
             }
-            _ => Due::Soon,
         }
     }
+}
+
+/// Whether half of each limit is left that an admitted request gives back to.
+fn has_plenty(admission: &Admission) -> bool {
+    let has_plenty = |limit: &Standing| limit.remaining() >= limit.quota / 2 && limit.remaining() > 0;
+    admission.standings.iter().filter(|limit| limit.gets_back()).all(has_plenty)
 }

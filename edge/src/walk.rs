@@ -46,7 +46,8 @@ use std::rc::Rc;
 
 pub use line::Lines;
 
-/// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled.
+/// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled, or
+/// its settle left to one that stays for it.
 pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
     let over = |who, end| telemetry::over(call.config.request_log, call.id, door.path(), who, end, call.since);
     // Where nobody listens, the caller has left.
@@ -235,7 +236,8 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
     let Known { table, principal } = &known;
     let (env, first) = (around.env, Attempt::first(ask.request));
     let pace = Pace { idle: ask.batch, is_job };
-    let settle = Settle { env, table, account: &principal.account, is_job };
+    let beside = (!is_job).then_some(around.context);
+    let settle = Settle { env, table, account: &principal.account, beside };
     let model = ask.model.clone();
     // limit
     let admitted = limit::admit(env, table, principal, ask.clone()).await;

@@ -25,6 +25,7 @@ use sluice_protocol::id::Version;
 use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::future::Future;
 use std::rc::Rc;
 use watch::Watch;
 
@@ -41,16 +42,18 @@ pub async fn ask(
 }
 
 /// Tells an account's Gate that a request has ended: with the next ask, or when it is due. The error is for the log.
-/// Returns when that is done, or is another request's concern ([`Due::AtAnyTime`]).
 pub async fn settle(env: &Env, table: Version, account: &AccountName, call: Call, due: Due) -> Result<(), Unanswered> {
     let place = queue(table, account, vec![call], Kind::Settle);
     let is_crowded = with_lane(account, |lane| lane.places.len() >= CROWD);
-    if due == Due::AtAnyTime && !is_crowded {
-        watch::settle(env, account, place).await;
-        return Ok(());
-    }
     sleep(if is_crowded || due == Due::Soon { SOON_MS } else { LATER_MS }).await;
     travel(env, account, &place).await.map(drop)
+}
+
+/// Leaves the settle of a request to the account's next ask or to a request that stays for several, where nobody misses what
+/// it gives back. If none does: the task that stays, to be run to its end.
+pub fn leave(env: &Env, table: Version, account: &AccountName, call: Call) -> Option<impl Future<Output = ()> + use<>> {
+    let place = queue(table, account, vec![call], Kind::Settle);
+    watch::leave(env, account, place)
 }
 
 /// How long a settle may wait for an ask that takes it along.
@@ -60,8 +63,6 @@ pub enum Due {
     Soon,
     /// There is plenty of what it gives back: a moment, in which a busy account asks again.
     Later,
-    /// The same, and nobody has to know when it is done: another request may see to it.
-    AtAnyTime,
 }
 
 /// Waits until somebody has carried the calls, or nobody else is on the way and it goes itself, with all that wait.
@@ -233,7 +234,8 @@ fn with_lane<T>(account: &AccountName, change: impl FnOnce(&mut Lane) -> T) -> T
         }
         let lane = lanes.get_mut(account).expect("inserted above");
         let result = change(lane);
-        if lane.asking_since.is_none() && lane.places.is_empty() && lane.watch.is_none() {
+        let is_idle = lane.asking_since.is_none() && lane.places.is_empty();
+        if is_idle && lane.watch.as_ref().is_none_or(|watch| watch.is_over()) {
             lanes.remove(account);
         }
         result

@@ -4,7 +4,8 @@
 //! AbortController for each request would cost more than all that a refusal does.
 //!
 //! A timer of the platform's costs as much as some hundred lines of ours, and nearly none of them ever rings. So a request
-//! has one for all of its deadlines: it goes off when the first of them may be due, and is set again then for the next.
+//! has one for all of its deadlines: it goes off when the first of them may be due, or after [`LONGEST_MS`], and is set again
+//! then for the next.
 
 use crate::platform::{Bell, Fault, Signal, now};
 use sluice_protocol::time::Millis;
@@ -169,7 +170,9 @@ impl Clock {
     }
 
     fn rung(clock: &Rc<Self>) {
-        clock.passed.set(clock.passed.get() + clock.wound.take().map_or(0, |wound| wound.wait));
+        // Timers come late, a little each, and clocks may have been set meanwhile.
+        let waited = |Wound { since, wait }: Wound| now().saturating_sub(since).clamp(wait, wait + MAX_LATE_MS);
+        clock.passed.set(clock.passed.get() + clock.wound.take().map_or(0, waited));
         let passed = clock.passed.get();
         let is_due = |state: &&Rc<State>| !state.is_over.get() && state.due.get().is_some_and(|due| due <= passed);
         // A waker may drop deadlines.
@@ -186,3 +189,5 @@ impl Clock {
 /// How long a timer waits at most, in milliseconds, before it is set again. The deadlines of a request are far off, and the
 /// next one often comes before the last: few of them have a timer set anew.
 const LONGEST_MS: Millis = 5_000;
+/// How late a timer is taken to be at most, in milliseconds.
+const MAX_LATE_MS: Millis = 1_000;

@@ -90,7 +90,7 @@ impl Carry for Lines {
     async fn find_out(env: &Env, owner: &Owner, tried: Try, noted: Vec<String>) -> Found {
         let (Ok(config), Some(account)) = (config_of(env), owner.account()) else { return Found::Unknown };
         let table = plans::for_caller(env, &config.plans, &Context::of_object()).await;
-        let settle = Settle { env, table: &table, account: &account, is_job: true };
+        let settle = Settle { env, table: &table, account: &account, beside: None };
         let first = Attempt::first(tried.request);
         let origins = in_force::current(env, &config.route, &Context::of_object()).await;
         // What was taken out has what it had.

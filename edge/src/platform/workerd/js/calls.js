@@ -116,7 +116,8 @@ const timers = (globalThis.timersOfDeadlines ??= []);
 // Rings the bell that has this number, after so many milliseconds.
 export function ring_in(ms, ring, number, holder) {
   const timer = setTimeout(() => {
-    if (timers[number] === timer) timers[number] = 0;
+    if (timers[number] !== timer) return;
+    timers[number] = 0;
     ring(number, holder, true);
   }, ms);
   timers[number] = timer;
