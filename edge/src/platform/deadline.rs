@@ -4,7 +4,7 @@
 //! AbortController for each request would cost more than all that a refusal does.
 //!
 //! A timer of the platform's costs as much as some hundred lines of ours, and nearly none of them ever rings. So a request
-//! has one for all of its deadlines: it goes off when the first of them may be due, or after [`LONGEST_MS`], and is set again
+//! has one for all of its deadlines: it goes off when the first of them may be due, or after some seconds, and is set again
 //! then for the next.
 
 use crate::platform::{Bell, Fault, Signal, now};
