@@ -1,6 +1,7 @@
 //! A request for an answer, by whichever door: the walk on one page.
 
 mod cached;
+mod held;
 mod line;
 mod said;
 
@@ -11,19 +12,18 @@ use crate::auth::principal::{Principal, principal};
 use crate::call::{Around, Call, Known};
 use crate::forward::attempt::Attempt;
 use crate::forward::ending::Ending;
-use crate::forward::spent::Spent;
-use crate::forward::{Failed, Outgoing, Ticket};
-use crate::hop::gate::unavailable;
-use crate::limit::{self, Admitted, degrade, plans, remembered};
+use crate::forward::{Failed, Outgoing};
+use crate::limit::{self, degrade, plans, remembered};
 use crate::platform::task::Answer;
 use crate::platform::{Body, Signal};
 use crate::request::{self, shield};
 use crate::route::{Journey, Origins, in_force};
 use crate::settle::Settle;
 use crate::stream::{After, Record};
-use crate::{auth, platform, route, stream, telemetry};
+use crate::{auth, route, stream, telemetry};
 use cached::CacheQuestion;
 use futures_util::future::join;
+use held::{Pace, held};
 use said::said;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::Ask;
@@ -32,7 +32,7 @@ use sluice_protocol::jobs::background;
 use sluice_protocol::limit::cache::CacheAsked;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::plan::PlanTable;
-use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::bodies::question::{Presence, Question};
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::endpoint::Endpoint;
@@ -329,59 +329,4 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
             RequestEnd::Refused { reason, used: outcome.used() }
         }
     }
-}
-
-/// How much of a hurry a request is in.
-#[derive(Clone, Copy)]
-struct Pace {
-    /// It takes idle time only.
-    idle: bool,
-    /// It can wait for its Gate.
-    is_job: bool,
-}
-
-/// limit, its answer: what was admitted, as a ticket for the origin. The error is how it ended: it was refused, or its caller has
-/// left.
-async fn held(
-    admitted: Result<Admitted, Refusal>,
-    (attempt, Pace { idle, is_job }): (Attempt, Pace),
-    settle: &Settle<'_>,
-    principal: &Principal,
-    left: &Signal,
-    answer: Answer,
-) -> Result<(Ticket, Answer), RequestEnd> {
-    let (admission, is_held) = match admitted {
-        Ok(Admitted::ByGate(admission)) => (*admission, true),
-        Ok(Admitted::WithoutGate(admission)) if !is_job => (*admission, false),
-        // It can wait for its Gate.
-        Ok(Admitted::WithoutGate(_)) => {
-            let _ = answer.send(Err(unavailable("a job does not pass without its Gate")));
-            settle.unanswered(attempt).await;
-            return Err(RequestEnd::Refused { reason: Reason::GateUnavailable, used: None });
-        }
-        Err(refusal) => {
-            let reason = refusal.reason;
-            let _ = answer.send(Err(refusal));
-            if reason == Reason::GateUnavailable {
-                settle.unanswered(attempt).await;
-            }
-            return Err(RequestEnd::Refused { reason, used: None });
-        }
-    };
-    if left.is_aborted() {
-        settle.given_up(attempt, is_held).await;
-        return Err(RequestEnd::Left);
-    }
-    let ticket = Ticket {
-        attempt,
-        account: principal.account.clone(),
-        subject: principal.subject(),
-        admission,
-        is_held,
-        watch_capacity: idle || settle.table.feels_pressure(),
-        idle,
-        since: platform::now(),
-        spent: Spent::default(),
-    };
-    Ok((ticket, answer))
 }

@@ -1,0 +1,68 @@
+//! limit, its answer: the ticket of a request that was admitted.
+
+use crate::auth::principal::Principal;
+use crate::forward::Ticket;
+use crate::forward::attempt::Attempt;
+use crate::forward::spent::Spent;
+use crate::hop::gate::unavailable;
+use crate::limit::Admitted;
+use crate::platform::task::Answer;
+use crate::platform::{self, Signal};
+use crate::settle::Settle;
+use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::telemetry::RequestEnd;
+
+/// How much of a hurry a request is in.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    /// It takes idle time only.
+    pub(super) idle: bool,
+    /// It can wait for its Gate.
+    pub(super) is_job: bool,
+}
+
+/// limit, its answer: what was admitted, as a ticket for the origin. The error is how it ended: it was refused, or its caller has
+/// left.
+pub(super) async fn held(
+    admitted: Result<Admitted, Refusal>,
+    (attempt, Pace { idle, is_job }): (Attempt, Pace),
+    settle: &Settle<'_>,
+    principal: &Principal,
+    left: &Signal,
+    answer: Answer,
+) -> Result<(Ticket, Answer), RequestEnd> {
+    let (admission, is_held) = match admitted {
+        Ok(Admitted::ByGate(admission)) => (*admission, true),
+        Ok(Admitted::WithoutGate(admission)) if !is_job => (*admission, false),
+        // It can wait for its Gate.
+        Ok(Admitted::WithoutGate(_)) => {
+            let _ = answer.send(Err(unavailable("a job does not pass without its Gate")));
+            settle.unanswered(attempt).await;
+            return Err(RequestEnd::Refused { reason: Reason::GateUnavailable, used: None });
+        }
+        Err(refusal) => {
+            let reason = refusal.reason;
+            let _ = answer.send(Err(refusal));
+            if reason == Reason::GateUnavailable {
+                settle.unanswered(attempt).await;
+            }
+            return Err(RequestEnd::Refused { reason, used: None });
+        }
+    };
+    if left.is_aborted() {
+        settle.given_up(attempt, is_held).await;
+        return Err(RequestEnd::Left);
+    }
+    let ticket = Ticket {
+        attempt,
+        account: principal.account.clone(),
+        subject: principal.subject(),
+        admission,
+        is_held,
+        watch_capacity: idle || settle.table.feels_pressure(),
+        idle,
+        since: platform::now(),
+        spent: Spent::default(),
+    };
+    Ok((ticket, answer))
+}
