@@ -167,3 +167,20 @@ fn a_gate_that_never_answers_keeps_nobody_for_long_who_stays_for_others() {
         assert!(stage.world.run_until(1_000, || next.is_over()));
     });
 }
+
+#[test]
+fn what_was_left_to_a_request_that_vanished_counts_whole_where_nobody_calls_any_more() {
+    for_seeds(100, |seed| {
+        let stage = stage(seed);
+        stage.world.set_faults(Faults { delay_ms: 10, ..Faults::default() });
+        admitted(&stage, 6);
+        let first = settle_when(&stage, stage.places[0], 1, None);
+        stage.world.run_for(1);
+        (2..=6).for_each(|number| drop(settle_when(&stage, stage.places[0], number, None)));
+        stage.world.run_for(stage.world.below(200));
+        stage.world.abandon(first.task);
+        // All of them were to give everything back. Their leases end by themselves, and nothing is given back.
+        stage.calm();
+        assert_eq!((stage.standing().live_leases, stage.used("requests")), (0, 6));
+    });
+}
