@@ -41,8 +41,12 @@ export function Console() {
   const t = TEXTS[language];
   useEffect(() => {
     document.documentElement.lang = language;
-    keepLanguage(language);
   }, [language]);
+  // Kept at once: an effect comes a frame later, and a page that is loaded again until then would not know of it.
+  const choose = useCallback((chosen: Language) => {
+    keepLanguage(chosen);
+    setLanguage(chosen);
+  }, []);
   const leave = useCallback((unknown: boolean) => {
     forget();
     setSession(null);
@@ -51,7 +55,7 @@ export function Console() {
   }, []);
   const credential = session?.credential ?? null;
   const api = useMemo(() => new Api(credential, () => leave(true)), [credential, leave]);
-  const toggle = <LanguageButton language={language} onChange={setLanguage} />;
+  const toggle = <LanguageButton language={language} onChange={choose} />;
   if (!session) {
     const enter = (entered: Session) => {
       setUnknown(false);

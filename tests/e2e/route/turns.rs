@@ -86,7 +86,8 @@ fn whoever_dies_hangs_drains_or_starts_again_nothing_that_had_not_begun_fails() 
         let callers: Vec<_> = (0..CALLERS).map(|caller| scope.spawn(move || load.call(caller))).collect();
         let _ends = Ends(&load.is_over);
         load.goes_on("all are well");
-        assert!(origins.iter().all(|origin| origin.answered() > 0), "one has had nothing");
+        // Whichever is slower at first is asked less.
+        until_true("each has answered", PATIENCE, || origins.iter().all(|origin| origin.answered() > 0));
         origins[0].kill();
         load.goes_on("one was killed");
         origins[1].origin.signal("STOP");

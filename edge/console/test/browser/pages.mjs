@@ -19,6 +19,23 @@ await run(async ({ page, step }) => {
   for (const [name, path] of Object.entries(paths)) {
     await step(name, () => each(name, () => show(path)));
   }
+  await step("a language is kept as soon as it is chosen", async () => {
+    for (const [name, language] of [
+      ["中文", "zh"],
+      ["English", "en"],
+    ]) {
+      // Loaded again before the page has drawn anything.
+      await Promise.all([
+        page.waitForEvent("load"),
+        page.evaluate((name) => {
+          [...document.querySelectorAll("button")].find((button) => button.textContent === name).click();
+          location.reload();
+        }, name),
+      ]);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+      await page.waitForFunction((language) => document.documentElement.lang === language, language, { timeout: 5_000 });
+    }
+  });
   await step("keyboard alone", async () => {
     await page.goto(`${settings.url}/console/#/overview`);
     await page.reload();
