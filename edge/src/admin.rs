@@ -12,6 +12,7 @@ pub mod leaks;
 mod login;
 mod origins;
 mod plans;
+mod usage;
 
 use crate::admin::call::AdminCall;
 use crate::call::{Answered, Call};
@@ -58,8 +59,8 @@ pub async fn serve(request: &Call<'_>) -> Answered {
     if allow.split(", ").all(|served| served != method) {
         return Err(refuse_method(allow));
     }
-    // Three lists read a query; whoever sends one elsewhere means something that is not done.
-    if !matches!((kind, name, method), ("keys" | "accounts" | "audit", None, "GET")) {
+    // Lists and what was used read a query; whoever sends one elsewhere means something that is not done.
+    if !matches!((kind, name, method), ("keys" | "accounts" | "audit" | "usage", None, "GET")) {
         no_query(query)?;
     }
     match (kind, name, verb, method) {
@@ -92,6 +93,7 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         ("cache", Some(account), None, "DELETE") => cache::purge(&call, Some(account)).await,
         ("jobs", Some(account), None, "GET") => jobs::view(&call, account).await,
         ("jobs", Some(account), Some("cancel"), "POST") => jobs::cancel(&call, account).await,
+        ("usage", None, None, "GET") => usage::view(&call).await,
         ("audit", None, None, "GET") => audit::list(&call).await,
         ("failed-logins", None, None, "GET") => audit::failed_logins(&call).await,
         _ => Err(no_route()),
@@ -109,7 +111,7 @@ fn methods(kind: &str, name: Option<&str>, verb: Option<&str>) -> Option<&'stati
         ("plans", None, None) => "GET, HEAD, PUT",
         ("origins", None, None) => "GET, HEAD, PUT, DELETE",
         ("denials", Some(_), None) | ("cache", _, None) => "DELETE",
-        ("audit" | "failed-logins", None, None) | ("jobs", Some(_), None) => "GET, HEAD",
+        ("audit" | "failed-logins" | "usage", None, None) | ("jobs", Some(_), None) => "GET, HEAD",
         _ => return None,
     })
 }
@@ -119,5 +121,5 @@ fn no_route() -> Refusal {
 }
 
 const VERBS: [&str; 5] = ["rotate", "disable", "enable", "cancel", "credits"];
-const ROUTES: [&str; 9] =
-    ["keys", "accounts", "plans", "origins", "denials", "cache", "jobs", "audit", "failed-logins"];
+const ROUTES: [&str; 10] =
+    ["keys", "accounts", "plans", "origins", "denials", "cache", "jobs", "usage", "audit", "failed-logins"];

@@ -8,3 +8,4 @@ pub mod models;
 pub mod ollama;
 pub mod responses;
 pub mod token;
+pub mod usage;

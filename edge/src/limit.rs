@@ -13,13 +13,15 @@ use crate::platform::{self, Env};
 use crate::telemetry;
 use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::permission::Scope;
+use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::hop::gate_call::description::CallerDescription;
-use sluice_protocol::hop::gate_call::{Admission, Answer, Ask, Call};
+use sluice_protocol::hop::gate_call::{Admission, Answer, Ask, Asker, Call};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
+use sluice_protocol::usage::report::{UsageQuery, UsageReport};
 
 /// What let a request through.
 pub enum Admitted {
@@ -32,7 +34,9 @@ pub enum Admitted {
 /// Authenticates the caller and holds a lease for the request, or says why not.
 pub async fn admit(env: &Env, table: &PlanTable, principal: &Principal, ask: Ask) -> Result<Admitted, Refusal> {
     let asked_at = now();
-    let answer = last(env, table, &principal.account, vec![Call::Admit(Box::new(ask.clone()))]).await;
+    let mut calls: Vec<Call> = remembered::given(&principal.account).into_iter().collect();
+    calls.push(Call::Admit(Box::new(ask.clone())));
+    let answer = last(env, table, &principal.account, calls).await;
     decide(answer, table, principal, &ask, asked_at)
 }
 
@@ -89,6 +93,21 @@ pub async fn describe(env: &Env, table: &PlanTable, principal: &Principal) -> Re
     match gate::ask(env, table, &principal.account, call).await? {
         Answer::Caller(described) => Ok(*described),
         other => Err(told(table, principal, &other, asked_at)),
+    }
+}
+
+/// What an account has used; for a caller who asks, what that one has. Counts nothing.
+pub async fn usage(
+    env: &Env,
+    table: &PlanTable,
+    account: &AccountName,
+    asker: Option<&Principal>,
+    query: UsageQuery,
+) -> Result<UsageReport, Refusal> {
+    let asker = asker.map(|asker| Box::new(Asker { caller: asker.caller.clone(), address: asker.address }));
+    match gate::ask(env, table, account, Call::DescribeUsage { asker, query: Box::new(query) }).await? {
+        Answer::Usage(report) => Ok(*report),
+        other => Err(answer_refusal(&other)),
     }
 }
 

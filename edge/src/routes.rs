@@ -1,7 +1,7 @@
 //! The route table: what each path and method leads to.
 
 use crate::admin::{self, leaks};
-use crate::api::{batches, files, key, models, ollama, responses, token};
+use crate::api::{batches, files, key, models, ollama, responses, token, usage};
 use crate::call::{Answered, Call};
 use crate::config::config_of;
 use crate::platform::task::{self, Answer};
@@ -98,6 +98,7 @@ fn end_of(answered: &Answered) -> RequestEnd {
 async fn step_aside(call: &Call<'_>, route: &str, of: &str) -> Answered {
     match (call.incoming.head.method(), route) {
         ("GET", "/v1/key") => key::serve(call).await,
+        ("GET", "/v1/usage") => usage::serve(call).await,
         ("GET", "/v1/models") => models::list(call).await.map(Ok),
         ("GET", "/v1/models/{model}") => models::one(call, of).await.map(Ok),
         ("GET", "/v1/responses/{response}") => responses::one(call, of).await.map(Ok),
@@ -131,7 +132,7 @@ async fn step_aside(call: &Call<'_>, route: &str, of: &str) -> Answered {
 
 /// What there is, for whoever is lost.
 const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /v1/rerank, \
-                      /v1/files and /v1/batches, GET /v1/models and GET /v1/key are served; of Anthropic's, POST /v1/messages; of \
+                      /v1/files and /v1/batches, GET /v1/models, /v1/key and /v1/usage are served; of Anthropic's, POST /v1/messages; of \
                       Ollama's, POST /api/chat, /api/generate and /api/embed, GET /api/tags; of vLLM's, POST \
                       /tokenize and /detokenize.";
 

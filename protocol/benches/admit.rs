@@ -4,7 +4,7 @@
 //! as are remembered, and one lease that runs. `now` is when the last one was settled, so all of its logs count.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::hop::gate_call::{Ask, Call, Caller};
@@ -195,6 +195,7 @@ fn groups(criterion: &mut Criterion) {
         table: &table,
         calendar: Calendar::NONE,
         storage: StorageCounters::default(),
+        history: History::NONE,
     };
     let account = Account { state: busy(&four(1_000_000), FULL), ..Account::default() };
     for size in [1_u64, 16] {

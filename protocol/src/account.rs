@@ -21,8 +21,12 @@ use crate::limit::plan::{Allowance, Plan, PlanTable};
 use crate::limit::standing::For;
 use crate::limit::state::GateState;
 use crate::time::Millis;
+use crate::usage::HOUR_MS;
+use crate::usage::refusals::{RefusalCount, Refusals};
+use crate::usage::report::{Tally, UsageQuery};
 use bend::{Bent, bent};
 use rules::rules;
+use std::fmt;
 
 pub use rules::max_tokens;
 
@@ -33,6 +37,8 @@ pub struct Account {
     pub kept: Kept,
     /// What it did.
     pub state: GateState,
+    /// Refusals since it was stored. They are not stored by themselves.
+    pub refusals: Refusals,
 }
 
 /// What must be stored before an answer may leave.
@@ -55,6 +61,23 @@ pub struct DecisionContext<'s> {
     pub calendar: &'s Calendar,
     /// What the object has done so far.
     pub storage: StorageCounters,
+    /// What was used in hours that are over.
+    pub history: History<'s>,
+}
+
+/// Reads rows of usage that a query is about, where somebody asks for them.
+#[derive(Clone, Copy)]
+pub struct History<'s>(pub &'s dyn Fn(&UsageQuery) -> Tally);
+
+impl History<'static> {
+    /// Nothing was used before this hour.
+    pub const NONE: Self = Self(&|_| Tally::default());
+}
+
+impl fmt::Debug for History<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("History")
+    }
 }
 
 /// `max_tokens` where neither a request nor its plan names one.
@@ -98,6 +121,14 @@ impl Account {
 
     /// Does one call at `now`. What it changed is in the second part of the result.
     pub fn answer(&mut self, call: &Call, setting: DecisionContext<'_>, now: Millis) -> (Answer, Changed) {
+        let answered = self.decide(call, setting, now);
+        if answered.1.state {
+            self.state.add_refusals(&mut self.refusals);
+        }
+        answered
+    }
+
+    fn decide(&mut self, call: &Call, setting: DecisionContext<'_>, now: Millis) -> (Answer, Changed) {
         let moves_on = matches!(call, Call::Admit(_) | Call::Readmit { .. } | Call::Settle { .. });
         let seen = moves_on && self.state.see(now, setting.calendar);
         let state_changed = |state| Changed { state: state || seen, ..Changed::default() };
@@ -124,6 +155,17 @@ impl Account {
             }
             Call::Do(command) => self.command(command, setting, now),
             Call::DescribeKey { key } => (self.describe_key(*key, setting, now), Changed::default()),
+            Call::NoteRefusals(refusals) => {
+                let hour = self.state.latest(now) / HOUR_MS;
+                for refusal in refusals {
+                    // By the isolate's clock, which may be ahead.
+                    self.refusals.add(RefusalCount { hour: refusal.hour.min(hour), ..refusal.clone() });
+                }
+                (Answer::Done(false), Changed::default())
+            }
+            Call::DescribeUsage { asker, query } => {
+                (self.describe_usage(asker.as_deref(), query, setting, now), Changed::default())
+            }
             Call::DescribeAccount => {
                 (Answer::Account(Box::new(self.describe_account(setting, now))), Changed::default())
             }
@@ -138,7 +180,7 @@ impl Account {
         setting: DecisionContext<'_>,
         now: Millis,
     ) -> (Answer, bool) {
-        let Self { kept, state } = self;
+        let Self { kept, state, refusals } = self;
         let access = Access { scope: Some(Scope::from(ask.endpoint)), model: Some(&ask.model), address: ask.address };
         let known = known(kept, &ask.caller, &access, setting.table, state.latest(now));
         let known = known.and_then(|known| match forbidden(&known.plan.allowance, ask) {
@@ -190,11 +232,14 @@ impl Account {
                     ..admission
                 }))
             }
-            Decision::Refuse(refused) => Answer::Limited {
-                refused,
-                standings: state.standings(&rules, For::Request(&facts), now),
-                now: state.clamp(now),
-            },
+            Decision::Refuse(refused) => {
+                refusals.note(&facts.whose(), refused.iter().map(|one| one.limit.as_str()), state.latest(now));
+                Answer::Limited {
+                    refused,
+                    standings: state.standings(&rules, For::Request(&facts), now),
+                    now: state.clamp(now),
+                }
+            }
             Decision::Closed => Answer::Closed,
         };
         (answer, changed)

@@ -11,6 +11,7 @@ mod filter;
 pub mod jobs;
 mod registry;
 mod text;
+pub mod usage;
 
 use crate::auth::key::ApiKey;
 use crate::auth::pattern::Pattern;

@@ -119,19 +119,29 @@ fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
 
 /// Lower-case hexadecimal of exactly `N` bytes.
 pub fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
     if text.len() != 2 * N {
         return None;
     }
     let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = (digit(pair[0])? << 4) | digit(pair[1])?;
+        *byte = parse_byte(pair)?;
     }
     Some(bytes)
+}
+
+/// Lower-case hexadecimal of however many bytes.
+pub fn parse_hex_all(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks_exact(2);
+    if pairs.remainder().is_empty() { pairs.map(parse_byte).collect() } else { None }
+}
+
+fn parse_byte(pair: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    Some((digit(pair[0])? << 4) | digit(pair[1])?)
 }
 
 /// Lower-case hexadecimal.

@@ -21,6 +21,8 @@ pub mod wire;
 pub mod request;
 // auth
 pub mod auth;
+// settle: what was used, by the hour
+pub mod usage;
 // limit, settle: the decision
 pub mod limit;
 // limit, settle: what the edge and its objects say to each other, and the account at its Gate

@@ -63,6 +63,52 @@ pub fn rfc3339(at: Millis) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
 
+/// What [`rfc3339`] writes, also without its milliseconds, its seconds, or all of its time of day: `2026-11-28`,
+/// `2026-11-28T12:00Z`. `None` for anything else, for other zones and for days that there are not.
+pub fn parse_utc(text: &str) -> Option<Millis> {
+    let (date, of_day) = match text.split_once('T') {
+        Some((date, time)) => (date, parse_of_day(time.strip_suffix('Z')?)?),
+        None => (text, 0),
+    };
+    let [year, month, day] = numbers(date, '-', &[4, 2, 2])?;
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // The other way of what rfc3339 does.
+    let (year_of_march, month_of_march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year_of_era) = (year_of_march / 400, year_of_march % 400);
+    let of_year = (153 * month_of_march + 2) / 5 + day - 1;
+    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - 719_468;
+    let at = days * 86_400_000 + of_day;
+    // A day that its month does not have is another one's.
+    rfc3339(at).starts_with(date).then_some(at)
+}
+
+/// `12:00`, `12:00:59` or `12:00:59.999`, in milliseconds since midnight.
+fn parse_of_day(text: &str) -> Option<u64> {
+    let (text, ms) = match text.split_once('.') {
+        Some((text, ms)) if ms.len() == 3 && text.len() == 8 => (text, numbers::<1>(ms, '.', &[3])?[0]),
+        Some(_) => return None,
+        None => (text, 0),
+    };
+    let [hour, minute, second] = match text.len() {
+        5 => numbers::<2>(text, ':', &[2, 2]).map(|[hour, minute]| [hour, minute, 0])?,
+        _ => numbers::<3>(text, ':', &[2, 2, 2])?,
+    };
+    (hour < 24 && minute < 60 && second < 60).then_some(((hour * 60 + minute) * 60 + second) * 1_000 + ms)
+}
+
+/// Numbers of so many digits each.
+fn numbers<const N: usize>(text: &str, between: char, digits: &[usize; N]) -> Option<[u64; N]> {
+    let mut parts = text.split(between);
+    let mut numbers = [0; N];
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part = parts.next().filter(|part| part.len() == *digits && part.bytes().all(|one| one.is_ascii_digit()))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
 /// The last moment of the year 9999.
 const LAST: Millis = 253_402_300_799_999;
 
@@ -111,7 +157,9 @@ mod tests {
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for days in 0..150_000 {
             let at = days * 86_400_000;
-            assert_eq!(rfc3339(at), format!("{year:04}-{month:02}-{day:02}T00:00:00.000Z"));
+            let date = format!("{year:04}-{month:02}-{day:02}");
+            assert_eq!(rfc3339(at), format!("{date}T00:00:00.000Z"));
+            assert_eq!(parse_utc(&date), Some(at), "{date}");
             let length = [31, if is_leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1];
             day += 1;
             if day > length {
@@ -122,6 +170,31 @@ mod tests {
             }
         }
         assert_eq!(rfc3339(1_795_867_199_007), "2026-11-28T11:59:59.007Z");
+        for (text, at) in [
+            ("2026-11-28T11:59:59.007Z", Some(1_795_867_199_007)),
+            ("2026-11-28T11:59:59Z", Some(1_795_867_199_000)),
+            ("2026-11-28T11:59Z", Some(1_795_867_140_000)),
+            ("9999-12-31T23:59:59.999Z", Some(LAST)),
+            ("2026-02-29", None),
+            ("2100-02-29", None),
+            ("2026-04-31", None),
+            ("2026-00-10", None),
+            ("2026-13-01", None),
+            ("1969-12-31", None),
+            ("2026-1-01", None),
+            ("2026-11-28T24:00Z", None),
+            ("2026-11-28T11:60Z", None),
+            ("2026-11-28T11:59:59.7Z", None),
+            ("2026-11-28T11:59.007Z", None),
+            ("2026-11-28T11:59+01:00", None),
+            ("2026-11-28T11:59", None),
+            ("2026-11-28T", None),
+            ("2026-11-28-01", None),
+            ("+026-11-28", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_utc(text), at, "{text}");
+        }
         assert_eq!(rfc3339(LAST), "9999-12-31T23:59:59.999Z");
         assert_eq!(rfc3339(Millis::MAX), rfc3339(LAST));
     }

@@ -113,6 +113,9 @@ fn optimise(workspace: &Workspace, toolbox: &Toolbox, step: &mut Step) -> Result
         .args(FEATURES.map(|feature| format!("--enable-{feature}")));
     toolbox.node.apply(&mut optimise)?;
     process::run(step, optimise, &workspace.log("optimise-edge")?)?;
+    let mut shorten = command(&toolbox.bind);
+    shorten.arg("--shorten-names").arg(workspace.path(PRODUCTS[1]));
+    process::run(step, shorten, &workspace.log("shorten-edge")?)?;
     Ok(())
 }
 

@@ -4,12 +4,15 @@
 use crate::auth::principal::Principal;
 use crate::platform::{self, isolate_local};
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::hop::gate_call::Answer;
-use sluice_protocol::hop::gate_call::remembered::{Asked, Asker, Remembered, Want};
+use sluice_protocol::hop::gate_call::remembered::{Asked, Asker, MAX_REMEMBERED, Remembered, Want};
+use sluice_protocol::hop::gate_call::{Answer, Call};
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::time::Millis;
+use sluice_protocol::usage::Whose;
+use sluice_protocol::usage::refusals::Refusals;
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// Remembers what a Gate has just said, if it is a refusal of whatever this caller asks for. `asked_at`: when this isolate asked.
 pub fn remember(table: &PlanTable, principal: &Principal, answer: &Answer, asked_at: Millis) {
@@ -23,7 +26,27 @@ pub fn of(table: &PlanTable, principal: &Principal, want: Want) -> Option<Refusa
         true => None,
         false => remembered.get(&asker(table, principal), want, platform::now()),
     });
-    found?.refusal()
+    let found = found?;
+    if let Answer::Limited { refused, .. } = &found {
+        note(principal, refused.iter().map(|refused| refused.limit.as_str()));
+    }
+    found.refusal()
+}
+
+/// What this isolate has refused of an account by itself, for its Gate to note: to be sent with what is sent anyway. What nobody
+/// fetches until the isolate ends is not told.
+pub fn given(account: &AccountName) -> Option<Call> {
+    let refusals = GIVEN.with_borrow_mut(|given| given.remove(account));
+    refusals.map(|mut refusals| Call::NoteRefusals(refusals.take_until(u64::MAX).collect()))
+}
+
+fn note<'l>(principal: &Principal, limits: impl Iterator<Item = &'l str>) {
+    let whose = Whose::of_key(principal.caller.counted_as());
+    GIVEN.with_borrow_mut(|given| {
+        if given.len() < MAX_REMEMBERED || given.contains_key(&principal.account) {
+            given.entry(principal.account.clone()).or_default().note(&whose, limits, platform::now());
+        }
+    });
 }
 
 /// Forgets what an account was refused: something about it has changed, and its next request asks its Gate.
@@ -35,6 +58,8 @@ pub fn forget(account: &AccountName) {
 
 isolate_local! {
     static REMEMBERED: RefCell<Remembered> = RefCell::default();
+    /// Refusals that were given from memory, and that no Gate knows of yet.
+    static GIVEN: RefCell<HashMap<AccountName, Refusals>> = RefCell::default();
 }
 
 fn asker<'a>(table: &PlanTable, principal: &'a Principal) -> Asker<'a> {

@@ -3,24 +3,29 @@
 //! The object decides nothing: it loads an [`Account`], lets it answer, stores what changed in the same synchronous block,
 //! and only then lets the answers leave. The platform holds them back until the row is durable.
 
+mod usage;
+
 use crate::config::config_of;
 use crate::limit::{calendar, plans};
 use crate::platform::objects::Object;
 use crate::platform::rows::Rows;
 use crate::platform::{self, Env, Fault, State};
-use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::hop::gate_call::{self, Answer, Call, Envelope, decode_envelope, encode_answers};
 use sluice_protocol::id::Version;
 use sluice_protocol::limit::calendar::Calendar;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::limit::state;
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::usage::report::{Tally, UsageQuery};
 use std::cell::RefCell;
 use std::rc::Rc;
+use usage::UsageRows;
 
 /// The object.
 pub struct Gate {
     rows: Rows,
+    usage: UsageRows,
     env: Env,
     account: RefCell<Option<Account>>,
     /// The table that it last decided by: for isolates that do not know which one is in force.
@@ -29,7 +34,8 @@ pub struct Gate {
 
 impl Object for Gate {
     fn new(state: State, env: Env) -> Self {
-        Self { rows: Rows::new(&state, "gate"), env, account: RefCell::new(None), table: RefCell::new(None) }
+        let (rows, usage) = (Rows::new(&state, "gate"), UsageRows::new(&state));
+        Self { rows, usage, env, account: RefCell::new(None), table: RefCell::new(None) }
     }
 
     /// Nearly all messages; not those whose plans must be asked for first.
@@ -95,11 +101,19 @@ impl Gate {
         let account = account.as_mut().expect("loaded above");
         let now = platform::now();
         let told = table.map(|table| calendar::of(&*account, table, now));
+        let unread = RefCell::new(None);
+        let history = |query: &UsageQuery| {
+            self.usage.tally(query).unwrap_or_else(|fault| {
+                unread.replace(Some(fault));
+                Tally::default()
+            })
+        };
         let setting = |table| DecisionContext {
             account: &envelope.account,
             table,
             calendar: told.as_ref().unwrap_or(Calendar::NONE),
-            storage: self.rows.counters(),
+            storage: self.rows.counters() + self.usage.counters(),
+            history: History(&history),
         };
         let (answers, changed) = match table {
             Some(table) => account.answer_all(&envelope.calls, setting(table), now),
@@ -117,10 +131,15 @@ impl Gate {
                 (envelope.calls.iter().zip(ends).map(answer).collect(), changed)
             }
         };
+        if let Some(fault) = unread.take() {
+            return Err(fault);
+        }
         if changed.kept {
             self.rows.put(KEYS_ROW, &gate_call::encode_kept(&account.kept))?;
         }
         if changed.state {
+            let finished = account.state.take_finished();
+            self.usage.store(&finished, account.state.hours().hour())?;
             self.rows.put(STATE_ROW, &state::encode(&account.state))?;
         }
         Ok(answers)

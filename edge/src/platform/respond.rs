@@ -2,9 +2,11 @@
 
 use crate::platform::{self, Fault, Response};
 use serde::Serialize;
+use sluice_protocol::admin::usage::UsageView;
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::usage::report::UsageQuery;
 use sluice_protocol::wire::header;
 
 /// The headers of an answer or of a request to the origin, as the JSON object that goes to the platform. `Headers` would
@@ -68,6 +70,18 @@ pub fn json_of_version(value: &impl Serialize, version: u32, request: RequestId)
     let mut headers = HeaderList::answer(request, JSON);
     headers.set(header::ETAG, format!("\"{version}\""));
     respond(200, &headers, &to_json(value))
+}
+
+/// What was used, as JSON or as CSV. Of CSV the place to go on from is a header.
+pub fn usage(view: &UsageView, query: &UsageQuery, is_csv: bool, request: RequestId) -> Result<Response, Fault> {
+    if !is_csv {
+        return json(200, view, request);
+    }
+    let mut headers = HeaderList::answer(request, "text/csv; charset=utf-8");
+    if let Some(next) = &view.next {
+        headers.set(header::NEXT, next);
+    }
+    respond(200, &headers, &view.to_csv(query))
 }
 
 /// An answer with a whole body.

@@ -45,7 +45,9 @@ pub fn methods(route: &str) -> Option<&'static str> {
     match route {
         "/v1/auth/token" | "/leaks/github" | "/api/show" => Some("POST"),
         _ if Door::of(route).is_some() => Some("POST"),
-        "/v1/models" | "/v1/models/{model}" | "/v1/key" | "/.well-known/jwks.json" | "/healthz" => Some("GET, HEAD"),
+        "/v1/models" | "/v1/models/{model}" | "/v1/key" | "/v1/usage" | "/.well-known/jwks.json" | "/healthz" => {
+            Some("GET, HEAD")
+        }
         "/v1/responses/{response}" => Some("GET, HEAD, DELETE"),
         "/v1/responses/{response}/input_items" => Some("GET, HEAD"),
         "/v1/files" | "/v1/batches" => Some("GET, HEAD, POST"),

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::description::{CallerDescription, StorageCounters};
 use sluice_protocol::hop::gate_call::{Answer, Call, Caller as Asker, decode_kept};
@@ -145,8 +145,13 @@ impl Stage {
         let caller = Asker::Known { subject: Mark::default(), plan: "open".into() };
         let now = crate::platform::now();
         let calendar = &crate::limit::calendar::of(&account, &self.plans, now);
-        let context =
-            DecisionContext { account: &name, table: &self.plans, calendar, storage: StorageCounters::default() };
+        let context = DecisionContext {
+            account: &name,
+            table: &self.plans,
+            calendar,
+            storage: StorageCounters::default(),
+            history: History::NONE,
+        };
         let call = Call::DescribeCaller { caller, address: ADDRESS.parse().ok() };
         match account.answer(&call, context, now).0 {
             Answer::Caller(described) => *described,

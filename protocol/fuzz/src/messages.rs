@@ -2,7 +2,7 @@
 
 use super::state::START;
 use super::{Input, part};
-use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::auth::permission::{Permissions, Scope, Scopes};
@@ -40,10 +40,16 @@ pub fn run(bytes: &[u8]) {
     let Ok(envelope) = decode_envelope(input.0) else { return };
     assert_eq!(decode_envelope(&encode_envelope(&envelope)).as_ref(), Ok(&envelope));
     let kept = kept.unwrap_or_else(|_| Kept { keys: vec![record()], ..Kept::default() });
-    let mut account = Account { kept, state: state::decode(row).unwrap_or_default() };
+    let mut account = Account { kept, state: state::decode(row).unwrap_or_default(), ..Account::default() };
     let table = PlanTable::built_in();
     let storage = StorageCounters::default();
-    let setting = DecisionContext { account: &envelope.account, table: &table, calendar: Calendar::NONE, storage };
+    let setting = DecisionContext {
+        account: &envelope.account,
+        table: &table,
+        calendar: Calendar::NONE,
+        storage,
+        history: History::NONE,
+    };
     for now in [now, now.saturating_add(1), now.saturating_add(60_000)] {
         let before = account.clone();
         let (answers, changed) = account.answer_all(&envelope.calls, setting, now);
@@ -156,6 +162,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             table: &table,
             calendar: Calendar::NONE,
             storage: StorageCounters::default(),
+            history: History::NONE,
         };
         let (answers, _) = account.answer_all(&calls, setting, START);
         let envelope = Envelope { account: setting.account.into(), table: table.version(), calls };

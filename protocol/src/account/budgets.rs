@@ -64,7 +64,7 @@ impl Account {
     /// How its budgets stand: those of the plans that it has, and those of others that something was counted in or added
     /// to. Of one that counts by key, model, session or user, the fullest count.
     pub(super) fn budgets(&self, setting: DecisionContext<'_>, now: Millis) -> Vec<Standing> {
-        let Self { kept, state } = self;
+        let Self { kept, state, .. } = self;
         let of_keys = || kept.keys.iter().map(|record| &record.plan).collect::<BTreeSet<_>>();
         let plans = kept.settings.plan.as_ref().map_or_else(of_keys, |plan| [plan].into());
         let mut budgets: Vec<Rule<'_>> = Vec::new();

@@ -5,10 +5,11 @@ use super::{Account, DecisionContext, known};
 use crate::auth::permission::Access;
 use crate::auth::principal::Mark;
 use crate::hop::gate_call::description::{AccountDescription, CallerDescription, KeyDescription};
-use crate::hop::gate_call::{Answer, Ask, Caller, KeyRecord};
+use crate::hop::gate_call::{Answer, Ask, Asker, Caller, KeyRecord};
 use crate::limit::decision::{Passes, Refused};
 use crate::limit::standing::For;
 use crate::time::Millis;
+use crate::usage::report::UsageQuery;
 
 impl Account {
     pub(super) fn describe_caller(
@@ -68,6 +69,27 @@ impl Account {
             credits: self.kept.credits.clone(),
             now: self.state.clamp(now),
         }
+    }
+
+    pub(super) fn describe_usage(
+        &self,
+        asker: Option<&Asker>,
+        query: &UsageQuery,
+        setting: DecisionContext<'_>,
+        now: Millis,
+    ) -> Answer {
+        if let Some(Asker { caller, address }) = asker {
+            let access = Access { address: *address, ..Access::default() };
+            match known(&self.kept, caller, &access, setting.table, self.state.latest(now)) {
+                // A caller asks for its own.
+                Ok(known) if query.key == Some(known.mark) => {}
+                Ok(_) => return Answer::UnknownCaller,
+                Err(answer) => return answer,
+            }
+        }
+        let mut tally = (setting.history.0)(query);
+        tally.add_current(query, self.state.hours(), &self.refusals);
+        Answer::Usage(Box::new(tally.report()))
     }
 
     fn live_leases(&self, now: Millis) -> u32 {

@@ -24,6 +24,8 @@ use crate::limit::standing::Standing;
 use crate::request::bodies::chat::Used;
 use crate::request::endpoint::Endpoint;
 use crate::time::Millis;
+use crate::usage::refusals::RefusalCount;
+use crate::usage::report::{UsageQuery, UsageReport};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +39,7 @@ pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
 /// the caller is told to try again.
-pub const VERSION: u8 = 6;
+pub const VERSION: u8 = 7;
 
 /// What the edge sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +97,25 @@ pub enum Call {
         /// What is asked for now.
         ask: Box<Ask>,
     },
+    /// Note refusals that an isolate gave by itself, because it remembered them: see [`remembered`]. Who sends this again
+    /// has it counted again.
+    NoteRefusals(Vec<RefusalCount>),
+    /// Add up what the account has used.
+    DescribeUsage {
+        /// Who asks, if it is a caller: then what is asked for is what this one has used.
+        asker: Option<Box<Asker>>,
+        /// What is asked for.
+        query: Box<UsageQuery>,
+    },
+}
+
+/// A caller who asks about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// Who.
+    pub caller: Caller,
+    /// From where, if the platform told.
+    pub address: Option<IpAddr>,
 }
 
 impl Call {
@@ -198,6 +219,8 @@ pub enum Answer {
     TooFull(String),
     /// A budget of this name cannot be counted here: its time zone or its currency is not known.
     Uncounted(String),
+    /// What was used.
+    Usage(Box<UsageReport>),
 }
 
 /// What a plan does not allow.

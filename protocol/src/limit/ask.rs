@@ -9,6 +9,7 @@ use crate::limit::plan::{Limit, Per};
 use crate::request::cost::work::Work;
 use crate::request::cost::{Class, Rate};
 use crate::request::endpoint::Endpoint;
+use crate::usage::{MAX_NAME, Whose};
 
 /// A request, as limits see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,18 @@ pub struct Facts {
     pub rate: Rate,
     /// How many percent of the origin's places are in use.
     pub pressure: u8,
+}
+
+impl Facts {
+    /// As whose it is counted.
+    pub fn whose(&self) -> Whose {
+        Whose {
+            key: Some(self.key),
+            model: Some(&self.model).filter(|model| model.len() <= MAX_NAME).cloned(),
+            endpoint: Some(self.endpoint),
+            user: self.user.into(),
+        }
+    }
 }
 
 /// What of a request's work is certain.

@@ -23,11 +23,22 @@ use crate::limit::state::{ClosedMark, GateState, MAX_BYTES, most_bytes};
 use crate::request::bodies::chat::Used;
 use crate::request::cost::work::Work;
 use crate::time::Millis;
+use crate::usage::hours::{Finished, Hours};
+use crate::usage::refusals::Refusals;
 use passes::passes;
 
 fn mark(request: RequestId) -> ClosedMark {
     let [a, b, c, d, e, f, g, h, ..] = request.0;
     [a, b, c, d, e, f, g, h]
+}
+
+/// How a lease ends.
+#[derive(Clone, Copy)]
+enum Ended {
+    /// As its edge says.
+    Told(Outcome),
+    /// The same request is asked for again, with what the origin has counted.
+    GivenBack,
 }
 
 /// What the rules say of a request, before anything is changed.
@@ -71,7 +82,7 @@ impl GateState {
     ) -> (Decision, bool) {
         let is_new = !self.lease_of(facts.request);
         let mut given_back = self.clone();
-        let is_ended = given_back.settle(first, Outcome::NotServed, now);
+        let is_ended = given_back.end(first, Ended::GivenBack, now);
         let decision = given_back.admit(rules, lease_ms, facts, now);
         if let Decision::Admit(_) = decision {
             *self = given_back;
@@ -99,31 +110,22 @@ impl GateState {
     /// A settle that comes before its admit (or long after its lease) leaves a mark, so that the admit, if it comes yet,
     /// is recognised as late.
     pub fn settle(&mut self, request: RequestId, outcome: Outcome, now: Millis) -> bool {
-        let now = self.latest(now);
-        if self.is_closed(request) {
-            return false;
-        }
-        if let Some(lease) = self.leases.release(request) {
-            for counted in &lease.counted {
-                let Some(log) = counted.log else { continue };
-                let unused = match outcome {
-                    Outcome::NotServed => counted.amount,
-                    Outcome::Served(None) => 0,
-                    Outcome::Served(Some(used)) => counted.unused(lease.metered, used),
-                };
-                let name = (counted.limit.clone(), counted.unit, log);
-                self.counts.refund(&name, counted.scope, counted.at, unused);
-            }
-            if let Outcome::Served(used) = outcome {
-                self.totals.add(used, lease.metered);
-                if let Some(totals) = self.usage.get_mut(&lease.key) {
-                    totals.add(used, lease.metered);
-                }
-            }
-        }
-        self.closed.push_back((now, mark(request)));
-        self.tidy(now);
-        true
+        self.end(request, Ended::Told(outcome), now)
+    }
+
+    /// What was used in the current hour.
+    pub const fn hours(&self) -> &Hours {
+        &self.hours
+    }
+
+    /// Adds refusals that nobody has stored yet, once something is stored.
+    pub fn add_refusals(&mut self, refusals: &mut Refusals) {
+        self.hours.add_refusals(refusals);
+    }
+
+    /// Hours that ended since this was asked last, for whoever stores the state: they are to be stored before it.
+    pub fn take_finished(&mut self) -> Vec<Finished> {
+        self.hours.take_finished()
     }
 
     /// What was used in all.
@@ -164,6 +166,41 @@ impl GateState {
     /// How many requests hold a lease at `now`.
     pub fn live_leases(&self, now: Millis) -> usize {
         self.leases.live(self.clamp(now), Among::All).count()
+    }
+
+    /// [`Self::settle`], also of what is asked for again.
+    fn end(&mut self, request: RequestId, ended: Ended, now: Millis) -> bool {
+        let now = self.latest(now);
+        if self.is_closed(request) {
+            return false;
+        }
+        self.turn(now);
+        if let Some(lease) = self.leases.release(request) {
+            for counted in &lease.counted {
+                let Some(log) = counted.log else { continue };
+                let unused = match ended {
+                    Ended::Told(Outcome::NotServed) | Ended::GivenBack => counted.amount,
+                    Ended::Told(Outcome::Served(None)) => 0,
+                    Ended::Told(Outcome::Served(Some(used))) => counted.unused(lease.metered, used),
+                };
+                let name = (counted.limit.clone(), counted.unit, log);
+                self.counts.refund(&name, counted.scope, counted.at, unused);
+            }
+            match ended {
+                Ended::Told(Outcome::Served(used)) => {
+                    self.totals.add(used, lease.metered);
+                    if let Some(totals) = self.usage.get_mut(&lease.key) {
+                        totals.add(used, lease.metered);
+                    }
+                    self.hours.served(lease.place, used, lease.metered.map(|metered| (metered.work, metered.rate)));
+                }
+                Ended::Told(Outcome::NotServed) => self.hours.failed(lease.place),
+                Ended::GivenBack => {}
+            }
+        }
+        self.closed.push_back((now, mark(request)));
+        self.tidy(now);
+        true
     }
 
     fn evaluation(&self, rules: &[Rule<'_>], facts: &Facts, now: Millis) -> Evaluation {
@@ -255,7 +292,8 @@ impl GateState {
             *count = count.saturating_add(1);
         }
         let (deadline, told) = (now.saturating_add(lease_ms), decided_at.saturating_add(lease_ms));
-        self.leases.grant(Lease { request: facts.request, key: facts.key, at: now, deadline, metered, counted });
+        let place = Some(self.hours.place(facts.whose(), facts.rate));
+        self.leases.grant(Lease { request: facts.request, key: facts.key, at: now, deadline, metered, place, counted });
         self.keep_small();
         Admitted { deadline: told, metered: metered.and_then(Metered::granted), shadowed }
     }

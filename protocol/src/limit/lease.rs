@@ -29,6 +29,9 @@ pub struct Lease {
     pub deadline: Millis,
     /// What was reserved, if some limit of tokens or cost counted it: the origin keeps to it.
     pub metered: Option<Metered>,
+    /// As whose it will be counted when it ends: a place in [`crate::usage::hours::Hours`]. One from before there were
+    /// any has none.
+    pub place: Option<u32>,
     /// Where it was counted.
     pub counted: Vec<Counted>,
 }
@@ -122,9 +125,22 @@ impl Leases {
         Some(self.0.remove(index))
     }
 
-    /// Drops leases whose deadline has passed: what they counted stays counted.
-    pub fn drop_expired(&mut self, now: Millis) {
-        self.0.retain(|lease| lease.deadline > now);
+    /// Drops leases whose deadline has passed: what they counted stays counted. Each is shown before.
+    pub fn drop_expired(&mut self, now: Millis, mut show: impl FnMut(&Lease)) {
+        self.0.retain(|lease| {
+            let is_live = lease.deadline > now;
+            if !is_live {
+                show(lease);
+            }
+            is_live
+        });
+    }
+
+    /// Each lease's place in what was used is another now: the one that stands where its own was.
+    pub fn move_places(&mut self, places: &[Option<u32>]) {
+        for lease in &mut self.0 {
+            lease.place = lease.place.and_then(|place| places.get(place as usize).copied().flatten());
+        }
     }
 
     /// Leases that were granted in what is the future at `now` were granted now, for as long as they were to last.

@@ -11,6 +11,7 @@ use crate::limit::kind::entry::{distances, times};
 use crate::limit::kind::{Log, LogKind, PackedLogs, Unit};
 use crate::limit::lease::{Counted, Lease, Leases, Metered};
 use crate::time::Millis;
+use crate::usage::hours::{Hours, PackedHours};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,15 +37,17 @@ pub struct GateState {
     pub(crate) shadowed: BTreeMap<String, u64>,
     /// What of the totals each key has used, of those that are watched.
     pub(crate) usage: BTreeMap<Mark, Totals>,
+    /// What was used in the current hour.
+    pub(crate) hours: Hours,
 }
 
 /// Half of a request's id.
 pub(crate) type ClosedMark = [u8; 8];
 
-/// The version this code writes. It reads this one, version 4, which knew no budgets, version 3, whose leases were larger and
+/// The version this code writes. It reads this one, version 5, which knew no hours, version 4, which knew no budgets, version 3, whose leases were larger and
 /// whose values shared one log, and version 2, which did not tell keys apart. It refuses others: a newer Gate's state is not
 /// to be guessed at.
-pub const VERSION: u8 = 5;
+pub const VERSION: u8 = 6;
 /// What a row takes at most, in bytes: an object's row holds two million.
 pub const MAX_BYTES: usize = 1_900_000;
 
@@ -75,6 +78,14 @@ struct Packed {
     totals: Totals,
     shadowed: Vec<(String, u64)>,
     used: Vec<(Mark, Totals)>,
+}
+
+/// What stands behind it since version 6.
+#[derive(Default, Serialize, Deserialize)]
+struct PackedUsage {
+    hours: PackedHours,
+    /// The place in it of each lease, in the leases' order.
+    places: Vec<Option<u32>>,
 }
 
 /// Whose a log is.
@@ -150,7 +161,10 @@ pub fn encode(state: &GateState) -> Vec<u8> {
         shadowed: state.shadowed.iter().map(|(limit, count)| (limit.clone(), *count)).collect(),
         used: state.usage.iter().map(|(key, totals)| (*key, *totals)).collect(),
     };
-    postcard::to_extend(&packed, vec![VERSION]).expect("writing to a Vec does not fail")
+    let usage =
+        PackedUsage { hours: state.hours.pack(), places: state.leases.iter().map(|lease| lease.place).collect() };
+    let written = postcard::to_extend(&packed, vec![VERSION]);
+    written.and_then(|row| postcard::to_extend(&usage, row)).expect("writing to a Vec does not fail")
 }
 
 /// What the row of a state takes at most, without writing it: times as far apart as months, and the largest amounts.
@@ -172,23 +186,28 @@ pub fn most_bytes(state: &GateState) -> usize {
     256 + logs * 56
         + state.counts.iter().map(|(.., log)| log.more_bytes()).sum::<usize>()
         + entries * 10
-        + state.leases.iter().count() * 160
+        + state.leases.iter().count() * 164
         + counted * 14
         + money
         + names
         + shadowed
         + state.closed.len() * 14
         + state.usage.len() * 48
+        + state.hours.most_bytes()
 }
 
 /// Unpacks a state. Never panics, whatever the bytes.
 pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
     let (version, packed) = bytes.split_first().ok_or(StateError::Damaged)?;
-    let packed: Packed = match *version {
-        VERSION => postcard::from_bytes(packed).map_err(|_| StateError::Damaged)?,
-        2..=4 => before::read(*version, packed)?,
+    let (packed, usage): (Packed, PackedUsage) = match *version {
+        VERSION => {
+            let (packed, usage) = postcard::take_from_bytes(packed).map_err(|_| StateError::Damaged)?;
+            (packed, postcard::from_bytes(usage).map_err(|_| StateError::Damaged)?)
+        }
+        2..=5 => (before::read(*version, packed)?, PackedUsage::default()),
         other => return Err(StateError::Version(other)),
     };
+    let mut places = usage.places.into_iter();
     let name = |place: u32| packed.names.get(place as usize).cloned().ok_or(StateError::Damaged);
     let mut counts = Counts::default();
     let mut insert = |key: CountName, scope: Scope, log: Log| {
@@ -213,7 +232,7 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
             amount: one.amount,
         })
     };
-    let lease = |lease: PackedLease| -> Result<Lease, StateError> {
+    let mut lease = |lease: PackedLease| -> Result<Lease, StateError> {
         let PackedLease { scopes, at, .. } = lease;
         Ok(Lease {
             request: lease.request,
@@ -221,6 +240,7 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
             at,
             deadline: at.saturating_add(lease.lasts),
             metered: lease.metered,
+            place: places.next().flatten(),
             counted: lease.counted.into_iter().map(|one| counted(at, &scopes, one)).collect::<Result<_, _>>()?,
         })
     };
@@ -229,11 +249,12 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
         sure: packed.last_now.saturating_sub(packed.sure),
         behind: packed.behind,
         counts,
-        leases: packed.leases.into_iter().map(lease).collect::<Result<_, _>>()?,
+        leases: packed.leases.into_iter().map(&mut lease).collect::<Result<_, _>>()?,
         closed: times(0, packed.closed).collect(),
         totals: packed.totals,
         shadowed: packed.shadowed.into_iter().collect(),
         usage: packed.used.into_iter().collect(),
+        hours: Hours::unpack(usage.hours).ok_or(StateError::Damaged)?,
     })
 }
 

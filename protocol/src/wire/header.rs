@@ -20,6 +20,8 @@ pub const FIRST_TOKEN: &str = "first-token";
 pub const REQUEST_ID: &str = "x-request-id";
 /// OpenAI's way to say whether an SDK may retry: `true` or `false`.
 pub const SHOULD_RETRY: &str = "x-should-retry";
+/// Where a page of CSV goes on: the `after` of the next one.
+pub const NEXT: &str = "x-sluice-next";
 /// Whole seconds, rounded up (RFC 9110, section 10.2.3).
 pub const RETRY_AFTER: &str = "retry-after";
 /// The same wait in milliseconds; OpenAI's SDKs prefer it.
@@ -158,6 +160,7 @@ pub const OUTBOUND: &[&str] = &[
     RESET_TOKENS,
     DEGRADED,
     CACHE,
+    NEXT,
     ANTHROPIC_LIMIT_REQUESTS,
     ANTHROPIC_REMAINING_REQUESTS,
     ANTHROPIC_RESET_REQUESTS,
@@ -192,6 +195,7 @@ pub const EXPOSED: &[&str] = &[
     RESET_TOKENS,
     DEGRADED,
     CACHE,
+    NEXT,
     ANTHROPIC_LIMIT_REQUESTS,
     ANTHROPIC_REMAINING_REQUESTS,
     ANTHROPIC_RESET_REQUESTS,

@@ -5,7 +5,7 @@ mod budgets;
 mod command;
 mod group;
 
-use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
 use sluice_protocol::hop::gate_call::command::{Action, Command, Effect};
 use sluice_protocol::hop::gate_call::description::StorageCounters;
@@ -80,6 +80,7 @@ fn setting(table: &PlanTable) -> DecisionContext<'_> {
         table,
         calendar: Calendar::NONE,
         storage: StorageCounters::default(),
+        history: History::NONE,
     }
 }
 

@@ -20,7 +20,7 @@ use sluice_protocol::auth::key::SecretHash;
 use sluice_protocol::auth::leak::LeakReport;
 use sluice_protocol::auth::pattern::Pattern;
 use sluice_protocol::auth::permission::{Permissions, Scope, Scopes, parse_models};
-use sluice_protocol::auth::principal::Network;
+use sluice_protocol::auth::principal::{Mark, Network};
 use sluice_protocol::auth::token::{CreateDenial, Denial, ShortClaims, TokenAnswer};
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
 use sluice_protocol::hop::gate_call::command::{Action, Command};
@@ -38,11 +38,14 @@ use sluice_protocol::limit::kind::{LimitKind, StandingKind, Unit};
 use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::Standing;
 use sluice_protocol::request::cost::money::Currency;
+use sluice_protocol::request::endpoint::Endpoint;
+use sluice_protocol::usage::report::GroupName;
+use sluice_protocol::usage::{Sum, User};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
-fn golden(name: &str, found: &str) {
+pub(crate) fn golden(name: &str, found: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("SLUICE_BLESS").is_some() {
         std::fs::write(&path, found).unwrap();
@@ -150,6 +153,28 @@ fn commands(secret_hash: SecretHash) -> Vec<Command> {
 }
 
 /// A month of Zurich's that holds the times of these tests.
+const USAGE: Sum = Sum {
+    served: 3,
+    failed: 1,
+    lapsed: 2,
+    prompt_tokens: 1_200,
+    cached_tokens: 400,
+    completion_tokens: 300,
+    thinking_tokens: 50,
+    cost: 1_500,
+    money: 188_000,
+};
+
+fn group() -> GroupName {
+    GroupName {
+        hour: Some(497_222),
+        key: Some(Mark::of_key([0xb2; 4])),
+        model: Some("tiny".into()),
+        endpoint: Some(Endpoint::Chat),
+        user: Some(User::One(Mark::of("ann"))),
+    }
+}
+
 const MONTH: Span = Span { began: 1_788_213_600_000, ends: 1_790_805_600_000 };
 
 fn budget() -> LimitKind {

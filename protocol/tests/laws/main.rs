@@ -20,3 +20,4 @@ mod sse;
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod targets;
+mod usage;

@@ -2,15 +2,23 @@
 //!
 //! wasm-bindgen's program is the same library with a web server and a client for tests around it; a fresh clone would
 //! compile those for minutes to run this once.
+//!
+//! `bind --shorten-names WASM`: leaves out of each function's name what tells its copies apart.
 
-use std::env;
+mod names;
+
+use std::{env, ffi::OsStr, fs};
 
 use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
 fn main() -> Result<()> {
     let mut arguments = env::args_os().skip(1);
-    let (wasm, directory) = arguments.next().zip(arguments.next()).context("usage: bind WASM DIRECTORY")?;
+    let two = arguments.next().zip(arguments.next());
+    let (wasm, directory) = two.context("usage: bind WASM DIRECTORY, or bind --shorten-names WASM")?;
+    if wasm == "--shorten-names" {
+        return shorten_names(&directory);
+    }
     let mut bindgen = Bindgen::new();
     bindgen
         .input_path(&wasm)
@@ -22,4 +30,10 @@ fn main() -> Result<()> {
         .force_enable_abort_handler(true)
         .generate(&directory)
         .with_context(|| format!("cannot bind {}", wasm.display()))
+}
+
+fn shorten_names(wasm: &OsStr) -> Result<()> {
+    let module = fs::read(wasm).with_context(|| format!("cannot read {}", wasm.display()))?;
+    let shortened = names::shorten(&module).with_context(|| format!("{} is no module", wasm.display()))?;
+    fs::write(wasm, shortened).with_context(|| format!("cannot write {}", wasm.display()))
 }

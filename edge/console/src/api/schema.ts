@@ -385,6 +385,46 @@ export type EndBatch = {
   batch: string;
 };
 
+export type UsageLine = {
+  account: string;
+  /** when the hour began */
+  hour?: string;
+  /** the day, of UTC */
+  day?: string;
+  /** `key_...`, or `subject:` and the mark of who has none; null for what was not told apart when it was counted */
+  key?: unknown;
+  model?: unknown;
+  endpoint?: unknown;
+  /** the mark of an end user, `none` or `others` */
+  user?: unknown;
+  /** requests that the origin took up */
+  served: number;
+  /** good requests that we failed */
+  failed: number;
+  /** requests of which nobody said what became of them */
+  lapsed: number;
+  prompt_tokens: number;
+  cached_tokens: number;
+  completion_tokens: number;
+  thinking_tokens: number;
+  /** in units of the plans' formulas */
+  cost: number;
+  /** in the plans' currency */
+  money: string;
+  /** how many requests each limit refused */
+  refused: Record<string, number>;
+};
+
+export type UsagePage = {
+  from: string;
+  to: string;
+  /** of which currency `money` is */
+  currency: unknown;
+  data: Array<UsageLine>;
+  /** `after` of the next page; absent on the last */
+  next?: string;
+};
+
 export type OwnKey = {
   id: string;
   account: string;
@@ -585,6 +625,11 @@ export interface Routes {
     query: {};
     body: EndBatch;
     answer: Batch;
+  };
+  "GET /admin/v1/usage": {
+    query: { from?: string; to?: string; by?: string; account?: string; key?: string; format?: "json" | "csv"; after?: string };
+    body: undefined;
+    answer: UsagePage;
   };
   "GET /admin/v1/audit": {
     query: { after?: number; before?: number | "end"; action?: string; account?: string };

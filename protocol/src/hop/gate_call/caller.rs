@@ -50,6 +50,14 @@ impl Caller {
         }
     }
 
+    /// As who it is counted.
+    pub fn counted_as(&self) -> Mark {
+        match self {
+            Self::Key { key, .. } | Self::Short { key, .. } => Mark::of_key(*key),
+            Self::Known { subject, .. } => *subject,
+        }
+    }
+
     /// Which of the account's keys this is, and the mark of the secret that it has shown: see [`SecretHash::mark`]. Nothing for
     /// who calls without a key.
     pub fn key(&self) -> Option<([u8; 4], [u8; 8])> {

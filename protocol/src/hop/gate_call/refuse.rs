@@ -12,7 +12,7 @@ impl Answer {
     pub fn refusal(&self) -> Option<Refusal> {
         Some(match self {
             Self::Admitted(_) | Self::Identified(_) | Self::Done(_) | Self::Did(_) => return None,
-            Self::Key(_) | Self::Caller(_) | Self::Account(_) => return None,
+            Self::Key(_) | Self::Caller(_) | Self::Account(_) | Self::Usage(_) => return None,
             Self::UnknownCaller => refuse_key().with_detail("the Gate has no such key, or its secret differs"),
             Self::Disabled => {
                 Refusal::new(Reason::Disabled, "This key or its account is disabled. Ask who gave it to you.")

@@ -49,10 +49,12 @@ impl GateState {
         if now > self.last_now {
             (self.sure, self.last_now) = (self.last_now, now);
         }
+        self.turn(now);
         let sure = self.sure;
         // As long as nobody knows which of two readings is wrong, nothing is forgotten.
         if self.behind.is_none() {
-            self.leases.drop_expired(sure.saturating_sub(GRACE_MS));
+            let Self { leases, hours, .. } = self;
+            leases.drop_expired(sure.saturating_sub(GRACE_MS), |lease| hours.lapsed(lease.place));
             self.counts.drop_expired(sure);
             while self.closed.front().is_some_and(|(at, _)| at.saturating_add(CLOSED_MS) <= sure) {
                 self.closed.pop_front();
@@ -63,10 +65,19 @@ impl GateState {
         }
     }
 
+    /// Counts in the hour of `now` from here on.
+    pub(super) fn turn(&mut self, now: Millis) {
+        if self.hours.turn(now) {
+            let places = self.hours.compact(self.leases.iter().filter_map(|lease| lease.place));
+            self.leases.move_places(&places);
+        }
+    }
+
     /// The clock was ahead: what was counted in what is the future now is counted now.
     fn take_back_to(&mut self, now: Millis, calendar: &Calendar) {
         self.counts.take_back_to(now, calendar);
         self.leases.take_back_to(now);
+        self.hours.take_back_to(now);
         for (at, _) in &mut self.closed {
             *at = (*at).min(now);
         }

@@ -141,6 +141,8 @@ struct PackedCounted2 {
 pub(super) fn read(version: u8, packed: &[u8]) -> Result<Packed, StateError> {
     let damaged = |_| StateError::Damaged;
     let (packed, mut usage): (Packed2, PackedUsage3) = match version {
+        // What is written now, with nothing behind it.
+        5 => return postcard::from_bytes(packed).map_err(damaged),
         4 => return postcard::from_bytes::<Packed4>(packed).map(Packed::from).map_err(damaged),
         2 => (postcard::from_bytes(packed).map_err(damaged)?, PackedUsage3::default()),
         _ => postcard::from_bytes(packed).map_err(damaged)?,

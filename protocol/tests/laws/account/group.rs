@@ -69,7 +69,9 @@ proptest! {
                 any_changed |= changed.state;
                 one_by_one.push(answer);
                 let kept = decode_kept(&encode_kept(&single.kept)).unwrap();
-                single = Account { kept, state: state::decode(&state::encode(&single.state)).unwrap() };
+                // Refusals are in its memory until something is stored.
+                let refusals = std::mem::take(&mut single.refusals);
+                single = Account { kept, state: state::decode(&state::encode(&single.state)).unwrap(), refusals };
             }
             prop_assert_eq!(changed.state, any_changed);
             prop_assert_eq!(&decode_answers(&encode_answers(&answers)).unwrap(), &one_by_one);

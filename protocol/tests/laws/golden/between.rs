@@ -1,8 +1,8 @@
 //! What the parts of the edge say to each other: Gates, the Registry.
 
 use super::{
-    MONTH, STORAGE, USED, audit_page, budget, commands, credits, denial, described, entry, failed_logins, golden, json,
-    key_id, note, permissions, record, standings,
+    MONTH, STORAGE, USAGE, USED, audit_page, budget, commands, credits, denial, described, entry, failed_logins,
+    golden, group, json, key_id, note, permissions, record, standings,
 };
 use sluice_protocol::admin::audit;
 use sluice_protocol::admin::{
@@ -17,7 +17,7 @@ use sluice_protocol::auth::token::DenialList;
 use sluice_protocol::hop::gate_call::command::Effect;
 use sluice_protocol::hop::gate_call::description::{AccountDescription, KeyDescription};
 use sluice_protocol::hop::gate_call::{
-    self, Admission, Answer, Ask, Bending, Call, Caller, Envelope, Forbidden, PlanLevel, Settings,
+    self, Admission, Answer, Ask, Asker, Bending, Call, Caller, Envelope, Forbidden, PlanLevel, Settings,
 };
 use sluice_protocol::id::{RequestId, Version, hex};
 use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused, Totals};
@@ -32,6 +32,9 @@ use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::route::fact::Fact;
 use sluice_protocol::route::list::{OriginState, OriginsView, Source};
+use sluice_protocol::usage::Whose;
+use sluice_protocol::usage::refusals::RefusalCount;
+use sluice_protocol::usage::report::{By, Group, UsageQuery, UsageReport};
 
 /// Messages between versions: a change here needs a new version byte.
 #[test]
@@ -40,6 +43,7 @@ fn the_messages_to_and_from_a_gate() {
     let minted = ApiKey::mint(&peppers, key_id().account, [0xb2; 20]);
     let secret_hash = minted.secret_hash();
     let caller = Caller::Key { key: [0xb2; 4], secret_hash };
+    let asker = caller.clone();
     let request = RequestId([7; 16]);
     let ask = Ask {
         caller: caller.clone(),
@@ -84,6 +88,21 @@ fn the_messages_to_and_from_a_gate() {
         Call::Readmit {
             first: request,
             ask: Box::new(Ask { request: request.again(), prompt_is_counted: true, ..ask }),
+        },
+        Call::NoteRefusals(vec![RefusalCount {
+            hour: 497_222,
+            whose: Whose::of_key(Mark::of_key([0xb2; 4])),
+            limit: "minute".into(),
+            count: 12,
+        }]),
+        Call::DescribeUsage {
+            asker: Some(Box::new(Asker { caller: asker, address })),
+            query: Box::new(UsageQuery {
+                hours: 497_222..497_246,
+                by: vec![By::Day, By::Model],
+                key: Some(Mark::of_key([0xb2; 4])),
+                after: Some(group()),
+            }),
         },
     ];
     let calls = calls.into_iter().chain(commands(secret_hash).into_iter().map(|one| Call::Do(Box::new(one)))).collect();
@@ -162,10 +181,14 @@ fn the_messages_to_and_from_a_gate() {
         Answer::Caller(Box::new(described())),
         Answer::TooFull("registered".into()),
         Answer::Uncounted("month".into()),
+        Answer::Usage(Box::new(UsageReport {
+            groups: vec![Group { name: group(), sum: USAGE, refused: [("minute".into(), 3)].into() }],
+            is_cut: true,
+        })),
     ];
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
-    golden("gate_messages.v6.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
+    golden("gate_messages.v7.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn the_rows_of_a_gate() {
     let kept = Kept { settings: settings(), keys: vec![bound(minted.secret_hash())], done, credits: credits() };
     let packed_kept = gate_call::encode_kept(&kept);
     assert_eq!(gate_call::decode_kept(&packed_kept).unwrap(), kept);
-    golden("gate_rows.v5.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_kept)));
+    golden("gate_rows.v6.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_kept)));
 }
 
 /// Rows of a golden file, as bytes.
@@ -87,6 +87,13 @@ fn the_rows_of_version_2() {
     let settings = Settings { disabled: true, plan: Some("vip".into()), overrides, ..Settings::default() };
     let kept = Kept { settings, keys: vec![record(secret_hash)], ..Kept::default() };
     assert_eq!(gate_call::decode_kept(&keys).unwrap(), kept);
+}
+
+/// A row of the state of version 5, which knew no hours.
+#[test]
+fn the_state_of_version_5() {
+    let [state, _] = rows(include_str!("../../golden/gate_rows.v5.hex"));
+    old_state(&state);
 }
 
 /// Rows of the states of version 3 and 4. Their keys' rows are the same, of version 3: they knew no credits.

@@ -6,7 +6,7 @@ mod world;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
-use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
 use sluice_protocol::auth::permission::{Permissions, Scope, parse_addresses};
 use sluice_protocol::auth::principal::{self, Mark};
@@ -215,6 +215,7 @@ fn a_subject_that_is_over_its_limit_is_refused_alone() {
             table: &table,
             calendar: Calendar::NONE,
             storage: StorageCounters::default(),
+            history: History::NONE,
         };
         let (answer, _) = gate.answer(&Call::Admit(Box::new(ask)), setting, START);
         remembered.put(&asker, &answer, Asked { at: START, answered_at: START });

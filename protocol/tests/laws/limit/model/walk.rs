@@ -2,7 +2,7 @@
 
 use super::START;
 use super::truth::{End, Kind, Limit, Request, Truth, Verdict, World};
-use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::hop::gate_call::{Answer, Ask, Call, Caller};
@@ -158,6 +158,7 @@ impl Walk {
             table: &self.table,
             calendar: Calendar::NONE,
             storage: StorageCounters::default(),
+            history: History::NONE,
         };
         let call = self.call(step);
         let (answer, changed) = account.answer(&call, setting, now);

@@ -1,7 +1,7 @@
 //! A Gate, an isolate that remembers its refusals, and the messages between them.
 
 use super::{ADDRESSES, AHEAD, NAME, Step, callers, change};
-use sluice_protocol::account::{Account, DecisionContext};
+use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::auth::permission::Denied;
 use sluice_protocol::auth::principal::{self, Mark};
 use sluice_protocol::hop::gate_call::command::Command;
@@ -41,6 +41,7 @@ impl World {
             table: &self.table,
             calendar: Calendar::NONE,
             storage: StorageCounters::default(),
+            history: History::NONE,
         }
     }
 

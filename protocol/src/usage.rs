@@ -1,0 +1,172 @@
+//! settle: who has used what, hour by hour.
+//!
+//! A Gate counts the current hour in the row that it writes anyway ([`hours`]), so nothing is written for it alone. An
+//! hour that is over becomes a row of its own, and hours that are old become days ([`row`]). What was asked of them is
+//! added up where they lie ([`report`]).
+
+pub mod hours;
+pub mod refusals;
+pub mod report;
+pub mod row;
+
+use crate::auth::principal::Mark;
+use crate::request::bodies::chat::Used;
+use crate::request::cost::Rate;
+use crate::request::cost::work::Work;
+use crate::request::endpoint::Endpoint;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Milliseconds of an hour.
+pub const HOUR_MS: u64 = 3_600_000;
+/// Hours of a day. Days are those of UTC.
+pub const DAY_HOURS: u64 = 24;
+
+/// Who uses what. A member is absent where more were used in one hour than are told apart: [`Whose::OTHERS`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Whose {
+    /// The key, or the subject of a token.
+    pub key: Option<Mark>,
+    /// The model, by the name that it was asked for.
+    pub model: Option<String>,
+    /// What was asked for.
+    pub endpoint: Option<Endpoint>,
+    /// For whom.
+    pub user: User,
+}
+
+/// The end user that a request names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum User {
+    /// It names none.
+    None,
+    /// This one.
+    One(Mark),
+    /// One of more than are told apart.
+    Others,
+}
+
+/// What was used, and how requests ended. All sums saturate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// Requests that the origin took up: those that stay counted.
+    pub served: u64,
+    /// Good requests that we failed: taken back from every limit.
+    pub failed: u64,
+    /// Requests whose lease ended by itself: nobody said what became of them, and what was reserved stays counted.
+    pub lapsed: u64,
+    /// Tokens of prompts, as far as the origin told.
+    pub prompt_tokens: u64,
+    /// Those of them that the origin remembered and did not compute.
+    pub cached_tokens: u64,
+    /// Tokens of answers, as far as the origin told.
+    pub completion_tokens: u64,
+    /// Those of them that were thinking, as far as the origin told.
+    pub thinking_tokens: u64,
+    /// What it cost, in the units of the plans' prices.
+    pub cost: u64,
+    /// What it cost, in nano-units of the plans' currency.
+    pub money: u64,
+}
+
+/// One line of an hour or of a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Whose it is.
+    pub whose: Whose,
+    /// What was used.
+    pub sum: Sum,
+    /// How many requests each limit refused, by its name.
+    pub refused: RefusedBy,
+}
+
+/// How many requests each limit refused, by its name.
+pub type RefusedBy = BTreeMap<String, u64>;
+
+impl Whose {
+    /// Of a caller whose request was not looked at any further.
+    pub const fn of_key(key: Mark) -> Self {
+        Self { key: Some(key), ..Self::OTHERS }
+    }
+
+    /// Those that are not told apart.
+    pub const OTHERS: Self = Self { key: None, model: None, endpoint: None, user: User::Others };
+}
+
+impl From<Option<Mark>> for User {
+    fn from(user: Option<Mark>) -> Self {
+        user.map_or(Self::None, Self::One)
+    }
+}
+
+impl Sum {
+    /// Adds another.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, more) in self.members().into_iter().zip(other.clone().members()) {
+            *sum = sum.saturating_add(*more);
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds a request that was served. `reserved`: what it might use, where some limit counted that; without it a request
+    /// of which nobody knows what it used costs nothing.
+    pub(crate) fn add_served(&mut self, used: Option<Used>, reserved: Option<Work>, rate: Rate) {
+        let told = used.unwrap_or_default();
+        let work = reserved.unwrap_or_default();
+        let (cost, money) = match (used, reserved) {
+            (Some(used), _) => (rate.used(work, used), rate.price.used(used)),
+            (None, Some(work)) => (rate.reserve(work), rate.price.reserve(work)),
+            (None, None) => (0, 0),
+        };
+        self.add(&Self {
+            served: 1,
+            prompt_tokens: told.usage.prompt_tokens,
+            cached_tokens: told.cached_tokens.min(told.usage.prompt_tokens),
+            completion_tokens: told.usage.completion_tokens,
+            thinking_tokens: told.reasoning_tokens.unwrap_or(0).min(told.usage.completion_tokens),
+            cost,
+            money,
+            ..Self::default()
+        });
+    }
+
+    fn members(&mut self) -> [&mut u64; 9] {
+        let Self {
+            served,
+            failed,
+            lapsed,
+            prompt_tokens,
+            cached_tokens,
+            completion_tokens,
+            thinking_tokens,
+            cost,
+            money,
+        } = self;
+        [served, failed, lapsed, prompt_tokens, cached_tokens, completion_tokens, thinking_tokens, cost, money]
+    }
+}
+
+impl Cell {
+    /// Whether there is nothing in it.
+    pub fn is_nothing(&self) -> bool {
+        self.sum.is_nothing() && self.refused.is_empty()
+    }
+}
+
+/// Adds refusals to refusals. Of limits that are more than [`MAX_LIMITS`] nothing is kept: an account has fewer.
+pub(crate) fn add_refused(refused: &mut RefusedBy, limit: &str, count: u64) {
+    if let Some(sum) = refused.get_mut(limit) {
+        *sum = sum.saturating_add(count);
+    } else if refused.len() < MAX_LIMITS {
+        refused.insert(limit.to_owned(), count);
+    }
+}
+
+/// A model of a longer name, in bytes, is not told apart.
+pub const MAX_NAME: usize = 256;
+/// How many limits' refusals a cell tells apart.
+pub const MAX_LIMITS: usize = 64;

@@ -1,0 +1,275 @@
+//! The hour that a Gate counts in, as a part of its state.
+//!
+//! A request is counted when it ends, in the hour in which it ends; a refusal in the hour in which it was made. A lease
+//! remembers its place here, so that an ending message need not say whose it is.
+
+use super::refusals::{RefusalCount, Refusals};
+use super::{Cell, HOUR_MS, RefusedBy, Sum, User, Whose, add_refused};
+use crate::request::bodies::chat::Used;
+use crate::request::cost::Rate;
+use crate::request::cost::work::Work;
+use crate::time::Millis;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::mem::take;
+
+/// What was used in the current hour, and what leases will be counted as.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hours {
+    /// Which hour it is, since 1970.
+    hour: u64,
+    /// How many hours have ended: each gives its row another name, also where a clock went back.
+    ended: u64,
+    counting: Vec<Counting>,
+    /// Hours that ended and are not stored yet. Whoever stores the state stores them before it.
+    finished: Vec<Finished>,
+}
+
+/// An hour that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Which, since 1970.
+    pub hour: u64,
+    /// How many had ended before it.
+    pub number: u64,
+    /// What was used in it.
+    pub cells: Vec<Cell>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Counting {
+    whose: Whose,
+    /// At which prices: a table that is replaced begins another one.
+    rate: Rate,
+    sum: Sum,
+    refused: RefusedBy,
+}
+
+/// How it is stored, behind the rest of a state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PackedHours {
+    hour: u64,
+    ended: u64,
+    /// Names and prices, which lines then give by their place.
+    models: Vec<String>,
+    rates: Vec<Rate>,
+    counting: Vec<PackedCounting>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct PackedCounting {
+    /// With the model left out.
+    whose: Whose,
+    model: Option<u32>,
+    rate: u32,
+    sum: Sum,
+    refused: RefusedBy,
+}
+
+impl Hours {
+    /// Where a request will be counted, for its lease. Those that are too many share a place.
+    pub fn place(&mut self, whose: Whose, rate: Rate) -> u32 {
+        let place = self.find_or_add(whose, rate);
+        u32::try_from(place).expect("there are no more than MAX_CELLS")
+    }
+
+    /// Counts a request that was served; see [`Sum`]. `place`: its lease's; none of one from before there were any.
+    pub(crate) fn served(&mut self, place: Option<u32>, used: Option<Used>, reserved: Option<(Work, Rate)>) {
+        let counting = self.at(place);
+        let rate = reserved.map_or(counting.rate, |(_, rate)| rate);
+        counting.sum.add_served(used, reserved.map(|(work, _)| work), rate);
+    }
+
+    /// Counts a request that we failed.
+    pub(crate) fn failed(&mut self, place: Option<u32>) {
+        let sum = &mut self.at(place).sum;
+        sum.failed = sum.failed.saturating_add(1);
+    }
+
+    /// Counts a request whose lease ended by itself.
+    pub(crate) fn lapsed(&mut self, place: Option<u32>) {
+        let sum = &mut self.at(place).sum;
+        sum.lapsed = sum.lapsed.saturating_add(1);
+    }
+
+    /// Adds refusals, each to its hour; of an hour that has ended since, one more row. Those of an hour that has not begun
+    /// here yet wait for it.
+    pub(crate) fn add_refusals(&mut self, refusals: &mut Refusals) {
+        for RefusalCount { hour, whose, limit, count } in refusals.take_until(self.hour) {
+            if hour < self.hour {
+                let known = self.finished.iter().position(|finished| finished.hour == hour);
+                let place = known.unwrap_or_else(|| {
+                    self.finished.push(Finished { hour, number: self.ended, cells: Vec::new() });
+                    self.ended += 1;
+                    self.finished.len() - 1
+                });
+                let refused = [(limit, count)].into();
+                self.finished[place].cells.push(Cell { whose, sum: Sum::default(), refused });
+            } else {
+                let place = self.counting.iter().position(|one| one.whose == whose);
+                let place = place.unwrap_or_else(|| self.find_or_add(whose, Rate::default()));
+                add_refused(&mut self.counting[place].refused, &limit, count);
+            }
+        }
+    }
+
+    /// Moves on to the hour of `now`. Whether another one began: then [`Self::compact`] is to be called.
+    pub(crate) fn turn(&mut self, now: Millis) -> bool {
+        let hour = now / HOUR_MS;
+        if hour == self.hour {
+            return false;
+        }
+        let ended = self.now();
+        self.ended += 1;
+        self.hour = hour;
+        for one in &mut self.counting {
+            (one.sum, one.refused) = (Sum::default(), RefusedBy::new());
+        }
+        if !ended.cells.is_empty() {
+            self.finished.push(ended);
+        }
+        true
+    }
+
+    /// Forgets who has no request that runs, after another hour began. Gives the new place of each that was there.
+    pub(crate) fn compact(&mut self, running: impl Iterator<Item = u32>) -> Vec<Option<u32>> {
+        let mut runs = vec![false; self.counting.len()];
+        for place in running {
+            if let Some(runs) = runs.get_mut(place as usize) {
+                *runs = true;
+            }
+        }
+        let mut next = 0;
+        let places = self.counting.iter().zip(&runs).map(|(one, runs)| {
+            let stays = *runs || !one.is_nothing();
+            next += u32::from(stays);
+            stays.then(|| next - 1)
+        });
+        let places: Vec<Option<u32>> = places.collect();
+        let mut stays = places.iter();
+        self.counting.retain(|_| stays.next().is_some_and(Option::is_some));
+        places
+    }
+
+    /// A clock was ahead: what was counted then is counted now.
+    pub(crate) fn take_back_to(&mut self, now: Millis) {
+        self.hour = self.hour.min(now / HOUR_MS);
+    }
+
+    /// Hours that ended since this was asked last: they are to be stored before the state is.
+    pub fn take_finished(&mut self) -> Vec<Finished> {
+        take(&mut self.finished)
+    }
+
+    /// Which hour it is counted in, since 1970.
+    pub const fn hour(&self) -> u64 {
+        self.hour
+    }
+
+    /// What [`Self::take_finished`] would hand out.
+    pub fn finished(&self) -> &[Finished] {
+        &self.finished
+    }
+
+    /// Which hour it is counted in, and what was used in it so far.
+    pub fn now(&self) -> Finished {
+        let mut merged: BTreeMap<&Whose, (Sum, RefusedBy)> = BTreeMap::new();
+        for one in &self.counting {
+            let (sum, refused) = merged.entry(&one.whose).or_default();
+            sum.add(&one.sum);
+            one.refused.iter().for_each(|(limit, count)| add_refused(refused, limit, *count));
+        }
+        let cell = |(whose, (sum, refused)): (&Whose, _)| Cell { whose: whose.clone(), sum, refused };
+        let cells = merged.into_iter().map(cell).filter(|cell| !cell.is_nothing()).collect();
+        Finished { hour: self.hour, number: self.ended, cells }
+    }
+
+    /// What it takes at most in a row, in bytes.
+    pub(crate) fn most_bytes(&self) -> usize {
+        let refused = |one: &Counting| one.refused.keys().map(|limit| limit.len() + 12).sum::<usize>();
+        let one = |one: &Counting| 200 + one.whose.model.as_ref().map_or(0, String::len) + refused(one);
+        64 + self.counting.iter().map(one).sum::<usize>()
+    }
+
+    pub(crate) fn pack(&self) -> PackedHours {
+        let mut packed = PackedHours { hour: self.hour, ended: self.ended, ..PackedHours::default() };
+        for one in &self.counting {
+            let Whose { key, endpoint, user, .. } = one.whose;
+            packed.counting.push(PackedCounting {
+                whose: Whose { key, model: None, endpoint, user },
+                model: one.whose.model.as_ref().map(|model| place_of(&mut packed.models, model)),
+                rate: place_of(&mut packed.rates, &one.rate),
+                sum: one.sum,
+                refused: one.refused.clone(),
+            });
+        }
+        packed
+    }
+
+    /// `None` if it is not what was packed.
+    pub(crate) fn unpack(packed: PackedHours) -> Option<Self> {
+        let PackedHours { hour, ended, models, rates, counting } = packed;
+        let unpack = |one: PackedCounting| {
+            let model = match one.model {
+                Some(place) => Some(models.get(place as usize)?.clone()),
+                None => None,
+            };
+            let rate = *rates.get(one.rate as usize)?;
+            Some(Counting { whose: Whose { model, ..one.whose }, rate, sum: one.sum, refused: one.refused })
+        };
+        let counting = counting.into_iter().map(unpack).collect::<Option<_>>()?;
+        Some(Self { hour, ended, counting, ..Self::default() })
+    }
+
+    fn at(&mut self, place: Option<u32>) -> &mut Counting {
+        let known = place.map(|place| place as usize).filter(|place| *place < self.counting.len());
+        let place = known.unwrap_or_else(|| self.find_or_add(Whose::OTHERS, Rate::default()));
+        &mut self.counting[place]
+    }
+
+    fn find_or_add(&mut self, whose: Whose, rate: Rate) -> usize {
+        if let Some(place) = self.find(&whose, rate) {
+            return place;
+        }
+        let names: usize = self.counting.iter().filter_map(|one| one.whose.model.as_ref()).map(String::len).sum();
+        let has_room = names + whose.model.as_ref().map_or(0, String::len) <= MAX_NAMES;
+        let whose = match self.counting.len() {
+            0..MAX_TOLD if has_room => whose,
+            0..MAX_CELLS if has_room => Whose { user: User::Others, ..whose },
+            _ => Whose::OTHERS,
+        };
+        // Those that are not told apart have the prices of their models. A table has few.
+        let rate = if self.counting.len() < MAX_CELLS + MAX_RATES { rate } else { Rate::default() };
+        self.find(&whose, rate).unwrap_or_else(|| {
+            self.counting.push(Counting { whose, rate, sum: Sum::default(), refused: RefusedBy::new() });
+            self.counting.len() - 1
+        })
+    }
+
+    fn find(&self, whose: &Whose, rate: Rate) -> Option<usize> {
+        self.counting.iter().position(|one| one.whose == *whose && one.rate == rate)
+    }
+}
+
+impl Counting {
+    fn is_nothing(&self) -> bool {
+        self.sum.is_nothing() && self.refused.is_empty()
+    }
+}
+
+fn place_of<T: PartialEq + Clone>(all: &mut Vec<T>, one: &T) -> u32 {
+    let place = all.iter().position(|other| other == one).unwrap_or_else(|| {
+        all.push(one.clone());
+        all.len() - 1
+    });
+    u32::try_from(place).expect("there are no more than MAX_CELLS")
+}
+
+/// How many are told apart in one hour, end users among them.
+pub const MAX_TOLD: usize = 256;
+/// How many are told apart in one hour without their end users.
+pub const MAX_CELLS: usize = 512;
+/// How many prices those may have that are not told apart.
+pub const MAX_RATES: usize = 64;
+/// How many bytes all names of models may have: a caller chooses what it asks for.
+pub const MAX_NAMES: usize = 16 * 1_024;

@@ -1,0 +1,350 @@
+//! What a state counts in its hour, and what becomes of hours that are over.
+
+use super::{HOUR, RATE, START, facts, request, sum_of, whose};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sluice_protocol::limit::ask::Rule;
+use sluice_protocol::limit::decision::{Decision, Outcome};
+use sluice_protocol::limit::gate::GRACE_MS;
+use sluice_protocol::limit::kind::Unit;
+use sluice_protocol::limit::kind::window::Window;
+use sluice_protocol::limit::plan::Limit;
+use sluice_protocol::limit::state::{self, GateState, most_bytes};
+use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::usage::hours::{Finished, MAX_CELLS, MAX_TOLD};
+use sluice_protocol::usage::refusals::Refusals;
+use sluice_protocol::usage::row::{self, Merged, Span};
+use sluice_protocol::usage::{Cell, HOUR_MS, MAX_NAME, Sum, Whose};
+use std::collections::BTreeMap;
+
+/// What happens to an account.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A request of one of some keys, models and users.
+    Admit([u8; 3]),
+    /// One of the requests so far ends, perhaps again.
+    Settle(u16, End),
+    /// It is admitted again, with what the origin counted.
+    Again(u16),
+    Wait(u64),
+    /// What was stored is read back.
+    Evict,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Served(u16, u16),
+    Unknown,
+    NotServed,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let end = prop_oneof![
+        4 => (0u16..900, 0u16..300).prop_map(|(prompt, answer)| End::Served(prompt, answer)),
+        1 => Just(End::Unknown),
+        1 => Just(End::NotServed),
+    ];
+    prop_oneof![
+        6 => [0u8..3, 0u8..3, 0u8..3].prop_map(Step::Admit),
+        6 => (any::<u16>(), end).prop_map(|(which, end)| Step::Settle(which, end)),
+        1 => any::<u16>().prop_map(Step::Again),
+        2 => (0u64..600_000).prop_map(Step::Wait),
+        1 => (0u64..3 * HOUR_MS).prop_map(Step::Wait),
+        1 => Just(Step::Evict),
+    ]
+}
+
+fn outcome(end: End) -> Outcome {
+    match end {
+        End::Served(prompt, answer) => Outcome::Served(Some(Used {
+            usage: Usage::new(prompt.into(), answer.into()),
+            reasoning_tokens: Some(u64::from(answer / 2)),
+            cached_tokens: u64::from(prompt / 3),
+        })),
+        End::Unknown => Outcome::Served(None),
+        End::NotServed => Outcome::NotServed,
+    }
+}
+
+/// A Gate with its rows.
+#[derive(Default)]
+struct Kept {
+    state: GateState,
+    row: Vec<u8>,
+    rows: BTreeMap<i64, Vec<u8>>,
+}
+
+impl Kept {
+    /// Stores what changed, as a Gate does.
+    fn store(&mut self) {
+        for Finished { hour, number, cells } in self.state.take_finished() {
+            let before = self.rows.insert(row::hour_id(hour, number), row::encode(&cells));
+            assert_eq!(before, None, "an hour that is over has a row of its own");
+        }
+        self.row = state::encode(&self.state);
+    }
+
+    /// Every line, by its hour.
+    fn cells(&self) -> Vec<(u64, Cell)> {
+        let rows = self.rows.iter().flat_map(|(id, row)| {
+            let Span::Hour(hour) = row::span_of(*id) else { panic!("no day is made here") };
+            row::decode(row).unwrap().into_iter().map(move |cell| (hour, cell))
+        });
+        let now = self.state.hours().now();
+        rows.chain(now.cells.into_iter().map(|cell| (now.hour, cell))).collect()
+    }
+}
+
+const LEASE_MS: u64 = 300_000;
+
+proptest! {
+    /// However requests end, and whatever is read back: each line is what a list of all endings says of its hour, and all
+    /// lines together are what the account's totals say. No request is counted as two things, or as none.
+    #[test]
+    fn lines_are_what_ended_in_their_hours(steps in vec(step(), 1..120), is_metered in any::<bool>()) {
+        let tokens = Limit::new("t", Window { unit: Unit::Tokens, limit: 1_000_000_000, window_ms: 60_000 });
+        let rules: Vec<Rule<'_>> = Some(&tokens).filter(|_| is_metered).into_iter().map(Rule::of).collect();
+        let mut kept = Kept::default();
+        // Each request: whose, until when it can be settled, and whether it was.
+        let mut requests: Vec<([u8; 3], u64, bool)> = Vec::new();
+        let mut expected: BTreeMap<(u64, Whose), Sum> = BTreeMap::new();
+        let (mut now, mut given_back) = (START, 0);
+        for step in steps {
+            match step {
+                Step::Admit(who) => {
+                    let asked = facts(requests.len() as u32, who);
+                    let decision = kept.state.admit(&rules, LEASE_MS, &asked, now);
+                    prop_assert!(matches!(decision, Decision::Admit(_)));
+                    requests.push((who, now + LEASE_MS, false));
+                    kept.store();
+                }
+                Step::Settle(which, end) if !requests.is_empty() => {
+                    let which = usize::from(which) % requests.len();
+                    let is_held = kept.state.lease_of(request(which as u32));
+                    if kept.state.settle(request(which as u32), outcome(end), now) {
+                        kept.store();
+                    }
+                    let (who, _, is_ended) = &mut requests[which];
+                    if is_held && !std::mem::replace(is_ended, true) {
+                        expected.entry((now / HOUR_MS, whose(*who))).or_default().add(&sum(end, is_metered));
+                    }
+                }
+                Step::Again(which) if !requests.is_empty() => {
+                    let which = usize::from(which) % requests.len();
+                    let (who, _, is_ended) = requests[which];
+                    let again = facts(requests.len() as u32, who);
+                    let is_held = kept.state.lease_of(request(which as u32));
+                    let (decision, _) = kept.state.readmit(&rules, LEASE_MS, request(which as u32), &again, now);
+                    prop_assert!(matches!(decision, Decision::Admit(_)));
+                    given_back += u64::from(is_held && !is_ended);
+                    requests[which].2 = true;
+                    requests.push((who, now + LEASE_MS, false));
+                    kept.store();
+                }
+                Step::Wait(ms) => now += ms,
+                Step::Evict if !kept.row.is_empty() => kept.state = state::decode(&kept.row).unwrap(),
+                _ => {}
+            }
+            prop_assert!(kept.row.len() <= most_bytes(&kept.state));
+        }
+        let cells = kept.cells();
+        let mut told: BTreeMap<(u64, Whose), Sum> = BTreeMap::new();
+        for (hour, cell) in &cells {
+            told.entry((*hour, cell.whose.clone())).or_default().add(&Sum { lapsed: 0, ..cell.sum });
+        }
+        told.retain(|_, sum| !sum.is_nothing());
+        prop_assert_eq!(&told, &expected);
+        let all = sum_of(cells.iter().map(|(_, cell)| cell));
+        let totals = kept.state.totals();
+        prop_assert_eq!(
+            (all.served, all.prompt_tokens, all.completion_tokens),
+            (totals.served, totals.prompt_tokens, totals.completion_tokens)
+        );
+        if is_metered {
+            prop_assert_eq!(all.cost, totals.cost);
+        }
+        let held = (0..requests.len() as u32).filter(|number| kept.state.lease_of(request(*number))).count() as u64;
+        prop_assert_eq!(all.served + all.failed + all.lapsed + given_back + held, requests.len() as u64);
+    }
+}
+
+/// What an ending adds, computed anew.
+fn sum(end: End, is_metered: bool) -> Sum {
+    match end {
+        End::NotServed => Sum { failed: 1, ..Sum::default() },
+        // What was reserved: one token for one, and 5 for the request.
+        End::Unknown if is_metered => Sum { served: 1, ..reserved() },
+        End::Unknown => Sum { served: 1, ..Sum::default() },
+        End::Served(prompt, answer) => {
+            let [prompt, answer] = [prompt, answer].map(u64::from);
+            let cached = prompt / 3;
+            // 0.10, 0.02 and 0.40 for a million, in billionths.
+            let money = (prompt - cached) * 100 + cached * 20 + answer * 400;
+            Sum {
+                served: 1,
+                prompt_tokens: prompt,
+                cached_tokens: cached,
+                completion_tokens: answer,
+                thinking_tokens: answer / 2,
+                cost: 5 + prompt + 3 * answer,
+                money,
+                ..Sum::default()
+            }
+        }
+    }
+}
+
+fn reserved() -> Sum {
+    let work = facts(0, [0; 3]).work;
+    Sum { cost: RATE.reserve(work), money: RATE.price.reserve(work), ..Sum::default() }
+}
+
+/// A lease that ends by itself is told in the hour in which that is found out, once.
+#[test]
+fn a_lease_that_ends_by_itself_has_lapsed() {
+    let mut state = GateState::default();
+    state.admit(&[], 1_000, &facts(0, [1, 1, 1]), START);
+    // Two readings say that it has ended, the second one for sure.
+    for (number, at) in [(1, START + HOUR_MS), (2, START + HOUR_MS + GRACE_MS + 1)] {
+        state.admit(&[], HOUR_MS, &facts(number, [2, 2, 0]), at);
+    }
+    let now = state.hours().now();
+    assert_eq!(now.hour, HOUR + 1);
+    let lapsed = Sum { lapsed: 1, ..Sum::default() };
+    assert_eq!(now.cells, [Cell { whose: whose([1, 1, 1]), sum: lapsed, refused: BTreeMap::new() }]);
+    assert!(state.settle(request(0), outcome(End::Served(9, 9)), START + HOUR_MS + GRACE_MS + 2));
+    assert_eq!(sum_of(&state.hours().now().cells), lapsed, "it is not known any more");
+}
+
+/// Refusals come with what is stored next, each in the hour in which it was made, also hours that nothing was stored in.
+#[test]
+fn refusals_are_told_in_their_hours() {
+    let mut state = GateState::default();
+    let mut refusals = Refusals::default();
+    state.admit(&[], HOUR_MS, &facts(0, [1, 1, 0]), START);
+    state.settle(request(0), outcome(End::Served(1, 1)), START);
+    let [ann, bob] = [whose([1, 1, 1]), whose([1, 1, 2])];
+    for hour in [0, 0, 2, 3] {
+        refusals.note(&ann, ["minute", "day"].into_iter(), START + hour * HOUR_MS);
+    }
+    refusals.note(&bob, ["day"].into_iter(), START + 3 * HOUR_MS);
+    let seen: u64 = refusals.cells().map(|(_, cell)| cell.refused.values().sum::<u64>()).sum();
+    assert_eq!(seen, 9, "who asks now is told of them");
+    // Another hour began here before they were added.
+    state.admit(&[], HOUR_MS, &facts(1, [1, 1, 0]), START + 3 * HOUR_MS);
+    state.add_refusals(&mut refusals);
+    assert_eq!(refusals, Refusals::default());
+    let count = |cells: &[Cell], whose: &Whose, limit: &str| -> u64 {
+        cells.iter().filter(|cell| cell.whose == *whose).filter_map(|cell| cell.refused.get(limit)).sum()
+    };
+    let finished = state.take_finished();
+    let told: Vec<_> =
+        finished.iter().map(|one| (one.hour, count(&one.cells, &ann, "minute"), sum_of(&one.cells).served)).collect();
+    assert_eq!(told, [(HOUR, 2, 1), (HOUR + 2, 1, 0)]);
+    let now = state.hours().now().cells;
+    assert_eq!((count(&now, &ann, "day"), count(&now, &bob, "day")), (1, 1));
+    // What was not stored in an hour that has not begun here waits for it.
+    refusals.note(&ann, ["day"].into_iter(), START + 9 * HOUR_MS);
+    state.add_refusals(&mut refusals);
+    assert_eq!(refusals.cells().count(), 1);
+}
+
+/// Whoever makes up users and models fills no row, and is counted to the unit.
+#[test]
+fn what_is_told_apart_is_bounded_and_nothing_is_lost() {
+    let mut state = GateState::default();
+    let mut refusals = Refusals::default();
+    for number in 0..5_000 {
+        let mut asked = facts(number, [1, 1, 0]);
+        asked.user = Some(sluice_protocol::auth::principal::Mark::of(&format!("{number}")));
+        let width = [5, MAX_NAME, MAX_NAME + 1][number as usize % 3];
+        asked.model = format!("{number:0>width$}");
+        state.admit(&[], HOUR_MS, &asked, START);
+        assert!(state.settle(asked.request, outcome(End::Served(1, 0)), START));
+        refusals.note(&asked.whose(), ["minute"].into_iter(), START);
+    }
+    state.add_refusals(&mut refusals);
+    let now = state.hours().now();
+    assert!(now.cells.len() <= MAX_CELLS + 1, "{} lines", now.cells.len());
+    let named = now.cells.iter().filter(|cell| matches!(cell.whose.user, sluice_protocol::usage::User::One(_)));
+    assert!(named.count() <= MAX_TOLD);
+    assert_eq!(sum_of(&now.cells), Sum { cost: 5_000 * 6, money: 5_000 * 100, ..served(5_000) });
+    let refused: u64 = now.cells.iter().flat_map(|cell| cell.refused.values()).sum();
+    assert_eq!(refused, 5_000);
+    // Other models have other prices.
+    for (number, price) in (5_000..5_100).zip(1..) {
+        let mut asked = facts(number, [2, 2, 2]);
+        asked.rate.price.prompt = price * 1_000_000;
+        state.admit(&[], HOUR_MS, &asked, START);
+        assert!(state.settle(asked.request, outcome(End::Served(1, 0)), START));
+    }
+    assert_eq!(sum_of(&state.hours().now().cells).served, 5_100);
+    let row = state::encode(&state);
+    assert!(row.len() <= most_bytes(&state).min(100_000), "{}", row.len());
+    assert_eq!(state::decode(&row).unwrap(), state);
+    // A day of such hours, with another key in each.
+    let mut day = Merged::default();
+    for hour in 0..24 {
+        let mut cells = now.cells.clone();
+        cells.iter_mut().for_each(|cell| cell.whose.key = Some(super::Mark::of_key([hour; 4])));
+        day.add(cells);
+    }
+    let day = day.cells();
+    assert!(day.len() <= row::MAX_DAY_CELLS + 1);
+    assert_eq!(sum_of(&day).served, 24 * 5_000);
+    assert_eq!(row::decode(&row::encode(&day)).unwrap(), day);
+}
+
+fn served(requests: u64) -> Sum {
+    Sum { served: requests, prompt_tokens: requests, ..Sum::default() }
+}
+
+/// A table with other prices, and a clock that was ahead: what a request costs is what it was admitted at, and an hour has
+/// as many rows as it has been left.
+#[test]
+fn an_hour_may_have_two_prices_and_two_rows() {
+    let mut kept = Kept::default();
+    let dear = |number| {
+        let mut asked = facts(number, [1, 1, 0]);
+        asked.rate.price.prompt *= 2;
+        asked
+    };
+    kept.state.admit(&[], HOUR_MS, &facts(0, [1, 1, 0]), START);
+    kept.state.admit(&[], HOUR_MS, &dear(1), START);
+    for number in [0, 1] {
+        kept.state.settle(request(number), outcome(End::Served(2, 0)), START);
+    }
+    kept.store();
+    assert_eq!(sum_of(&kept.state.hours().now().cells).money, 2 * 100 + 2 * 200);
+    assert_eq!(kept.state.hours().now().cells.len(), 1, "it is one line to who asks");
+    for (number, hour) in [(2, 5), (3, 0), (4, 5), (5, 0)] {
+        let now = START + hour * HOUR_MS;
+        kept.state.see(now, sluice_protocol::limit::calendar::Calendar::NONE);
+        kept.state.see(now + 1, sluice_protocol::limit::calendar::Calendar::NONE);
+        kept.state.admit(&[], HOUR_MS, &facts(number, [1, 1, 0]), now + 1);
+        kept.state.settle(request(number), outcome(End::Served(1, 0)), now + 1);
+        kept.store();
+    }
+    let cells = kept.cells();
+    assert_eq!(sum_of(cells.iter().map(|(_, cell)| cell)).served, 6);
+    assert_eq!(kept.rows.len(), 2, "{cells:?}");
+}
+
+/// Rows of no version are refused, and none of any bytes makes anybody panic.
+#[test]
+fn damaged_rows_are_refused() {
+    let cells = [Cell { whose: whose([1, 1, 1]), sum: served(3), refused: [("minute".into(), 2)].into() }];
+    let row = row::encode(&cells);
+    assert_eq!(row::decode(&row).unwrap(), cells);
+    for end in 0..row.len() {
+        assert!(row::decode(&row[..end]).is_err(), "{end}");
+    }
+    assert!(row::decode(&[&[9], &row[1..]].concat()).is_err());
+    for (hour, number) in [(0, 0), (HOUR, 4_095), (HOUR, 4_096), (u64::MAX, 7)] {
+        let id = row::hour_id(hour, number);
+        assert!((0..1 << 53).contains(&id));
+        assert_eq!(row::span_of(id), Span::Hour(hour.min(1 << 36)));
+    }
+    assert_eq!(row::span_of(row::day_id(20_000)), Span::Day(20_000));
+    assert!(row::hour_id(u64::MAX, 9) < row::day_id(0));
+}
