@@ -3,6 +3,7 @@
 mod endings;
 pub(crate) mod leaving;
 mod tokens;
+mod usage;
 
 use harness::Stack;
 use harness::caller::{hello, hello_stream};

@@ -8,8 +8,10 @@ use crate::process::{Announces, Program};
 use crate::tools;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 /// A running edge. Dropping it kills workerd without a warning, as a crash would.
 pub struct Edge {
@@ -140,20 +142,24 @@ impl EdgeFiles {
         fs::remove_dir_all(self.disk().join("gate")).expect("workerd makes it when it starts");
     }
 
-    /// Runs a statement on the Registry's database, while no workerd runs.
-    pub fn change_registry(&self, statement: &str) {
-        let files = fs::read_dir(self.disk().join("registry")).expect("the Registry was written to");
+    /// Runs statements on the database of the only object of this kind, such as `registry`, while no workerd runs.
+    pub fn change_object(&self, kind: &str, statements: &str) {
+        let files = fs::read_dir(self.disk().join(kind)).expect("it was written to");
         let mut databases = files.filter_map(|file| Some(file.ok()?.path())).filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             name.ends_with(".sqlite") && !name.starts_with("metadata")
         });
-        let database = databases.next().expect("there is one Registry");
+        let database = databases.next().expect("there is one");
         assert_eq!(databases.next(), None);
-        let script =
-            "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as database: database.execute(sys.argv[2])";
+        let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as database: database.executescript(sys.stdin.read())";
         let mut python = std::process::Command::new(tools::python());
-        let status = python.args(["-c", script]).arg(database).arg(statement).status().expect("Python is set up");
-        assert!(status.success(), "{statement}");
+        // A month of rows is more than an argument may be.
+        let mut python =
+            python.args(["-c", script]).arg(database).stdin(Stdio::piped()).spawn().expect("Python is set up");
+        let mut input = python.stdin.take().expect("it is piped");
+        input.write_all(statements.as_bytes()).expect("it reads all of it");
+        drop(input);
+        assert!(python.wait().expect("it was started").success(), "{statements:.200}");
     }
 
     /// The Durable Objects' files, by their paths.

@@ -165,8 +165,13 @@ impl RunningStack {
 
     /// Kills workerd, runs a statement on the Registry's own database, and starts it again: for what no request can do.
     pub fn restart_edge_with_registry(&mut self, statement: &str) {
+        self.restart_edge_with_object("registry", statement);
+    }
+
+    /// The same with the database of the only object of this kind.
+    pub fn restart_edge_with_object(&mut self, kind: &str, statements: &str) {
         self.gate = None;
-        self.parts.files.change_registry(statement);
+        self.parts.files.change_object(kind, statements);
         self.start_edge();
     }
 
