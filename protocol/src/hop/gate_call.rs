@@ -37,7 +37,7 @@ pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
 /// the caller is told to try again.
-pub const VERSION: u8 = 6;
+pub const VERSION: u8 = 7;
 
 /// What the edge sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,9 +162,16 @@ pub enum Answer {
     /// The key may not do that.
     Denied(Denied),
     /// The plan does not allow what is asked for.
-    NotAllowed(Forbidden),
+    NotAllowed {
+        /// The plan's name.
+        plan: String,
+        /// What.
+        forbidden: Forbidden,
+    },
     /// Limits refused; each with the time at which it would pass, and the time it was decided at.
     Limited {
+        /// The plan's name.
+        plan: String,
         /// Which limits.
         refused: Vec<Refused>,
         /// How all limits stand.
