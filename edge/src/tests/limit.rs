@@ -3,6 +3,7 @@
 mod budget;
 mod degrade;
 mod group;
+mod replay;
 
 use super::for_seeds;
 use super::stage::{Stage, json_of, plan};
