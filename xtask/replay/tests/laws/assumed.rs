@@ -70,3 +70,56 @@ fn what_passed_without_a_gate_and_what_nobody_decided_is_counted_apart() {
     let told = replayed(&lines.join("\n"), r#"{"plans": {"p": {"limits": []}}}"#, None).unwrap();
     assert_eq!((told.candidate.all.asked, told.seen.without_gate, told.seen.undecided), (1, 1, 1));
 }
+
+/// In one millisecond a place was free for one of two. The log says for which.
+#[test]
+fn what_was_let_through_was_first_in_its_millisecond() {
+    let lines =
+        [line(0, &refused()), line(1, &json!({"at": 1_790_000_000_000_u64, "decided_at": 1_790_000_000_000_u64}))];
+    let plans = r#"{"plans": {"p": {"limits": [{"name": "minute", "kind": "window", "limit": 1, "window": "1m"}]}}}"#;
+    let told = replayed(&lines.join("\n"), plans, None).unwrap().candidate;
+    assert_eq!((told.as_logged, told.all.through, told.all.limited), (2, 1, 1));
+}
+
+/// What was made of a request stays so: another model, fewer tokens, or none.
+#[test]
+fn what_was_bent_is_asked_for_as_it_was_bent() {
+    let bent = |members: Value| {
+        let mut degraded = json!({"no_stream": false, "no_thinking": true, "max_tokens": null, "model": null,
+            "static_answer": false, "clamped": null});
+        degraded.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        json!({"degraded": degraded, "thinking": true, "max_tokens": 500, "prompt_tokens": 9, "completion_tokens": 6})
+    };
+    let plans = r#"{"plans": {"p": {"limits": [
+        {"name": "small", "kind": "window", "unit": "tokens", "limit": 30, "window": "1m", "when": {"model": "small"}},
+        {"name": "m", "kind": "window", "unit": "tokens", "limit": 400, "window": "1m", "when": {"model": "m"}}]}},
+        "costs": [{"completion_token": 1, "thinking_token": 10}]}"#;
+    for (members, limited, units) in [
+        (json!({}), vec!["m"], 0),
+        (json!({"model": "small", "max_tokens": 7}), vec![], 6),
+        (json!({"max_tokens": 7}), vec![], 6),
+        (json!({"static_answer": true}), vec![], 0),
+    ] {
+        let told = replayed(&line(0, &bent(members.clone())), plans, None).unwrap().candidate;
+        let found: Vec<_> = told.limits.keys().map(|(_, limit)| limit.as_str()).collect();
+        assert_eq!((found, told.all.units), (limited, units), "{members}");
+    }
+}
+
+/// Whose request it was: a limit for each key is one for each subject of a token, too.
+#[test]
+fn subjects_of_one_account_are_told_apart() {
+    let of = |number, subject: &str| {
+        let who = json!({"account": "jwt:corp:00112233445566778899aabbccddeeff", "by": subject,
+            "subject": "jwt:corp:00112233445566778899aabbccddeeff"});
+        line(number, &who)
+    };
+    let lines = [of(0, "0011223344556677"), of(1, "0011223344556677"), of(2, "8899aabbccddeeff")];
+    let plans = |per: &str| {
+        format!(
+            r#"{{"plans": {{"p": {{"limits": [{{"name": "l", "kind": "window", "limit": 1, "window": "1m", "per": "{per}"}}]}}}}}}"#
+        )
+    };
+    let through = |per| replayed(&lines.join("\n"), &plans(per), None).unwrap().candidate.all.through;
+    assert_eq!((through("account"), through("key")), (1, 2));
+}
