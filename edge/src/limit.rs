@@ -10,7 +10,7 @@ use crate::auth::principal::Principal;
 use crate::hop::gate::{self, answer_refusal, last, unavailable};
 use crate::platform::objects::{Cause, Unanswered};
 use crate::platform::{self, Env};
-use crate::telemetry;
+use crate::telemetry::{self, Noted};
 use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::auth::principal::AccountName;
@@ -32,12 +32,18 @@ pub enum Admitted {
 }
 
 /// Authenticates the caller and holds a lease for the request, or says why not.
-pub async fn admit(env: &Env, table: &PlanTable, principal: &Principal, ask: Ask) -> Result<Admitted, Refusal> {
+pub async fn admit(
+    env: &Env,
+    table: &PlanTable,
+    principal: &Principal,
+    ask: Ask,
+    noted: &mut Noted,
+) -> Result<Admitted, Refusal> {
     let asked_at = now();
     let mut calls: Vec<Call> = remembered::given(&principal.account).into_iter().collect();
     calls.push(Call::Admit(Box::new(ask.clone())));
     let answer = last(env, table, &principal.account, calls).await;
-    decide(answer, table, principal, &ask, asked_at)
+    decide(answer, table, principal, (&ask, noted), asked_at)
 }
 
 /// [`admit`] for a request whose prompt is longer than it was taken for: ends the first reservation and asks for the right
@@ -47,12 +53,12 @@ pub async fn admit_again(
     table: &PlanTable,
     principal: &Principal,
     first: RequestId,
-    ask: Ask,
+    (ask, noted): (Ask, &mut Noted),
 ) -> Result<Admitted, Refusal> {
     let asked_at = now();
     let call = Call::Readmit { first, ask: Box::new(ask.clone()) };
     let answer = last(env, table, &principal.account, vec![call]).await;
-    decide(answer, table, principal, &ask, asked_at)
+    decide(answer, table, principal, (&ask, noted), asked_at)
 }
 
 /// Authenticates the caller, for a route of this kind; counts nothing.
@@ -121,9 +127,12 @@ fn decide(
     answer: Result<Answer, Unanswered>,
     table: &PlanTable,
     principal: &Principal,
-    ask: &Ask,
+    (ask, noted): (&Ask, &mut Noted),
     asked_at: Millis,
 ) -> Result<Admitted, Refusal> {
+    if let Ok(answer) = &answer {
+        noted.answered(ask, answer);
+    }
     match answer {
         Ok(Answer::Admitted(admission)) => {
             for limit in &admission.shadowed {
@@ -142,7 +151,10 @@ fn decide(
         // What a caller can bring about by itself (too much to do for its Gate, or a failure of its Gate's) lets nothing through.
         Err(failed) if failed.cause != Cause::Unreachable => Err(unavailable(&failed.why)),
         Err(failed) => match without_gate::admit(table, principal, ask, now()) {
-            Some(admitted) => admitted.map(|admission| Admitted::WithoutGate(Box::new(admission))),
+            Some(admitted) => admitted.map(|admission| {
+                noted.without_gate(&admission);
+                Admitted::WithoutGate(Box::new(admission))
+            }),
             None => Err(unavailable(&failed.why)),
         },
     }

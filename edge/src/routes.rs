@@ -9,7 +9,8 @@ use crate::platform::{Context, Env, Fault, Request, Response, random, respond};
 use crate::request::cors::Page;
 use crate::request::path::{methods, path_and_query, route_of};
 use crate::request::{Incoming, refuse_method};
-use crate::{platform, telemetry, walk};
+use crate::telemetry::{self, Noted};
+use crate::{platform, walk};
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -63,7 +64,7 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
                     Some(door) => return Box::pin(walk::serve(&call, door, answer)).await,
                     None => {
                         let answered = Box::pin(step_aside(&call, route, named)).await;
-                        telemetry::over(config.request_log, id, shown(route), None, end_of(&answered), since);
+                        telemetry::over(config.request_log, id, shown(route), Noted::NOTHING, end_of(&answered), since);
                         answered
                     }
                 }

@@ -20,10 +20,11 @@ use crate::request::{self, shield};
 use crate::route::{Journey, Origins, in_force};
 use crate::settle::Settle;
 use crate::stream::{After, Record};
-use crate::{auth, route, stream, telemetry};
+use crate::telemetry::{self, Noted};
+use crate::{auth, route, stream};
 use cached::CacheQuestion;
 use futures_util::future::join;
-use held::{Pace, held};
+use held::{Pace, Turn, held};
 use said::said;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::Ask;
@@ -40,7 +41,7 @@ use sluice_protocol::request::model_name::renamed;
 use sluice_protocol::request::read;
 use sluice_protocol::route::beginning::Beginning;
 use sluice_protocol::route::setting::Region;
-use sluice_protocol::telemetry::{RequestEnd, RequestLog, Who};
+use sluice_protocol::telemetry::RequestEnd;
 use sluice_protocol::wire::header;
 use std::rc::Rc;
 
@@ -49,14 +50,15 @@ pub use line::Lines;
 /// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled, or
 /// its settle left to one that stays for it.
 pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
-    let over = |who, end| telemetry::over(call.config.request_log, call.id, door.path(), who, end, call.since);
+    let log = call.config.request_log;
+    let over = |noted, end| telemetry::over(log, call.id, door.path(), noted, end, call.since);
     // Where nobody listens, the caller has left.
     match understand(call, door).await {
         Ok(Understood::Asked(asked)) => {
             let principal = &asked.known.principal;
-            let is_told = call.config.request_log >= RequestLog::Known;
-            let who = is_told.then(|| Who::new(principal.account.name(), principal.subject(), &asked.ask.model));
-            over(who, walk(call.around(), *asked, answer).await);
+            let mut noted = Noted::of(log, principal.account.name(), || principal.subject(), &asked.ask);
+            let end = walk(call.around(), *asked, answer, &mut noted).await;
+            over(noted, end);
         }
         Ok(Understood::Presence(known, presence)) => {
             let _ = answer.send(ollama::present(call, door, known, &presence).await);
@@ -67,11 +69,11 @@ pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
                 Ok(_) => RequestEnd::Answered { is_whole: true, used: None },
                 Err(refusal) => RequestEnd::Refused { reason: refusal.reason, used: None },
             };
-            over(None, end);
+            over(Noted::NOTHING, end);
             let _ = answer.send(started);
         }
         Err(refusal) => {
-            over(None, RequestEnd::Refused { reason: refusal.reason, used: None });
+            over(Noted::NOTHING, RequestEnd::Refused { reason: refusal.reason, used: None });
             let _ = answer.send(Err(refusal));
         }
     }
@@ -230,7 +232,7 @@ async fn meant(
 
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 /// Returns how it ended.
-async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
+async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Noted) -> RequestEnd {
     let Asked { door, known, ask, body, stream, is_job, keep, cache, is_repeatable, left, origins, beginning, region } =
         asked;
     let Known { table, principal } = &known;
@@ -240,8 +242,9 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
     let settle = Settle { env, table, account: &principal.account, beside };
     let model = ask.model.clone();
     // limit
-    let admitted = limit::admit(env, table, principal, ask.clone()).await;
-    let (mut ticket, mut answer) = match held(admitted, (first, pace), &settle, principal, &left, answer).await {
+    let admitted = limit::admit(env, table, principal, ask.clone(), noted).await;
+    let turn = Turn { attempt: first, pace, principal, left: &left };
+    let (mut ticket, mut answer) = match held(admitted, turn, &settle, answer, noted).await {
         Ok(held) => held,
         Err(end) => return end,
     };
@@ -268,7 +271,12 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
             answer = unanswered;
             lead
         }
-        Err(end) => return end,
+        Err(end) => {
+            if let RequestEnd::Left = end {
+                noted.ended(ticket.attempt.unserved());
+            }
+            return end;
+        }
     };
     let asked_for = ticket.admission.max_tokens;
     // route, forward
@@ -284,8 +292,9 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
         // What was computed in vain needs room beside it.
         let prompt_tokens = prompt_tokens.saturating_add(spent.tokens());
         let ask = Ask { request: again.request(), prompt_tokens, prompt_is_counted: true, ..ask };
-        let admitted = limit::admit_again(env, table, principal, first.request(), ask).await;
-        (ticket, answer) = match held(admitted, (again, pace), &settle, principal, &left, answer).await {
+        let admitted = limit::admit_again(env, table, principal, first.request(), (ask, noted)).await;
+        let turn = Turn { attempt: again, ..turn };
+        (ticket, answer) = match held(admitted, turn, &settle, answer, noted).await {
             Ok(held) => held,
             Err(end) => return end,
         };
@@ -318,6 +327,7 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
                 }
             };
             let (outcome, ()) = join(settle.ended(&ticket, ending, origin), kept).await;
+            noted.ended(outcome);
             RequestEnd::Answered { is_whole, used: outcome.used() }
         }
         // What its caller is told may take a question. Nothing stays reserved for that.
@@ -326,6 +336,7 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer) -> RequestEnd {
             let reason = refusal.reason;
             let told = async { drop(answer.send(Err(models::told(around, &known, &model, refusal, &left).await))) };
             let ((), outcome) = join(told, settle.ended(&ticket, ending, origin)).await;
+            noted.ended(outcome);
             RequestEnd::Refused { reason, used: outcome.used() }
         }
     }

@@ -184,7 +184,7 @@ impl Account {
         let access = Access { scope: Some(Scope::from(ask.endpoint)), model: Some(&ask.model), address: ask.address };
         let known = known(kept, &ask.caller, &access, setting.table, state.latest(now));
         let known = known.and_then(|known| match forbidden(&known.plan.allowance, ask) {
-            Some(forbidden) => Err(Answer::NotAllowed(forbidden)),
+            Some(forbidden) => Err(Answer::NotAllowed { plan: known.plan.name.clone(), forbidden }),
             None => bent(&known, ask, setting.table).map(|bent| (known, bent)),
         });
         let (known, Bent { mut facts, mut degraded }) = match known {
@@ -235,6 +235,7 @@ impl Account {
             Decision::Refuse(refused) => {
                 refusals.note(&facts.whose(), refused.iter().map(|one| one.limit.as_str()), state.latest(now));
                 Answer::Limited {
+                    plan: known.plan.name.clone(),
                     refused,
                     standings: state.standings(&rules, For::Request(&facts), now),
                     now: state.clamp(now),

@@ -1,8 +1,10 @@
 //! What the edge writes down: one line of JSON for each event, and no other line. Nothing here holds a prompt or a secret.
 
+mod decided;
 mod request;
 
-pub use request::{RequestEnd, RequestLine, RequestLog, RequestOutcome, Who};
+pub use decided::{Counted, Decided};
+pub use request::{LINE_VERSION, RequestEnd, RequestLine, RequestLog, RequestOutcome};
 
 use crate::id::RequestId;
 use serde::Serialize;

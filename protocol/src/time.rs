@@ -25,7 +25,7 @@ pub(crate) fn seconds(ms: u64) -> String {
 
 /// How long to wait, for people: `2.417 s`, `59 min 53 s`, `3 h 5 min`, `29 d 4 h`. Never less than it is; headers tell it
 /// exactly.
-pub(crate) fn wait(ms: u64) -> String {
+pub fn wait(ms: u64) -> String {
     // The smaller unit is rounded up, which may make the larger one whole.
     let two = |unit_ms: u64, unit: &str, part_ms: u64, part: &str| {
         let parts = ms.div_ceil(part_ms);

@@ -27,7 +27,8 @@ use crate::{build_edge, console, dev};
 
 /// Members that are linted and tested by themselves, so that features do not unify, in this order. The last two are taken
 /// together: both need candle, which would otherwise be compiled for the features of each.
-const MEMBERS: [&[&str]; 5] = [&["sluice-protocol"], &["sluice-edge"], &["xtask"], &["bind"], &WITH_CANDLE];
+const MEMBERS: [&[&str]; 6] =
+    [&["sluice-protocol"], &["sluice-edge"], &["xtask"], &["sluice-replay"], &["bind"], &WITH_CANDLE];
 /// Members that need candle.
 pub(crate) const WITH_CANDLE: [&str; 2] = ["sluice-origin", "e2e"];
 /// Members that also run as wasm.

@@ -15,6 +15,7 @@ mod console;
 mod dev;
 mod open_webui;
 mod origin;
+mod replay;
 mod secrets;
 mod soak;
 mod test;
@@ -46,6 +47,7 @@ Usage: cargo xtask COMMAND
   audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
   soak         an hour of hostile callers beside one who behaves (`cargo xtask soak --help`)
   open-webui   Open WebUI itself before both gates, driven in Chromium (`cargo xtask open-webui --help`)
+  replay       what other plans would have made of the requests in the edge's log (`cargo xtask replay --help`)
   audit verify whether an export of the audit log is whole and unchanged (`cargo xtask audit verify --help`)
   help         this text
 
@@ -107,6 +109,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         "train-tiny" => return origin::train_tiny::run(&workspace, &origin::train_tiny::TINY, args),
         "train-tiny-embed" => return origin::train_tiny::run(&workspace, &origin::train_tiny::TINY_EMBED, args),
         "audit" => return audit::run(&workspace, args),
+        "replay" => return replay::run(&workspace, args),
         "soak" => return soak::run(&workspace, args),
         "open-webui" => return open_webui::run(&workspace, args),
         "audit-log" => audit::log::run(args)?,

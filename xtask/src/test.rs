@@ -27,10 +27,11 @@ Sets up, checks, and runs every test, one crate at a time.
             law with fewer cases. It leaves out what needs a model, a built gate or a page; CI runs everything
 ";
 /// Tested without a running gate and without candle, and what `cargo test` is given.
-const IN_PROCESS: [Tested; 3] = [
+const IN_PROCESS: [Tested; 4] = [
     Tested { name: "sluice-protocol", with: &["-p", "sluice-protocol"] },
     Tested { name: "sluice-edge", with: &["-p", "sluice-edge"] },
     Tested { name: "xtask", with: &["-p", "xtask"] },
+    Tested { name: "sluice-replay", with: &["-p", "sluice-replay"] },
 ];
 const ORIGIN: Tested = Tested { name: "sluice-origin", with: &["--lib", "--bins", "--examples", "--test", "api"] };
 /// What the page of a crate shows.

@@ -3,6 +3,7 @@
 mod budget;
 mod degrade;
 mod group;
+mod replay;
 mod usage;
 
 use super::for_seeds;

@@ -9,6 +9,7 @@ use crate::limit::Admitted;
 use crate::platform::task::Answer;
 use crate::platform::{self, Signal};
 use crate::settle::Settle;
+use crate::telemetry::Noted;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::telemetry::RequestEnd;
 
@@ -21,15 +22,24 @@ pub(super) struct Pace {
     pub(super) is_job: bool,
 }
 
+/// Whose turn it is at the Gate.
+#[derive(Clone, Copy)]
+pub(super) struct Turn<'a> {
+    pub(super) attempt: Attempt,
+    pub(super) pace: Pace,
+    pub(super) principal: &'a Principal,
+    /// Aborted when the caller leaves.
+    pub(super) left: &'a Signal,
+}
+
 /// limit, its answer: what was admitted, as a ticket for the origin. The error is how it ended: it was refused, or its caller has
 /// left.
 pub(super) async fn held(
     admitted: Result<Admitted, Refusal>,
-    (attempt, Pace { idle, is_job }): (Attempt, Pace),
+    Turn { attempt, pace: Pace { idle, is_job }, principal, left }: Turn<'_>,
     settle: &Settle<'_>,
-    principal: &Principal,
-    left: &Signal,
     answer: Answer,
+    noted: &mut Noted,
 ) -> Result<(Ticket, Answer), RequestEnd> {
     let (admission, is_held) = match admitted {
         Ok(Admitted::ByGate(admission)) => (*admission, true),
@@ -37,6 +47,7 @@ pub(super) async fn held(
         // It can wait for its Gate.
         Ok(Admitted::WithoutGate(_)) => {
             let _ = answer.send(Err(unavailable("a job does not pass without its Gate")));
+            noted.ended(attempt.unserved());
             settle.unanswered(attempt).await;
             return Err(RequestEnd::Refused { reason: Reason::GateUnavailable, used: None });
         }
@@ -44,12 +55,14 @@ pub(super) async fn held(
             let reason = refusal.reason;
             let _ = answer.send(Err(refusal));
             if reason == Reason::GateUnavailable {
+                noted.ended(attempt.unserved());
                 settle.unanswered(attempt).await;
             }
             return Err(RequestEnd::Refused { reason, used: None });
         }
     };
     if left.is_aborted() {
+        noted.ended(attempt.unserved());
         settle.given_up(attempt, is_held).await;
         return Err(RequestEnd::Left);
     }

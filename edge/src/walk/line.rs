@@ -14,7 +14,7 @@ use crate::objects::jobs::{Carry, Errand, Said, Whom};
 use crate::platform::{self, Body, Context, Env, Signal};
 use crate::route::in_force;
 use crate::settle::Settle;
-use crate::telemetry;
+use crate::telemetry::{self, Noted};
 use futures_channel::oneshot;
 use futures_util::future::join;
 use sluice_protocol::auth::permission::Scope;
@@ -32,7 +32,7 @@ use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::request::read;
 use sluice_protocol::route::beginning::Beginning;
 use sluice_protocol::route::door::Probe;
-use sluice_protocol::telemetry::{RequestEnd, RequestLog, Who};
+use sluice_protocol::telemetry::RequestEnd;
 use sluice_protocol::time::Millis;
 use std::rc::Rc;
 
@@ -66,12 +66,12 @@ impl Carry for Lines {
             return Some(told(refused(refusal.with_detail(fault.to_string()))));
         }
         let since = platform::now();
-        let is_told = config.request_log >= RequestLog::Known;
-        let who = is_told.then(|| Who::new(&errand.owner.account, errand.owner.subject.clone(), &asked.ask.model));
+        let subject = || errand.owner.subject.clone();
+        let mut noted = Noted::of(config.request_log, &errand.owner.account, subject, &asked.ask);
         let (answer, answered) = oneshot::channel();
         let walking = async {
-            let end: RequestEnd = walk(around, asked, answer).await;
-            telemetry::over(config.request_log, errand.request, errand.door.door().path(), who, end, since);
+            let end: RequestEnd = walk(around, asked, answer, &mut noted).await;
+            telemetry::over(config.request_log, errand.request, errand.door.door().path(), noted, end, since);
         };
         let telling = async {
             let said = match answered.await {

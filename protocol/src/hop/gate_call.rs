@@ -183,9 +183,16 @@ pub enum Answer {
     /// The key may not do that.
     Denied(Denied),
     /// The plan does not allow what is asked for.
-    NotAllowed(Forbidden),
+    NotAllowed {
+        /// The plan's name.
+        plan: String,
+        /// What.
+        forbidden: Forbidden,
+    },
     /// Limits refused; each with the time at which it would pass, and the time it was decided at.
     Limited {
+        /// The plan's name.
+        plan: String,
         /// Which limits.
         refused: Vec<Refused>,
         /// How all limits stand.

@@ -1,5 +1,6 @@
 //! The line of one request that is over: who asked for what, what became of it, and what it used. Never what it said.
 
+use super::decided::{Decided, cut};
 use crate::id::RequestId;
 use crate::refusal::Reason;
 use crate::request::bodies::chat::Used;
@@ -9,15 +10,17 @@ use serde::Serialize;
 /// One request that is over. Its members are what the line has, in this order; what is not known is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestLine {
+    /// [`LINE_VERSION`].
+    pub version: u8,
     /// Which.
     pub request: String,
     /// When it came, in milliseconds since 1970.
     pub at: Millis,
     /// By which path, cut after 64 characters.
     pub path: String,
-    /// Who asked.
+    /// Who asked for what, and what was decided; once that is known.
     #[serde(flatten)]
-    pub who: Option<Who>,
+    pub decided: Option<Box<Decided>>,
     /// What became of it.
     pub outcome: RequestOutcome,
     /// The status that its caller was told, if it was still there.
@@ -29,22 +32,17 @@ pub struct RequestLine {
     /// How many tokens its prompt had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<u64>,
+    /// How many of these the origin remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
     /// How many its answer had, thinking included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_tokens: Option<u64>,
+    /// How many of these were thinking, if the origin says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
     /// How long it took, in milliseconds: till the last byte of its answer was gone.
     pub ms: Millis,
-}
-
-/// Who asked, once that is known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Who {
-    /// The account.
-    pub account: String,
-    /// The key or the subject of a token, or the account of those who have neither.
-    pub subject: String,
-    /// For which model, cut after 64 characters.
-    pub model: String,
 }
 
 /// What became of a request, in one word.
@@ -97,7 +95,14 @@ pub enum RequestLog {
 
 impl RequestLine {
     /// The line of a request that came at `at` and is over at `now`.
-    pub fn new(request: RequestId, path: &str, who: Option<Who>, end: RequestEnd, at: Millis, now: Millis) -> Self {
+    pub fn new(
+        request: RequestId,
+        path: &str,
+        decided: Option<Box<Decided>>,
+        end: RequestEnd,
+        at: Millis,
+        now: Millis,
+    ) -> Self {
         let (outcome, status, reason, used) = match end {
             RequestEnd::Answered { is_whole: true, used } => (RequestOutcome::Served, Some(OK), None, used),
             RequestEnd::Answered { is_whole: false, used } => (RequestOutcome::Cut, Some(OK), None, used),
@@ -107,25 +112,22 @@ impl RequestLine {
             }
             RequestEnd::Left => (RequestOutcome::Left, None, None, None),
         };
+        let used = used.or_else(|| decided.as_ref()?.used);
         Self {
+            version: LINE_VERSION,
             request: request.to_string(),
             at,
             path: cut(path),
-            who,
+            decided,
             outcome,
             status,
             code: reason.map(|reason| reason.row().code),
             prompt_tokens: used.map(|used| used.usage.prompt_tokens),
+            cached_tokens: used.map(|used| used.cached_tokens).filter(|cached| *cached > 0),
             completion_tokens: used.map(|used| used.usage.completion_tokens),
+            reasoning_tokens: used.and_then(|used| used.reasoning_tokens),
             ms: now.saturating_sub(at),
         }
-    }
-}
-
-impl Who {
-    /// What a line says of them.
-    pub fn new(account: &str, subject: String, model: &str) -> Self {
-        Self { account: account.to_owned(), subject, model: cut(model) }
     }
 }
 
@@ -141,12 +143,7 @@ impl RequestLog {
     }
 }
 
-/// A name that a caller has chosen may be as long as a prompt, or be one.
-fn cut(name: &str) -> String {
-    name.chars().take(MAX_NAME).collect()
-}
-
-/// How many characters of such a name are written down.
-const MAX_NAME: usize = 64;
+/// The version of these lines. The first had no member for it, and too little to decide again.
+pub const LINE_VERSION: u8 = 2;
 /// The status of an answer that began.
 const OK: u16 = 200;

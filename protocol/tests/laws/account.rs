@@ -273,7 +273,7 @@ fn a_plans_allowance_is_checked_before_anything_is_counted() {
         (Ask { body_bytes: 1_001, ..good.clone() }, Forbidden::InputBytes(1_000)),
     ] {
         let (answer, changed) = account.answer(&Call::Admit(Box::new(bad)), setting(&table), 0);
-        assert_eq!(answer, Answer::NotAllowed(forbidden));
+        assert_eq!(answer, Answer::NotAllowed { plan: "p".into(), forbidden });
         assert_eq!(answer.refusal().unwrap().reason, Reason::NotAllowed);
         assert!(!changed.state);
     }

@@ -13,10 +13,11 @@ use crate::host::{progress, workspace::Workspace};
 use crate::setup;
 
 /// Tested here: what compiles in seconds.
-const TESTED: [Tested; 3] = [
+const TESTED: [Tested; 4] = [
     Tested { name: "sluice-protocol", with: &["-p", "sluice-protocol"] },
     Tested { name: "sluice-edge", with: &["-p", "sluice-edge"] },
     Tested { name: "xtask", with: &["-p", "xtask"] },
+    Tested { name: "sluice-replay", with: &["-p", "sluice-replay"] },
 ];
 /// How many cases a property is tried with, and one in how many of a law's seeds.
 const FEWER: [(&str, &str); 2] = [("PROPTEST_CASES", "32"), ("SLUICE_SEEDS_ONE_IN", "10")];

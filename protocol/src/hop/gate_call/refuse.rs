@@ -19,7 +19,7 @@ impl Answer {
             }
             Self::Expired => refuse_key().with_detail("the key has expired, or its secret was rotated away"),
             Self::Denied(denied) => denied.refusal(),
-            Self::NotAllowed(forbidden) => forbidden.refusal(),
+            Self::NotAllowed { forbidden, .. } => forbidden.refusal(),
             Self::NotFound => Refusal::new(Reason::KeyNotFound, "There is no key or account of this id."),
             Self::OtherVersion => Refusal::new(
                 Reason::PreconditionFailed,
@@ -38,7 +38,7 @@ impl Answer {
             Self::TooFull(_) => Refusal::new(Reason::Overloaded, TOO_FULL),
             Self::Closed => Refusal::new(Reason::Internal, "The request was decided before. Send it again.")
                 .with_detail("admit came after settle"),
-            Self::Limited { refused, standings, now } => {
+            Self::Limited { refused, standings, now, .. } => {
                 refuse_limited(refused, *now).with_headers(ratelimit::headers(standings, *now))
             }
         })

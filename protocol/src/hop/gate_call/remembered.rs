@@ -239,7 +239,7 @@ mod tests {
         let kind = Window { unit: Unit::Requests, limit: 1, window_ms: 60_000 }.into();
         let passes = Passes::At(500_000 + wait);
         let refused = Refused { limit: "w".into(), kind, amount: 1, used: 1, passes, blanket };
-        Answer::Limited { refused: vec![refused], standings: Vec::new(), now: 500_000 }
+        Answer::Limited { plan: "p".into(), refused: vec![refused], standings: Vec::new(), now: 500_000 }
     }
 
     /// Asked at 1,000, answered at 1,010.

@@ -142,8 +142,9 @@ fn the_messages_to_and_from_a_gate() {
         Answer::Disabled,
         Answer::Expired,
         Answer::Denied(Denied::Scope(Scope::Tokens)),
-        Answer::NotAllowed(Forbidden::MaxTokens(4_096)),
+        Answer::NotAllowed { plan: "p".into(), forbidden: Forbidden::MaxTokens(4_096) },
         Answer::Limited {
+            plan: "p".into(),
             refused: vec![
                 refused(window.into(), Passes::At(1_790_000_001_000)),
                 refused(RefusedBucket { unit: Unit::Tokens, capacity: 9 }.into(), Passes::Never),

@@ -40,7 +40,8 @@ fn the_refusals_of_a_gate() {
         Budget { unit: Unit::Money, limit, currency: Currency::parse("USD"), cycle }.refused(limit, per)
     };
     let closed = Window { unit: Unit::Requests, limit: 0, window_ms: 60_000 };
-    let limited = |refused| Answer::Limited { refused, standings: Vec::new(), now: 1_000 };
+    let limited = |refused| Answer::Limited { plan: "p".into(), refused, standings: Vec::new(), now: 1_000 };
+    let not_allowed = |forbidden| Answer::NotAllowed { plan: "p".into(), forbidden };
     let lines: String = [
         Answer::UnknownCaller,
         Answer::UnknownPlan("gone".into()),
@@ -51,9 +52,9 @@ fn the_refusals_of_a_gate() {
         Answer::Denied(Denied::Model),
         Answer::NotFound,
         Answer::OtherVersion,
-        Answer::NotAllowed(Forbidden::Model),
-        Answer::NotAllowed(Forbidden::InputBytes(1_000)),
-        Answer::NotAllowed(Forbidden::MaxTokens(100)),
+        not_allowed(Forbidden::Model),
+        not_allowed(Forbidden::InputBytes(1_000)),
+        not_allowed(Forbidden::MaxTokens(100)),
         Answer::UnknownTable,
         Answer::Unusable("There is no such limit.".into()),
         Answer::Closed,

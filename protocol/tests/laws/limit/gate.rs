@@ -239,8 +239,8 @@ fn honest(
             }
         }
     }
-    let told =
-        Answer::Limited { refused: refused.to_vec(), standings: state.standings(rules, For::Request(facts), now), now };
+    let standings = state.standings(rules, For::Request(facts), now);
+    let told = Answer::Limited { plan: "p".into(), refused: refused.to_vec(), standings, now };
     let told = told.refusal().unwrap();
     let parallel =
         refused.iter().any(|one| one.kind == Parallel { limit: u32::try_from(one.kind.quota()).unwrap() }.into());

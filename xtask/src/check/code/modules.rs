@@ -16,13 +16,14 @@ pub(in crate::check) const FIX: &str =
     "move what both need below both, or let the upper one hand it down: imports run one way";
 
 /// Where the module trees are: each has its own root.
-pub(in crate::check) const ROOTS: [&str; 9] = [
+pub(in crate::check) const ROOTS: [&str; 10] = [
     "protocol/src",
     "edge/src",
     "origin/src",
     "origin/tiny",
     "origin/tiny-embed",
     "xtask/src",
+    "xtask/replay/src",
     "tests/harness",
     "tests/bench",
     "tests/audit",

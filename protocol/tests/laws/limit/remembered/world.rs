@@ -149,7 +149,7 @@ impl World {
 fn check_same(found: &Answer, gate: &Answer, gate_now: u64) {
     match (found, gate) {
         // The request itself is not one that this caller may send: it is refused in any case.
-        (Answer::Limited { .. }, Answer::Denied(Denied::Scope(_) | Denied::Model) | Answer::NotAllowed(_)) => {}
+        (Answer::Limited { .. }, Answer::Denied(Denied::Scope(_) | Denied::Model) | Answer::NotAllowed { .. }) => {}
         (Answer::Limited { refused, now, .. }, Answer::Limited { refused: again, .. }) => {
             assert!(*now <= gate_now, "the wait is never too short");
             let is_there = |one: &Refused| again.iter().any(|now| now.limit == one.limit && at(now) >= at(one));
