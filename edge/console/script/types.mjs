@@ -11,6 +11,7 @@ const FILE = new URL("../src/api/schema.ts", import.meta.url);
 // Of the callers' interface the console reads these; of the admins' all.
 const CALLERS = [
   ["get", "/v1/key"],
+  ["get", "/v1/usage"],
   ["get", "/v1/models"],
   ["get", "/healthz"],
 ];

@@ -11,6 +11,7 @@ import { OriginsPage } from "./page/origins.tsx";
 import { OverviewPage } from "./page/overview.tsx";
 import { PlansPage } from "./page/plans.tsx";
 import { PlaygroundPage } from "./page/playground.tsx";
+import { UsagePage } from "./page/usage.tsx";
 
 /** One page. `rest` is what its address says behind its name. */
 export interface Page {
@@ -20,6 +21,7 @@ export interface Page {
 }
 
 const isAdmin = (session: Session) => session.kind === "admin";
+const isCaller = (session: Session) => session.kind === "caller";
 const has =
   (...scopes: string[]) =>
   (session: Session) =>
@@ -28,9 +30,10 @@ const has =
 /** All of them, in the order of the navigation. */
 export const PAGES: Page[] = [
   { name: "overview", isFor: isAdmin, View: OverviewPage },
-  { name: "limits", isFor: (session) => session.kind === "caller", View: LimitsPage },
+  { name: "limits", isFor: isCaller, View: LimitsPage },
   { name: "keys", isFor: has("read", "keys"), View: KeyPage },
   { name: "accounts", isFor: has("read", "keys"), View: AccountPage },
+  { name: "usage", isFor: (session) => isCaller(session) || has("read")(session), View: UsagePage },
   { name: "plans", isFor: has("read", "plans"), View: PlansPage },
   { name: "origins", isFor: has("read", "origins"), View: OriginsPage },
   { name: "audit", isFor: has("read"), View: AuditPage },

@@ -41,6 +41,12 @@ export class Api {
 
   /** Calls a route; throws a `Refused`. */
   async ask<R extends Route>(route: R, asked: Asked<R> = {}): Promise<Answered<R>> {
+    const { text, headers } = await this.read(route, asked);
+    return { body: JSON.parse(text), etag: headers.get("etag") ?? undefined, text };
+  }
+
+  /** Calls a route whose answer is no JSON; throws a `Refused`. */
+  async read<R extends Route>(route: R, asked: Asked<R> = {}): Promise<{ text: string; headers: Headers }> {
     const [method = "GET", template = "/"] = route.split(" ");
     const path = template.replace(/\{(\w+)\}/g, (_, name: string) => inPath(asked.path?.[name] ?? ""));
     const body = asked.text ?? (asked.body === undefined ? undefined : JSON.stringify(asked.body));
@@ -58,7 +64,7 @@ export class Api {
       if (response.status === 401) this.#onUnknown();
       throw readRefusal(response.status, response.headers, text);
     }
-    return { body: JSON.parse(text), etag: response.headers.get("etag") ?? undefined, text };
+    return { text, headers: response.headers };
   }
 
   /** Only the status of a call that has no answer worth reading. */

@@ -646,6 +646,11 @@ export interface Routes {
     body: undefined;
     answer: OwnKey;
   };
+  "GET /v1/usage": {
+    query: { from?: string; to?: string; by?: string; format?: "json" | "csv"; after?: string };
+    body: undefined;
+    answer: UsagePage;
+  };
   "GET /v1/models": {
     query: {};
     body: undefined;

@@ -13,7 +13,7 @@ import { useAction, useLoad } from "../part/load.ts";
 import { Refusal, Waiting } from "../part/notice.tsx";
 import { Confirm, Facts, Id, Moment, Name, State } from "../part/show.tsx";
 import { usePlanNames } from "./key.tsx";
-import { LIVE_MS, Usage } from "./key_one.tsx";
+import { LIVE_MS, Usage, UsageLink } from "./key_one.tsx";
 
 /** `/accounts/ID`. */
 export function OneAccount({ id }: { id: string }) {
@@ -137,6 +137,7 @@ function AccountFacts({ of: account }: { of: Account }) {
         <h2>{t.key.used}</h2>
         <Usage of={[[t.key.byAccount, account.used]]} live={account.live_leases} />
         <p class="hint">{t.account.barsHint}</p>
+        <UsageLink of={account.account} />
       </section>
     </div>
   );

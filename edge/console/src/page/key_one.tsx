@@ -233,6 +233,7 @@ function KeyFacts({ of: key }: { of: Key }) {
           live={key.live_leases}
         />
         <p class="hint">{t.key.usedHint}</p>
+        <UsageLink of={key.id} />
       </section>
     </div>
   );
@@ -270,5 +271,16 @@ export function Usage({ of, live }: { of: Array<[string, Totals]>; live: number 
         </tr>
       </tbody>
     </table>
+  );
+}
+
+/** The way to what an account or a key has used and when, for whoever may look at it. */
+export function UsageLink({ of }: { of: string }) {
+  const { t, may } = useApp();
+  if (!may("read")) return null;
+  return (
+    <p class="onward">
+      <a href={`#/usage/${encodeURIComponent(of)}`}>{t.usage.when}</a>
+    </p>
   );
 }

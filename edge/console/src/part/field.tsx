@@ -46,7 +46,7 @@ export function TextField(props: {
   onInput: (value: string) => void;
   hint?: string | undefined;
   mistake?: string | undefined;
-  type?: "text" | "number" | "password" | "search" | "datetime-local";
+  type?: "text" | "number" | "password" | "search" | "date" | "datetime-local";
   placeholder?: string;
   isCode?: boolean;
   min?: number;

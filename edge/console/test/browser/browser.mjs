@@ -101,6 +101,15 @@ export async function open(page, name) {
   await page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
 }
 
+// Waits for something that is counted soon, and looks again until then.
+export async function seen(page, what) {
+  for (let tries = 0; (await what.count()) === 0; tries += 1) {
+    expect(tries < 100, `seen: ${what}`);
+    await page.getByRole("button", { name: "Look again" }).click();
+    await page.waitForTimeout(100);
+  }
+}
+
 // Whatever axe finds is a mistake. It looks at the page as it is now.
 export async function accessible(page) {
   // Run by the debugger, which the page's policy does not bind.

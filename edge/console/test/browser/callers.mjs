@@ -1,9 +1,9 @@
 // Tokens with fewer scopes, and a caller with a key: nobody sees a button for what would be refused.
 
-import { accessible, expect, open, run, settings, signIn } from "./browser.mjs";
+import { accessible, expect, open, run, seen, settings, signIn } from "./browser.mjs";
 
 const SEEN = {
-  read: ["Overview", "Keys", "Accounts", "Plans", "Origins", "Audit log", "Playground"],
+  read: ["Overview", "Keys", "Accounts", "Usage", "Plans", "Origins", "Audit log", "Playground"],
   keys: ["Overview", "Keys", "Accounts", "Playground"],
   plans: ["Overview", "Plans", "Playground"],
   origins: ["Overview", "Origins", "Playground"],
@@ -27,6 +27,8 @@ await run(async ({ page, step }) => {
         const buttons = await page.getByRole("main").getByRole("button").allInnerTexts();
         const all = ["Change", "Rotate…", "Disable", "Delete"];
         expect(buttons.join() === (scope === "keys" ? all : []).join(), `buttons: ${buttons}`);
+        const toUsage = await page.getByRole("link", { name: "Usage by hour and day" }).count();
+        expect(toUsage === (scope === "read" ? 1 : 0), "the way to its usage");
       }
       if (seen.includes("Plans")) {
         await open(page, "Plans");
@@ -58,7 +60,7 @@ await run(async ({ page, step }) => {
   }
   await step("a caller sees its own limits, and they move", async () => {
     await signIn(page, settings.key);
-    expect((await pages()).join() === "My limits,Playground", `a caller sees ${await pages()}`);
+    expect((await pages()).join() === "My limits,Usage,Playground", `a caller sees ${await pages()}`);
     const bar = page.getByRole("meter", { name: "hour" });
     await bar.waitFor();
     const before = Number(await bar.getAttribute("aria-valuenow"));
@@ -88,6 +90,49 @@ await run(async ({ page, step }) => {
     await page.getByText("done", { exact: true }).waitFor();
     await page.reload();
     await page.getByRole("navigation", { name: "Pages", exact: true }).waitFor();
+    await leave();
+  });
+  await step("a caller sees its own usage, and nobody else's", async () => {
+    await signIn(page, settings.key);
+    await open(page, "Usage");
+    await page.getByRole("img", { name: /^Requests by hour, from / }).waitFor();
+    expect((await page.getByRole("searchbox").count()) === 0, "it asks for no account and no key");
+    const ticks = await page
+      .getByRole("checkbox")
+      .evaluateAll((all) => all.map((one) => one.parentElement.textContent));
+    expect(ticks.join() === "Model,Endpoint,End user", `told apart by: ${ticks}`);
+    await page.getByLabel("Time steps").selectOption("whole range");
+    await page.getByLabel("Model").check();
+    const line = page.getByRole("row").filter({ hasText: settings.model });
+    await seen(page, line.getByRole("cell").first().getByText("2", { exact: true }));
+    await page.setViewportSize({ width: 375, height: 780 });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(wide <= 0, `the page is ${wide} px wider than its screen`);
+    await accessible(page);
+    await page.screenshot({ path: `${settings.screens}/usage-caller.png`, fullPage: true });
+    await page.setViewportSize({ width: 1280, height: 860 });
+    await leave();
+  });
+  await step("usage of many accounts is added up, or read by its pages", async () => {
+    await signIn(page, settings.token);
+    await open(page, "Usage");
+    await page.getByLabel("Time steps").selectOption("whole range");
+    await page.getByRole("row", { name: /^All 2 / }).waitFor();
+    expect((await page.getByRole("button", { name: "Next" }).count()) === 0, "all accounts are in it");
+    await page.getByRole("checkbox", { name: "Account" }).check();
+    const line = page.getByRole("rowheader");
+    const next = page.getByRole("button", { name: "Next", disabled: false });
+    const pages = Math.ceil((settings.many + 1) / 25);
+    let lines = 0;
+    for (let number = 1; number < pages; number += 1) {
+      await page.getByText(`Page ${number} · `).waitFor();
+      await next.waitFor();
+      lines += await line.count();
+      await next.click();
+    }
+    // One account has used something. The page shows what was there before until it knows more.
+    await line.first().waitFor({ state: lines === 0 ? "attached" : "detached" });
+    expect((await next.count()) === 0, "that was the last page");
     await leave();
   });
   await step("a key that ends is signed out", async () => {

@@ -1,7 +1,8 @@
 // What an operator does in an afternoon: makes a key, tries it out until its limit refuses, raises the limit, and reads
 // all of it in the audit log.
 
-import { accessible, expect, open, run, settings, signIn } from "./browser.mjs";
+import { readFileSync } from "node:fs";
+import { accessible, expect, open, run, seen, settings, signIn } from "./browser.mjs";
 
 const HOSTILE = [
   '<img src=x onerror="document.title=1">',
@@ -148,6 +149,63 @@ await run(async ({ page, step }) => {
       expect(tries < 100, "the raised limit lets it pass");
       await page.waitForTimeout(100);
     }
+  });
+  await step("what was served and refused is told apart by model, and saved", async () => {
+    await open(page, "Usage");
+    await page.getByRole("img", { name: /^Requests by hour, from / }).waitFor();
+    await page.getByLabel("Show").selectOption("Tokens");
+    await page.getByRole("img", { name: /^Tokens by hour, from / }).waitFor();
+    await page.getByLabel("Model").check();
+    await page.getByLabel("Time steps").selectOption("whole range");
+    const lines = page.getByRole("region", { name: "Usage" });
+    const served = lines.getByRole("row").filter({ hasText: settings.model }).getByRole("cell").first();
+    await seen(page, served.getByText(String(settings.limit + 1), { exact: true }));
+    await seen(page, lines.getByText(/^hour [1-9]\d*$/));
+    await accessible(page);
+    await page.screenshot({ path: `${settings.screens}/usage-by-model.png`, fullPage: true });
+    const [file] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Save CSV" }).click(),
+    ]);
+    expect(/^usage-[-0-9]+\.csv$/.test(file.suggestedFilename()), file.suggestedFilename());
+    const [head, ...rows] = readFileSync(await file.path(), "utf8").trimEnd().split("\r\n");
+    expect(head.startsWith("account,model,served,failed,lapsed,"), head);
+    expect(
+      rows.some((row) => row.includes(`,${settings.model},${settings.limit + 1},0,0,`)),
+      rows.join("\n"),
+    );
+    expect(
+      rows.some((row) => /,hour=[1-9]\d*$/.test(row)),
+      rows.join("\n"),
+    );
+    return rows.join("; ");
+  });
+  await step("a range that is not kept is refused at its field", async () => {
+    await page.getByLabel("Range").selectOption("from a day to a day");
+    await page.getByLabel("First day").fill("2020-01-01");
+    await page.locator('[aria-invalid="true"]').waitFor();
+    await page.getByText("is too long ago").waitFor();
+    expect((await page.getByLabel("First day").getAttribute("aria-invalid")) === "true", "the field is marked");
+    await accessible(page);
+    await page.getByLabel("First day").fill(new Date().toISOString().slice(0, 10));
+    await page.getByRole("searchbox", { name: "Account" }).fill("0".repeat(16));
+    await page.getByText("There was no usage in this time.").waitFor();
+  });
+  await step("the pages of a key and of an account lead to their usage", async () => {
+    await open(page, "Keys");
+    await page.getByRole("link", { name: "afternoon" }).click();
+    await page.getByRole("link", { name: "Usage by hour and day" }).click();
+    await page.getByRole("heading", { level: 1, name: "Usage" }).waitFor();
+    const key = await page.getByRole("searchbox", { name: "Key" }).inputValue();
+    expect(key.startsWith("key_"), `it is asked for: ${key}`);
+    await page.getByRole("img", { name: /^Requests by hour, from / }).waitFor();
+    await page.getByRole("checkbox", { name: "Account" }).check();
+    await page.getByRole("rowheader").getByRole("link").first().click();
+    await page.getByRole("link", { name: "Usage by hour and day" }).click();
+    await page.getByRole("heading", { level: 1, name: "Usage" }).waitFor();
+    const account = await page.getByRole("searchbox", { name: "Account" }).inputValue();
+    expect(/^[0-9a-f]{16}$/.test(account), `it is asked for: ${account}`);
+    await page.getByRole("img", { name: /^Requests by hour, from / }).waitFor();
   });
   await step("put a list of origins, and take it back", async () => {
     await open(page, "Origins");

@@ -100,7 +100,8 @@ fn axe_finds_nothing_on_any_page_and_none_is_wider_than_its_screen() {
     let paths = json!({
         "overview": "/overview", "keys": "/keys", "key": format!("/keys/{}", shown.id), "new-key": "/keys/new",
         "accounts": "/accounts", "account": format!("/accounts/{account}"), "new-account": "/accounts/new",
-        "plans": "/plans", "origins": "/origins", "audit": "/audit", "playground": "/playground", "nowhere": "/none",
+        "usage": "/usage", "plans": "/plans", "origins": "/origins", "audit": "/audit", "playground": "/playground",
+        "nowhere": "/none",
     });
     drive(&stack, "pages.mjs", &json!({"paths": paths, "key": key.key}));
 }
