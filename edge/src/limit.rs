@@ -107,13 +107,17 @@ pub async fn usage(
     env: &Env,
     table: &PlanTable,
     account: &AccountName,
-    asker: Option<&Principal>,
+    caller: Option<&Principal>,
     query: UsageQuery,
 ) -> Result<UsageReport, Refusal> {
-    let asker = asker.map(|asker| Box::new(Asker { caller: asker.caller.clone(), address: asker.address }));
+    let asked_at = now();
+    let asker = caller.map(|caller| Box::new(Asker { caller: caller.caller.clone(), address: caller.address }));
     match gate::ask(env, table, account, Call::DescribeUsage { asker, query: Box::new(query) }).await? {
         Answer::Usage(report) => Ok(*report),
-        other => Err(answer_refusal(&other)),
+        other => Err(match caller {
+            Some(caller) => told(table, caller, &other, asked_at),
+            None => answer_refusal(&other),
+        }),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::call::{Around, Call, Known};
 use crate::forward::attempt::Attempt;
 use crate::forward::ending::Ending;
 use crate::forward::{Failed, Outgoing};
+use crate::hop::registry;
 use crate::limit::{self, degrade, plans, remembered};
 use crate::platform::task::Answer;
 use crate::platform::{Body, Signal};
@@ -248,6 +249,9 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
         Ok(held) => held,
         Err(end) => return end,
     };
+    if ticket.admission.begins_hour && principal.account.is_subject() {
+        registry::list_subject(env, around.context, &principal.account);
+    }
     let mut bent = Bent::of(door, &body, stream, &ticket.admission);
     if bent.is_static() {
         // Nobody else finds out meanwhile that an origin is back.

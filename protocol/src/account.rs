@@ -155,9 +155,10 @@ impl Account {
             }
             Call::Do(command) => self.command(command, setting, now),
             Call::DescribeKey { key } => (self.describe_key(*key, setting, now), Changed::default()),
-            Call::NoteRefusals(refusals) => {
+            Call::NoteRefusals { id, refusals } => {
                 let hour = self.state.latest(now) / HOUR_MS;
-                for refusal in refusals {
+                let is_new = self.refusals.is_new(*id);
+                for refusal in refusals.iter().filter(|_| is_new) {
                     // By the isolate's clock, which may be ahead.
                     self.refusals.add(RefusalCount { hour: refusal.hour.min(hour), ..refusal.clone() });
                 }
@@ -201,6 +202,7 @@ impl Account {
             (facts.work.max_tokens, facts.exact.max_tokens) = (most, true);
         }
         let is_new = !state.lease_of(ask.request);
+        let hour = state.hours().hour();
         let lease_ms = known.plan.lease_ms;
         let (decision, changed) = match first {
             Some(first) => state.readmit(&rules, lease_ms, first, &facts, now),
@@ -229,11 +231,14 @@ impl Account {
                     standings: state.standings(&rules, For::Request(&facts), now),
                     max_tokens,
                     degraded: Some(Box::new(degraded)).filter(|degraded| degraded.is_any()),
+                    begins_hour: state.hours().hour() != hour,
                     ..admission
                 }))
             }
             Decision::Refuse(refused) => {
-                refusals.note(&facts.whose(), refused.iter().map(|one| one.limit.as_str()), state.latest(now));
+                if refusals.is_new(ask.request) {
+                    refusals.note(&facts.whose(), refused.iter().map(|one| one.limit.as_str()), state.latest(now));
+                }
                 Answer::Limited {
                     plan: known.plan.name.clone(),
                     refused,
@@ -269,6 +274,7 @@ impl Account {
             models: models(&known),
             now,
             degraded: None,
+            begins_hour: false,
         }))
     }
 }
@@ -359,5 +365,6 @@ fn admission(known: &Known<'_>, facts: &Facts, admitted: Admitted, now: Millis) 
         models: Vec::new(),
         now,
         degraded: None,
+        begins_hour: false,
     }
 }

@@ -217,6 +217,13 @@ pub struct AccountEntry {
     pub created_at: Option<Millis>,
 }
 
+impl AccountEntry {
+    /// Of one that nobody made.
+    pub const fn nobodys(account: String) -> Self {
+        Self { account, name: String::new(), owner: String::new(), plan: None, disabled: false, created_at: None }
+    }
+}
+
 /// `GET /admin/v1/accounts`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountList {

@@ -27,7 +27,7 @@ pub const DAY_HOURS: u64 = 24;
 pub struct Whose {
     /// The key, or the subject of a token.
     pub key: Option<Mark>,
-    /// The model, by the name that it was asked for.
+    /// The model, by the name that was answered for.
     pub model: Option<String>,
     /// What was asked for.
     pub endpoint: Option<Endpoint>,
@@ -51,7 +51,8 @@ pub enum User {
 pub struct Sum {
     /// Requests that the origin took up: those that stay counted.
     pub served: u64,
-    /// Good requests that we failed: taken back from every limit.
+    /// Good requests that were given back to every limit: we failed them, or their caller left before an origin took them
+    /// up.
     pub failed: u64,
     /// Requests whose lease ended by itself: nobody said what became of them, and what was reserved stays counted.
     pub lapsed: u64,
@@ -87,6 +88,17 @@ impl Whose {
     /// Of a caller whose request was not looked at any further.
     pub const fn of_key(key: Mark) -> Self {
         Self { key: Some(key), ..Self::OTHERS }
+    }
+
+    /// What of it is told where there is too little room for all of it: without the end user, or of the key alone.
+    /// `room`: for how much, of these three.
+    pub(crate) fn told(self, room: Room) -> Self {
+        match (room, self.key) {
+            (Room::All, _) => self,
+            (Room::NoUsers, _) => Self { user: User::Others, ..self },
+            (Room::Keys, Some(key)) => Self::of_key(key),
+            (Room::Keys | Room::None, _) => Self::OTHERS,
+        }
     }
 
     /// Those that are not told apart.
@@ -157,6 +169,34 @@ impl Cell {
     }
 }
 
+/// How much is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Everything.
+    All,
+    /// All but end users.
+    NoUsers,
+    /// Keys.
+    Keys,
+    /// Nothing.
+    None,
+}
+
+impl Room {
+    /// What is told of one more beside so many, where these are the first numbers that are too many for each.
+    pub(crate) const fn beside(count: usize, all: usize, no_users: usize, keys: usize) -> Self {
+        if count < all {
+            Self::All
+        } else if count < no_users {
+            Self::NoUsers
+        } else if count < keys {
+            Self::Keys
+        } else {
+            Self::None
+        }
+    }
+}
+
 /// Adds refusals to refusals. Of limits that are more than [`MAX_LIMITS`] nothing is kept: an account has fewer.
 pub(crate) fn add_refused(refused: &mut RefusedBy, limit: &str, count: u64) {
     if let Some(sum) = refused.get_mut(limit) {
@@ -169,4 +209,4 @@ pub(crate) fn add_refused(refused: &mut RefusedBy, limit: &str, count: u64) {
 /// A model of a longer name, in bytes, is not told apart.
 pub const MAX_NAME: usize = 256;
 /// How many limits' refusals a cell tells apart.
-pub const MAX_LIMITS: usize = 64;
+pub const MAX_LIMITS: usize = 32;

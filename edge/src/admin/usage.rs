@@ -20,17 +20,18 @@ pub(super) async fn view(call: &AdminCall<'_>) -> Answered {
         (None, after) => listed(call, after.as_ref()).await?,
     };
     let (is_one, mut after) = (account.is_some(), after);
-    view.next = next.map(|account| After { account, group: None }.write());
+    view.next = next.map(|account| After { hours: query.hours.clone(), account, group: None }.write());
     for account in accounts {
         // Where the page before ended within an account, that one goes on behind it.
         query.after = after.take().filter(|after| after.account == account).and_then(|after| after.group);
         let report = limit::usage(call.env, &call.plans, &account, None, query.clone()).await?;
         let last = report.groups.last().map(|group| group.name.clone());
         view.add(&account, &query, report.groups);
+        // A page ends with the account that fills it.
         let is_full = view.data.len() >= PAGE && !is_one;
         if report.is_cut || is_full {
             let group = last.filter(|_| report.is_cut);
-            view.next = Some(After { account, group }.write());
+            view.next = Some(After { hours: query.hours.clone(), account, group }.write());
             break;
         }
     }

@@ -2,13 +2,18 @@
 
 use crate::call::{Answered, Call, Known};
 use crate::limit;
-use crate::platform::{now, respond};
+use crate::platform::{isolate_local, now, respond};
 use crate::request::path::path_and_query;
 use sluice_protocol::admin::usage::{After, Audience, UsageAsked, UsageView};
+use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::refusal::{Reason, Refusal};
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// Serves whoever has a valid key.
 pub async fn serve(call: &Call<'_>) -> Answered {
     let Known { table, principal } = call.caller().await?;
+    pace(&principal.account)?;
     let (_, query) = path_and_query(call.incoming.head.url());
     let UsageAsked { after, mut query, is_csv, .. } = UsageAsked::parse(query, Audience::Caller, now())?;
     query.key = Some(principal.caller.counted_as());
@@ -18,7 +23,47 @@ pub async fn serve(call: &Call<'_>) -> Answered {
     let report = limit::usage(call.env, &table, account, Some(&principal), query.clone()).await?;
     let mut view = UsageView::new(&query, &table);
     let last = report.groups.last().filter(|_| report.is_cut).map(|group| group.name.clone());
-    view.next = last.map(|group| After { account: account.clone(), group: Some(group) }.write());
+    view.next =
+        last.map(|group| After { hours: query.hours.clone(), account: account.clone(), group: Some(group) }.write());
     view.add(account, &query, report.groups);
     Ok(respond::usage(&view, &query, is_csv, call.id))
 }
+
+/// Nothing counts such a request, and it may read a year: an isolate sends only so many of an account to its Gate.
+fn pace(account: &AccountName) -> Result<(), Refusal> {
+    let now = now();
+    let turn = now / TURN_MS;
+    let is_one_more = ASKED.with_borrow_mut(|asked| {
+        // A full memory begins anew, too: it bounds what it takes and not who asks.
+        if asked.turn != turn || asked.accounts.len() >= MAX_ACCOUNTS {
+            *asked = Asked { turn, accounts: HashMap::new() };
+        }
+        let count = asked.accounts.entry(account.clone()).or_default();
+        *count += 1;
+        *count <= MOST
+    });
+    if is_one_more {
+        return Ok(());
+    }
+    let message = "Usage is told three times a second, and no more often. Wait a moment.";
+    let wait = (turn + 1) * TURN_MS - now;
+    Err(Refusal { retry_after_ms: Some(wait), ..Refusal::new(Reason::RateLimited, message) })
+}
+
+/// Who asked in this turn.
+#[derive(Default)]
+struct Asked {
+    turn: u64,
+    accounts: HashMap<AccountName, u32>,
+}
+
+isolate_local! {
+    static ASKED: RefCell<Asked> = RefCell::default();
+}
+
+/// How long a turn is, in milliseconds.
+const TURN_MS: u64 = 10_000;
+/// How often an account may ask in a turn.
+const MOST: u32 = 30;
+/// How many accounts are told apart.
+const MAX_ACCOUNTS: usize = 4_096;

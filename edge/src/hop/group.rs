@@ -29,8 +29,8 @@ use std::future::Future;
 use std::rc::Rc;
 use watch::Watch;
 
-/// Asks an account's Gate: at once, or with the next hop. Several calls are done right after one another; the last one is
-/// answered in any case, and refusals that were noted may not be. The error is for the log.
+/// Asks an account's Gate: at once, or with the next hop. Several calls are done right after one another. The error is for
+/// the log.
 pub async fn ask(
     env: &Env,
     table: Version,
@@ -132,10 +132,9 @@ async fn carry(env: &Env, account: &AccountName, group: &[Rc<Place>]) -> Result<
     }
 }
 
-/// Sends its calls in a hop of their own. The one before may have arrived: what would count twice stays behind.
+/// Sends its calls in a hop of their own.
 async fn alone(env: &Env, account: &AccountName, place: &Place) -> Result<Vec<Answer>, Unanswered> {
-    let calls = place.calls.iter().filter(|call| !matches!(call, Call::NoteRefusals(_))).cloned();
-    exchange(env, account, place.table, calls.collect()).await
+    exchange(env, account, place.table, place.calls.clone()).await
 }
 
 async fn exchange(

@@ -1,10 +1,13 @@
 //! What the edge asks the Registry.
 
 use crate::hop;
-use crate::platform::Env;
 use crate::platform::objects::Unanswered;
+use crate::platform::{Context, Env};
+use crate::telemetry;
 use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
+use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::telemetry::Line;
 
 /// Asks the Registry one thing, for a request of the Worker's.
 pub async fn ask(env: &Env, call: &RegistryCall) -> Result<RegistryAnswer, Refusal> {
@@ -14,6 +17,17 @@ pub async fn ask(env: &Env, call: &RegistryCall) -> Result<RegistryAnswer, Refus
 /// [`ask`] for an object, which sets no timer.
 pub async fn ask_from_object(env: &Env, call: &RegistryCall) -> Result<RegistryAnswer, Refusal> {
     read(hop::call(env, "REGISTRY", "registry", &message(call)).await)
+}
+
+/// Has the account of a token's subject listed, in a task of its own. If that fails, another hour's first request does it.
+pub fn list_subject(env: &Env, context: &Context, account: &AccountName) {
+    let (env, account) = (env.clone(), account.to_string());
+    context.wait_until(async move {
+        if let Err(refusal) = ask(&env, &RegistryCall::ListSubject { account }).await {
+            let why = refusal.detail.unwrap_or_default();
+            telemetry::write(&Line::trouble("a subject is not listed yet", why));
+        }
+    });
 }
 
 fn message(call: &RegistryCall) -> Vec<u8> {

@@ -2,10 +2,11 @@
 //! remembered, and who is given it again, [`sluice_protocol::hop::gate_call::remembered`] decides.
 
 use crate::auth::principal::Principal;
-use crate::platform::{self, isolate_local};
+use crate::platform::{self, isolate_local, random};
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::hop::gate_call::remembered::{Asked, Asker, MAX_REMEMBERED, Remembered, Want};
 use sluice_protocol::hop::gate_call::{Answer, Call};
+use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::time::Millis;
@@ -37,15 +38,20 @@ pub fn of(table: &PlanTable, principal: &Principal, want: Want) -> Option<Refusa
 /// fetches until the isolate ends is not told.
 pub fn given(account: &AccountName) -> Option<Call> {
     let refusals = GIVEN.with_borrow_mut(|given| given.remove(account));
-    refusals.map(|mut refusals| Call::NoteRefusals(refusals.take_until(u64::MAX).collect()))
+    refusals.map(|mut refusals| Call::NoteRefusals {
+        id: RequestId(random()),
+        refusals: refusals.take_until(u64::MAX).collect(),
+    })
 }
 
 fn note<'l>(principal: &Principal, limits: impl Iterator<Item = &'l str>) {
     let whose = Whose::of_key(principal.caller.counted_as());
     GIVEN.with_borrow_mut(|given| {
-        if given.len() < MAX_REMEMBERED || given.contains_key(&principal.account) {
-            given.entry(principal.account.clone()).or_default().note(&whose, limits, platform::now());
+        // Those who never come again make room for others.
+        if given.len() >= MAX_REMEMBERED && !given.contains_key(&principal.account) {
+            given.clear();
         }
+        given.entry(principal.account.clone()).or_default().note(&whose, limits, platform::now());
     });
 }
 

@@ -10,6 +10,7 @@ use crate::limit::{calendar, plans};
 use crate::platform::objects::Object;
 use crate::platform::rows::Rows;
 use crate::platform::{self, Env, Fault, State};
+use crate::telemetry;
 use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::hop::gate_call::{self, Answer, Call, Envelope, decode_envelope, encode_answers};
 use sluice_protocol::id::Version;
@@ -17,6 +18,7 @@ use sluice_protocol::limit::calendar::Calendar;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::limit::state;
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::telemetry::Line;
 use sluice_protocol::usage::report::{Tally, UsageQuery};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -139,8 +141,14 @@ impl Gate {
         }
         if changed.state {
             let finished = account.state.take_finished();
-            self.usage.store(&finished, account.state.hours().hour())?;
+            self.usage.store(&finished)?;
             self.rows.put(STATE_ROW, &state::encode(&account.state))?;
+            // Now and then, and nobody is held up by what it finds.
+            if let Some(hour) = account.state.sure_hour().filter(|_| !finished.is_empty()) {
+                self.usage.age(hour).unwrap_or_else(|fault| {
+                    telemetry::write(&Line::trouble("old usage is not made into days", fault.to_string()));
+                });
+            }
         }
         Ok(answers)
     }

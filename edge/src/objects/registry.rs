@@ -18,7 +18,7 @@ use crate::platform::objects::Object;
 use crate::platform::{self, Env, Result, State};
 use outbox::Outbox;
 use records::RegistryRecords;
-use sluice_protocol::admin::{KeyList, RegistryAnswer, RegistryCall};
+use sluice_protocol::admin::{AccountEntry, KeyList, RegistryAnswer, RegistryCall};
 use sluice_protocol::auth::token::DenialList;
 use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::route::fact::Facts;
@@ -116,6 +116,10 @@ impl Registry {
                 self.outbox.unless_repeated(&idempotency, &seed, || self.records.denied.put(denial))?
             }
             RegistryCall::OnlyNote => RegistryAnswer::Done(true),
+            RegistryCall::ListSubject { account } => {
+                self.records.index.put_account(&AccountEntry::nobodys(account), true)?;
+                RegistryAnswer::Done(true)
+            }
             RegistryCall::ForgetAnswers { account } => self.records.purges.forget_answers(account)?,
             RegistryCall::RemoveDenial(id) => self.records.denied.remove(id)?,
             _ => return Err("this call is none that changes something without a Gate".into()),

@@ -233,6 +233,7 @@ fn question_of(owner: &Owner, account: &AccountName, attempt: Attempt, since: Mi
         bounds: None,
         models: Vec::new(),
         now: platform::now(),
+        begins_hour: false,
     };
     Ticket {
         attempt,

@@ -37,9 +37,12 @@ impl Account {
         let state = match &command.action {
             Action::DeleteKey { key } => self.state.forget_usage(Mark::of_key(*key)),
             Action::DeleteAccount => {
-                // Time does not go back, also not for an account that is made again.
+                // Time does not go back, also not for an account that is made again. What was used is told for as long as
+                // that of others.
+                let mut hours = std::mem::take(&mut self.state.hours);
+                hours.end();
                 let GateState { last_now, sure, behind, .. } = self.state;
-                self.state = GateState { last_now, sure, behind, ..GateState::default() };
+                self.state = GateState { last_now, sure, behind, hours, ..GateState::default() };
                 true
             }
             _ => false,

@@ -105,6 +105,11 @@ pub enum RegistryCall {
         /// Which is known already.
         known: Option<Version>,
     },
+    /// Lists the account of a token's subject, unless it is listed: it has called, and nobody has made it.
+    ListSubject {
+        /// Its full name.
+        account: String,
+    },
     /// Adds a denial, or replaces it, unless this was asked under the same name before.
     PutDenialOnce {
         /// What is denied.

@@ -14,6 +14,7 @@ use crate::usage::row::{DAYS_KEPT, HOURS_KEPT_DAYS, old_hours};
 use crate::usage::{DAY_HOURS, HOUR_MS, RefusedBy, Sum, User};
 use serde::Serialize;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// What is asked for, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct UsageAsked {
 /// Where a page ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct After {
+    /// Of which hours it was.
+    pub hours: Range<u64>,
     /// With this account.
     pub account: AccountName,
     /// With this group of it; with all of it where none is named.
@@ -102,7 +105,7 @@ pub struct Told(pub Option<String>);
 pub struct UsedView {
     /// Requests that the origin took up.
     pub served: u64,
-    /// Good requests that we failed.
+    /// Good requests that were given back to every limit.
     pub failed: u64,
     /// Requests of which nobody said what became of them.
     pub lapsed: u64,
@@ -183,19 +186,19 @@ impl UsageAsked {
         if after.as_ref().is_some_and(is_other) {
             return Err(bad_cursor());
         }
-        let hours = hours(from, to, by.contains(&By::Hour), now)?;
+        let hours = match &after {
+            // What a page is about does not change while it is read.
+            Some(After { hours, .. }) if is_kept(hours, now) => hours.clone(),
+            Some(_) => return Err(bad_cursor()),
+            None => hours(from, to, by.contains(&By::Hour), now)?,
+        };
         let key = key.map(|key| Mark::of_key(key.key));
         Ok(Self { account, after, query: UsageQuery { hours, by, key, after: None }, is_csv })
     }
 }
 
 /// Which hours: whole ones, and whole days where only those are kept.
-fn hours(
-    from: Option<Millis>,
-    to: Option<Millis>,
-    is_by_hour: bool,
-    now: Millis,
-) -> Result<std::ops::Range<u64>, Refusal> {
+fn hours(from: Option<Millis>, to: Option<Millis>, is_by_hour: bool, now: Millis) -> Result<Range<u64>, Refusal> {
     let this = now / HOUR_MS;
     let to = to.map_or(this + 1, |to| to.div_ceil(HOUR_MS)).min(this + 1);
     let from = from.map_or_else(|| to.saturating_sub(DAY_HOURS), |from| from / HOUR_MS);
@@ -218,6 +221,14 @@ fn hours(
     }
     let to = if to < days_end { to.div_ceil(DAY_HOURS) * DAY_HOURS } else { to };
     Ok(from / DAY_HOURS * DAY_HOURS..to)
+}
+
+/// Whether these hours may be asked for.
+fn is_kept(hours: &Range<u64>, now: Millis) -> bool {
+    let this = now / HOUR_MS;
+    // A page that was begun before midnight is read to its end.
+    let oldest = (this / DAY_HOURS).saturating_sub(DAYS_KEPT + 1) * DAY_HOURS;
+    oldest <= hours.start && hours.start < hours.end && hours.end <= this + 1
 }
 
 fn time(param: &'static str, value: &str) -> Result<Millis, Refusal> {
@@ -247,16 +258,18 @@ impl After {
             let packed = postcard::to_extend(group, Vec::new()).expect("writing to a Vec does not fail");
             format!("~{}", hex(&packed))
         });
-        format!("{}{}", self.account, group.unwrap_or_default())
+        format!("{}~{}-{}{}", self.account, self.hours.start, self.hours.end, group.unwrap_or_default())
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (account, group) = text.split_once('~').map_or((text, None), |(account, group)| (account, Some(group)));
-        let group = match group {
+        let mut parts = text.split('~');
+        let account = AccountName::parse(parts.next()?)?;
+        let (start, end) = parts.next()?.split_once('-')?;
+        let group = match parts.next() {
             Some(group) => Some(postcard::from_bytes(&parse_hex_all(group)?).ok()?),
             None => None,
         };
-        Some(Self { account: AccountName::parse(account)?, group })
+        parts.next().is_none().then_some(Self { hours: start.parse().ok()?..end.parse().ok()?, account, group })
     }
 }
 
@@ -308,7 +321,7 @@ impl UsageView {
             csv.push_str(&used.money);
             csv.push(',');
             let refused: Vec<String> = refused.iter().map(|(limit, count)| format!("{limit}={count}")).collect();
-            csv.push_str(&refused.join(";"));
+            csv.push_str(&refused.join(" "));
             csv.push_str("\r\n");
         }
         csv
@@ -319,14 +332,13 @@ impl UsageView {
 const CSV_MEMBERS: &str =
     "served,failed,lapsed,prompt_tokens,cached_tokens,completion_tokens,thinking_tokens,cost,money,refused";
 
-/// One field and its comma. A caller chooses models' names: none is to be a formula where a sheet reads it.
+/// One field in quotes, and its comma. A caller chooses models' names: none is to be a formula where a sheet reads it,
+/// whichever sign parts its fields.
 fn field(csv: &mut String, text: &str) {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    if text.contains([',', '"', '\r', '\n']) || !guard.is_empty() {
-        let _ = write!(csv, "\"{guard}{}\",", text.replace('"', "\"\""));
-    } else {
-        let _ = write!(csv, "{text},");
-    }
+    let is_formula =
+        text.trim_start().starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
+    let guard = if is_formula || text.starts_with(char::is_whitespace) { "'" } else { "" };
+    let _ = write!(csv, "\"{guard}{}\",", text.replace('"', "\"\""));
 }
 
 impl UsageLine {

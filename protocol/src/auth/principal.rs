@@ -65,6 +65,11 @@ impl AccountName {
         &self.0
     }
 
+    /// Whether it is that of a token's subject.
+    pub fn is_subject(&self) -> bool {
+        self.0.starts_with("jwt:")
+    }
+
     /// The id, of an account that holds keys.
     pub fn key_account(&self) -> Option<AccountId> {
         AccountId::parse(self.0.strip_prefix("acct:")?)

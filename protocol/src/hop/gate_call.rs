@@ -97,9 +97,13 @@ pub enum Call {
         /// What is asked for now.
         ask: Box<Ask>,
     },
-    /// Note refusals that an isolate gave by itself, because it remembered them: see [`remembered`]. Who sends this again
-    /// has it counted again.
-    NoteRefusals(Vec<RefusalCount>),
+    /// Note refusals that an isolate gave by itself, because it remembered them: see [`remembered`].
+    NoteRefusals {
+        /// By what a message that comes again is known.
+        id: RequestId,
+        /// The refusals.
+        refusals: Vec<RefusalCount>,
+    },
     /// Add up what the account has used.
     DescribeUsage {
         /// Who asks, if it is a caller: then what is asked for is what this one has used.
@@ -268,6 +272,8 @@ pub struct Admission {
     pub now: Millis,
     /// What was made of the request, if it was bent. It is what was decided on.
     pub degraded: Option<Box<Degraded>>,
+    /// Whether it is the first of its account in an hour of usage: now and then somebody is to know that there is one.
+    pub begins_hour: bool,
 }
 
 impl Ask {

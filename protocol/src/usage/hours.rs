@@ -4,13 +4,13 @@
 //! remembers its place here, so that an ending message need not say whose it is.
 
 use super::refusals::{RefusalCount, Refusals};
-use super::{Cell, HOUR_MS, RefusedBy, Sum, User, Whose, add_refused};
+use super::{Cell, HOUR_MS, RefusedBy, Room, Sum, Whose, add_refused};
 use crate::request::bodies::chat::Used;
 use crate::request::cost::Rate;
 use crate::request::cost::work::Work;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 
 /// What was used in the current hour, and what leases will be counted as.
@@ -53,6 +53,7 @@ pub(crate) struct PackedHours {
     /// Names and prices, which lines then give by their place.
     models: Vec<String>,
     rates: Vec<Rate>,
+    limits: Vec<String>,
     counting: Vec<PackedCounting>,
 }
 
@@ -63,7 +64,7 @@ struct PackedCounting {
     model: Option<u32>,
     rate: u32,
     sum: Sum,
-    refused: RefusedBy,
+    refused: Vec<(u32, u64)>,
 }
 
 impl Hours {
@@ -116,9 +117,14 @@ impl Hours {
     /// Moves on to the hour of `now`. Whether another one began: then [`Self::compact`] is to be called.
     pub(crate) fn turn(&mut self, now: Millis) -> bool {
         let hour = now / HOUR_MS;
-        if hour == self.hour {
-            return false;
+        let is_another = hour != self.hour;
+        if is_another {
+            self.turn_to(hour);
         }
+        is_another
+    }
+
+    fn turn_to(&mut self, hour: u64) {
         let ended = self.now();
         self.ended += 1;
         self.hour = hour;
@@ -128,7 +134,6 @@ impl Hours {
         if !ended.cells.is_empty() {
             self.finished.push(ended);
         }
-        true
     }
 
     /// Forgets who has no request that runs, after another hour began. Gives the new place of each that was there.
@@ -149,6 +154,12 @@ impl Hours {
         let mut stays = places.iter();
         self.counting.retain(|_| stays.next().is_some_and(Option::is_some));
         places
+    }
+
+    /// Ends the hour before its time, because the account ends.
+    pub(crate) fn end(&mut self) {
+        self.turn_to(self.hour);
+        self.counting.clear();
     }
 
     /// A clock was ahead: what was counted then is counted now.
@@ -186,9 +197,11 @@ impl Hours {
 
     /// What it takes at most in a row, in bytes.
     pub(crate) fn most_bytes(&self) -> usize {
-        let refused = |one: &Counting| one.refused.keys().map(|limit| limit.len() + 12).sum::<usize>();
-        let one = |one: &Counting| 200 + one.whose.model.as_ref().map_or(0, String::len) + refused(one);
-        64 + self.counting.iter().map(one).sum::<usize>()
+        // Names are there once, and places of limits are small.
+        let one = |one: &Counting| 200 + one.whose.model.as_ref().map_or(0, String::len) + one.refused.len() * 12;
+        let limits: BTreeSet<&String> = self.counting.iter().flat_map(|one| one.refused.keys()).collect();
+        let names: usize = limits.into_iter().map(|limit| limit.len() + 2).sum();
+        64 + names + self.counting.iter().map(one).sum::<usize>()
     }
 
     pub(crate) fn pack(&self) -> PackedHours {
@@ -200,7 +213,11 @@ impl Hours {
                 model: one.whose.model.as_ref().map(|model| place_of(&mut packed.models, model)),
                 rate: place_of(&mut packed.rates, &one.rate),
                 sum: one.sum,
-                refused: one.refused.clone(),
+                refused: one
+                    .refused
+                    .iter()
+                    .map(|(limit, count)| (place_of(&mut packed.limits, limit), *count))
+                    .collect(),
             });
         }
         packed
@@ -208,14 +225,16 @@ impl Hours {
 
     /// `None` if it is not what was packed.
     pub(crate) fn unpack(packed: PackedHours) -> Option<Self> {
-        let PackedHours { hour, ended, models, rates, counting } = packed;
+        let PackedHours { hour, ended, models, rates, limits, counting } = packed;
         let unpack = |one: PackedCounting| {
             let model = match one.model {
                 Some(place) => Some(models.get(place as usize)?.clone()),
                 None => None,
             };
             let rate = *rates.get(one.rate as usize)?;
-            Some(Counting { whose: Whose { model, ..one.whose }, rate, sum: one.sum, refused: one.refused })
+            let name = |(limit, count)| Some((limits.get(limit as usize)?.clone(), count));
+            let refused = one.refused.into_iter().map(name).collect::<Option<_>>()?;
+            Some(Counting { whose: Whose { model, ..one.whose }, rate, sum: one.sum, refused })
         };
         let counting = counting.into_iter().map(unpack).collect::<Option<_>>()?;
         Some(Self { hour, ended, counting, ..Self::default() })
@@ -233,13 +252,10 @@ impl Hours {
         }
         let names: usize = self.counting.iter().filter_map(|one| one.whose.model.as_ref()).map(String::len).sum();
         let has_room = names + whose.model.as_ref().map_or(0, String::len) <= MAX_NAMES;
-        let whose = match self.counting.len() {
-            0..MAX_TOLD if has_room => whose,
-            0..MAX_CELLS if has_room => Whose { user: User::Others, ..whose },
-            _ => Whose::OTHERS,
-        };
-        // Those that are not told apart have the prices of their models. A table has few.
-        let rate = if self.counting.len() < MAX_CELLS + MAX_RATES { rate } else { Rate::default() };
+        let room = Room::beside(self.counting.len(), MAX_TOLD, MAX_CELLS, MAX_CELLS + MAX_KEYS);
+        let whose = whose.told(if has_room || room == Room::None { room } else { Room::Keys });
+        // What is not told apart by model has the prices of all of them. A table has few.
+        let rate = if self.counting.len() < MAX_CELLS + MAX_KEYS + MAX_RATES { rate } else { Rate::default() };
         self.find(&whose, rate).unwrap_or_else(|| {
             self.counting.push(Counting { whose, rate, sum: Sum::default(), refused: RefusedBy::new() });
             self.counting.len() - 1
@@ -269,6 +285,8 @@ fn place_of<T: PartialEq + Clone>(all: &mut Vec<T>, one: &T) -> u32 {
 pub const MAX_TOLD: usize = 256;
 /// How many are told apart in one hour without their end users.
 pub const MAX_CELLS: usize = 512;
+/// How many more by their keys alone: an account has no more.
+pub const MAX_KEYS: usize = 256;
 /// How many prices those may have that are not told apart.
 pub const MAX_RATES: usize = 64;
 /// How many bytes all names of models may have: a caller chooses what it asks for.

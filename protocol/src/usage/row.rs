@@ -1,6 +1,6 @@
 //! Rows of hours and days that are over: a version byte, then postcard. Their ids are in order of time, days behind hours.
 
-use super::{Cell, DAY_HOURS, RefusedBy, Sum, Whose, add_refused};
+use super::{Cell, DAY_HOURS, RefusedBy, Room, Sum, Whose, add_refused};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,6 +30,7 @@ pub struct RowError;
 #[derive(Serialize, Deserialize)]
 struct PackedRow {
     models: Vec<String>,
+    limits: Vec<String>,
     cells: Vec<PackedCell>,
 }
 
@@ -39,7 +40,8 @@ struct PackedCell {
     whose: Whose,
     model: Option<u32>,
     sum: Sum,
-    refused: RefusedBy,
+    /// Each limit by its place.
+    refused: Vec<(u32, u64)>,
 }
 
 /// The id of an hour's row. `number`: how many hours had ended before; so an hour that a clock comes back to has another.
@@ -70,7 +72,7 @@ pub fn span_of(id: i64) -> Span {
     }
 }
 
-/// The hours whose rows are to become days' at this hour: those before the first hour of this range's end.
+/// The hours whose rows are to become days' at this hour.
 pub fn old_hours(hour: u64) -> Range<u64> {
     0..(hour / DAY_HOURS).saturating_sub(HOURS_KEPT_DAYS) * DAY_HOURS
 }
@@ -82,38 +84,55 @@ pub fn old_days(hour: u64) -> Range<u64> {
 
 /// Packs a row.
 pub fn encode(cells: &[Cell]) -> Vec<u8> {
-    let mut models: Vec<String> = Vec::new();
-    let mut places: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut packed = Vec::with_capacity(cells.len());
-    for cell in cells {
-        let model = cell.whose.model.as_deref().map(|model| {
-            *places.entry(model).or_insert_with(|| {
-                models.push(model.to_owned());
-                (models.len() - 1) as u32
-            })
-        });
-        let whose = Whose { model: None, ..cell.whose.clone() };
-        packed.push(PackedCell { whose, model, sum: cell.sum, refused: cell.refused.clone() });
+    let (mut models, mut limits) = (Names::default(), Names::default());
+    let pack = |cell: &Cell| PackedCell {
+        whose: Whose { model: None, ..cell.whose.clone() },
+        model: cell.whose.model.as_deref().map(|model| models.place_of(model)),
+        sum: cell.sum,
+        refused: cell.refused.iter().map(|(limit, count)| (limits.place_of(limit), *count)).collect(),
+    };
+    let cells = cells.iter().map(pack).collect();
+    let row = PackedRow { models: models.all, limits: limits.all, cells };
+    postcard::to_extend(&row, vec![VERSION]).expect("writing to a Vec does not fail")
+}
+
+/// Names, each once, which are then given by their places.
+#[derive(Default)]
+struct Names {
+    all: Vec<String>,
+    places: BTreeMap<String, u32>,
+}
+
+impl Names {
+    fn place_of(&mut self, name: &str) -> u32 {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        let place = self.all.len() as u32;
+        self.all.push(name.to_owned());
+        self.places.insert(name.to_owned(), place);
+        place
     }
-    postcard::to_extend(&PackedRow { models, cells: packed }, vec![VERSION]).expect("writing to a Vec does not fail")
 }
 
 /// Unpacks a row. Never panics, whatever the bytes.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Cell>, RowError> {
     let packed = bytes.strip_prefix(&[VERSION]).ok_or(RowError)?;
-    let PackedRow { models, cells } = postcard::from_bytes(packed).map_err(|_| RowError)?;
+    let PackedRow { models, limits, cells } = postcard::from_bytes(packed).map_err(|_| RowError)?;
     let unpack = |cell: PackedCell| {
         let model = match cell.model {
             Some(place) => Some(models.get(place as usize).ok_or(RowError)?.clone()),
             None => None,
         };
-        Ok(Cell { whose: Whose { model, ..cell.whose }, sum: cell.sum, refused: cell.refused })
+        let name = |(limit, count)| Ok((limits.get(limit as usize).ok_or(RowError)?.clone(), count));
+        let refused = cell.refused.into_iter().map(name).collect::<Result<_, _>>()?;
+        Ok(Cell { whose: Whose { model, ..cell.whose }, sum: cell.sum, refused })
     };
     cells.into_iter().map(unpack).collect()
 }
 
-/// Lines of several rows, added up to one row: who is in several of them is one. Of more than [`MAX_DAY_CELLS`] what is too
-/// many is not told apart.
+/// Lines of several rows, added up to one row: who is in several of them is one. Of too many, end users are not told apart,
+/// then nothing but keys, and then not those: see [`MAX_DAY_CELLS`].
 #[derive(Debug, Default)]
 pub struct Merged(BTreeMap<Whose, (Sum, RefusedBy)>);
 
@@ -121,8 +140,11 @@ impl Merged {
     /// Adds a row's lines.
     pub fn add(&mut self, cells: Vec<Cell>) {
         for Cell { whose, sum, refused } in cells {
-            let is_told = self.0.len() < MAX_DAY_CELLS || self.0.contains_key(&whose);
-            let (all, all_refused) = self.0.entry(if is_told { whose } else { Whose::OTHERS }).or_default();
+            let room = match self.0.contains_key(&whose) {
+                true => Room::All,
+                false => Room::beside(self.0.len(), MAX_DAY_CELLS, MAX_DAY_CELLS * 3 / 2, MAX_DAY_CELLS * 2),
+            };
+            let (all, all_refused) = self.0.entry(whose.told(room)).or_default();
             all.add(&sum);
             refused.iter().for_each(|(limit, count)| add_refused(all_refused, limit, *count));
         }
@@ -134,8 +156,9 @@ impl Merged {
     }
 }
 
-/// How many are told apart in one day.
-pub const MAX_DAY_CELLS: usize = 2_048;
+/// How many are told apart in one day, end users among them; half as many again without, and by their keys alone. A row of
+/// all of them, with the longest names and refused by the most limits, is smaller than what an object can store.
+pub const MAX_DAY_CELLS: usize = 1_024;
 /// How many bits of an hour's id tell rows of the same hour apart.
 const NUMBER_BITS: u32 = 12;
 /// Days come behind all hours. All ids are whole numbers of JavaScript's.

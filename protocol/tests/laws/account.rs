@@ -7,6 +7,7 @@ mod group;
 
 use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
+use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::command::{Action, Command, Effect};
 use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::hop::gate_call::{
@@ -15,12 +16,17 @@ use sluice_protocol::hop::gate_call::{
 };
 use sluice_protocol::id::{AccountId, CommandId, RequestId};
 use sluice_protocol::limit::calendar::Calendar;
+use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::kind::Unit;
 use sluice_protocol::limit::kind::bucket::Bucket;
 use sluice_protocol::limit::kind::parallel::Parallel;
 use sluice_protocol::limit::kind::refill::Refill;
 use sluice_protocol::limit::plan::{Limit, PlanTable, Pressure};
 use sluice_protocol::refusal::Reason;
+use sluice_protocol::request::bodies::chat::Usage;
+use sluice_protocol::usage::Whose;
+use sluice_protocol::usage::refusals::RefusalCount;
+use sluice_protocol::usage::report::UsageQuery;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn secret(key: u8) -> SecretHash {
@@ -94,6 +100,56 @@ fn passes(account: &mut Account, table: &PlanTable, key: u8, from: u16) -> u16 {
         admitted += 1;
     }
     admitted
+}
+
+/// What an account has refused, by its keys and limits.
+fn refused(account: &mut Account, table: &PlanTable, now: u64) -> u64 {
+    let query = Box::new(UsageQuery { hours: 0..1_000, by: Vec::new(), key: None, after: None });
+    match account.answer(&Call::DescribeUsage { asker: None, query }, setting(table), now).0 {
+        Answer::Usage(report) => report.groups.iter().flat_map(|group| group.refused.values()).sum(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_refusal_that_comes_twice_is_told_once_and_in_no_hour_to_come() {
+    let table = table(WINDOW);
+    let mut account = account("p");
+    assert_eq!(passes(&mut account, &table, 1, 0), 3);
+    assert_eq!(refused(&mut account, &table, 1_000), 1);
+    for _ in 0..3 {
+        account.answer(&Call::Admit(Box::new(ask(1, 3))), setting(&table), 1_000);
+    }
+    assert_eq!(refused(&mut account, &table, 1_000), 1, "the same request");
+    let whose = Whose::of_key(Mark::of_key([1; 4]));
+    let note = |id: u8, hour: u64| Call::NoteRefusals {
+        id: RequestId([id; 16]),
+        refusals: vec![RefusalCount { hour, whose: whose.clone(), limit: "w".into(), count: 7 }],
+    };
+    for (id, hour) in [(100, 0), (100, 0), (101, 500)] {
+        account.answer(&note(id, hour), setting(&table), 1_000);
+    }
+    assert_eq!(refused(&mut account, &table, 1_000), 1 + 7 + 7);
+    // An isolate's clock that is ahead makes no hour of its own.
+    account.answer(&Call::Admit(Box::new(ask(2, 200))), setting(&table), 90_000);
+    assert_eq!(account.state.hours().now().cells.iter().flat_map(|cell| cell.refused.values()).sum::<u64>(), 15);
+}
+
+/// An account that is deleted has used what it has used.
+#[test]
+fn what_a_deleted_account_used_is_told() {
+    let table = table(WINDOW);
+    let mut account = account("p");
+    let used = Outcome::Served(Some(Usage::new(5, 2).into()));
+    account.answer(&Call::Admit(Box::new(ask(1, 0))), setting(&table), 1_000);
+    account.answer(&Call::Settle { request: ask(1, 0).request, outcome: used }, setting(&table), 1_000);
+    let delete = Command { id: CommandId([9; 8]), expects: None, at: 1_000, action: Action::DeleteAccount };
+    account.answer(&Call::Do(Box::new(delete)), setting(&table), 1_000);
+    let finished = account.state.take_finished();
+    assert_eq!(finished.iter().flat_map(|hour| &hour.cells).map(|cell| cell.sum.prompt_tokens).sum::<u64>(), 5);
+    assert_eq!(account.state.totals().served, 0);
+    // Whatever comes later has another row.
+    assert!(account.state.hours().now().number > finished[0].number);
 }
 
 const WINDOW: &str = r#"{"name":"w","kind":"window","limit":3,"window":"1m"}"#;

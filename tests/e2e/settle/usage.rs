@@ -2,17 +2,19 @@
 //! a month of rows.
 
 use harness::caller::{MODEL, hello, hello_stream};
+use harness::issuers::{self, Issuer};
 use harness::wait::{SOON, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack};
 use serde_json::{Value, json};
 use sluice_origin::models::scripted::Say;
-use sluice_protocol::auth::principal::Mark;
+use sluice_protocol::auth::principal::{AccountName, Mark};
 use sluice_protocol::id::hex;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::Usage;
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::usage::row::{encode, hour_id};
 use sluice_protocol::usage::{Cell, HOUR_MS, Sum, User, Whose};
+use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// What an admin is told: all pages.
@@ -108,9 +110,30 @@ fn what_answers_reported_is_what_is_told_of_their_key_model_and_user() {
     let text = csv.text();
     let mut rows = text.lines();
     assert!(rows.next().expect("names").starts_with("account,model,served,failed,"), "{text}");
-    assert!(rows.any(|row| row.starts_with(&format!("{},{MODEL},4,0,0,", first.account))), "{text}");
+    assert!(rows.any(|row| row.starts_with(&format!("\"{}\",\"{MODEL}\",4,0,0,", first.account))), "{text}");
     own("slc_nobody", "").refused(Reason::InvalidKey);
     own(&first.key, "?by=key").refused(Reason::InvalidRequest);
+}
+
+/// The account of a token's subject is listed once it has called, and an admin is told of it without asking by name.
+#[test]
+fn subjects_of_tokens_are_told_of() {
+    let stack = Stack::new().setting("JWT_ISSUERS", issuers::setting(&[(Issuer::Corp, PLAN)])).start();
+    stack.script().allow_all();
+    for subject in ["ann", "bob", "ann"] {
+        stack.edge.chat(Some(&Issuer::Corp.token(subject)), &hello(8)).ok();
+    }
+    let told = || -> BTreeMap<String, u64> {
+        let lines = usage(&stack, "by=account");
+        let one = |line: &Value| Some((line["account"].as_str()?.to_owned(), line["served"].as_u64()?));
+        lines.iter().filter_map(one).collect()
+    };
+    let [ann, bob] = ["ann", "bob"].map(|subject| AccountName::of_token(Issuer::Corp.name(), subject).to_string());
+    until_true("both are told of", SOON, || told() == [(ann.clone(), 2), (bob.clone(), 1)].into());
+    let listed = stack.edge.admin("GET", "/accounts", None).ok().json();
+    let entry = listed["data"].as_array().expect("a list").iter().find(|entry| entry["account"] == ann.as_str());
+    let entry = entry.expect("it has called");
+    assert_eq!((&entry["created_at"], &entry["disabled"]), (&Value::Null, &json!(false)), "nobody made it");
 }
 
 /// Requests that we failed, that the origin refused, and whose caller has left: each is told as what it was.

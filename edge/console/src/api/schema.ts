@@ -399,7 +399,7 @@ export type UsageLine = {
   user?: unknown;
   /** requests that the origin took up */
   served: number;
-  /** good requests that we failed */
+  /** good requests that were given back to every limit: we failed them, or their caller left before an origin took them up */
   failed: number;
   /** requests of which nobody said what became of them */
   lapsed: number;

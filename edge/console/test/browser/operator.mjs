@@ -171,7 +171,7 @@ await run(async ({ page, step }) => {
     const [head, ...rows] = readFileSync(await file.path(), "utf8").trimEnd().split("\r\n");
     expect(head.startsWith("account,model,served,failed,lapsed,"), head);
     expect(
-      rows.some((row) => row.includes(`,${settings.model},${settings.limit + 1},0,0,`)),
+      rows.some((row) => row.includes(`,"${settings.model}",${settings.limit + 1},0,0,`)),
       rows.join("\n"),
     );
     expect(

@@ -7,7 +7,7 @@ use crate::platform::scripted::{Faults, Place};
 use crate::tests::for_seeds;
 use crate::tests::stage::{ADDRESS, Stage, json_of};
 use serde_json::{Value, json};
-use sluice_protocol::usage::row::{Span, span_of};
+use sluice_protocol::usage::row::{Span, hour_id, span_of};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -143,6 +143,33 @@ fn what_an_isolate_refuses_by_itself_is_told_too() {
     });
 }
 
+/// With messages that are lost, late and repeated: no refusal is told twice.
+#[test]
+fn no_refusal_is_told_twice_whatever_becomes_of_messages() {
+    for_seeds(200, |seed| {
+        let mut plans = plans(3);
+        plans["plans"]["open"]["limits"][0]["per"] = "account".into();
+        let stage = Stage::new(seed, &plans);
+        stage.world.set_faults(Faults {
+            delay_ms: 30,
+            lost: 50,
+            answer_lost: 100,
+            repeated: 200,
+            overloaded: 20,
+            ..Faults::default()
+        });
+        let mut told_no = 0;
+        for _ in 0..30 {
+            told_no += u64::from(ask(&stage, "ann") != Some(200));
+            stage.world.run_for(stage.world.below(400));
+        }
+        stage.calm();
+        let lines = usage(&stage, &all_of("key"));
+        let told: u64 = lines.iter().filter_map(|line| line["refused"]["hourly"].as_u64()).sum();
+        assert!(told <= told_no, "{told} of {told_no}");
+    });
+}
+
 #[test]
 fn nothing_is_lost_or_told_twice_whatever_becomes_of_messages_and_gates() {
     for_seeds(200, |seed| {
@@ -172,39 +199,101 @@ fn nothing_is_lost_or_told_twice_whatever_becomes_of_messages_and_gates() {
     });
 }
 
+/// One request on each of these days, and then so many hours with one each.
+fn days(stage: &Stage, days: &[u64], hours: u64) {
+    let begin = platform::now();
+    for day in days {
+        stage.world.run_for((begin + day * 24 * HOUR_MS).saturating_sub(platform::now()));
+        assert_eq!(ask(stage, "ann"), Some(200));
+        stage.world.run_for(HOUR_MS);
+    }
+    for _ in 0..hours {
+        assert_eq!(ask(stage, "ann"), Some(200));
+        stage.world.run_for(HOUR_MS);
+    }
+}
+
+fn days_of(stage: &Stage) -> Vec<u64> {
+    spans(stage).into_iter().filter_map(|span| if let Span::Day(day) = span { Some(day) } else { None }).collect()
+}
+
+/// What is told of the last days that anything is kept of.
+fn served(stage: &Stage, by: &str) -> u64 {
+    let since = platform::now() - 399 * 24 * HOUR_MS;
+    sum(&usage(stage, &format!("account=ip:{ADDRESS}&by={by}&from={since}")), "served")
+}
+
 #[test]
 fn old_hours_become_days_and_old_days_are_forgotten() {
     let stage = Stage::new(3, &plans(1_000));
-    let days: [u64; 6] = [0, 0, 1, 20, 33, 395];
-    let begin = platform::now();
-    for day in days {
-        stage.world.run_for((begin + day * 24 * HOUR_MS).saturating_sub(platform::now()) + HOUR_MS);
-        assert_eq!(ask(&stage, "ann"), Some(200));
+    let begin = platform::now() / HOUR_MS / 24;
+    days(&stage, &[0, 0, 1, 20, 60], 3);
+    assert_eq!(days_of(&stage), [begin, begin + 1, begin + 20], "a day for each hour that ended since");
+    assert_eq!((served(&stage, "day"), served(&stage, "user,day")), (8, 8));
+    let hours = spans(&stage).len() - 3;
+    assert_eq!(hours, 3, "the last one stands in the hour that is counted in");
+    days(&stage, &[380], 3);
+    // The first days were 440 days ago, and day 60 is 380 days old.
+    assert_eq!(days_of(&stage), [begin + 60], "what is older than 400 days is forgotten");
+    assert_eq!(served(&stage, "day"), 8, "four of day 60, and four of today");
+}
+
+/// An hour that comes back, by a clock that was ahead and is put right, belongs to a day that is made already.
+#[test]
+fn a_day_is_made_of_all_its_hours_whenever_they_come() {
+    let stage = Stage::new(7, &plans(1_000));
+    days(&stage, &[0, 40], 2);
+    let first = days_of(&stage);
+    assert_eq!(first.len(), 1);
+    // Another hour of that day, as one that a clock has come back to would lie there.
+    stage.world.stored("GATE", &format!("ip:{ADDRESS}"), |storage| {
+        let rows = Rows::new(storage, "usage");
+        let (_, day) = rows.all().expect("rows are read").pop().expect("the day is the last");
+        let [hour, other] = [3, 9].map(|hour| first[0] * 24 + hour);
+        rows.put(hour_id(hour, 77), &day).expect("it is written");
+        rows.put(hour_id(other, 78), &day).expect("it is written");
+    });
+    let before = served(&stage, "day");
+    days(&stage, &[0], 2);
+    assert_eq!(days_of(&stage), first);
+    assert_eq!(served(&stage, "day"), before + 3, "neither lost nor told twice");
+}
+
+/// What a later version wrote, or a disk has damaged, holds nobody up, and nothing else is lost by it.
+#[test]
+fn a_row_that_cannot_be_read_holds_nobody_up() {
+    let stage = Stage::new(8, &plans(1_000));
+    days(&stage, &[0], 2);
+    stage.world.stored("GATE", &format!("ip:{ADDRESS}"), |storage| {
+        let rows = Rows::new(storage, "usage");
+        let (id, _) = rows.all().expect("rows are read").remove(0);
+        rows.put(id, &[9, 9, 9]).expect("it is written");
+    });
+    let before = spans(&stage);
+    days(&stage, &[50], 3);
+    assert!(spans(&stage).starts_with(&before), "what was there is there");
+    let told = usage(&stage, &format!("account=ip:{ADDRESS}&by=day"));
+    assert_eq!(sum(&told, "served"), 4);
+    let trouble = stage.world.log().into_iter().filter(|(_, line)| line.contains("old usage is not made into days"));
+    assert_eq!(trouble.count(), 3, "and somebody is told");
+}
+
+/// A clock that was ahead once takes nothing with it.
+#[test]
+fn a_clock_that_is_ahead_once_forgets_nothing() {
+    let stage = Stage::new(9, &plans(1_000));
+    days(&stage, &[0, 10], 2);
+    let before = (spans(&stage), served(&stage, "day"));
+    let ahead = 500 * 24 * i64::try_from(HOUR_MS).expect("it is small");
+    stage.world.set_clocks(ahead);
+    assert_eq!(ask(&stage, "ann"), Some(200));
+    stage.world.set_clocks(-ahead);
+    for _ in 0..2 {
+        assert!(ask(&stage, "ann").is_some());
         stage.world.run_for(1_000);
     }
-    let of_days = || spans(&stage).iter().filter(|span| matches!(span, Span::Day(_))).count();
-    let in_all = |by: &str| {
-        let since = begin.max(platform::now() - 399 * 24 * HOUR_MS);
-        sum(&usage(&stage, &format!("account=ip:{ADDRESS}&by={by}&from={since}")), "served")
-    };
-    assert_eq!((of_days(), in_all("day"), in_all("user,day")), (4, 6, 6));
-    // The last one stands in the hour that is counted in.
-    assert_eq!(spans(&stage).len(), 4);
-    stage.world.run_for(20 * 24 * HOUR_MS);
-    for _ in 0..2 {
-        assert_eq!(ask(&stage, "ann"), Some(200));
-        stage.world.run_for(HOUR_MS);
-    }
-    assert_eq!(of_days(), 4, "nothing is done before an hour ends that has others behind it");
-    stage.world.run_for(32 * 24 * HOUR_MS);
-    for _ in 0..2 {
-        assert_eq!(ask(&stage, "ann"), Some(200));
-        stage.world.run_for(HOUR_MS);
-    }
-    let first = spans(&stage).into_iter().min().expect("there are some");
-    let today = platform::now() / HOUR_MS / 24;
-    assert!(spans(&stage).iter().all(|span| !matches!(span, Span::Day(day) if day + 400 < today)), "{first:?}");
-    assert_eq!(in_all("day"), 5, "one of day 33, one of day 395, and two and two less than one that is counted in yet");
+    assert!(spans(&stage).starts_with(&before.0), "{:?} after {:?}", spans(&stage), before.0);
+    assert!(served(&stage, "day") >= before.1);
 }
 
 /// An hour costs one row more, and a request none.
@@ -267,13 +356,14 @@ fn a_caller_sees_its_own_and_an_admin_everything() {
         let lines = told["data"].as_array().expect("a list");
         assert_eq!((sum(lines, "served"), told["currency"].as_str()), (served, Some("USD")), "{told}");
     }
+    let hour = platform::now() / HOUR_MS;
     for (query, status) in [
         ("?account=x", 400),
         ("?by=key", 400),
         ("?by=account", 400),
         ("?from=2300-01-01", 400),
         ("?by=hour,user&format=csv", 200),
-        (&format!("?after={}", others[0]["account"].as_str().expect("a name")), 200),
+        (&format!("?after={}~{hour}-{}", others[0]["account"].as_str().expect("a name"), hour + 1), 200),
     ] {
         let (told, text) = own(&first, query);
         assert_eq!(told, Some(status), "{query}: {text}");
@@ -307,4 +397,23 @@ fn what_cannot_be_read_is_a_refusal_and_not_a_zero() {
     stage.finish(&asked);
     assert_eq!(asked.status(), Some(503), "{}", asked.body());
     assert_eq!(ask(&stage, "ann"), Some(200), "nobody is held up by it");
+}
+
+/// Nothing counts who asks for its usage, so it is not asked for without an end; and whom its Gate refuses, an isolate does.
+#[test]
+fn whoever_asks_again_and_again_holds_nobody_up() {
+    let stage = Stage::new(10, &plans(1_000));
+    let made = key(&stage, r#"{"name":"first","plan":"open"}"#);
+    let own = || with_key(&stage, &made, "GET", "/v1/usage", "").0;
+    let told: Vec<_> = (0..80).map(|_| own()).collect();
+    let passed = told.iter().filter(|status| **status == Some(200)).count();
+    assert!(told.iter().all(|status| matches!(status, Some(200 | 429))) && (30..=60).contains(&passed), "{passed}");
+    stage.world.run_for(10_000);
+    assert_eq!(own(), Some(200));
+    let path = format!("/keys/{}/disable", made["id"].as_str().expect("an id"));
+    stage.finish(&stage.admin(stage.places[0], "POST", &path, None, ""));
+    stage.world.run_for(10);
+    let before = stage.world.delivered("GATE");
+    (0..10).for_each(|_| assert_eq!(own(), Some(403)));
+    assert!(stage.world.delivered("GATE") <= before + 2, "{}", stage.world.delivered("GATE") - before);
 }

@@ -3,6 +3,7 @@
 use crate::limit::calendar::Calendar;
 use crate::limit::state::GateState;
 use crate::time::Millis;
+use crate::usage::HOUR_MS;
 
 /// How far a clock may go back and is taken to stand still, in milliseconds: clocks that are set right step less.
 pub const STEP_BACK_MS: u64 = 10_000;
@@ -63,6 +64,11 @@ impl GateState {
         while self.closed.len() > MAX_CLOSED {
             self.closed.pop_front();
         }
+    }
+
+    /// Which hour it certainly is, or was a moment ago, since 1970. Nobody knows while one of two readings is wrong.
+    pub fn sure_hour(&self) -> Option<u64> {
+        self.behind.is_none().then_some(self.sure / HOUR_MS)
     }
 
     /// Counts in the hour of `now` from here on.

@@ -89,12 +89,15 @@ fn the_messages_to_and_from_a_gate() {
             first: request,
             ask: Box::new(Ask { request: request.again(), prompt_is_counted: true, ..ask }),
         },
-        Call::NoteRefusals(vec![RefusalCount {
-            hour: 497_222,
-            whose: Whose::of_key(Mark::of_key([0xb2; 4])),
-            limit: "minute".into(),
-            count: 12,
-        }]),
+        Call::NoteRefusals {
+            id: request,
+            refusals: vec![RefusalCount {
+                hour: 497_222,
+                whose: Whose::of_key(Mark::of_key([0xb2; 4])),
+                limit: "minute".into(),
+                count: 12,
+            }],
+        },
         Call::DescribeUsage {
             asker: Some(Box::new(Asker { caller: asker, address })),
             query: Box::new(UsageQuery {
@@ -123,6 +126,7 @@ fn the_messages_to_and_from_a_gate() {
         bounds: Some(Box::new(Bounds { permissions: permissions(), until: 1_790_003_600_000 })),
         models: vec![vec![Pattern("qwen*".into())]],
         now: 1_790_000_000_000,
+        begins_hour: true,
         degraded: Some(Box::new(Degraded {
             no_stream: true,
             no_thinking: false,
@@ -219,6 +223,7 @@ fn the_messages_to_and_from_the_registry() {
             RegistryCall::Noted { note: note(), call: Box::new(RegistryCall::RemoveDenial(denial().id)) },
             RegistryCall::LoginFailed { address: "203.0.113.9".parse().ok(), unnoted: 2 },
             RegistryCall::FailedLogins,
+            RegistryCall::ListSubject { account: "jwt:corp:49915e0d7d4b402e3017d010bc1c0e83".into() },
             RegistryCall::Audit(AuditQuery::default()),
             RegistryCall::Audit(AuditQuery {
                 from: AuditFrom::Before(300),

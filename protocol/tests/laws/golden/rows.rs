@@ -58,6 +58,21 @@ fn the_rows_of_a_gate() {
     golden("gate_rows.v6.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_kept)));
 }
 
+/// Whoever deploys looks at the table of versions first.
+#[test]
+fn the_table_of_versions_is_the_codes() {
+    let page = include_str!("../../../../docs/administration.md");
+    let usage = sluice_protocol::usage::row::VERSION;
+    for (row, version) in
+        [("its state:", state::VERSION), ("its settings, keys", gate_call::KEPT_VERSION), ("its usage,", usage)]
+    {
+        let line = page.lines().find(|line| line.starts_with(&format!("| {row}"))).unwrap();
+        assert!(line.contains(&format!(" | {version} | ")) && line.ends_with(&format!("{version} |")), "{line}");
+    }
+    let messages = format!("have a version, too ({} now)", gate_call::VERSION);
+    assert!(page.contains(&messages), "{messages}");
+}
+
 /// Rows of a golden file, as bytes.
 fn rows(file: &str) -> [Vec<u8>; 2] {
     let bytes = |line: &str| -> Vec<u8> {

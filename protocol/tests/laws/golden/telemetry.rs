@@ -57,6 +57,7 @@ fn admitted(now: u64, degraded: Option<Degraded>) -> Answer {
         bounds: None,
         models: Vec::new(),
         now,
+        begins_hour: true,
         degraded: degraded.map(Box::new),
     }))
 }

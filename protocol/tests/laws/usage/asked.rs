@@ -144,9 +144,15 @@ fn bad_queries_are_refused_by_name() {
         ("account=nobody", "account"),
         ("key=slc_secret", "key"),
         ("account=0101010101010101&key=key_a1a1a1a1a1a1a1a1b2b2b2b2", "key"),
-        ("account=0101010101010101&after=a1a1a1a1a1a1a1a1", "after"),
-        ("after=a1a1a1a1a1a1a1a1~zz", "after"),
-        ("after=a1a1a1a1a1a1a1a1~00", "after"),
+        ("account=0101010101010101&after=a1a1a1a1a1a1a1a1~497222-497223", "after"),
+        ("after=a1a1a1a1a1a1a1a1", "after"),
+        ("after=a1a1a1a1a1a1a1a1~497222", "after"),
+        ("after=a1a1a1a1a1a1a1a1~497223-497222", "after"),
+        ("after=a1a1a1a1a1a1a1a1~1-497222", "after"),
+        ("after=a1a1a1a1a1a1a1a1~497222-497225", "after"),
+        ("after=a1a1a1a1a1a1a1a1~497222-497223~zz", "after"),
+        ("after=a1a1a1a1a1a1a1a1~497222-497223~00", "after"),
+        ("after=a1a1a1a1a1a1a1a1~497222-497223~~", "after"),
         ("limit=5", "limit"),
     ] {
         assert_eq!(parse(query), Err(param.to_owned()), "{query}");
@@ -202,7 +208,7 @@ fn view() -> (UsageQuery, UsageView) {
     let [keys, subjects] = [AccountName::of_key(AccountId([0xa1; 8])), AccountName::of_token("corp", "ann")];
     view.add(&keys, &query, vec![group(name(Some("tiny"), User::None)), group(name(None, User::Others))]);
     view.add(&subjects, &query, vec![group(name(Some("=HYPERLINK(\"x\"),1"), User::One(Mark::of("bob"))))]);
-    let after = After { account: subjects, group: Some(name(Some("tiny"), User::None)) };
+    let after = After { hours: HOUR..HOUR + 1, account: subjects, group: Some(name(Some("tiny"), User::None)) };
     view.next = Some(after.write());
     let read = parse(&format!("account={}&after={}", after.account, after.write())).unwrap();
     assert_eq!(read.after, Some(after), "a page goes on where the one before ended");

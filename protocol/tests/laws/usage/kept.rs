@@ -1,21 +1,25 @@
 //! What a state counts in its hour, and what becomes of hours that are over.
 
 use super::{HOUR, RATE, START, facts, request, sum_of, whose};
+use crate::golden::golden;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sluice_protocol::auth::principal::Mark;
+use sluice_protocol::id::hex;
 use sluice_protocol::limit::ask::Rule;
 use sluice_protocol::limit::decision::{Decision, Outcome};
 use sluice_protocol::limit::gate::GRACE_MS;
 use sluice_protocol::limit::kind::Unit;
 use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::Limit;
-use sluice_protocol::limit::state::{self, GateState, most_bytes};
+use sluice_protocol::limit::state::{self, GateState, MAX_BYTES, most_bytes};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::usage::hours::{Finished, MAX_CELLS, MAX_TOLD};
 use sluice_protocol::usage::refusals::Refusals;
 use sluice_protocol::usage::row::{self, Merged, Span};
 use sluice_protocol::usage::{Cell, HOUR_MS, MAX_NAME, Sum, Whose};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What happens to an account.
 #[derive(Clone, Debug)]
@@ -256,7 +260,7 @@ fn what_is_told_apart_is_bounded_and_nothing_is_lost() {
     let mut refusals = Refusals::default();
     for number in 0..5_000 {
         let mut asked = facts(number, [1, 1, 0]);
-        asked.user = Some(sluice_protocol::auth::principal::Mark::of(&format!("{number}")));
+        asked.user = Some(Mark::of(&format!("{number}")));
         let width = [5, MAX_NAME, MAX_NAME + 1][number as usize % 3];
         asked.model = format!("{number:0>width$}");
         state.admit(&[], HOUR_MS, &asked, START);
@@ -265,7 +269,12 @@ fn what_is_told_apart_is_bounded_and_nothing_is_lost() {
     }
     state.add_refusals(&mut refusals);
     let now = state.hours().now();
-    assert!(now.cells.len() <= MAX_CELLS + 1, "{} lines", now.cells.len());
+    assert!(now.cells.len() <= MAX_CELLS + 2, "{} lines", now.cells.len());
+    let of_key = |key: u8| -> u64 {
+        let of_it = now.cells.iter().filter(|cell| cell.whose.key == Some(Mark::of_key([key; 4])));
+        of_it.map(|cell| cell.sum.served).sum()
+    };
+    assert_eq!(of_key(1), 5_000, "its key is told in any case");
     let named = now.cells.iter().filter(|cell| matches!(cell.whose.user, sluice_protocol::usage::User::One(_)));
     assert!(named.count() <= MAX_TOLD);
     assert_eq!(sum_of(&now.cells), Sum { cost: 5_000 * 6, money: 5_000 * 100, ..served(5_000) });
@@ -273,26 +282,98 @@ fn what_is_told_apart_is_bounded_and_nothing_is_lost() {
     assert_eq!(refused, 5_000);
     // Other models have other prices.
     for (number, price) in (5_000..5_100).zip(1..) {
-        let mut asked = facts(number, [2, 2, 2]);
+        let mut asked = facts(number, [u8::try_from(price).unwrap(), 2, 2]);
         asked.rate.price.prompt = price * 1_000_000;
         state.admit(&[], HOUR_MS, &asked, START);
         assert!(state.settle(asked.request, outcome(End::Served(1, 0)), START));
     }
-    assert_eq!(sum_of(&state.hours().now().cells).served, 5_100);
+    let after = state.hours().now();
+    assert_eq!(sum_of(&after.cells).served, 5_100);
+    let is_told = |key: u8| after.cells.iter().any(|cell| cell.whose == Whose::of_key(Mark::of_key([key; 4])));
+    assert!((2..=100).all(is_told), "nobody else's key is lost by what one makes up");
     let row = state::encode(&state);
-    assert!(row.len() <= most_bytes(&state).min(100_000), "{}", row.len());
+    assert!(row.len() <= most_bytes(&state).min(120_000), "{}", row.len());
     assert_eq!(state::decode(&row).unwrap(), state);
-    // A day of such hours, with another key in each.
+}
+
+/// A day of the worst hours that there can be: other users, the longest names of other models, and many limits that refused
+/// each of them.
+#[test]
+fn the_largest_day_is_a_row_and_tells_keys() {
     let mut day = Merged::default();
-    for hour in 0..24 {
-        let mut cells = now.cells.clone();
-        cells.iter_mut().for_each(|cell| cell.whose.key = Some(super::Mark::of_key([hour; 4])));
-        day.add(cells);
+    let refused: BTreeMap<String, u64> = (0..40).map(|limit| (format!("{limit:0>32}"), u64::MAX / 2_000)).collect();
+    for hour in 0..24u8 {
+        for line in 0..768u32 {
+            let [key, ..] = line.to_le_bytes();
+            let whose = Whose {
+                key: Some(Mark::of_key([hour, key, 0, 0])),
+                model: Some(format!("{:0>1$}", line % 64 + 64 * u32::from(hour), MAX_NAME)),
+                endpoint: Some(Endpoint::Chat),
+                user: sluice_protocol::usage::User::One(Mark::of(&format!("{hour} {line}"))),
+            };
+            let sum = Sum { served: 1 << 40, prompt_tokens: 1 << 50, money: 1 << 50, ..Sum::default() };
+            day.add(vec![Cell { whose, sum, refused: refused.clone() }]);
+        }
     }
     let day = day.cells();
-    assert!(day.len() <= row::MAX_DAY_CELLS + 1);
-    assert_eq!(sum_of(&day).served, 24 * 5_000);
-    assert_eq!(row::decode(&row::encode(&day)).unwrap(), day);
+    assert!(day.len() <= 2 * row::MAX_DAY_CELLS + 1, "{}", day.len());
+    assert_eq!(sum_of(&day).served, (24 * 768) << 40);
+    let row = row::encode(&day);
+    assert!(row.len() < MAX_BYTES, "{}", row.len());
+    assert_eq!(row::decode(&row).unwrap(), day);
+    // As many keys as an account has, each after a day's worth of users of another one.
+    let mut day = Merged::default();
+    for line in 0..3_000u32 {
+        let key = if line < 2_000 { 0 } else { (line % 256) as u8 };
+        let user = sluice_protocol::usage::User::One(Mark::of(&line.to_string()));
+        let whose = Whose { user, ..whose([key, 1, 1]) };
+        day.add(vec![Cell { whose, sum: served(1), refused: BTreeMap::new() }]);
+    }
+    let keys: BTreeSet<_> = day.cells().into_iter().filter_map(|cell| cell.whose.key).collect();
+    assert_eq!(keys.len(), 256);
+}
+
+/// What a day or an hour is on disks: a change here needs a new version byte and code that still reads this.
+#[test]
+fn the_row_of_an_hour() {
+    let refused: BTreeMap<String, u64> = [("day".into(), 300), ("minute".into(), 2)].into();
+    let sum = sum(End::Served(900, 300), true);
+    let cells = [
+        Cell { whose: whose([1, 0, 0]), sum, refused: BTreeMap::new() },
+        Cell { whose: whose([1, 1, 2]), sum: Sum { failed: 3, lapsed: 1, ..sum }, refused: refused.clone() },
+        Cell { whose: Whose::of_key(Mark::of_key([9; 4])), sum: Sum::default(), refused },
+        Cell { whose: Whose::OTHERS, sum: served(1), refused: BTreeMap::new() },
+    ];
+    let row = row::encode(&cells);
+    assert_eq!(row::decode(&row).unwrap(), cells);
+    golden("usage_row.v1.hex", &format!("{}\n", hex(&row)));
+}
+
+/// A message that comes twice is noted once; so is a request.
+#[test]
+fn refusals_are_noted_once() {
+    let mut refusals = Refusals::default();
+    assert!(refusals.is_new(request(1)) && refusals.is_new(request(2)));
+    assert!(!refusals.is_new(request(1)) && !refusals.is_new(request(2)));
+    // It is bounded: what comes much later is new.
+    (3..200).for_each(|number| assert!(refusals.is_new(request(number))));
+    assert!(refusals.is_new(request(1)));
+}
+
+/// A clock that was ahead once: nobody knows which hour it is until two readings agree.
+#[test]
+fn one_reading_does_not_say_which_hour_it_is() {
+    let mut state = GateState::default();
+    let admit = |state: &mut GateState, number: u32, at: u64| {
+        state.see(at, sluice_protocol::limit::calendar::Calendar::NONE);
+        state.admit(&[], 1_000, &facts(number, [1, 1, 0]), at);
+        state.sure_hour()
+    };
+    admit(&mut state, 0, START);
+    assert_eq!(admit(&mut state, 1, START + 1), Some(HOUR));
+    assert_eq!(admit(&mut state, 2, START + 10_000 * HOUR_MS), Some(HOUR), "the one before is sure");
+    assert_eq!(admit(&mut state, 3, START + 2), None);
+    assert_eq!(admit(&mut state, 4, START + 3), Some(HOUR));
 }
 
 fn served(requests: u64) -> Sum {
