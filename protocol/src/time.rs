@@ -76,7 +76,7 @@ pub fn parse_utc(text: &str) -> Option<Millis> {
     }
     // The other way of what rfc3339 does.
     let (year_of_march, month_of_march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let (era, year_of_era) = (year_of_march / 400, year_of_march % 400);
+    let (era, year_of_era) = (year_of_march / 400, year_of_march % 400); // not a status: years
     let of_year = (153 * month_of_march + 2) / 5 + day - 1;
     let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - 719_468;
     let at = days * 86_400_000 + of_day;

@@ -8,7 +8,7 @@ use std::ops::Range;
 /// For how long usage is kept by the hour, in days.
 pub const HOURS_KEPT_DAYS: u64 = 31;
 /// For how long it is kept by the day, in days: thirteen months.
-pub const DAYS_KEPT: u64 = 400;
+pub const DAYS_KEPT: u64 = 400; // not a status: days
 
 /// The version that this code writes.
 pub const VERSION: u8 = 1;
