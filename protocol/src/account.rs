@@ -22,7 +22,7 @@ use crate::limit::standing::For;
 use crate::limit::state::GateState;
 use crate::time::Millis;
 use crate::usage::HOUR_MS;
-use crate::usage::refusals::{RefusalCount, Refusals};
+use crate::usage::refusals::Refusals;
 use crate::usage::report::{Tally, UsageQuery};
 use bend::{Bent, bent};
 use rules::rules;
@@ -158,9 +158,9 @@ impl Account {
             Call::NoteRefusals { id, refusals } => {
                 let hour = self.state.latest(now) / HOUR_MS;
                 let is_new = self.refusals.is_new(*id);
-                for refusal in refusals.iter().filter(|_| is_new) {
+                for one in refusals.iter().filter(|_| is_new) {
                     // By the isolate's clock, which may be ahead.
-                    self.refusals.add(RefusalCount { hour: refusal.hour.min(hour), ..refusal.clone() });
+                    self.refusals.add(one.hour.min(hour), &one.whose, &one.limit, one.count);
                 }
                 (Answer::Done(false), Changed::default())
             }

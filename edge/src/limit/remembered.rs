@@ -23,13 +23,13 @@ pub fn remember(table: &PlanTable, principal: &Principal, answer: &Answer, asked
 
 /// The refusal that this caller was given a moment ago, if it would certainly be given it again.
 pub fn of(table: &PlanTable, principal: &Principal, want: Want) -> Option<Refusal> {
-    let found = REMEMBERED.with_borrow(|remembered| match remembered.is_empty() {
-        true => None,
-        false => remembered.get(&asker(table, principal), want, platform::now()),
-    });
-    let found = found?;
+    if REMEMBERED.with_borrow(Remembered::is_empty) {
+        return None;
+    }
+    let now = platform::now();
+    let found = REMEMBERED.with_borrow(|remembered| remembered.get(&asker(table, principal), want, now))?;
     if let Answer::Limited { refused, .. } = &found {
-        note(principal, refused.iter().map(|refused| refused.limit.as_str()));
+        note(principal, refused.iter().map(|refused| refused.limit.as_str()), now);
     }
     found.refusal()
 }
@@ -38,20 +38,20 @@ pub fn of(table: &PlanTable, principal: &Principal, want: Want) -> Option<Refusa
 /// fetches until the isolate ends is not told.
 pub fn given(account: &AccountName) -> Option<Call> {
     let refusals = GIVEN.with_borrow_mut(|given| given.remove(account));
-    refusals.map(|mut refusals| Call::NoteRefusals {
-        id: RequestId(random()),
-        refusals: refusals.take_until(u64::MAX).collect(),
-    })
+    refusals.map(|mut refusals| Call::NoteRefusals { id: RequestId(random()), refusals: refusals.take_until(u64::MAX) })
 }
 
-fn note<'l>(principal: &Principal, limits: impl Iterator<Item = &'l str>) {
+fn note<'l>(principal: &Principal, limits: impl Iterator<Item = &'l str>, now: Millis) {
     let whose = Whose::of_key(principal.caller.counted_as());
     GIVEN.with_borrow_mut(|given| {
+        if let Some(refusals) = given.get_mut(&principal.account) {
+            return refusals.note(&whose, limits, now);
+        }
         // Those who never come again make room for others.
-        if given.len() >= MAX_REMEMBERED && !given.contains_key(&principal.account) {
+        if given.len() >= MAX_REMEMBERED {
             given.clear();
         }
-        given.entry(principal.account.clone()).or_default().note(&whose, limits, platform::now());
+        given.entry(principal.account.clone()).or_default().note(&whose, limits, now);
     });
 }
 

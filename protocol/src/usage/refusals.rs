@@ -2,17 +2,18 @@
 //! a Gate before that loses them.
 
 use super::row::Span;
-use super::{Cell, HOUR_MS, Sum, User, Whose};
+use super::{Cell, HOUR_MS, Sum, Whose};
 use crate::id::RequestId;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
-use std::mem::replace;
+use std::collections::VecDeque;
+use std::mem::take;
 
 /// Refusals of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
-    counts: BTreeMap<Name, u64>,
+    /// In the order in which each came first: there are few, and the same ones over and over.
+    counts: Vec<RefusalCount>,
     /// What was noted lately: a message may come twice.
     noted: VecDeque<RequestId>,
 }
@@ -30,13 +31,6 @@ pub struct RefusalCount {
     pub count: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name {
-    hour: u64,
-    whose: Whose,
-    limit: String,
-}
-
 impl Refusals {
     /// Whether what has this id was not noted before: a request, or a message that tells of several.
     pub fn is_new(&mut self, id: RequestId) -> bool {
@@ -52,43 +46,40 @@ impl Refusals {
 
     /// Notes that these limits refused a request at `now`.
     pub fn note<'l>(&mut self, whose: &Whose, limits: impl Iterator<Item = &'l str>, now: Millis) {
-        for limit in limits {
-            self.add(RefusalCount { hour: now / HOUR_MS, whose: whose.clone(), limit: limit.to_owned(), count: 1 });
-        }
+        limits.for_each(|limit| self.add(now / HOUR_MS, whose, limit, 1));
     }
 
     /// Adds what was noted elsewhere.
-    pub fn add(&mut self, RefusalCount { hour, whose, limit, count }: RefusalCount) {
-        let mut name = Name { hour, whose, limit };
-        if self.counts.len() >= MAX_TOLD && !self.counts.contains_key(&name) {
-            name.whose = Whose::OTHERS;
+    pub fn add(&mut self, hour: u64, whose: &Whose, limit: &str, count: u64) {
+        if let Some(known) = self.find(hour, whose, limit) {
+            known.count = known.count.saturating_add(count);
+        } else if self.counts.len() < MAX_TOLD {
+            self.counts.push(RefusalCount { hour, whose: whose.clone(), limit: limit.to_owned(), count });
+        } else if let Some(others) = self.find(hour, &Whose::OTHERS, limit) {
+            others.count = others.count.saturating_add(count);
+        } else if self.counts.len() < 2 * MAX_TOLD {
+            // Limits are few. Hours in which nothing is stored are few, too, or somebody is refused for weeks.
+            self.counts.push(RefusalCount { hour, whose: Whose::OTHERS, limit: limit.to_owned(), count });
         }
-        // Limits are few. Hours in which nothing is stored are few, too, or somebody is refused for weeks.
-        if self.counts.len() < 2 * MAX_TOLD || self.counts.contains_key(&name) {
-            let sum = self.counts.entry(name).or_default();
-            *sum = sum.saturating_add(count);
-        }
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
     }
 
     /// All of them, as lines of their hours.
     pub fn cells(&self) -> impl Iterator<Item = (Span, Cell)> {
-        self.counts.iter().map(|(Name { hour, whose, limit }, count)| {
+        self.counts.iter().map(|RefusalCount { hour, whose, limit, count }| {
             let refused = [(limit.clone(), *count)].into();
             (Span::Hour(*hour), Cell { whose: whose.clone(), sum: Sum::default(), refused })
         })
     }
 
-    /// Those of hours up to this one, in order; none of them are left.
-    pub fn take_until(&mut self, last: u64) -> impl Iterator<Item = RefusalCount> + use<> {
-        let least = Whose { key: None, model: None, endpoint: None, user: User::None };
-        let later = self.counts.split_off(&Name { hour: last.saturating_add(1), whose: least, limit: String::new() });
-        let taken = replace(&mut self.counts, later).into_iter();
-        taken.map(|(Name { hour, whose, limit }, count)| RefusalCount { hour, whose, limit, count })
+    /// Those of hours up to this one; none of them are left.
+    pub fn take_until(&mut self, last: u64) -> Vec<RefusalCount> {
+        let (taken, later) = take(&mut self.counts).into_iter().partition(|one| one.hour <= last);
+        self.counts = later;
+        taken
+    }
+
+    fn find(&mut self, hour: u64, whose: &Whose, limit: &str) -> Option<&mut RefusalCount> {
+        self.counts.iter_mut().find(|one| one.hour == hour && one.whose == *whose && one.limit == limit)
     }
 }
 
