@@ -249,7 +249,7 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
         Ok(held) => held,
         Err(end) => return end,
     };
-    if ticket.admission.begins_hour && principal.account.is_subject() {
+    if ticket.admission.is_to_be_listed && principal.account.is_subject() {
         registry::list_subject(env, around.context, &principal.account);
     }
     let mut bent = Bent::of(door, &body, stream, &ticket.admission);

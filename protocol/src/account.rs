@@ -21,9 +21,10 @@ use crate::limit::plan::{Allowance, Plan, PlanTable};
 use crate::limit::standing::For;
 use crate::limit::state::GateState;
 use crate::time::Millis;
-use crate::usage::HOUR_MS;
+use crate::usage::hours::Hours;
 use crate::usage::refusals::Refusals;
 use crate::usage::report::{Tally, UsageQuery};
+use crate::usage::{DAY_HOURS, HOUR_MS};
 use bend::{Bent, bent};
 use rules::rules;
 use std::fmt;
@@ -231,7 +232,8 @@ impl Account {
                     standings: state.standings(&rules, For::Request(&facts), now),
                     max_tokens,
                     degraded: Some(Box::new(degraded)).filter(|degraded| degraded.is_any()),
-                    begins_hour: state.hours().hour() != hour,
+                    is_to_be_listed: state.hours().hour() != hour
+                        && is_to_be_listed(setting.account, hour, state.hours()),
                     ..admission
                 }))
             }
@@ -274,7 +276,7 @@ impl Account {
             models: models(&known),
             now,
             degraded: None,
-            begins_hour: false,
+            is_to_be_listed: false,
         }))
     }
 }
@@ -314,6 +316,13 @@ fn known<'a>(
     let plan = settings.plan.as_ref().unwrap_or(plan);
     let plan = table.get(plan).ok_or_else(|| Answer::UnknownPlan(plan.clone()))?;
     Ok(Known { plan, record, mark, until })
+}
+
+/// Whether somebody is to know now that there is such an account: with the first request of all, and then once a day, each
+/// account in an hour of its own.
+fn is_to_be_listed(account: &str, before: u64, hours: &Hours) -> bool {
+    let Mark([turn, ..]) = Mark::of(account);
+    before == 0 || hours.hour() % DAY_HOURS == u64::from(turn) % DAY_HOURS
 }
 
 /// What bounds the key besides its plan, if anything does.
@@ -365,6 +374,6 @@ fn admission(known: &Known<'_>, facts: &Facts, admitted: Admitted, now: Millis) 
         models: Vec::new(),
         now,
         degraded: None,
-        begins_hour: false,
+        is_to_be_listed: false,
     }
 }

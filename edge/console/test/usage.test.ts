@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { UsageLine } from "../src/api/schema.ts";
+import { Refused } from "../src/api/refusal.ts";
 import { type Choice, firstChoice, gather, readCsv } from "../src/usage/ask.ts";
 import { bins, highest, joined, lines, money, partOf, refusedOf, stack, toNanos, total } from "../src/usage/lines.ts";
 import { type Chosen, asked, dayOf, timeText, unitOf } from "../src/usage/range.ts";
@@ -277,6 +278,42 @@ test("CSV is read to its last page, of the hours that the page shows", async () 
   assert.deepEqual(numbers, [1, 2]);
   const query = "by=hour&from=2026-11-29T21%3A00%3A00.000Z&to=2026-11-30T21%3A00%3A00.000Z&format=csv";
   assert.deepEqual(asked.slice(1), [`GET /admin/v1/usage ${query}`, `GET /admin/v1/usage ${query}&after=2`]);
+});
+
+test("what is asked too quickly is asked again, until the page is left", async () => {
+  const { api, asked } = paged(3);
+  const { read } = api;
+  let refused = 0;
+  const hasty = (status: number, retryAfterMs: number) => ({
+    ...api,
+    read: async (...one: Parameters<typeof read>) => {
+      refused += 1;
+      if (refused % 2 === 0) throw new Refused({ status, code: "rate_limited", message: "Wait.", retryAfterMs });
+      return read(...one);
+    },
+  });
+  const found = await gather(api, false, choice({}), undefined, NOW, SIGNAL);
+  asked.length = 0;
+  const csv = await readCsv(hasty(429, 1) as typeof api, false, found, SIGNAL, () => {});
+  assert.deepEqual([csv.split("\r\n").length, asked.length, refused], [5, 3, 5]);
+  for (const one of [hasty(503, 1), hasty(429, 3_600_000)]) {
+    refused = 1;
+    await assert.rejects(readCsv(one as typeof api, false, found, SIGNAL, () => {}), Refused);
+  }
+  const left = new AbortController();
+  left.abort();
+  refused = 1;
+  await assert.rejects(readCsv(hasty(429, 10_000) as typeof api, false, found, left.signal, () => {}), Refused);
+});
+
+test("accounts that could not be asked are named", async () => {
+  const { api } = paged(1);
+  const ask = async (...one: Parameters<typeof api.ask>) => {
+    const told = await api.ask(...one);
+    return { ...told, body: { ...told.body, unread: ["ip:203.0.113.9"] } };
+  };
+  const found = await gather({ ...api, ask } as typeof api, true, choice({}), undefined, NOW, SIGNAL);
+  assert.deepEqual(found.unread, ["ip:203.0.113.9"]);
 });
 
 test("pages of CSV are one file with one line of names", () => {

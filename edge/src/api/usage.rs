@@ -5,7 +5,7 @@ use crate::limit;
 use crate::platform::{isolate_local, now, respond};
 use crate::request::path::path_and_query;
 use sluice_protocol::admin::usage::{After, Audience, UsageAsked, UsageView};
-use sluice_protocol::auth::principal::AccountName;
+use sluice_protocol::auth::principal::{AccountName, Mark};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 /// Serves whoever has a valid key.
 pub async fn serve(call: &Call<'_>) -> Answered {
     let Known { table, principal } = call.caller().await?;
-    pace(&principal.account)?;
+    pace(&principal.account, principal.caller.counted_as())?;
     let (_, query) = path_and_query(call.incoming.head.url());
     let UsageAsked { after, mut query, is_csv, .. } = UsageAsked::parse(query, Audience::Caller, now())?;
     query.key = Some(principal.caller.counted_as());
@@ -29,16 +29,16 @@ pub async fn serve(call: &Call<'_>) -> Answered {
     Ok(respond::usage(&view, &query, is_csv, call.id))
 }
 
-/// Nothing counts such a request, and it may read a year: an isolate sends only so many of an account to its Gate.
-fn pace(account: &AccountName) -> Result<(), Refusal> {
+/// Nothing counts such a request, and it may read a year: an isolate sends only so many of a caller to its Gate.
+fn pace(account: &AccountName, caller: Mark) -> Result<(), Refusal> {
     let now = now();
     let turn = now / TURN_MS;
     let is_one_more = ASKED.with_borrow_mut(|asked| {
         // A full memory begins anew, too: it bounds what it takes and not who asks.
-        if asked.turn != turn || asked.accounts.len() >= MAX_ACCOUNTS {
-            *asked = Asked { turn, accounts: HashMap::new() };
+        if asked.turn != turn || asked.callers.len() >= MAX_CALLERS {
+            *asked = Asked { turn, callers: HashMap::new() };
         }
-        let count = asked.accounts.entry(account.clone()).or_default();
+        let count = asked.callers.entry((account.clone(), caller)).or_default();
         *count += 1;
         *count <= MOST
     });
@@ -54,7 +54,7 @@ fn pace(account: &AccountName) -> Result<(), Refusal> {
 #[derive(Default)]
 struct Asked {
     turn: u64,
-    accounts: HashMap<AccountName, u32>,
+    callers: HashMap<(AccountName, Mark), u32>,
 }
 
 isolate_local! {
@@ -63,7 +63,7 @@ isolate_local! {
 
 /// How long a turn is, in milliseconds.
 const TURN_MS: u64 = 10_000;
-/// How often an account may ask in a turn.
+/// How often a caller may ask in a turn.
 const MOST: u32 = 30;
-/// How many accounts are told apart.
-const MAX_ACCOUNTS: usize = 4_096;
+/// How many callers are told apart.
+const MAX_CALLERS: usize = 4_096;

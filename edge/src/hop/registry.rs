@@ -19,7 +19,7 @@ pub async fn ask_from_object(env: &Env, call: &RegistryCall) -> Result<RegistryA
     read(hop::call(env, "REGISTRY", "registry", &message(call)).await)
 }
 
-/// Has the account of a token's subject listed, in a task of its own. If that fails, another hour's first request does it.
+/// Has the account of a token's subject listed, in a task of its own. If that fails, a request of the next day does it.
 pub fn list_subject(env: &Env, context: &Context, account: &AccountName) {
     let (env, account) = (env.clone(), account.to_string());
     context.wait_until(async move {

@@ -111,7 +111,7 @@ fn admission(plan: &Plan, ask: &Ask, now: Millis) -> Admission {
         models: Vec::new(),
         now,
         degraded: None,
-        begins_hour: false,
+        is_to_be_listed: false,
     }
 }
 

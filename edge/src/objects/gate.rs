@@ -143,7 +143,7 @@ impl Gate {
             let finished = account.state.take_finished();
             self.usage.store(&finished)?;
             self.rows.put(STATE_ROW, &state::encode(&account.state))?;
-            // Now and then, and nobody is held up by what it finds.
+            // Once in an hour, and nobody is refused for what it finds.
             if let Some(hour) = account.state.sure_hour().filter(|_| !finished.is_empty()) {
                 self.usage.age(hour).unwrap_or_else(|fault| {
                     telemetry::write(&Line::trouble("old usage is not made into days", fault.to_string()));

@@ -233,7 +233,7 @@ fn question_of(owner: &Owner, account: &AccountName, attempt: Attempt, since: Mi
         bounds: None,
         models: Vec::new(),
         now: platform::now(),
-        begins_hour: false,
+        is_to_be_listed: false,
     };
     Ticket {
         attempt,

@@ -60,6 +60,9 @@ pub struct UsageView {
     pub currency: Option<Currency>,
     /// One for each group, in order.
     pub data: Vec<UsageLine>,
+    /// Accounts that could not be asked, or whose rows cannot be read: they are in no line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
     /// Pass it as `after` to go on; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
@@ -278,7 +281,7 @@ impl UsageView {
     pub fn new(query: &UsageQuery, table: &PlanTable) -> Self {
         let moment = |hour: u64| rfc3339(hour.saturating_mul(HOUR_MS));
         let (from, to) = (moment(query.hours.start), moment(query.hours.end));
-        Self { from, to, currency: table.currency, data: Vec::new(), next: None }
+        Self { from, to, currency: table.currency, data: Vec::new(), unread: Vec::new(), next: None }
     }
 
     /// Adds an account's groups.

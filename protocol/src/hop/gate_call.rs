@@ -272,8 +272,8 @@ pub struct Admission {
     pub now: Millis,
     /// What was made of the request, if it was bent. It is what was decided on.
     pub degraded: Option<Box<Degraded>>,
-    /// Whether it is the first of its account in an hour of usage: now and then somebody is to know that there is one.
-    pub begins_hour: bool,
+    /// Whether somebody is to know that there is this account: with its first request, and then once a day.
+    pub is_to_be_listed: bool,
 }
 
 impl Ask {

@@ -192,7 +192,7 @@ impl GateState {
                     if let Some(totals) = self.usage.get_mut(&lease.key) {
                         totals.add(used, lease.metered);
                     }
-                    self.hours.served(lease.place, used, lease.metered.map(|metered| (metered.work, metered.rate)));
+                    self.hours.served(lease.place, used, lease.metered.map(|metered| metered.work));
                 }
                 Ended::Told(Outcome::NotServed) => self.hours.failed(lease.place),
                 Ended::GivenBack => {}

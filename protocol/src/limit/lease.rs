@@ -13,6 +13,7 @@ use crate::request::bodies::chat::Used;
 use crate::request::cost::Rate;
 use crate::request::cost::work::Work;
 use crate::time::Millis;
+use crate::usage::hours::Place;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -31,7 +32,7 @@ pub struct Lease {
     pub metered: Option<Metered>,
     /// As whose it will be counted when it ends: a place in [`crate::usage::hours::Hours`]. One from before there were
     /// any has none.
-    pub place: Option<u32>,
+    pub place: Option<Place>,
     /// Where it was counted.
     pub counted: Vec<Counted>,
 }
@@ -139,7 +140,8 @@ impl Leases {
     /// Each lease's place in what was used is another now: the one that stands where its own was.
     pub fn move_places(&mut self, places: &[Option<u32>]) {
         for lease in &mut self.0 {
-            lease.place = lease.place.and_then(|place| places.get(place as usize).copied().flatten());
+            let moved = |place: Place| Some(Place { line: (*places.get(place.line as usize)?)?, ..place });
+            lease.place = lease.place.and_then(moved);
         }
     }
 

@@ -10,8 +10,9 @@ use crate::limit::decision::Totals;
 use crate::limit::kind::entry::{distances, times};
 use crate::limit::kind::{Log, LogKind, PackedLogs, Unit};
 use crate::limit::lease::{Counted, Lease, Leases, Metered};
+use crate::request::cost::Rate;
 use crate::time::Millis;
-use crate::usage::hours::{Hours, PackedHours};
+use crate::usage::hours::{Hours, PackedHours, Place, place_of};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -84,8 +85,17 @@ struct Packed {
 #[derive(Default, Serialize, Deserialize)]
 struct PackedUsage {
     hours: PackedHours,
-    /// The place in it of each lease, in the leases' order.
-    places: Vec<Option<u32>>,
+    /// Prices, which places then give by their place.
+    rates: Vec<Rate>,
+    /// Of each lease, in the leases' order.
+    places: Vec<Option<PackedPlace>>,
+}
+
+/// Where a lease will be counted, and at which prices.
+#[derive(Serialize, Deserialize)]
+struct PackedPlace {
+    line: u32,
+    rate: u32,
 }
 
 /// Whose a log is.
@@ -161,8 +171,10 @@ pub fn encode(state: &GateState) -> Vec<u8> {
         shadowed: state.shadowed.iter().map(|(limit, count)| (limit.clone(), *count)).collect(),
         used: state.usage.iter().map(|(key, totals)| (*key, *totals)).collect(),
     };
-    let usage =
-        PackedUsage { hours: state.hours.pack(), places: state.leases.iter().map(|lease| lease.place).collect() };
+    let mut rates = Vec::new();
+    let mut place = |Place { line, rate }: Place| PackedPlace { line, rate: place_of(&mut rates, &rate) };
+    let places = state.leases.iter().map(|lease| lease.place.map(&mut place)).collect();
+    let usage = PackedUsage { hours: state.hours.pack(), rates, places };
     let written = postcard::to_extend(&packed, vec![VERSION]);
     written.and_then(|row| postcard::to_extend(&usage, row)).expect("writing to a Vec does not fail")
 }
@@ -186,7 +198,7 @@ pub fn most_bytes(state: &GateState) -> usize {
     256 + logs * 56
         + state.counts.iter().map(|(.., log)| log.more_bytes()).sum::<usize>()
         + entries * 10
-        + state.leases.iter().count() * 164
+        + state.leases.iter().count() * 170
         + counted * 14
         + money
         + names
@@ -240,7 +252,12 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
             at,
             deadline: at.saturating_add(lease.lasts),
             metered: lease.metered,
-            place: places.next().flatten(),
+            place: match places.next().flatten() {
+                Some(PackedPlace { line, rate }) => {
+                    Some(Place { line, rate: *usage.rates.get(rate as usize).ok_or(StateError::Damaged)? })
+                }
+                None => None,
+            },
             counted: lease.counted.into_iter().map(|one| counted(at, &scopes, one)).collect::<Result<_, _>>()?,
         })
     };

@@ -10,7 +10,7 @@ use crate::request::cost::Rate;
 use crate::request::cost::work::Work;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::mem::take;
 
 /// What was used in the current hour, and what leases will be counted as.
@@ -39,10 +39,17 @@ pub struct Finished {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Counting {
     whose: Whose,
-    /// At which prices: a table that is replaced begins another one.
-    rate: Rate,
     sum: Sum,
     refused: RefusedBy,
+}
+
+/// Where a lease will be counted when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which line.
+    pub line: u32,
+    /// At which prices: those at which it was admitted.
+    pub rate: Rate,
 }
 
 /// How it is stored, behind the rest of a state.
@@ -50,9 +57,8 @@ struct Counting {
 pub(crate) struct PackedHours {
     hour: u64,
     ended: u64,
-    /// Names and prices, which lines then give by their place.
+    /// Names, which lines then give by their place.
     models: Vec<String>,
-    rates: Vec<Rate>,
     limits: Vec<String>,
     counting: Vec<PackedCounting>,
 }
@@ -62,33 +68,31 @@ struct PackedCounting {
     /// With the model left out.
     whose: Whose,
     model: Option<u32>,
-    rate: u32,
     sum: Sum,
     refused: Vec<(u32, u64)>,
 }
 
 impl Hours {
     /// Where a request will be counted, for its lease. Those that are too many share a place.
-    pub fn place(&mut self, whose: Whose, rate: Rate) -> u32 {
-        let place = self.find_or_add(whose, rate);
-        u32::try_from(place).expect("there are no more than MAX_CELLS")
+    pub fn place(&mut self, whose: Whose, rate: Rate) -> Place {
+        let line = self.find_or_add(whose);
+        Place { line: u32::try_from(line).expect("there are no more than MAX_CELLS and MAX_KEYS"), rate }
     }
 
     /// Counts a request that was served; see [`Sum`]. `place`: its lease's; none of one from before there were any.
-    pub(crate) fn served(&mut self, place: Option<u32>, used: Option<Used>, reserved: Option<(Work, Rate)>) {
-        let counting = self.at(place);
-        let rate = reserved.map_or(counting.rate, |(_, rate)| rate);
-        counting.sum.add_served(used, reserved.map(|(work, _)| work), rate);
+    pub(crate) fn served(&mut self, place: Option<Place>, used: Option<Used>, reserved: Option<Work>) {
+        let rate = place.map(|place| place.rate).unwrap_or_default();
+        self.at(place).sum.add_served(used, reserved, rate);
     }
 
     /// Counts a request that we failed.
-    pub(crate) fn failed(&mut self, place: Option<u32>) {
+    pub(crate) fn failed(&mut self, place: Option<Place>) {
         let sum = &mut self.at(place).sum;
         sum.failed = sum.failed.saturating_add(1);
     }
 
     /// Counts a request whose lease ended by itself.
-    pub(crate) fn lapsed(&mut self, place: Option<u32>) {
+    pub(crate) fn lapsed(&mut self, place: Option<Place>) {
         let sum = &mut self.at(place).sum;
         sum.lapsed = sum.lapsed.saturating_add(1);
     }
@@ -108,7 +112,7 @@ impl Hours {
                 self.finished[place].cells.push(Cell { whose, sum: Sum::default(), refused });
             } else {
                 let place = self.counting.iter().position(|one| one.whose == whose);
-                let place = place.unwrap_or_else(|| self.find_or_add(whose, Rate::default()));
+                let place = place.unwrap_or_else(|| self.find_or_add(whose));
                 add_refused(&mut self.counting[place].refused, &limit, count);
             }
         }
@@ -184,14 +188,9 @@ impl Hours {
 
     /// Which hour it is counted in, and what was used in it so far.
     pub fn now(&self) -> Finished {
-        let mut merged: BTreeMap<&Whose, (Sum, RefusedBy)> = BTreeMap::new();
-        for one in &self.counting {
-            let (sum, refused) = merged.entry(&one.whose).or_default();
-            sum.add(&one.sum);
-            one.refused.iter().for_each(|(limit, count)| add_refused(refused, limit, *count));
-        }
-        let cell = |(whose, (sum, refused)): (&Whose, _)| Cell { whose: whose.clone(), sum, refused };
-        let cells = merged.into_iter().map(cell).filter(|cell| !cell.is_nothing()).collect();
+        let used = self.counting.iter().filter(|one| !one.is_nothing());
+        let cell = |one: &Counting| Cell { whose: one.whose.clone(), sum: one.sum, refused: one.refused.clone() };
+        let cells = used.map(cell).collect();
         Finished { hour: self.hour, number: self.ended, cells }
     }
 
@@ -211,7 +210,6 @@ impl Hours {
             packed.counting.push(PackedCounting {
                 whose: Whose { key, model: None, endpoint, user },
                 model: one.whose.model.as_ref().map(|model| place_of(&mut packed.models, model)),
-                rate: place_of(&mut packed.rates, &one.rate),
                 sum: one.sum,
                 refused: one
                     .refused
@@ -225,45 +223,42 @@ impl Hours {
 
     /// `None` if it is not what was packed.
     pub(crate) fn unpack(packed: PackedHours) -> Option<Self> {
-        let PackedHours { hour, ended, models, rates, limits, counting } = packed;
+        let PackedHours { hour, ended, models, limits, counting } = packed;
         let unpack = |one: PackedCounting| {
             let model = match one.model {
                 Some(place) => Some(models.get(place as usize)?.clone()),
                 None => None,
             };
-            let rate = *rates.get(one.rate as usize)?;
             let name = |(limit, count)| Some((limits.get(limit as usize)?.clone(), count));
             let refused = one.refused.into_iter().map(name).collect::<Option<_>>()?;
-            Some(Counting { whose: Whose { model, ..one.whose }, rate, sum: one.sum, refused })
+            Some(Counting { whose: Whose { model, ..one.whose }, sum: one.sum, refused })
         };
         let counting = counting.into_iter().map(unpack).collect::<Option<_>>()?;
         Some(Self { hour, ended, counting, ..Self::default() })
     }
 
-    fn at(&mut self, place: Option<u32>) -> &mut Counting {
-        let known = place.map(|place| place as usize).filter(|place| *place < self.counting.len());
-        let place = known.unwrap_or_else(|| self.find_or_add(Whose::OTHERS, Rate::default()));
-        &mut self.counting[place]
+    fn at(&mut self, place: Option<Place>) -> &mut Counting {
+        let known = place.map(|place| place.line as usize).filter(|line| *line < self.counting.len());
+        let line = known.unwrap_or_else(|| self.find_or_add(Whose::OTHERS));
+        &mut self.counting[line]
     }
 
-    fn find_or_add(&mut self, whose: Whose, rate: Rate) -> usize {
-        if let Some(place) = self.find(&whose, rate) {
+    fn find_or_add(&mut self, whose: Whose) -> usize {
+        if let Some(place) = self.find(&whose) {
             return place;
         }
         let names: usize = self.counting.iter().filter_map(|one| one.whose.model.as_ref()).map(String::len).sum();
         let has_room = names + whose.model.as_ref().map_or(0, String::len) <= MAX_NAMES;
         let room = Room::beside(self.counting.len(), MAX_TOLD, MAX_CELLS, MAX_CELLS + MAX_KEYS);
         let whose = whose.told(if has_room || room == Room::None { room } else { Room::Keys });
-        // What is not told apart by model has the prices of all of them. A table has few.
-        let rate = if self.counting.len() < MAX_CELLS + MAX_KEYS + MAX_RATES { rate } else { Rate::default() };
-        self.find(&whose, rate).unwrap_or_else(|| {
-            self.counting.push(Counting { whose, rate, sum: Sum::default(), refused: RefusedBy::new() });
+        self.find(&whose).unwrap_or_else(|| {
+            self.counting.push(Counting { whose, sum: Sum::default(), refused: RefusedBy::new() });
             self.counting.len() - 1
         })
     }
 
-    fn find(&self, whose: &Whose, rate: Rate) -> Option<usize> {
-        self.counting.iter().position(|one| one.whose == *whose && one.rate == rate)
+    fn find(&self, whose: &Whose) -> Option<usize> {
+        self.counting.iter().position(|one| one.whose == *whose)
     }
 }
 
@@ -273,12 +268,13 @@ impl Counting {
     }
 }
 
-fn place_of<T: PartialEq + Clone>(all: &mut Vec<T>, one: &T) -> u32 {
+/// The place of this among them, at their end if it is new.
+pub(crate) fn place_of<T: PartialEq + Clone>(all: &mut Vec<T>, one: &T) -> u32 {
     let place = all.iter().position(|other| other == one).unwrap_or_else(|| {
         all.push(one.clone());
         all.len() - 1
     });
-    u32::try_from(place).expect("there are no more than MAX_CELLS")
+    u32::try_from(place).expect("there are no more than lines and leases")
 }
 
 /// How many are told apart in one hour, end users among them.
@@ -287,7 +283,5 @@ pub const MAX_TOLD: usize = 256;
 pub const MAX_CELLS: usize = 512;
 /// How many more by their keys alone: an account has no more.
 pub const MAX_KEYS: usize = 256;
-/// How many prices those may have that are not told apart.
-pub const MAX_RATES: usize = 64;
 /// How many bytes all names of models may have: a caller chooses what it asks for.
 pub const MAX_NAMES: usize = 16 * 1_024;

@@ -2,7 +2,7 @@
 //! a Gate before that loses them.
 
 use super::row::Span;
-use super::{Cell, HOUR_MS, Sum, Whose};
+use super::{Cell, HOUR_MS, Room, Sum, Whose};
 use crate::id::RequestId;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -55,11 +55,16 @@ impl Refusals {
             known.count = known.count.saturating_add(count);
         } else if self.counts.len() < MAX_TOLD {
             self.counts.push(RefusalCount { hour, whose: whose.clone(), limit: limit.to_owned(), count });
-        } else if let Some(others) = self.find(hour, &Whose::OTHERS, limit) {
-            others.count = others.count.saturating_add(count);
-        } else if self.counts.len() < 2 * MAX_TOLD {
-            // Limits are few. Hours in which nothing is stored are few, too, or somebody is refused for weeks.
-            self.counts.push(RefusalCount { hour, whose: Whose::OTHERS, limit: limit.to_owned(), count });
+        } else {
+            // Of too many their keys are told, and of too many keys that there were others. Limits are few. Hours in which
+            // nothing is stored are few, too, or somebody is refused for weeks.
+            let room = if self.counts.len() < 2 * MAX_TOLD { Room::Keys } else { Room::None };
+            let whose = whose.clone().told(room);
+            if let Some(known) = self.find(hour, &whose, limit) {
+                known.count = known.count.saturating_add(count);
+            } else if self.counts.len() < 3 * MAX_TOLD {
+                self.counts.push(RefusalCount { hour, whose, limit: limit.to_owned(), count });
+            }
         }
     }
 
@@ -85,5 +90,5 @@ impl Refusals {
 
 /// How many are told apart.
 const MAX_TOLD: usize = 512;
-/// How many ids are remembered: a message comes again within seconds.
-const MAX_NOTED: usize = 64;
+/// How many ids are remembered: a message comes again within seconds, and one hop brings 128 at most.
+const MAX_NOTED: usize = 256;

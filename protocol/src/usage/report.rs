@@ -101,10 +101,7 @@ impl By {
 impl Tally {
     /// Adds a row's lines.
     pub fn add(&mut self, query: &UsageQuery, span: Span, cells: impl IntoIterator<Item = Cell>) {
-        let hour = match span {
-            Span::Hour(hour) => hour,
-            Span::Day(day) => day.saturating_mul(DAY_HOURS),
-        };
+        let hour = begins(span);
         if !query.hours.contains(&hour) {
             return;
         }
@@ -124,6 +121,14 @@ impl Tally {
                 self.groups.pop_last();
             }
         }
+    }
+
+    /// Whether rows of this time, and of later times, may still have something for the page: where it is told apart by time,
+    /// a page that is full ends before them.
+    pub fn wants(&self, query: &UsageQuery, span: Span) -> bool {
+        let last = self.groups.keys().next_back().filter(|_| self.groups.len() > PAGE);
+        let Some(full) = last.and_then(|name| name.hour) else { return true };
+        query.time(begins(span)).is_some_and(|hour| hour <= full)
     }
 
     /// Adds what an account has not put into a row yet.
@@ -151,18 +156,36 @@ impl UsageQuery {
         self.by.contains(&by)
     }
 
+    /// Which hours have anything for this page: what is told apart by time begins where the page before ended.
+    pub fn hours_of_page(&self) -> Range<u64> {
+        let after = self.after.as_ref().and_then(|after| after.hour).unwrap_or(0);
+        self.hours.start.max(after)..self.hours.end
+    }
+
+    fn time(&self, hour: u64) -> Option<u64> {
+        match (self.is_by(By::Hour), self.is_by(By::Day)) {
+            (true, _) => Some(hour),
+            (_, true) => Some(hour / DAY_HOURS * DAY_HOURS),
+            _ => None,
+        }
+    }
+
     fn name(&self, hour: u64, whose: Whose) -> GroupName {
         GroupName {
-            hour: match (self.is_by(By::Hour), self.is_by(By::Day)) {
-                (true, _) => Some(hour),
-                (_, true) => Some(hour / DAY_HOURS * DAY_HOURS),
-                _ => None,
-            },
+            hour: self.time(hour),
             key: whose.key.filter(|_| self.is_by(By::Key)),
             model: whose.model.filter(|_| self.is_by(By::Model)),
             endpoint: whose.endpoint.filter(|_| self.is_by(By::Endpoint)),
             user: Some(whose.user).filter(|_| self.is_by(By::User)),
         }
+    }
+}
+
+/// The first hour of a row's time.
+fn begins(span: Span) -> u64 {
+    match span {
+        Span::Hour(hour) => hour,
+        Span::Day(day) => day.saturating_mul(DAY_HOURS),
     }
 }
 

@@ -91,7 +91,7 @@ fn a_worker_refuses_what_a_gate_of_another_version_answers() {
         bounds: None,
         models: Vec::new(),
         now: 0,
-        begins_hour: false,
+        is_to_be_listed: false,
         degraded: None,
     };
     let admitted = Answer::Admitted(Box::new(admission));

@@ -421,6 +421,8 @@ export type UsagePage = {
   /** of which currency `money` is */
   currency: unknown;
   data: Array<UsageLine>;
+  /** accounts that could not be asked, or whose rows cannot be read: they are in no line */
+  unread?: Array<string>;
   /** `after` of the next page; absent on the last */
   next?: string;
 };

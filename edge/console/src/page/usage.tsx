@@ -7,7 +7,7 @@ import { fill } from "../format.ts";
 import { Chart } from "../part/chart.tsx";
 import { ChoiceField, TextField, TickField } from "../part/field.tsx";
 import { useAction, useLoad } from "../part/load.ts";
-import { Refusal, Waiting } from "../part/notice.tsx";
+import { Notice, Refusal, Waiting } from "../part/notice.tsx";
 import { Pager, useCursor } from "../part/pages.tsx";
 import type { Texts } from "../text/en.ts";
 import { type Choice, type Found, firstChoice, gather, hasMoney, readCsv } from "../usage/ask.ts";
@@ -72,6 +72,9 @@ export function UsagePage({ rest }: { rest: string }) {
       <Refusal refused={save.refused} />
       <Waiting isLoading={used.isLoading && !found && !used.refused} />
       {found && <p class="hint of-time">{fill(t.usage.utc, { from: timeText(found.from), to: timeText(found.to) })}</p>}
+      {found && found.unread.length > 0 && (
+        <Notice kind="plain">{fill(t.usage.unread, { accounts: found.unread.join(", ") })}</Notice>
+      )}
       {found && found.lines.length === 0 && !isPart && <p class="empty">{t.usage.none}</p>}
       {found && found.lines.length > 0 && (
         <>

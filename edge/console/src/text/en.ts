@@ -226,6 +226,7 @@ export const en = {
     sum: "Sum",
     all: "All",
     ofPage: "Chart and sums are of this page alone.",
+    unread: "These accounts could not be asked, and are in no line: {accounts}",
     none: "There was no usage in this time.",
   },
   limits: {

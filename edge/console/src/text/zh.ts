@@ -228,6 +228,7 @@ export const zh: Texts = {
     sum: "合计",
     all: "全部",
     ofPage: "图表与合计仅为本页数据。",
+    unread: "以下账户无法查询，未计入任何一行：{accounts}",
     none: "这段时间内没有用量。",
   },
   limits: {

@@ -1,6 +1,7 @@
 // What the page on usage asks the API for: a page of lines, or of several pages their sums, and all pages of CSV.
 
 import type { Api } from "../api/client.ts";
+import { Refused } from "../api/refusal.ts";
 import { type Line, type Name, joined, lines } from "./lines.ts";
 import { type Chosen, type Over, type Unit, asked, dayOf, unitOf } from "./range.ts";
 
@@ -21,6 +22,8 @@ export interface Found {
   lines: Line[];
   by: Name[];
   unit: Unit | undefined;
+  /** Accounts that could not be asked. */
+  unread: string[];
   next: string | undefined;
 }
 
@@ -53,18 +56,20 @@ export async function gather(
   const unit = unitOf(choice.over, choice, now);
   const isApart = choice.by.includes("account");
   const ask = async (after: string | undefined) =>
-    (await api.ask(routeOf(isAdmin), { query: { ...query, ...behind(after) }, signal })).body;
+    (await patiently(() => api.ask(routeOf(isAdmin), { query: { ...query, ...behind(after) }, signal }), signal)).body;
   let page = await ask(after);
   let all = page.data;
+  const unread = [...(page.unread ?? [])];
   let found = lines(all, choice.by, unit);
   for (let read = 1; page.next !== undefined && !isApart && found.length < MOST_LINES && read < MOST_PAGES; read += 1) {
     page = await ask(page.next);
     all = [...all, ...page.data];
+    unread.push(...(page.unread ?? []));
     found = lines(all, choice.by, unit);
   }
   const { from, to, next } = page;
   const currency = typeof page.currency === "string" ? page.currency : null;
-  return { query, from, to, currency, lines: found, by: choice.by, unit, next };
+  return { query, from, to, currency, lines: found, by: choice.by, unit, unread, next };
 }
 
 /** All pages of CSV as one file, of the hours that `found` is about. `onPage` is told which page is read. */
@@ -81,11 +86,33 @@ export async function readCsv(
   do {
     onPage(pages.length + 1);
     const of = { ...query, from, to, format: "csv" as const, ...behind(after) };
-    const page: Awaited<ReturnType<Api["read"]>> = await api.read(routeOf(isAdmin), { query: of, signal });
+    const ask = () => api.read(routeOf(isAdmin), { query: of, signal });
+    const page: Awaited<ReturnType<Api["read"]>> = await patiently(ask, signal);
     pages.push(page.text);
     after = page.headers.get("x-sluice-next");
   } while (after !== null);
   return joined(pages);
+}
+
+// What is asked too quickly is asked again when the refusal says so.
+async function patiently<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const wait = error instanceof Refused && error.status === 429 ? error.retryAfterMs : null;
+      if (wait === null || wait > LONGEST_WAIT_MS) throw error;
+      await new Promise<void>((done, stop) => {
+        const timer = setTimeout(done, wait);
+        const end = () => {
+          clearTimeout(timer);
+          stop(error);
+        };
+        signal.addEventListener("abort", end, { once: true });
+        if (signal.aborted) end();
+      });
+    }
+  }
 }
 
 /** Whether there is money to show: plans may have no prices. */
@@ -118,3 +145,5 @@ function behind(after: string | null | undefined): { after?: string } {
 const MOST_LINES = 1_000;
 /** As many pages are added up: each asks 25 accounts. */
 const MOST_PAGES = 40;
+// A wait that a person does not sit through.
+const LONGEST_WAIT_MS = 15_000;

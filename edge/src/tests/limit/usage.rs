@@ -269,11 +269,19 @@ fn a_row_that_cannot_be_read_holds_nobody_up() {
         let (id, _) = rows.all().expect("rows are read").remove(0);
         rows.put(id, &[9, 9, 9]).expect("it is written");
     });
+    // Another day behind it, which is made all the same.
+    days(&stage, &[1], 0);
     let before = spans(&stage);
     days(&stage, &[50], 3);
-    assert!(spans(&stage).starts_with(&before), "what was there is there");
+    assert!(spans(&stage).starts_with(&before[..2]), "what was there is there");
+    assert_eq!(days_of(&stage).len(), 1);
     let told = usage(&stage, &format!("account=ip:{ADDRESS}&by=day"));
     assert_eq!(sum(&told, "served"), 4);
+    let since = platform::now() - 100 * 24 * HOUR_MS;
+    let path = format!("/usage?account=ip:{ADDRESS}&from={since}");
+    let asked = stage.admin(stage.places[0], "GET", &path, None, "");
+    stage.finish(&asked);
+    assert_eq!(asked.status(), Some(503), "{}", asked.body());
     let trouble = stage.world.log().into_iter().filter(|(_, line)| line.contains("old usage is not made into days"));
     assert_eq!(trouble.count(), 3, "and somebody is told");
 }
@@ -380,6 +388,32 @@ fn a_caller_sees_its_own_and_an_admin_everything() {
     stage.finish(&gone);
     assert_eq!(own(&second, "").0, Some(401));
     assert!(usage(&stage, "by=key").iter().any(|line| line["key"] == id && line["served"] == 2));
+}
+
+/// One account whose rows cannot be read is in the way of no other, and is named.
+#[test]
+fn an_account_that_cannot_be_read_is_named() {
+    let stage = Stage::new(11, &plans(1_000));
+    let two = [0, 1].map(|_| key(&stage, r#"{"name":"one","plan":"open"}"#));
+    for one in &two {
+        assert_eq!(with_key(&stage, one, "POST", "/v1/chat/completions", QUESTION).0, Some(200));
+    }
+    stage.world.run_for(HOUR_MS);
+    assert_eq!(with_key(&stage, &two[0], "POST", "/v1/chat/completions", QUESTION).0, Some(200));
+    let account = two[0]["account"].as_str().expect("a name");
+    stage.world.stored("GATE", &format!("acct:{account}"), |storage| {
+        let rows = Rows::new(storage, "usage");
+        let (id, _) = rows.all().expect("rows are read").pop().expect("an hour has ended");
+        rows.put(id, &[9]).expect("it is written");
+    });
+    let asked = stage.admin(stage.places[0], "GET", "/usage?by=model", None, "");
+    stage.finish(&asked);
+    let told = json_of(&asked);
+    assert_eq!(told["unread"], json!([account]));
+    assert_eq!(sum(told["data"].as_array().expect("a list"), "served"), 1);
+    let sheet = stage.admin(stage.places[0], "GET", "/usage?format=csv", None, "");
+    stage.finish(&sheet);
+    assert_eq!(sheet.status(), Some(503));
 }
 
 #[test]

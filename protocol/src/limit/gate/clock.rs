@@ -74,7 +74,7 @@ impl GateState {
     /// Counts in the hour of `now` from here on.
     pub(super) fn turn(&mut self, now: Millis) {
         if self.hours.turn(now) {
-            let places = self.hours.compact(self.leases.iter().filter_map(|lease| lease.place));
+            let places = self.hours.compact(self.leases.iter().filter_map(|lease| Some(lease.place?.line)));
             self.leases.move_places(&places);
         }
     }

@@ -126,7 +126,7 @@ fn the_messages_to_and_from_a_gate() {
         bounds: Some(Box::new(Bounds { permissions: permissions(), until: 1_790_003_600_000 })),
         models: vec![vec![Pattern("qwen*".into())]],
         now: 1_790_000_000_000,
-        begins_hour: true,
+        is_to_be_listed: true,
         degraded: Some(Box::new(Degraded {
             no_stream: true,
             no_thinking: false,

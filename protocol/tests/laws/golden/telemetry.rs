@@ -57,7 +57,7 @@ fn admitted(now: u64, degraded: Option<Degraded>) -> Answer {
         bounds: None,
         models: Vec::new(),
         now,
-        begins_hour: true,
+        is_to_be_listed: true,
         degraded: degraded.map(Box::new),
     }))
 }

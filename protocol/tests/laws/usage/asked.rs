@@ -9,7 +9,7 @@ use sluice_protocol::auth::principal::{AccountName, Mark};
 use sluice_protocol::id::AccountId;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::request::endpoint::Endpoint;
-use sluice_protocol::usage::report::{By, Group, GroupName, Tally, UsageQuery};
+use sluice_protocol::usage::report::{By, Group, GroupName, Tally, UsageQuery, UsageReport};
 use sluice_protocol::usage::row::Span;
 use sluice_protocol::usage::{Cell, DAY_HOURS, HOUR_MS, Sum, User, Whose};
 use std::collections::BTreeMap;
@@ -32,6 +32,29 @@ fn by() -> impl Strategy<Value = Vec<By>> {
         .prop_filter("hours or days", |by| !(by.contains(&By::Hour) && by.contains(&By::Day)))
 }
 
+/// A page, read as a Gate reads it: days first, each in order of time, and no more than it takes.
+fn page_of(query: &UsageQuery, rows: &[(Span, Vec<Cell>)]) -> UsageReport {
+    let mut tally = Tally::default();
+    let begins = |span: &Span| match span {
+        Span::Hour(hour) => *hour,
+        Span::Day(day) => *day * DAY_HOURS,
+    };
+    let of_page = query.hours_of_page();
+    for is_day in [true, false] {
+        let is_asked =
+            |(span, _): &&(Span, Vec<Cell>)| matches!(span, Span::Day(_)) == is_day && of_page.contains(&begins(span));
+        let mut asked: Vec<_> = rows.iter().filter(is_asked).collect();
+        asked.sort_by_key(|(span, _)| begins(span));
+        for (span, cells) in asked {
+            if !tally.wants(query, *span) {
+                break;
+            }
+            tally.add(query, *span, cells.iter().cloned());
+        }
+    }
+    tally.report()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -47,9 +70,7 @@ proptest! {
         let mut groups: Vec<Group> = Vec::new();
         for page in 0.. {
             prop_assert!(page < 100);
-            let mut tally = Tally::default();
-            rows.iter().for_each(|(span, cells)| tally.add(&query, *span, cells.iter().cloned()));
-            let report = tally.report();
+            let report = page_of(&query, &rows);
             groups.extend(report.groups);
             if !report.is_cut {
                 break;
@@ -108,6 +129,41 @@ fn many_users_are_several_pages() {
     }
     told.dedup();
     assert_eq!(told.len(), 2_500);
+}
+
+/// What is told apart by time: a page reads the rows that it tells of, and no others.
+#[test]
+fn a_page_reads_no_more_than_it_tells() {
+    let cells = |hour: u64| {
+        (0..300u32).map(move |user| Cell {
+            whose: Whose { user: User::One(Mark::of(&format!("{user}"))), ..whose([1, 1, 1]) },
+            sum: Sum { served: hour, ..Sum::default() },
+            refused: BTreeMap::new(),
+        })
+    };
+    let rows: Vec<(Span, Vec<Cell>)> =
+        (0..48).map(|hour| (Span::Hour(HOUR + hour), cells(HOUR + hour).collect())).collect();
+    let mut query = UsageQuery { hours: HOUR..HOUR + 48, by: vec![By::Hour, By::User], key: None, after: None };
+    let (mut told, mut read) = (Vec::new(), 0);
+    loop {
+        let mut tally = Tally::default();
+        for (span, cells) in &rows {
+            let Span::Hour(hour) = span else { continue };
+            if query.hours_of_page().contains(hour) && tally.wants(&query, *span) {
+                tally.add(&query, *span, cells.iter().cloned());
+                read += 1;
+            }
+        }
+        let report = tally.report();
+        told.extend(report.groups);
+        if !report.is_cut {
+            break;
+        }
+        query.after = told.last().map(|group| group.name.clone());
+    }
+    assert_eq!(told.len(), 48 * 300);
+    assert!(told.iter().all(|group| Some(group.sum.served) == group.name.hour));
+    assert!(read <= 48 + 2 * 15, "each row once, and those that a page ends in twice: {read}");
 }
 
 const NOW: u64 = START + 1_000;
