@@ -2,6 +2,7 @@
 
 mod jobs;
 mod origins;
+mod reader;
 mod table;
 
 use crate::auth;
@@ -16,6 +17,8 @@ use crate::request::BodyLimits;
 use crate::route::Origins as Route;
 pub use jobs::JobSettings;
 use origins::{How, Where};
+pub use reader::{Mistake, Vars};
+use reader::{Reader, parse_number};
 use sluice_protocol::account::DEFAULT_MAX_TOKENS;
 use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::key::Peppers;
@@ -26,9 +29,7 @@ use sluice_protocol::request::cors::Origins;
 use sluice_protocol::telemetry::RequestLog;
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;
-use std::fmt;
 use std::rc::Rc;
-use table::known;
 
 /// The checked settings.
 pub struct Config {
@@ -60,31 +61,10 @@ pub struct Config {
     pub request_log: RequestLog,
 }
 
-/// One wrong or missing setting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// The setting's name.
-    pub setting: &'static str,
-    /// What is wrong, without the value: it may be secret.
-    pub problem: String,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.setting, self.problem)
-    }
-}
-
-/// Where settings come from: a deployment's environment, or a map in tests.
-pub trait Vars {
-    /// The value of a variable or secret; `None` if it is not set.
-    fn get(&self, name: &str) -> Option<String>;
-}
-
 impl Config {
     /// Reads and checks everything.
     pub fn read(vars: &impl Vars) -> Result<Self, Vec<Mistake>> {
-        let mut reader = Reader { vars, mistakes: Vec::new() };
+        let mut reader = Reader::new(vars);
         let places = Where::read(&mut reader);
         let peppers = reader.required("KEY_PEPPERS", |text| Peppers::parse(text).map_err(Into::into));
         let signer = reader.required("GRANT_KEYS", parse_grant_keys);
@@ -204,52 +184,6 @@ pub fn config_of(env: &Env) -> Result<Rc<Config>, Refusal> {
     })
 }
 
-impl Vars for Env {
-    fn get(&self, name: &str) -> Option<String> {
-        self.var(name)
-    }
-}
-
-struct Reader<'v, V> {
-    vars: &'v V,
-    mistakes: Vec<Mistake>,
-}
-
-impl<V: Vars> Reader<'_, V> {
-    fn is_set(&self, setting: &str) -> bool {
-        self.vars.get(setting).is_some_and(|text| !text.is_empty())
-    }
-
-    fn required<T>(&mut self, setting: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        match self.vars.get(setting).filter(|text| !text.is_empty()) {
-            Some(text) => self.parsed(setting, parse(&text)),
-            None => self.parsed(setting, Err(format!("is not set ({})", known(setting).meaning))),
-        }
-    }
-
-    /// The default is the one of the table, so that the documentation cannot differ from the code.
-    fn or_default<T>(&mut self, setting: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let text = self.vars.get(setting).filter(|text| !text.is_empty());
-        let text = text.unwrap_or_else(|| known(setting).default.to_owned());
-        self.parsed(setting, parse(&text))
-    }
-
-    /// A setting that may have several mistakes at once; `Some(None)` if it is not set.
-    fn listed<T>(
-        &mut self,
-        setting: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, Vec<String>>,
-    ) -> Option<Option<T>> {
-        let Some(text) = self.vars.get(setting).filter(|text| !text.is_empty()) else { return Some(None) };
-        let mistake = |problem| Mistake { setting, problem };
-        parse(&text).map(Some).map_err(|problems| self.mistakes.extend(problems.into_iter().map(mistake))).ok()
-    }
-
-    fn parsed<T>(&mut self, setting: &'static str, result: Result<T, String>) -> Option<T> {
-        result.map_err(|problem| self.mistakes.push(Mistake { setting, problem })).ok()
-    }
-}
-
 /// Signs with the first; a second one is only there so that the two gates can be changed one after the other.
 fn parse_grant_keys(text: &str) -> Result<Signer, String> {
     let seeds = parse_seeds(text)?;
@@ -274,13 +208,6 @@ fn parse_hedge(text: &str) -> Result<bool, String> {
         "off" => Ok(false),
         _ => Err("must be `p95` or `off`".to_owned()),
     }
-}
-
-fn parse_number(text: &str, min: u64, max: u64) -> Result<u64, String> {
-    text.parse()
-        .ok()
-        .filter(|number| (min..=max).contains(number))
-        .ok_or_else(|| format!("must be a whole number from {min} to {max}"))
 }
 
 #[cfg(test)]

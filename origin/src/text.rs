@@ -1,5 +1,6 @@
 //! Between text and tokens: the chat template, the tokenizer, and the way back.
 
+mod answer;
 mod bare;
 mod caption;
 pub(crate) mod detokenizer;
@@ -17,14 +18,15 @@ mod tokenizer;
 mod view;
 
 use crate::load_error::LoadError;
+pub(crate) use answer::AnswerText;
 pub(crate) use bare::check_tokens;
-use detokenizer::{Detokenizer, TokenBytes};
+use detokenizer::TokenBytes;
 use judging::Judging;
 use marks::{Marks, Piece};
 use memo::{Memo, is_cut};
 pub use parts::QWEN_PIECES;
 use parts::{Need, Parts, Read};
-use sections::{CALL_MARKS, Calls, MARKS, Section, Sections, Start, THINK_MARKS, opens_thinking};
+use sections::{CALL_MARKS, MARKS, Start, THINK_MARKS, opens_thinking};
 use serde_json::Value;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::{Capability, ChatRequest};
@@ -32,7 +34,6 @@ use sluice_protocol::time::Millis;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-use stop::StopFilter;
 use template::{ChatTemplate, TemplateError};
 use tokenizer::{extend, parse_tokenizer, taken_apart, with_added_tokens};
 use tokenizers::{AddedToken, Tokenizer};
@@ -262,22 +263,6 @@ impl Text {
         Ok(self.prompt(request, "", now)?.tokens)
     }
 
-    /// Turns an answer's tokens into its sections, up to the first of these stop strings.
-    ///
-    /// Stop strings are looked for in the content as the caller reads it, and not in thinking or calls: a caller that stops
-    /// at `Question:` does not want an answer that ends where the model thinks of the question. vLLM meant the same (its
-    /// pull request 14550).
-    pub(crate) fn answer(&self, stops: Vec<String>, start: Start, calls: Calls) -> AnswerText {
-        AnswerText {
-            detokenizer: Detokenizer::new(self.bytes.clone()),
-            thinking: start == Start::Thinking,
-            sections: Sections::new(start, calls),
-            stop: StopFilter::new(stops),
-            tokens: 0,
-            reasoning_tokens: 0,
-        }
-    }
-
     /// The bytes of one token; `None` for one that stands for none, such as a control token.
     pub(crate) fn bytes(&self, token: u32) -> Option<&[u8]> {
         Some(self.bytes.get(token)).filter(|bytes| !bytes.is_empty())
@@ -286,78 +271,5 @@ impl Text {
     /// The text of one token alone.
     pub(crate) fn spell(&self, token: u32) -> String {
         self.spell_all(&[token])
-    }
-}
-
-/// An answer on its way from tokens to text.
-#[derive(Debug)]
-pub(crate) struct AnswerText {
-    detokenizer: Detokenizer,
-    sections: Sections,
-    stop: StopFilter,
-    tokens: u64,
-    thinking: bool,
-    reasoning_tokens: u64,
-}
-
-impl AnswerText {
-    /// What this token adds, possibly nothing; and whether the answer is over with it. `is_bound`: if it opens a call, one
-    /// follows.
-    pub(crate) fn push(&mut self, token: u32, is_bound: bool) -> (Vec<Section>, bool) {
-        let (mut text, mut found) = (String::new(), Vec::new());
-        self.detokenizer.push(token, &mut text);
-        self.sections.push(&text, is_bound, &mut found);
-        self.tokens += 1;
-        let before = std::mem::replace(&mut self.thinking, self.sections.is_thinking());
-        if before || self.thinking {
-            self.reasoning_tokens = self.tokens;
-        }
-        let (out, stopped) = self.until_stop(found);
-        (out, stopped || self.sections.is_over())
-    }
-
-    /// What was held back, at the end; and whether that made a stop string.
-    pub(crate) fn finish(&mut self) -> (Vec<Section>, bool) {
-        let (mut text, mut found) = (String::new(), Vec::new());
-        self.detokenizer.finish(&mut text);
-        // A character that is cut in two is no part of what a call is called with.
-        if !self.sections.is_in_call() {
-            self.sections.push(&text, false, &mut found);
-        }
-        self.sections.finish(&mut found);
-        let (mut out, stopped) = self.until_stop(found);
-        if !stopped {
-            let mut rest = String::new();
-            self.stop.finish(&mut rest);
-            out.extend((!rest.is_empty()).then_some(Section::Content(rest)));
-        }
-        (out, stopped)
-    }
-
-    /// The stop string that ended it, if one did.
-    pub(crate) fn stopped_by(&self) -> Option<&str> {
-        self.stop.found()
-    }
-
-    /// How many tokens came until the thinking was over, its marks included.
-    pub(crate) fn reasoning_tokens(&self) -> u64 {
-        self.reasoning_tokens
-    }
-
-    fn until_stop(&mut self, found: Vec<Section>) -> (Vec<Section>, bool) {
-        let mut out = Vec::with_capacity(found.len());
-        for section in found {
-            let Section::Content(text) = section else {
-                out.push(section);
-                continue;
-            };
-            let mut passed = String::new();
-            let stopped = self.stop.push(&text, &mut passed);
-            out.extend((!passed.is_empty()).then_some(Section::Content(passed)));
-            if stopped {
-                return (out, true);
-            }
-        }
-        (out, false)
     }
 }

@@ -3,21 +3,21 @@
 
 mod bend;
 mod budgets;
+mod caller;
 mod change;
 mod command;
 mod describe;
 mod rules;
 
-use crate::auth::pattern::Pattern;
-use crate::auth::permission::{Access, Bounds, Permissions, Scope};
+use crate::auth::permission::{Access, Scope};
 use crate::auth::principal::Mark;
 use crate::hop::gate_call::description::StorageCounters;
-use crate::hop::gate_call::{Admission, Answer, Ask, Call, Caller, Forbidden, Kept, KeyRecord};
+use crate::hop::gate_call::{Admission, Answer, Ask, Call, Caller, Kept};
 use crate::id::RequestId;
 use crate::limit::ask::Facts;
 use crate::limit::calendar::{Calendar, Cycle};
 use crate::limit::decision::{Admitted, Decision};
-use crate::limit::plan::{Allowance, Plan, PlanTable};
+use crate::limit::plan::PlanTable;
 use crate::limit::standing::For;
 use crate::limit::state::GateState;
 use crate::time::Millis;
@@ -26,9 +26,11 @@ use crate::usage::refusals::Refusals;
 use crate::usage::report::{Tally, UsageQuery};
 use crate::usage::{DAY_HOURS, HOUR_MS};
 use bend::{Bent, bent};
+use caller::{Known, bounds, known, models};
 use rules::rules;
 use std::fmt;
 
+pub use caller::forbidden;
 pub use rules::max_tokens;
 
 /// Everything a Gate keeps.
@@ -85,15 +87,6 @@ impl fmt::Debug for History<'_> {
 pub const DEFAULT_MAX_TOKENS: u32 = 1_024;
 /// Keys of one account at most: its row must stay small.
 pub const MAX_KEYS: usize = 256;
-
-/// Who calls, and what applies to it.
-struct Known<'a> {
-    plan: &'a Plan,
-    record: Option<&'a KeyRecord>,
-    mark: Mark,
-    /// When what was sent is no longer good.
-    until: Millis,
-}
 
 impl Account {
     /// The calendar's periods that its limits may count in: those of all plans, and of its keys' own limits.
@@ -281,75 +274,11 @@ impl Account {
     }
 }
 
-fn known<'a>(
-    kept: &'a Kept,
-    caller: &'a Caller,
-    access: &Access<'_>,
-    table: &'a PlanTable,
-    now: Millis,
-) -> Result<Known<'a>, Answer> {
-    let settings = &kept.settings;
-    let (record, mark, plan, until) = match caller {
-        Caller::Key { key, secret_hash } => {
-            let record = kept.keys.iter().find(|record| record.key == *key && record.knows(secret_hash));
-            let record = record.ok_or(Answer::UnknownCaller)?;
-            let until = record.good_until(secret_hash, now).ok_or(Answer::Expired)?;
-            (Some(record), Mark::of_key(*key), &record.plan, until)
-        }
-        Caller::Short { key, mark } => {
-            // The edge has made the mark itself and has checked its signature: nobody can try others.
-            let made = |record: &&KeyRecord| record.key == *key && record.marked(mark).is_some();
-            let record = kept.keys.iter().find(made).ok_or(Answer::UnknownCaller)?;
-            let secret_hash = record.marked(mark).ok_or(Answer::UnknownCaller)?;
-            let until = record.good_until(secret_hash, now).ok_or(Answer::Expired)?;
-            (Some(record), Mark::of_key(*key), &record.plan, until)
-        }
-        Caller::Known { subject, plan } => (None, *subject, plan, Millis::MAX),
-    };
-    if settings.disabled || record.is_some_and(|record| record.disabled) {
-        return Err(Answer::Disabled);
-    }
-    if let Some(record) = record {
-        record.permissions.check(access).map_err(Answer::Denied)?;
-    }
-    // What an admin set for the account goes before what its key or its issuer names.
-    let plan = settings.plan.as_ref().unwrap_or(plan);
-    let plan = table.get(plan).ok_or_else(|| Answer::UnknownPlan(plan.clone()))?;
-    Ok(Known { plan, record, mark, until })
-}
-
 /// Whether somebody is to know now that there is such an account: with the first request of all, and then once a day, each
 /// account in an hour of its own.
 fn is_to_be_listed(account: &str, before: u64, hours: &Hours) -> bool {
     let Mark([turn, ..]) = Mark::of(account);
     before == 0 || hours.hour() % DAY_HOURS == u64::from(turn) % DAY_HOURS
-}
-
-/// What bounds the key besides its plan, if anything does.
-fn bounds(known: &Known<'_>) -> Option<Box<Bounds>> {
-    let permissions = known.record.map(|record| &record.permissions).filter(|all| !all.is_unbounded());
-    let is_bounded = permissions.is_some() || known.until != Millis::MAX;
-    let permissions = permissions.cloned().unwrap_or_else(Permissions::default);
-    is_bounded.then(|| Box::new(Bounds { permissions, until: known.until }))
-}
-
-/// The lists of models of its plan and of its key, as far as there are any: a model must be on each.
-fn models(known: &Known<'_>) -> Vec<Vec<Pattern>> {
-    let of_key = known.record.and_then(|record| record.permissions.models.clone());
-    known.plan.allowance.models.clone().into_iter().chain(of_key).collect()
-}
-
-/// What of a request its plan does not allow, if anything.
-pub fn forbidden(allowance: &Allowance, ask: &Ask) -> Option<Forbidden> {
-    let models = allowance.models.as_ref();
-    if models.is_some_and(|models| !models.iter().any(|pattern| pattern.matches(&ask.model))) {
-        return Some(Forbidden::Model);
-    }
-    if let Some(most) = allowance.max_input_bytes.filter(|most| ask.body_bytes > *most) {
-        return Some(Forbidden::InputBytes(most));
-    }
-    let most = allowance.max_tokens.filter(|most| ask.max_tokens.is_some_and(|asked| asked > *most))?;
-    Some(Forbidden::MaxTokens(most))
 }
 
 fn admission(known: &Known<'_>, facts: &Facts, admitted: Admitted, now: Millis) -> Admission {

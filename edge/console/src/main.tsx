@@ -5,6 +5,7 @@ import { Console } from "./app.tsx";
 import "./style/base.css";
 import "./style/fields.css";
 import "./style/parts.css";
+import "./style/bars.css";
 import "./style/pages.css";
 
 const root = document.getElementById("app");

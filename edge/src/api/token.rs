@@ -24,7 +24,7 @@ pub async fn issue(call: &Call<'_>) -> Answered {
         request::require_json(call.incoming)?;
     }
     let asked = TokenRequest::parse(&body)?;
-    if let Some(wait) = PACE.with_borrow(|pace| pace.wait(key, platform::now())) {
+    if let Some(wait) = PACE.with_borrow(|pace| pace.wait(&key, platform::now())) {
         return Err(too_fast(wait));
     }
     // Whether the key lives, and may do this: its Gate knows. What it refuses is not counted: somebody else may have made up

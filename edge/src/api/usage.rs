@@ -4,11 +4,10 @@ use crate::call::{Answered, Call, Known};
 use crate::limit;
 use crate::platform::{isolate_local, now, respond};
 use crate::request::path::path_and_query;
-use sluice_protocol::admin::usage::{After, Audience, UsageAsked, UsageView};
+use sluice_protocol::admin::usage::{After, Audience, UsageAsked, UsagePace, UsageView};
 use sluice_protocol::auth::principal::{AccountName, Mark};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 /// Serves whoever has a valid key.
 pub async fn serve(call: &Call<'_>) -> Answered {
@@ -31,39 +30,11 @@ pub async fn serve(call: &Call<'_>) -> Answered {
 
 /// Nothing counts such a request, and it may read a year: an isolate sends only so many of a caller to its Gate.
 fn pace(account: &AccountName, caller: Mark) -> Result<(), Refusal> {
-    let now = now();
-    let turn = now / TURN_MS;
-    let is_one_more = ASKED.with_borrow_mut(|asked| {
-        // A full memory begins anew, too: it bounds what it takes and not who asks.
-        if asked.turn != turn || asked.callers.len() >= MAX_CALLERS {
-            *asked = Asked { turn, callers: HashMap::new() };
-        }
-        let count = asked.callers.entry((account.clone(), caller)).or_default();
-        *count += 1;
-        *count <= MOST
-    });
-    if is_one_more {
-        return Ok(());
-    }
+    let Some(wait) = PACE.with_borrow_mut(|pace| pace.take((account.clone(), caller), now())) else { return Ok(()) };
     let message = "Usage is told three times a second, and no more often. Wait a moment.";
-    let wait = (turn + 1) * TURN_MS - now;
-    Err(Refusal { retry_after_ms: Some(wait), ..Refusal::new(Reason::RateLimited, message) })
-}
-
-/// Who asked in this turn.
-#[derive(Default)]
-struct Asked {
-    turn: u64,
-    callers: HashMap<(AccountName, Mark), u32>,
+    Err(Refusal::new(Reason::RateLimited, message).with_retry_after_ms(wait))
 }
 
 isolate_local! {
-    static ASKED: RefCell<Asked> = RefCell::default();
+    static PACE: RefCell<UsagePace> = RefCell::default();
 }
-
-/// How long a turn is, in milliseconds.
-const TURN_MS: u64 = 10_000;
-/// How often a caller may ask in a turn.
-const MOST: u32 = 30;
-/// How many callers are told apart.
-const MAX_CALLERS: usize = 4_096;
