@@ -9,6 +9,7 @@ mod denials;
 mod jobs;
 mod keys;
 pub mod leaks;
+pub mod live;
 mod login;
 mod origins;
 mod plans;
@@ -60,7 +61,10 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         return Err(refuse_method(allow));
     }
     // Lists and what was used read a query; whoever sends one elsewhere means something that is not done.
-    if !matches!((kind, name, method), ("keys" | "accounts" | "audit" | "usage", None, "GET")) {
+    if !matches!(
+        (kind, name, method),
+        ("keys" | "accounts" | "audit" | "usage" | "live", None, "GET") | ("live", Some("stream"), "GET")
+    ) {
         no_query(query)?;
     }
     match (kind, name, verb, method) {
@@ -94,6 +98,8 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         ("jobs", Some(account), None, "GET") => jobs::view(&call, account).await,
         ("jobs", Some(account), Some("cancel"), "POST") => jobs::cancel(&call, account).await,
         ("usage", None, None, "GET") => usage::view(&call).await,
+        ("live", None, None, "GET") => live::view(&call).await,
+        ("live", Some("stream"), None, "GET") => live::stream(&call),
         ("audit", None, None, "GET") => audit::list(&call).await,
         ("failed-logins", None, None, "GET") => audit::failed_logins(&call).await,
         _ => Err(no_route()),
@@ -111,7 +117,8 @@ fn methods(kind: &str, name: Option<&str>, verb: Option<&str>) -> Option<&'stati
         ("plans", None, None) => "GET, HEAD, PUT",
         ("origins", None, None) => "GET, HEAD, PUT, DELETE",
         ("denials", Some(_), None) | ("cache", _, None) => "DELETE",
-        ("audit" | "failed-logins" | "usage", None, None) | ("jobs", Some(_), None) => "GET, HEAD",
+        ("audit" | "failed-logins" | "usage" | "live", None, None) | ("jobs", Some(_), None) => "GET, HEAD",
+        ("live", Some("stream"), None) => "GET",
         _ => return None,
     })
 }
@@ -121,5 +128,5 @@ fn no_route() -> Refusal {
 }
 
 const VERBS: [&str; 5] = ["rotate", "disable", "enable", "cancel", "credits"];
-const ROUTES: [&str; 10] =
-    ["keys", "accounts", "plans", "origins", "denials", "cache", "jobs", "usage", "audit", "failed-logins"];
+const ROUTES: [&str; 11] =
+    ["keys", "accounts", "plans", "origins", "denials", "cache", "jobs", "usage", "live", "audit", "failed-logins"];

@@ -65,7 +65,7 @@ impl<'a> Call<'a> {
         let credential = auth::credential(head, self.env, self.context, &self.config.auth).await?;
         let table = plans::for_caller(self.env, &self.config.plans, self.context).await;
         let principal = principal(&credential, head, &table)?;
-        match remembered::of(&table, &principal, Want::Identity) {
+        match remembered::of(&table, &principal, Want::Identity).and_then(|answer| answer.refusal()) {
             Some(refusal) => Err(refusal),
             None => Ok(Known { table, principal }),
         }

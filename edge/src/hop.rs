@@ -4,6 +4,7 @@ pub mod gate;
 pub mod group;
 pub mod jobs;
 pub mod kept;
+pub mod meter;
 pub mod registry;
 pub mod responses;
 

@@ -42,7 +42,7 @@ mod tests;
 
 platform::entries! {
     requests: routes::serve,
-    objects that answer at once: { Gate: objects::gate::Gate },
+    objects that answer at once: { Gate: objects::gate::Gate, Meter: objects::meter::Meter },
     objects with an alarm: {
         Registry: objects::registry::Registry,
         Responses: objects::responses::Responses,

@@ -3,6 +3,7 @@
 
 pub mod gate;
 pub mod jobs;
+pub mod meter;
 pub mod registry;
 pub mod responses;
 mod transaction;

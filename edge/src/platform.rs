@@ -8,7 +8,7 @@
 //! |---|---|
 //! | a caller's request and its answer | [`Request`], [`Signal`], [`Abort`], [`Response`], [`respond`] |
 //! | bodies, collected on the platform's side: whole and in time, or not at all | [`body`] |
-//! | a stream on its way through | [`Stream`], [`Pipe`] |
+//! | a stream on its way through, and one that is written here | [`Stream`], [`Pipe`], [`Feed`] |
 //! | requests to others | [`fetch`], [`fetch_from_origin`] |
 //! | the cache, which may forget at any time | [`cache_match`], [`cache_put`] |
 //! | objects: how they are called, and what an object is | [`objects`] |
@@ -52,9 +52,9 @@ use scripted as chosen;
 use workerd as chosen;
 
 pub use chosen::{
-    Abort, Bell, Body, Context, Env, Fault, IsolateKey, Limiter, Pipe, Request, Response, Signal, SigningKey, Sql,
-    State, Storage, Stream, Verifier, cache_match, cache_put, call_object, fetch, fetch_from_origin, log, now, period,
-    random, sleep,
+    Abort, Bell, Body, Context, Env, Fault, Feed, IsolateKey, Limiter, Pipe, Request, Response, Signal, SigningKey,
+    Sql, State, Storage, Stream, Verifier, cache_match, cache_put, call_object, fetch, fetch_from_origin, log, now,
+    period, random, sleep,
 };
 pub(crate) use chosen::{entries, isolate_local};
 

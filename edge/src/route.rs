@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use sluice_protocol::id::Version;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::degrade::Signal;
+use sluice_protocol::measures::report::OriginSeen;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::request::model_name::renamed;
@@ -177,6 +178,17 @@ impl Origins {
             }
             None => self.all[0].pressure.signal(),
         }
+    }
+
+    /// How they are, for who looks on.
+    pub fn seen(&self) -> Vec<OriginSeen> {
+        let is_shut = |index: usize| self.board.as_ref().is_some_and(|board| board.borrow().is_shut(index));
+        let seen = |(index, origin): (usize, &Origin)| OriginSeen {
+            name: origin.name.clone().unwrap_or_default(),
+            takes_requests: !is_shut(index),
+            said: origin.pressure.last(),
+        };
+        self.all.iter().enumerate().map(seen).collect()
     }
 
     /// Until when no origin takes requests for a model, if none does. Of one origin alone nobody keeps that.

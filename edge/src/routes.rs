@@ -1,15 +1,17 @@
 //! The route table: what each path and method leads to.
 
-use crate::admin::{self, leaks};
+use crate::admin::{self, leaks, live};
 use crate::api::{batches, files, key, models, ollama, responses, token, usage};
 use crate::call::{Answered, Call};
 use crate::config::config_of;
+use crate::hop::meter;
 use crate::platform::task::{self, Answer};
 use crate::platform::{Context, Env, Fault, Request, Response, random, respond};
 use crate::request::cors::Page;
 use crate::request::path::{methods, path_and_query, route_of};
 use crate::request::{Incoming, refuse_method};
-use crate::telemetry::{self, Noted};
+use crate::route::in_force;
+use crate::telemetry::{self, Noted, measures};
 use crate::{platform, walk};
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::id::RequestId;
@@ -61,10 +63,25 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
                 let call = Call { incoming: &incoming, env: &env, context: &context, config: &config, id, since };
                 match Door::of(route) {
                     // Each in a place of its own: whoever is refused at once is not to carry them all about.
-                    Some(door) => return Box::pin(walk::serve(&call, door, answer)).await,
+                    Some(door) => {
+                        // Twice: what is in flight is told while it is, and what became of it afterwards.
+                        hand_over(&call);
+                        Box::pin(walk::serve(&call, door, answer)).await;
+                        return hand_over(&call);
+                    }
                     None => {
                         let answered = Box::pin(step_aside(&call, route, named)).await;
-                        telemetry::over(config.request_log, id, shown(route), Noted::NOTHING, end_of(&answered), since);
+                        telemetry::over(
+                            config.request_log,
+                            id,
+                            shown(route),
+                            Noted::default(),
+                            end_of(&answered),
+                            since,
+                        );
+                        if measures::has_news() {
+                            hand_over(&call);
+                        }
                         answered
                     }
                 }
@@ -76,6 +93,12 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
     };
     // It is for nobody if the caller has left.
     drop(answer.send(answered.and_then(|answer: Result<Response, Fault>| answer.map_err(not_built))));
+}
+
+/// Sees to it that what is counted is handed on.
+fn hand_over(call: &Call<'_>) {
+    let of_settings = call.config.route.clone();
+    meter::hand_over(call.env, call.context, move || in_force::known(&of_settings).seen());
 }
 
 /// A path as the log may have it. Whoever is lost may have put a key into theirs, and an admin's has a line of its own.
@@ -121,6 +144,7 @@ async fn step_aside(call: &Call<'_>, route: &str, of: &str) -> Answered {
         ("GET", "/api/version") => Ok(ollama::version(call.id)),
         ("GET", "/") => Ok(ollama::root(call.id)),
         ("POST", "/v1/auth/token") => token::issue(call).await,
+        ("GET", "/metrics") => live::metrics(call).await,
         ("GET", "/.well-known/jwks.json") => token::document(call),
         ("POST", "/leaks/github") => leaks::serve(call).await,
         _ if route.starts_with("/admin/v1/") => admin::serve(call).await,

@@ -26,7 +26,7 @@ use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
 use sluice_protocol::wire::header;
 use sluice_protocol::wire::sse::Passed;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -39,6 +39,8 @@ pub struct After<'a> {
     pub keep: Option<&'a Keep>,
     /// Where all of it is to be found, once it is whole, if somebody wants it for the same question.
     pub record: Option<&'a Record>,
+    /// Where it is noted when its first token came, if it comes in pieces.
+    pub first_token: &'a Cell<Option<Millis>>,
 }
 
 /// An answer as the origin gave it, once it is whole.
@@ -136,7 +138,14 @@ async fn relay_stream(
     let Clock { after: After { keep, record, .. }, .. } = clock;
     let last = keep.map(|_| FinalEvent::default());
     let recorded = record.filter(|_| status == OK).map(|_| Vec::new());
-    let state = Rc::new(RefCell::new(Passing { relayed, last, recorded, pieces: 0, last_at: platform::now() }));
+    let state = Rc::new(RefCell::new(Passing {
+        relayed,
+        last,
+        recorded,
+        pieces: 0,
+        last_at: platform::now(),
+        first_token_at: None,
+    }));
     let see = {
         let state = state.clone();
         move |chunk: &[u8]| state.borrow_mut().push(chunk, platform::now())
@@ -149,6 +158,7 @@ async fn relay_stream(
     let _ = answer.send(Ok(Response::of_pipe(status, &headers.to_json(), &pipe)?));
     let end = clock.wait(&pipe, &state).await;
     let seen = state.borrow().relayed.seen();
+    clock.after.first_token.set(state.borrow().first_token_at);
     if let Some(keep) = keep.filter(|_| !matches!(end, End::Left)) {
         let told = state.borrow().answer();
         if told.is_some() || matches!(end, End::Whole) {
@@ -269,12 +279,17 @@ struct Passing {
     pieces: u64,
     /// When the last one came.
     last_at: Millis,
+    /// When the first token came.
+    first_token_at: Option<Millis>,
 }
 
 impl Passing {
     fn push(&mut self, chunk: &[u8], now: Millis) -> Passed {
         (self.pieces, self.last_at) = (self.pieces + 1, now);
         let passed = self.relayed.push(chunk);
+        if self.first_token_at.is_none() && self.relayed.seen().has_begun() {
+            self.first_token_at = Some(now);
+        }
         match &mut self.last {
             Some(last) => last.push(chunk, passed),
             None => {

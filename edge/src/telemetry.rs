@@ -1,6 +1,10 @@
-//! The one place that writes a line to the log. What a line may hold, `sluice_protocol::telemetry` says.
+//! The one place that writes a line to the log. What a line may hold, `sluice_protocol::telemetry` says. What is counted, and
+//! written nowhere, is in `telemetry/measures.rs`.
+
+pub mod measures;
 
 use crate::platform;
+use measures::Seen;
 use sluice_protocol::hop::gate_call::{Admission, Answer, Ask};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
@@ -12,45 +16,79 @@ pub fn write(line: &Line) {
     platform::log(line.severity(), &line.to_json());
 }
 
+/// Counts a request for an answer that is over, and writes its line, if the setting wants one of it.
+pub fn answered(log: RequestLog, request: RequestId, path: &str, noted: Noted, end: RequestEnd, since: Millis) {
+    measures::over(&noted.seen, end, platform::now().saturating_sub(since));
+    over(log, request, path, noted, end, since);
+}
+
 /// Writes the line of a request that is over, if the setting wants one of it.
 pub fn over(log: RequestLog, request: RequestId, path: &str, noted: Noted, end: RequestEnd, since: Millis) {
-    let Noted(decided) = noted;
+    let decided = noted.decided;
     let least = if decided.is_some() { RequestLog::Known } else { RequestLog::All };
     if log >= least {
         write(&Line::Request(Box::new(RequestLine::new(request, path, decided, end, since, platform::now()))));
     }
 }
 
-/// What the line of a request will say of it, where there will be one.
-pub struct Noted(Option<Box<Decided>>);
+/// What is to be said of a request, once it is over.
+#[derive(Default)]
+pub struct Noted {
+    /// For its line, where there will be one.
+    decided: Option<Box<Decided>>,
+    /// For what is counted.
+    seen: Seen,
+}
 
 impl Noted {
-    /// Nobody is known that it would be about.
-    pub const NOTHING: Self = Self(None);
-
     /// What is known before its Gate is asked.
-    pub fn of(log: RequestLog, account: &str, subject: impl FnOnce() -> String, ask: &Ask) -> Self {
-        Self((log >= RequestLog::Known).then(|| Box::new(Decided::of(account, subject(), ask))))
+    pub fn ask(&mut self, log: RequestLog, account: &str, subject: impl FnOnce() -> String, ask: &Ask) {
+        self.decided = (log >= RequestLog::Known).then(|| Box::new(Decided::of(account, subject(), ask)));
+        self.seen.model.clone_from(&ask.model);
+    }
+
+    /// It was refused by this answer, which was remembered.
+    pub fn remembered(&mut self, answer: &Answer) {
+        measures::refused_by(answer);
+        self.plan_of(answer);
     }
 
     /// What its Gate said to this ask.
     pub fn answered(&mut self, ask: &Ask, answer: &Answer) {
-        if let Some(decided) = &mut self.0 {
+        if let Some(decided) = &mut self.decided {
             decided.answered(ask, answer);
         }
+        measures::refused_by(answer);
+        self.plan_of(answer);
     }
 
     /// Its Gate could not be reached, and this let it through.
     pub fn without_gate(&mut self, admission: &Admission) {
-        if let Some(decided) = &mut self.0 {
+        if let Some(decided) = &mut self.decided {
             decided.without_gate(admission);
         }
+        self.seen.plan.clone_from(&admission.plan);
+    }
+
+    /// How long its first token took since it was admitted, if one came.
+    pub fn first_token(&mut self, ms: Option<Millis>) {
+        self.seen.first_token_ms = ms;
     }
 
     /// What its Gate is told of how it ended.
     pub fn ended(&mut self, outcome: Outcome) {
-        if let Some(decided) = &mut self.0 {
+        if let Some(decided) = &mut self.decided {
             decided.ended(outcome);
+        }
+        self.seen.used = outcome.used();
+    }
+
+    fn plan_of(&mut self, answer: &Answer) {
+        if let Answer::Admitted(admission) = answer {
+            self.seen.plan.clone_from(&admission.plan);
+        }
+        if let Answer::Limited { plan, .. } | Answer::NotAllowed { plan, .. } | Answer::TooFull(plan) = answer {
+            self.seen.plan.clone_from(plan);
         }
     }
 }

@@ -5,6 +5,7 @@ mod background;
 mod cache;
 mod jobs;
 mod limit;
+mod measures;
 mod origin;
 mod outbox;
 mod platform;

@@ -21,6 +21,7 @@ use crate::request::{self, shield};
 use crate::route::{Journey, Origins, in_force};
 use crate::settle::Settle;
 use crate::stream::{After, Record};
+use crate::telemetry::measures::InFlight;
 use crate::telemetry::{self, Noted};
 use crate::{auth, route, stream};
 use cached::CacheQuestion;
@@ -44,6 +45,7 @@ use sluice_protocol::route::beginning::Beginning;
 use sluice_protocol::route::setting::Region;
 use sluice_protocol::telemetry::RequestEnd;
 use sluice_protocol::wire::header;
+use std::cell::Cell;
 use std::rc::Rc;
 
 pub use line::Lines;
@@ -52,12 +54,13 @@ pub use line::Lines;
 /// its settle left to one that stays for it.
 pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
     let log = call.config.request_log;
-    let over = |noted, end| telemetry::over(log, call.id, door.path(), noted, end, call.since);
+    let over = |noted, end| telemetry::answered(log, call.id, door.path(), noted, end, call.since);
+    let mut noted = Noted::default();
     // Where nobody listens, the caller has left.
-    match understand(call, door).await {
+    match understand(call, door, &mut noted).await {
         Ok(Understood::Asked(asked)) => {
             let principal = &asked.known.principal;
-            let mut noted = Noted::of(log, principal.account.name(), || principal.subject(), &asked.ask);
+            noted.ask(log, principal.account.name(), || principal.subject(), &asked.ask);
             let end = walk(call.around(), *asked, answer, &mut noted).await;
             over(noted, end);
         }
@@ -70,11 +73,11 @@ pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
                 Ok(_) => RequestEnd::Answered { is_whole: true, used: None },
                 Err(refusal) => RequestEnd::Refused { reason: refusal.reason, used: None },
             };
-            over(Noted::NOTHING, end);
+            over(noted, end);
             let _ = answer.send(started);
         }
         Err(refusal) => {
-            over(Noted::NOTHING, RequestEnd::Refused { reason: refusal.reason, used: None });
+            over(noted, RequestEnd::Refused { reason: refusal.reason, used: None });
             let _ = answer.send(Err(refusal));
         }
     }
@@ -117,7 +120,7 @@ struct Asked {
 }
 
 /// request -> auth: what the Gate is to be asked.
-async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> {
+async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Understood, Refusal> {
     let Call { env, context, config, .. } = *call;
     let head = &call.incoming.head;
     shield::pass(env, head).await?;
@@ -126,8 +129,11 @@ async fn understand(call: &Call<'_>, door: Door) -> Result<Understood, Refusal> 
     let mut known = Known { principal: principal(&credential, head, &table)?, table };
     // Whoever is refused before this costs no question.
     in_force::look_ahead(env, &config.route, context);
-    if let Some(refusal) = remembered::of(&known.table, &known.principal, Want::Admission) {
-        return Err(refusal);
+    if let Some(answer) = remembered::of(&known.table, &known.principal, Want::Admission) {
+        noted.remembered(&answer);
+        if let Some(refusal) = answer.refusal() {
+            return Err(refusal);
+        }
     }
     request::require_json(call.incoming)?;
     let is_taken = degrade::is_taken(call.incoming.rest().get(header::DEGRADE))?;
@@ -249,6 +255,7 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
         Ok(held) => held,
         Err(end) => return end,
     };
+    let _in_flight = InFlight::until(first.request(), ticket.admission.deadline);
     if ticket.admission.is_to_be_listed && principal.account.is_subject() {
         registry::list_subject(env, around.context, &principal.account);
     }
@@ -317,8 +324,11 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
             // What a second reservation makes shorter is another answer.
             let lead = lead.filter(|_| ticket.admission.max_tokens == asked_for);
             let record = lead.as_ref().map(|_| Record::default());
-            let after = After { told: &bent.told, keep: keep.as_ref(), record: record.as_ref() };
+            let first_token = Cell::new(None);
+            let after =
+                After { told: &bent.told, keep: keep.as_ref(), record: record.as_ref(), first_token: &first_token };
             let ending = stream::relay(&reply, &deadline, &ticket, origin.idle_ms, after, answer).await;
+            noted.first_token(first_token.get().map(|at| at.saturating_sub(ticket.since)));
             // Nobody needs it while the settle waits, and it is much that the platform would hold.
             drop((reply, deadline));
             let is_whole = matches!(ending, Ending::Certain(_));

@@ -38,5 +38,6 @@ pub mod admin;
 pub mod forward;
 // stream
 pub mod dialect;
-// what the edge writes down
+// what the edge writes down, and what it adds up
+pub mod measures;
 pub mod telemetry;

@@ -211,6 +211,7 @@ impl EdgeFiles {
                 .replace("@REGISTRY@", &class("Registry"))
                 .replace("@RESPONSES@", &class("Responses"))
                 .replace("@JOBS@", &class("Jobs"))
+                .replace("@METER@", &class("Meter"))
                 .replace("@ORIGIN@", if_set(through.is_some(), ORIGIN_BINDING))
                 .replace("@SHIELD@", if_set(shield, SHIELD_BINDING))
                 .replace("@OBSERVED_MODULES@", if_set(observed, OBSERVED_MODULES))
@@ -317,6 +318,7 @@ const WORKER: &str = r#"const @NAME@ :Workerd.Worker = (
     (name = "REGISTRY", durableObjectNamespace = @REGISTRY@),
     (name = "RESPONSES", durableObjectNamespace = @RESPONSES@),
     (name = "JOBS", durableObjectNamespace = @JOBS@),
+    (name = "METER", durableObjectNamespace = @METER@),
 @SHIELD@@BETWEEN@@ORIGIN@@BINDINGS@  ],
 );
 "#;
@@ -325,6 +327,7 @@ const OBJECTS: &str = r#"  durableObjectNamespaces = [
     (className = "Registry", uniqueKey = "registry", enableSql = true),
     (className = "Responses", uniqueKey = "responses", enableSql = true),
     (className = "Jobs", uniqueKey = "jobs", enableSql = true),
+    (className = "Meter", uniqueKey = "meter", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "disk"),
 "#;

@@ -8,7 +8,7 @@ use crate::call::Call;
 use crate::hop::registry;
 use crate::platform::{self, Env, isolate_local};
 use crate::request::header as header_of;
-use crate::telemetry;
+use crate::telemetry::{self, measures};
 use core::net::IpAddr;
 use sluice_protocol::admin::access::AdminScopes;
 use sluice_protocol::admin::failed_logins::{Failures, is_certain};
@@ -59,6 +59,7 @@ pub async fn admin(call: &Call<'_>) -> Result<Admin, Refusal> {
 
 /// Counts a failure here and at the Registry, which hears of those elsewhere, too.
 async fn failed(env: &Env, address: Option<IpAddr>) -> Refusal {
+    measures::login_failed();
     let verdict = FAILURES.with_borrow_mut(|failures| failures.fail(address, platform::now()));
     let Some(unnoted) = verdict.note else { return refuse() };
     match registry::ask(env, &RegistryCall::LoginFailed { address, unnoted }).await {

@@ -5,7 +5,7 @@ use crate::platform::Context;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use sluice_protocol::admin::access::{AdminScopes, Vouched, is_person, is_service};
+use sluice_protocol::admin::access::{AdminScope, AdminScopes, Vouched, is_person, is_service};
 use sluice_protocol::auth::principal::is_name;
 use sluice_protocol::auth::token::{IssuerSettings, Unverified};
 use sluice_protocol::id::parse_hex;
@@ -97,7 +97,8 @@ pub fn parse_admin_tokens(text: &str) -> Result<Vec<AdminToken>, String> {
         let scopes = match scopes {
             None => AdminScopes::all(),
             Some(text) => {
-                AdminScopes::parse(text).ok_or("has scopes other than `read`, `keys` and `plans`, joined by +")?
+                let names = AdminScope::ALL.map(|scope| format!("`{}`", scope.name())).join(", ");
+                AdminScopes::parse(text).ok_or_else(|| format!("has other scopes than {names}, joined by +"))?
             }
         };
         tokens.push(AdminToken { name: name.to_owned(), hash, scopes });
@@ -122,10 +123,10 @@ mod tests {
             let tokens = parse_admin_tokens(&text.replace('#', &hash))?;
             Ok::<_, String>(tokens.iter().map(|token| format!("{} {}", token.name, token.scopes)).collect::<Vec<_>>())
         };
-        assert_eq!(parse("ops:#").unwrap(), ["ops read+keys+plans+origins"]);
+        assert_eq!(parse("ops:#").unwrap(), ["ops read+keys+plans+origins+metrics"]);
         assert_eq!(
             parse("ops:#, board:#:read,ci:#:plans+keys").unwrap(),
-            ["ops read+keys+plans+origins", "board read", "ci keys+plans"]
+            ["ops read+keys+plans+origins+metrics", "board read", "ci keys+plans"]
         );
         for bad in [
             "ops",

@@ -4,6 +4,7 @@ use crate::platform;
 use crate::platform::head::Head;
 use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::limit::degrade::Signal;
+use sluice_protocol::measures::report::OriginSaid;
 use sluice_protocol::time::Millis;
 use sluice_protocol::wire::header;
 use std::cell::Cell;
@@ -31,9 +32,20 @@ impl Pressure {
     /// Takes notice of an answer.
     pub fn see(&self, head: &Head) {
         if let Some(capacity) = head.get(header::CAPACITY).and_then(Capacity::parse) {
-            let (percent, wait_ms) = (capacity.percent_in_use(), capacity.est_ms.unwrap_or(0));
-            self.0.set(Said { at: platform::now(), percent, wait_ms });
+            self.said(capacity);
         }
+    }
+
+    /// Takes notice of what it said.
+    pub fn said(&self, capacity: Capacity) {
+        let (percent, wait_ms) = (capacity.percent_in_use(), capacity.est_ms.unwrap_or(0));
+        self.0.set(Said { at: platform::now(), percent, wait_ms });
+    }
+
+    /// What it said last, however long ago, if it ever did.
+    pub fn last(&self) -> Option<OriginSaid> {
+        let Said { at, percent, wait_ms } = self.0.get();
+        (at > 0).then_some(OriginSaid { at, percent, wait_ms })
     }
 }
 

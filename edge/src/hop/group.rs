@@ -19,8 +19,9 @@ mod watch;
 use crate::hop;
 use crate::platform::objects::{Cause, Unanswered};
 use crate::platform::{self, Env, isolate_local, sleep};
+use crate::telemetry::measures;
 use sluice_protocol::auth::principal::AccountName;
-use sluice_protocol::hop::gate_call::{Answer, Call, Envelope, decode_answers, encode_envelope};
+use sluice_protocol::hop::gate_call::{Answer, Answers, Call, Envelope, decode_answers, encode_envelope};
 use sluice_protocol::id::Version;
 use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
@@ -146,7 +147,9 @@ async fn exchange(
     let asked = calls.len();
     let message = encode_envelope(&Envelope { account: account.name().to_owned(), table, calls });
     let answer = hop::call_within(env, "GATE", account.name(), &message, GATE_MS).await?;
-    let answers = decode_answers(&answer).map_err(|error| Unanswered::own(error.to_string()))?;
+    let Answers { answers, rows_written } =
+        decode_answers(&answer).map_err(|error| Unanswered::own(error.to_string()))?;
+    measures::gate_called(rows_written);
     if answers.len() != asked {
         return Err(Unanswered::own(format!("{asked} calls and {} answers", answers.len())));
     }

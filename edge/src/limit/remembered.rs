@@ -8,7 +8,6 @@ use sluice_protocol::hop::gate_call::remembered::{Asked, Asker, MAX_REMEMBERED, 
 use sluice_protocol::hop::gate_call::{Answer, Call};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::plan::PlanTable;
-use sluice_protocol::refusal::Refusal;
 use sluice_protocol::time::Millis;
 use sluice_protocol::usage::Whose;
 use sluice_protocol::usage::refusals::Refusals;
@@ -21,8 +20,8 @@ pub fn remember(table: &PlanTable, principal: &Principal, answer: &Answer, asked
     REMEMBERED.with_borrow_mut(|remembered| remembered.put(&asker(table, principal), answer, asked));
 }
 
-/// The refusal that this caller was given a moment ago, if it would certainly be given it again.
-pub fn of(table: &PlanTable, principal: &Principal, want: Want) -> Option<Refusal> {
+/// The answer that refused this caller a moment ago, if it would certainly be given it again.
+pub fn of(table: &PlanTable, principal: &Principal, want: Want) -> Option<Answer> {
     if REMEMBERED.with_borrow(Remembered::is_empty) {
         return None;
     }
@@ -31,7 +30,7 @@ pub fn of(table: &PlanTable, principal: &Principal, want: Want) -> Option<Refusa
     if let Answer::Limited { refused, .. } = &found {
         note(principal, refused.iter().map(|refused| refused.limit.as_str()), now);
     }
-    found.refusal()
+    Some(found)
 }
 
 /// What this isolate has refused of an account by itself, for its Gate to note: to be sent with what is sent anyway. What nobody

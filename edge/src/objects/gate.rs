@@ -12,7 +12,7 @@ use crate::platform::rows::Rows;
 use crate::platform::{self, Env, Fault, State};
 use crate::telemetry;
 use sluice_protocol::account::{Account, DecisionContext, History};
-use sluice_protocol::hop::gate_call::{self, Answer, Call, Envelope, decode_envelope, encode_answers};
+use sluice_protocol::hop::gate_call::{self, Answer, Answers, Call, Envelope, decode_envelope, encode_answers};
 use sluice_protocol::id::Version;
 use sluice_protocol::limit::calendar::Calendar;
 use sluice_protocol::limit::plan::PlanTable;
@@ -79,6 +79,7 @@ impl Gate {
         built_in: &PlanTable,
     ) -> Result<Vec<u8>, Fault> {
         self.rows.count_call();
+        let before = self.rows_written();
         let answers = self.answer_all(envelope, table.map(Rc::as_ref), built_in);
         if let Some(table) = table.filter(|_| envelope.table != Version::UNKNOWN) {
             self.table.replace(Some(table.clone()));
@@ -87,7 +88,11 @@ impl Gate {
             // Memory may be ahead of the disk: the next call reads again.
             self.account.replace(None);
         }
-        Ok(encode_answers(&answers?))
+        Ok(encode_answers(&Answers { answers: answers?, rows_written: self.rows_written() - before }))
+    }
+
+    fn rows_written(&self) -> u64 {
+        (self.rows.counters() + self.usage.counters()).rows_written
     }
 
     fn answer_all(

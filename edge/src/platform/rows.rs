@@ -77,6 +77,11 @@ impl Rows {
         Ok(())
     }
 
+    /// Deletes one packed row, if it is there.
+    pub fn delete(&self, id: i64) -> Result<(), Fault> {
+        self.exec(&format!("DELETE FROM {} WHERE id = ?", self.table), vec![integer(id)]).map(drop)
+    }
+
     /// Whether the table was ever written. Writes nothing itself.
     pub fn exists(&self) -> Result<bool, Fault> {
         if !self.made.get() {

@@ -27,6 +27,7 @@ pub use course::faults::Faults;
 pub use course::rng::Rng;
 pub use env::{Context, Env, Limiter};
 pub use fault::Fault;
+pub use http::feed::Feed;
 pub use http::pipe::Pipe;
 pub use http::{Abort, Body, Request, Response, Signal, Stream};
 pub use memory::IsolateKey;

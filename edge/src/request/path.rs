@@ -54,7 +54,7 @@ pub fn methods(route: &str) -> Option<&'static str> {
         "/v1/files/{file}" => Some("GET, HEAD, DELETE"),
         "/v1/files/{file}/content" | "/v1/batches/{batch}" => Some("GET, HEAD"),
         "/v1/batches/{batch}/cancel" | "/v1/responses/{response}/cancel" => Some("POST"),
-        "/" | "/api/tags" | "/api/ps" | "/api/version" => Some("GET, HEAD"),
+        "/" | "/metrics" | "/api/tags" | "/api/ps" | "/api/version" => Some("GET, HEAD"),
         _ => None,
     }
 }

@@ -81,6 +81,7 @@ impl Watch for Watching<'_> {
     fn saw(&self, head: &Head) {
         if let Some(capacity) = head.get(header::CAPACITY).and_then(Capacity::parse) {
             self.board.borrow_mut().said(self.index, capacity, now());
+            self.origins.all[self.index].pressure.said(capacity);
         }
     }
 }

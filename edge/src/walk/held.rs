@@ -9,7 +9,7 @@ use crate::limit::Admitted;
 use crate::platform::task::Answer;
 use crate::platform::{self, Signal};
 use crate::settle::Settle;
-use crate::telemetry::Noted;
+use crate::telemetry::{Noted, measures};
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::telemetry::RequestEnd;
 
@@ -72,7 +72,7 @@ pub(super) async fn held(
         subject: principal.subject(),
         admission,
         is_held,
-        watch_capacity: idle || settle.table.feels_pressure(),
+        watch_capacity: idle || settle.table.feels_pressure() || measures::wants_capacity(),
         idle,
         since: platform::now(),
         spent: Spent::default(),

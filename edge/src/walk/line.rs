@@ -9,6 +9,7 @@ use crate::forward::attempt::Attempt;
 use crate::forward::spent::Spent;
 use crate::forward::{self, Became, CANCEL_TIMEOUT_MS, Ticket};
 use crate::hop::gate::unavailable;
+use crate::hop::meter;
 use crate::limit::{self, plans};
 use crate::objects::jobs::{Carry, Errand, Said, Whom};
 use crate::platform::{self, Body, Context, Env, Signal};
@@ -67,11 +68,12 @@ impl Carry for Lines {
         }
         let since = platform::now();
         let subject = || errand.owner.subject.clone();
-        let mut noted = Noted::of(config.request_log, &errand.owner.account, subject, &asked.ask);
+        let mut noted = Noted::default();
+        noted.ask(config.request_log, &errand.owner.account, subject, &asked.ask);
         let (answer, answered) = oneshot::channel();
         let walking = async {
             let end: RequestEnd = walk(around, asked, answer, &mut noted).await;
-            telemetry::over(config.request_log, errand.request, errand.door.door().path(), noted, end, since);
+            telemetry::answered(config.request_log, errand.request, errand.door.door().path(), noted, end, since);
         };
         let telling = async {
             let said = match answered.await {
@@ -84,7 +86,9 @@ impl Carry for Lines {
             };
             Some(told(said))
         };
-        join(walking, telling).await.1
+        let told = join(walking, telling).await.1;
+        meter::hand_over_now(errand.env, || in_force::known(&config.route).seen()).await;
+        told
     }
 
     async fn find_out(env: &Env, owner: &Owner, tried: Try, noted: Vec<String>) -> Found {

@@ -10,7 +10,7 @@ use sluice_protocol::auth::principal::{Mark, Network};
 use sluice_protocol::hop::gate_call::command::{Action, Command};
 use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::hop::gate_call::{
-    AccountChange, Answer, Ask, Call, Caller, Envelope, Kept, KeyChange, KeyRecord, Retiring, decode_answers,
+    AccountChange, Answer, Answers, Ask, Call, Caller, Envelope, Kept, KeyChange, KeyRecord, Retiring, decode_answers,
     decode_envelope, decode_kept, encode_answers, encode_envelope, encode_kept,
 };
 use sluice_protocol::id::{AccountId, CommandId, RequestId};
@@ -31,7 +31,7 @@ pub fn run(bytes: &[u8]) {
     let (now, keys, row) = (input.number(), input.part(), input.part());
     if let Ok(answers) = decode_answers(input.0) {
         assert_eq!(decode_answers(&encode_answers(&answers)).as_ref(), Ok(&answers));
-        answers.iter().for_each(said);
+        answers.answers.iter().for_each(said);
     }
     let kept = decode_kept(keys);
     if let Ok(kept) = &kept {
@@ -167,7 +167,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         let (answers, _) = account.answer_all(&calls, setting, START);
         let envelope = Envelope { account: setting.account.into(), table: table.version(), calls };
         seeds.push([before.clone(), encode_envelope(&envelope)].concat());
-        seeds.push([before.clone(), encode_answers(&answers)].concat());
+        seeds.push([before.clone(), encode_answers(&Answers { answers, rows_written: 1 })].concat());
     }
     seeds
 }

@@ -16,6 +16,8 @@ pub enum AdminScope {
     Plans,
     /// Say which origins there are, and so where questions go; look at them.
     Origins,
+    /// Look at measures, and at nothing else: for whoever draws curves of them.
+    Metrics,
 }
 
 /// What one admin may do.
@@ -24,7 +26,7 @@ pub struct AdminScopes(u8);
 
 impl AdminScope {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Keys, Self::Plans, Self::Origins];
+    pub const ALL: [Self; 5] = [Self::Read, Self::Keys, Self::Plans, Self::Origins, Self::Metrics];
 
     /// As settings and messages have it.
     pub const fn name(self) -> &'static str {
@@ -33,6 +35,7 @@ impl AdminScope {
             Self::Keys => "keys",
             Self::Plans => "plans",
             Self::Origins => "origins",
+            Self::Metrics => "metrics",
         }
     }
 
@@ -67,6 +70,7 @@ impl AdminScopes {
         let looks_at_own = match kind {
             "plans" => self.has(AdminScope::Plans),
             "origins" => self.has(AdminScope::Origins),
+            "metrics" => self.has(AdminScope::Metrics),
             "keys" | "accounts" | "denials" | "jobs" => self.has(AdminScope::Keys),
             _ => false,
         };
@@ -146,6 +150,7 @@ const fn bit(scope: AdminScope) -> u8 {
         AdminScope::Keys => 2,
         AdminScope::Plans => 4,
         AdminScope::Origins => 8,
+        AdminScope::Metrics => 16,
     }
 }
 
@@ -156,10 +161,12 @@ mod tests {
 
     #[test]
     fn scopes_read_back_and_nothing_else_does() {
-        for text in ["read", "keys", "plans", "read+keys", "read+keys+plans", "read+keys+plans+origins"] {
+        for text in
+            ["read", "keys", "plans", "read+keys", "metrics", "read+keys+plans", "read+keys+plans+origins+metrics"]
+        {
             assert_eq!(AdminScopes::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(AdminScopes::parse("origins+plans+read+keys"), Some(AdminScopes::all()));
+        assert_eq!(AdminScopes::parse("origins+metrics+plans+read+keys"), Some(AdminScopes::all()));
         for bad in ["", "+", "read+", "read+read", "write", "Read", "read,keys", "read keys"] {
             assert_eq!(AdminScopes::parse(bad), None, "{bad}");
         }

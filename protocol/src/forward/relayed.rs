@@ -24,6 +24,16 @@ pub struct Seen {
     pub answered: bool,
 }
 
+impl Seen {
+    /// Whether any of the answer itself has come, and not only the word that one is on its way.
+    pub fn has_begun(&self) -> bool {
+        match self.so_far.or(self.usage) {
+            Some(used) => used.usage.completion_tokens > 0,
+            None => self.answered,
+        }
+    }
+}
+
 /// A stream on its way: what has begun and not ended, and what was seen in it.
 #[derive(Debug)]
 pub enum Relayed {

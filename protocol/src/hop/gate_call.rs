@@ -39,7 +39,7 @@ pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
 /// the caller is told to try again.
-pub const VERSION: u8 = 7;
+pub const VERSION: u8 = 8;
 
 /// What the edge sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -314,13 +314,22 @@ pub fn decode_envelope(bytes: &[u8]) -> Result<Envelope, MessageError> {
     decode(bytes)
 }
 
+/// What a Gate sends back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    /// One for each call, in order.
+    pub answers: Vec<Answer>,
+    /// How many rows it wrote over them.
+    pub rows_written: u64,
+}
+
 /// Packs answers.
-pub fn encode_answers(answers: &[Answer]) -> Vec<u8> {
+pub fn encode_answers(answers: &Answers) -> Vec<u8> {
     encode(answers)
 }
 
 /// Unpacks answers. Never panics, whatever the bytes.
-pub fn decode_answers(bytes: &[u8]) -> Result<Vec<Answer>, MessageError> {
+pub fn decode_answers(bytes: &[u8]) -> Result<Answers, MessageError> {
     decode(bytes)
 }
 

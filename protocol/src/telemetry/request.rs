@@ -5,7 +5,7 @@ use crate::id::RequestId;
 use crate::refusal::Reason;
 use crate::request::bodies::chat::Used;
 use crate::time::Millis;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One request that is over. Its members are what the line has, in this order; what is not known is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +46,7 @@ pub struct RequestLine {
 }
 
 /// What became of a request, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestOutcome {
     /// Its answer was passed on to its end.
@@ -103,14 +103,10 @@ impl RequestLine {
         at: Millis,
         now: Millis,
     ) -> Self {
-        let (outcome, status, reason, used) = match end {
-            RequestEnd::Answered { is_whole: true, used } => (RequestOutcome::Served, Some(OK), None, used),
-            RequestEnd::Answered { is_whole: false, used } => (RequestOutcome::Cut, Some(OK), None, used),
-            RequestEnd::Refused { reason, used } => {
-                let outcome = if reason.is_callers() { RequestOutcome::Refused } else { RequestOutcome::Failed };
-                (outcome, Some(reason.row().status), Some(reason), used)
-            }
-            RequestEnd::Left => (RequestOutcome::Left, None, None, None),
+        let (status, reason, used) = match end {
+            RequestEnd::Answered { used, .. } => (Some(OK), None, used),
+            RequestEnd::Refused { reason, used } => (Some(reason.row().status), Some(reason), used),
+            RequestEnd::Left => (None, None, None),
         };
         let used = used.or_else(|| decided.as_ref()?.used);
         Self {
@@ -119,7 +115,7 @@ impl RequestLine {
             at,
             path: cut(path),
             decided,
-            outcome,
+            outcome: end.outcome(),
             status,
             code: reason.map(|reason| reason.row().code),
             prompt_tokens: used.map(|used| used.usage.prompt_tokens),
@@ -127,6 +123,32 @@ impl RequestLine {
             completion_tokens: used.map(|used| used.usage.completion_tokens),
             reasoning_tokens: used.and_then(|used| used.reasoning_tokens),
             ms: now.saturating_sub(at),
+        }
+    }
+}
+
+impl RequestOutcome {
+    /// As lines and measures have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Cut => "cut",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Left => "left",
+        }
+    }
+}
+
+impl RequestEnd {
+    /// In one word.
+    pub fn outcome(&self) -> RequestOutcome {
+        match self {
+            Self::Answered { is_whole: true, .. } => RequestOutcome::Served,
+            Self::Answered { is_whole: false, .. } => RequestOutcome::Cut,
+            Self::Refused { reason, .. } if reason.is_callers() => RequestOutcome::Refused,
+            Self::Refused { .. } => RequestOutcome::Failed,
+            Self::Left => RequestOutcome::Left,
         }
     }
 }

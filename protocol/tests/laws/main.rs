@@ -11,6 +11,7 @@ mod fuzz;
 mod golden;
 mod jobs;
 mod limit;
+mod measures;
 mod oracle;
 mod relayed;
 mod request;

@@ -8,7 +8,7 @@ use harness::wait::{SOON, until_true};
 use harness::{PLAN, RunningStack, Stack};
 use serde_json::json;
 use sluice_protocol::admin::CreatedKey;
-use sluice_protocol::hop::gate_call::{self, Admission, Answer, Call, encode_answers};
+use sluice_protocol::hop::gate_call::{self, Admission, Answer, Answers, Call};
 use sluice_protocol::refusal::Reason;
 use std::collections::BTreeMap;
 
@@ -41,6 +41,11 @@ fn rows(stack: &RunningStack, key: &CreatedKey) -> BTreeMap<i64, Vec<u8>> {
 
 fn is_settle(message: &Message) -> bool {
     message.envelope().calls.iter().any(|call| matches!(call, Call::Settle { .. }))
+}
+
+/// What a Gate says.
+fn told(answers: Vec<Answer>) -> Vec<u8> {
+    gate_call::encode_answers(&Answers { answers, rows_written: 0 })
 }
 
 /// The same bytes under the next version.
@@ -96,11 +101,11 @@ fn a_worker_refuses_what_a_gate_of_another_version_answers() {
     };
     let admitted = Answer::Admitted(Box::new(admission));
     // What it would take for an answer: as many as there were questions, as what was settled before may travel along.
-    type Answers = Box<dyn Fn(usize) -> Vec<u8> + Send + Sync>;
-    let all = move |answer: Answer| move |calls| encode_answers(&vec![answer.clone(); calls]);
+    type Told = Box<dyn Fn(usize) -> Vec<u8> + Send + Sync>;
+    let all = move |answer: Answer| move |calls| told(vec![answer.clone(); calls]);
     let (right, other) = (all(admitted), all(Answer::Done(true)));
     let (of_newer, too_few, too_many) = (right.clone(), right.clone(), right);
-    let answers: [(&str, Answers); 6] = [
+    let answers: [(&str, Told); 6] = [
         ("a newer version's", Box::new(move |calls| newer(&of_newer(calls)))),
         ("nothing", Box::new(|_| Vec::new())),
         ("an answer too few", Box::new(move |calls| too_few(calls - 1))),
@@ -118,7 +123,7 @@ fn a_worker_refuses_what_a_gate_of_another_version_answers() {
         refused.refused(Reason::GateUnavailable);
     }
     // The other doors to a Gate.
-    let strange = encode_answers(&[Answer::Done(false)]);
+    let strange = told(vec![Answer::Done(false)]);
     stack
         .between()
         .decide(move |message| if message.to == To::Gate { Fate::Answer(strange.clone()) } else { Fate::Pass });

@@ -1,7 +1,8 @@
 //! A log, read line by line. What is kept of a request has one size, and each name is kept once, so that a file of a
 //! gigabyte needs a fraction of that.
 
-use crate::line::{self, Decided, Decision, Read, Skipped};
+pub use crate::line::Decision;
+use crate::line::{self, Decided, Read, Skipped};
 use anyhow::{Context, Result, bail};
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::id::RequestId;

@@ -1,12 +1,13 @@
 //! Requests and answers.
 
 pub(super) mod channel;
+pub(super) mod feed;
 pub(super) mod pipe;
 
 use self::channel::Channel;
 use crate::platform::body::{Bounds, Broken};
 use crate::platform::head::{self, Head};
-use crate::platform::{Fault, Pipe, sleep};
+use crate::platform::{Fault, Feed, Pipe, sleep};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -149,6 +150,11 @@ impl Response {
     /// An answer whose body is what comes out of a pipe.
     pub fn of_pipe(status: u16, headers: &str, pipe: &Pipe) -> Result<Self, Fault> {
         Self::new(status, headers, Content::Pieces(pipe.readable()))
+    }
+
+    /// An answer whose body is written piece by piece.
+    pub fn of_feed(status: u16, headers: &str, feed: &Feed) -> Result<Self, Fault> {
+        Self::new(status, headers, Content::Pieces(feed.readable()))
     }
 
     /// An answer without a body.

@@ -3,7 +3,7 @@
 use super::calls;
 use super::wait::promise::Settled;
 use crate::platform::head::{self, Head};
-use crate::platform::{Body, Fault, Pipe};
+use crate::platform::{Body, Fault, Feed, Pipe};
 use js_sys::Array;
 use std::cell::Cell;
 use std::future::Future;
@@ -131,6 +131,11 @@ impl Response {
     /// An answer whose body is what comes out of a pipe.
     pub fn of_pipe(status: u16, headers: &str, pipe: &Pipe) -> Result<Self, Fault> {
         Ok(Self(calls::respond(status, headers, &pipe.readable())?))
+    }
+
+    /// An answer whose body is written piece by piece.
+    pub fn of_feed(status: u16, headers: &str, feed: &Feed) -> Result<Self, Fault> {
+        Ok(Self(calls::respond(status, headers, &feed.readable())?))
     }
 
     /// An answer without a body.

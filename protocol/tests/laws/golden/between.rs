@@ -17,7 +17,7 @@ use sluice_protocol::auth::token::DenialList;
 use sluice_protocol::hop::gate_call::command::Effect;
 use sluice_protocol::hop::gate_call::description::{AccountDescription, KeyDescription};
 use sluice_protocol::hop::gate_call::{
-    self, Admission, Answer, Ask, Asker, Bending, Call, Caller, Envelope, Forbidden, PlanLevel, Settings,
+    self, Admission, Answer, Answers, Ask, Asker, Bending, Call, Caller, Envelope, Forbidden, PlanLevel, Settings,
 };
 use sluice_protocol::id::{RequestId, Version, hex};
 use sluice_protocol::limit::decision::{Blanket, Outcome, Passes, Refused, Totals};
@@ -191,9 +191,10 @@ fn the_messages_to_and_from_a_gate() {
             is_cut: true,
         })),
     ];
+    let answers = Answers { answers, rows_written: 300 };
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
-    golden("gate_messages.v7.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
+    golden("gate_messages.v8.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
 }
 
 #[test]

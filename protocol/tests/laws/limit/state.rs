@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use sluice_protocol::auth::key::{ApiKey, Peppers};
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::{
-    self, Answer, Call, Envelope, Kept, KeyRecord, decode_answers, decode_envelope, decode_kept, encode_answers,
-    encode_envelope, encode_kept,
+    self, Answer, Answers, Call, Envelope, Kept, KeyRecord, decode_answers, decode_envelope, decode_kept,
+    encode_answers, encode_envelope, encode_kept,
 };
 use sluice_protocol::id::{AccountId, RequestId, Version};
 use sluice_protocol::limit::ask::Facts;
@@ -87,7 +87,8 @@ fn messages_and_key_rows_of_other_versions_and_cut_ones_are_refused() {
     let kept = Kept { keys: vec![record], ..Kept::default() };
     let calls = vec![Call::Settle { request: RequestId([3; 16]), outcome: Outcome::NotServed }, Call::DescribeAccount];
     let envelope = Envelope { account: "acct:0101010101010101".into(), table: Version([4; 8]), calls };
-    let answers = [Answer::Done(true), Answer::UnknownPlan("p".into())];
+    let answers = vec![Answer::Done(true), Answer::UnknownPlan("p".into())];
+    let answers = Answers { answers, rows_written: 1 };
     type IsRead = fn(&[u8]) -> bool;
     let reads: [(Vec<u8>, u8, IsRead); 3] = [
         (encode_envelope(&envelope), gate_call::VERSION, |bytes| decode_envelope(bytes).is_ok()),

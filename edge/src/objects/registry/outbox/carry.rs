@@ -64,8 +64,8 @@ impl Outbox {
             let answered = hop::call(&records.env, "GATE", account, &message).await;
             self.under_way.borrow_mut().remove(account);
             let (is_its_own, why) = match answered.map(|answer| decode_answers(&answer)) {
-                Ok(Ok(answers)) if answers.len() == batch.len() => {
-                    if self.settle_all(records, account, &batch, answers)? {
+                Ok(Ok(told)) if told.answers.len() == batch.len() => {
+                    if self.settle_all(records, account, &batch, told.answers)? {
                         continue;
                     }
                     return Ok(false);

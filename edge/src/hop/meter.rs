@@ -1,0 +1,87 @@
+//! What this isolate has counted, on its way to its Meter: by one task at a time, and never in a request's way.
+
+use crate::hop;
+use crate::platform::objects::Unanswered;
+use crate::platform::{Context, Env, sleep};
+use crate::telemetry::{self, measures};
+use futures_util::future::join_all;
+use sluice_protocol::measures::meter::Reading;
+use sluice_protocol::measures::report::{IsolateState, MeterAnswer, MeterCall, OriginSeen, Span, decode, encode};
+use sluice_protocol::measures::{HAND_OVER_MS, meter_names, meter_of};
+use sluice_protocol::telemetry::Line;
+
+/// Hands on in a while what is counted until then, unless somebody is about to. `origins`: how they are then.
+pub fn hand_over(env: &Env, context: &Context, origins: impl Fn() -> Vec<OriginSeen> + 'static) {
+    if !measures::begin() {
+        return;
+    }
+    let env = env.clone();
+    context.wait_until(async move {
+        for _ in 0..MAX_IN_A_ROW {
+            sleep(HAND_OVER_MS as u32).await;
+            if !send(&env, origins(), Waits::ForAWhile).await {
+                return;
+            }
+        }
+    });
+}
+
+/// Hands on now what was counted, from an object, if that has had its time: an object sets no timer.
+pub async fn hand_over_now(env: &Env, origins: impl FnOnce() -> Vec<OriginSeen>) {
+    if measures::begin_now() {
+        send(env, origins(), Waits::AsLongAsItTakes).await;
+    }
+}
+
+/// What all Meters tell, and how many of them did. One that cannot be asked is not in the way of the others.
+pub async fn read(env: &Env, span: Span) -> (Reading, usize) {
+    let asked = meter_names().map(|name| async move {
+        match ask(env, &name, &MeterCall::Read(span), Waits::ForAWhile).await {
+            Ok(MeterAnswer::Read(reading)) => Some(*reading),
+            Ok(MeterAnswer::Taken) => None,
+            Err(failed) => {
+                telemetry::write(&Line::trouble(format!("{name} tells nothing"), failed.why));
+                None
+            }
+        }
+    });
+    let told: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
+    let meters = told.len();
+    let mut all = Reading::default();
+    told.into_iter().for_each(|reading| all.merge(reading));
+    (all, meters)
+}
+
+/// Sends what there is; whether there is more.
+async fn send(env: &Env, origins: Vec<OriginSeen>, waits: Waits) -> bool {
+    let report = measures::report(IsolateState { in_flight: 0, origins });
+    let (number, meter) = (report.number, meter_of(report.isolate));
+    let told = ask(env, &meter, &MeterCall::Take(Box::new(report)), waits).await;
+    if let Err(failed) = &told {
+        telemetry::write(&Line::trouble(format!("{meter} is not told"), failed.why.clone()));
+    }
+    measures::handed_over(number, matches!(told, Ok(MeterAnswer::Taken)))
+}
+
+/// How long somebody waits for a Meter.
+#[derive(Clone, Copy)]
+enum Waits {
+    /// A request of the Worker's.
+    ForAWhile,
+    /// An object, which sets no timer.
+    AsLongAsItTakes,
+}
+
+async fn ask(env: &Env, meter: &str, call: &MeterCall, waits: Waits) -> Result<MeterAnswer, Unanswered> {
+    let message = encode(call);
+    let answer = match waits {
+        Waits::ForAWhile => hop::call_within(env, "METER", meter, &message, METER_MS).await?,
+        Waits::AsLongAsItTakes => hop::call(env, "METER", meter, &message).await?,
+    };
+    decode(&answer).map_err(|error| Unanswered::own(error.to_string()))
+}
+
+/// How long a Meter may take to answer, in milliseconds.
+const METER_MS: u32 = 5_000;
+/// How often one task hands on. A platform ends a task in the end, and the next request begins another.
+const MAX_IN_A_ROW: u32 = 8;

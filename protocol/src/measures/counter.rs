@@ -1,0 +1,109 @@
+//! What an isolate counts, and when it hands that on: after a request that finds nobody else about to, so an isolate without
+//! requests says nothing. What it has not handed on when it ends is lost: what was counted in [`HAND_OVER_MS`], and in what
+//! time its Meter could not be reached.
+
+use super::HAND_OVER_MS;
+use super::report::{IsolateState, Report};
+use super::series::{Label, Series};
+use super::tally::Tally;
+use crate::id::RequestId;
+use crate::time::Millis;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One isolate's counts.
+#[derive(Debug, Default)]
+pub struct Counter {
+    tally: Tally,
+    /// Sent, and perhaps not taken.
+    sent: Option<Sent>,
+    number: u64,
+    /// Since when somebody is about to hand on.
+    handing_over: Option<Millis>,
+    /// When somebody last did.
+    handed_over_at: Millis,
+    /// What was admitted and has not ended, and when it ends by itself.
+    in_flight: BTreeMap<RequestId, Millis>,
+    /// Models that have answered.
+    models: BTreeSet<Label>,
+}
+
+#[derive(Debug)]
+struct Sent {
+    number: u64,
+    tally: Tally,
+}
+
+impl Counter {
+    /// Counts.
+    pub fn add(&mut self, series: Series, count: u64) {
+        self.tally.add(series, count);
+    }
+
+    /// A request was admitted, until then at the latest.
+    pub fn admitted(&mut self, request: RequestId, deadline: Millis) {
+        self.in_flight.insert(request, deadline);
+    }
+
+    /// It is over.
+    pub fn ended(&mut self, request: RequestId) {
+        self.in_flight.remove(&request);
+    }
+
+    /// The label of a model that has answered. Callers write what they like for a model, so others have none.
+    pub fn model(&mut self, name: &str, has_answered: bool) -> Label {
+        let label = Label::of(name);
+        if self.models.contains(&label) {
+            return label;
+        }
+        if has_answered && self.models.len() < MAX_MODELS {
+            self.models.insert(label.clone());
+            return label;
+        }
+        if has_answered { Label::others() } else { Label::default() }
+    }
+
+    /// Whether whoever asks is to hand on, after [`HAND_OVER_MS`]: nobody else is about to. One who said so long ago has been
+    /// lost with its request.
+    pub fn begin(&mut self, now: Millis) -> bool {
+        let is_begun = self.handing_over.is_some_and(|since| now.abs_diff(since) < LOST_MS);
+        if !is_begun {
+            self.handing_over = Some(now);
+        }
+        !is_begun
+    }
+
+    /// Whether whoever asks is to hand on now, without waiting: nobody has for [`HAND_OVER_MS`], and nobody is about to.
+    pub fn begin_now(&mut self, now: Millis) -> bool {
+        now.abs_diff(self.handed_over_at) >= HAND_OVER_MS && self.begin(now)
+    }
+
+    /// What is to be sent: what was sent and not taken, or else what was counted since.
+    pub fn report(&mut self, isolate: u64, state: IsolateState, now: Millis) -> Report {
+        let sent = self.sent.get_or_insert_with(|| {
+            self.number += 1;
+            Sent { number: self.number, tally: std::mem::take(&mut self.tally) }
+        });
+        self.in_flight.retain(|_, deadline| *deadline > now);
+        let in_flight = u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX);
+        Report { isolate, number: sent.number, tally: sent.tally.clone(), state: IsolateState { in_flight, ..state } }
+    }
+
+    /// The report of this number has been sent; whether it was taken. Returns whether there is more to hand on.
+    pub fn handed_over(&mut self, number: u64, is_taken: bool, now: Millis) -> bool {
+        if is_taken {
+            self.sent.take_if(|sent| sent.number == number);
+        }
+        (self.handing_over, self.handed_over_at) = (None, now);
+        self.has_news()
+    }
+
+    /// Whether anything was counted that is not known to be taken.
+    pub fn has_news(&self) -> bool {
+        !self.tally.is_empty() || self.sent.is_some()
+    }
+}
+
+/// After so long whoever was to hand on is taken for lost.
+const LOST_MS: Millis = 4 * HAND_OVER_MS;
+/// How many models an isolate tells apart.
+const MAX_MODELS: usize = 15;

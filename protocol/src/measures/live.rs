@@ -1,0 +1,342 @@
+//! `GET /admin/v1/live`: what happens now, as JSON.
+
+use super::meter::Reading;
+use super::report::Span;
+use super::series::{BOUNDS, Label, Series, TokenKind};
+use super::tally::Tally;
+use super::{LONG_KEPT_MS, LONG_MS, SHORT_KEPT_MS, SHORT_MS};
+use crate::refusal::{Reason, Refusal};
+use crate::telemetry::RequestOutcome;
+use crate::time::Millis;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What an admin wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiveAsked {
+    /// An hour or less, by five seconds: from this time on.
+    Short(Millis),
+    /// A day or less, by minutes: from this time on.
+    Long(Millis),
+}
+
+/// What happens now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LiveView {
+    /// When this was told.
+    pub now: Millis,
+    /// How long a slot is, in milliseconds.
+    pub slot_ms: Millis,
+    /// Requests that were admitted and have not ended.
+    pub in_flight: u64,
+    /// Isolates that have said something within the last minute.
+    pub isolates: usize,
+    /// The origins.
+    pub origins: Vec<OriginView>,
+    /// What was counted in the whole span.
+    pub total: SlotView,
+    /// By model, in the whole span; the most asked for first.
+    pub models: Vec<ModelView>,
+    /// Slots in which something was counted, in order.
+    pub slots: Vec<SlotView>,
+}
+
+/// An origin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OriginView {
+    /// Its name, where there are several.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Whether it takes requests, as far as most isolates know.
+    pub takes_requests: bool,
+    /// How many percent of its places are in use, by what it said within the last minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent_in_use: Option<u8>,
+    /// How long a request waits there, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<Millis>,
+}
+
+/// A slot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SlotView {
+    /// When it began.
+    pub at: Millis,
+    /// Requests for an answer that were over in it, by what became of them.
+    pub requests: Outcomes,
+    /// How many were refused, by the refusal's code.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, u64>,
+    /// How often limits refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused_by: Vec<LimitView>,
+    /// Tokens, as far as origins told.
+    pub tokens: TokensView,
+    /// How long first tokens took, in milliseconds, if any came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<Quantiles>,
+    /// How long whole answers took, in milliseconds, if any did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer_ms: Option<Quantiles>,
+    /// Messages to Gates.
+    pub gate_calls: u64,
+    /// Rows that Gates wrote over them.
+    pub gate_rows: u64,
+    /// Logins of admins that failed.
+    pub failed_logins: u64,
+}
+
+/// Requests by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Outcomes {
+    /// Answered to their end.
+    pub served: u64,
+    /// Answered, but not to their end.
+    pub cut: u64,
+    /// Refused for a reason of the caller's.
+    pub refused: u64,
+    /// Refused for a reason of ours.
+    pub failed: u64,
+    /// Left by their caller.
+    pub left: u64,
+}
+
+/// A limit, and how often it refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LimitView {
+    /// Whose.
+    pub plan: String,
+    /// Its name.
+    pub limit: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// Tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TokensView {
+    /// Of prompts.
+    pub prompt: u64,
+    /// Those of them that origins remembered.
+    pub cached: u64,
+    /// Of answers.
+    pub completion: u64,
+    /// Those of them that were thinking.
+    pub thinking: u64,
+}
+
+/// A model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ModelView {
+    /// Its name; `(others)` for those that are not told apart.
+    pub model: String,
+    /// Requests for it that are over.
+    pub requests: Outcomes,
+    /// Its tokens.
+    pub tokens: TokensView,
+    /// How long its first tokens took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<Quantiles>,
+}
+
+/// How long half of something took at most, and nineteen of twenty, in milliseconds: read between the bounds of the buckets as
+/// Prometheus' `histogram_quantile` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Quantiles {
+    /// How many there were.
+    pub count: u64,
+    /// Of one half.
+    pub p50: Millis,
+    /// Of nineteen of twenty.
+    pub p95: Millis,
+}
+
+impl LiveAsked {
+    /// Reads the query of `GET /admin/v1/live`: `span` (`5m`, `hour` or `day`; `hour` without it), and `since`, a time in
+    /// milliseconds from which on it is to be told, in place of all of the span. Tells all mistakes.
+    pub fn parse(query: &str, now: Millis) -> Result<Self, Refusal> {
+        let (mut span, mut since, mut mistakes) = (None, None, Vec::new());
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=').unwrap_or((pair, "")) {
+                ("span", _) if span.is_some() => mistakes.push("`span` is there twice".to_owned()),
+                ("span", "5m") => span = Some((SHORT_MS, 60 * SHORT_MS)),
+                ("span", "hour") => span = Some((SHORT_MS, SHORT_KEPT_MS)),
+                ("span", "day") => span = Some((LONG_MS, LONG_KEPT_MS)),
+                ("span", _) => mistakes.push("`span` must be 5m, hour or day".to_owned()),
+                ("since", _) if since.is_some() => mistakes.push("`since` is there twice".to_owned()),
+                ("since", text) => match text.parse::<Millis>() {
+                    Ok(at) if at <= now => since = Some(at),
+                    Ok(_) => mistakes.push("`since` is in the future".to_owned()),
+                    Err(_) => mistakes.push("`since` must be milliseconds since 1970".to_owned()),
+                },
+                _ => mistakes.push("there are only `span` and `since`".to_owned()),
+            }
+        }
+        if !mistakes.is_empty() {
+            return Err(Refusal::new(Reason::InvalidRequest, format!("The query: {}.", mistakes.join("; "))));
+        }
+        let (slot, length) = span.unwrap_or((SHORT_MS, SHORT_KEPT_MS));
+        let first = since.unwrap_or(0).max(now.saturating_sub(length));
+        Ok(if slot == SHORT_MS { Self::Short(first) } else { Self::Long(first) })
+    }
+
+    /// What Meters are asked for it.
+    pub const fn span(self) -> Span {
+        match self {
+            Self::Short(since) => Span::Short(since),
+            Self::Long(since) => Span::Long(since),
+        }
+    }
+
+    /// The same from this time on.
+    pub const fn from(self, since: Millis) -> Self {
+        match self {
+            Self::Short(_) => Self::Short(since),
+            Self::Long(_) => Self::Long(since),
+        }
+    }
+
+    const fn slot_ms(self) -> Millis {
+        match self {
+            Self::Short(_) => SHORT_MS,
+            Self::Long(_) => LONG_MS,
+        }
+    }
+}
+
+impl LiveView {
+    /// What all Meters have told, as it is told.
+    pub fn new(asked: LiveAsked, reading: &Reading, now: Millis) -> Self {
+        let slot_ms = asked.slot_ms();
+        let mut total = Tally::default();
+        reading.slots.iter().for_each(|(_, tally)| total.merge(tally));
+        let is_recent = |at: Millis| now.saturating_sub(at) < LONG_MS;
+        let origin = |seen: super::report::OriginSeen| {
+            let said = seen.said.filter(|said| is_recent(said.at));
+            OriginView {
+                name: seen.name,
+                takes_requests: seen.takes_requests,
+                percent_in_use: said.map(|said| said.percent),
+                wait_ms: said.map(|said| said.wait_ms),
+            }
+        };
+        Self {
+            now,
+            slot_ms,
+            in_flight: reading.in_flight(),
+            isolates: reading.isolates.iter().filter(|isolate| is_recent(isolate.at)).count(),
+            origins: reading.origins().into_iter().map(origin).collect(),
+            models: models(&total),
+            total: SlotView::of(reading.slots.first().map_or(now, |(slot, _)| slot * slot_ms), &total),
+            slots: reading.slots.iter().map(|(slot, tally)| SlotView::of(slot * slot_ms, tally)).collect(),
+        }
+    }
+}
+
+impl SlotView {
+    fn of(at: Millis, tally: &Tally) -> Self {
+        let mut view = Self { at, ..Self::default() };
+        let (mut first_tokens, mut answers) = (Buckets::default(), Buckets::default());
+        for (series, count) in tally.iter() {
+            match series {
+                Series::Requests { outcome, .. } => view.requests.add(*outcome, count),
+                Series::Refused { code } => *view.refused.entry(code.as_str().to_owned()).or_default() += count,
+                Series::RefusedBy { plan, limit } => view.refused_by.push(LimitView {
+                    plan: plan.as_str().to_owned(),
+                    limit: limit.as_str().to_owned(),
+                    count,
+                }),
+                Series::FirstToken { bucket, .. } => first_tokens.add(*bucket, count),
+                Series::Answer { bucket, .. } => answers.add(*bucket, count),
+                Series::Tokens { kind, .. } => view.tokens.add(*kind, count),
+                Series::GateCalls => view.gate_calls = count,
+                Series::GateRows => view.gate_rows = count,
+                Series::FailedLogins => view.failed_logins = count,
+                Series::FirstTokenMs { .. } | Series::AnswerMs { .. } => {}
+            }
+        }
+        (view.first_token_ms, view.answer_ms) = (first_tokens.quantiles(), answers.quantiles());
+        view
+    }
+}
+
+fn models(total: &Tally) -> Vec<ModelView> {
+    let mut models: BTreeMap<&Label, (ModelView, Buckets)> = BTreeMap::new();
+    for (series, count) in total.iter() {
+        match series {
+            Series::Requests { outcome, model, .. } if !model.is_empty() => {
+                models.entry(model).or_default().0.requests.add(*outcome, count);
+            }
+            Series::Tokens { model, kind } => models.entry(model).or_default().0.tokens.add(*kind, count),
+            Series::FirstToken { model, bucket } => models.entry(model).or_default().1.add(*bucket, count),
+            _ => {}
+        }
+    }
+    let view = |(model, (view, first_tokens)): (&Label, (ModelView, Buckets))| ModelView {
+        model: model.as_str().to_owned(),
+        first_token_ms: first_tokens.quantiles(),
+        ..view
+    };
+    let mut models: Vec<_> = models.into_iter().map(view).collect();
+    models.sort_by_key(|model| std::cmp::Reverse(model.requests.all()));
+    models
+}
+
+impl Outcomes {
+    /// All of them.
+    pub const fn all(&self) -> u64 {
+        self.served + self.cut + self.refused + self.failed + self.left
+    }
+
+    fn add(&mut self, outcome: RequestOutcome, count: u64) {
+        *match outcome {
+            RequestOutcome::Served => &mut self.served,
+            RequestOutcome::Cut => &mut self.cut,
+            RequestOutcome::Refused => &mut self.refused,
+            RequestOutcome::Failed => &mut self.failed,
+            RequestOutcome::Left => &mut self.left,
+        } += count;
+    }
+}
+
+impl TokensView {
+    fn add(&mut self, kind: TokenKind, count: u64) {
+        *match kind {
+            TokenKind::Prompt => &mut self.prompt,
+            TokenKind::Cached => &mut self.cached,
+            TokenKind::Completion => &mut self.completion,
+            TokenKind::Thinking => &mut self.thinking,
+        } += count;
+    }
+}
+
+/// A histogram.
+#[derive(Clone, Copy, Debug, Default)]
+struct Buckets([u64; BOUNDS.len() + 1]);
+
+impl Buckets {
+    fn add(&mut self, bucket: u8, count: u64) {
+        self.0[usize::from(bucket).min(BOUNDS.len())] += count;
+    }
+
+    fn quantiles(&self) -> Option<Quantiles> {
+        let count = self.0.iter().sum();
+        (count > 0).then(|| Quantiles { count, p50: self.quantile(50, count), p95: self.quantile(95, count) })
+    }
+
+    /// In a bucket, durations are taken for evenly spread; behind the last bound, for that bound.
+    fn quantile(&self, percent: u64, count: u64) -> Millis {
+        // In hundredths of a request, so that nothing is lost to rounding.
+        let (rank, mut below) = (u128::from(percent) * u128::from(count), 0_u128);
+        for (index, (in_bucket, upper)) in self.0.iter().zip(BOUNDS).enumerate() {
+            let here = 100 * u128::from(*in_bucket);
+            if here > 0 && below + here >= rank {
+                let lower = index.checked_sub(1).map_or(0, |index| BOUNDS[index]);
+                let within = u128::from(upper - lower) * (rank - below) / here;
+                return lower + Millis::try_from(within).unwrap_or(Millis::MAX);
+            }
+            below += here;
+        }
+        BOUNDS[BOUNDS.len() - 1]
+    }
+}

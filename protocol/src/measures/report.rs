@@ -1,0 +1,105 @@
+//! What isolates and Meters say to each other: a version byte and postcard.
+
+use super::meter::Reading;
+use super::tally::Tally;
+use crate::time::Millis;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// What an isolate has counted since it handed on what was before. It is sent again, the same, until it is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Which isolate: a number by chance.
+    pub isolate: u64,
+    /// Which of its reports, from 1.
+    pub number: u64,
+    /// What was counted.
+    pub tally: Tally,
+    /// How it is now.
+    pub state: IsolateState,
+}
+
+/// How an isolate is: what is not counted but looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IsolateState {
+    /// Requests that were admitted and have not ended.
+    pub in_flight: u32,
+    /// The origins, as this isolate sees them.
+    pub origins: Vec<OriginSeen>,
+}
+
+/// An origin, as an isolate sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginSeen {
+    /// Its name; empty where there is one alone, which has none.
+    pub name: String,
+    /// Whether it takes requests, as far as this isolate knows.
+    pub takes_requests: bool,
+    /// What it said last of how full it is, if that is less than a minute ago.
+    pub said: Option<OriginSaid>,
+}
+
+/// How full an origin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginSaid {
+    /// When it said so.
+    pub at: Millis,
+    /// How many percent of its places are in use.
+    pub percent: u8,
+    /// How long a request waits there, in milliseconds.
+    pub wait_ms: Millis,
+}
+
+/// What a Meter is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MeterCall {
+    /// Add this, unless it was added before.
+    Take(Box<Report>),
+    /// Tell what there is.
+    Read(Span),
+}
+
+/// Of which time a Meter is to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Span {
+    /// Of none: its sums alone.
+    Sums,
+    /// Of what has come since this time, by five seconds; of an hour at most.
+    Short(Millis),
+    /// Of what has come since this time, by minutes; of a day at most.
+    Long(Millis),
+}
+
+/// What a Meter says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MeterAnswer {
+    /// It is added.
+    Taken,
+    /// What there is.
+    Read(Box<Reading>),
+}
+
+/// The version of these messages and of a Meter's rows. The two sides may differ for a moment during a deploy: another version
+/// is refused, and the isolate keeps what it has.
+pub const VERSION: u8 = 1;
+
+/// Why bytes are none of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not of a Meter's version {VERSION}")]
+pub struct MeterError;
+
+/// Packs a message, an answer or a row.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    postcard::to_extend(value, vec![VERSION]).expect("writing to a Vec does not fail")
+}
+
+/// Unpacks one. Never panics, whatever the bytes.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, MeterError> {
+    match bytes.split_first() {
+        Some((&VERSION, packed)) => match postcard::take_from_bytes(packed) {
+            Ok((value, [])) => Ok(value),
+            _ => Err(MeterError),
+        },
+        _ => Err(MeterError),
+    }
+}
