@@ -57,7 +57,8 @@ function route(document, path, method, operation) {
   const query = parameters.map((one) => `${one.name}?: ${typed(one.schema, "")}`).join("; ");
   const body = operation.requestBody?.content["application/json"].schema;
   const good = Object.entries(operation.responses).find(([status]) => status.startsWith("2"))[1];
-  const answer = resolved(document, good).content["application/json"].schema;
+  // What is no JSON, such as events, is read as text.
+  const answer = resolved(document, good).content["application/json"]?.schema ?? { type: "string" };
   const parts = [
     `query: {${query ? ` ${query} ` : ""}}`,
     `body: ${body ? typed(body, "") : "undefined"}`,

@@ -5,9 +5,20 @@ export function count(value: number, language: string): string {
   return new Intl.NumberFormat(language).format(value);
 }
 
+/** A number that need not be whole, to a tenth, or to a hundredth where it is less than one. */
+export function decimal(value: number, language: string): string {
+  return new Intl.NumberFormat(language, { maximumFractionDigits: value < 1 ? 2 : 1 }).format(value);
+}
+
 /** A moment, to the second, in the reader's time zone. */
 export function time(ms: number, language: string): string {
   return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }).format(ms);
+}
+
+/** Moments of one day by the reader's clock, to the minute or to the second. */
+export function clock(language: string, isExact: boolean): (ms: number) => string {
+  const format = new Intl.DateTimeFormat(language, { timeStyle: isExact ? "medium" : "short", hourCycle: "h23" });
+  return (ms) => format.format(ms);
 }
 
 /** A day. */

@@ -4,6 +4,7 @@ import type { FunctionComponent } from "preact";
 import type { Session } from "./api/session.ts";
 import type { Texts } from "./text/en.ts";
 import { AccountPage } from "./page/account.tsx";
+import { AlertsPage } from "./page/alerts.tsx";
 import { AuditPage } from "./page/audit.tsx";
 import { KeyPage } from "./page/key.tsx";
 import { LimitsPage } from "./page/limits.tsx";
@@ -36,6 +37,7 @@ export const PAGES: Page[] = [
   { name: "usage", isFor: (session) => isCaller(session) || has("read")(session), View: UsagePage },
   { name: "plans", isFor: has("read", "plans"), View: PlansPage },
   { name: "origins", isFor: has("read", "origins"), View: OriginsPage },
+  { name: "alerts", isFor: has("read", "plans"), View: AlertsPage },
   { name: "audit", isFor: has("read"), View: AuditPage },
   { name: "playground", isFor: () => true, View: PlaygroundPage },
 ];

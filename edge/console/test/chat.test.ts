@@ -1,17 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EventReader, asCurl, asPython, bodyOf, readEvent } from "../src/chat/events.ts";
+import { asCurl, asPython, bodyOf, readEvent } from "../src/chat/events.ts";
 import { limitsOf, toldHeaders } from "../src/chat/limits.ts";
-
-test("events are put together from pieces of any size", () => {
-  const stream = ': comment\n\ndata: {"a":1}\n\ndata:{"b":2}\r\n\r\nevent: x\ndata: [DONE]\n\n';
-  for (const size of [1, 3, 1000]) {
-    const reader = new EventReader();
-    const found: string[] = [];
-    for (let at = 0; at < stream.length; at += size) found.push(...reader.push(stream.slice(at, at + size)));
-    assert.deepEqual(found, ['{"a":1}', '{"b":2}', "[DONE]"], `pieces of ${size}`);
-  }
-});
 
 test("an event tells text, thought, usage or an error", () => {
   const told = readEvent('{"choices":[{"delta":{"content":"hi","reasoning_content":"hm"},"finish_reason":"stop"}]}');

@@ -1,6 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asLines, asLocal, bytes, count, distance, fill, pairs, share, span, words } from "../src/format.ts";
+import {
+  asLines,
+  asLocal,
+  bytes,
+  clock,
+  count,
+  decimal,
+  distance,
+  fill,
+  pairs,
+  share,
+  span,
+  words,
+} from "../src/format.ts";
 
 test("lengths of time are written as the API writes them", () => {
   for (const [ms, text] of [
@@ -20,6 +33,9 @@ test("lengths of time are written as the API writes them", () => {
 
 test("numbers and distances are those of the language", () => {
   assert.equal(count(1234567, "en"), "1,234,567");
+  assert.deepEqual([1234.56, 0.016, 0].map((value) => decimal(value, "en")), ["1,234.6", "0.02", "0"]);
+  const moment = new Date(2026, 10, 30, 1, 2, 3).getTime();
+  assert.deepEqual([clock("en", true)(moment), clock("zh", false)(moment)], ["01:02:03", "01:02"]);
   const now = Date.UTC(2026, 0, 31);
   assert.match(distance(now - 90 * 60_000, now, "en"), /1 h/);
   assert.match(distance(now + 3 * 86_400_000, now, "zh"), /3/);

@@ -36,7 +36,8 @@ test("whatever is thrown is a refusal", () => {
 test("each mistake of a table has its place", () => {
   const message = `${TABLE}plans.a.lease: must be 5s to 2h; plans.a.limits[0].limit: must be at least 1; plans.B: is no \
 name; (table): has no member \`colour\`; anonymous: must name a plan of this table; costs[0]: needs at least one of \
-request, prompt_token; and 3 more`;
+request, prompt_token; alerts[0].when: has \`for\`, which \`errors\` does not take; alerts[1].name: \
+stands twice; and 3 more`;
   assert.deepEqual(mistakesOf(refused(message)), [
     { at: "plans.a.lease", problem: "must be 5s to 2h" },
     { at: "plans.a.limits[0].limit", problem: "must be at least 1" },
@@ -44,6 +45,8 @@ request, prompt_token; and 3 more`;
     { at: "(table)", problem: "has no member `colour`" },
     { at: "anonymous", problem: "must name a plan of this table" },
     { at: "costs[0]", problem: "needs at least one of request, prompt_token" },
+    { at: "alerts[0].when", problem: "has `for`, which `errors` does not take" },
+    { at: "alerts[1].name", problem: "stands twice" },
   ]);
   assert.equal(untold(refused(message)), 3);
 });

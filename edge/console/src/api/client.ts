@@ -47,6 +47,12 @@ export class Api {
 
   /** Calls a route whose answer is no JSON; throws a `Refused`. */
   async read<R extends Route>(route: R, asked: Asked<R> = {}): Promise<{ text: string; headers: Headers }> {
+    const response = await this.open(route, asked);
+    return { text: await textOf(response), headers: response.headers };
+  }
+
+  /** Calls a route whose answer is read while it comes; throws a `Refused`. */
+  async open<R extends Route>(route: R, asked: Asked<R> = {}): Promise<Response> {
     const [method = "GET", template = "/"] = route.split(" ");
     const path = template.replace(/\{(\w+)\}/g, (_, name: string) => inPath(asked.path?.[name] ?? ""));
     const body = asked.text ?? (asked.body === undefined ? undefined : JSON.stringify(asked.body));
@@ -57,14 +63,10 @@ export class Api {
     };
     const init = { method, headers, body: body ?? null, signal: asked.signal ?? null };
     const response = await this.send(path + inQuery(asked.query ?? {}), init);
-    const text = await response.text().catch((error: unknown) => {
-      throw asRefused(error);
-    });
-    if (!response.ok) {
-      if (response.status === 401) this.#onUnknown();
-      throw readRefusal(response.status, response.headers, text);
-    }
-    return { text, headers: response.headers };
+    if (response.ok) return response;
+    const text = await textOf(response);
+    if (response.status === 401) this.#onUnknown();
+    throw readRefusal(response.status, response.headers, text);
   }
 
   /** Only the status of a call that has no answer worth reading. */
@@ -92,6 +94,12 @@ export function onceName(): string {
   // Pages of plain HTTP elsewhere than on this machine have no `randomUUID`.
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function textOf(response: Response): Promise<string> {
+  return response.text().catch((error: unknown) => {
+    throw asRefused(error);
+  });
 }
 
 // Names of accounts have colons and slashes in them, which the API reads as they are.

@@ -101,7 +101,7 @@ function waitOf(headers: Headers): number | null {
 
 const MAX_SHOWN = 500;
 const TABLE = "The table has mistakes, and the old one stays: ";
-const ROOTS = "plans|classes|costs|exempt|anonymous";
+const ROOTS = "plans|classes|costs|exempt|anonymous|alerts";
 const PLACE = new RegExp(`^(?:${ROOTS})\\b`);
 // A problem may have a semicolon in it; what follows one between two mistakes is a place.
 const BETWEEN = new RegExp(`; (?=(?:\\(table\\)|(?:${ROOTS})(?:[.[][^;]*?)?): )`);

@@ -427,6 +427,209 @@ export type UsagePage = {
   next?: string;
 };
 
+export type Live = {
+  /** when this was told */
+  now: number;
+  /** how long a slot is */
+  slot_ms: number;
+  /** whether all Meters have told; what another one has counted is missing otherwise */
+  is_whole: boolean;
+  /** requests that were admitted and have not ended */
+  in_flight: number;
+  /** isolates that have said something within the last minute */
+  isolates: number;
+  origins: Array<LiveOrigin>;
+  total: LiveSlot;
+  /** in all slots that are told, the most asked for first */
+  models: Array<LiveModel>;
+  /** those in which something was counted, in order */
+  slots: Array<LiveSlot>;
+};
+
+/** What was counted in five seconds, in a minute, or in all slots that are told. */
+export type LiveSlot = {
+  /** when it began, in milliseconds since 1970 */
+  at: number;
+  requests: LiveRequests;
+  /** how many requests were refused, by the refusal's code */
+  refused?: Record<string, number>;
+  /** how often limits refused; a request that two refuse counts for both */
+  refused_by?: Array<LiveLimit>;
+  tokens: LiveTokens;
+  first_token_ms?: Quantiles;
+  answer_ms?: Quantiles;
+  /** messages to Gates */
+  gate_calls: number;
+  /** rows that Gates wrote over them */
+  gate_rows: number;
+  /** logins of admins that failed */
+  failed_logins: number;
+  /** leases that ended by themselves */
+  lapsed: number;
+};
+
+/** Requests for an answer that are over, by what became of them. */
+export type LiveRequests = {
+  /** answered to their end */
+  served: number;
+  /** answered, but not to their end */
+  cut: number;
+  /** for a reason of the caller's */
+  refused: number;
+  /** refused for a reason of ours */
+  failed: number;
+  /** by their caller */
+  left: number;
+};
+
+export type LiveLimit = {
+  plan: string;
+  limit: string;
+  /** how often it refused */
+  count: number;
+};
+
+/** As far as origins told. */
+export type LiveTokens = {
+  prompt: number;
+  /** of the prompt's */
+  cached: number;
+  completion: number;
+  /** of the completion's */
+  thinking: number;
+};
+
+export type LiveModel = {
+  /** `(others)` for those that are not told apart */
+  model: string;
+  requests: LiveRequests;
+  tokens: LiveTokens;
+  first_token_ms?: Quantiles;
+};
+
+export type LiveOrigin = {
+  /** absent where there is one alone */
+  name?: string;
+  /** as far as most isolates know */
+  takes_requests: boolean;
+  /** of its places, as it said within the last minute */
+  percent_in_use?: number;
+  /** how long a request waits there */
+  wait_ms?: number;
+};
+
+/** How long something took, read between the bounds of the histogram's buckets; absent where there was none. */
+export type Quantiles = {
+  count: number;
+  /** what half of them took at most, in milliseconds */
+  p50: number;
+  /** what nineteen of twenty took at most */
+  p95: number;
+};
+
+/** docs/alerts.md */
+export type Alerts = {
+  /** when this was told */
+  now: number;
+  /** those in force */
+  rules: Array<AlertRule>;
+  /** those that `ALERT_WEBHOOKS` names; where it names none, nobody looks for incidents */
+  webhooks: Array<AlertWebhook>;
+  /** incidents that last, the newest first */
+  open: Array<AlertIncident>;
+  /** the last ones that are over, the newest first */
+  over: Array<AlertIncident>;
+  /** the last messages that nobody tries to send any more, the newest first */
+  given_up: Array<AlertGivenUp>;
+};
+
+export type AlertRule = {
+  name: string;
+  /** what it looks at */
+  kind: "key_refused" | "budget" | "origin_down" | "errors" | "lapsed" | "failed_logins";
+  /** when it tells, for people */
+  says: string;
+  /** whether it is kept quiet */
+  muted: boolean;
+  /** the webhooks that it tells, of those that there are */
+  send: Array<string>;
+  /** what it names and there is no webhook of */
+  unknown: Array<string>;
+  /** whether so many of its incidents last that it opens no other */
+  is_full: boolean;
+};
+
+/** Without what opens it. */
+export type AlertWebhook = {
+  name: string;
+  /** what it understands */
+  form: "json" | "slack" | "wecom" | "dingtalk";
+  /** whether it is in a network of the operator's own */
+  private: boolean;
+  /** of its URL */
+  host: string;
+  /** messages that wait for it */
+  waiting: number;
+  last?: AlertOutcome;
+};
+
+/** What became of what was sent last; absent where nothing was. */
+export type AlertOutcome = {
+  /** milliseconds since 1970 */
+  at: number;
+  /** `unreached`: it did not answer */
+  result: "taken" | "refused" | "unreached";
+  /** the status with which it was refused */
+  status?: number;
+};
+
+export type AlertIncident = {
+  /** what its messages' ids begin with */
+  id: string;
+  /** the name of the rule that opened it */
+  rule: string;
+  /** what happened, in a line */
+  title: string;
+  /** how it opened, or how it ended if it has */
+  text: string;
+  /** what it is about, and what was counted */
+  facts: Record<string, string>;
+  /** when it opened */
+  since: number;
+  /** when it ended, if it has */
+  over_at?: number;
+};
+
+export type AlertGivenUp = {
+  /** the message's id */
+  notice: string;
+  /** the name of the rule that told it */
+  rule: string;
+  /** where it was to go */
+  webhook: string;
+  /** when it was given up */
+  at: number;
+  /** how often it was tried */
+  tries: number;
+  /** `no_room`: too many waited */
+  result: "refused" | "unreached" | "no_room";
+  /** the status with which it was refused */
+  status?: number;
+};
+
+export type TestAlerts = {
+  /** its name */
+  webhook: string;
+};
+
+/** What became of a test. Nothing of the webhook's answer is told but its status. */
+export type TestedAlerts = {
+  /** whether the webhook has it */
+  taken: boolean;
+  /** the status with which it was refused; absent where nobody answered */
+  status?: number;
+};
+
 export type OwnKey = {
   id: string;
   account: string;
@@ -632,6 +835,26 @@ export interface Routes {
     query: { from?: string; to?: string; by?: string; account?: string; key?: string; format?: "json" | "csv"; after?: string };
     body: undefined;
     answer: UsagePage;
+  };
+  "GET /admin/v1/live": {
+    query: { span?: "5m" | "hour" | "day"; since?: number };
+    body: undefined;
+    answer: Live;
+  };
+  "GET /admin/v1/live/stream": {
+    query: { span?: "5m" | "hour" | "day"; since?: number };
+    body: undefined;
+    answer: string;
+  };
+  "GET /admin/v1/alerts": {
+    query: {};
+    body: undefined;
+    answer: Alerts;
+  };
+  "POST /admin/v1/alerts/test": {
+    query: {};
+    body: TestAlerts;
+    answer: TestedAlerts;
   };
   "GET /admin/v1/audit": {
     query: { after?: number; before?: number | "end"; action?: string; account?: string };

@@ -1,8 +1,9 @@
 // One chat, from the request to its last event: what the playground shows of it at each moment.
 
 import type { Api } from "../api/client.ts";
+import { eventsOf } from "../api/events.ts";
 import { Refused, asRefused, readRefusal } from "../api/refusal.ts";
-import { type ChatRequest, type ChatUsage, EventReader, bodyOf, readEvent } from "./events.ts";
+import { type ChatRequest, type ChatUsage, bodyOf, readEvent } from "./events.ts";
 import { type HeaderLimit, limitsOf, toldHeaders } from "./limits.ts";
 
 /** How far it is. */
@@ -39,7 +40,9 @@ export async function chat(api: Api, request: ChatRequest, signal: AbortSignal, 
     move({ status: response.status, headers: toldHeaders(response.headers), limits: limitsOf(response.headers) });
     if (!response.ok) throw readRefusal(response.status, response.headers, await response.text());
     move({ state: "streaming" });
-    for await (const event of eventsOf(response)) {
+    for await (const { data } of eventsOf(response)) {
+      const event = readEvent(data);
+      if (!event) continue;
       if (event.error) {
         const { message, code } = event.error;
         throw new Refused({ status: response.status, code: code ?? "error", message });
@@ -57,18 +60,5 @@ export async function chat(api: Api, request: ChatRequest, signal: AbortSignal, 
   } catch (error) {
     if (signal.aborted) move({ state: "stopped", wholeMs: performance.now() - begun });
     else move({ state: "refused", refused: asRefused(error), wholeMs: performance.now() - begun });
-  }
-}
-
-async function* eventsOf(response: Response) {
-  const reader = new EventReader();
-  const decoder = new TextDecoder();
-  const body = response.body?.getReader();
-  if (!body) return;
-  for (let part = await body.read(); !part.done; part = await body.read()) {
-    for (const data of reader.push(decoder.decode(part.value, { stream: true }))) {
-      const event = readEvent(data);
-      if (event) yield event;
-    }
   }
 }

@@ -1,18 +1,4 @@
-// A streamed chat: server-sent events, put together from pieces of any size.
-
-/** Takes pieces of a stream and gives what each whole event says. */
-export class EventReader {
-  #rest = "";
-
-  push(piece: string): string[] {
-    const lines = (this.#rest + piece).split("\n");
-    this.#rest = lines.pop() ?? "";
-    return lines
-      .map((line) => line.replace(/\r$/, ""))
-      .filter((line) => line.startsWith("data:"))
-      .map((line) => line.slice("data:".length).trimStart());
-  }
-}
+// A streamed chat: what is asked, as a body and as snippets, and what its events tell.
 
 /** What one event of a chat tells. */
 export interface ChatEvent {

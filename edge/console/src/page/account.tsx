@@ -24,7 +24,7 @@ function AccountTable() {
   const { api, t, may } = useApp();
   const [filter, setFilter] = useState({ name: "", owner: "", plan: "", disabled: "" });
   const cursor = useCursor<string>();
-  const plans = usePlanNames();
+  const plans = usePlanNames() ?? [];
   const set = (name: keyof typeof filter) => (value: string) => {
     cursor.first();
     setFilter((all) => ({ ...all, [name]: value }));

@@ -20,11 +20,12 @@ export function KeyPage({ rest }: { rest: string }) {
   return rest === "" ? <KeyTable /> : <OneKey id={rest} />;
 }
 
-/** The names of the plans in force, where whoever is signed in may see them. */
-export function usePlanNames(): string[] {
+/** The names of the plans in force, where whoever is signed in may see them; nothing until they are known. */
+export function usePlanNames(): string[] | undefined {
   const { api, may } = useApp();
   const mayLook = may("read") || may("plans");
   const plans = useLoad((signal) => (mayLook ? api.ask("GET /admin/v1/plans", { signal }) : Promise.resolve(null)), []);
+  if (plans.value === undefined && plans.refused === undefined) return undefined;
   return Object.keys(plans.value?.body.plans ?? {});
 }
 
@@ -34,7 +35,7 @@ function KeyTable() {
   const { api, t, may } = useApp();
   const [filter, setFilter] = useState({ name: "", account: "", plan: "", disabled: "", before: "" });
   const cursor = useCursor<string>();
-  const plans = usePlanNames();
+  const plans = usePlanNames() ?? [];
   const set = (name: keyof typeof filter) => (value: string) => {
     cursor.first();
     setFilter((all) => ({ ...all, [name]: value }));

@@ -1,5 +1,6 @@
-// The first page of an admin: whether the gates answer, which plans are in force, and what was done last. It shows what
-// the API tells and invents nothing: the API has no totals, so lists say how many of their first entries there are.
+// The first page of an admin: whether the gates answer, what happens now, which plans are in force, and what was done
+// last. It shows what the API tells and invents nothing: the API has no totals, so lists say how many of their first
+// entries there are.
 
 import type { ComponentChildren } from "preact";
 import { useApp } from "../app.tsx";
@@ -11,7 +12,9 @@ import { Refusal, Waiting } from "../part/notice.tsx";
 import { Moment, State } from "../part/show.tsx";
 import { Table } from "../part/table.tsx";
 import { type Json, at, limitInWords } from "../plan/table.ts";
+import { OpenAlerts } from "./alerts.tsx";
 import { Entries } from "./audit.tsx";
+import { LivePart } from "./live.tsx";
 
 const LIVE_MS = 5000;
 const SHOWN = 8;
@@ -23,12 +26,14 @@ export function OverviewPage() {
   return (
     <>
       <h1>{t.pages.overview}</h1>
+      {(may("read") || may("plans")) && <OpenAlerts />}
       <div class="tiles">
         <Edge />
         <Models />
         {(may("read") || may("keys")) && <KeyCount />}
         {(may("read") || may("keys")) && <AccountCount />}
       </div>
+      {may("read") && <LivePart />}
       {(may("read") || may("plans")) && <PlansInForce />}
       {may("read") && <Latest />}
       {may("read") && <FailedLogins />}

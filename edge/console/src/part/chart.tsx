@@ -1,4 +1,24 @@
-// Bars over time, drawn without a library and without styles of their own: what is stacked, and what it means.
+// Bars and areas over time, drawn without a library and without styles of their own: what is stacked, and what it is.
+
+import type { ComponentChildren } from "preact";
+import { GAP, MANY } from "./path.ts";
+
+/** A part of a chart: its colour, and what it is called and comes to. */
+export interface Part {
+  kind: string;
+  name: string;
+  sum: string;
+}
+
+/** What stands around every chart. A table has the same numbers, so it is one picture to whoever reads by ear. */
+interface Around {
+  label: string;
+  /** How high the whole picture is, in words. */
+  most: string;
+  /** Which times stand below it, from the first to the last. */
+  times: string[];
+  parts: Part[];
+}
 
 /** One bar. */
 export interface DrawnBar {
@@ -8,43 +28,84 @@ export interface DrawnBar {
   parts: Array<[begin: number, end: number]>;
 }
 
-/** A chart. A table has the same numbers, so it is one picture to whoever reads by ear. */
-export function Chart(props: {
-  label: string;
-  bars: DrawnBar[];
-  /** The height of the highest bar, in words. */
-  most: string;
-  /** Which times stand below it, from the first to the last. */
-  times: string[];
-  parts: Array<{ kind: string; name: string; sum: string }>;
-}) {
-  const gap = props.bars.length > MANY ? 0 : 0.12;
+/** A chart of bars, each of which says what it is. */
+export function Chart(props: Around & { bars: DrawnBar[] }) {
+  const gap = props.bars.length > MANY ? 0 : GAP;
+  return (
+    <Frame {...props} slots={props.bars.length}>
+      {props.bars.map((bar, place) => (
+        <g key={place}>
+          <title>{bar.title}</title>
+          <rect class="around" x={place} y={0} width={1} height={100} />
+          {bar.parts.map(([begin, end], part) =>
+            begin === end ? null : (
+              <rect
+                key={part}
+                class={props.parts[part]?.kind}
+                x={place + gap}
+                y={100 - end}
+                width={1 - 2 * gap}
+                height={end - begin}
+              />
+            ),
+          )}
+        </g>
+      ))}
+    </Frame>
+  );
+}
+
+/** A chart that moves: one path for each part. Where it is pointed at is told, so that others can show the same. */
+export function Curves(
+  props: Around & {
+    slots: number;
+    /** In the order of the parts. */
+    paths: string[];
+    pointed: number | undefined;
+    onPoint: (slot: number | undefined) => void;
+  },
+) {
+  const { slots, pointed } = props;
+  const point = (event: PointerEvent & { currentTarget: Element }) => {
+    const { left, width } = event.currentTarget.getBoundingClientRect();
+    const slot = Math.floor(((event.clientX - left) / width) * slots);
+    props.onPoint(slot >= 0 && slot < slots ? slot : undefined);
+  };
+  return (
+    <Frame {...props} onPoint={point} onLeave={() => props.onPoint(undefined)}>
+      {pointed !== undefined && <path class="pointed" d={`M${pointed + 0.5} 0V100`} />}
+      {/* The first stands before the others. */}
+      {props.parts.map(({ kind }, part) => <path key={kind} class={kind} d={props.paths[part]} />).reverse()}
+    </Frame>
+  );
+}
+
+function Frame(
+  props: Around & {
+    slots: number;
+    children: ComponentChildren;
+    onPoint?: (event: PointerEvent & { currentTarget: Element }) => void;
+    onLeave?: () => void;
+  },
+) {
+  const { slots } = props;
   return (
     <figure class="chart">
       <div class="scale" aria-hidden="true">
         <span>{props.most}</span>
         <span>0</span>
       </div>
-      <svg role="img" aria-label={props.label} viewBox={`0 0 ${props.bars.length} 100`} preserveAspectRatio="none">
-        <path class="grid" d={`M0 0H${props.bars.length}M0 50H${props.bars.length}M0 100H${props.bars.length}`} />
-        {props.bars.map((bar, place) => (
-          <g key={place}>
-            <title>{bar.title}</title>
-            <rect class="around" x={place} y={0} width={1} height={100} />
-            {bar.parts.map(([begin, end], part) =>
-              begin === end ? null : (
-                <rect
-                  key={part}
-                  class={props.parts[part]?.kind}
-                  x={place + gap}
-                  y={100 - end}
-                  width={1 - 2 * gap}
-                  height={end - begin}
-                />
-              ),
-            )}
-          </g>
-        ))}
+      <svg
+        role="img"
+        aria-label={props.label}
+        viewBox={`0 0 ${slots} 100`}
+        preserveAspectRatio="none"
+        onPointerMove={props.onPoint}
+        onPointerDown={props.onPoint}
+        onPointerLeave={props.onLeave}
+      >
+        <path class="grid" d={`M0 0H${slots}M0 50H${slots}M0 100H${slots}`} />
+        {props.children}
       </svg>
       <div class="times" aria-hidden="true">
         {props.times.map((time) => (
@@ -63,6 +124,3 @@ export function Chart(props: {
     </figure>
   );
 }
-
-/** More bars than these stand side by side. */
-const MANY = 120;

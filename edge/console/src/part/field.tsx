@@ -109,11 +109,17 @@ export function ChoiceField(props: {
   onInput: (value: string) => void;
   hint?: string | undefined;
   mistake?: string | undefined;
+  isDisabled?: boolean;
 }) {
   return (
     <Field label={props.label} hint={props.hint} mistake={props.mistake}>
       {(wired) => (
-        <select {...wired} value={props.value} onChange={(event) => props.onInput(event.currentTarget.value)}>
+        <select
+          {...wired}
+          value={props.value}
+          disabled={props.isDisabled}
+          onChange={(event) => props.onInput(event.currentTarget.value)}
+        >
           {props.choices.map(([value, text]) => (
             <option key={value} value={value}>
               {text}

@@ -30,7 +30,7 @@ interface Draft {
 /** The form; `of` is the key that is changed, if it is not a new one. */
 export function KeyForm(props: {
   of?: Key;
-  plans: string[];
+  plans: string[] | undefined;
   isBusy: boolean;
   refused: Refused | undefined;
   onSend: (asked: CreateKey) => void;
@@ -179,13 +179,15 @@ function ScopeTicks(props: {
 export function PlanField(props: {
   label: string;
   value: string;
-  plans: string[];
+  plans: string[] | undefined;
   none: string | undefined;
   onInput: (plan: string) => void;
   hint?: string;
   mistake: string | undefined;
 }) {
   const { plans, value, none, hint = none } = props;
+  // Nobody begins to write what is a choice a moment later.
+  if (plans === undefined) return <ChoiceField {...props} choices={[[value, value]]} isDisabled />;
   if (plans.length === 0) return <TextField {...props} hint={hint} isCode />;
   // The one that is chosen is a choice even if the table has it no longer.
   const all = plans.includes(value) || value === "" ? plans : [...plans, value];

@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { type Refused, asRefused } from "../api/refusal.ts";
+import { whileSeen } from "./seen.ts";
 
 /** What was asked for. While it is asked again, what came before stays. */
 export interface Loaded<T> {
@@ -16,31 +17,40 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, of: unknow
   const [state, setState] = useState<Omit<Loaded<T>, "reload">>(NOTHING);
   const [turn, setTurn] = useState(0);
   useEffect(() => {
-    const stop = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const ask = async () => {
-      setState((before) => ({ ...before, isLoading: true }));
-      try {
-        const value = await load(stop.signal);
-        if (!stop.signal.aborted) setState({ value, refused: undefined, isLoading: false });
-      } catch (error) {
-        if (!stop.signal.aborted) setState((before) => ({ ...before, refused: asRefused(error), isLoading: false }));
-      }
-      if (everyMs !== undefined && !stop.signal.aborted) timer = setTimeout(poll, everyMs);
+    let isFirst = true;
+    const begin = () => {
+      const stop = new AbortController();
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const ask = async () => {
+        setState((before) => ({ ...before, isLoading: true }));
+        try {
+          const value = await load(stop.signal);
+          if (!stop.signal.aborted) setState({ value, refused: undefined, isLoading: false });
+        } catch (error) {
+          const refused = asRefused(error);
+          const isAgain = !isFirst;
+          // One that says the same again stays as it was, so that nobody is told of each of them.
+          const shown = (before: Refused | undefined) => (isAgain && isSame(before, refused) ? before : refused);
+          if (!stop.signal.aborted) setState((old) => ({ ...old, refused: shown(old.refused), isLoading: false }));
+        }
+        if (stop.signal.aborted) return;
+        isFirst = false;
+        if (everyMs !== undefined) timer = setTimeout(ask, everyMs);
+      };
+      void ask();
+      return () => {
+        stop.abort();
+        clearTimeout(timer);
+      };
     };
-    // A page that nobody sees asks for nothing.
-    const poll = () => {
-      if (document.hidden) timer = setTimeout(poll, everyMs);
-      else void ask();
-    };
-    void ask();
-    return () => {
-      stop.abort();
-      clearTimeout(timer);
-    };
+    return everyMs === undefined ? begin() : whileSeen(begin);
   }, [...of, turn]);
   const reload = useCallback(() => setTurn((before) => before + 1), []);
   return { ...state, reload };
+}
+
+function isSame(one: Refused | undefined, other: Refused): boolean {
+  return one?.status === other.status && one.code === other.code && one.message === other.message;
 }
 
 /** Something that a button does: one at a time, and what came of it. */

@@ -110,6 +110,14 @@ export async function seen(page, what) {
   }
 }
 
+// As if another tab had come before this one, or had gone.
+export async function hide(page, isHidden) {
+  await page.evaluate((value) => {
+    Object.defineProperty(document, "hidden", { value, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, isHidden);
+}
+
 // Whatever axe finds is a mistake. It looks at the page as it is now.
 export async function accessible(page) {
   // Run by the debugger, which the page's policy does not bind.

@@ -3,9 +3,9 @@
 import { accessible, expect, open, run, seen, settings, signIn } from "./browser.mjs";
 
 const SEEN = {
-  read: ["Overview", "Keys", "Accounts", "Usage", "Plans", "Origins", "Audit log", "Playground"],
+  read: ["Overview", "Keys", "Accounts", "Usage", "Plans", "Origins", "Alerts", "Audit log", "Playground"],
   keys: ["Overview", "Keys", "Accounts", "Playground"],
-  plans: ["Overview", "Plans", "Playground"],
+  plans: ["Overview", "Plans", "Alerts", "Playground"],
   origins: ["Overview", "Origins", "Playground"],
 };
 
@@ -17,6 +17,8 @@ await run(async ({ page, step }) => {
       await signIn(page, settings.scoped[scope]);
       expect((await pages()).join() === seen.join(), `${scope} sees ${await pages()}`);
       await page.getByRole("heading", { level: 2, name: "Edge gate" }).waitFor();
+      const traffic = await page.getByRole("region", { name: "Traffic", exact: true }).count();
+      expect(traffic === (scope === "read" ? 1 : 0), "the traffic");
       if (seen.includes("Keys")) {
         await open(page, "Keys");
         await page.getByLabel("Name begins with").fill("counted");
@@ -45,6 +47,12 @@ await run(async ({ page, step }) => {
         await page.getByLabel("List (JSON)").waitFor();
         const put = await page.getByRole("button", { name: "Put in force" }).count();
         expect(put === (scope === "origins" ? 1 : 0), "Put in force");
+      }
+      if (seen.includes("Alerts")) {
+        await open(page, "Alerts");
+        await page.getByText("ALERT_WEBHOOKS is not set", { exact: true }).waitFor();
+        const row = page.getByRole("region", { name: "Rules in force" }).getByRole("row", { name: /^key-refused / });
+        await row.getByText("nobody", { exact: true }).waitFor();
       }
       if (scope === "keys") {
         // It may not see the plans, and makes a key all the same.

@@ -60,6 +60,7 @@ await run(async ({ page, step }) => {
     await page.evaluate((hash) => (location.hash = hash), `#${path}`);
     await page.getByRole("heading", { level: 1 }).waitFor();
     await page.waitForFunction(() => !document.querySelector(".waiting, [aria-busy='true']"));
+    if (path === paths.overview) await page.locator(".curves").waitFor();
   }
 
   // The playground has an answer to show.

@@ -2,12 +2,16 @@
 
 use crate::generate::batches::{batch_of, lines, upload};
 use harness::caller::MODEL;
+use harness::origin::raw::{RawOrigin, Received};
 use harness::wait::{SOON, until_true};
 use harness::{RunningStack, Stack, secrets, tools};
 use serde_json::{Value, json};
 use sluice_origin::models::scripted::Say;
 use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::process::Command;
+use std::sync::Arc;
 
 /// What the model says, and what it says without an end.
 const SAYS: &str = "Two gates stand in front of a model.";
@@ -34,14 +38,21 @@ fn stack() -> RunningStack {
 
 /// One whose model takes no step yet.
 fn held() -> RunningStack {
+    start(described())
+}
+
+fn described() -> Stack {
     let tokens = format!("{},{}", secrets::admin_tokens(), secrets::scoped_admin_tokens());
-    let stack = Stack::new()
+    Stack::new()
         .plans(table(LIMIT).to_string())
         .setting("ADMIN_TOKENS", tokens)
         .context(1_000_000)
         .slots(4)
         .with_console()
-        .start();
+}
+
+fn start(stack: Stack) -> RunningStack {
+    let stack = stack.start();
     stack.script().answer(|prompt| if prompt.contains(ENDLESS) { Say::endless("and on ") } else { Say::text(SAYS) });
     stack
 }
@@ -100,8 +111,8 @@ fn axe_finds_nothing_on_any_page_and_none_is_wider_than_its_screen() {
     let paths = json!({
         "overview": "/overview", "keys": "/keys", "key": format!("/keys/{}", shown.id), "new-key": "/keys/new",
         "accounts": "/accounts", "account": format!("/accounts/{account}"), "new-account": "/accounts/new",
-        "usage": "/usage", "plans": "/plans", "origins": "/origins", "audit": "/audit", "playground": "/playground",
-        "nowhere": "/none",
+        "usage": "/usage", "plans": "/plans", "origins": "/origins", "alerts": "/alerts", "audit": "/audit",
+        "playground": "/playground", "nowhere": "/none",
     });
     drive(&stack, "pages.mjs", &json!({"paths": paths, "key": key.key}));
 }
@@ -122,6 +133,52 @@ fn an_operator_sees_how_far_a_batch_is_and_ends_it() {
     until_true("it ends", 3 * SOON, || status(&good) == "cancelled");
     let entries = stack.edge.admin("GET", "/audit?action=batch.cancel", None).ok().json();
     assert_eq!(entries["data"][0]["details"]["batch"], json!(good), "{entries}");
+}
+
+#[test]
+fn an_operator_sees_what_happens_while_it_does() {
+    let stack = stack();
+    let key = stack.edge.issue(&json!({"name": "busy", "plan": "team"}));
+    drive(&stack, "live.mjs", &json!({"key": key.key, "limit": LIMIT, "secrets": [secrets::ADMIN_TOKEN, key.key]}));
+}
+
+#[test]
+fn an_operator_sees_whom_alerts_tell_and_tries_it() {
+    let hooks = RawOrigin::start(Arc::new(|received: &Received, socket: &mut TcpStream| {
+        let status = if received.line.starts_with("POST /takes ") { "200 OK" } else { "302 Found" };
+        let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        // Whoever asked may be gone.
+        drop(socket.write_all(head.as_bytes()));
+    }));
+    let webhook = |path: &str| {
+        let url = format!("http://{}/{path}", hooks.address());
+        json!({"url": url, "form": "json", "secret": "the console's webhook", "private": true})
+    };
+    let webhooks = json!({"takes": webhook("takes"), "moved": webhook("moved")});
+    let mut plans = table(LIMIT);
+    plans["alerts"] = json!([
+        {"name": "refused", "when": {"kind": "key_refused", "more_than": 3, "within": "5m"}, "send": ["takes", "gone"]},
+        {"name": "quiet", "when": {"kind": "lapsed", "more_than": 0, "within": "10m"}, "muted": true},
+    ]);
+    let stack = start(described().plans(plans.to_string()).setting("ALERT_WEBHOOKS", webhooks.to_string()));
+    stack.script().allow_all();
+    let key = stack.edge.issue(&json!({"name": "refused", "plan": "team"}));
+    let scoped = |name: &str| secrets::scoped_token(name);
+    let settings = json!({
+        "rule": "refused", "key": key.key, "keyId": key.id.to_string(), "served": LIMIT, "refused": 5,
+        "scoped": {"read": scoped("read"), "plans": scoped("plans")},
+        "secrets": [secrets::ADMIN_TOKEN, key.key, scoped("read"), scoped("plans")],
+    });
+    drive(&stack, "alerts.mjs", &settings);
+    let told = |phase: &str| {
+        let is_so = |one: &Received| {
+            let notice: Value = serde_json::from_slice(&one.body).expect("JSON");
+            one.line.starts_with("POST /takes ") && notice["phase"] == phase
+        };
+        hooks.received().iter().any(is_so)
+    };
+    assert!(told("test"));
+    until_true("the incident is told", SOON, || told("opened"));
 }
 
 #[test]
