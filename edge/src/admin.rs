@@ -1,6 +1,7 @@
 //! Administration: `/admin/v1/`.
 
 mod accounts;
+mod alerts;
 mod audit;
 mod cache;
 mod call;
@@ -100,6 +101,8 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         ("usage", None, None, "GET") => usage::view(&call).await,
         ("live", None, None, "GET") => live::view(&call).await,
         ("live", Some("stream"), None, "GET") => live::stream(&call),
+        ("alerts", None, None, "GET") => alerts::view(&call).await,
+        ("alerts", Some("test"), None, "POST") => alerts::test(&call).await,
         ("audit", None, None, "GET") => audit::list(&call).await,
         ("failed-logins", None, None, "GET") => audit::failed_logins(&call).await,
         _ => Err(no_route()),
@@ -110,15 +113,15 @@ pub async fn serve(request: &Call<'_>) -> Answered {
 fn methods(kind: &str, name: Option<&str>, verb: Option<&str>) -> Option<&'static str> {
     Some(match (kind, name, verb) {
         ("keys" | "accounts" | "denials", None, None) => "GET, HEAD, POST",
-        ("keys", Some("bulk"), None) => "POST",
+        ("keys", Some("bulk"), None) | ("alerts", Some("test"), None) => "POST",
         ("keys" | "accounts", Some(_), None) => "GET, HEAD, PATCH, DELETE",
         ("keys", Some(_), Some("rotate" | "disable" | "enable")) => "POST",
         ("accounts", Some(_), Some("disable" | "enable" | "credits")) | ("jobs", Some(_), Some("cancel")) => "POST",
         ("plans", None, None) => "GET, HEAD, PUT",
         ("origins", None, None) => "GET, HEAD, PUT, DELETE",
         ("denials", Some(_), None) | ("cache", _, None) => "DELETE",
-        ("audit" | "failed-logins" | "usage" | "live", None, None) | ("jobs", Some(_), None) => "GET, HEAD",
-        ("live", Some("stream"), None) => "GET",
+        ("audit" | "failed-logins" | "usage" | "live" | "alerts", None, None) | ("jobs", Some(_), None) => "GET, HEAD",
+        ("live", Some("stream"), None) => "GET, HEAD",
         _ => return None,
     })
 }
@@ -128,5 +131,17 @@ fn no_route() -> Refusal {
 }
 
 const VERBS: [&str; 5] = ["rotate", "disable", "enable", "cancel", "credits"];
-const ROUTES: [&str; 11] =
-    ["keys", "accounts", "plans", "origins", "denials", "cache", "jobs", "usage", "live", "audit", "failed-logins"];
+const ROUTES: [&str; 12] = [
+    "keys",
+    "accounts",
+    "plans",
+    "origins",
+    "denials",
+    "cache",
+    "jobs",
+    "usage",
+    "live",
+    "alerts",
+    "audit",
+    "failed-logins",
+];

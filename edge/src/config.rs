@@ -20,6 +20,7 @@ use origins::{How, Where};
 pub use reader::{Mistake, Vars};
 use reader::{Reader, parse_number};
 use sluice_protocol::account::DEFAULT_MAX_TOKENS;
+use sluice_protocol::alerts::webhook::{Webhook, parse_webhooks};
 use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::key::Peppers;
 use sluice_protocol::limit::plan::PlanTable;
@@ -59,6 +60,8 @@ pub struct Config {
     pub jobs: JobSettings,
     /// Of which requests the log has a line.
     pub request_log: RequestLog,
+    /// Who is told of alerts.
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Config {
@@ -84,6 +87,7 @@ impl Config {
         let kept = reader.or_default("RESPONSES_KEPT_MS", |text| parse_number(text, 0, MAX_KEPT_MS));
         let jobs = JobSettings::read(&mut reader);
         let request_log = reader.or_default("REQUEST_LOG", RequestLog::parse);
+        let webhooks = reader.or_default("ALERT_WEBHOOKS", parse_webhooks);
         // Whatever is missing here has left a mistake there.
         let (
             Some(places),
@@ -105,6 +109,7 @@ impl Config {
             Some(responses_kept_ms),
             Some(jobs),
             Some(request_log),
+            Some(webhooks),
         ) = (
             places,
             peppers,
@@ -125,6 +130,7 @@ impl Config {
             kept,
             jobs,
             request_log,
+            webhooks,
         )
         else {
             return Err(reader.mistakes);
@@ -156,6 +162,7 @@ impl Config {
             responses_kept_ms,
             jobs,
             request_log,
+            webhooks,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! One message to an object and its answer back.
 
+pub mod alerts;
 pub mod gate;
 pub mod group;
 pub mod jobs;
@@ -38,4 +39,27 @@ pub async fn call_within(
     deadline.set(ms);
     let late = || Unanswered { cause: Cause::Overloaded, why: format!("{kind} {name}: no answer within {ms} ms") };
     deadline.limit(call(env, kind, name, message)).await.unwrap_or_else(|| Err(late()))
+}
+
+/// Who waits for an object, and so for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// A request of the Worker's.
+    ForAWhile,
+    /// An object, which sets no timer.
+    AsLongAsItTakes,
+}
+
+/// [`call_within`] for a request of the Worker's, or [`call`] for an object.
+pub async fn call_waiting(
+    env: &Env,
+    kind: &'static str,
+    name: &str,
+    message: &[u8],
+    (waits, ms): (Waits, u32),
+) -> Result<Vec<u8>, Unanswered> {
+    match waits {
+        Waits::ForAWhile => call_within(env, kind, name, message, ms).await,
+        Waits::AsLongAsItTakes => call(env, kind, name, message).await,
+    }
 }

@@ -47,5 +47,6 @@ platform::entries! {
         Registry: objects::registry::Registry,
         Responses: objects::responses::Responses,
         Jobs: objects::jobs::Jobs<walk::Lines>,
+        Alerts: objects::alerts::Alerts,
     },
 }

@@ -10,7 +10,7 @@ use crate::auth::principal::Principal;
 use crate::hop::gate::{self, answer_refusal, last, unavailable};
 use crate::platform::objects::{Cause, Unanswered};
 use crate::platform::{self, Env};
-use crate::telemetry::{self, Noted};
+use crate::telemetry::{self, Noted, measures};
 use sluice_protocol::auth::alias::Aliases;
 use sluice_protocol::auth::permission::Scope;
 use sluice_protocol::auth::principal::AccountName;
@@ -136,6 +136,7 @@ fn decide(
 ) -> Result<Admitted, Refusal> {
     if let Ok(answer) = &answer {
         noted.answered(ask, answer);
+        measures::decided(answer, ask.batch, principal.account.name(), || principal.subject());
     }
     match answer {
         Ok(Answer::Admitted(admission)) => {

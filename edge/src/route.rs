@@ -185,7 +185,7 @@ impl Origins {
         let is_shut = |index: usize| self.board.as_ref().is_some_and(|board| board.borrow().is_shut(index));
         let seen = |(index, origin): (usize, &Origin)| OriginSeen {
             name: origin.name.clone().unwrap_or_default(),
-            takes_requests: !is_shut(index),
+            takes_requests: !is_shut(index) && (self.are_several() || !origin.pressure.is_gone()),
             said: origin.pressure.last(),
         };
         self.all.iter().enumerate().map(seen).collect()
@@ -213,7 +213,14 @@ pub async fn send<'o>(
 ) -> Sent<'o> {
     let Some(board) = &origins.board else {
         let origin = &origins.all[0];
-        return Sent { origin, result: forward::generate(origin, ticket, outgoing).await, at: None };
+        let result = forward::generate(origin, ticket, outgoing).await;
+        // Nothing is decided by it where there is no other; whoever looks on is told.
+        match &result {
+            Err(failed) if failed.met == Met::Unreached => origin.pressure.was_asked(true),
+            Ok(_) => origin.pressure.was_asked(false),
+            Err(_) => {}
+        }
+        return Sent { origin, result, at: None };
     };
     share::learn_first(origins, journey.env, journey.context).await;
     care::look_after(origins, journey, ticket);

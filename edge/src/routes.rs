@@ -97,8 +97,8 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
 
 /// Sees to it that what is counted is handed on.
 fn hand_over(call: &Call<'_>) {
-    let of_settings = call.config.route.clone();
-    meter::hand_over(call.env, call.context, move || in_force::known(&of_settings).seen());
+    let (of_settings, is_watched) = (call.config.route.clone(), !call.config.webhooks.is_empty());
+    meter::hand_over(call.env, call.context, move || in_force::known(&of_settings).seen(), is_watched);
 }
 
 /// A path as the log may have it. Whoever is lost may have put a key into theirs, and an admin's has a line of its own.

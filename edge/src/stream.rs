@@ -8,12 +8,13 @@ use crate::answers::cache::MAX_ANSWER;
 use crate::answers::stored::Keep;
 use crate::forward::ending::Ending;
 use crate::forward::{Reply, Ticket, failed, lease_left};
-use crate::platform::body::Broken;
+use crate::platform::body;
 use crate::platform::deadline::Deadline;
 use crate::platform::head::Head;
 use crate::platform::respond::HeaderList;
 use crate::platform::{self, Body, Fault, Pipe, Response, Stream};
 use crate::telemetry;
+use crate::telemetry::measures::Broken;
 use futures_channel::oneshot::Sender;
 use sluice_protocol::dialect::{BrokenOff, Dialect};
 use sluice_protocol::forward::relayed::Relayed;
@@ -39,8 +40,17 @@ pub struct After<'a> {
     pub keep: Option<&'a Keep>,
     /// Where all of it is to be found, once it is whole, if somebody wants it for the same question.
     pub record: Option<&'a Record>,
-    /// Where it is noted when its first token came, if it comes in pieces.
-    pub first_token: &'a Cell<Option<Millis>>,
+    /// Where it is noted what is counted of it.
+    pub relayed: &'a Cell<Counted>,
+}
+
+/// What is counted of an answer on its way.
+#[derive(Clone, Copy, Default)]
+pub struct Counted {
+    /// When its first token came, if it comes in pieces.
+    pub first_token_at: Option<Millis>,
+    /// Why it did not come to its end.
+    pub broken: Option<Broken>,
 }
 
 /// An answer as the origin gave it, once it is whole.
@@ -96,15 +106,18 @@ async fn relay_whole(
 ) -> Result<Ending, Fault> {
     let body = match deadline.limit(Body::of_response(response, MAX_ANSWER_BYTES)).await {
         Some(Ok(body)) => body,
-        Some(Err(Broken::Large)) => {
+        Some(Err(body::Broken::Large)) => {
+            after.relayed.set(Counted { broken: Some(Broken::Refused(Reason::OriginFailed)), ..Counted::default() });
             let _ = answer.send(Err(failed("the origin's answer is larger than any that is read whole")));
             return Ok(Ending::Ask(Outcome::Served(None)));
         }
         broken => {
             let why = match broken {
-                Some(Err(Broken::Off(fault))) => fault.to_string(),
+                Some(Err(body::Broken::Off(fault))) => fault.to_string(),
                 _ => "its time was over, or its caller has left".to_owned(),
             };
+            let broken = if deadline.has_left() { Broken::Left } else { Broken::Refused(Reason::OriginFailed) };
+            after.relayed.set(Counted { broken: Some(broken), ..Counted::default() });
             let _ = answer.send(Err(failed(&format!("the origin's answer broke off: {why}"))));
             // Nothing of it reached the caller. Whose time was over, or who has left, had the origin work all the same.
             let otherwise = if deadline.is_over() { Outcome::Served(None) } else { Outcome::NotServed };
@@ -158,7 +171,12 @@ async fn relay_stream(
     let _ = answer.send(Ok(Response::of_pipe(status, &headers.to_json(), &pipe)?));
     let end = clock.wait(&pipe, &state).await;
     let seen = state.borrow().relayed.seen();
-    clock.after.first_token.set(state.borrow().first_token_at);
+    let broken = match (&end, seen.refused) {
+        (End::Left, _) => Some(Broken::Left),
+        (_, Some(reason)) => Some(Broken::Refused(reason)),
+        _ => end.refusal().map(|refusal| Broken::Refused(refusal.reason)),
+    };
+    clock.after.relayed.set(Counted { first_token_at: state.borrow().first_token_at, broken });
     if let Some(keep) = keep.filter(|_| !matches!(end, End::Left)) {
         let told = state.borrow().answer();
         if told.is_some() || matches!(end, End::Whole) {

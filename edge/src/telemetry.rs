@@ -4,7 +4,7 @@
 pub mod measures;
 
 use crate::platform;
-use measures::Seen;
+use measures::{Broken, Seen};
 use sluice_protocol::hop::gate_call::{Admission, Answer, Ask};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
@@ -49,7 +49,6 @@ impl Noted {
 
     /// It was refused by this answer, which was remembered.
     pub fn remembered(&mut self, answer: &Answer) {
-        measures::refused_by(answer);
         self.plan_of(answer);
     }
 
@@ -58,7 +57,6 @@ impl Noted {
         if let Some(decided) = &mut self.decided {
             decided.answered(ask, answer);
         }
-        measures::refused_by(answer);
         self.plan_of(answer);
     }
 
@@ -70,9 +68,24 @@ impl Noted {
         self.seen.plan.clone_from(&admission.plan);
     }
 
-    /// How long its first token took since it was admitted, if one came.
-    pub fn first_token(&mut self, ms: Option<Millis>) {
-        self.seen.first_token_ms = ms;
+    /// How long its first token took since it was admitted, if one came, and why its answer did not come to its end.
+    pub fn relayed(&mut self, first_token_ms: Option<Millis>, broken: Option<Broken>) {
+        (self.seen.first_token_ms, self.seen.broken) = (first_token_ms, broken);
+    }
+
+    /// Its caller had left before it was answered.
+    pub fn left(&mut self) {
+        self.seen.broken = Some(Broken::Left);
+    }
+
+    /// Another model than was asked for is to answer.
+    pub fn bent(&mut self, model: &str) {
+        model.clone_into(&mut self.seen.model);
+    }
+
+    /// It is answered without an origin.
+    pub fn ours(&mut self) {
+        self.seen.is_ours = true;
     }
 
     /// What its Gate is told of how it ended.

@@ -1,6 +1,7 @@
 //! The whole edge on the scripted platform: what it promises of calls that are lost, late, repeated or abandoned, whatever
 //! ends between any two awaits. Each law is tried with many seeds; a seed that breaks it does so again.
 
+mod alerts;
 mod background;
 mod cache;
 mod jobs;

@@ -20,7 +20,7 @@ use crate::platform::{Body, Signal};
 use crate::request::{self, shield};
 use crate::route::{Journey, Origins, in_force};
 use crate::settle::Settle;
-use crate::stream::{After, Record};
+use crate::stream::{After, Counted, Record};
 use crate::telemetry::measures::InFlight;
 use crate::telemetry::{self, Noted};
 use crate::{auth, route, stream};
@@ -73,7 +73,11 @@ pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
                 Ok(_) => RequestEnd::Answered { is_whole: true, used: None },
                 Err(refusal) => RequestEnd::Refused { reason: refusal.reason, used: None },
             };
-            over(noted, end);
+            // What is started is counted when it is carried; what is not is refused here.
+            match started {
+                Ok(_) => telemetry::over(log, call.id, door.path(), noted, end, call.since),
+                Err(_) => over(noted, end),
+            }
             let _ = answer.send(started);
         }
         Err(refusal) => {
@@ -264,6 +268,7 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
         // Nobody else finds out meanwhile that an origin is back.
         let journey = Journey { env, context: around.context, model: &model, beginning: None, region: None };
         route::look_after(&origins, &journey, &ticket);
+        noted.ours();
         return said(&settle, &ticket, (&bent, &model), table, answer).await;
     }
     // cache
@@ -283,8 +288,9 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
             lead
         }
         Err(end) => {
-            if let RequestEnd::Left = end {
-                noted.ended(ticket.attempt.unserved());
+            match end {
+                RequestEnd::Left => noted.ended(ticket.attempt.unserved()),
+                _ => noted.ours(),
             }
             return end;
         }
@@ -292,6 +298,7 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
     let asked_for = ticket.admission.max_tokens;
     // route, forward
     let model = bent.model.clone().unwrap_or(model);
+    noted.bent(&model);
     let journey = Journey { env, context: around.context, model: &model, beginning, region };
     let outgoing = Outgoing { door, body: bent.body(&body), stream: bent.stream, left: &left, watch: None };
     let mut sent = route::send(&origins, &journey, &mut ticket, outgoing, None).await;
@@ -324,11 +331,11 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
             // What a second reservation makes shorter is another answer.
             let lead = lead.filter(|_| ticket.admission.max_tokens == asked_for);
             let record = lead.as_ref().map(|_| Record::default());
-            let first_token = Cell::new(None);
-            let after =
-                After { told: &bent.told, keep: keep.as_ref(), record: record.as_ref(), first_token: &first_token };
+            let relayed = Cell::default();
+            let after = After { told: &bent.told, keep: keep.as_ref(), record: record.as_ref(), relayed: &relayed };
             let ending = stream::relay(&reply, &deadline, &ticket, origin.idle_ms, after, answer).await;
-            noted.first_token(first_token.get().map(|at| at.saturating_sub(ticket.since)));
+            let Counted { first_token_at, broken } = relayed.get();
+            noted.relayed(first_token_at.map(|at| at.saturating_sub(ticket.since)), broken);
             // Nobody needs it while the settle waits, and it is much that the platform would hold.
             drop((reply, deadline));
             let is_whole = matches!(ending, Ending::Certain(_));
@@ -348,6 +355,9 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
         Err(Failed { refusal, ending, .. }) => {
             drop(lead);
             let reason = refusal.reason;
+            if left.is_aborted() {
+                noted.left();
+            }
             let told = async { drop(answer.send(Err(models::told(around, &known, &model, refusal, &left).await))) };
             let ((), outcome) = join(told, settle.ended(&ticket, ending, origin)).await;
             noted.ended(outcome);

@@ -39,5 +39,6 @@ pub mod forward;
 // stream
 pub mod dialect;
 // what the edge writes down, and what it adds up
+pub mod alerts;
 pub mod measures;
 pub mod telemetry;

@@ -5,12 +5,14 @@
 //! [`METERS`] of them, so that none has too much to do; whoever wants to know asks all, and adds up ([`live`],
 //! [`prometheus`]). What is told apart has a bound ([`tally`]), whatever callers write.
 
+pub mod call;
 pub mod counter;
 pub mod live;
 pub mod meter;
 pub mod prometheus;
 pub mod report;
 pub mod series;
+pub mod slots;
 pub mod tally;
 
 use crate::time::Millis;

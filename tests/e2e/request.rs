@@ -253,7 +253,7 @@ fn paths_and_methods_are_refused_by_name() {
         ("POST", "//v1/chat/completions", Reason::NotFound, None),
         ("GET", "/admin", Reason::NotFound, None),
         ("GET", "/capacity", Reason::NotFound, None),
-        ("GET", "/metrics", Reason::NotFound, None),
+        ("POST", "/metrics", Reason::MethodNotAllowed, Some("GET, HEAD")),
     ];
     for (method, path, reason, allow) in cases {
         let answer = exchange(stack.edge_address(), &request(method, path, &[], b"")).from_edge();

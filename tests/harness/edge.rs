@@ -212,6 +212,7 @@ impl EdgeFiles {
                 .replace("@RESPONSES@", &class("Responses"))
                 .replace("@JOBS@", &class("Jobs"))
                 .replace("@METER@", &class("Meter"))
+                .replace("@ALERTS@", &class("Alerts"))
                 .replace("@ORIGIN@", if_set(through.is_some(), ORIGIN_BINDING))
                 .replace("@SHIELD@", if_set(shield, SHIELD_BINDING))
                 .replace("@OBSERVED_MODULES@", if_set(observed, OBSERVED_MODULES))
@@ -319,6 +320,7 @@ const WORKER: &str = r#"const @NAME@ :Workerd.Worker = (
     (name = "RESPONSES", durableObjectNamespace = @RESPONSES@),
     (name = "JOBS", durableObjectNamespace = @JOBS@),
     (name = "METER", durableObjectNamespace = @METER@),
+    (name = "ALERTS", durableObjectNamespace = @ALERTS@),
 @SHIELD@@BETWEEN@@ORIGIN@@BINDINGS@  ],
 );
 "#;
@@ -328,6 +330,7 @@ const OBJECTS: &str = r#"  durableObjectNamespaces = [
     (className = "Responses", uniqueKey = "responses", enableSql = true),
     (className = "Jobs", uniqueKey = "jobs", enableSql = true),
     (className = "Meter", uniqueKey = "meter", enableSql = true),
+    (className = "Alerts", uniqueKey = "alerts", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "disk"),
 "#;

@@ -4,6 +4,7 @@
 //! An invariant is a pure function over text or JSON, with a test that feeds it a violation and sees it refused.
 
 mod code;
+mod measures;
 mod packages;
 mod paths;
 mod purity;
@@ -179,6 +180,8 @@ impl Checks<'_> {
             let source = settings::from_edge_table(&checks.workspace.read("edge/src/config/table.rs")?)?;
             holds(&settings::differences("edge", &page, &source), settings::FIX)
         })?;
+        self.check("measures", |checks, _| measures::page(checks.workspace))?;
+        self.check("the board and the rules", |checks, _| measures::board(checks.workspace))?;
         self.check("nothing is left undone", |checks, _| checks.leftovers())
     }
 

@@ -9,6 +9,7 @@ mod setup;
 // one per command; those for the origin alone share a room
 mod audit;
 mod bench;
+mod board;
 mod build_edge;
 mod check;
 mod console;
@@ -41,6 +42,7 @@ Usage: cargo xtask COMMAND
   bench edge   what a request costs at the edge, side by side with an empty Worker (`cargo xtask bench --help`)
   parity       the origin beside Hugging Face transformers, on models made here (`cargo xtask parity --help`)
   cuda         build the origin for CUDA, with or without a GPU at hand (`cargo xtask cuda --help`)
+  board        the board for Grafana and the rules for Prometheus, docs/grafana.json and docs/prometheus-rules.yml
   secrets      a deployment's secrets: make them, replace them, hand them over (`cargo xtask secrets --help`)
   train-tiny   make the built-in model again, from nothing (`cargo xtask train-tiny --help`); train-tiny-embed: the one
                that embeds
@@ -105,6 +107,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         "bench" => bench::run(&workspace, args)?,
         "parity" => origin::parity::run(&workspace, args)?,
         "cuda" => origin::cuda::run(&workspace, args)?,
+        "board" => board::run(&workspace, args)?,
         "secrets" => secrets::run(&workspace, args)?,
         "train-tiny" => return origin::train_tiny::run(&workspace, &origin::train_tiny::TINY, args),
         "train-tiny-embed" => return origin::train_tiny::run(&workspace, &origin::train_tiny::TINY_EMBED, args),

@@ -5,6 +5,7 @@ mod bind;
 mod browser;
 mod debian;
 mod node;
+mod prometheus;
 mod python;
 mod wasm;
 
@@ -43,10 +44,11 @@ pub(crate) fn browser(workspace: &Workspace) -> Result<()> {
 }
 
 /// Brings in what calls the gates in the end-to-end tests: the Python environment `target/venv`, the packages of Node in
-/// `tests/clients`, and a browser.
+/// `tests/clients`, a browser, and Prometheus.
 pub(crate) fn clients(workspace: &Workspace) -> Result<()> {
     let _one_at_a_time = workspace.lock("setup")?;
     python::ensure(workspace)?;
     node::ensure_packages(workspace, "Node clients", "tests/clients")?;
-    browser::ensure(workspace)
+    browser::ensure(workspace)?;
+    prometheus::ensure(workspace)
 }

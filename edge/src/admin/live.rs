@@ -4,7 +4,8 @@
 use super::call::AdminCall;
 use super::login;
 use crate::call::{Answered, Call};
-use crate::hop::{gate, meter};
+use crate::hop::gate;
+use crate::hop::{Waits, meter};
 use crate::platform::respond::HeaderList;
 use crate::platform::{Env, Feed, Response, now, respond, sleep};
 use sluice_protocol::measures::live::{LiveAsked, LiveView};
@@ -38,9 +39,13 @@ pub async fn metrics(call: &Call<'_>) -> Answered {
     if !login::admin(call).await?.scopes.allow("metrics", "GET") {
         return Err(Refusal::new(Reason::NotAllowed, "This admin does not have the scope `metrics`."));
     }
-    let (reading, meters) = meter::read(call.env, Span::Sums).await;
+    let (reading, meters) = meter::read(call.env, Span::Sums, Waits::ForAWhile).await;
+    // With less than all of it counters would fall, and rise again: Prometheus would take that for new requests.
+    if meters < meter::ALL {
+        return Err(gate::unavailable(&format!("{meters} of {} Meters tell anything", meter::ALL)));
+    }
     let headers = HeaderList::answer(call.id, "text/plain; version=0.0.4; charset=utf-8");
-    Ok(respond::respond(200, &headers, &prometheus::text(&reading, meters, now())))
+    Ok(respond::respond(200, &headers, &prometheus::text(&reading, now())))
 }
 
 async fn tell(env: &Env, feed: &Feed, asked: LiveAsked) {
@@ -50,10 +55,11 @@ async fn tell(env: &Env, feed: &Feed, asked: LiveAsked) {
         if !feed.is_taken() {
             untaken += 1;
         } else if let Some(view) = told(env, asked).await {
-            let view = serde_json::to_string(&view).expect("our own types have string keys and no failing serialisers");
-            feed.push(format!("event: live\ndata: {view}\n\n").as_bytes());
-            // What was counted in the last slot may not have been all of it.
-            (asked, untaken) = (asked.from(told_at), 0);
+            let told = serde_json::to_string(&view).expect("our own types have string keys and no failing serialisers");
+            feed.push(format!("event: live\ndata: {told}\n\n").as_bytes());
+            // What was counted in the last slot may not have been all of it, and what is not whole is told again.
+            asked = if view.is_whole { asked.from(told_at) } else { asked };
+            untaken = 0;
         } else {
             feed.push(b": no Meter tells anything\n\n");
         }
@@ -63,8 +69,8 @@ async fn tell(env: &Env, feed: &Feed, asked: LiveAsked) {
 }
 
 async fn told(env: &Env, asked: LiveAsked) -> Option<LiveView> {
-    let (reading, meters) = meter::read(env, asked.span()).await;
-    (meters > 0).then(|| LiveView::new(asked, &reading, now()))
+    let (reading, meters) = meter::read(env, asked.span(), Waits::ForAWhile).await;
+    (meters > 0).then(|| LiveView::new(asked, &reading, meters == meter::ALL, now()))
 }
 
 /// How long one answer goes on; a page that still looks asks again.

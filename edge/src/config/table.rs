@@ -116,6 +116,11 @@ pub const SETTINGS: &[Setting] = &[
         default: "off",
         meaning: "of which requests the log has a line: `off`, `known` (for an answer, of known callers) or `all`: see docs/administration.md",
     },
+    Setting {
+        name: "ALERT_WEBHOOKS",
+        default: "{}",
+        meaning: "secret; who is told of alerts, as JSON: by name, `url`, `form`, `secret` and, if need be, `private`: see docs/alerts.md",
+    },
 ];
 
 /// The setting of this name.

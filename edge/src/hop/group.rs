@@ -147,9 +147,9 @@ async fn exchange(
     let asked = calls.len();
     let message = encode_envelope(&Envelope { account: account.name().to_owned(), table, calls });
     let answer = hop::call_within(env, "GATE", account.name(), &message, GATE_MS).await?;
-    let Answers { answers, rows_written } =
+    let Answers { answers, rows_written, lapsed } =
         decode_answers(&answer).map_err(|error| Unanswered::own(error.to_string()))?;
-    measures::gate_called(rows_written);
+    measures::gate_called(rows_written, lapsed);
     if answers.len() != asked {
         return Err(Unanswered::own(format!("{asked} calls and {} answers", answers.len())));
     }

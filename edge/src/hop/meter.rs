@@ -1,25 +1,31 @@
 //! What this isolate has counted, on its way to its Meter: by one task at a time, and never in a request's way.
 
-use crate::hop;
+use crate::hop::{self, Waits, alerts};
 use crate::platform::objects::Unanswered;
 use crate::platform::{Context, Env, sleep};
 use crate::telemetry::{self, measures};
 use futures_util::future::join_all;
+use sluice_protocol::measures::call::{MeterAnswer, MeterCall};
 use sluice_protocol::measures::meter::Reading;
-use sluice_protocol::measures::report::{IsolateState, MeterAnswer, MeterCall, OriginSeen, Span, decode, encode};
-use sluice_protocol::measures::{HAND_OVER_MS, meter_names, meter_of};
+use sluice_protocol::measures::report::{IsolateState, OriginSeen, Span, decode, encode};
+use sluice_protocol::measures::{HAND_OVER_MS, METERS, meter_names, meter_of};
 use sluice_protocol::telemetry::Line;
 
 /// Hands on in a while what is counted until then, unless somebody is about to. `origins`: how they are then.
-pub fn hand_over(env: &Env, context: &Context, origins: impl Fn() -> Vec<OriginSeen> + 'static) {
+/// `is_watched`: whether somebody is to be told of alerts.
+pub fn hand_over(env: &Env, context: &Context, origins: impl Fn() -> Vec<OriginSeen> + 'static, is_watched: bool) {
     if !measures::begin() {
         return;
     }
     let env = env.clone();
     context.wait_until(async move {
-        for _ in 0..MAX_IN_A_ROW {
+        for turn in 1..=MAX_IN_A_ROW {
             sleep(HAND_OVER_MS as u32).await;
-            if !send(&env, origins(), Waits::ForAWhile).await {
+            let goes_on = send(&env, origins(), Waits::ForAWhile, turn < MAX_IN_A_ROW).await;
+            if is_watched {
+                alerts::look(&env, Waits::ForAWhile).await;
+            }
+            if !goes_on {
                 return;
             }
         }
@@ -27,16 +33,19 @@ pub fn hand_over(env: &Env, context: &Context, origins: impl Fn() -> Vec<OriginS
 }
 
 /// Hands on now what was counted, from an object, if that has had its time: an object sets no timer.
-pub async fn hand_over_now(env: &Env, origins: impl FnOnce() -> Vec<OriginSeen>) {
+pub async fn hand_over_now(env: &Env, origins: impl FnOnce() -> Vec<OriginSeen>, is_watched: bool) {
     if measures::begin_now() {
-        send(env, origins(), Waits::AsLongAsItTakes).await;
+        send(env, origins(), Waits::AsLongAsItTakes, false).await;
+        if is_watched {
+            alerts::look(env, Waits::AsLongAsItTakes).await;
+        }
     }
 }
 
 /// What all Meters tell, and how many of them did. One that cannot be asked is not in the way of the others.
-pub async fn read(env: &Env, span: Span) -> (Reading, usize) {
+pub async fn read(env: &Env, span: Span, waits: Waits) -> (Reading, usize) {
     let asked = meter_names().map(|name| async move {
-        match ask(env, &name, &MeterCall::Read(span), Waits::ForAWhile).await {
+        match ask(env, &name, &MeterCall::Read(span), waits).await {
             Ok(MeterAnswer::Read(reading)) => Some(*reading),
             Ok(MeterAnswer::Taken) => None,
             Err(failed) => {
@@ -52,35 +61,25 @@ pub async fn read(env: &Env, span: Span) -> (Reading, usize) {
     (all, meters)
 }
 
-/// Sends what there is; whether there is more.
-async fn send(env: &Env, origins: Vec<OriginSeen>, waits: Waits) -> bool {
+/// Sends what there is. Whether whoever sends it has to go on, if they would.
+async fn send(env: &Env, origins: Vec<OriginSeen>, waits: Waits, goes_on: bool) -> bool {
     let report = measures::report(IsolateState { in_flight: 0, origins });
     let (number, meter) = (report.number, meter_of(report.isolate));
     let told = ask(env, &meter, &MeterCall::Take(Box::new(report)), waits).await;
     if let Err(failed) = &told {
         telemetry::write(&Line::trouble(format!("{meter} is not told"), failed.why.clone()));
     }
-    measures::handed_over(number, matches!(told, Ok(MeterAnswer::Taken)))
-}
-
-/// How long somebody waits for a Meter.
-#[derive(Clone, Copy)]
-enum Waits {
-    /// A request of the Worker's.
-    ForAWhile,
-    /// An object, which sets no timer.
-    AsLongAsItTakes,
+    measures::handed_over(number, matches!(told, Ok(MeterAnswer::Taken)), goes_on)
 }
 
 async fn ask(env: &Env, meter: &str, call: &MeterCall, waits: Waits) -> Result<MeterAnswer, Unanswered> {
     let message = encode(call);
-    let answer = match waits {
-        Waits::ForAWhile => hop::call_within(env, "METER", meter, &message, METER_MS).await?,
-        Waits::AsLongAsItTakes => hop::call(env, "METER", meter, &message).await?,
-    };
+    let answer = hop::call_waiting(env, "METER", meter, &message, (waits, METER_MS)).await?;
     decode(&answer).map_err(|error| Unanswered::own(error.to_string()))
 }
 
+/// How many Meters there are.
+pub const ALL: usize = METERS as usize;
 /// How long a Meter may take to answer, in milliseconds.
 const METER_MS: u32 = 5_000;
 /// How often one task hands on. A platform ends a task in the end, and the next request begins another.

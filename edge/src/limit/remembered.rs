@@ -3,6 +3,7 @@
 
 use crate::auth::principal::Principal;
 use crate::platform::{self, isolate_local, random};
+use crate::telemetry::measures;
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::hop::gate_call::remembered::{Asked, Asker, MAX_REMEMBERED, Remembered, Want};
 use sluice_protocol::hop::gate_call::{Answer, Call};
@@ -28,6 +29,7 @@ pub fn of(table: &PlanTable, principal: &Principal, want: Want) -> Option<Answer
     let now = platform::now();
     let found = REMEMBERED.with_borrow(|remembered| remembered.get(&asker(table, principal), want, now))?;
     if let Answer::Limited { refused, .. } = &found {
+        measures::decided(&found, false, principal.account.name(), || principal.subject());
         note(principal, refused.iter().map(|refused| refused.limit.as_str()), now);
     }
     Some(found)

@@ -88,7 +88,9 @@ impl Gate {
             // Memory may be ahead of the disk: the next call reads again.
             self.account.replace(None);
         }
-        Ok(encode_answers(&Answers { answers: answers?, rows_written: self.rows_written() - before }))
+        let answers = answers?;
+        let lapsed = self.account.borrow_mut().as_mut().map_or(0, |account| account.state.take_lapsed());
+        Ok(encode_answers(&Answers { answers, rows_written: self.rows_written() - before, lapsed }))
     }
 
     fn rows_written(&self) -> u64 {

@@ -7,11 +7,11 @@ use super::transaction::together;
 use crate::platform::objects::Object;
 use crate::platform::rows::Rows;
 use crate::platform::{self, Env, Fault, Result, State, Storage};
+use sluice_protocol::measures::call::{MeterAnswer, MeterCall};
 use sluice_protocol::measures::meter::{Meter as Sums, Written};
-use sluice_protocol::measures::report::{MeterAnswer, MeterCall, decode, encode};
-use sluice_protocol::measures::tally::Tally;
+use sluice_protocol::measures::report::{decode, encode};
+use sluice_protocol::measures::slots::{Slot, Slots};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// The object.
@@ -74,7 +74,7 @@ impl Meter {
         ];
         for (rows, tallies, changed, forgotten) in slots {
             for slot in changed {
-                if let Some(tally) = tallies.get(slot) {
+                if let Some(tally) = tallies.get(*slot) {
                     rows.put(id(*slot)?, &encode(tally))?;
                 }
             }
@@ -88,14 +88,15 @@ impl Meter {
     fn load(&self) -> Result<Sums> {
         let sums = self.sums.all()?.into_iter().find(|(row, _)| *row == SUMS_ROW);
         let sums = sums.and_then(|(_, packed)| decode(&packed).ok()).unwrap_or_default();
-        Ok(Sums { sums, short: tallies(&self.short)?, long: tallies(&self.long)? })
+        Ok(Sums { sums, short: slots(&self.short)?, long: slots(&self.long)? })
     }
 }
 
 /// What a table holds. What an older version wrote is not read: a curve begins anew, and so do its sums.
-fn tallies(rows: &Rows) -> Result<BTreeMap<u64, Tally>> {
-    let read = |(id, packed): (i64, Vec<u8>)| Some((u64::try_from(id).ok()?, decode(&packed).ok()?));
-    Ok(rows.all()?.into_iter().filter_map(read).collect())
+fn slots(rows: &Rows) -> Result<Slots> {
+    let read =
+        |(id, packed): (i64, Vec<u8>)| Some(Slot { number: u64::try_from(id).ok()?, tally: decode(&packed).ok()? });
+    Ok(Slots::of_rows(rows.all()?.into_iter().filter_map(read).collect()))
 }
 
 fn id(slot: u64) -> Result<i64> {

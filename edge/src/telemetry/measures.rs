@@ -4,19 +4,23 @@
 use crate::platform::{self, isolate_local, random};
 use sluice_protocol::hop::gate_call::Answer;
 use sluice_protocol::id::RequestId;
+use sluice_protocol::limit::kind::Unit;
+use sluice_protocol::limit::standing::Standing;
 use sluice_protocol::measures::counter::Counter;
 use sluice_protocol::measures::report::{IsolateState, Report};
-use sluice_protocol::measures::series::{Label, Series, TokenKind, bucket};
+use sluice_protocol::measures::series::{Label, Series, TokenKind, bucket, budget_step};
+use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::telemetry::RequestEnd;
 use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
 
-/// A message to a Gate was answered.
-pub fn gate_called(rows_written: u64) {
+/// A message to a Gate was answered, over which it wrote rows and found leases that had ended by themselves.
+pub fn gate_called(rows_written: u64, lapsed: u64) {
     COUNTER.with_borrow_mut(|counter| {
         counter.add(Series::GateCalls, 1);
         counter.add(Series::GateRows, rows_written);
+        counter.add(Series::Lapsed, lapsed);
     });
 }
 
@@ -25,14 +29,42 @@ pub fn login_failed() {
     COUNTER.with_borrow_mut(|counter| counter.add(Series::FailedLogins, 1));
 }
 
-/// A Gate's answer, or one that is remembered: which limits refused, if any did.
-pub fn refused_by(answer: &Answer) {
-    if let Answer::Limited { plan, refused, .. } = answer {
+/// Leases that a Gate found to have ended by themselves while it was told something else.
+pub fn lapsed(count: u64) {
+    COUNTER.with_borrow_mut(|counter| counter.add(Series::Lapsed, count));
+}
+
+/// A Gate's answer to somebody's request, or one that is remembered: which limits refused it, and how far its budgets are used
+/// up. A batch's line that is refused is asked for again, as often as it takes: that is no refusal of anybody's.
+pub fn decided(answer: &Answer, is_batch: bool, account: &str, key: impl FnOnce() -> String) {
+    match answer {
+        Answer::Admitted(admission) => budgets(&admission.plan, &admission.standings, admission.tokens, account),
+        Answer::Limited { plan, standings, .. } if is_batch => budgets(plan, standings, 0, account),
+        Answer::Limited { plan, refused, standings, .. } => {
+            COUNTER.with_borrow_mut(|counter| {
+                for limit in refused {
+                    let (plan, limit) = (Label::of(plan), Label::of(&limit.limit));
+                    counter.add(Series::RefusedBy { plan, limit }, 1);
+                }
+                counter.add(Series::KeyRefused { account: Label::of(account), key: Label::of(&key()) }, 1);
+            });
+            budgets(plan, standings, 0, account);
+        }
+        _ => {}
+    }
+}
+
+/// `reserved`: tokens that this very request may use, and mostly gives back.
+fn budgets(plan: &str, standings: &[Standing], reserved: u64, account: &str) {
+    // Only budgets go by a calendar.
+    for standing in standings.iter().filter(|standing| standing.kind.cycle().is_some()) {
+        let reserved = if standing.unit == Unit::Tokens { reserved } else { 0 };
+        let used = standing.used.saturating_sub(reserved);
+        let Some(percent) = budget_step(used, standing.quota) else { continue };
+        let (account, plan, until) = (Label::of(account), Label::of(plan), standing.whole_at.unwrap_or(0));
+        let budget = Label::of(&standing.limit);
         COUNTER.with_borrow_mut(|counter| {
-            for limit in refused {
-                let (plan, limit) = (Label::of(plan), Label::of(&limit.limit));
-                counter.add(Series::RefusedBy { plan, limit }, 1);
-            }
+            counter.add(Series::BudgetUsed { account, plan, budget, percent, until }, 1);
         });
     }
 }
@@ -65,13 +97,31 @@ pub struct Seen {
     pub first_token_ms: Option<Millis>,
     /// What its Gate was told that it had used.
     pub used: Option<Used>,
+    /// What became of it behind an answer that had begun, or that nobody waited for any more.
+    pub broken: Option<Broken>,
+    /// Whether no origin was asked: it was answered by a plan's text, or by what had been kept.
+    pub is_ours: bool,
+}
+
+/// Why an answer did not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// Its caller had left.
+    Left,
+    /// It ended with this refusal.
+    Refused(Reason),
 }
 
 /// A request for an answer is over, after this time.
 pub fn over(seen: &Seen, end: RequestEnd, ms: Millis) {
     COUNTER.with_borrow_mut(|counter| {
+        let end = match (seen.broken, end) {
+            (Some(Broken::Left), _) => RequestEnd::Left,
+            (Some(Broken::Refused(reason)), RequestEnd::Answered { used, .. }) => RequestEnd::Refused { reason, used },
+            (_, end) => end,
+        };
         let (outcome, has_answered) = (end.outcome(), matches!(end, RequestEnd::Answered { .. }));
-        let (model, plan) = (counter.model(&seen.model, has_answered), Label::of(&seen.plan));
+        let (model, plan) = (counter.model(&seen.model, has_answered && !seen.is_ours), Label::of(&seen.plan));
         counter.add(Series::Requests { outcome, model: model.clone(), plan }, 1);
         let used = match end {
             RequestEnd::Refused { reason, used } => {
@@ -89,7 +139,7 @@ pub fn over(seen: &Seen, end: RequestEnd, ms: Millis) {
             counter.add(Series::FirstToken { model: model.clone(), bucket: bucket(ms) }, 1);
             counter.add(Series::FirstTokenMs { model: model.clone() }, ms);
         }
-        if let Some(used) = used.or(seen.used) {
+        if let Some(used) = used.or(seen.used).filter(|_| !seen.is_ours) {
             let kinds = [
                 (TokenKind::Prompt, used.usage.prompt_tokens),
                 (TokenKind::Cached, used.cached_tokens),
@@ -133,9 +183,9 @@ pub fn report(state: IsolateState) -> Report {
     COUNTER.with_borrow_mut(|counter| counter.report(ISOLATE.get(), state, platform::now()))
 }
 
-/// It was, or was not. Returns whether there is more.
-pub fn handed_over(number: u64, is_taken: bool) -> bool {
-    COUNTER.with_borrow_mut(|counter| counter.handed_over(number, is_taken, platform::now()))
+/// It was, or was not, and whoever did so would go on. Returns whether they have to. See [`Counter::handed_over`].
+pub fn handed_over(number: u64, is_taken: bool, goes_on: bool) -> bool {
+    COUNTER.with_borrow_mut(|counter| counter.handed_over(number, is_taken, goes_on, platform::now()))
 }
 
 isolate_local! {

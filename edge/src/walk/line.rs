@@ -73,7 +73,12 @@ impl Carry for Lines {
         let (answer, answered) = oneshot::channel();
         let walking = async {
             let end: RequestEnd = walk(around, asked, answer, &mut noted).await;
-            telemetry::answered(config.request_log, errand.request, errand.door.door().path(), noted, end, since);
+            let (log, request, path) = (config.request_log, errand.request, errand.door.door().path());
+            match (errand.whom, end) {
+                // It is asked for again, as often as it takes: that is neither an end nor anybody's failure.
+                (Whom::Nobody, RequestEnd::Refused { .. }) => telemetry::over(log, request, path, noted, end, since),
+                _ => telemetry::answered(log, request, path, noted, end, since),
+            }
         };
         let telling = async {
             let said = match answered.await {
@@ -87,7 +92,11 @@ impl Carry for Lines {
             Some(told(said))
         };
         let told = join(walking, telling).await.1;
-        meter::hand_over_now(errand.env, || in_force::known(&config.route).seen()).await;
+        let (env, is_watched) = (errand.env.clone(), !config.webhooks.is_empty());
+        // Nobody waits for it.
+        context.wait_until(async move {
+            meter::hand_over_now(&env, || in_force::known(&config.route).seen(), is_watched).await;
+        });
         told
     }
 

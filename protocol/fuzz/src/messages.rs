@@ -167,7 +167,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         let (answers, _) = account.answer_all(&calls, setting, START);
         let envelope = Envelope { account: setting.account.into(), table: table.version(), calls };
         seeds.push([before.clone(), encode_envelope(&envelope)].concat());
-        seeds.push([before.clone(), encode_answers(&Answers { answers, rows_written: 1 })].concat());
+        seeds.push([before.clone(), encode_answers(&Answers { answers, rows_written: 1, lapsed: 2 })].concat());
     }
     seeds
 }

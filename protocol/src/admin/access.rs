@@ -43,7 +43,7 @@ impl AdminScope {
     pub fn needed(kind: &str, method: &str) -> Self {
         match (method, kind) {
             ("GET" | "HEAD", _) => Self::Read,
-            (_, "plans") => Self::Plans,
+            (_, "plans" | "alerts") => Self::Plans,
             (_, "origins") => Self::Origins,
             _ => Self::Keys,
         }
@@ -68,7 +68,7 @@ impl AdminScopes {
     pub fn allow(self, kind: &str, method: &str) -> bool {
         let needed = AdminScope::needed(kind, method);
         let looks_at_own = match kind {
-            "plans" => self.has(AdminScope::Plans),
+            "plans" | "alerts" => self.has(AdminScope::Plans),
             "origins" => self.has(AdminScope::Origins),
             "metrics" => self.has(AdminScope::Metrics),
             "keys" | "accounts" | "denials" | "jobs" => self.has(AdminScope::Keys),
@@ -207,7 +207,9 @@ mod tests {
         let open = |scopes: &str| {
             let scopes = AdminScopes::parse(scopes).unwrap();
             let mut open = String::new();
-            for kind in ["keys", "accounts", "denials", "jobs", "plans", "origins", "audit", "other"] {
+            for kind in
+                ["keys", "accounts", "denials", "jobs", "plans", "alerts", "origins", "audit", "live", "metrics"]
+            {
                 for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
                     open.push(if scopes.allow(kind, method) { 'x' } else { '-' });
                 }
@@ -215,10 +217,13 @@ mod tests {
             }
             open
         };
-        assert_eq!(open("read"), "xx---- xx---- xx---- xx---- xx---- xx---- xx---- xx---- ");
-        assert_eq!(open("keys"), "xxxxxx xxxxxx xxxxxx xxxxxx ------ ------ --xxxx --xxxx ");
-        assert_eq!(open("plans"), "------ ------ ------ ------ xxxxxx ------ ------ ------ ");
-        assert_eq!(open("origins"), "------ ------ ------ ------ ------ xxxxxx ------ ------ ");
-        assert_eq!(open("read+keys+plans+origins"), "xxxxxx ".repeat(8));
+        let (all, look, rest, none) = ("xxxxxx ", "xx---- ", "--xxxx ", "------ ");
+        // Keys open all that is no one else's; only what there is can be reached with that.
+        assert_eq!(open("read"), look.repeat(10));
+        assert_eq!(open("keys"), [all.repeat(4), none.repeat(3), rest.repeat(3)].concat());
+        assert_eq!(open("plans"), [none.repeat(4), all.repeat(2), none.repeat(4)].concat());
+        assert_eq!(open("origins"), [&none.repeat(6), all, &none.repeat(3)].concat());
+        assert_eq!(open("metrics"), [&none.repeat(9), look].concat());
+        assert_eq!(open("read+keys+plans+origins"), all.repeat(10));
     }
 }

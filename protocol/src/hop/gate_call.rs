@@ -321,6 +321,8 @@ pub struct Answers {
     pub answers: Vec<Answer>,
     /// How many rows it wrote over them.
     pub rows_written: u64,
+    /// How many leases it found that had ended by themselves.
+    pub lapsed: u64,
 }
 
 /// Packs answers.

@@ -128,6 +128,11 @@ impl GateState {
         self.hours.take_finished()
     }
 
+    /// Leases that ended by themselves since this was asked last, for whoever tells of them.
+    pub fn take_lapsed(&mut self) -> u64 {
+        self.hours.take_lapsed()
+    }
+
     /// What was used in all.
     pub const fn totals(&self) -> Totals {
         self.totals

@@ -1,6 +1,7 @@
 //! Plans: what an account may do. A plan that exists here is valid: [`PlanTable::parse`] reads a table as a whole and
 //! reports every mistake in it at once.
 
+pub mod alert;
 mod limit;
 mod reader;
 pub mod schedule;
@@ -20,6 +21,7 @@ use crate::request::endpoint::Endpoint;
 use std::collections::BTreeMap;
 
 pub use crate::limit::per::Per;
+pub use alert::AlertRule;
 pub use limit::{EndpointName, Limit, Pressure, When};
 pub use reader::{MAX_TABLE_BYTES, limits_from_json};
 pub use writer::limits_to_json;
@@ -38,6 +40,8 @@ pub struct PlanTable {
     pub exemptions: Vec<Exemption>,
     /// The plan of callers without credentials; without it they are refused.
     pub anonymous: Option<String>,
+    /// When somebody is told; the built-in rules where the table has none.
+    pub alerts: Vec<AlertRule>,
     version: Version,
     json: String,
 }
@@ -142,6 +146,7 @@ impl PlanTable {
             currency: None,
             exemptions: Vec::new(),
             anonymous: None,
+            alerts: Vec::new(),
             version: Version::UNKNOWN,
             json: String::new(),
         }

@@ -8,7 +8,6 @@ use super::series::{Label, Series};
 use super::tally::Tally;
 use crate::id::RequestId;
 use crate::time::Millis;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// One isolate's counts.
 #[derive(Debug, Default)]
@@ -22,9 +21,15 @@ pub struct Counter {
     /// When somebody last did.
     handed_over_at: Millis,
     /// What was admitted and has not ended, and when it ends by itself.
-    in_flight: BTreeMap<RequestId, Millis>,
+    in_flight: Vec<InFlight>,
     /// Models that have answered.
-    models: BTreeSet<Label>,
+    models: Vec<Label>,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    request: RequestId,
+    deadline: Millis,
 }
 
 #[derive(Debug)]
@@ -41,22 +46,25 @@ impl Counter {
 
     /// A request was admitted, until then at the latest.
     pub fn admitted(&mut self, request: RequestId, deadline: Millis) {
-        self.in_flight.insert(request, deadline);
+        self.in_flight.push(InFlight { request, deadline });
     }
 
     /// It is over.
     pub fn ended(&mut self, request: RequestId) {
-        self.in_flight.remove(&request);
+        self.in_flight.retain(|one| one.request != request);
     }
 
     /// The label of a model that has answered. Callers write what they like for a model, so others have none.
     pub fn model(&mut self, name: &str, has_answered: bool) -> Label {
         let label = Label::of(name);
+        if label.is_empty() {
+            return label;
+        }
         if self.models.contains(&label) {
             return label;
         }
         if has_answered && self.models.len() < MAX_MODELS {
-            self.models.insert(label.clone());
+            self.models.push(label.clone());
             return label;
         }
         if has_answered { Label::others() } else { Label::default() }
@@ -72,9 +80,12 @@ impl Counter {
         !is_begun
     }
 
-    /// Whether whoever asks is to hand on now, without waiting: nobody has for [`HAND_OVER_MS`], and nobody is about to.
+    /// Whether whoever asks is to hand on now, without waiting: nobody has for [`HAND_OVER_MS`], or nothing else is in flight;
+    /// and nobody is about to.
     pub fn begin_now(&mut self, now: Millis) -> bool {
-        now.abs_diff(self.handed_over_at) >= HAND_OVER_MS && self.begin(now)
+        // What is the last for a while has nobody to hand it on later.
+        let is_due = now.abs_diff(self.handed_over_at) >= HAND_OVER_MS || self.in_flight.is_empty();
+        is_due && self.has_news() && self.begin(now)
     }
 
     /// What is to be sent: what was sent and not taken, or else what was counted since.
@@ -83,18 +94,20 @@ impl Counter {
             self.number += 1;
             Sent { number: self.number, tally: std::mem::take(&mut self.tally) }
         });
-        self.in_flight.retain(|_, deadline| *deadline > now);
+        self.in_flight.retain(|one| one.deadline > now);
         let in_flight = u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX);
         Report { isolate, number: sent.number, tally: sent.tally.clone(), state: IsolateState { in_flight, ..state } }
     }
 
-    /// The report of this number has been sent; whether it was taken. Returns whether there is more to hand on.
-    pub fn handed_over(&mut self, number: u64, is_taken: bool, now: Millis) -> bool {
+    /// The report of this number has been sent; whether it was taken, and whether whoever sent it would hand on more. Returns
+    /// whether there is more, which is then for them to do: nobody else begins meanwhile.
+    pub fn handed_over(&mut self, number: u64, is_taken: bool, goes_on: bool, now: Millis) -> bool {
         if is_taken {
             self.sent.take_if(|sent| sent.number == number);
         }
-        (self.handing_over, self.handed_over_at) = (None, now);
-        self.has_news()
+        let goes_on = goes_on && self.has_news();
+        (self.handing_over, self.handed_over_at) = (goes_on.then_some(now), now);
+        goes_on
     }
 
     /// Whether anything was counted that is not known to be taken.

@@ -27,6 +27,8 @@ pub struct LiveView {
     pub now: Millis,
     /// How long a slot is, in milliseconds.
     pub slot_ms: Millis,
+    /// Whether all Meters have told: what another one has counted is missing otherwise.
+    pub is_whole: bool,
     /// Requests that were admitted and have not ended.
     pub in_flight: u64,
     /// Isolates that have said something within the last minute.
@@ -84,6 +86,8 @@ pub struct SlotView {
     pub gate_rows: u64,
     /// Logins of admins that failed.
     pub failed_logins: u64,
+    /// Leases that ended by themselves.
+    pub lapsed: u64,
 }
 
 /// Requests by what became of them.
@@ -206,10 +210,9 @@ impl LiveAsked {
 
 impl LiveView {
     /// What all Meters have told, as it is told.
-    pub fn new(asked: LiveAsked, reading: &Reading, now: Millis) -> Self {
+    pub fn new(asked: LiveAsked, reading: &Reading, is_whole: bool, now: Millis) -> Self {
         let slot_ms = asked.slot_ms();
-        let mut total = Tally::default();
-        reading.slots.iter().for_each(|(_, tally)| total.merge(tally));
+        let total = reading.slots.sum();
         let is_recent = |at: Millis| now.saturating_sub(at) < LONG_MS;
         let origin = |seen: super::report::OriginSeen| {
             let said = seen.said.filter(|said| is_recent(said.at));
@@ -223,12 +226,13 @@ impl LiveView {
         Self {
             now,
             slot_ms,
+            is_whole,
             in_flight: reading.in_flight(),
             isolates: reading.isolates.iter().filter(|isolate| is_recent(isolate.at)).count(),
             origins: reading.origins().into_iter().map(origin).collect(),
             models: models(&total),
-            total: SlotView::of(reading.slots.first().map_or(now, |(slot, _)| slot * slot_ms), &total),
-            slots: reading.slots.iter().map(|(slot, tally)| SlotView::of(slot * slot_ms, tally)).collect(),
+            total: SlotView::of(reading.slots.iter().next().map_or(now, |slot| slot.number * slot_ms), &total),
+            slots: reading.slots.iter().map(|slot| SlotView::of(slot.number * slot_ms, &slot.tally)).collect(),
         }
     }
 }
@@ -252,7 +256,11 @@ impl SlotView {
                 Series::GateCalls => view.gate_calls = count,
                 Series::GateRows => view.gate_rows = count,
                 Series::FailedLogins => view.failed_logins = count,
-                Series::FirstTokenMs { .. } | Series::AnswerMs { .. } => {}
+                Series::Lapsed => view.lapsed = count,
+                Series::FirstTokenMs { .. }
+                | Series::AnswerMs { .. }
+                | Series::KeyRefused { .. }
+                | Series::BudgetUsed { .. } => {}
             }
         }
         (view.first_token_ms, view.answer_ms) = (first_tokens.quantiles(), answers.quantiles());
@@ -261,25 +269,36 @@ impl SlotView {
 }
 
 fn models(total: &Tally) -> Vec<ModelView> {
-    let mut models: BTreeMap<&Label, (ModelView, Buckets)> = BTreeMap::new();
+    let mut models: Vec<Model> = Vec::new();
     for (series, count) in total.iter() {
         match series {
             Series::Requests { outcome, model, .. } if !model.is_empty() => {
-                models.entry(model).or_default().0.requests.add(*outcome, count);
+                of(&mut models, model).view.requests.add(*outcome, count);
             }
-            Series::Tokens { model, kind } => models.entry(model).or_default().0.tokens.add(*kind, count),
-            Series::FirstToken { model, bucket } => models.entry(model).or_default().1.add(*bucket, count),
+            Series::Tokens { model, kind } => of(&mut models, model).view.tokens.add(*kind, count),
+            Series::FirstToken { model, bucket } => of(&mut models, model).first_tokens.add(*bucket, count),
             _ => {}
         }
     }
-    let view = |(model, (view, first_tokens)): (&Label, (ModelView, Buckets))| ModelView {
-        model: model.as_str().to_owned(),
-        first_token_ms: first_tokens.quantiles(),
-        ..view
-    };
-    let mut models: Vec<_> = models.into_iter().map(view).collect();
-    models.sort_by_key(|model| std::cmp::Reverse(model.requests.all()));
-    models
+    models.sort_by_key(|model| std::cmp::Reverse(model.view.requests.all()));
+    let told = |model: Model| ModelView { first_token_ms: model.first_tokens.quantiles(), ..model.view };
+    models.into_iter().map(told).collect()
+}
+
+#[derive(Default)]
+struct Model {
+    view: ModelView,
+    first_tokens: Buckets,
+}
+
+fn of<'m>(models: &'m mut Vec<Model>, name: &Label) -> &'m mut Model {
+    let known = models.iter().position(|model| model.view.model == name.as_str());
+    let place = known.unwrap_or_else(|| {
+        let view = ModelView { model: name.as_str().to_owned(), ..ModelView::default() };
+        models.push(Model { view, ..Model::default() });
+        models.len() - 1
+    });
+    &mut models[place]
 }
 
 impl Outcomes {

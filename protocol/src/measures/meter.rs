@@ -1,11 +1,11 @@
 //! A Meter: what isolates hand it, added up.
 
 use super::report::{IsolateState, OriginSeen, Report, Span};
+use super::slots::Slots;
 use super::tally::Tally;
 use super::{LONG_KEPT_MS, LONG_MS, SHORT_KEPT_MS, SHORT_MS};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// What a Meter knows. It is in three kinds of rows: its sums, its five seconds and its minutes.
 #[derive(Debug, Default)]
@@ -13,20 +13,21 @@ pub struct Meter {
     /// The sums.
     pub sums: Sums,
     /// By five seconds since 1970.
-    pub short: BTreeMap<u64, Tally>,
+    pub short: Slots,
     /// By minutes since 1970.
-    pub long: BTreeMap<u64, Tally>,
+    pub long: Slots,
 }
 
 /// What only grows, and who has told it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sums {
     tally: Tally,
-    isolates: BTreeMap<u64, Isolate>,
+    isolates: Vec<Isolate>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Isolate {
+    id: u64,
     /// The last report that was taken.
     number: u64,
     /// When.
@@ -55,7 +56,7 @@ pub struct Reading {
     /// How isolates are that have said so, each last.
     pub isolates: Vec<IsolateSeen>,
     /// What was counted, by when it came: the number of its five seconds or of its minute.
-    pub slots: Vec<(u64, Tally)>,
+    pub slots: Slots,
 }
 
 /// An isolate, as it was heard of last.
@@ -71,42 +72,43 @@ impl Meter {
     /// Adds a report, and says what is to be written. One that was added before changes nothing but how its isolate is.
     pub fn take(&mut self, report: Report, now: Millis) -> Written {
         let Report { isolate, number, tally, state } = report;
-        let known = self.sums.isolates.get(&isolate);
-        let is_new = known.is_none_or(|known| known.number < number);
-        let number = known.map_or(number, |known| known.number.max(number));
-        self.sums.isolates.insert(isolate, Isolate { number, at: now, state });
+        let is_new = self.sums.is_new(isolate, number);
+        self.sums.heard(isolate, number, state, now);
         self.sums.forget_isolates(now);
         let mut written = Written::default();
         if is_new && !tally.is_empty() {
-            self.sums.tally.merge(&tally);
+            self.sums.tally.merge_lasting(&tally);
             let (slot, minute) = (now / SHORT_MS, now / LONG_MS);
-            self.short.entry(slot).or_default().merge(&tally);
+            self.short.at(slot).merge(&tally);
             written.short = Some(slot);
             // Its clock was ahead, and the minute was taken for over.
-            if let Some(closed) = self.long.get_mut(&minute) {
-                closed.merge(&tally);
+            if self.long.get(minute).is_some() {
+                self.long.at(minute).merge_lasting(&tally);
                 written.long.push(minute);
             }
         }
         written.long.extend(self.close_minutes(now / LONG_MS));
-        written.short_forgotten = forget(&mut self.short, now, SHORT_MS, SHORT_KEPT_MS);
-        written.long_forgotten = forget(&mut self.long, now, LONG_MS, LONG_KEPT_MS);
+        written.short_forgotten = self.short.forget(now, SHORT_MS, SHORT_KEPT_MS);
+        written.long_forgotten = self.long.forget(now, LONG_MS, LONG_KEPT_MS);
         written
     }
 
     /// What there is of a span, at `now`. The minute that is not over is made of what there is of it.
     pub fn read(&self, span: Span, now: Millis) -> Reading {
+        let since = |since: Millis, kept: Millis| since.max(now.saturating_sub(kept));
         let slots = match span {
-            Span::Sums => Vec::new(),
-            Span::Short(since) => of(&self.short, since.max(now.saturating_sub(SHORT_KEPT_MS)) / SHORT_MS),
-            Span::Long(since) => {
-                let mut slots = of(&self.long, since.max(now.saturating_sub(LONG_KEPT_MS)) / LONG_MS);
-                let open = self.open_minutes().into_iter().filter(|minute| *minute >= since / LONG_MS);
-                slots.extend(open.map(|minute| (minute, self.minute(minute))));
+            Span::Sums => Slots::default(),
+            Span::Short(from) => self.short.since(since(from, SHORT_KEPT_MS) / SHORT_MS),
+            Span::Long(from) => {
+                let first = since(from, LONG_KEPT_MS) / LONG_MS;
+                let mut slots = self.long.since(first);
+                for minute in self.open_minutes().into_iter().filter(|minute| *minute >= first) {
+                    *slots.at(minute) = self.minute(minute);
+                }
                 slots
             }
         };
-        let isolates = self.sums.isolates.values().filter(|isolate| now.saturating_sub(isolate.at) < SILENT_MS);
+        let isolates = self.sums.isolates.iter().filter(|isolate| now.saturating_sub(isolate.at) < SILENT_MS);
         let isolates = isolates.map(|isolate| IsolateSeen { at: isolate.at, state: isolate.state.clone() }).collect();
         Reading { sums: self.sums.tally.clone(), isolates, slots }
     }
@@ -115,36 +117,48 @@ impl Meter {
     fn close_minutes(&mut self, minute: u64) -> Vec<u64> {
         let over: Vec<_> = self.open_minutes().into_iter().filter(|open| *open < minute).collect();
         for minute in &over {
-            self.long.insert(*minute, self.minute(*minute));
+            *self.long.at(*minute) = self.minute(*minute);
         }
         over
     }
 
     /// The minutes of which there are five seconds, and which are not kept.
     fn open_minutes(&self) -> Vec<u64> {
-        let mut minutes: Vec<_> = self.short.keys().map(|slot| slot / SHORT_A_MINUTE).collect();
+        let mut minutes: Vec<_> = self.short.iter().map(|slot| slot.number / SHORT_A_MINUTE).collect();
         minutes.dedup();
-        minutes.retain(|minute| !self.long.contains_key(minute));
+        minutes.retain(|minute| self.long.get(*minute).is_none());
         minutes
     }
 
     fn minute(&self, minute: u64) -> Tally {
         let mut sum = Tally::default();
-        let slots = minute * SHORT_A_MINUTE..(minute + 1) * SHORT_A_MINUTE;
-        self.short.range(slots).for_each(|(_, tally)| sum.merge(tally));
+        let of_minute = self.short.iter().filter(|slot| slot.number / SHORT_A_MINUTE == minute);
+        of_minute.for_each(|slot| sum.merge_lasting(&slot.tally));
         sum
     }
 }
 
 impl Sums {
+    /// Whether a report was not added before.
+    fn is_new(&self, isolate: u64, number: u64) -> bool {
+        self.isolates.iter().all(|known| known.id != isolate || known.number < number)
+    }
+
+    fn heard(&mut self, id: u64, number: u64, state: IsolateState, at: Millis) {
+        match self.isolates.iter_mut().find(|known| known.id == id) {
+            Some(known) => *known = Isolate { id, number: known.number.max(number), at, state },
+            None => self.isolates.push(Isolate { id, number, at, state }),
+        }
+    }
+
     /// Isolates end without a word. What they are known for is kept for as long as a report may come twice, or a request of
     /// theirs may run.
     fn forget_isolates(&mut self, now: Millis) {
-        self.isolates.retain(|_, isolate| now.abs_diff(isolate.at) < SILENT_MS);
+        self.isolates.retain(|isolate| now.abs_diff(isolate.at) < SILENT_MS);
         // A flood of new ones: those that were heard of last are more likely to be there.
         while self.isolates.len() > MAX_ISOLATES {
-            let oldest = self.isolates.iter().min_by_key(|(_, isolate)| isolate.at).map(|(id, _)| *id);
-            oldest.and_then(|oldest| self.isolates.remove(&oldest));
+            let oldest = (0..self.isolates.len()).min_by_key(|place| self.isolates[*place].at);
+            oldest.map(|oldest| self.isolates.swap_remove(oldest));
         }
     }
 }
@@ -152,13 +166,9 @@ impl Sums {
 impl Reading {
     /// Adds what another Meter tells.
     pub fn merge(&mut self, other: Self) {
-        self.sums.merge(&other.sums);
+        self.sums.join(&other.sums);
         self.isolates.extend(other.isolates);
-        let mut slots: BTreeMap<u64, Tally> = std::mem::take(&mut self.slots).into_iter().collect();
-        for (slot, tally) in other.slots {
-            slots.entry(slot).or_default().merge(&tally);
-        }
-        self.slots = slots.into_iter().collect();
+        self.slots.join(&other.slots);
     }
 
     /// Requests that were admitted and have not ended.
@@ -170,29 +180,16 @@ impl Reading {
     /// them say so, and is as full as it said last.
     pub fn origins(&self) -> Vec<OriginSeen> {
         let last = self.isolates.iter().map(|isolate| isolate.at).max().unwrap_or(0);
-        let mut seen: BTreeMap<&str, Vec<&OriginSeen>> = BTreeMap::new();
-        for isolate in self.isolates.iter().filter(|isolate| last - isolate.at < LONG_MS) {
-            isolate.state.origins.iter().for_each(|origin| seen.entry(&origin.name).or_default().push(origin));
-        }
-        let origin = |(name, seen): (&str, Vec<&OriginSeen>)| OriginSeen {
-            name: name.to_owned(),
+        let recent = self.isolates.iter().filter(|isolate| last - isolate.at < LONG_MS);
+        let mut seen: Vec<&OriginSeen> = recent.flat_map(|isolate| &isolate.state.origins).collect();
+        seen.sort_by(|one, other| one.name.cmp(&other.name));
+        let origin = |seen: &[&OriginSeen]| OriginSeen {
+            name: seen[0].name.clone(),
             takes_requests: 2 * seen.iter().filter(|one| one.takes_requests).count() > seen.len(),
             said: seen.iter().filter_map(|one| one.said).max_by_key(|said| said.at),
         };
-        seen.into_iter().map(origin).collect()
+        seen.chunk_by(|one, other| one.name == other.name).map(origin).collect()
     }
-}
-
-fn of(slots: &BTreeMap<u64, Tally>, first: u64) -> Vec<(u64, Tally)> {
-    slots.range(first..).map(|(slot, tally)| (*slot, tally.clone())).collect()
-}
-
-/// Forgets what is older than is kept, and what a clock that was ahead has left in the future.
-fn forget(slots: &mut BTreeMap<u64, Tally>, now: Millis, span: Millis, kept: Millis) -> Vec<u64> {
-    let (first, last) = (now.saturating_sub(kept) / span, (now + LONG_MS) / span);
-    let gone: Vec<_> = slots.keys().copied().filter(|slot| !(first..=last).contains(slot)).collect();
-    gone.iter().for_each(|slot| drop(slots.remove(slot)));
-    gone
 }
 
 const SHORT_A_MINUTE: u64 = LONG_MS / SHORT_MS;

@@ -6,7 +6,6 @@ use super::LONG_MS;
 use super::meter::Reading;
 use super::series::{BOUNDS, Label, Series};
 use crate::time::Millis;
-use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 /// A measure, as it is told.
@@ -33,18 +32,18 @@ pub const MEASURES: [Measure; 15] = [
     GATE_CALLS,
     GATE_ROWS,
     FAILED_LOGINS,
+    LAPSED,
     IN_FLIGHT,
     ISOLATES,
-    METERS_READ,
     ORIGIN_UP,
     ORIGIN_IN_USE,
     ORIGIN_WAIT,
 ];
 
-/// The text. `meters`: how many Meters have told, of all; what another one has counted is missing.
-pub fn text(reading: &Reading, meters: usize, now: Millis) -> String {
+/// The text of what all Meters have told.
+pub fn text(reading: &Reading, now: Millis) -> String {
     let mut text = Text::default();
-    let mut histograms: [BTreeMap<&Label, Histogram>; 2] = [BTreeMap::new(), BTreeMap::new()];
+    let [mut first_tokens, mut answers] = [Vec::new(), Vec::new()];
     let mut seen = None;
     for (series, count) in reading.sums.iter() {
         let (measure, values): (Measure, Vec<&str>) = match series {
@@ -57,20 +56,22 @@ pub fn text(reading: &Reading, meters: usize, now: Millis) -> String {
             Series::GateCalls => (GATE_CALLS, Vec::new()),
             Series::GateRows => (GATE_ROWS, Vec::new()),
             Series::FailedLogins => (FAILED_LOGINS, Vec::new()),
+            Series::Lapsed => (LAPSED, Vec::new()),
+            Series::KeyRefused { .. } | Series::BudgetUsed { .. } => continue,
             Series::FirstToken { model, bucket } => {
-                histograms[0].entry(model).or_default().add(*bucket, count);
+                of(&mut first_tokens, model).add(*bucket, count);
                 continue;
             }
             Series::FirstTokenMs { model } => {
-                histograms[0].entry(model).or_default().sum_ms = count;
+                of(&mut first_tokens, model).sum_ms = count;
                 continue;
             }
             Series::Answer { model, bucket } => {
-                histograms[1].entry(model).or_default().add(*bucket, count);
+                of(&mut answers, model).add(*bucket, count);
                 continue;
             }
             Series::AnswerMs { model } => {
-                histograms[1].entry(model).or_default().sum_ms = count;
+                of(&mut answers, model).sum_ms = count;
                 continue;
             }
         };
@@ -79,17 +80,16 @@ pub fn text(reading: &Reading, meters: usize, now: Millis) -> String {
         }
         text.sample(measure, "", &values, None, count);
     }
-    for (measure, models) in [FIRST_TOKEN, ANSWER].into_iter().zip(&histograms) {
+    for (measure, models) in [(FIRST_TOKEN, &first_tokens), (ANSWER, &answers)] {
         if !models.is_empty() {
             text.head(measure);
         }
-        models.iter().for_each(|(model, histogram)| text.histogram(measure, model, histogram));
+        models.iter().for_each(|model| text.histogram(measure, model));
     }
     let is_recent = |at: Millis| now.saturating_sub(at) < LONG_MS;
     let isolates = reading.isolates.iter().filter(|isolate| is_recent(isolate.at)).count();
     text.gauge(IN_FLIGHT, [(Vec::new(), reading.in_flight())]);
     text.gauge(ISOLATES, [(Vec::new(), isolates)]);
-    text.gauge(METERS_READ, [(Vec::new(), meters)]);
     let origins = reading.origins();
     let said = || origins.iter().filter_map(|origin| Some((origin, origin.said.filter(|said| is_recent(said.at))?)));
     text.gauge(ORIGIN_UP, origins.iter().map(|origin| (vec![origin.name.as_str()], u8::from(origin.takes_requests))));
@@ -101,13 +101,21 @@ pub fn text(reading: &Reading, meters: usize, now: Millis) -> String {
     text.0
 }
 
-#[derive(Default)]
-struct Histogram {
+struct Histogram<'m> {
+    model: &'m Label,
     buckets: [u64; BOUNDS.len() + 1],
     sum_ms: Millis,
 }
 
-impl Histogram {
+fn of<'h, 'm>(histograms: &'h mut Vec<Histogram<'m>>, model: &'m Label) -> &'h mut Histogram<'m> {
+    let place = histograms.iter().position(|histogram| histogram.model == model).unwrap_or_else(|| {
+        histograms.push(Histogram { model, buckets: [0; BOUNDS.len() + 1], sum_ms: 0 });
+        histograms.len() - 1
+    });
+    &mut histograms[place]
+}
+
+impl Histogram<'_> {
     fn add(&mut self, bucket: u8, count: u64) {
         self.buckets[usize::from(bucket).min(BOUNDS.len())] += count;
     }
@@ -131,8 +139,8 @@ impl Text {
         samples.for_each(|(values, value)| self.sample(measure, "", &values, None, value));
     }
 
-    fn histogram(&mut self, measure: Measure, model: &Label, histogram: &Histogram) {
-        let (values, mut sum) = ([model.as_str()], 0_u64);
+    fn histogram(&mut self, measure: Measure, histogram: &Histogram<'_>) {
+        let (values, mut sum) = ([histogram.model.as_str()], 0_u64);
         for (index, count) in histogram.buckets.iter().enumerate() {
             sum += count;
             let bound = BOUNDS.get(index).map_or_else(|| "+Inf".to_owned(), |bound| seconds(*bound));
@@ -220,6 +228,12 @@ const GATE_ROWS: Measure = Measure {
 };
 const FAILED_LOGINS: Measure =
     Measure { name: "sluice_failed_logins_total", help: "Logins of admins that failed.", kind: "counter", labels: &[] };
+const LAPSED: Measure = Measure {
+    name: "sluice_leases_lapsed_total",
+    help: "Leases that ended by themselves: nobody said what became of their requests.",
+    kind: "counter",
+    labels: &[],
+};
 const IN_FLIGHT: Measure = Measure {
     name: "sluice_requests_in_flight",
     help: "Requests that were admitted and have not ended.",
@@ -229,12 +243,6 @@ const IN_FLIGHT: Measure = Measure {
 const ISOLATES: Measure = Measure {
     name: "sluice_isolates",
     help: "Isolates of the edge that have counted something within the last minute.",
-    kind: "gauge",
-    labels: &[],
-};
-const METERS_READ: Measure = Measure {
-    name: "sluice_meters_read",
-    help: "Meters that this answer is made of; of fewer than 4, it is too low.",
     kind: "gauge",
     labels: &[],
 };

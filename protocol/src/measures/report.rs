@@ -1,6 +1,5 @@
-//! What isolates and Meters say to each other: a version byte and postcard.
+//! What isolates tell Meters, and how it is packed: a version byte and postcard.
 
-use super::meter::Reading;
 use super::tally::Tally;
 use crate::time::Millis;
 use serde::de::DeserializeOwned;
@@ -50,15 +49,6 @@ pub struct OriginSaid {
     pub wait_ms: Millis,
 }
 
-/// What a Meter is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MeterCall {
-    /// Add this, unless it was added before.
-    Take(Box<Report>),
-    /// Tell what there is.
-    Read(Span),
-}
-
 /// Of which time a Meter is to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Span {
@@ -68,15 +58,6 @@ pub enum Span {
     Short(Millis),
     /// Of what has come since this time, by minutes; of a day at most.
     Long(Millis),
-}
-
-/// What a Meter says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MeterAnswer {
-    /// It is added.
-    Taken,
-    /// What there is.
-    Read(Box<Reading>),
 }
 
 /// The version of these messages and of a Meter's rows. The two sides may differ for a moment during a deploy: another version

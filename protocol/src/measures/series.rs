@@ -70,6 +70,28 @@ pub enum Series {
     GateRows,
     /// Logins of admins that failed.
     FailedLogins,
+    /// Leases that ended by themselves, as far as Gates have found that out.
+    Lapsed,
+    /// Requests of one key that limits refused. For alerts: of the last hour, and in no sum.
+    KeyRefused {
+        /// Whose.
+        account: Label,
+        /// The key, the subject of a token, or the account of those who have neither.
+        key: Label,
+    },
+    /// Requests that met a budget so far used up. For alerts: of the last hour, and in no sum.
+    BudgetUsed {
+        /// Whose.
+        account: Label,
+        /// The plan.
+        plan: Label,
+        /// The budget's name.
+        budget: Label,
+        /// How much of it, in the steps of [`BUDGET_STEPS`].
+        percent: u8,
+        /// When its period ends; 0 of one that has none.
+        until: Millis,
+    },
 }
 
 /// What tokens are of.
@@ -87,7 +109,7 @@ pub enum TokenKind {
 
 /// The upper ends of what durations are told apart by, in milliseconds; what is longer falls behind the last.
 pub const BOUNDS: [Millis; 14] =
-    [10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000];
+    [10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000]; // not a status: milliseconds
 
 /// The bucket of a duration: of the first bound that it does not exceed, or the one behind the last.
 pub fn bucket(ms: Millis) -> u8 {
@@ -117,22 +139,68 @@ impl Label {
 }
 
 impl Series {
-    /// How many series of this one's kind are told apart.
+    /// How many series of this one's kind are told apart: of what has buckets, how many models.
     pub const fn most(&self) -> usize {
         match self {
             Self::Requests { .. } => 160,
-            Self::Refused { .. } => 64,
             Self::RefusedBy { .. } => 96,
-            Self::FirstToken { .. } | Self::Answer { .. } => 16 * (BOUNDS.len() + 1),
-            Self::FirstTokenMs { .. } | Self::AnswerMs { .. } => 16,
-            Self::Tokens { .. } => 64,
-            Self::GateCalls | Self::GateRows | Self::FailedLogins => 1,
+            Self::FirstToken { .. } | Self::Answer { .. } | Self::FirstTokenMs { .. } | Self::AnswerMs { .. } => 16,
+            Self::Refused { .. } | Self::Tokens { .. } | Self::KeyRefused { .. } | Self::BudgetUsed { .. } => 64,
+            Self::GateCalls | Self::GateRows | Self::FailedLogins | Self::Lapsed => 1,
         }
+    }
+
+    /// Whether another one of its kind takes none of the places of [`Self::most`] beside this one.
+    pub fn shares_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::FirstToken { model: one, .. }, Self::FirstToken { model: other, .. })
+            | (Self::Answer { model: one, .. }, Self::Answer { model: other, .. }) => one == other,
+            _ => self == other,
+        }
+    }
+
+    /// The place of its kind among all: series are in order of their kinds.
+    pub const fn kind(&self) -> u8 {
+        match self {
+            Self::Requests { .. } => 0,
+            Self::Refused { .. } => 1,
+            Self::RefusedBy { .. } => 2,
+            Self::FirstToken { .. } => 3,
+            Self::FirstTokenMs { .. } => 4,
+            Self::Answer { .. } => 5,
+            Self::AnswerMs { .. } => 6,
+            Self::Tokens { .. } => 7,
+            Self::GateCalls => 8,
+            Self::GateRows => 9,
+            Self::FailedLogins => 10,
+            Self::Lapsed => 11,
+            Self::KeyRefused { .. } => 12,
+            Self::BudgetUsed { .. } => 13,
+        }
+    }
+
+    /// Whether it is only looked at for a while, and not added up for ever.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::KeyRefused { .. } | Self::BudgetUsed { .. })
     }
 
     /// Whether it is that of others.
     pub fn is_of_others(&self) -> bool {
-        *self == self.other()
+        let name = match self {
+            Self::Requests { model, plan, .. } if model.as_str() == OTHERS => plan,
+            Self::Requests { .. } => return false,
+            Self::Refused { code } => code,
+            Self::RefusedBy { limit, .. } => limit,
+            Self::FirstToken { model, .. }
+            | Self::FirstTokenMs { model }
+            | Self::Answer { model, .. }
+            | Self::AnswerMs { model }
+            | Self::Tokens { model, .. } => model,
+            Self::KeyRefused { key, .. } => key,
+            Self::BudgetUsed { budget, .. } => budget,
+            Self::GateCalls | Self::GateRows | Self::FailedLogins | Self::Lapsed => return true,
+        };
+        name.as_str() == OTHERS
     }
 
     /// The series that takes what would be one too many: without its names.
@@ -147,7 +215,12 @@ impl Series {
             Self::Answer { bucket, .. } => Self::Answer { model: others(), bucket: *bucket },
             Self::AnswerMs { .. } => Self::AnswerMs { model: others() },
             Self::Tokens { kind, .. } => Self::Tokens { model: others(), kind: *kind },
-            Self::GateCalls | Self::GateRows | Self::FailedLogins => self.clone(),
+            Self::KeyRefused { .. } => Self::KeyRefused { account: others(), key: others() },
+            Self::BudgetUsed { percent, .. } => {
+                let [account, plan, budget] = [others(), others(), others()];
+                Self::BudgetUsed { account, plan, budget, percent: *percent, until: 0 }
+            }
+            Self::GateCalls | Self::GateRows | Self::FailedLogins | Self::Lapsed => self.clone(),
         }
     }
 }
@@ -162,6 +235,15 @@ impl TokenKind {
             Self::Thinking => "thinking",
         }
     }
+}
+
+/// How much of a budget is used up, in percent, before anybody is told: the most that it has reached of these.
+pub const BUDGET_STEPS: [u8; 4] = [50, 80, 90, 100];
+
+/// The step that so much of a budget has reached, if it has reached one.
+pub fn budget_step(used: u64, quota: u64) -> Option<u8> {
+    let reached = |step: &u8| u128::from(used) * 100 >= u128::from(quota) * u128::from(*step);
+    BUDGET_STEPS.into_iter().rev().find(reached)
 }
 
 /// How many characters of a name are told.

@@ -23,7 +23,21 @@ pub struct Hours {
     counting: Vec<Counting>,
     /// Hours that ended and are not stored yet. Whoever stores the state stores them before it.
     finished: Vec<Finished>,
+    /// Leases that ended by themselves since this was asked last. Not stored: it is told with the answers that are made then.
+    lapsed: Untold,
 }
+
+/// A number that is told once. Two states are the same, whatever has been told of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Untold(u64);
+
+impl PartialEq for Untold {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Untold {}
 
 /// An hour that is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +109,7 @@ impl Hours {
     pub(crate) fn lapsed(&mut self, place: Option<Place>) {
         let sum = &mut self.at(place).sum;
         sum.lapsed = sum.lapsed.saturating_add(1);
+        self.lapsed.0 += 1;
     }
 
     /// Adds refusals, each to its hour; of an hour that has ended since, one more row. Those of an hour that has not begun
@@ -169,6 +184,11 @@ impl Hours {
     /// A clock was ahead: what was counted then is counted now.
     pub(crate) fn take_back_to(&mut self, now: Millis) {
         self.hour = self.hour.min(now / HOUR_MS);
+    }
+
+    /// Leases that ended by themselves since this was asked last.
+    pub fn take_lapsed(&mut self) -> u64 {
+        take(&mut self.lapsed).0
     }
 
     /// Hours that ended since this was asked last: they are to be stored before the state is.

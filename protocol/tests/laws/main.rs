@@ -6,6 +6,7 @@
 
 mod account;
 mod admin;
+mod alerts;
 mod auth;
 mod fuzz;
 mod golden;

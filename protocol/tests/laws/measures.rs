@@ -3,10 +3,12 @@
 mod told;
 
 use proptest::prelude::*;
+use sluice_protocol::id::RequestId;
 use sluice_protocol::measures::counter::Counter;
 use sluice_protocol::measures::meter::Meter;
 use sluice_protocol::measures::report::{IsolateState, OriginSaid, OriginSeen, Report, Span, decode, encode};
 use sluice_protocol::measures::series::{BOUNDS, Label, MAX_LABEL, Series, bucket};
+use sluice_protocol::measures::slots::{Slot, Slots};
 use sluice_protocol::measures::tally::Tally;
 use sluice_protocol::measures::{
     HAND_OVER_MS, LONG_KEPT_MS, LONG_MS, METERS, SHORT_KEPT_MS, SHORT_MS, meter_names, meter_of,
@@ -33,14 +35,14 @@ fn report(isolate: u64, number: u64, counts: &[(Series, u64)]) -> Report {
 
 /// What an object keeps of its Meter, and what it is after a restart.
 fn stored_and_loaded(meter: &Meter) -> Meter {
-    let rows =
-        |slots: &BTreeMap<u64, Tally>| slots.iter().map(|(slot, tally)| (*slot, encode(tally))).collect::<Vec<_>>();
-    let read = |rows: Vec<(u64, Vec<u8>)>| rows.into_iter().map(|(slot, row)| (slot, decode(&row).unwrap())).collect();
-    Meter {
-        sums: decode(&encode(&meter.sums)).unwrap(),
-        short: read(rows(&meter.short)),
-        long: read(rows(&meter.long)),
-    }
+    // In whatever order the rows are read.
+    let read = |slots: &Slots| {
+        let row = |slot: &Slot| Slot { number: slot.number, tally: decode(&encode(&slot.tally)).unwrap() };
+        let mut rows: Vec<_> = slots.iter().map(row).collect();
+        rows.reverse();
+        Slots::of_rows(rows)
+    };
+    Meter { sums: decode(&encode(&meter.sums)).unwrap(), short: read(&meter.short), long: read(&meter.long) }
 }
 
 /// What happens between some isolates and their Meter.
@@ -103,7 +105,7 @@ proptest! {
             if !is_taken {
                 sent[isolate] = Some((tally, has_come || comes));
             }
-            let has_more = isolates[isolate].handed_over(number, is_taken, now);
+            let has_more = isolates[isolate].handed_over(number, is_taken, true, now);
             assert_eq!(has_more, sent[isolate].is_some() || !unheard[isolate].is_empty());
         };
         for event in events {
@@ -122,9 +124,7 @@ proptest! {
             }
             prop_assert_eq!(&meter.read(Span::Sums, now).sums, &came);
             // All of it is in the last day.
-            let mut by_minutes = Tally::default();
-            meter.read(Span::Long(0), now).slots.iter().for_each(|(_, tally)| by_minutes.merge(tally));
-            prop_assert_eq!(&by_minutes, &came);
+            prop_assert_eq!(&meter.read(Span::Long(0), now).slots.sum(), &came);
         }
         for isolate in 0..3 {
             for _ in 0..2 {
@@ -150,12 +150,12 @@ proptest! {
                 *expected.entry(at / slot_ms).or_default() += 1;
             }
             let told = meter.read(span, now).slots;
-            let told: BTreeMap<_, _> = told.iter().map(|(slot, tally)| (*slot, tally.get(&limit("minute")))).collect();
+            let told: BTreeMap<_, _> = told.iter().map(|slot| (slot.number, slot.tally.get(&limit("minute")))).collect();
             prop_assert_eq!(told, expected);
         }
         // Only what is kept takes room.
-        prop_assert!(meter.short.len() as u64 <= SHORT_KEPT_MS / SHORT_MS + 2);
-        prop_assert!(meter.long.len() as u64 <= LONG_KEPT_MS / LONG_MS + 2);
+        prop_assert!(meter.short.iter().count() as u64 <= SHORT_KEPT_MS / SHORT_MS + 2);
+        prop_assert!(meter.long.iter().count() as u64 <= LONG_KEPT_MS / LONG_MS + 2);
     }
 
     /// Several Meters tell together what one alone would.
@@ -203,10 +203,38 @@ fn one_hands_on_and_nobody_else_until_it_is_lost() {
     // Its request was ended, and it with it.
     assert!(counter.begin(START + 10 * HAND_OVER_MS));
     let number = counter.report(1, IsolateState::default(), START).number;
-    assert!(!counter.handed_over(number, true, START + 10 * HAND_OVER_MS));
-    assert!(!counter.begin_now(START + 11 * HAND_OVER_MS - 1));
-    assert!(counter.begin_now(START + 11 * HAND_OVER_MS));
-    assert!(!counter.begin(START + 11 * HAND_OVER_MS));
+    assert!(!counter.handed_over(number, true, true, START + 10 * HAND_OVER_MS));
+    // Whoever hands on and would go on has to, if there is more; nobody else begins meanwhile.
+    let now = START + 20 * HAND_OVER_MS;
+    counter.add(Series::GateCalls, 1);
+    assert!(counter.begin(now));
+    let number = counter.report(1, IsolateState::default(), now).number;
+    counter.add(Series::GateCalls, 1);
+    assert!(counter.handed_over(number, true, true, now));
+    assert!(!counter.begin(now + HAND_OVER_MS));
+    let number = counter.report(1, IsolateState::default(), now).number;
+    counter.add(Series::GateCalls, 1);
+    assert!(!counter.handed_over(number, false, false, now), "it would not go on");
+    assert!(counter.begin(now), "and somebody else may");
+}
+
+#[test]
+fn an_object_hands_on_after_a_while_or_with_the_last() {
+    let mut counter = Counter::default();
+    assert!(!counter.begin_now(START), "there is nothing");
+    counter.admitted(RequestId([1; 16]), START + 1_000_000);
+    counter.admitted(RequestId([2; 16]), START + 1_000_000);
+    counter.add(Series::GateCalls, 1);
+    assert!(counter.begin_now(START));
+    let number = counter.report(1, IsolateState::default(), START).number;
+    counter.handed_over(number, true, false, START);
+    counter.add(Series::GateCalls, 1);
+    assert!(!counter.begin_now(START + HAND_OVER_MS - 1));
+    counter.ended(RequestId([1; 16]));
+    assert!(!counter.begin_now(START + HAND_OVER_MS - 1));
+    counter.ended(RequestId([2; 16]));
+    assert!(counter.begin_now(START + HAND_OVER_MS - 1), "it was the last");
+    assert!(!counter.begin_now(START + 2 * HAND_OVER_MS), "somebody is about to");
 }
 
 #[test]
@@ -237,7 +265,7 @@ fn a_tally_has_a_bound_and_loses_nothing() {
     // It is within bounds after it was read, too, and the same.
     assert!(decode::<Tally>(&encode(&tally)).unwrap() == tally, "it is read back otherwise");
     // Bytes that say more than a tally may hold become one that holds it.
-    let all: BTreeMap<Series, u64> = (0..10_000).map(|number| (limit(&format!("limit-{number}")), 1)).collect();
+    let all: Vec<(Series, u64)> = (0..10_000).map(|number| (limit(&format!("limit-{number}")), 1)).collect();
     let read: Tally = decode(&encode(&all)).unwrap();
     assert!(read.iter().count() <= 97);
     assert_eq!(read.iter().map(|(_, count)| count).sum::<u64>(), 10_000);
@@ -258,7 +286,7 @@ fn a_clock_that_was_wrong_for_a_while_leaves_nothing() {
     let now = START + LONG_MS;
     meter.take(report(1, 4, &tally), now);
     assert_eq!(meter.read(Span::Sums, now).sums.get(&Series::GateCalls), 4);
-    let told = |span| meter.read(span, now).slots.iter().map(|(_, tally)| tally.get(&Series::GateCalls)).sum::<u64>();
+    let told = |span| meter.read(span, now).slots.sum().get(&Series::GateCalls);
     assert_eq!((told(Span::Short(0)), told(Span::Long(0))), (2, 2));
     // A minute that was taken for over goes on.
     let mut meter = Meter::default();
@@ -267,16 +295,15 @@ fn a_clock_that_was_wrong_for_a_while_leaves_nothing() {
     let written = meter.take(report(1, 3, &tally), START);
     assert_eq!(written.long, [START / LONG_MS]);
     let told = meter.read(Span::Long(0), START + LONG_MS).slots;
-    assert_eq!(told.iter().map(|(_, tally)| tally.get(&Series::GateCalls)).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(told.iter().map(|slot| slot.tally.get(&Series::GateCalls)).collect::<Vec<_>>(), [2, 1]);
 }
 
 #[test]
 fn what_is_in_flight_ends_at_its_deadline_at_the_latest() {
-    use sluice_protocol::id::RequestId;
     let mut counter = Counter::default();
     let in_flight = |counter: &mut Counter, now| {
         let report = counter.report(1, IsolateState::default(), now);
-        counter.handed_over(report.number, true, now);
+        counter.handed_over(report.number, true, true, now);
         report.state.in_flight
     };
     counter.admitted(RequestId([1; 16]), START + 100);

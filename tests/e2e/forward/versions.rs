@@ -45,7 +45,7 @@ fn is_settle(message: &Message) -> bool {
 
 /// What a Gate says.
 fn told(answers: Vec<Answer>) -> Vec<u8> {
-    gate_call::encode_answers(&Answers { answers, rows_written: 0 })
+    gate_call::encode_answers(&Answers { answers, rows_written: 0, lapsed: 0 })
 }
 
 /// The same bytes under the next version.

@@ -155,6 +155,9 @@ fn callers_are_answered_as_the_description_says() {
         "POST /api/embed",
         "POST /api/embeddings",
         "POST /v1/files",
+        // An admin's.
+        "GET /metrics",
+        "HEAD /metrics",
     ];
     try_out(&document, &format!("http://{}", stack.edge_address()), &key.key, CHECKS, &never);
     stack.edge.own(&key.key);
@@ -193,9 +196,12 @@ fn admins_are_answered_as_the_description_says() {
     // Names of requests that are made up are soon the same, and one that is done once tells of what was deleted since.
     let denials = document["paths"]["/denials"]["post"].as_object_mut().expect("it is described");
     denials.remove("parameters").expect("it may be done once");
-    // No list that is made up has addresses of origins in it, and none of these accounts has a batch
-    // or credits.
-    let never = ["PUT /origins", "POST /jobs/{account}/cancel", "POST /accounts/{account}/credits"];
+    // It goes on for ten minutes.
+    document["paths"].as_object_mut().expect("paths").remove("/live/stream").expect("it is described");
+    // No list that is made up has addresses of origins in it, none of these accounts has a batch or credits, and nobody is
+    // told of alerts.
+    let never =
+        ["PUT /origins", "POST /jobs/{account}/cancel", "POST /accounts/{account}/credits", "POST /alerts/test"];
     try_out(&document, &url, secrets::ADMIN_TOKEN, &checks, &never);
     stack.check_logs(&[]);
 }

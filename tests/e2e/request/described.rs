@@ -180,6 +180,8 @@ fn each_admin_route_is_described() {
         let name = match name {
             "None" => String::new(),
             "Some(\"bulk\")" => "/bulk".into(),
+            "Some(\"stream\")" => "/stream".into(),
+            "Some(\"test\")" => "/test".into(),
             // Of an account's batches.
             _ if kind == "jobs" => "/{account}".into(),
             _ => format!("/{{{}}}", kind.trim_end_matches('s')),
@@ -240,6 +242,9 @@ fn what_is_answered_is_what_is_described() {
         ("get", "/denials", None),
         ("get", "/audit", None),
         ("get", "/failed-logins", None),
+        ("get", "/live", None),
+        ("get", "/alerts", None),
+        ("post", "/alerts/test", Some(json!({"webhook": "nobody"}))),
         ("put", "/plans", Some(json!({"plans": {}}))),
         ("post", "/keys", Some(json!({"plan": "gold"}))),
         ("patch", "/keys/{key}", Some(json!({"colour": 1}))),

@@ -40,7 +40,8 @@ fn head_is_get_without_the_body() {
     for (file, before, credential) in [(PUBLIC, "", &*key.key), (ADMIN, "/admin/v1", secrets::ADMIN_TOKEN)] {
         for (path, methods) in described(&document(file)) {
             assert_eq!(methods.contains("GET"), methods.contains("HEAD"), "{path}");
-            if methods.contains("GET") {
+            // An answer that goes on for ten minutes is not read to its end.
+            if methods.contains("GET") && path != "/live/stream" {
                 let path = filled(&path, &key.id.to_string(), &key.account).replace("{model}", MODEL);
                 paths.push((format!("{before}{path}"), credential));
                 expected += 1;

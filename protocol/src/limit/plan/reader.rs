@@ -1,5 +1,6 @@
 //! Reading a plan table: the JSON is walked by hand, because serde stops at the first mistake.
 
+mod alerts;
 mod costs;
 mod limits;
 
@@ -65,10 +66,11 @@ impl Reader {
             currency: self.prices.flatten(),
             exemptions: Vec::new(),
             anonymous: None,
+            alerts: Vec::new(),
             version: Version::default(),
             json: String::new(),
         };
-        let members = ["plans", "classes", "costs", "exempt", "anonymous"];
+        let members = ["plans", "classes", "costs", "exempt", "anonymous", "alerts"];
         let Some(root) = self.object("(table)", value, &members) else { return table };
         match root.get("plans").map(Value::as_object) {
             None => self.mistake("(table)", "needs a member `plans`"),
@@ -93,6 +95,7 @@ impl Reader {
             }
             Some(_) => self.mistake("anonymous", "must name a plan of this table"),
         }
+        table.alerts = self.alerts(root.get("alerts"));
         table
     }
 

@@ -74,7 +74,7 @@ proptest! {
                 single = Account { kept, state: state::decode(&state::encode(&single.state)).unwrap(), refusals };
             }
             prop_assert_eq!(changed.state, any_changed);
-            let told = Answers { answers, rows_written: 1 };
+            let told = Answers { answers, rows_written: 1, lapsed: 2 };
             prop_assert_eq!(&decode_answers(&encode_answers(&told)).unwrap().answers, &one_by_one);
             prop_assert_eq!(&grouped, &single);
         }

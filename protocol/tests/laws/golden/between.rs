@@ -191,7 +191,7 @@ fn the_messages_to_and_from_a_gate() {
             is_cut: true,
         })),
     ];
-    let answers = Answers { answers, rows_written: 300 };
+    let answers = Answers { answers, rows_written: 300, lapsed: 2 };
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
     golden("gate_messages.v8.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));

@@ -88,7 +88,7 @@ fn messages_and_key_rows_of_other_versions_and_cut_ones_are_refused() {
     let calls = vec![Call::Settle { request: RequestId([3; 16]), outcome: Outcome::NotServed }, Call::DescribeAccount];
     let envelope = Envelope { account: "acct:0101010101010101".into(), table: Version([4; 8]), calls };
     let answers = vec![Answer::Done(true), Answer::UnknownPlan("p".into())];
-    let answers = Answers { answers, rows_written: 1 };
+    let answers = Answers { answers, rows_written: 1, lapsed: 2 };
     type IsRead = fn(&[u8]) -> bool;
     let reads: [(Vec<u8>, u8, IsRead); 3] = [
         (encode_envelope(&envelope), gate_call::VERSION, |bytes| decode_envelope(bytes).is_ok()),

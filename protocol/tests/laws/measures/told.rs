@@ -38,6 +38,8 @@ fn reading(span: Span) -> Reading {
         (Series::GateCalls, 11),
         (Series::GateRows, 21),
         (Series::FailedLogins, 1),
+        (Series::Lapsed, 2),
+        (Series::KeyRefused { account: label("a"), key: label("k") }, 2),
     ];
     let state = IsolateState {
         in_flight: 3,
@@ -60,18 +62,18 @@ fn reading(span: Span) -> Reading {
 fn what_happens_is_told_as_json() {
     let now = START + SHORT_MS;
     let asked = LiveAsked::parse("span=5m", now).unwrap();
-    let view = LiveView::new(asked, &reading(asked.span()), now);
+    let view = LiveView::new(asked, &reading(asked.span()), true, now);
     golden("admin_live.json", &(serde_json::to_string_pretty(&view).unwrap() + "\n"));
     // By minutes it is one slot.
     let asked = LiveAsked::parse("span=day", now).unwrap();
-    let by_minutes = LiveView::new(asked, &reading(asked.span()), now);
+    let by_minutes = LiveView::new(asked, &reading(asked.span()), true, now);
     assert_eq!((by_minutes.slots.len(), by_minutes.slot_ms), (1, LONG_MS));
     assert_eq!(by_minutes.total.requests, view.total.requests);
 }
 
 #[test]
 fn what_is_counted_is_told_to_prometheus() {
-    let text = prometheus::text(&reading(Span::Sums), 4, START + SHORT_MS);
+    let text = prometheus::text(&reading(Span::Sums), START + SHORT_MS);
     golden("metrics.txt", &text);
     // Whatever is told is in the list, and all of the list is told of here.
     for measure in prometheus::MEASURES {
@@ -86,8 +88,8 @@ fn what_is_counted_is_told_to_prometheus() {
         assert_eq!(prometheus::MEASURES.iter().filter(|measure| is_of(measure)).count(), 1, "{line}");
     }
     // Nothing was counted yet: what is looked at is told all the same.
-    let nothing = prometheus::text(&Reading::default(), 0, START);
-    assert!(nothing.contains("\nsluice_meters_read 0\n"), "{nothing}");
+    let nothing = prometheus::text(&Reading::default(), START);
+    assert!(nothing.contains("\nsluice_requests_in_flight 0\n"), "{nothing}");
 }
 
 #[test]
@@ -122,7 +124,7 @@ proptest! {
         let mut meter = Meter::default();
         meter.take(report(1, 1, &counts), START);
         let asked = LiveAsked::parse("", START).unwrap();
-        let told = LiveView::new(asked, &meter.read(asked.span(), START), START).total.answer_ms.unwrap();
+        let told = LiveView::new(asked, &meter.read(asked.span(), START), true, START).total.answer_ms.unwrap();
         all.sort_unstable();
         prop_assert_eq!(told.count, all.len() as u64);
         for (percent, told) in [(50, told.p50), (95, told.p95)] {

@@ -6,7 +6,7 @@ use crate::objects::registry::commands::{Row, Unreadable, Written};
 use crate::objects::registry::records::RegistryRecords;
 use crate::platform::objects::Cause;
 use crate::platform::{self, Result, sleep};
-use crate::telemetry;
+use crate::telemetry::{self, measures};
 use futures_util::StreamExt;
 use sluice_protocol::hop::gate_call::command::MAX_CARRIED;
 use sluice_protocol::hop::gate_call::{Call, Envelope, decode_answers, encode_envelope};
@@ -65,6 +65,7 @@ impl Outbox {
             self.under_way.borrow_mut().remove(account);
             let (is_its_own, why) = match answered.map(|answer| decode_answers(&answer)) {
                 Ok(Ok(told)) if told.answers.len() == batch.len() => {
+                    measures::lapsed(told.lapsed);
                     if self.settle_all(records, account, &batch, told.answers)? {
                         continue;
                     }

@@ -86,3 +86,5 @@ export const Gate = objectOf(module.Gate);
 export const Registry = objectOf(module.Registry);
 export const Responses = objectOf(module.Responses);
 export const Jobs = objectOf(module.Jobs);
+export const Meter = objectOf(module.Meter);
+export const Alerts = objectOf(module.Alerts);
