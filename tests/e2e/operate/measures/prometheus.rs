@@ -115,8 +115,7 @@ fn prometheus_reads_both_gates_as_the_page_says_and_the_board_is_full() {
         served_and_refused(&stack);
         empty.retain(|query| !api.has(query));
     }
-    // Each is looked at once a minute.
-    until_true("each rule is understood", 2 * PATIENCE, || {
+    until_true("each rule is understood", PATIENCE, || {
         let rules = api.ask("GET", "/api/v1/rules", "");
         let rules = rules["data"]["groups"][0]["rules"].as_array().expect("a list").clone();
         assert!(rules.len() >= 9 && rules.iter().all(|rule| rule["health"] != "err"), "{rules:?}");
@@ -141,7 +140,7 @@ fn start(stack: &RunningStack, directory: &Path) -> (SocketAddr, Program) {
     let (settings, _) = settings.expect("the page has them");
     let mut settings = settings.to_owned();
     for (on_page, here) in [
-        ("scrape_interval: 15s", "scrape_interval: 1s"),
+        ("scrape_interval: 15s", "scrape_interval: 1s\n  evaluation_interval: 1s"),
         ("scheme: https", "scheme: http"),
         ("edge.example", &stack.edge_address().to_string()),
         ("127.0.0.1:8081", &stack.origin_address().to_string()),
