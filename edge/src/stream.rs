@@ -3,8 +3,9 @@
 //! A whole answer is read and handed over. A stream is piped ([`Pipe`]), and ends with its lease at the latest, or
 //! when the origin has said nothing for too long.
 
+mod passing;
+
 use crate::answers::bent::{OK, Told};
-use crate::answers::cache::MAX_ANSWER;
 use crate::answers::stored::Keep;
 use crate::forward::ending::Ending;
 use crate::forward::{Reply, Ticket, failed, lease_left};
@@ -14,19 +15,19 @@ use crate::platform::head::Head;
 use crate::platform::respond::HeaderList;
 use crate::platform::{self, Body, Fault, Pipe, Response, Stream};
 use crate::telemetry;
-use crate::telemetry::measures::Broken;
 use futures_channel::oneshot::Sender;
+use passing::Passing;
 use sluice_protocol::dialect::{BrokenOff, Dialect};
 use sluice_protocol::forward::relayed::Relayed;
 use sluice_protocol::forward::report;
 use sluice_protocol::limit::decision::Outcome;
+use sluice_protocol::measures::request::Broken;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::usage_of;
 use sluice_protocol::request::bodies::responses::FinalEvent;
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
 use sluice_protocol::wire::header;
-use sluice_protocol::wire::sse::Passed;
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
@@ -283,69 +284,6 @@ impl End {
                 .with_detail("its lease is over"),
             ),
         }
-    }
-}
-
-/// A stream on its way.
-struct Passing {
-    relayed: Relayed,
-    /// The event that ends an answer which is to be kept.
-    last: Option<FinalEvent>,
-    /// All that has passed, if somebody wants it and it is not too long.
-    recorded: Option<Vec<u8>>,
-    /// How many have come.
-    pieces: u64,
-    /// When the last one came.
-    last_at: Millis,
-    /// When the first token came.
-    first_token_at: Option<Millis>,
-}
-
-impl Passing {
-    fn push(&mut self, chunk: &[u8], now: Millis) -> Passed {
-        (self.pieces, self.last_at) = (self.pieces + 1, now);
-        let passed = self.relayed.push(chunk);
-        if self.first_token_at.is_none() && self.relayed.seen().has_begun() {
-            self.first_token_at = Some(now);
-        }
-        match &mut self.last {
-            Some(last) => last.push(chunk, passed),
-            None => {
-                self.record(match &passed {
-                    Passed::Whole => chunk,
-                    Passed::Part(part) => part,
-                });
-                passed
-            }
-        }
-    }
-
-    /// What is still held back where a body ends by itself.
-    fn end(&mut self) -> Vec<u8> {
-        let rest = self.relayed.take_rest();
-        self.record(&rest);
-        rest
-    }
-
-    fn record(&mut self, passed: &[u8]) {
-        if let Some(recorded) = &mut self.recorded {
-            recorded.extend_from_slice(passed);
-            if recorded.len() > MAX_ANSWER {
-                self.recorded = None;
-            }
-        }
-    }
-
-    /// An answer that is to be kept, once it has come.
-    fn answer(&self) -> Option<String> {
-        self.last.as_ref()?.answer().map(str::to_owned)
-    }
-
-    /// What is held back at the end of a body.
-    fn take_rest(&mut self, is_kept: bool) -> Vec<u8> {
-        let mut rest = self.last.as_mut().map(|last| last.take(is_kept)).unwrap_or_default();
-        rest.extend(self.relayed.take_rest());
-        rest
     }
 }
 

@@ -4,10 +4,10 @@
 pub mod measures;
 
 use crate::platform;
-use measures::{Broken, Seen};
 use sluice_protocol::hop::gate_call::{Admission, Answer, Ask};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::Outcome;
+use sluice_protocol::measures::request::{Broken, Seen};
 use sluice_protocol::telemetry::{Decided, Line, RequestEnd, RequestLine, RequestLog};
 use sluice_protocol::time::Millis;
 

@@ -3,12 +3,13 @@
 mod cached;
 mod held;
 mod line;
+mod meant;
 mod said;
 
 use crate::answers::bent::Bent;
 use crate::answers::stored::{Deferred, Keep, Stored};
 use crate::api::{models, ollama, responses};
-use crate::auth::principal::{Principal, principal};
+use crate::auth::principal::principal;
 use crate::call::{Around, Call, Known};
 use crate::forward::attempt::Attempt;
 use crate::forward::ending::Ending;
@@ -27,6 +28,7 @@ use crate::{auth, route, stream};
 use cached::CacheQuestion;
 use futures_util::future::join;
 use held::{Pace, Turn, held};
+use meant::{meant, whence};
 use said::said;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::Ask;
@@ -34,12 +36,9 @@ use sluice_protocol::hop::gate_call::remembered::Want;
 use sluice_protocol::jobs::background;
 use sluice_protocol::limit::cache::CacheAsked;
 use sluice_protocol::limit::decision::Outcome;
-use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::bodies::question::{Presence, Question};
 use sluice_protocol::request::door::Door;
-use sluice_protocol::request::endpoint::Endpoint;
-use sluice_protocol::request::model_name::renamed;
 use sluice_protocol::request::read;
 use sluice_protocol::route::beginning::Beginning;
 use sluice_protocol::route::setting::Region;
@@ -211,34 +210,6 @@ async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Un
         region,
     };
     Ok(Understood::Asked(Box::new(asked)))
-}
-
-/// route, what it goes by: the conversation that a request goes on with, and where its caller is.
-fn whence(call: &Call<'_>, principal: &Principal, ask: &Ask, body: &Body) -> (Option<Beginning>, Option<Region>) {
-    let beginning = match (ask.endpoint, ask.session) {
-        // Vectors remember nothing.
-        (Endpoint::Embeddings, _) => None,
-        (_, Some(session)) => Some(Beginning::of_session(principal.account.name(), session)),
-        (_, None) => Beginning::of_body(&body.bytes()),
-    };
-    (beginning, Region::parse(&call.incoming.request.continent()))
-}
-
-/// request, its model: which one answers, and what is sent on. Where it has another name here, all that follows sees that one, and
-/// so does the origin.
-async fn meant(
-    around: Around<'_>,
-    table: &PlanTable,
-    principal: &Principal,
-    question: &Question,
-    body: Body,
-) -> Result<(String, Body), Refusal> {
-    let (scope, name) = (question.endpoint().into(), question.model());
-    let meant = limit::model_meant(around.env, table, principal, &around.config.aliases, (scope, name)).await?;
-    Ok(match meant.and_then(|model| renamed(&body.bytes(), &model).map(|bytes| (model, bytes))) {
-        Some((model, bytes)) => (model, Body::of_bytes(&bytes)),
-        None => (name.to_owned(), body),
-    })
 }
 
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.

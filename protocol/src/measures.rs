@@ -11,6 +11,7 @@ pub mod live;
 pub mod meter;
 pub mod prometheus;
 pub mod report;
+pub mod request;
 pub mod series;
 pub mod slots;
 pub mod tally;

@@ -4,13 +4,10 @@
 use crate::platform::{self, isolate_local, random};
 use sluice_protocol::hop::gate_call::Answer;
 use sluice_protocol::id::RequestId;
-use sluice_protocol::limit::kind::Unit;
-use sluice_protocol::limit::standing::Standing;
 use sluice_protocol::measures::counter::Counter;
 use sluice_protocol::measures::report::{IsolateState, Report};
-use sluice_protocol::measures::series::{Label, Series, TokenKind, bucket, budget_step};
-use sluice_protocol::refusal::Reason;
-use sluice_protocol::request::bodies::chat::Used;
+use sluice_protocol::measures::request::Seen;
+use sluice_protocol::measures::series::Series;
 use sluice_protocol::telemetry::RequestEnd;
 use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
@@ -34,39 +31,9 @@ pub fn lapsed(count: u64) {
     COUNTER.with_borrow_mut(|counter| counter.add(Series::Lapsed, count));
 }
 
-/// A Gate's answer to somebody's request, or one that is remembered: which limits refused it, and how far its budgets are used
-/// up. A batch's line that is refused is asked for again, as often as it takes: that is no refusal of anybody's.
+/// A Gate has decided about a request, or had. See [`Counter::decided`].
 pub fn decided(answer: &Answer, is_batch: bool, account: &str, key: impl FnOnce() -> String) {
-    match answer {
-        Answer::Admitted(admission) => budgets(&admission.plan, &admission.standings, admission.tokens, account),
-        Answer::Limited { plan, standings, .. } if is_batch => budgets(plan, standings, 0, account),
-        Answer::Limited { plan, refused, standings, .. } => {
-            COUNTER.with_borrow_mut(|counter| {
-                for limit in refused {
-                    let (plan, limit) = (Label::of(plan), Label::of(&limit.limit));
-                    counter.add(Series::RefusedBy { plan, limit }, 1);
-                }
-                counter.add(Series::KeyRefused { account: Label::of(account), key: Label::of(&key()) }, 1);
-            });
-            budgets(plan, standings, 0, account);
-        }
-        _ => {}
-    }
-}
-
-/// `reserved`: tokens that this very request may use, and mostly gives back.
-fn budgets(plan: &str, standings: &[Standing], reserved: u64, account: &str) {
-    // Only budgets go by a calendar.
-    for standing in standings.iter().filter(|standing| standing.kind.cycle().is_some()) {
-        let reserved = if standing.unit == Unit::Tokens { reserved } else { 0 };
-        let used = standing.used.saturating_sub(reserved);
-        let Some(percent) = budget_step(used, standing.quota) else { continue };
-        let (account, plan, until) = (Label::of(account), Label::of(plan), standing.whole_at.unwrap_or(0));
-        let budget = Label::of(&standing.limit);
-        COUNTER.with_borrow_mut(|counter| {
-            counter.add(Series::BudgetUsed { account, plan, budget, percent, until }, 1);
-        });
-    }
+    COUNTER.with_borrow_mut(|counter| counter.decided(answer, is_batch, account, key));
 }
 
 /// A request that was admitted, until this is dropped or its lease is over.
@@ -86,71 +53,9 @@ impl Drop for InFlight {
     }
 }
 
-/// What is counted of a request for an answer.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// The model that it was for.
-    pub model: String,
-    /// The plan by which it was decided.
-    pub plan: String,
-    /// How long its first token took since it was admitted.
-    pub first_token_ms: Option<Millis>,
-    /// What its Gate was told that it had used.
-    pub used: Option<Used>,
-    /// What became of it behind an answer that had begun, or that nobody waited for any more.
-    pub broken: Option<Broken>,
-    /// Whether no origin was asked: it was answered by a plan's text, or by what had been kept.
-    pub is_ours: bool,
-}
-
-/// Why an answer did not come to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broken {
-    /// Its caller had left.
-    Left,
-    /// It ended with this refusal.
-    Refused(Reason),
-}
-
-/// A request for an answer is over, after this time.
+/// A request for an answer is over, after this time. See [`Counter::over`].
 pub fn over(seen: &Seen, end: RequestEnd, ms: Millis) {
-    COUNTER.with_borrow_mut(|counter| {
-        let end = match (seen.broken, end) {
-            (Some(Broken::Left), _) => RequestEnd::Left,
-            (Some(Broken::Refused(reason)), RequestEnd::Answered { used, .. }) => RequestEnd::Refused { reason, used },
-            (_, end) => end,
-        };
-        let (outcome, has_answered) = (end.outcome(), matches!(end, RequestEnd::Answered { .. }));
-        let (model, plan) = (counter.model(&seen.model, has_answered && !seen.is_ours), Label::of(&seen.plan));
-        counter.add(Series::Requests { outcome, model: model.clone(), plan }, 1);
-        let used = match end {
-            RequestEnd::Refused { reason, used } => {
-                counter.add(Series::Refused { code: Label::of(reason.row().code) }, 1);
-                used
-            }
-            RequestEnd::Answered { used, .. } => {
-                counter.add(Series::Answer { model: model.clone(), bucket: bucket(ms) }, 1);
-                counter.add(Series::AnswerMs { model: model.clone() }, ms);
-                used
-            }
-            RequestEnd::Left => None,
-        };
-        if let Some(ms) = seen.first_token_ms {
-            counter.add(Series::FirstToken { model: model.clone(), bucket: bucket(ms) }, 1);
-            counter.add(Series::FirstTokenMs { model: model.clone() }, ms);
-        }
-        if let Some(used) = used.or(seen.used).filter(|_| !seen.is_ours) {
-            let kinds = [
-                (TokenKind::Prompt, used.usage.prompt_tokens),
-                (TokenKind::Cached, used.cached_tokens),
-                (TokenKind::Completion, used.usage.completion_tokens),
-                (TokenKind::Thinking, used.reasoning_tokens.unwrap_or(0)),
-            ];
-            for (kind, count) in kinds {
-                counter.add(Series::Tokens { model: model.clone(), kind }, count);
-            }
-        }
-    });
+    COUNTER.with_borrow_mut(|counter| counter.over(seen, end, ms));
 }
 
 /// Whether nobody has looked for a while at how full an origin is: whoever asks looks.

@@ -1,7 +1,8 @@
 //! Jobs on the walk: lines of batches, and responses in the background. One takes the same steps as a live request, from
 //! auth on. It waits for a Gate that cannot be reached; and a line says that it is one, and takes idle time only.
 
-use super::{Asked, meant, walk};
+use super::meant::meant;
+use super::{Asked, walk};
 use crate::auth::principal::Principal;
 use crate::call::{Around, Known};
 use crate::config::{Config, config_of};

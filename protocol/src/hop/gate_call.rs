@@ -9,6 +9,7 @@ pub mod command;
 pub mod description;
 mod kept;
 pub mod own_key;
+mod pack;
 mod refuse;
 pub mod remembered;
 
@@ -35,6 +36,7 @@ pub use change::{AccountChange, KeyChange};
 pub use kept::{
     Credit, KEPT_VERSION, Kept, KeyRecord, MAX_KEPT_BYTES, MAX_RETIRING, Retiring, Settings, decode_kept, encode_kept,
 };
+pub use pack::{MessageError, decode_answers, decode_envelope, encode_answers, encode_envelope};
 pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
@@ -299,21 +301,6 @@ impl Ask {
     }
 }
 
-/// Why bytes are not a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a message of version {VERSION}")]
-pub struct MessageError;
-
-/// Packs a message.
-pub fn encode_envelope(message: &Envelope) -> Vec<u8> {
-    encode(message)
-}
-
-/// Unpacks a message. Never panics, whatever the bytes.
-pub fn decode_envelope(bytes: &[u8]) -> Result<Envelope, MessageError> {
-    decode(bytes)
-}
-
 /// What a Gate sends back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answers {
@@ -323,37 +310,4 @@ pub struct Answers {
     pub rows_written: u64,
     /// How many leases it found that had ended by themselves.
     pub lapsed: u64,
-}
-
-/// Packs answers.
-pub fn encode_answers(answers: &Answers) -> Vec<u8> {
-    encode(answers)
-}
-
-/// Unpacks answers. Never panics, whatever the bytes.
-pub fn decode_answers(bytes: &[u8]) -> Result<Answers, MessageError> {
-    decode(bytes)
-}
-
-fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    encode_as(VERSION, value)
-}
-
-fn encode_as<T: Serialize + ?Sized>(version: u8, value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![version]).expect("writing to a Vec does not fail")
-}
-
-fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
-    match bytes.split_first() {
-        Some((&VERSION, packed)) => whole(packed),
-        _ => Err(MessageError),
-    }
-}
-
-/// All of the bytes, or nothing.
-fn whole<T: serde::de::DeserializeOwned>(packed: &[u8]) -> Result<T, MessageError> {
-    match postcard::take_from_bytes(packed) {
-        Ok((value, [])) => Ok(value),
-        _ => Err(MessageError),
-    }
 }

@@ -1,15 +1,20 @@
 //! `GET /admin/v1/live`: what happens now, as JSON.
 
+mod quantiles;
+
 use super::meter::Reading;
 use super::report::Span;
-use super::series::{BOUNDS, Label, Series, TokenKind};
+use super::series::{Label, Series, TokenKind};
 use super::tally::Tally;
 use super::{LONG_KEPT_MS, LONG_MS, SHORT_KEPT_MS, SHORT_MS};
 use crate::refusal::{Reason, Refusal};
 use crate::telemetry::RequestOutcome;
 use crate::time::Millis;
+use quantiles::Buckets;
 use serde::Serialize;
 use std::collections::BTreeMap;
+
+pub use quantiles::Quantiles;
 
 /// What an admin wants to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,18 +146,6 @@ pub struct ModelView {
     /// How long its first tokens took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token_ms: Option<Quantiles>,
-}
-
-/// How long half of something took at most, and nineteen of twenty, in milliseconds: read between the bounds of the buckets as
-/// Prometheus' `histogram_quantile` does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Quantiles {
-    /// How many there were.
-    pub count: u64,
-    /// Of one half.
-    pub p50: Millis,
-    /// Of nineteen of twenty.
-    pub p95: Millis,
 }
 
 impl LiveAsked {
@@ -326,36 +319,5 @@ impl TokensView {
             TokenKind::Completion => &mut self.completion,
             TokenKind::Thinking => &mut self.thinking,
         } += count;
-    }
-}
-
-/// A histogram.
-#[derive(Clone, Copy, Debug, Default)]
-struct Buckets([u64; BOUNDS.len() + 1]);
-
-impl Buckets {
-    fn add(&mut self, bucket: u8, count: u64) {
-        self.0[usize::from(bucket).min(BOUNDS.len())] += count;
-    }
-
-    fn quantiles(&self) -> Option<Quantiles> {
-        let count = self.0.iter().sum();
-        (count > 0).then(|| Quantiles { count, p50: self.quantile(50, count), p95: self.quantile(95, count) })
-    }
-
-    /// In a bucket, durations are taken for evenly spread; behind the last bound, for that bound.
-    fn quantile(&self, percent: u64, count: u64) -> Millis {
-        // In hundredths of a request, so that nothing is lost to rounding.
-        let (rank, mut below) = (u128::from(percent) * u128::from(count), 0_u128);
-        for (index, (in_bucket, upper)) in self.0.iter().zip(BOUNDS).enumerate() {
-            let here = 100 * u128::from(*in_bucket);
-            if here > 0 && below + here >= rank {
-                let lower = index.checked_sub(1).map_or(0, |index| BOUNDS[index]);
-                let within = u128::from(upper - lower) * (rank - below) / here;
-                return lower + Millis::try_from(within).unwrap_or(Millis::MAX);
-            }
-            below += here;
-        }
-        BOUNDS[BOUNDS.len() - 1]
     }
 }

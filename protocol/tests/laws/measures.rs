@@ -1,5 +1,6 @@
 //! measures: what isolates count comes to its Meter once, and is told as it was counted.
 
+mod request;
 mod told;
 
 use proptest::prelude::*;

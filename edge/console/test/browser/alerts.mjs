@@ -1,9 +1,8 @@
 // What an operator sees of alerts: the rules and whom they tell, a test to each webhook, and an incident that opens by
 // itself while somebody looks.
 
-import { accessible, expect, hide, open, run, settings, signIn } from "./browser.mjs";
+import { accessible, expect, fitsEverybody, hide, open, run, settings, signIn } from "./browser.mjs";
 
-const SCREENS = { wide: { width: 1280, height: 860 }, narrow: { width: 375, height: 780 } };
 // What is counted comes to whoever looks after a few seconds, and is looked at every ten.
 const OPENS_MS = 90_000;
 
@@ -47,24 +46,7 @@ await run(async ({ page, step }) => {
     await row.getByRole("link").and(page.locator(`[href="#/keys/${settings.keyId}"]`)).waitFor();
     return `within ${shown} ms`;
   });
-  for (const [language, colorScheme] of [
-    ["English", "light"],
-    ["中文", "dark"],
-  ]) {
-    await step(`axe finds nothing, in ${language}`, async () => {
-      const button = page.getByRole("button", { name: language, exact: true });
-      if (await button.isVisible()) await button.click();
-      await page.emulateMedia({ colorScheme });
-      for (const [screen, size] of Object.entries(SCREENS)) {
-        await page.setViewportSize(size);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        expect(wide <= 0, `the page is ${wide} px wider than its screen (${screen})`);
-        await accessible(page);
-        await page.screenshot({ path: `${settings.screens}/alerts-told-${colorScheme}-${screen}.png`, fullPage: true });
-      }
-      await page.setViewportSize(SCREENS.wide);
-    });
-  }
+  await fitsEverybody({ page, step }, "alerts-told");
   await step("the overview says so, and leads there", async () => {
     await page.getByRole("button", { name: "English", exact: true }).click();
     await open(page, "Overview");

@@ -134,3 +134,28 @@ export async function accessible(page) {
 export function expect(is, what) {
   if (!is) throw new Error(`not so: ${what}`);
 }
+
+// A wide screen and a telephone's.
+const SCREENS = { wide: { width: 1280, height: 860 }, narrow: { width: 375, height: 780 } };
+
+// Steps: the page that is shown has nothing that axe finds, and is no wider than its screen, light and dark, in both languages.
+export async function fitsEverybody({ page, step }, name) {
+  for (const [language, colorScheme] of [
+    ["English", "light"],
+    ["中文", "dark"],
+  ]) {
+    await step(`axe finds nothing, in ${language}`, async () => {
+      const button = page.getByRole("button", { name: language, exact: true });
+      if (await button.isVisible()) await button.click();
+      await page.emulateMedia({ colorScheme });
+      for (const [screen, size] of Object.entries(SCREENS)) {
+        await page.setViewportSize(size);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        expect(wide <= 0, `the page is ${wide} px wider than its screen (${screen})`);
+        await accessible(page);
+        await page.screenshot({ path: `${settings.screens}/${name}-${colorScheme}-${screen}.png`, fullPage: true });
+      }
+      await page.setViewportSize(SCREENS.wide);
+    });
+  }
+}

@@ -1,8 +1,7 @@
 // What an operator sees while others call: requests as they end, and which limit refuses. It all comes by itself.
 
-import { accessible, expect, hide, open, run, settings, signIn } from "./browser.mjs";
+import { accessible, expect, fitsEverybody, hide, open, run, settings, signIn } from "./browser.mjs";
 
-const SCREENS = { wide: { width: 1280, height: 860 }, narrow: { width: 375, height: 780 } };
 
 await run(async ({ page, step }) => {
   const traffic = page.getByRole("region", { name: "Traffic", exact: true });
@@ -60,24 +59,7 @@ await run(async ({ page, step }) => {
     await page.mouse.move(0, 0);
     await legend.getByText(String(settings.limit), { exact: true }).waitFor();
   });
-  for (const [language, colorScheme] of [
-    ["English", "light"],
-    ["中文", "dark"],
-  ]) {
-    await step(`axe finds nothing, in ${language}`, async () => {
-      const button = page.getByRole("button", { name: language, exact: true });
-      if (await button.isVisible()) await button.click();
-      await page.emulateMedia({ colorScheme });
-      for (const [screen, size] of Object.entries(SCREENS)) {
-        await page.setViewportSize(size);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        expect(wide <= 0, `the page is ${wide} px wider than its screen (${screen})`);
-        await accessible(page);
-        await page.screenshot({ path: `${settings.screens}/live-${colorScheme}-${screen}.png`, fullPage: true });
-      }
-      await page.setViewportSize(SCREENS.wide);
-    });
-  }
+  await fitsEverybody({ page, step }, "live");
   await step("another span", async () => {
     await page.getByRole("button", { name: "English", exact: true }).click();
     const spans = traffic.getByRole("group", { name: "Of the last" });

@@ -1,6 +1,7 @@
 //! What a Gate keeps of an account besides its state: its settings and keys, and how the row looks that holds them.
 
-use super::{MessageError, encode_as, whole};
+use super::MessageError;
+use super::pack::{encode_as, whole};
 use crate::auth::key::SecretHash;
 use crate::auth::permission::Permissions;
 use crate::id::{AccountId, CommandId, KeyId};
