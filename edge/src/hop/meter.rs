@@ -21,7 +21,11 @@ pub fn hand_over(env: &Env, context: &Context, origins: impl Fn() -> Vec<OriginS
     context.wait_until(async move {
         for turn in 1..=MAX_IN_A_ROW {
             sleep(HAND_OVER_MS as u32).await;
-            let goes_on = send(&env, origins(), Waits::ForAWhile, turn < MAX_IN_A_ROW).await;
+            let mut goes_on = send(&env, origins(), Waits::ForAWhile, turn < MAX_IN_A_ROW).await;
+            if turn == MAX_IN_A_ROW && measures::has_news() {
+                // What was sent in vain before is taken now, perhaps, and what came since has nobody else to send it.
+                goes_on = send(&env, origins(), Waits::ForAWhile, false).await;
+            }
             if is_watched {
                 alerts::look(&env, Waits::ForAWhile).await;
             }

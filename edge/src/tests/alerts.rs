@@ -57,7 +57,14 @@ fn plans() -> Value {
 }
 
 fn stage(seed: u64) -> (Stage, Rc<Hook>) {
-    let stage = Stage::with(seed, &plans(), &[("ORIGIN_URL", "http://origin.test"), ("ALERT_WEBHOOKS", &webhooks())]);
+    stage_with(seed, &plans()["alerts"])
+}
+
+/// The same with these rules.
+fn stage_with(seed: u64, rules: &Value) -> (Stage, Rc<Hook>) {
+    let mut plans = plans();
+    plans["alerts"] = rules.clone();
+    let stage = Stage::with(seed, &plans, &[("ORIGIN_URL", "http://origin.test"), ("ALERT_WEBHOOKS", &webhooks())]);
     let hook = Rc::new(Hook::default());
     let (origin, own) = (stage.origin.clone().server(), hook.clone());
     let server: Server = Rc::new(move |asked: Asked| {
@@ -198,6 +205,70 @@ fn an_admin_sees_what_is_amiss_and_may_send_a_test() {
     for body in ["", "{}", "[]", r#"{"webhook": 1}"#, r#"{"webhook": "ops", "more": 1}"#] {
         assert_eq!(ask_admin("POST", "/alerts/test", body).0, Some(400), "{body}");
     }
+}
+
+/// The lone origin cannot be reached. That it was seen down is kept while nothing is told of it yet.
+#[test]
+fn an_origin_is_down_for_a_while_before_anybody_is_told_whatever_ends_meanwhile() {
+    let rules = json!([{"name": "down", "when": {"kind": "origin_down", "for": "1m"}}]);
+    let (stage, hook) = stage_with(6, &rules);
+    stage.origin.always.set(Some(Fate::Gone));
+    for second in 0..9 {
+        assert_eq!(hook.told(), [""; 0], "after {} s", second * 6);
+        ask(&stage, 1);
+        stage.world.run_for(6_000);
+        stage.world.end_object("ALERTS", "alerts");
+    }
+    for _ in 0..4 {
+        ask(&stage, 1);
+        stage.world.run_for(6_000);
+        stage.world.end_object("ALERTS", "alerts");
+    }
+    assert_eq!(hook.told(), ["down opened"]);
+    // Silence says nothing, also when nobody is known any more who could.
+    stage.world.run_for(2 * 3_600_000);
+    assert_eq!(hook.told(), ["down opened"]);
+    stage.origin.always.set(Some(Fate::Well));
+    ask(&stage, 2);
+    stage.world.run_for(180_000);
+    assert_eq!(hook.told(), ["down opened", "down over"]);
+}
+
+/// What one Meter alone knows would seem to be over where that one cannot be asked.
+#[test]
+fn nothing_is_over_because_a_meter_cannot_be_asked() {
+    for_seeds(15, |seed| {
+        let (stage, hook) = stage(seed);
+        ask(&stage, 12);
+        stage.world.run_for(40_000);
+        assert_eq!(hook.told(), ["refused opened"]);
+        // It lasts for five minutes, and is taken for over after one in which it is not seen.
+        stage.world.set_faults(Faults { overloaded: 950, ..Faults::default() });
+        stage.world.run_for(150_000);
+        assert_eq!(hook.told(), ["refused opened"]);
+        stage.world.set_faults(Faults::default());
+        stage.world.run_for(30_000);
+        assert_eq!(hook.told(), ["refused opened"]);
+    });
+}
+
+/// Several incidents at once, and a webhook that takes each message and says nothing: it is asked one thing in a turn, and
+/// looks go on meanwhile.
+#[test]
+fn a_silent_webhook_is_told_one_thing_at_a_time() {
+    let rules: Vec<_> = (1..=8)
+        .map(|number| json!({"name": format!("rule-{number}"), "when": {"kind": "key_refused", "more_than": number, "within": "5m"}}))
+        .collect();
+    let (stage, hook) = stage_with(7, &json!(rules));
+    hook.is_silent.set(true);
+    ask(&stage, 14);
+    let looks = stage.world.delivered("METER");
+    stage.world.run_for(60_000);
+    assert!(hook.came.borrow().len() <= 6, "{:?}", hook.told());
+    assert!(stage.world.delivered("METER") - looks >= 8, "nobody looks meanwhile");
+    hook.is_silent.set(false);
+    stage.world.run_for(600_000);
+    assert_eq!(hook.ids().iter().filter(|id| id.ends_with("-opened")).count(), 8);
 }
 
 /// Where nobody is to be told, nobody looks.

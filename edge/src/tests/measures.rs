@@ -1,6 +1,8 @@
 //! measures: what the Meters tell is what callers were told and what the origin computed, whatever becomes of messages and of
 //! Meters; and it costs no request anything.
 
+mod endings;
+
 use crate::platform;
 use crate::platform::rows::Rows;
 use crate::platform::scripted::{Caller, Closed, Faults};
@@ -12,7 +14,12 @@ use sluice_protocol::measures::{HAND_OVER_MS, METERS, SHORT_MS};
 use std::collections::BTreeMap;
 
 fn plans(limit: u64) -> Value {
-    plan(&json!([{"name": "hourly", "kind": "window", "limit": limit, "window": "1h"}]), &json!("refuse"))
+    let limits = json!([
+        {"name": "hourly", "kind": "window", "limit": limit, "window": "1h"},
+        // Without it the origin of these tests answers with no tokens at all.
+        {"name": "tokens", "kind": "window", "unit": "tokens", "limit": 10_000_000, "window": "1h"},
+    ]);
+    plan(&limits, &json!("refuse"))
 }
 
 fn live(stage: &Stage, query: &str) -> Value {

@@ -6,7 +6,7 @@ mod told;
 use proptest::prelude::*;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::measures::counter::Counter;
-use sluice_protocol::measures::meter::Meter;
+use sluice_protocol::measures::meter::{Meter, Reading};
 use sluice_protocol::measures::report::{IsolateState, OriginSaid, OriginSeen, Report, Span, decode, encode};
 use sluice_protocol::measures::series::{BOUNDS, Label, MAX_LABEL, Series, bucket};
 use sluice_protocol::measures::slots::{Slot, Slots};
@@ -171,7 +171,7 @@ proptest! {
             one.take(report, now);
         }
         for span in [Span::Sums, Span::Short(0), Span::Long(0), Span::Short(now)] {
-            let mut all = sluice_protocol::measures::meter::Reading::default();
+            let mut all = Reading::default();
             many.iter().for_each(|meter| all.merge(meter.read(span, now)));
             let alone = one.read(span, now);
             prop_assert_eq!((&all.sums, &all.slots), (&alone.sums, &alone.slots));
@@ -335,6 +335,22 @@ fn an_origin_is_as_most_say_and_as_full_as_it_said_last() {
     assert_eq!(reading.origins(), [OriginSeen { takes_requests: true, ..seen(false, 9) }]);
     // After an hour without a word there is no isolate.
     assert_eq!(meter.read(Span::Sums, now + SHORT_KEPT_MS).in_flight(), 0);
+}
+
+/// A name that one Meter has no room for keeps the counts that another one has of it, and no count moves to the others.
+#[test]
+fn several_meters_tell_all_that_each_tells_apart() {
+    let mut all = Reading::default();
+    for number in 0..METERS {
+        let counts: Vec<_> = (0..90).map(|name| (limit(&format!("{number}-{name}")), 1)).collect();
+        let mut meter = Meter::default();
+        meter.take(report(number, 1, &counts), START);
+        all.merge(meter.read(Span::Short(0), START));
+    }
+    for tally in [&all.sums, &all.slots.sum()] {
+        assert_eq!(tally.iter().count() as u64, 90 * METERS);
+        assert!(tally.iter().all(|(series, count)| count == 1 && !series.is_of_others()));
+    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! What is to be sent, again and again until it is taken or given up.
 
 use super::Watch;
-use crate::alerts::incident::Subject;
+use crate::alerts::incident::{Incident, Subject};
 use crate::alerts::notice::{Notice, Phase};
 use crate::alerts::webhook::Webhook;
+use crate::measures::SHORT_KEPT_MS;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -141,12 +142,15 @@ impl Watch {
     /// When to look or to send next; `None` if nothing is waited for. An open incident is looked at every ten seconds,
     /// but for a budget's, which lasts until its period ends, or for an hour at least.
     pub fn next_at(&self, now: Millis) -> Option<Millis> {
-        let look = |subject: &Subject| match (subject.until(), subject) {
+        let is_old = |incident: &Incident| now.saturating_sub(incident.since) >= SHORT_KEPT_MS;
+        let look = |incident: &Incident| match (incident.subject.until(), &incident.subject) {
             (Some(until), _) => until.max(now),
-            (None, Subject::Budget { .. }) => now.saturating_add(LOOK_AT_CREDITS_MS),
+            (None, Subject::Budget { .. }) => now.saturating_add(LOOK_SELDOM_MS),
+            // It may be one of a deployment that nobody uses any more. Whoever uses it wakes who looks.
+            (None, Subject::Origin { .. }) if is_old(incident) => now.saturating_add(LOOK_SELDOM_MS),
             (None, _) => now.saturating_add(LOOK_MS),
         };
-        let looks = self.incidents.iter().filter(|one| one.over.is_none()).map(|incident| look(&incident.subject));
+        let looks = self.incidents.iter().filter(|one| one.over.is_none()).map(look);
         let sends = self.deliveries.iter().filter(|one| one.void_since.is_none()).map(|waiting| waiting.at(now));
         looks.chain(sends).min()
     }
@@ -293,6 +297,6 @@ const MAX_BACKOFF_MS: Millis = 15 * 60_000;
 /// For how long a request to a webhook may be under way.
 const UNDER_WAY_MS: Millis = 5 * 60_000;
 const LOOK_MS: Millis = 10_000;
-const LOOK_AT_CREDITS_MS: Millis = 5 * 60_000;
+const LOOK_SELDOM_MS: Millis = 5 * 60_000;
 const MAX_GIVEN_UP: usize = 50;
 const MAX_TESTS: usize = 16;

@@ -105,6 +105,14 @@ fn what_was_under_way_when_it_ended_is_told_to_its_end() {
     let due = watch.due(START + 2 * HOUR);
     assert_eq!((due.len(), due[0].notice.phase), (1, Phase::Over));
     assert_eq!(due[0].notice.id, under_way.notice.id.replace("-opened", "-over"));
+    // If it did not come, it is gone with what it was about: nothing of it is kept.
+    let mut watch = opened();
+    let under_way = watch.due(START).remove(0);
+    end(&mut watch, START + 2 * HOUR);
+    let before = watch.encode().len();
+    watch.sent(under_way.id, Sent::Unreached, START + 2 * HOUR);
+    assert!(watch.encode().len() < before - 8, "it is struck out");
+    assert_eq!(watch.due(START + 9 * HOUR), []);
     // Long afterwards nothing is under way.
     let mut watch = opened();
     end(&mut watch, START + 2 * HOUR);

@@ -148,6 +148,18 @@ fn an_origin_is_down_once_it_has_been_so_for_a_while() {
     assert_eq!(scene.texts(&down, START + 3 * MINUTE), ["opened: Origin b takes no requests."]);
     let over = "over: Origin b takes requests again, or is not there any more. It lasted 60 s.";
     assert_eq!(scene.texts(&see(&[("a", true)]), START + 4 * MINUTE), [over]);
+    // Where nobody says how it is, it is as it was, and after an hour nobody looks every ten seconds.
+    let mut silent = Scene::new(r#"[{"name":"d","when":{"kind":"origin_down","for":"0s"}}]"#);
+    assert_eq!(silent.texts(&down, START).len(), 1);
+    for at in [START + MINUTE, START + HOUR - 1, START + 9 * HOUR] {
+        assert_eq!(silent.texts(&Reading::default(), at), [""; 0]);
+        let wait = if at < START + HOUR { 10_000 } else { 5 * MINUTE };
+        let until_told = silent.watch.due(at).iter().map(|delivery| delivery.id).collect::<Vec<_>>();
+        until_told.into_iter().for_each(|id| silent.watch.sent(id, Sent::Taken, at));
+        assert_eq!(silent.watch.next_at(at), Some(at + wait));
+    }
+    let back = silent.texts(&see(&[("a", true), ("b", true)]), START + 10 * HOUR);
+    assert_eq!(back.len(), 1, "{back:?}");
     // One alone has no name.
     let alone = see(&[("", false)]);
     scene.look(&alone, START + 5 * MINUTE);
