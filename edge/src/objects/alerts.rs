@@ -4,6 +4,7 @@
 //! something says so once in a while, and the object then looks every ten seconds, by its alarm; where nothing happens and
 //! nothing is open, it sleeps. Its state is one row.
 
+use super::alarm::ring_within;
 use super::transaction::together;
 use crate::config::{Config, config_of};
 use crate::hop::{Waits, meter};
@@ -55,9 +56,8 @@ impl Object for Alerts {
         let answer = match call {
             AlertsCall::Look => {
                 self.awake_until.set(platform::now() + AWAKE_MS);
-                if self.storage.alarm().await?.is_none() {
-                    self.storage.set_alarm(LOOK_MS).await?;
-                }
+                // It may be set to the end of a budget's month.
+                ring_within(&self.storage, LOOK_MS).await?;
                 AlertsAnswer::Looking
             }
             AlertsCall::View => {

@@ -13,10 +13,11 @@ mod ring;
 mod round;
 mod rows;
 
+use super::alarm::ring_within;
 use super::transaction::together;
 use crate::config::config_of;
 use crate::platform::objects::Object;
-use crate::platform::{self, Env, Result, State, Storage};
+use crate::platform::{Env, Result, State, Storage};
 use background::{HEARTBEAT_MS, Responder};
 use round::Ringing;
 use rows::JobRows;
@@ -123,15 +124,6 @@ impl<C> Jobs<C> {
         let config = config_of(&self.env).map_err(|refusal| refusal.detail.unwrap_or_default())?;
         let jobs = config.jobs;
         Ok(Bounds { kept_ms: jobs.kept_ms, bytes: jobs.bytes, parallel: jobs.parallel })
-    }
-}
-
-/// Sees to it that an object's alarm rings within so many milliseconds.
-async fn ring_within(storage: &Storage, wait: Millis) -> Result<()> {
-    let by = platform::now().saturating_add(wait);
-    match storage.alarm().await? {
-        Some(at) if at <= by => Ok(()),
-        _ => storage.set_alarm(wait).await,
     }
 }
 

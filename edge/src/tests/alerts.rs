@@ -64,7 +64,12 @@ fn stage(seed: u64) -> (Stage, Rc<Hook>) {
 fn stage_with(seed: u64, rules: &Value) -> (Stage, Rc<Hook>) {
     let mut plans = plans();
     plans["alerts"] = rules.clone();
-    let stage = Stage::with(seed, &plans, &[("ORIGIN_URL", "http://origin.test"), ("ALERT_WEBHOOKS", &webhooks())]);
+    stage_of(seed, &plans)
+}
+
+/// The same with these plans.
+fn stage_of(seed: u64, plans: &Value) -> (Stage, Rc<Hook>) {
+    let stage = Stage::with(seed, plans, &[("ORIGIN_URL", "http://origin.test"), ("ALERT_WEBHOOKS", &webhooks())]);
     let hook = Rc::new(Hook::default());
     let (origin, own) = (stage.origin.clone().server(), hook.clone());
     let server: Server = Rc::new(move |asked: Asked| {
@@ -232,6 +237,25 @@ fn an_origin_is_down_for_a_while_before_anybody_is_told_whatever_ends_meanwhile(
     ask(&stage, 2);
     stage.world.run_for(180_000);
     assert_eq!(hook.told(), ["down opened", "down over"]);
+}
+
+/// Its alarm is set to the end of the budget's month then, and what happens before is told all the same.
+#[test]
+fn an_open_budget_puts_nobody_to_sleep() {
+    let rules = json!([
+        {"name": "money", "when": {"kind": "budget", "percent": [80]}},
+        {"name": "refused", "when": {"kind": "key_refused", "more_than": 5, "within": "5m"}},
+    ]);
+    let limits = json!([{"name": "month", "kind": "budget", "limit": 3, "period": "month"}]);
+    let plans = json!({"plans": {"open": {"limits": limits}}, "anonymous": "open", "alerts": rules});
+    let (stage, hook) = stage_of(8, &plans);
+    ask(&stage, 3);
+    stage.world.run_for(30_000);
+    assert_eq!(hook.told(), ["money opened"]);
+    stage.world.run_for(3_600_000);
+    ask(&stage, 12);
+    stage.world.run_for(30_000);
+    assert_eq!(hook.told(), ["money opened", "refused opened"]);
 }
 
 /// What one Meter alone knows would seem to be over where that one cannot be asked.
