@@ -21,9 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 /// Tries a law with so many seeds, and says which one broke it. With `SLUICE_SEED=N` only that one is tried, and with
 /// `SLUICE_SEEDS_ONE_IN=N` so many times fewer, but for the first few. Returns how many were tried.
 fn for_seeds(count: u64, law: impl Fn(u64)) -> u64 {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let one_in = number("SLUICE_SEEDS_ONE_IN").unwrap_or(1).max(1);
-    let seeds = number("SLUICE_SEED").map_or(0..(count / one_in).max(count.min(10)), |seed| seed..seed + 1);
+    let seeds = number("SLUICE_SEED").map_or(0..(count / one_in()).max(count.min(10)), |seed| seed..seed + 1);
     for seed in seeds.clone() {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| law(seed))) {
             eprintln!("SLUICE_SEED={seed} shows it again");
@@ -31,4 +29,13 @@ fn for_seeds(count: u64, law: impl Fn(u64)) -> u64 {
         }
     }
     seeds.end - seeds.start
+}
+
+/// How many times less than all is to be tried.
+fn one_in() -> u64 {
+    number("SLUICE_SEEDS_ONE_IN").unwrap_or(1).max(1)
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
 }

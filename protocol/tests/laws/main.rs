@@ -23,3 +23,15 @@ mod sse;
 #[allow(dead_code, unreachable_pub)]
 mod targets;
 mod usage;
+
+/// So many cases of a property, or fewer where `PROPTEST_CASES` says so.
+fn cases(most: u32) -> proptest::test_runner::Config {
+    let default = proptest::test_runner::Config::default();
+    let fewer = std::env::var_os("PROPTEST_CASES").map_or(most, |_| most.min(default.cases));
+    proptest::test_runner::Config { cases: fewer, ..default }
+}
+
+/// How many times less than all a law tries that walks through all there is: `SLUICE_SEEDS_ONE_IN`, or 1.
+fn one_in() -> usize {
+    std::env::var("SLUICE_SEEDS_ONE_IN").ok().and_then(|text| text.parse().ok()).unwrap_or(1).max(1)
+}

@@ -220,7 +220,7 @@ fn period() -> impl Strategy<Value = Period> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(256))]
 
     #[test]
     fn a_budget_is_kept_to_the_nano_unit_whatever_the_calendar_says(

@@ -92,7 +92,7 @@ fn bad() -> impl Strategy<Value = i64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_024, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(1_024))]
 
     #[test]
     fn one_wrong_reading_lets_nothing_more_through_and_is_soon_over(

@@ -22,7 +22,7 @@ use steps::{Step, limits, some_facts, step};
 const START: u64 = 1_789_948_800_000 - 300;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(512))]
 
     #[test]
     fn a_gate_decides_as_one_that_remembers_everything(

@@ -168,7 +168,7 @@ fn walk(table: PlanTable, steps: &[Step]) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::cases(256))]
 
     #[test]
     fn whoever_is_refused_from_memory_the_gate_would_refuse(table in table(), steps in vec(step(), 1..160)) {

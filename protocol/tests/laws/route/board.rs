@@ -45,7 +45,7 @@ fn weights() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::cases(64))]
 
     #[test]
     fn no_healthy_origin_starves(weights in weights(), seed: u64, knows: bool) {

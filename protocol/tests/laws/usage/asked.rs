@@ -56,7 +56,7 @@ fn page_of(query: &UsageQuery, rows: &[(Span, Vec<Cell>)]) -> UsageReport {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::cases(64))]
 
     /// Whatever it is told apart by: pages hold each group once and in order, groups hold each line once, and their sums are
     /// those of a plain sum over all lines of the hours that were asked for.

@@ -83,6 +83,7 @@ impl Walk {
         let mut seen: HashSet<Identity> = HashSet::new();
         let mut ways: Vec<(usize, Step)> = vec![(0, Step::Begin)];
         let mut queue = VecDeque::from([(0, begin)]);
+        let one_in = crate::one_in();
         while let Some((number, from)) = queue.pop_front() {
             for step in self.steps(&from) {
                 let mut take = || {
@@ -101,7 +102,10 @@ impl Walk {
                 });
                 if let Some(place) = taken {
                     ways.push((number, step));
-                    queue.push_back((ways.len() - 1, place));
+                    // Where not all is to be seen, all of the beginning is, and of what follows a part, at every depth.
+                    if ways.len() <= 1_000 || ways.len().is_multiple_of(one_in) {
+                        queue.push_back((ways.len() - 1, place));
+                    }
                 }
             }
         }
@@ -320,5 +324,5 @@ pub(super) const TICK_MS: u64 = 2_500;
 pub(super) fn explores(walk: &Walk, at_least: usize) {
     let states = walk.explore();
     println!("{states} states");
-    assert!(states >= at_least, "only {states} states: the check has shrunk");
+    assert!(states >= at_least || crate::one_in() > 1, "only {states} states: the check has shrunk");
 }
