@@ -7,9 +7,8 @@ use std::{ffi::OsString, os::unix::process::CommandExt, process::ExitCode};
 
 use anyhow::{Context, Result};
 use lexopt::Parser;
-use rustix::process::getpgrp;
 
-use crate::host::{process::command, workspace::Workspace};
+use crate::host::{process::command_in_our_group, workspace::Workspace};
 
 /// Hands the rest of the command line to the tool. Returns only if it cannot be started: its exit status is ours.
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
@@ -19,10 +18,9 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     // The tests' build will do: the tool waits for the gateway, not for the processor.
-    let mut tool = command("cargo");
+    let mut tool = command_in_our_group("cargo");
     tool.args(["run", "--quiet", "-p", "e2e", "--bin", "sluice-audit", "--"]).args(rest);
-    // In our own process group, so that Ctrl-C ends the load at once.
-    tool.current_dir(workspace.root()).process_group(getpgrp().as_raw_nonzero().get());
+    tool.current_dir(workspace.root());
     Err(tool.exec()).context("cannot start cargo")
 }
 

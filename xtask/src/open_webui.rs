@@ -5,13 +5,12 @@ use std::{fs, os::unix::process::CommandExt, path::Path, process::ExitCode};
 
 use anyhow::{Context, Result};
 use lexopt::{Arg, Parser};
-use rustix::process::getpgrp;
 use sha2::{Digest, Sha256};
 
 use crate::{
     build_edge,
     host::{
-        process::{self, command},
+        process::{self, command, command_in_our_group},
         progress::{self, Step},
         workspace::{Workspace, hex},
     },
@@ -56,11 +55,9 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
         Ok(true)
     })?;
     progress::heading("Open WebUI");
-    let mut tool = command(workspace.target().join("release/sluice-open-webui"));
+    let mut tool = command_in_our_group(workspace.target().join("release/sluice-open-webui"));
     toolbox.node.apply(&mut tool)?;
     tool.arg(&home).arg(toolbox.node.binary()).current_dir(workspace.root());
-    // In our own process group, so that Ctrl-C ends the browser and the server at once.
-    tool.process_group(getpgrp().as_raw_nonzero().get());
     Err(tool.exec()).context("cannot start the tool")
 }
 

@@ -5,18 +5,15 @@ use std::{ffi::OsString, os::unix::process::CommandExt, process::ExitCode};
 
 use anyhow::{Context, Result};
 use lexopt::Parser;
-use rustix::process::getpgrp;
 
-use crate::host::{process::command, workspace::Workspace};
+use crate::host::{process::command_in_our_group, workspace::Workspace};
 
 /// Hands the rest of the command line to the tool, in the directory that its files are named from. Returns only if it
 /// cannot be started: its exit status is ours.
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
     let rest: Vec<OsString> = args.raw_args()?.collect();
-    let mut tool = command("cargo");
+    let mut tool = command_in_our_group("cargo");
     tool.args(["run", "--quiet", "--release", "-p", "sluice-replay", "--manifest-path"]);
     tool.arg(workspace.path("Cargo.toml")).arg("--").args(rest);
-    // In our own process group, so that Ctrl-C ends it at once.
-    tool.process_group(getpgrp().as_raw_nonzero().get());
     Err(tool.exec()).context("cannot start cargo")
 }

@@ -5,12 +5,11 @@ use std::{ffi::OsStr, os::unix::process::CommandExt, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser};
-use rustix::process::getpgrp;
 
 use crate::{
     build_edge, dev,
     host::{
-        process::{self, command},
+        process::{self, command, command_in_our_group},
         progress::{self, Step},
         workspace::Workspace,
     },
@@ -56,13 +55,12 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<ExitCode> {
         }
     }
     progress::heading("soak");
-    let mut tool = command(workspace.target().join("release/sluice-soak"));
-    // In our own process group, so that Ctrl-C ends the load at once.
+    let mut tool = command_in_our_group(workspace.target().join("release/sluice-soak"));
     tool.args(["--minutes", &minutes]);
     if let Some(only) = only {
         tool.arg("--only").arg(only);
     }
-    tool.current_dir(workspace.root()).process_group(getpgrp().as_raw_nonzero().get());
+    tool.current_dir(workspace.root());
     Err(tool.exec()).context("cannot start the tool")
 }
 

@@ -84,8 +84,16 @@ pub(crate) fn interrupted() -> bool {
 
 /// A command with no stdin, in a process group of its own, without the variables that `cargo run` set for us.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = command_in_our_group(program);
+    command.process_group(0);
+    command
+}
+
+/// [`command`] in the process group that we are in, so that Ctrl-C ends it at once. Asking for that group by its number fails
+/// where we lead a session.
+pub(crate) fn command_in_our_group(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    command.stdin(Stdio::null()).process_group(0);
+    command.stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {

@@ -4,10 +4,9 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
-use rustix::process::getpgrp;
 
 use crate::host::{
-    process::{self, command},
+    process::{self, command, command_in_our_group},
     progress::{self, Step},
     workspace::Workspace,
 };
@@ -130,11 +129,10 @@ pub(crate) fn run(workspace: &Workspace, trained: &Trained, mut args: Parser) ->
 
 /// Runs the program on this terminal, in our own process group, so that Ctrl-C ends it at once.
 fn trainer(workspace: &Workspace, name: &str, words: &[&std::ffi::OsStr], numbers: &[String]) -> Result<()> {
-    use std::os::unix::process::CommandExt;
-    let mut trainer = command(workspace.target().join("release/examples").join(name));
+    let mut trainer = command_in_our_group(workspace.target().join("release/examples").join(name));
     trainer.args(words).args(numbers).current_dir(workspace.root());
     // Whole batches are computed side by side; threads inside of each would be in their way.
-    trainer.env("RAYON_NUM_THREADS", "1").process_group(getpgrp().as_raw_nonzero().get());
+    trainer.env("RAYON_NUM_THREADS", "1");
     let status = trainer.status().context("cannot start the trainer")?;
     if !status.success() {
         bail!("`{}` ended with {status}", process::show(&trainer));
