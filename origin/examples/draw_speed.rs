@@ -9,7 +9,6 @@ use sluice_origin::models::qwen::precision::Precision;
 use sluice_origin::models::z_image::ZImage;
 use sluice_origin::models::z_image::checkpoint::made_up::MadeUp;
 use sluice_origin::models::z_image::size::Size;
-use sluice_origin::models::z_image::watch::Nobody;
 use std::error::Error;
 use std::time::Instant;
 
@@ -36,20 +35,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::remove_dir_all(&directory)?;
     let mut model = loaded?;
     let size = Size { width: side, height: side };
-    let features = model.encoder.features(&[1; 32], &mut || true)?.ok_or("it stopped")?;
-    let caption = model.transformer.caption(&features, &mut Nobody)?.ok_or("it stopped")?;
-    let grid = model.transformer.grid(side / 8, side / 8)?;
-    let latents = vec![0.5; model.latents(size)?];
+    let features = model.encoder.features(&[1; 32])?;
+    let scene = model.transformer.refined(&features, side / 8, side / 8)?;
+    let latents = vec![0.5; model.latents(size)];
     let (mut pass, mut floor) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..ROUNDS {
         let begun = Instant::now();
-        model.transformer.forward(&latents, &grid, 0.5, &caption, &mut Nobody)?.ok_or("it stopped")?;
+        model.transformer.forward(&latents, 0.5, &scene)?;
         pass = pass.min(begun.elapsed().as_secs_f64());
         let begun = Instant::now();
-        model.transformer.products_alone(&grid, &caption)?;
+        model.transformer.products_alone(&scene)?;
         floor = floor.min(begun.elapsed().as_secs_f64());
     }
-    let (rows, own) = ((grid.rows() + caption.rows()) as f64, grid.rows() as f64);
+    let [own, rows] = scene.padded_rows().map(|rows| rows as f64);
     // Four matrices of the width, and three that are 10,240 times as much: two operations for each of their numbers.
     let of_row = 2.0 * (4.0 * 3_840.0 * 3_840.0 + 3.0 * 3_840.0 * 10_240.0);
     let products = of_row * (layers as f64 * rows + own);

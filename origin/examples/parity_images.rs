@@ -5,8 +5,8 @@
 use serde::Deserialize;
 use sluice_origin::models::qwen::precision::Precision;
 use sluice_origin::models::tiny;
-use sluice_origin::models::z_image::ZImage;
-use sluice_origin::models::z_image::watch::Nobody;
+use sluice_origin::models::z_image::size::Size;
+use sluice_origin::models::z_image::{Order, ZImage};
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
@@ -100,25 +100,23 @@ struct Found {
 fn compare(directory: &Path, expected: &Expected) -> Result<Found, Box<dyn Error>> {
     let precision = if expected.bf16 { Precision::Bf16 } else { Precision::F32 };
     let mut model = ZImage::load(directory, precision)?;
-    let features = model.encoder.features(&expected.ids, &mut || true)?.ok_or("it stopped")?;
+    let features = model.encoder.features(&expected.ids)?;
     let off_features = off(&features.flatten_all()?.to_vec1::<f32>()?, &expected.features);
-    let factor = model.decoder.shape().factor();
-    let (height, width) = (expected.height / factor, expected.width / factor);
-    let grid = model.transformer.grid(height, width)?;
-    let caption = model.transformer.caption(&features, &mut Nobody)?.ok_or("it stopped")?;
-    let mut latents = expected.noise.clone();
-    let mut offs = Vec::new();
-    for (step, wanted) in model.steps(expected.latents.len()).into_iter().zip(&expected.latents) {
-        let answer = model.transformer.forward(&latents, &grid, step.time(), &caption, &mut Nobody)?;
-        step.follow(&mut latents, &answer.ok_or("it stopped")?);
-        offs.push(off(&latents, wanted));
+    let size = Size { width: expected.width, height: expected.height };
+    let order = Order { prompt: String::new(), size, steps: expected.latents.len(), seed: 0 };
+    let mut drawing = model.begin_with(&order, &features, expected.noise.clone())?;
+    let (mut offs, mut latents) = (Vec::new(), Vec::new());
+    while !drawing.advance(&mut model, 1)?.is_done() {
+        if drawing.progress().steps > offs.len() {
+            latents = drawing.latents().to_vec();
+            offs.push(off(&latents, &expected.latents[offs.len()]));
+        }
     }
-    let pixels = model.decoder.decode(&latents, height, width, &mut Nobody)?.ok_or("it stopped")?;
-    let level = |number: &f32| ((number / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8;
+    let pixels = drawing.finish().ok_or("the picture is not done")?.pixels;
     if pixels.len() != expected.pixels.len() {
         return Err(format!("{} numbers for {} of a picture", pixels.len(), expected.pixels.len()).into());
     }
-    let levels = pixels.iter().zip(&expected.pixels).map(|(found, wanted)| level(found).abs_diff(*wanted));
+    let levels = pixels.iter().zip(&expected.pixels).map(|(found, wanted)| found.abs_diff(*wanted));
     let wanted = expected.latents.last().ok_or("no step")?;
     Ok(Found {
         features: off_features,

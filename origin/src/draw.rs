@@ -1,8 +1,8 @@
 //! `sluice-origin draw`: one picture, from the command line.
 
 use crate::config::DrawConfig;
+use crate::models::z_image::drawing::Progress;
 use crate::models::z_image::picture::Made;
-use crate::models::z_image::watch::Watch;
 use crate::models::z_image::{DrawError, Order, ZImage};
 use crate::system::memory;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -34,13 +34,17 @@ pub fn run(config: &DrawConfig) -> Result<Drawn, Box<dyn std::error::Error>> {
         return Err(format!("a picture of {size} needs about {needed} of memory, and {available} are free").into());
     }
     let begun = Instant::now();
-    let mut progress = Progress::begin(config.steps);
-    let picture = model.draw(&order, &mut progress);
-    progress.end();
+    let mut drawing = model.begin(&order).map_err(DrawError::Refused)?;
+    let mut told = Told::begin(drawing.progress());
+    while !drawing.advance(&mut model, 1)?.is_done() {
+        told.tell(drawing.progress());
+    }
+    told.end();
     let took = begun.elapsed();
     let name = config.model.file_name().unwrap_or_default().to_string_lossy();
     let prompt = config.with_prompt.then_some(config.prompt.as_str());
-    let file = picture?.png(&Made { model: &name, seed: config.seed, steps: config.steps, prompt })?;
+    let picture = drawing.finish().ok_or("the picture is not done")?;
+    let file = picture.png(&Made { model: &name, seed: config.seed, steps: config.steps, prompt })?;
     write(&config.out, &file)?;
     Ok(Drawn { tokens, took })
 }
@@ -54,35 +58,39 @@ fn write(path: &Path, file: &[u8]) -> std::io::Result<()> {
 }
 
 /// What a person sees: a bar on a terminal, a line for each step elsewhere.
-struct Progress {
+struct Told {
     begun: Instant,
     bar: Option<ProgressBar>,
+    steps: usize,
 }
 
-/// The pixels come behind the last step.
-const BAR: &str = "  step {pos} of {len}  {bar:24}  {elapsed} so far, {eta} left";
+/// By blocks, of which a step has many.
+const BAR: &str = "  {msg}  {bar:24}  {elapsed} so far, {eta} left";
 
-impl Progress {
-    fn begin(steps: usize) -> Self {
+impl Told {
+    fn begin(progress: Progress) -> Self {
         let bar = stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr());
+            let target = ProgressDrawTarget::stderr();
+            let bar = ProgressBar::with_draw_target(Some(progress.of_blocks as u64), target);
             let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.with_style(style)
         });
-        Self { begun: Instant::now(), bar }
+        Self { begun: Instant::now(), bar, steps: 0 }
+    }
+
+    fn tell(&mut self, progress: Progress) {
+        let Progress { steps, of_steps, .. } = progress;
+        if let Some(bar) = &self.bar {
+            bar.set_position(progress.blocks as u64);
+            bar.set_message(format!("step {steps} of {of_steps}"));
+        } else if steps > self.steps {
+            eprintln!("step {steps} of {of_steps}, {:.1} s", self.begun.elapsed().as_secs_f64());
+        }
+        self.steps = steps;
     }
 
     fn end(self) {
         self.bar.into_iter().for_each(|bar| bar.finish_and_clear());
-    }
-}
-
-impl Watch for Progress {
-    fn stepped(&mut self, done: usize, of: usize) {
-        match &self.bar {
-            Some(bar) => bar.set_position(done as u64),
-            None => eprintln!("step {done} of {of}, {:.1} s", self.begun.elapsed().as_secs_f64()),
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a network makes of a text before its last layer: what models that draw are told of a prompt.
 
+use super::attention::Memory;
 use super::layer::pass::Pass;
 use super::precision::Precision;
 use super::weights::Source;
@@ -9,8 +10,23 @@ use crate::load_error::LoadError;
 use candle_core::{DType, Result, Tensor};
 use std::path::Path;
 
+/// A text on its way through the layers. It has a memory of its own, so that several may be read in turns.
+pub(crate) struct Reading {
+    step: Step,
+    memory: [Memory; 1],
+    rows: Rows,
+    /// Layers that are done.
+    done: usize,
+}
+
+/// What the layers have made of the text so far, `[tokens, hidden]`, with the angles of its positions.
+enum Rows {
+    Slices { hidden: Vec<f32>, cosines: Vec<f32>, sines: Vec<f32> },
+    Tensors { hidden: Tensor, angles: (Tensor, Tensor) },
+}
+
 impl Qwen {
-    /// Loads a directory in Hugging Face's layout without its last layer, for [`Self::features`]. Blocks for as long as
+    /// Loads a directory in Hugging Face's layout without its last layer, for [`Self::read`]. Blocks for as long as
     /// that takes. Refuses a network of fewer than two layers.
     pub(crate) fn load_features(directory: &Path, precision: Precision) -> std::result::Result<Self, LoadError> {
         let mut shape = load::read_shape(directory)?;
@@ -23,54 +39,62 @@ impl Qwen {
         Self::build((shape, true), source, 1, precision, directory)
     }
 
-    /// What all loaded layers make of a text, `[tokens, hidden]` in F32, without the last norm. `go_on` is asked before
-    /// each layer; `None` if it said no.
-    ///
-    /// Refuses tokens beyond the vocabulary, and more of them than the context.
-    pub(crate) fn features(&mut self, tokens: &[u32], go_on: &mut dyn FnMut() -> bool) -> Result<Option<Tensor>> {
+    /// Begins to read a text. Refuses tokens beyond the vocabulary, and more of them than the context.
+    pub(crate) fn read(&self, tokens: &[u32]) -> Result<Reading> {
         if let Some(id) = tokens.iter().find(|id| **id as usize >= self.shape.vocab) {
             candle_core::bail!("the token {id} is beyond the vocabulary of {}", self.shape.vocab);
         }
         if tokens.is_empty() || tokens.len() > self.shape.context {
             candle_core::bail!("{} tokens for a context of {}", tokens.len(), self.shape.context);
         }
-        let mut memory = std::mem::take(&mut self.memories[0]);
-        let reserved = memory.reserve(self.shape.layers, self.heads, tokens.len(), self.kind());
-        self.memories[0] = memory;
-        reserved?;
+        let mut memory = Memory::default();
+        memory.reserve(self.shape.layers, self.heads, tokens.len(), self.kind())?;
         let step = Step::new(&[Row { slot: 0, position: 0, tokens, sample: false }]);
-        let hidden =
-            if self.on_tensors { self.through_tensors(&step, go_on) } else { self.through_slices(&step, go_on) };
-        self.memories[0].release();
-        hidden
+        let hidden = self.embedded_rows(&step)?;
+        let rows = if self.on_tensors {
+            Rows::Tensors { hidden, angles: self.angles(&step)? }
+        } else {
+            let (cosines, sines) = self.frequencies.angles(&step.positions);
+            Rows::Slices { hidden: hidden.flatten_all()?.to_vec1()?, cosines, sines }
+        };
+        Ok(Reading { step, memory: [memory], rows, done: 0 })
     }
 
-    fn through_tensors(&mut self, step: &Step, go_on: &mut dyn FnMut() -> bool) -> Result<Option<Tensor>> {
-        let angles = self.angles(step)?;
-        let mut hidden = self.embedded_rows(step)?;
-        for (number, layer) in self.layers.iter().enumerate() {
-            if !go_on() {
-                return Ok(None);
-            }
-            let place = (number, &angles, &step.spans[..]);
-            hidden = layer.forward(hidden, place, &mut self.memories, self.heads, self.shape.norm_eps as f32)?;
-        }
-        hidden.to_dtype(DType::F32).map(Some)
-    }
-
-    fn through_slices(&mut self, step: &Step, go_on: &mut dyn FnMut() -> bool) -> Result<Option<Tensor>> {
-        let (cosines, sines) = self.frequencies.angles(&step.positions);
-        let mut hidden = self.embedded_rows(step)?.flatten_all()?.to_vec1::<f32>()?;
+    /// Computes the next layer. `true` when it was the last one, or was done before.
+    pub(crate) fn read_layer(&mut self, reading: &mut Reading) -> Result<bool> {
+        let Reading { step, memory, rows, done } = reading;
+        let Some(layer) = self.layers.get(*done) else { return Ok(true) };
         let (spans, heads, eps) = (&step.spans[..], self.heads, self.shape.norm_eps as f32);
-        let pass = Pass { rows: step.ids.len(), spans, heads, angles: (&cosines, &sines), eps };
-        for (number, layer) in self.layers.iter().enumerate() {
-            if !go_on() {
-                return Ok(None);
+        match rows {
+            Rows::Tensors { hidden, angles } => {
+                *hidden = layer.forward(hidden.clone(), (*done, &*angles, spans), memory, heads, eps)?;
             }
-            layer.pass(number, &mut hidden, &pass, &mut self.memories, &mut self.buffers)?;
+            Rows::Slices { hidden, cosines, sines } => {
+                let pass = Pass { rows: step.ids.len(), spans, heads, angles: (&*cosines, &*sines), eps };
+                layer.pass(*done, hidden, &pass, memory, &mut self.buffers)?;
+            }
         }
-        // Their buffers are as large as this text: it may be a while until the next.
-        self.buffers = Default::default();
-        Tensor::from_vec(hidden, (step.ids.len(), self.shape.hidden), &self.device).map(Some)
+        *done += 1;
+        let is_last = *done == self.layers.len();
+        if is_last {
+            // They are as large as this text: it may be a while until the next.
+            self.buffers = Default::default();
+        }
+        Ok(is_last)
+    }
+
+    /// What the layers made of a text that is read to its end: `[tokens, hidden]` in F32, without the last norm.
+    pub(crate) fn features_of(&self, reading: Reading) -> Result<Tensor> {
+        match reading.rows {
+            Rows::Tensors { hidden, .. } => hidden.to_dtype(DType::F32),
+            Rows::Slices { hidden, .. } => {
+                Tensor::from_vec(hidden, (reading.step.ids.len(), self.shape.hidden), &self.device)
+            }
+        }
+    }
+
+    /// Has the network compute on tensors, as it does on a GPU.
+    pub(crate) fn compute_on_tensors(&mut self) {
+        self.on_tensors = true;
     }
 }

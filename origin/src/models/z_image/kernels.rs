@@ -5,10 +5,11 @@
 //! written once above both.
 
 pub(crate) mod slices;
-mod tensors;
+pub(crate) mod tensors;
 
 use crate::models::qwen::attention::store::Heads;
 use crate::models::qwen::linear::activation_dtype;
+use candle_core::utils::barrier_pool;
 use candle_core::{DType, Device, Result, Tensor};
 
 /// How and where a network computes.
@@ -21,6 +22,21 @@ pub(crate) struct Kernels {
     pub(crate) by_slices: bool,
 }
 
+/// How pictures are computed, which decides what lies in memory beside what is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Our loops on the CPU, in F32, on so many threads.
+    Slices {
+        /// At least 1.
+        threads: usize,
+    },
+    /// On tensors, as on a GPU.
+    Tensors {
+        /// Bytes of an activation of the transformer: 2 in BF16. The decoder's are in F32.
+        activation: usize,
+    },
+}
+
 /// Cosines and sines of every row, `[rows, width / 2]` each, in the type of activations.
 #[derive(Clone, Debug)]
 pub(crate) struct Angles {
@@ -28,11 +44,26 @@ pub(crate) struct Angles {
     pub(crate) sines: Tensor,
 }
 
+impl Angles {
+    /// Those of some rows.
+    pub(crate) fn some(&self, first: usize, count: usize) -> Result<Self> {
+        Ok(Self { cosines: self.cosines.narrow(0, first, count)?, sines: self.sines.narrow(0, first, count)? })
+    }
+}
+
 impl Kernels {
     /// For weights of this type on this device.
     pub(crate) fn new(device: &Device, weights: DType) -> Self {
         let dtype = activation_dtype(device, weights);
         Self { device: device.clone(), dtype, by_slices: device.is_cpu() && dtype == DType::F32 }
+    }
+
+    /// How these compute.
+    pub(crate) fn way(&self) -> Way {
+        match self.by_slices {
+            true => Way::Slices { threads: barrier_pool().n_workers() + 1 },
+            false => Way::Tensors { activation: self.dtype.size_in_bytes() },
+        }
     }
 
     /// Numbers as a tensor of activations, `[rows, width]`.

@@ -1,73 +1,193 @@
 //! How much memory a picture takes besides the weights: known before it is begun.
 
 use super::checkpoint::shape::{DecoderShape, TransformerShape};
+use super::kernels::{Way, tensors};
 use super::size::Size;
 use super::transformer::ROWS;
+use super::vae::map::BAND;
+use crate::models::qwen::attention::store::TILE;
+use crate::models::qwen::shape::Shape;
 
-/// Bytes of one number.
+/// Bytes of one number in F32.
 const NUMBER: u64 = 4;
 /// Rows whose scores attention holds for each thread.
 const SCORES: u64 = 8;
 /// Columns of a product that one thread takes at a time, and so widens of a matrix in BF16.
 const STRIP: u64 = 48;
-/// Numbers of the matrix that a band of a convolution becomes, at most; half as much again is read and made beside it.
-const BAND: u64 = 4 << 20;
+/// What grows with nothing.
+const SMALL: u64 = 1 << 20;
 /// Places of a convolution around a pixel, its own among them.
 const PLACES: u64 = 9;
 
-/// Bytes that a picture of this size takes at most while it is drawn on the CPU, with a caption of so many tokens and
-/// so many threads. The text encoder takes less than the transformer does for the same rows.
-pub fn of_picture(
-    transformer: &TransformerShape,
-    decoder: &DecoderShape,
-    size: Size,
-    tokens: usize,
-    threads: usize,
-) -> u64 {
-    let threads = threads as u64;
-    let most = steps(transformer, decoder, size, tokens, threads).max(pixels(decoder, size, threads));
-    // Latents, patches, features, what the time becomes: small beside all of this.
-    most + most / 16
+/// The networks that a picture goes through.
+#[derive(Clone, Copy, Debug)]
+pub struct Networks<'a> {
+    /// The text encoder, as far as it is computed.
+    pub text: &'a Shape,
+    /// What removes the noise.
+    pub transformer: &'a TransformerShape,
+    /// What makes pixels.
+    pub decoder: &'a DecoderShape,
+}
+
+/// Bytes that a picture of this size takes at most while it is drawn, with a caption of so many tokens.
+pub fn of_picture(networks: Networks<'_>, size: Size, tokens: usize, way: Way) -> u64 {
+    let Networks { text, transformer, decoder } = networks;
+    let most = of_text(text, tokens, way);
+    let most = most.max(steps(transformer, decoder, size, tokens, way)).max(pixels(decoder, size, way));
+    // Latents, patches, features, what the time becomes, lists: small beside all of this.
+    most + most / 16 + SMALL
+}
+
+/// While the text encoder computes.
+fn of_text(shape: &Shape, tokens: usize, way: Way) -> u64 {
+    let (rows, hidden, inner) = (tokens as u64, shape.hidden as u64, shape.intermediate as u64);
+    let (query, key) = ((shape.heads * shape.head_dim) as u64, (shape.kv_heads * shape.head_dim) as u64);
+    let layers = shape.layers as u64;
+    match way {
+        Way::Slices { threads } => {
+            let threads = threads as u64;
+            let kept = layers * 2 * key * tokens.next_multiple_of(TILE) as u64;
+            // The rows, those that a product reads, and the buffers of a layer.
+            let computed = rows * (2 * hidden.max(inner) + 2 * query + 2 * key + 2 * inner);
+            let scratch = threads * (SCORES * (rows + 64) + STRIP * inner.max(hidden));
+            NUMBER * (kept + computed + scratch) + 16 * rows * (2 * inner + query + 2 * key).div_ceil(STRIP)
+        }
+        Way::Tensors { activation } => {
+            let kept = layers * 2 * key * rows;
+            let computed = rows * (4 * hidden + 4 * query + 4 * key + 4 * inner);
+            // Five times: in two types, scaled and masked, and as softmax is taken apart.
+            activation as u64 * (kept + computed) + 5 * NUMBER * shape.heads as u64 * rows * rows
+        }
+    }
 }
 
 /// While the transformer computes.
-fn steps(shape: &TransformerShape, decoder: &DecoderShape, size: Size, tokens: usize, threads: u64) -> u64 {
+fn steps(shape: &TransformerShape, decoder: &DecoderShape, size: Size, tokens: usize, way: Way) -> u64 {
     let unit = shape.patch * decoder.factor();
     let picture = (size.width / unit * (size.height / unit)).next_multiple_of(ROWS) as u64;
     let caption = tokens.next_multiple_of(ROWS) as u64;
     let (rows, dim, inner) = (picture + caption, shape.dim as u64, shape.inner() as u64);
-    // The rows themselves, and normed. Then queries, keys and values with what becomes of them, and keys and values
-    // once more as attention reads them, or gate, up and what is made of both.
-    let attention = rows * 7 * dim;
-    let mlp = rows * (3 * inner).max(inner + dim);
-    let angles = rows * shape.head() as u64;
-    let scratch = threads * (SCORES * (rows + 64) + STRIP * inner.max(dim));
-    // Products keep a slice for each strip of each row, and attention one for each head, locked.
-    let pointers = rows * (16 * inner.div_ceil(STRIP) + 32 * shape.heads as u64);
-    NUMBER * (rows * 2 * dim + caption * dim + attention.max(mlp) + angles + scratch) + pointers
+    let (heads, angles) = (shape.heads as u64, rows * shape.head() as u64);
+    match way {
+        Way::Slices { threads } => {
+            let threads = threads as u64;
+            // The rows themselves, and normed. Then queries, keys and values with what becomes of them, and keys and
+            // values once more as attention reads them, or gate, up and what is made of both.
+            let attention = rows * 7 * dim;
+            let mlp = rows * (3 * inner).max(inner + dim);
+            let scratch = threads * (SCORES * (rows + 64) + STRIP * inner.max(dim));
+            // Products keep a slice for each strip of each row, and attention one for each head, locked.
+            let pointers = rows * (16 * inner.div_ceil(STRIP) + 32 * heads);
+            NUMBER * (rows * 2 * dim + caption * dim + attention.max(mlp) + angles + scratch) + pointers
+        }
+        Way::Tensors { activation } => {
+            // What came in, the rows, normed. Then queries, keys and values, the same head by head, keys turned round,
+            // what was seen; or gate, up, its activation and what is made of both.
+            let attention = rows * 8 * dim;
+            let mlp = rows * 4 * inner;
+            let scores = of_scores(rows, heads);
+            activation as u64 * (rows * 3 * dim + caption * dim + attention.max(mlp) + angles) + scores
+        }
+    }
 }
 
 /// While the decoder computes: the widest maps that are alive together, of the block where that is most.
-fn pixels(shape: &DecoderShape, size: Size, threads: u64) -> u64 {
+fn pixels(shape: &DecoderShape, size: Size, way: Way) -> u64 {
     let factor = shape.factor();
     let smallest = (size.width / factor * (size.height / factor)) as u64;
     let widest = shape.widest() as u64;
+    let band = |pixels, row, channels| of_band(pixels, row, channels, way);
+    let scores = match way {
+        Way::Slices { threads } => NUMBER * threads as u64 * SCORES * (smallest + 64),
+        Way::Tensors { .. } => of_scores(smallest, 1),
+    };
     // What comes in, normed; queries, keys and values; keys and values as they are read; what was seen.
-    let attention = smallest * 8 * widest + threads * SCORES * (smallest + 64);
-    let band = |pixels: u64, channels: u64| (PLACES * pixels * channels).min(BAND) * 3 / 2;
-    let mut most = attention;
+    let mut most = NUMBER * smallest * 8 * widest + scores;
     let (mut before, count) = (widest, shape.blocks.len());
     for (block, channels) in shape.blocks.iter().rev().enumerate() {
-        let pixels = smallest << (2 * block);
+        let (pixels, row) = (smallest << (2 * block), ((size.width / factor) << block) as u64);
         let channels = *channels as u64;
         // The first residual block: its input, what is between, and what is beside; then three of the same.
         let residual = pixels * (before + 2 * channels).max(3 * channels);
-        most = most.max(residual + band(pixels, before.max(channels)));
+        most = most.max(NUMBER * residual + band(pixels, row, before.max(channels)));
         if block + 1 < count {
             // What there is, and four times as much.
-            most = most.max(pixels * 5 * channels + band(4 * pixels, channels));
+            most = most.max(NUMBER * pixels * 5 * channels + band(4 * pixels, 2 * row, channels));
         }
         before = channels;
     }
-    NUMBER * most
+    most
+}
+
+/// Bytes that a convolution takes for a band of a map of so many pixels, in rows of so many.
+fn of_band(pixels: u64, row: u64, channels: u64, way: Way) -> u64 {
+    match way {
+        // The matrix, half as much again to read and make it.
+        Way::Slices { .. } => NUMBER * (PLACES * pixels * channels).min(BAND as u64) * 3 / 2,
+        // Scaled, activated, laid twice and in an edge, moved, a product and sums; two rows more are read.
+        Way::Tensors { .. } => NUMBER * 8 * ((pixels * channels).min(BAND as u64) + 2 * row * channels),
+    }
+}
+
+/// Bytes of the scores that tensors hold of so many rows: in F32, and scaled.
+fn of_scores(rows: u64, heads: u64) -> u64 {
+    2 * NUMBER * (heads * rows * rows.min(tensors::BLOCK as u64)).min((tensors::SCORES as u64).max(heads * rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::qwen::shape::{Family, Rope};
+
+    /// The table of docs/images.md.
+    #[test]
+    fn the_published_networks_take_what_is_written() {
+        let text = Shape {
+            family: Family::Qwen3 { bias: false },
+            vocab: 151_936,
+            hidden: 2_560,
+            intermediate: 9_728,
+            layers: 35,
+            heads: 32,
+            kv_heads: 8,
+            head_dim: 128,
+            context: 40_960,
+            tied: true,
+            norm_eps: 1e-6,
+            rope: Rope { theta: 1e6, yarn: None },
+        };
+        let transformer = TransformerShape {
+            patch: 2,
+            channels: 16,
+            dim: 3_840,
+            layers: 30,
+            refiners: 2,
+            heads: 30,
+            norm_eps: 1e-5,
+            caption: 2_560,
+            rope_theta: 256.0,
+            time_scale: 1_000.0,
+            axes: [32, 48, 48],
+            lengths: [1_536, 512, 512],
+        };
+        let blocks = vec![128, 256, 512, 512];
+        let decoder = DecoderShape { latent: 16, blocks, layers: 2, groups: 32, scaling: 0.3611, shift: 0.1159 };
+        let networks = Networks { text: &text, transformer: &transformer, decoder: &decoder };
+        let gib = |side, way| {
+            let size = Size { width: side, height: side };
+            of_picture(networks, size, 64, way) as f64 / f64::from(1 << 30)
+        };
+        let page = include_str!("../../../../docs/images.md");
+        for side in [256, 512, 1_024, 2_048] {
+            let [slices, tensors] =
+                [Way::Slices { threads: 2 }, Way::Tensors { activation: 2 }].map(|way| gib(side, way));
+            let row = format!("| {side} x {side} | {slices:.2} GiB | {tensors:.2} GiB |");
+            assert!(page.contains(&row), "docs/images.md has no row {row}");
+        }
+        // More of anything is never less.
+        let of =
+            |width, height, tokens| of_picture(networks, Size { width, height }, tokens, Way::Slices { threads: 2 });
+        assert!(of(64, 64, 512) > of(64, 64, 8) && of(1_024, 512, 8) > of(512, 512, 8));
+    }
 }

@@ -2,8 +2,9 @@
 
 use super::checkpoint::shape::TransformerShape;
 use crate::load_error::LoadError;
-use crate::models::qwen::Qwen;
 use crate::models::qwen::precision::Precision;
+use crate::models::qwen::shape::Shape;
+use crate::models::qwen::{Qwen, features};
 use crate::text::Text;
 use candle_core::{Result, Tensor};
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -12,6 +13,9 @@ use std::path::Path;
 /// Tokens of a prompt, the marks around it included. The reference cuts what is longer, its closing marks with it; here
 /// it is refused.
 pub const MOST_TOKENS: usize = 512;
+
+/// A prompt on its way through the layers.
+pub struct Reading(features::Reading);
 
 /// Reads prompts.
 pub struct Encoder {
@@ -54,10 +58,41 @@ impl Encoder {
         Ok(tokens)
     }
 
-    /// What the layers but the last make of these tokens, `[tokens, hidden]` in F32; `None` if `goes_on` said no before
-    /// one of them. Refuses tokens beyond the vocabulary.
-    pub fn features(&mut self, tokens: &[u32], goes_on: &mut dyn FnMut() -> bool) -> Result<Option<Tensor>> {
-        self.network.features(tokens, goes_on)
+    /// The network's numbers, without its last layer.
+    pub(crate) fn shape(&self) -> &Shape {
+        self.network.shape()
+    }
+
+    /// How many layers a prompt goes through.
+    pub fn blocks(&self) -> usize {
+        self.network.shape().layers
+    }
+
+    /// Begins to read these tokens. Refuses none, tokens beyond the vocabulary, and more of them than the context.
+    pub fn begin(&self, tokens: &[u32]) -> Result<Reading> {
+        self.network.read(tokens).map(Reading)
+    }
+
+    /// Computes the next layer. `true` when it was the last one.
+    pub fn advance(&mut self, reading: &mut Reading) -> Result<bool> {
+        self.network.read_layer(&mut reading.0)
+    }
+
+    /// What the layers but the last made of tokens that are read to their end, `[tokens, hidden]` in F32.
+    pub fn features_of(&self, reading: Reading) -> Result<Tensor> {
+        self.network.features_of(reading.0)
+    }
+
+    /// All of it: what the layers but the last make of these tokens.
+    pub fn features(&mut self, tokens: &[u32]) -> Result<Tensor> {
+        let mut reading = self.begin(tokens)?;
+        while !self.advance(&mut reading)? {}
+        self.features_of(reading)
+    }
+
+    /// Has the network compute on tensors, as it does on a GPU.
+    pub(crate) fn compute_on_tensors(&mut self) {
+        self.network.compute_on_tensors();
     }
 
     /// Bytes of the weights as they are kept.

@@ -31,6 +31,12 @@ impl Step {
             *latent += way * -answer;
         }
     }
+
+    /// Where the network's answer leads to, from latents of this step's noise: what they are without it.
+    pub fn clean(&self, latents: &[f32], answer: &[f32]) -> Vec<f32> {
+        let way = self.sigma as f32;
+        latents.iter().zip(answer).map(|(latent, answer)| latent + way * answer).collect()
+    }
 }
 
 /// The steps of a picture: with `u` from 1 in even steps, `sigma = shift * u / (1 + (shift - 1) * u)`.
@@ -66,7 +72,12 @@ mod tests {
         for count in [1, 2, 8, MOST_STEPS] {
             for shift in [1.0, 3.0, 6.0] {
                 let mut latents = noise;
-                steps(count, shift).iter().for_each(|step| step.follow(&mut latents, &answer));
+                for step in steps(count, shift) {
+                    // And is seen from everywhere on it.
+                    let clean = step.clean(&latents, &answer);
+                    assert!(clean.iter().zip(&picture).all(|(found, wanted)| (found - wanted).abs() < 1e-5));
+                    step.follow(&mut latents, &answer);
+                }
                 assert!(
                     latents.iter().zip(&picture).all(|(found, wanted)| (found - wanted).abs() < 1e-5),
                     "{latents:?}"

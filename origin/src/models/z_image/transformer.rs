@@ -6,6 +6,7 @@
 
 mod block;
 mod floor;
+mod pass;
 mod patches;
 mod positions;
 mod time;
@@ -13,14 +14,12 @@ mod time;
 use super::checkpoint::files::Files;
 use super::checkpoint::manifest;
 use super::checkpoint::shape::TransformerShape;
-use super::kernels::{Angles, Kernels};
-use super::watch::Watch;
+use super::kernels::{Kernels, Way};
 use crate::load_error::LoadError;
 use crate::models::qwen::linear::Linear;
 use block::Block;
 use candle_core::{DType, Device, Result, Tensor};
-pub use patches::Grid;
-use positions::Positions;
+pub use pass::{Pass, Scene};
 use std::path::Path;
 use time::TimeEmbedder;
 
@@ -45,20 +44,6 @@ pub struct Transformer {
     last: Linear,
     last_scale: Linear,
     bytes: usize,
-}
-
-/// A caption after its own layers: it is the same for all steps of a picture.
-#[derive(Clone, Debug)]
-pub struct Caption {
-    /// `[rows, dim]`, padded.
-    rows: Tensor,
-}
-
-impl Caption {
-    /// How many rows it takes among those of the picture.
-    pub fn rows(&self) -> usize {
-        self.rows.dims()[0]
-    }
 }
 
 impl Transformer {
@@ -111,66 +96,14 @@ impl Transformer {
         self.bytes
     }
 
-    /// The patches of a picture whose latents have these sides. Refuses sides that are no whole patches, and those
-    /// beyond the positions of the network.
-    pub fn grid(&self, height: usize, width: usize) -> Result<Grid> {
-        Grid::new(&self.shape, height, width)
+    /// How it computes.
+    pub(crate) fn way(&self) -> Way {
+        self.kernels.way()
     }
 
-    /// What a picture's steps share: the caption of these features, `[tokens, caption width]`, after its own layers.
-    /// `None` if `watch` said no. Refuses more tokens than there are positions.
-    pub fn caption(&self, features: &Tensor, watch: &mut dyn Watch) -> Result<Option<Caption>> {
-        let (tokens, width) = features.dims2()?;
-        if width != self.shape.caption || tokens == 0 || tokens.next_multiple_of(ROWS) + 1 >= self.shape.lengths[0] {
-            candle_core::bail!("a caption of {tokens} rows of {width} numbers is beyond the network");
-        }
-        let features = features.to_device(&self.kernels.device)?.to_dtype(self.kernels.dtype)?;
-        let normed = self.kernels.normed(&features, &self.caption_norm, self.shape.norm_eps as f32)?;
-        let mut rows = padded(&self.caption.forward(&normed)?, &self.caption_pad)?;
-        let angles = Positions::new(&self.shape).of_caption(rows.dim(0)?, &self.kernels)?;
-        for block in &self.caption_refiner {
-            if !watch.goes_on() {
-                return Ok(None);
-            }
-            rows = block.forward(&rows, &angles, None, &self.kernels)?;
-        }
-        Ok(Some(Caption { rows }))
-    }
-
-    /// The way to less noise at this time, of latents `[channels, height, width]`; the same shape. `None` if `watch`
-    /// said no.
-    pub fn forward(
-        &self,
-        latents: &[f32],
-        grid: &Grid,
-        time: f64,
-        caption: &Caption,
-        watch: &mut dyn Watch,
-    ) -> Result<Option<Vec<f32>>> {
-        let kernels = &self.kernels;
-        let time = self.time.forward(time, kernels)?;
-        let patches = kernels.tensor(grid.patches(latents)?, self.shape.patch_numbers())?;
-        let mut rows = padded(&self.patches.forward(&patches)?, &self.patch_pad)?;
-        let (count, own) = (grid.rows(), rows.dim(0)?);
-        let angles = Positions::new(&self.shape).of_both(grid, own, caption.rows(), kernels)?;
-        let of_picture = Angles { cosines: angles.cosines.narrow(0, 0, own)?, sines: angles.sines.narrow(0, 0, own)? };
-        for block in &self.noise_refiner {
-            if !watch.goes_on() {
-                return Ok(None);
-            }
-            rows = block.forward(&rows, &of_picture, Some(&time), kernels)?;
-        }
-        rows = Tensor::cat(&[&rows, &caption.rows], 0)?;
-        for block in &self.layers {
-            if !watch.goes_on() {
-                return Ok(None);
-            }
-            rows = block.forward(&rows, &angles, Some(&time), kernels)?;
-        }
-        let scale = (self.last_scale.forward(&time.silu()?)? + 1.0)?.squeeze(0)?;
-        let rows = kernels.centred(&rows.narrow(0, 0, count)?, &scale, FINAL_EPS)?;
-        let answer = self.last.forward(&rows)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-        grid.latents(&answer).map(Some)
+    /// Has the network compute on tensors, as it does on a GPU.
+    pub(crate) fn compute_on_tensors(&mut self) {
+        self.kernels.by_slices = false;
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod attention;
 mod conv;
-mod map;
+pub(crate) mod map;
 mod norm;
 mod residual;
 
@@ -14,7 +14,6 @@ use super::checkpoint::files::Files;
 use super::checkpoint::manifest;
 use super::checkpoint::shape::DecoderShape;
 use super::kernels::Kernels;
-use super::watch::Watch;
 use crate::load_error::LoadError;
 use attention::Attention;
 use candle_core::{DType, Device, Result};
@@ -31,20 +30,26 @@ const ENCODER: &str = "encoder.";
 pub struct Decoder {
     shape: DecoderShape,
     kernels: Kernels,
-    first: Conv,
-    before: Residual,
-    attention: Attention,
-    behind: Residual,
     blocks: Vec<Block>,
-    norm: GroupNorm,
-    last: Conv,
     bytes: usize,
 }
 
-/// Residual blocks of one size, and what doubles it for the next.
-struct Block {
-    residuals: Vec<Residual>,
-    double: Option<Conv>,
+/// What is computed between two questions whether to go on.
+enum Block {
+    First(Conv),
+    Residual(Residual),
+    Attention(Attention),
+    /// Twice the sides.
+    Double(Conv),
+    Last(GroupNorm, Conv),
+}
+
+/// Latents on their way to pixels.
+pub struct Decoding {
+    /// None behind a block that failed.
+    map: Option<Map>,
+    /// Blocks that are done.
+    done: usize,
 }
 
 impl Decoder {
@@ -55,27 +60,24 @@ impl Decoder {
         let bytes = entries.iter().map(|entry| entry.count() * size_of::<f32>()).sum();
         let files = Files::open(directory, entries, Some(ENCODER), &kernels, DType::F32)?;
         let groups = shape.groups;
-        let residual = |name: &str| Residual::load(&files, &format!("decoder.{name}"), groups);
-        let count = shape.blocks.len();
-        let block = |number: usize| -> std::result::Result<Block, LoadError> {
-            let name = format!("up_blocks.{number}");
-            let residuals = (0..=shape.layers).map(|layer| residual(&format!("{name}.resnets.{layer}")));
-            let residuals = residuals.collect::<std::result::Result<Vec<_>, _>>()?;
-            let conv = || Conv::load(&files, &format!("decoder.{name}.upsamplers.0.conv"));
-            Ok(Block { residuals, double: if number + 1 < count { Some(conv()?) } else { None } })
-        };
-        Ok(Self {
-            first: Conv::load(&files, "decoder.conv_in")?,
-            before: residual("mid_block.resnets.0")?,
-            attention: Attention::load(&files, "decoder.mid_block.attentions.0", groups)?,
-            behind: residual("mid_block.resnets.1")?,
-            blocks: (0..count).map(block).collect::<std::result::Result<_, _>>()?,
-            norm: GroupNorm::load(&files, "decoder.conv_norm_out", groups)?,
-            last: Conv::load(&files, "decoder.conv_out")?,
-            bytes,
-            kernels: kernels.clone(),
-            shape,
-        })
+        let conv = |name: &str| Conv::load(&files, &format!("decoder.{name}"));
+        let residual = |name: &str| Residual::load(&files, &format!("decoder.{name}"), groups).map(Block::Residual);
+        let mut blocks = vec![
+            Block::First(conv("conv_in")?),
+            residual("mid_block.resnets.0")?,
+            Block::Attention(Attention::load(&files, "decoder.mid_block.attentions.0", groups)?),
+            residual("mid_block.resnets.1")?,
+        ];
+        for number in 0..shape.blocks.len() {
+            for layer in 0..=shape.layers {
+                blocks.push(residual(&format!("up_blocks.{number}.resnets.{layer}"))?);
+            }
+            if number + 1 < shape.blocks.len() {
+                blocks.push(Block::Double(conv(&format!("up_blocks.{number}.upsamplers.0.conv"))?));
+            }
+        }
+        blocks.push(Block::Last(GroupNorm::load(&files, "decoder.conv_norm_out", groups)?, conv("conv_out")?));
+        Ok(Self { blocks, bytes, kernels: kernels.clone(), shape })
     }
 
     /// The network's numbers.
@@ -88,16 +90,13 @@ impl Decoder {
         self.bytes
     }
 
-    /// Latents `[channels, height, width]`, as the transformer knows them, as `[rows, columns, 3]` from about -1 to 1;
-    /// a side has [`DecoderShape::factor`] times as many. `None` if `watch` said no.
-    pub fn decode(
-        &self,
-        latents: &[f32],
-        height: usize,
-        width: usize,
-        watch: &mut dyn Watch,
-    ) -> Result<Option<Vec<f32>>> {
-        let kernels = &self.kernels;
+    /// How many blocks there are.
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Begins with latents `[channels, height, width]`, as the transformer knows them. Refuses another number of them.
+    pub fn begin(&self, latents: &[f32], height: usize, width: usize) -> Result<Decoding> {
         let channels = self.shape.latent;
         if latents.len() != channels * height * width || latents.is_empty() {
             candle_core::bail!("{} numbers for latents of {channels} x {height} x {width}", latents.len());
@@ -108,34 +107,47 @@ impl Decoder {
                 rows[pixel * channels + channel] = (f64::from(*latent) / self.shape.scaling + self.shape.shift) as f32;
             }
         }
-        let map = Map { rows: kernels.tensor(rows, channels)?, height, width };
-        if !watch.goes_on() {
+        let map = Map { rows: self.kernels.tensor(rows, channels)?, height, width };
+        Ok(Decoding { map: Some(map), done: 0 })
+    }
+
+    /// Computes the next block. Behind the last one: the picture, `[rows, columns, 3]` from about -1 to 1; a side has
+    /// [`DecoderShape::factor`] times as many numbers as the latents'. An error
+    /// ends it.
+    pub fn advance(&self, decoding: &mut Decoding) -> Result<Option<Vec<f32>>> {
+        let kernels = &self.kernels;
+        // Taken, so that the widest maps go as early as they may.
+        let (Some(block), Some(map)) = (self.blocks.get(decoding.done), decoding.map.take()) else {
+            candle_core::bail!("this picture is decoded, or has failed");
+        };
+        let map = match block {
+            Block::First(conv) => conv.forward(&map, None, kernels)?,
+            Block::Residual(residual) => residual.forward(map, kernels)?,
+            Block::Attention(attention) => attention.forward(&map, kernels)?,
+            Block::Double(conv) => conv.doubled(&map, kernels)?,
+            Block::Last(norm, conv) => conv.forward(&map, Some(&norm.scales(&map, kernels)?), kernels)?,
+        };
+        decoding.done += 1;
+        if decoding.done < self.blocks.len() {
+            decoding.map = Some(map);
             return Ok(None);
         }
-        let mut map = self.first.forward(&map, None, kernels)?;
-        map = self.before.forward(map, kernels)?;
-        if !watch.goes_on() {
-            return Ok(None);
-        }
-        map = self.attention.forward(&map, kernels)?;
-        map = self.behind.forward(map, kernels)?;
-        for block in &self.blocks {
-            for residual in &block.residuals {
-                if !watch.goes_on() {
-                    return Ok(None);
-                }
-                map = residual.forward(map, kernels)?;
-            }
-            if let Some(double) = &block.double {
-                if !watch.goes_on() {
-                    return Ok(None);
-                }
-                map = double.doubled(&map, kernels)?;
-            }
-        }
-        let scales = self.norm.scales(&map, kernels)?;
-        let map = self.last.forward(&map, Some(&scales), kernels)?;
         map.rows.to_dtype(DType::F32)?.flatten_all()?.to_vec1().map(Some)
+    }
+
+    /// All blocks, one after the other.
+    pub fn decode(&self, latents: &[f32], height: usize, width: usize) -> Result<Vec<f32>> {
+        let mut decoding = self.begin(latents, height, width)?;
+        loop {
+            if let Some(pixels) = self.advance(&mut decoding)? {
+                return Ok(pixels);
+            }
+        }
+    }
+
+    /// Has the network compute on tensors, as it does on a GPU.
+    pub(crate) fn compute_on_tensors(&mut self) {
+        self.kernels.by_slices = false;
     }
 }
 

@@ -19,6 +19,9 @@ use serde_json::{Map, Value};
 /// No network of the family comes near; products of three such numbers stay far from overflow.
 const MOST: usize = 1 << 20;
 
+/// Layers of one room at most: the list of all tensors is made before anything of a file is looked at.
+const MOST_LAYERS: usize = 1_000;
+
 /// The members of a config, taken out one by one.
 struct Members(Map<String, Value>);
 
@@ -58,6 +61,14 @@ impl Members {
         let count: usize = self.take(name)?;
         bounded(name, count)?;
         Ok(count)
+    }
+
+    /// A number of layers.
+    fn layers(&mut self, name: &str) -> Result<usize, String> {
+        match self.count(name)? {
+            count if count <= MOST_LAYERS => Ok(count),
+            count => Err(format!("{name} is {count}; at most {MOST_LAYERS} are served")),
+        }
     }
 
     /// Members that have to say this, if they say anything.

@@ -4,8 +4,10 @@ use super::Angles;
 use crate::models::qwen::attention::store::Heads;
 use candle_core::{D, DType, Result, Tensor};
 
-/// Rows whose scores are held at a time.
-const BLOCK: usize = 256;
+/// Rows whose scores are held at a time, at most.
+pub(crate) const BLOCK: usize = 256;
+/// Scores that are held at a time, unless they are of one row: 256 MiB in F32.
+pub(crate) const SCORES: usize = 1 << 26;
 
 pub(crate) fn centred(rows: &Tensor, weights: &Tensor, eps: f64) -> Result<Tensor> {
     let dtype = rows.dtype();
@@ -33,12 +35,13 @@ pub(crate) fn attention([queries, keys, values]: [&Tensor; 3], heads: Heads) -> 
     let parted = |rows: &Tensor| rows.reshape((count, heads.query, heads.width))?.transpose(0, 1)?.contiguous();
     let (queries, keys, values) = (parted(queries)?, parted(keys)?.transpose(1, 2)?.contiguous()?, parted(values)?);
     let scale = 1.0 / (heads.width as f64).sqrt();
-    let mut blocks = Vec::with_capacity(count.div_ceil(BLOCK));
-    for start in (0..count).step_by(BLOCK) {
-        let rows = BLOCK.min(count - start);
+    let most = (SCORES / (heads.query * count)).clamp(1, BLOCK);
+    let seen = Tensor::zeros((count, width), values.dtype(), values.device())?;
+    for start in (0..count).step_by(most) {
+        let rows = most.min(count - start);
         let scores = queries.narrow(1, start, rows)?.contiguous()?.matmul(&keys)?.to_dtype(DType::F32)?;
-        let weights = candle_nn::ops::softmax(&(scores * scale)?, D::Minus1)?.to_dtype(values.dtype())?;
-        blocks.push(weights.matmul(&values)?.transpose(0, 1)?.reshape((rows, width))?);
+        let weights = candle_nn::ops::softmax_last_dim(&(scores * scale)?)?.to_dtype(values.dtype())?;
+        seen.slice_set(&weights.matmul(&values)?.transpose(0, 1)?.reshape((rows, width))?, 0, start)?;
     }
-    Tensor::cat(&blocks, 0)
+    Ok(seen)
 }

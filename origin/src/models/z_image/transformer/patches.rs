@@ -5,7 +5,7 @@ use candle_core::Result;
 
 /// The patches of one picture: from left to right, row by row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grid {
+pub(super) struct Grid {
     /// Patches from top to bottom.
     pub(super) height: usize,
     /// Patches from left to right.
@@ -25,12 +25,12 @@ impl Grid {
     }
 
     /// How many patches there are.
-    pub fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.height * self.width
     }
 
     /// Numbers of the latents: `channels * height * width`.
-    pub fn numbers(&self) -> usize {
+    pub(super) fn numbers(&self) -> usize {
         self.rows() * self.patch * self.patch * self.channels
     }
 

@@ -26,11 +26,6 @@ impl Positions {
         Self { pairs }
     }
 
-    /// Of a caption of so many rows, padded: one after another from 1, those that pad among them.
-    pub(super) fn of_caption(&self, rows: usize, kernels: &Kernels) -> Result<Angles> {
-        self.angles((1..=rows).map(|frame| [frame, 0, 0]), kernels)
-    }
-
     /// Of a picture of so many rows with those that pad it, which stand at 0, and of the caption behind it. The picture
     /// is one frame behind the caption's last.
     pub(super) fn of_both(&self, grid: &Grid, rows: usize, caption: usize, kernels: &Kernels) -> Result<Angles> {

@@ -1,6 +1,8 @@
 //! The transformer's parts, each by itself; whole ones are compared with the oracle in
 //! `origin/tests/api/models/images/`.
 
+use super::patches::Grid;
+use super::positions::Positions;
 use super::*;
 
 fn shape() -> TransformerShape {
@@ -57,8 +59,8 @@ fn every_row_stands_where_the_reference_puts_it() {
             assert!((found - expected).abs() < 1e-5, "row {row}: {found} and not {expected}");
         }
     }
-    let alone = Positions::new(&shape()).of_caption(32, &kernels).unwrap().cosines.to_vec2::<f32>().unwrap();
-    assert_eq!(alone, cosines[32..]);
+    let caption = angles.some(32, 32).unwrap().cosines.to_vec2::<f32>().unwrap();
+    assert_eq!(caption, cosines[32..]);
 }
 
 #[test]

@@ -2,20 +2,18 @@
 //!
 //! On the CPU a band of rows becomes a matrix, `[pixels, side * side * channels]`, which our products multiply: each
 //! pixel's answer is summed in one order, whatever the band's size is. Elsewhere each of the places around a pixel is a
-//! product of its own, and all are added.
+//! product of its own, and all are added, in bands as well.
 
 use super::super::checkpoint::files::Files;
 use super::super::kernels::Kernels;
-use super::map::Map;
+use super::map::{BAND, Map};
 use super::norm::Scales;
 use crate::load_error::LoadError;
 use crate::models::qwen::activation;
 use crate::models::qwen::linear::dense;
 use crate::models::qwen::rows::{in_parallel, numbers};
-use candle_core::{DType, Result, Tensor};
-
-/// Numbers of a band's matrix: 16 MiB in F32. Larger ones are no faster.
-const BAND: usize = 4 << 20;
+use candle_core::{Result, Tensor};
+use std::ops::Range;
 
 pub(super) struct Conv {
     /// `[out, side * side * in]`: of a place after the other, row by row, all channels.
@@ -69,7 +67,7 @@ impl Conv {
             let reading = Reading { numbers: &source, height: map.height, width: map.width, channels, scales, times };
             self.by_slices(&reading, BAND)?
         } else {
-            self.by_tensors(map, scales, times, kernels)?
+            self.by_tensors(map, scales, times, BAND, kernels)?
         };
         Ok(Map { rows, height, width })
     }
@@ -90,30 +88,63 @@ impl Conv {
         Tensor::from_vec(made, (height * width, bias.len()), &candle_core::Device::Cpu)
     }
 
-    fn by_tensors(&self, map: &Map, scales: Option<&Scales>, times: usize, kernels: &Kernels) -> Result<Tensor> {
-        let channels = map.channels()?;
+    fn by_tensors(
+        &self,
+        map: &Map,
+        scales: Option<&Scales>,
+        times: usize,
+        band: usize,
+        kernels: &Kernels,
+    ) -> Result<Tensor> {
+        let (height, width, to) = (map.height * times, map.width * times, self.bias.dim(0)?);
+        let most = (band / (width * map.channels()?.max(to))).max(1);
+        let made = Tensor::zeros((height * width, to), self.bias.dtype(), &kernels.device)?;
+        for first in (0..height).step_by(most) {
+            let rows = first..height.min(first + most);
+            made.slice_set(&self.rows_of_tensors(map, scales, times, rows, kernels)?, 0, first * width)?;
+        }
+        Ok(made)
+    }
+
+    /// Some rows of the map that is made.
+    fn rows_of_tensors(
+        &self,
+        map: &Map,
+        scales: Option<&Scales>,
+        times: usize,
+        made: Range<usize>,
+        kernels: &Kernels,
+    ) -> Result<Tensor> {
+        let (height, width, channels, edge) = (map.height * times, map.width * times, map.channels()?, self.side / 2);
+        // What lies beyond the map's borders, and the rows within them that are looked at.
+        let (above, below) = (edge.saturating_sub(made.start), (made.end + edge).saturating_sub(height));
+        let seen = made.start + above - edge..made.end + edge - below;
+        let (from, to) = (seen.start / times, (seen.end - 1) / times + 1);
+        let source = map.rows.narrow(0, from * map.width, (to - from) * map.width)?;
+        let source = Map { rows: source, height: to - from, width: map.width };
         let rows = match scales {
-            Some(scales) => scales.applied(map, kernels)?.silu()?,
-            None => map.rows.clone(),
+            Some(scales) => scales.applied(&source, kernels)?.silu()?,
+            None => source.rows,
         };
-        let (height, width) = (map.height * times, map.width * times);
-        let pixels = rows.reshape((map.height, 1, map.width, 1, channels))?;
-        let pixels = pixels.broadcast_as((map.height, times, map.width, times, channels))?.contiguous()?;
-        let edge = self.side / 2;
-        let pixels = pixels.reshape((height, width, channels))?;
-        let pixels = pixels.pad_with_zeros(0, edge, edge)?.pad_with_zeros(1, edge, edge)?;
-        let mut sum: Option<Tensor> = None;
+        let pixels = rows.reshape((to - from, 1, map.width, 1, channels))?;
+        let pixels = pixels.broadcast_as((to - from, times, map.width, times, channels))?.contiguous()?;
+        let pixels = pixels.reshape(((to - from) * times, width, channels))?;
+        let pixels = pixels.narrow(0, seen.start - from * times, seen.len())?;
+        let pixels = pixels.pad_with_zeros(0, above, below)?.pad_with_zeros(1, edge, edge)?;
+        let (count, mut sum) = (made.len(), None);
         for place in 0..self.side * self.side {
-            let moved = pixels.narrow(0, place / self.side, height)?.narrow(1, place % self.side, width)?;
+            let moved = pixels.narrow(0, place / self.side, count)?.narrow(1, place % self.side, width)?;
             let weights = self.weights.narrow(1, place * channels, channels)?.t()?.contiguous()?;
-            let product = moved.contiguous()?.reshape((height * width, channels))?.matmul(&weights)?;
+            let product = moved.contiguous()?.reshape((count * width, channels))?.matmul(&weights)?;
             sum = Some(match sum {
                 Some(sum) => (sum + product)?,
                 None => product,
             });
         }
-        let zeros = || Tensor::zeros((height * width, self.bias.dim(0)?), DType::F32, &kernels.device);
-        sum.map_or_else(zeros, Ok)?.broadcast_add(&self.bias)
+        match sum {
+            Some(sum) => sum.broadcast_add(&self.bias),
+            None => candle_core::bail!("a convolution of no places"),
+        }
     }
 }
 
@@ -161,7 +192,7 @@ impl Reading<'_> {
 mod tests {
     use super::*;
     use crate::engine::sampler::SplitMix64;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
     use proptest::prelude::*;
 
     fn random(seed: u64, count: usize) -> Vec<f32> {
@@ -226,6 +257,9 @@ mod tests {
             for band in [1, 600, 6_000] {
                 let banded = conv.by_slices(&reading, band).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 prop_assert!(banded.iter().zip(&found).all(|(a, b)| a.to_bits() == b.to_bits()), "bands of {}", band);
+                let banded = conv.by_tensors(&map, scales, times, band, &theirs).unwrap();
+                let banded = banded.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                prop_assert!(banded.iter().zip(&found).all(|(a, b)| (a - b).abs() < 2e-5), "tensors in bands of {}", band);
             }
         }
     }

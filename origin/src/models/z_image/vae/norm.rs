@@ -2,10 +2,10 @@
 
 use super::super::checkpoint::files::Files;
 use super::super::kernels::{Kernels, slices};
-use super::map::Map;
+use super::map::{BAND, Map};
 use crate::load_error::LoadError;
 use crate::models::qwen::rows::{in_parallel, numbers};
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 /// Added to variances (a constant of the reference).
 const EPS: f64 = 1e-6;
@@ -35,7 +35,7 @@ impl GroupNorm {
     /// whichever threads take part.
     pub(super) fn scales(&self, map: &Map, kernels: &Kernels) -> Result<Scales> {
         let channels = map.channels()?;
-        let sums = if kernels.by_slices { by_slices(map, channels)? } else { by_tensors(map)? };
+        let sums = if kernels.by_slices { by_slices(map, channels)? } else { by_tensors(map, BAND)? };
         let (size, mut factors, mut offsets) = (channels / self.groups, vec![0.0; channels], vec![0.0; channels]);
         for group in 0..self.groups {
             let of_group = group * size..(group + 1) * size;
@@ -82,9 +82,23 @@ fn by_slices(map: &Map, channels: usize) -> Result<Sums> {
     Ok(sums)
 }
 
-fn by_tensors(map: &Map) -> Result<Sums> {
-    let rows = map.rows.to_dtype(candle_core::DType::F64)?;
-    Ok(Sums { plain: rows.sum(0)?.to_vec1()?, squares: rows.sqr()?.sum(0)?.to_vec1()? })
+/// Some rows at a time: in F64 they take twice the memory.
+fn by_tensors(map: &Map, band: usize) -> Result<Sums> {
+    let (count, channels) = map.rows.dims2()?;
+    let most = (band / channels).max(1);
+    let mut sums: Option<[Tensor; 2]> = None;
+    for first in (0..count).step_by(most) {
+        let rows = map.rows.narrow(0, first, most.min(count - first))?.to_dtype(DType::F64)?;
+        let (plain, squares) = (rows.sum(0)?, rows.sqr()?.sum(0)?);
+        sums = Some(match sums {
+            Some([before, squares_before]) => [(before + plain)?, (squares_before + squares)?],
+            None => [plain, squares],
+        });
+    }
+    match sums {
+        Some([plain, squares]) => Ok(Sums { plain: plain.to_vec1()?, squares: squares.to_vec1()? }),
+        None => candle_core::bail!("a map of no pixels"),
+    }
 }
 
 impl Scales {
@@ -102,5 +116,35 @@ impl Scales {
                 *number = before * factor + offset;
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::z_image::noise::noise;
+    use candle_core::Device;
+
+    /// In any bands, and on slices.
+    #[test]
+    fn sums_are_of_the_whole_map() {
+        let (height, width, channels) = (5, 7, 3);
+        let numbers = noise(2, height * width * channels);
+        let rows = Tensor::from_vec(numbers.clone(), (height * width, channels), &Device::Cpu).unwrap();
+        let map = Map { rows, height, width };
+        let mut found = vec![by_slices(&map, channels).unwrap()];
+        found.extend([1, 4 * channels, 1 << 20].map(|band| by_tensors(&map, band).unwrap()));
+        for sums in found {
+            for channel in 0..channels {
+                let line = || numbers.iter().skip(channel).step_by(channels).map(|number| f64::from(*number));
+                let (plain, square) = (line().sum::<f64>(), line().map(|number| number * number).sum::<f64>());
+                assert!(
+                    (sums.plain[channel] - plain).abs() < 1e-9,
+                    "{channel}: {} and not {plain}",
+                    sums.plain[channel]
+                );
+                assert!((sums.squares[channel] - square).abs() < 1e-9, "{channel}");
+            }
+        }
     }
 }

@@ -57,6 +57,18 @@ const FAULTS: &[Fault] = &[
         |root| set(root, "transformer/config.json", "cap_feat_dim", json!(1 << 20)),
         &["cap_feat_dim"],
     ),
+    (
+        "weights that do not fit",
+        |root| {
+            let file = root.join("transformer/config.json");
+            change(&file, |json| {
+                (json["n_heads"], json["n_kv_heads"], json["n_layers"]) =
+                    (json!(1 << 15), json!(1 << 15), json!(1_000));
+                json["dim"] = json!(1 << 19);
+            });
+        },
+        &["its weights need about", "GiB", "are free"],
+    ),
     ("no scheduler", |root| std::fs::remove_dir_all(root.join("scheduler")).unwrap(), &["scheduler_config.json"]),
     (
         "a dynamic shift",

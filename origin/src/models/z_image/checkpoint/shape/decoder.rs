@@ -31,7 +31,7 @@ impl DecoderShape {
         let shape = Self {
             latent: members.count("latent_channels")?,
             blocks: members.take("block_out_channels")?,
-            layers: members.count("layers_per_block")?,
+            layers: members.layers("layers_per_block")?,
             groups: members.count("norm_num_groups")?,
             scaling: positive("scaling_factor", members.take("scaling_factor")?)?,
             shift: members.take("shift_factor")?,

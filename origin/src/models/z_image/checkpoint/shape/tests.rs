@@ -124,7 +124,9 @@ fn no_member_may_be_anything() {
 
 #[test]
 fn numbers_that_do_not_fit_each_other_are_refused() {
-    let faults: [(usize, &str, Value, &str); 11] = [
+    let faults: [(usize, &str, Value, &str); 13] = [
+        (0, "n_layers", json!(1_001), "n_layers is 1001"),
+        (1, "layers_per_block", json!(1 << 20), "layers_per_block is 1048576"),
         (0, "dim", json!(3_844), "dim is 3844"),
         (0, "n_kv_heads", json!(10), "n_kv_heads is 10"),
         (0, "axes_dims", json!([32, 47, 49]), "pairs"),
