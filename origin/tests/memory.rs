@@ -2,6 +2,8 @@
 //!
 //! A place of `unsafe`: an allocator.
 #![allow(unsafe_code)]
+// What a test's helper cannot do fails the test.
+#![allow(clippy::unwrap_used)]
 
 use sluice_origin::models::qwen::precision::Precision;
 use sluice_origin::models::qwen::shape::Shape;
