@@ -6,7 +6,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod attention;
-mod features;
+pub(crate) mod features;
 mod layer;
 pub(crate) mod linear;
 pub(crate) mod load;

@@ -1,10 +1,12 @@
 //! Z-Image-Turbo: a prompt and a seed become a picture.
 //!
 //! The prompt goes through all layers of a Qwen3 but the last ([`prompt`]); noise of the seed ([`noise`]) becomes
-//! latents, step by step ([`schedule`]), as the [`transformer`] answers; and the [`vae`] makes pixels of them. One
-//! picture at a time: from 512 x 512 on, two together take as long as one after the other.
+//! latents, step by step ([`schedule`]), as the [`transformer`] answers; and the [`vae`] makes pixels of them. A
+//! [`drawing`] takes that way some blocks at a time. Pictures are not computed together: from 512 x 512 on, two
+//! together take as long as one after the other.
 
 pub mod checkpoint;
+pub mod drawing;
 pub(crate) mod kernels;
 mod load;
 pub mod memory;
@@ -15,9 +17,11 @@ pub mod schedule;
 pub mod size;
 pub mod transformer;
 pub mod vae;
-pub mod watch;
 
 use candle_core::Tensor;
+use drawing::Drawing;
+use kernels::Way;
+use memory::Networks;
 use picture::Picture;
 use prompt::{Encoder, MOST_TOKENS};
 use schedule::{MOST_STEPS, Step, steps};
@@ -25,7 +29,6 @@ use size::{Size, SizeBounds};
 use sluice_protocol::refusal::{Reason, Refusal};
 use transformer::{ROWS, Transformer};
 use vae::Decoder;
-use watch::Watch;
 
 /// A model that draws.
 pub struct ZImage {
@@ -36,6 +39,7 @@ pub struct ZImage {
     /// Makes pixels.
     pub decoder: Decoder,
     shift: f64,
+    way: Way,
 }
 
 /// What to draw.
@@ -56,8 +60,6 @@ pub struct Order {
 pub enum DrawError {
     /// The order cannot be drawn; told before anything is computed.
     Refused(Refusal),
-    /// Whoever watches said no.
-    Stopped,
     /// A fault of the computation.
     Failed(candle_core::Error),
 }
@@ -72,7 +74,6 @@ impl std::fmt::Display for DrawError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Refused(refusal) => f.write_str(&refusal.message),
-            Self::Stopped => f.write_str("it was stopped"),
             Self::Failed(error) => write!(f, "{error}"),
         }
     }
@@ -82,7 +83,8 @@ impl std::error::Error for DrawError {}
 
 impl ZImage {
     pub(crate) fn new(encoder: Encoder, transformer: Transformer, decoder: Decoder, shift: f64) -> Self {
-        Self { encoder, transformer, decoder, shift }
+        let way = transformer.way();
+        Self { encoder, transformer, decoder, shift, way }
     }
 
     /// The sizes that can be drawn.
@@ -112,22 +114,28 @@ impl ZImage {
         self.encoder.tokens(&order.prompt, self.most_tokens())
     }
 
-    /// Draws one picture. The same order has the same bits, on any number of threads and whatever else runs.
-    pub fn draw(&mut self, order: &Order, watch: &mut dyn Watch) -> Result<Picture, DrawError> {
-        let tokens = self.check(order).map_err(DrawError::Refused)?;
-        let features = self.encoder.features(&tokens, &mut || watch.goes_on())?.ok_or(DrawError::Stopped)?;
-        let numbers = self.latents(order.size)?;
-        let latents = self.denoise(&features, order, noise::noise(order.seed, numbers), watch)?;
-        let factor = self.decoder.shape().factor();
-        let (height, width) = (order.size.height / factor, order.size.width / factor);
-        let pixels = self.decoder.decode(&latents, height, width, watch)?.ok_or(DrawError::Stopped)?;
-        Ok(Picture::new(order.size, &pixels))
+    /// Begins a picture. Nothing is computed yet. Refuses what cannot be drawn.
+    pub fn begin(&self, order: &Order) -> Result<Drawing, Refusal> {
+        Ok(Drawing::new(self, order, self.check(order)?))
     }
 
-    /// Bytes that a picture takes at most while it is drawn, besides the weights.
+    /// Begins with what others computed: a caption's features, `[tokens, caption width]`, and latents `[channels,
+    /// height, width]` in the place of noise. For comparisons; the order's prompt and seed are not looked at.
+    pub fn begin_with(&self, order: &Order, features: &Tensor, latents: Vec<f32>) -> candle_core::Result<Drawing> {
+        Drawing::of_features(self, order, features, latents)
+    }
+
+    /// Draws one picture. The same order has the same bits, on any number of threads and whatever else runs.
+    pub fn draw(&mut self, order: &Order) -> Result<Picture, DrawError> {
+        let mut drawing = self.begin(order).map_err(DrawError::Refused)?;
+        drawing.advance(self, usize::MAX)?;
+        drawing.finish().ok_or_else(|| DrawError::Failed(candle_core::Error::msg("the picture is not done")))
+    }
+
+    /// Bytes that a picture takes at most while it is drawn, besides the weights. A preview takes as much once more.
     pub fn picture_bytes(&self, size: Size, tokens: usize) -> u64 {
-        let threads = candle_core::utils::barrier_pool().n_workers() + 1;
-        memory::of_picture(self.transformer.shape(), self.decoder.shape(), size, tokens, threads)
+        let (text, transformer) = (self.encoder.shape(), self.transformer.shape());
+        memory::of_picture(Networks { text, transformer, decoder: self.decoder.shape() }, size, tokens, self.way)
     }
 
     /// The steps of a picture that takes so many.
@@ -136,27 +144,16 @@ impl ZImage {
     }
 
     /// Numbers of the latents of a picture of this size.
-    pub fn latents(&self, size: Size) -> candle_core::Result<usize> {
+    pub fn latents(&self, size: Size) -> usize {
         let factor = self.decoder.shape().factor();
-        Ok(self.transformer.grid(size.height / factor, size.width / factor)?.numbers())
+        self.decoder.shape().latent * (size.height / factor) * (size.width / factor)
     }
 
-    /// From these latents, `[channels, height, width]`, to those of a picture, for a caption of these features.
-    pub fn denoise(
-        &self,
-        features: &Tensor,
-        order: &Order,
-        mut latents: Vec<f32>,
-        watch: &mut dyn Watch,
-    ) -> Result<Vec<f32>, DrawError> {
-        let factor = self.decoder.shape().factor();
-        let grid = self.transformer.grid(order.size.height / factor, order.size.width / factor)?;
-        let caption = self.transformer.caption(features, watch)?.ok_or(DrawError::Stopped)?;
-        for (number, step) in self.steps(order.steps).into_iter().enumerate() {
-            let answer = self.transformer.forward(&latents, &grid, step.time(), &caption, watch)?;
-            step.follow(&mut latents, &answer.ok_or(DrawError::Stopped)?);
-            watch.stepped(number + 1, order.steps);
-        }
-        Ok(latents)
+    /// Has all networks compute on tensors, as they do on a GPU: to compare both, and to measure, where there is none.
+    pub fn compute_on_tensors(&mut self) {
+        self.encoder.compute_on_tensors();
+        self.transformer.compute_on_tensors();
+        self.decoder.compute_on_tensors();
+        self.way = self.transformer.way();
     }
 }
