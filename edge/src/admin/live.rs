@@ -9,8 +9,8 @@ use crate::hop::{Waits, meter};
 use crate::platform::respond::HeaderList;
 use crate::platform::{Env, Feed, Response, now, respond, sleep};
 use sluice_protocol::measures::live::{LiveAsked, LiveView};
+use sluice_protocol::measures::prometheus;
 use sluice_protocol::measures::report::Span;
-use sluice_protocol::measures::{SHORT_MS, prometheus};
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::time::Millis;
 use sluice_protocol::wire::header;
@@ -63,7 +63,7 @@ async fn tell(env: &Env, feed: &Feed, asked: LiveAsked) {
         } else {
             feed.push(b": no Meter tells anything\n\n");
         }
-        sleep(SHORT_MS as u32).await;
+        sleep(TELL_MS).await;
     }
     feed.end();
 }
@@ -73,7 +73,9 @@ async fn told(env: &Env, asked: LiveAsked) -> Option<LiveView> {
     (meters > 0).then(|| LiveView::new(asked, &reading, meters == meter::ALL, now()))
 }
 
+/// How often something is told, in milliseconds. What isolates hand on every 2.5 seconds is so told within five.
+const TELL_MS: u32 = 2_000;
 /// How long one answer goes on; a page that still looks asks again.
 const STREAM_MS: Millis = 600_000;
 /// How often nothing is told to one who does not read, before that is the end.
-const MAX_UNTAKEN: u32 = 12;
+const MAX_UNTAKEN: u32 = 30;

@@ -1,8 +1,8 @@
 //! Alerts: the one object that looks at what the Meters have added up, by the rules of the plan table, and tells webhooks.
 //!
 //! What an incident is, when it is over and what is sent of it, `sluice_protocol::alerts` decides. An isolate that has counted
-//! something says so once in a while, and the object then looks every ten seconds, by its alarm; where nothing happens and
-//! nothing is open, it sleeps. Its state is one row.
+//! something says so once in a while, and the object then looks every ten seconds, by its alarm, until nothing was counted for
+//! a while; where nothing happens and nothing is open, it sleeps. Its state is one row.
 
 use super::alarm::ring_within;
 use super::transaction::together;
@@ -20,7 +20,9 @@ use sluice_protocol::alerts::call::{AlertsAnswer, AlertsCall, decode_call, encod
 use sluice_protocol::alerts::watch::{Delivery, Sent, Watch};
 use sluice_protocol::alerts::webhook::Webhook;
 use sluice_protocol::limit::plan::PlanTable;
+use sluice_protocol::measures::meter::Reading;
 use sluice_protocol::measures::report::Span;
+use sluice_protocol::measures::{LONG_MS, SHORT_MS};
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
@@ -100,7 +102,9 @@ impl Object for Alerts {
         }
         let now = platform::now();
         let next = self.watch(|watch| watch.next_at(now))?;
-        let awake = (now < self.awake_until.get() || done.is_err()).then_some(now + LOOK_MS);
+        // The platform takes an object out of memory between two looks: what was counted says more than what it remembers.
+        let is_awake = now < self.awake_until.get() || done.unwrap_or(true);
+        let awake = is_awake.then_some(now + LOOK_MS);
         match next.into_iter().chain(awake).min() {
             Some(at) => self.storage.set_alarm(at.saturating_sub(now).max(SOON_MS)).await,
             None => Ok(()),
@@ -109,7 +113,8 @@ impl Object for Alerts {
 }
 
 impl Alerts {
-    async fn look_and_tell(&self) -> Result<()> {
+    /// Returns whether anything was counted lately.
+    async fn look_and_tell(&self) -> Result<bool> {
         let (config, table) = self.settings().await?;
         let span = Span::Short(platform::now().saturating_sub(HOUR_MS));
         let (reading, meters) = meter::read(&self.env, span, Waits::AsLongAsItTakes).await;
@@ -120,7 +125,8 @@ impl Alerts {
         self.change(|watch| watch.look(&table.alerts, &config.webhooks, &reading, platform::now()))?;
         let due = self.watch(|watch| watch.due(platform::now()))?;
         let told = config.webhooks.iter().map(|webhook| self.tell(webhook, &due));
-        join_all(told).await.into_iter().collect()
+        join_all(told).await.into_iter().collect::<Result<()>>()?;
+        Ok(is_lively(&reading, platform::now()))
     }
 
     /// Tells one webhook what is due, beside the others: one that is slow holds up nobody but itself, and that not for long.
@@ -172,6 +178,13 @@ impl Alerts {
         let row = self.rows.all()?.into_iter().find(|(id, _)| *id == WATCH_ROW);
         Ok(row.and_then(|(_, packed)| Watch::decode(&packed).ok()).unwrap_or_default())
     }
+}
+
+/// Whether anything was counted in the last [`AWAKE_MS`]. What lies further ahead than clocks differ was left there by one that
+/// was wrong.
+fn is_lively(reading: &Reading, now: Millis) -> bool {
+    let lately = now.saturating_sub(AWAKE_MS) / SHORT_MS..=now.saturating_add(LONG_MS) / SHORT_MS;
+    reading.slots.iter().any(|slot| lately.contains(&slot.number))
 }
 
 fn fault(refusal: Refusal) -> platform::Fault {

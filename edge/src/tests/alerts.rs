@@ -142,6 +142,29 @@ fn an_incident_is_told_once_and_when_it_is_over() {
     });
 }
 
+/// The platform takes an object out of memory where it has nothing to do for ten seconds, which is as long as it waits between
+/// two looks.
+#[test]
+fn what_happens_after_a_look_is_told_though_the_object_has_slept_since_and_nobody_asks_any_more() {
+    let (stage, hook) = stage(3);
+    let sleeps_for = |ms: u64| {
+        for _ in 0..ms / 1_000 {
+            stage.world.run_for(1_000);
+            stage.world.end_object("ALERTS", "alerts");
+        }
+    };
+    ask(&stage, 1);
+    sleeps_for(15_000);
+    ask(&stage, 12);
+    sleeps_for(30_000);
+    assert_eq!(hook.told(), ["refused opened"]);
+    sleeps_for(900_000);
+    assert_eq!(hook.told(), ["refused opened", "refused over"]);
+    let delivered = stage.world.delivered("METER");
+    sleeps_for(600_000);
+    assert_eq!(stage.world.delivered("METER"), delivered, "it sleeps for good");
+}
+
 #[test]
 fn a_webhook_that_is_slow_or_fails_is_told_later_and_nothing_is_told_of_what_it_says() {
     let (stage, hook) = stage(1);
