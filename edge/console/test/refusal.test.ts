@@ -51,6 +51,15 @@ stands twice; and 3 more`;
   assert.equal(untold(refused(message)), 3);
 });
 
+test("a table that is only tried has its mistakes at the same places", () => {
+  const message = "The table has mistakes: plans.a.lease: must be 5s to 2h; anonymous: must name a plan of this table";
+  assert.deepEqual(mistakesOf(refused(message)), [
+    { at: "plans.a.lease", problem: "must be 5s to 2h" },
+    { at: "anonymous", problem: "must name a plan of this table" },
+  ]);
+  assert.deepEqual(mistakesOf(refused("The table has mistakes of another sort: a: b")), []);
+});
+
 test("a semicolon inside of a mistake parts nothing", () => {
   const message = `${TABLE}(table): not JSON: expected value; somewhere at line 3 column 5`;
   assert.deepEqual(mistakesOf(refused(message)), [
@@ -81,4 +90,9 @@ test("a refusal by limits names them", () => {
     "Over the limit of this key's account (`minute`: 60 requests in 60 s; `tokens`: 20 in 1 s). Retry in 2 s.";
   assert.deepEqual(refusedLimits(refused(message, null, "rate_limit_exceeded")), ["minute", "tokens"]);
   assert.deepEqual(refusedLimits(refused(message, null, "model_not_found")), []);
+  const budget = "Over the limit of this key's account (`money`: a budget of 0.05 USD a month of this account, this \
+request needs 0.01 USD and 0.00 USD are left). Retry in 3 days.";
+  for (const code of ["budget_exceeded", "insufficient_credits"]) {
+    assert.deepEqual(refusedLimits(refused(budget, null, code)), ["money"]);
+  }
 });

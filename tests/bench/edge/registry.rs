@@ -6,6 +6,7 @@ use crate::options::Options;
 use crate::table::{Table, milliseconds, whole};
 use crate::workers::Sluice;
 use harness::caller::{Caller, hello};
+use harness::secrets;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -80,7 +81,9 @@ fn measure(caller: &Caller, count: usize) -> [Vec<f64>; NAMES.len()] {
         timed(4, &mut || caller.admin("GET", &after, None).status);
         timed(5, &mut || caller.admin("GET", &format!("/keys?account={}", key.account), None).status);
         timed(6, &mut || caller.admin("GET", "/keys?plan=spent", None).status);
-        timed(7, &mut || caller.admin("DELETE", &format!("/keys/{}", key.id), None).status);
+        timed(7, &mut || caller.admin("GET", "/live", None).status);
+        timed(8, &mut || caller.get("/metrics", Some(secrets::ADMIN_TOKEN)).status);
+        timed(9, &mut || caller.admin("DELETE", &format!("/keys/{}", key.id), None).status);
     }
     times
 }
@@ -114,8 +117,18 @@ fn percentile(times: &[f64], part: f64) -> f64 {
     sorted[place.clamp(1, sorted.len()) - 1]
 }
 
-const NAMES: [&str; 8] =
-    ["create", "get", "first use", "list, first page", "list, middle", "list, by account", "list, by plan", "delete"];
+const NAMES: [&str; 10] = [
+    "create",
+    "get",
+    "first use",
+    "list, first page",
+    "list, middle",
+    "list, by account",
+    "list, by plan",
+    "live",
+    "/metrics",
+    "delete",
+];
 /// How many calls of each kind a round has.
 const SAMPLES: usize = 100;
 const WARM_UP: usize = 20;

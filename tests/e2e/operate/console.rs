@@ -1,6 +1,7 @@
 //! The console: files beside the Worker, what browsers are told of them, and what a person does with it in Chromium.
 
 mod driven;
+mod walk;
 
 use harness::caller::raw::{exchange, request};
 use harness::{RunningStack, Stack};

@@ -59,7 +59,7 @@ export function mistakesOf(refused: Refused): Mistake[] {
   if (refused.param !== null && PLACE.test(refused.param)) {
     return [{ at: refused.param, problem: refused.message }];
   }
-  const list = refused.message.startsWith(TABLE) ? refused.message.slice(TABLE.length) : "";
+  const list = TABLE.test(refused.message) ? refused.message.replace(TABLE, "") : "";
   return list
     .split(BETWEEN)
     .map((part) => part.match(ONE))
@@ -79,8 +79,7 @@ export function fieldOf(param: string | null): string | null {
 
 /** The names of the limits that refused, as the message of a refusal by limits has them. */
 export function refusedLimits(refused: Refused): string[] {
-  const isByLimit = ["rate_limit_exceeded", "request_exceeds_limit", "parallel_limit_exceeded"].includes(refused.code);
-  return isByLimit ? [...refused.message.matchAll(/`([^`]+)`: /g)].map((found) => found[1] ?? "") : [];
+  return BY_LIMIT.includes(refused.code) ? [...refused.message.matchAll(/`([^`]+)`: /g)].map((found) => found[1] ?? "") : [];
 }
 
 function errorOf(text: string): Record<string, unknown> | null {
@@ -99,8 +98,16 @@ function waitOf(headers: Headers): number | null {
   return Number.isFinite(seconds) ? seconds * 1000 : null;
 }
 
+const BY_LIMIT = [
+  "rate_limit_exceeded",
+  "request_exceeds_limit",
+  "parallel_limit_exceeded",
+  "budget_exceeded",
+  "insufficient_credits",
+];
 const MAX_SHOWN = 500;
-const TABLE = "The table has mistakes, and the old one stays: ";
+// What the API says before the mistakes of a table that is put, or that is only tried.
+const TABLE = /^The table has mistakes(?:, and the old one stays)?: /;
 const ROOTS = "plans|classes|costs|exempt|anonymous|alerts";
 const PLACE = new RegExp(`^(?:${ROOTS})\\b`);
 // A problem may have a semicolon in it; what follows one between two mistakes is a place.

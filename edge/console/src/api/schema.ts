@@ -243,6 +243,159 @@ export type Plans = {
   plans: Record<string, unknown>;
 };
 
+/** what a plan table makes of the requests that are kept, and what the one in force (`against`) makes of them: docs/replay.md */
+export type PlansReplay = {
+  kept: ReplayKept;
+  lines: ReplayLines;
+  /** when the first of the replayed requests was decided, in milliseconds since 1970; 0 where there is none */
+  first: number;
+  /** when the last of them was decided */
+  last: number;
+  candidate: ReplayReport;
+  against: ReplayReport;
+  difference: ReplayDifference;
+};
+
+/** of which requests something is kept */
+export type ReplayKept = {
+  /** all requests of the sampled accounts that were decided since then are kept, but for those that were lost; in milliseconds since 1970 */
+  since: number;
+  /** when this was told; requests of the last seconds are not handed on yet */
+  until: number;
+  /** how many requests are kept */
+  lines: number;
+  /** one account in so many is sampled, with all of its requests; 1: all accounts */
+  one_in: number;
+  /** requests of accounts that are not sampled */
+  left_out: number;
+  /** requests of sampled accounts that there was no room for */
+  lost: number;
+};
+
+export type ReplayLines = {
+  /** as many as are kept */
+  read: number;
+  /** as many as both tables were asked about */
+  replayed: number;
+  /** those whose plan is not in both tables: nobody can say what becomes of them */
+  unknown_plan: number;
+};
+
+/** what one table makes of the requests */
+export type ReplayReport = {
+  /** decisions that are as they were: let through, or refused by the same limits */
+  as_logged: number;
+  all: ReplayTally;
+  /** by the plans' names */
+  plans: Record<string, ReplayTally>;
+  /** limits that refused */
+  limits: Array<ReplayLimit>;
+  /** by the accounts' names: the 100 that the candidate newly refuses most */
+  accounts: Record<string, ReplayAccount>;
+  /** how many accounts are not in `accounts` */
+  other_accounts: number;
+};
+
+/** requests, and what they use */
+export type ReplayTally = {
+  /** requests */
+  asked: number;
+  let_through: number;
+  refused_by_limits: number;
+  /** refused by `models`, `max_tokens` or `max_input_bytes` of their plan */
+  not_allowed: number;
+  /** let through here and refused then: what they use is their account's mean */
+  assumed: number;
+  /** let through, and nobody knows what they used */
+  unknown: number;
+  /** let through with fewer tokens than they used */
+  cut_short: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  /** units of the table's `costs` */
+  cost: number;
+  money?: ReplayMoney;
+};
+
+/** only where the table has a currency */
+export type ReplayMoney = {
+  /** a decimal number */
+  amount: string;
+  currency: string;
+};
+
+export type ReplayAccount = {
+  /** requests */
+  asked: number;
+  let_through: number;
+  refused_by_limits: number;
+  /** refused by `models`, `max_tokens` or `max_input_bytes` of their plan */
+  not_allowed: number;
+  /** let through here and refused then: what they use is their account's mean */
+  assumed: number;
+  /** let through, and nobody knows what they used */
+  unknown: number;
+  /** let through with fewer tokens than they used */
+  cut_short: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  /** units of the table's `costs` */
+  cost: number;
+  money?: ReplayMoney;
+  /** by the limits' names */
+  refused_by: Record<string, ReplayRefusals>;
+};
+
+export type ReplayLimit = {
+  plan: string;
+  limit: string;
+  /** how many accounts it refused */
+  accounts: number;
+  /** how often */
+  refused: number;
+  /** refusals that no wait would have helped */
+  never_pass: number;
+  /** when the first was, in milliseconds since 1970 */
+  first: number;
+  /** when the last was */
+  last: number;
+  /** the longest wait that callers would have been told */
+  longest_wait_ms: number;
+};
+
+export type ReplayRefusals = {
+  /** how often */
+  refused: number;
+  /** refusals that no wait would have helped */
+  never_pass: number;
+  /** when the first was, in milliseconds since 1970 */
+  first: number;
+  /** when the last was */
+  last: number;
+  /** the longest wait that callers would have been told */
+  longest_wait_ms: number;
+};
+
+export type ReplayDifference = {
+  /** requests that the candidate alone refuses */
+  newly_refused: number;
+  /** requests that the candidate alone lets through */
+  newly_let_through: number;
+  /** by the names of the accounts of which something changes: the 100 that are newly refused most */
+  accounts: Record<string, ReplayChange>;
+  /** of how many more accounts something changes */
+  other_accounts: number;
+};
+
+export type ReplayChange = {
+  newly_refused: number;
+  /** how many of these its plan does not allow */
+  newly_not_allowed: number;
+  /** of what is newly refused, by the limits' names */
+  refused_by: Record<string, ReplayRefusals>;
+  newly_let_through: number;
+};
+
 export type OriginList = Array<Origin>;
 
 export type Origin = {
@@ -512,7 +665,7 @@ export type LiveOrigin = {
   name?: string;
   /** as far as most isolates know */
   takes_requests: boolean;
-  /** of its places, as it said within the last minute */
+  /** how full it is, its places or its GPU's memory, as it said within the last minute */
   percent_in_use?: number;
   /** how long a request waits there */
   wait_ms?: number;
@@ -780,6 +933,11 @@ export interface Routes {
     query: {};
     body: Plans;
     answer: Plans;
+  };
+  "POST /admin/v1/plans/replay": {
+    query: {};
+    body: Plans;
+    answer: PlansReplay;
   };
   "GET /admin/v1/origins": {
     query: {};

@@ -24,7 +24,7 @@ export interface Listener {
 
 /** How long is waited for what, in milliseconds. */
 export const PATIENCE = {
-  /** For the next event: they come every five seconds. */
+  /** For the next event: they come every two seconds. */
   event: 15_000,
   /** Before it is asked again; twice as long after each failure, up to the longest. */
   again: 1_000,

@@ -8,6 +8,7 @@ import { Difference, Editor } from "../part/editor.tsx";
 import { useAction } from "../part/load.ts";
 import { Notice, Refusal, Waiting } from "../part/notice.tsx";
 import { PlanForm } from "../part/plan_form.tsx";
+import { ReplayCard, useReplay } from "../part/replay.tsx";
 import { placeOf, placeOfMessage } from "../plan/place.ts";
 import { parse, pretty } from "../plan/table.ts";
 
@@ -17,24 +18,33 @@ interface InForce {
   etag: string | undefined;
 }
 
+/** The mistakes of a draft, and how many more there are that the API did not name. */
+interface Wrong {
+  mistakes: Mistake[];
+  more: number;
+}
+
 /** `/plans`. */
 export function PlansPage() {
   const { api, t, may } = useApp();
   const [inForce, setInForce] = useState<InForce>();
   const [draft, setDraft] = useState("");
-  const [mistakes, setMistakes] = useState<Mistake[]>([]);
+  const [{ mistakes, more }, setWrong] = useState<Wrong>(RIGHT);
   const [isPut, setPut] = useState(false);
   const editor = useRef<HTMLTextAreaElement>(null);
   const look = useAction(async (keepsDraft: boolean) => {
     const found = await api.ask("GET /admin/v1/plans");
     const text = pretty(found.body);
     setInForce({ text, etag: found.etag });
-    if (!keepsDraft) setDraft(text);
+    if (!keepsDraft) {
+      setDraft(text);
+      replay.clear();
+    }
     put.clear();
-    setMistakes([]);
+    setWrong(RIGHT);
   });
   const put = useAction(async () => {
-    setMistakes([]);
+    setWrong(RIGHT);
     setPut(false);
     try {
       const done = await api.ask("PUT /admin/v1/plans", { text: draft, etag: inForce?.etag ?? "" });
@@ -42,10 +52,16 @@ export function PlansPage() {
       setInForce({ text, etag: done.etag });
       setDraft(text);
       setPut(true);
+      replay.clear();
     } catch (error) {
-      setMistakes(mistakesOf(asRefused(error)));
+      const refused = asRefused(error);
+      setWrong({ mistakes: mistakesOf(refused), more: untold(refused) });
       throw error;
     }
+  });
+  const replay = useReplay(draft, inForce?.text ?? "", (mistakes, more) => {
+    put.clear();
+    setWrong({ mistakes, more });
   });
   useEffect(() => void look.run(false), []);
   const edit = (text: string) => {
@@ -91,9 +107,7 @@ export function PlansPage() {
         </Refusal>
       )}
       {put.refused && !isConflict && mistakes.length === 0 && <Refusal refused={put.refused} />}
-      {mistakes.length > 0 && (
-        <Mistakes of={mistakes} draft={draft} more={put.refused ? untold(put.refused) : 0} onGo={goTo} />
-      )}
+      {mistakes.length > 0 && <Mistakes of={mistakes} draft={draft} more={more} onGo={goTo} />}
       <div class="plans">
         {"table" in read ? (
           <PlanForm
@@ -121,6 +135,7 @@ export function PlansPage() {
       {may("plans") && (
         <>
           <Difference before={inForce.text} after={draft} />
+          {isChanged && <ReplayCard of={replay} canTry={"table" in read} />}
           <div class={isChanged ? "row wrap commit" : "row wrap"}>
             <button type="button" class="main" disabled={!isChanged || put.isBusy} onClick={() => put.run()}>
               {t.plans.put}
@@ -134,6 +149,8 @@ export function PlansPage() {
     </>
   );
 }
+
+const RIGHT: Wrong = { mistakes: [], more: 0 };
 
 function lineOf(text: string, mistake: Mistake): number {
   const byMessage = mistake.at === "(table)" ? placeOfMessage(text, mistake.problem) : null;

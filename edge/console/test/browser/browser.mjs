@@ -110,6 +110,22 @@ export async function seen(page, what) {
   }
 }
 
+// Tries the draft of a plan table on the last day, again until this is said of it: what was just asked for is kept a few
+// seconds later. Returns the part of the page that tells it.
+export async function tryDraft(page, verdict) {
+  const card = page.getByRole("region", { name: "What the draft would have done", exact: true });
+  const status = card.getByRole("status").first();
+  for (let tries = 0; ; tries += 1) {
+    const answered = page.waitForResponse((response) => new URL(response.url()).pathname === "/admin/v1/plans/replay");
+    await Promise.all([answered, card.getByRole("button", { name: "Try on the last day" }).click()]);
+    await status.getByText("Trying…", { exact: true }).waitFor({ state: "detached" });
+    const said = await status.innerText();
+    if (verdict.test(said)) return card;
+    expect(tries < 100, `${verdict} is said: ${said}`);
+    await page.waitForTimeout(100);
+  }
+}
+
 // As if another tab had come before this one, or had gone.
 export async function hide(page, isHidden) {
   await page.evaluate((value) => {

@@ -2,7 +2,7 @@
 // all of it in the audit log.
 
 import { readFileSync } from "node:fs";
-import { accessible, expect, open, run, seen, settings, signIn } from "./browser.mjs";
+import { accessible, expect, open, run, seen, settings, signIn, tryDraft } from "./browser.mjs";
 
 const HOSTILE = [
   '<img src=x onerror="document.title=1">',
@@ -116,6 +116,18 @@ await run(async ({ page, step }) => {
     await accessible(page);
     await page.screenshot({ path: `${settings.screens}/plan-mistake.png`, fullPage: true });
   });
+  await step("a draft that is only tried has its mistakes at the same places", async () => {
+    const field = page.getByLabel("In any").first();
+    await field.fill("2 hours");
+    const isTried = (response) => response.url().endsWith("/admin/v1/plans/replay");
+    const tries = page.getByRole("button", { name: "Try on the last day" });
+    const [answer] = await Promise.all([page.waitForResponse(isTried), tries.click()]);
+    expect(answer.status() === 400, `the API refuses it: ${answer.status()}`);
+    await page.getByRole("alert").getByText("plans.team.limits[0].window").waitFor();
+    await page.locator('[aria-invalid="true"]').waitFor();
+    expect((await field.getAttribute("aria-invalid")) === "true", "the field with the mistake is marked");
+    expect((await page.getByRole("alert").count()) === 1, "it is said once");
+  });
   await step("somebody else puts a table in force meanwhile, and says so", async () => {
     await page.getByLabel("In any").first().fill("1h");
     await page
@@ -132,6 +144,19 @@ await run(async ({ page, step }) => {
     await page.getByRole("button", { name: "Keep my draft, and compare" }).click();
     await page.getByText("What the draft changes").waitFor();
     await page.screenshot({ path: `${settings.screens}/plan-conflict.png`, fullPage: true });
+  });
+  await step("the draft, tried on what was asked for, hits nobody", async () => {
+    const card = await tryDraft(page, /^Nobody is hit: the draft decides each of these requests as the table in force/);
+    await card.getByText(/^Requests tried: \d+, all of every account from /).waitFor();
+    expect((await card.getByText("Newly refused", { exact: true }).count()) === 0, "nobody is named");
+    const atMost = page.getByLabel("At most", { exact: true }).first();
+    await atMost.fill(String(settings.limit + 21));
+    await card.getByRole("status").getByText(/^What is told below is of another draft/).waitFor();
+    await atMost.fill(String(settings.limit + 20));
+    await card.getByRole("status").getByText(/^Nobody is hit/).waitFor();
+    await accessible(page);
+    await page.screenshot({ path: `${settings.screens}/plan-tried.png`, fullPage: true });
+    return card.innerText();
   });
   await step("change the plan", async () => {
     await page.getByRole("button", { name: "Put in force" }).click();

@@ -19,6 +19,7 @@ await run(async ({ page, step }) => {
   for (const [name, path] of Object.entries(paths)) {
     await step(name, () => each(name, () => show(path)));
   }
+  await step("a draft of the plans that was tried", () => each("plans-tried", tried));
   await step("a language is kept as soon as it is chosen", async () => {
     for (const [name, language] of [
       ["中文", "zh"],
@@ -61,6 +62,21 @@ await run(async ({ page, step }) => {
     await page.getByRole("heading", { level: 1 }).waitFor();
     await page.waitForFunction(() => !document.querySelector(".waiting, [aria-busy='true']"));
     if (path === paths.overview) await page.locator(".curves").waitFor();
+  }
+
+  // The plans have a draft that would refuse some of what the playground has asked for.
+  async function tried() {
+    await show(paths.plans);
+    const text = page.locator("textarea.code");
+    const draft = JSON.parse(await text.inputValue());
+    draft.plans.team.limits[0].limit = 1;
+    await text.fill(JSON.stringify(draft, null, 2));
+    // What was asked for is kept a few seconds later.
+    for (let tries = 0; (await page.locator(".replay .hits").count()) === 0; tries += 1) {
+      expect(tries < 100, "somebody is hit");
+      await page.locator(".replay button").click();
+      await page.waitForTimeout(100);
+    }
   }
 
   // The playground has an answer to show.

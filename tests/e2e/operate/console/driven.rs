@@ -57,8 +57,8 @@ fn start(stack: Stack) -> RunningStack {
     stack
 }
 
-/// Runs a scenario to its end; panics with the steps that it took if one of them failed.
-fn drive(stack: &RunningStack, scenario: &str, more: &Value) {
+/// Runs a scenario to its end and prints what its steps have seen; panics with the steps that it took if one of them failed.
+pub(super) fn drive(stack: &RunningStack, scenario: &str, more: &Value) {
     let screens = tools::root().join("target/console-screens");
     std::fs::create_dir_all(&screens).expect("the build's folder can be written to");
     let mut settings = json!({
@@ -78,8 +78,8 @@ fn drive(stack: &RunningStack, scenario: &str, more: &Value) {
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let step: Value = serde_json::from_str(line).unwrap_or_else(|_| json!({"step": line, "ok": true}));
         let mark = if step["ok"] == true { "ok    " } else { "FAILED" };
-        let trouble = step["trouble"].as_str().unwrap_or_default();
-        let _ = writeln!(told, "{mark} {:>6} ms  {}  {trouble}", step["ms"], step["step"].as_str().unwrap_or_default());
+        let [name, seen, trouble] = ["step", "seen", "trouble"].map(|member| step[member].as_str().unwrap_or_default());
+        let _ = writeln!(told, "{mark} {:>6} ms  {name}  {}{trouble}", step["ms"], seen.replace('\n', " | "));
     }
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{scenario}:\n{told}\n{said}");
