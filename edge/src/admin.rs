@@ -14,6 +14,7 @@ pub mod live;
 mod login;
 mod origins;
 mod plans;
+mod replay;
 mod usage;
 
 use crate::admin::call::AdminCall;
@@ -88,6 +89,7 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         ("accounts", Some(account), Some("credits"), "POST") => accounts::add_credits(&call, account).await,
         ("plans", None, None, "GET") => plans::view(&call).await,
         ("plans", None, None, "PUT") => plans::put(&call).await,
+        ("plans", Some("replay"), None, "POST") => replay::replay(&call).await,
         ("origins", None, None, "GET") => origins::view(&call).await,
         ("origins", None, None, "PUT") => origins::put(&call).await,
         ("origins", None, None, "DELETE") => origins::take_back(&call).await,
@@ -113,7 +115,7 @@ pub async fn serve(request: &Call<'_>) -> Answered {
 fn methods(kind: &str, name: Option<&str>, verb: Option<&str>) -> Option<&'static str> {
     Some(match (kind, name, verb) {
         ("keys" | "accounts" | "denials", None, None) => "GET, HEAD, POST",
-        ("keys", Some("bulk"), None) | ("alerts", Some("test"), None) => "POST",
+        ("keys", Some("bulk"), None) | ("alerts", Some("test"), None) | ("plans", Some("replay"), None) => "POST",
         ("keys" | "accounts", Some(_), None) => "GET, HEAD, PATCH, DELETE",
         ("keys", Some(_), Some("rotate" | "disable" | "enable")) => "POST",
         ("accounts", Some(_), Some("disable" | "enable" | "credits")) | ("jobs", Some(_), Some("cancel")) => "POST",

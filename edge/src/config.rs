@@ -4,17 +4,20 @@ mod jobs;
 mod origins;
 mod reader;
 mod table;
+mod traces;
 
 use crate::auth;
 use crate::auth::admins::{AccessAdmins, AdminToken, parse_admin_tokens};
 use crate::auth::issuers::Issuers;
 use crate::auth::reporters::Reporters;
 use crate::auth::short_tokens::ShortTokens;
+use crate::hop::meter::How as Measured;
 use crate::limit::calendar;
 use crate::platform::sign::{Signer, parse_seeds};
 use crate::platform::{Env, isolate_local};
 use crate::request::BodyLimits;
 use crate::route::Origins as Route;
+use crate::telemetry::Lines;
 pub use jobs::JobSettings;
 use origins::{How, Where};
 pub use reader::{Mistake, Vars};
@@ -28,6 +31,7 @@ use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::ChatBounds;
 use sluice_protocol::request::cors::Origins;
 use sluice_protocol::telemetry::RequestLog;
+use sluice_protocol::telemetry::trace::setting::Export;
 use sluice_protocol::time::Millis;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -58,10 +62,12 @@ pub struct Config {
     pub responses_kept_ms: Millis,
     /// What jobs are set to.
     pub jobs: JobSettings,
-    /// Of which requests the log has a line.
-    pub request_log: RequestLog,
+    /// What becomes of requests' lines.
+    pub lines: Lines,
     /// Who is told of alerts.
     pub webhooks: Vec<Webhook>,
+    /// Where spans of requests are exported to, if anywhere.
+    pub traces: Option<Rc<Export>>,
 }
 
 impl Config {
@@ -87,7 +93,9 @@ impl Config {
         let kept = reader.or_default("RESPONSES_KEPT_MS", |text| parse_number(text, 0, MAX_KEPT_MS));
         let jobs = JobSettings::read(&mut reader);
         let request_log = reader.or_default("REQUEST_LOG", RequestLog::parse);
+        let replay_hours = reader.or_default("REPLAY_HOURS", |text| parse_number(text, 0, MAX_REPLAY_HOURS));
         let webhooks = reader.or_default("ALERT_WEBHOOKS", parse_webhooks);
+        let traces = traces::read(&mut reader);
         // Whatever is missing here has left a mistake there.
         let (
             Some(places),
@@ -109,7 +117,9 @@ impl Config {
             Some(responses_kept_ms),
             Some(jobs),
             Some(request_log),
+            Some(replay_hours),
             Some(webhooks),
+            Some(traces),
         ) = (
             places,
             peppers,
@@ -130,7 +140,9 @@ impl Config {
             kept,
             jobs,
             request_log,
+            replay_hours,
             webhooks,
+            traces,
         )
         else {
             return Err(reader.mistakes);
@@ -161,9 +173,15 @@ impl Config {
             chat,
             responses_kept_ms,
             jobs,
-            request_log,
+            lines: Lines { log: request_log, kept_ms: replay_hours * HOUR_MS },
             webhooks,
+            traces,
         })
+    }
+
+    /// How what is counted is handed on.
+    pub fn measured(&self) -> Measured {
+        Measured { is_watched: !self.webhooks.is_empty(), kept_ms: self.lines.kept_ms }
     }
 }
 
@@ -172,6 +190,10 @@ const CHAT_BOUNDS: ChatBounds = ChatBounds { default_max_tokens: DEFAULT_MAX_TOK
 
 /// The longest time that a response is kept, in milliseconds: OpenAI's thirty days.
 const MAX_KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// The longest time that requests are kept for a replay: a day.
+const MAX_REPLAY_HOURS: u64 = 24;
+const HOUR_MS: Millis = 60 * 60 * 1000;
 
 /// The settings, read once for an isolate: its environment does not change while it lives.
 pub fn config_of(env: &Env) -> Result<Rc<Config>, Refusal> {

@@ -19,6 +19,7 @@ use crate::platform::head::Head;
 use crate::platform::respond::{self, HeaderList};
 use crate::platform::sign::Signer;
 use crate::platform::{self, Body, Response, Signal};
+use crate::telemetry::traces::{Leg, Onward};
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::dialect::Dialect;
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
@@ -90,6 +91,8 @@ pub struct Reply {
     pub response: Response,
     /// What stands before the body.
     pub head: Head,
+    /// Its span, which lasts as long as this.
+    pub leg: Leg,
 }
 
 /// A request that the origin did not serve.
@@ -124,6 +127,8 @@ pub struct Outgoing<'a> {
     pub left: &'a Signal,
     /// Who looks whether it waits in vain.
     pub watch: Option<&'a dyn Watch>,
+    /// What the origin is told of its trace.
+    pub trace: &'a Onward,
 }
 
 /// Sends a request to generate on. Returns the origin's answer if it is one to relay; otherwise what the caller is told and how
@@ -133,15 +138,24 @@ pub struct Outgoing<'a> {
 pub async fn generate(
     origin: &Origin,
     ticket: &Ticket,
-    Outgoing { door, body, stream, left, watch }: Outgoing<'_>,
+    Outgoing { door, body, stream, left, watch, trace }: Outgoing<'_>,
 ) -> Result<(Reply, Deadline), Failed> {
     let accept = if stream { header::essence(Dialect::of(door.path()).stream()) } else { respond::JSON };
     let is_hedged = stream && origin.is_hedged;
-    let call = Call { method: "POST", path: door.path(), body: Some(body), accept, is_hedged, left: Some(left), watch };
-    let (reply, deadline) = fetch(origin, ticket, call).await?;
+    let path = door.path();
+    let mut leg = trace.leg(origin.name.as_deref(), &origin.url, path);
+    let call =
+        Call { method: "POST", path, body: Some(body), accept, is_hedged, left: Some(left), watch, leg: Some(&leg) };
+    let failed_with = |leg: &mut Leg, failed: &Failed| leg.failed(failed.refusal.reason.row().code, left.is_aborted());
+    let sent = fetch(origin, ticket, call).await;
+    let (mut reply, deadline) = sent.inspect_err(|failed| failed_with(&mut leg, failed))?;
+    leg.answered(reply.head.status());
     if !reply.is_ok() {
-        return Err(refused(&reply, &deadline).await);
+        let failed = refused(&reply, &deadline).await;
+        failed_with(&mut leg, &failed);
+        return Err(failed);
     }
+    reply.leg = leg;
     // What was silent for less than its lease has the rest of it.
     if origin.timeout_ms < lease_left(ticket) {
         deadline.set(lease_left(ticket));
@@ -159,18 +173,20 @@ struct Call<'a> {
     is_hedged: bool,
     left: Option<&'a Signal>,
     watch: Option<&'a dyn Watch>,
+    /// What it is told of a trace.
+    leg: Option<&'a Leg>,
 }
 
 impl<'a> Call<'a> {
     const fn bare(method: &'a str, path: &'a str) -> Self {
-        Self { method, path, body: None, accept: respond::JSON, is_hedged: false, left: None, watch: None }
+        Self { method, path, body: None, accept: respond::JSON, is_hedged: false, left: None, watch: None, leg: None }
     }
 }
 
 async fn fetch(
     origin: &Origin,
     ticket: &Ticket,
-    Call { method, path, body, accept, is_hedged, left, watch }: Call<'_>,
+    Call { method, path, body, accept, is_hedged, left, watch, leg }: Call<'_>,
 ) -> Result<(Reply, Deadline), Failed> {
     let internal = |error: String| {
         let refusal = Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error);
@@ -183,7 +199,7 @@ async fn fetch(
     let silence = if body.is_some() { origin.timeout_ms } else { origin.timeout_ms.min(GET_TIMEOUT_MS) };
     let silence = silence.min(lease_left(ticket));
     deadline.set(silence);
-    // The only headers that an origin sees: nothing of the caller's is copied.
+    // The only headers that an origin sees: of the caller's, nothing but its place in a trace is passed on.
     let mut headers = HeaderList::new();
     headers.set(header::GRANT, grant);
     headers.set("accept", accept);
@@ -192,6 +208,9 @@ async fn fetch(
     }
     if is_hedged {
         headers.set(header::HEAD, header::FIRST_TOKEN);
+    }
+    if let Some(leg) = leg {
+        leg.tell(&mut headers);
     }
     let url = format!("{}{path}", origin.url);
     let sent = platform::fetch_from_origin(&origin.binding, &url, method, &headers.to_json(), body)
@@ -237,7 +256,7 @@ pub fn lease_left(ticket: &Ticket) -> u32 {
 impl Reply {
     fn new(response: Response) -> Self {
         let head = response.head();
-        Self { response, head }
+        Self { response, head, leg: Leg::default() }
     }
 
     fn is_ok(&self) -> bool {
@@ -266,7 +285,7 @@ async fn grant(origin: &Origin, ticket: &Ticket, bh: String) -> Result<String, S
 
 /// What to make of an answer of the origin that is not a success. Its own refusals pass, if they are ones that a caller
 /// can do something about; everything else means that the two gates do not fit each other.
-async fn refused(Reply { response, head }: &Reply, deadline: &Deadline) -> Failed {
+async fn refused(Reply { response, head, .. }: &Reply, deadline: &Deadline) -> Failed {
     let text = deadline.limit(read_text(response, MAX_REPORT_BYTES)).await.flatten().unwrap_or_default();
     let body = serde_json::from_str::<ErrorBody>(&text).ok();
     let reason = body.as_ref().and_then(|body| Reason::from_code(body.error.code.as_deref()?));

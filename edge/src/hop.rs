@@ -8,6 +8,7 @@ pub mod kept;
 pub mod meter;
 pub mod registry;
 pub mod responses;
+pub mod traces;
 
 use crate::platform::deadline::Deadline;
 use crate::platform::objects::{Cause, Unanswered};

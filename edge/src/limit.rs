@@ -18,7 +18,7 @@ use sluice_protocol::hop::gate_call::description::CallerDescription;
 use sluice_protocol::hop::gate_call::{Admission, Answer, Ask, Asker, Call};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::plan::PlanTable;
-use sluice_protocol::refusal::Refusal;
+use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
 use sluice_protocol::usage::report::{UsageQuery, UsageReport};
@@ -134,6 +134,7 @@ fn decide(
     (ask, noted): (&Ask, &mut Noted),
     asked_at: Millis,
 ) -> Result<Admitted, Refusal> {
+    noted.gate_asked(asked_at, answer.as_ref().err().map(|_| Reason::GateUnavailable.row().code));
     if let Ok(answer) = &answer {
         noted.answered(ask, answer);
         measures::decided(answer, ask.batch, principal.account.name(), || principal.subject());

@@ -4,7 +4,7 @@ use crate::admin::{self, leaks, live};
 use crate::api::{batches, files, key, models, ollama, responses, token, usage};
 use crate::call::{Answered, Call};
 use crate::config::config_of;
-use crate::hop::meter;
+use crate::hop::{meter, traces};
 use crate::platform::task::{self, Answer};
 use crate::platform::{Context, Env, Fault, Request, Response, random, respond};
 use crate::request::cors::Page;
@@ -67,18 +67,12 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
                         // Twice: what is in flight is told while it is, and what became of it afterwards.
                         hand_over(&call);
                         Box::pin(walk::serve(&call, door, answer)).await;
+                        traces::hand_over(&context, config.traces.as_ref());
                         return hand_over(&call);
                     }
                     None => {
                         let answered = Box::pin(step_aside(&call, route, named)).await;
-                        telemetry::over(
-                            config.request_log,
-                            id,
-                            shown(route),
-                            Noted::default(),
-                            end_of(&answered),
-                            since,
-                        );
+                        telemetry::over(config.lines, id, shown(route), Noted::default(), end_of(&answered), since);
                         if measures::has_news() {
                             hand_over(&call);
                         }
@@ -97,8 +91,8 @@ async fn run(incoming: Incoming, env: Env, context: Rc<Context>, id: RequestId, 
 
 /// Sees to it that what is counted is handed on.
 fn hand_over(call: &Call<'_>) {
-    let (of_settings, is_watched) = (call.config.route.clone(), !call.config.webhooks.is_empty());
-    meter::hand_over(call.env, call.context, move || in_force::known(&of_settings).seen(), is_watched);
+    let of_settings = call.config.route.clone();
+    meter::hand_over(call.env, call.context, move || in_force::known(&of_settings).seen(), call.config.measured());
 }
 
 /// A path as the log may have it. Whoever is lost may have put a key into theirs, and an admin's has a line of its own.

@@ -52,6 +52,8 @@ pub struct Counted {
     pub first_token_at: Option<Millis>,
     /// Why it did not come to its end.
     pub broken: Option<Broken>,
+    /// Whether its caller was told of it before that.
+    pub has_begun: bool,
 }
 
 /// An answer as the origin gave it, once it is whole.
@@ -76,7 +78,7 @@ pub async fn relay(
 }
 
 async fn relay_or_fail(
-    Reply { response, head }: &Reply,
+    Reply { response, head, .. }: &Reply,
     clock: Clock<'_>,
     answer: Sender<Result<Response, Refusal>>,
 ) -> Result<Ending, Fault> {
@@ -177,7 +179,7 @@ async fn relay_stream(
         (_, Some(reason)) => Some(Broken::Refused(reason)),
         _ => end.refusal().map(|refusal| Broken::Refused(refusal.reason)),
     };
-    clock.after.relayed.set(Counted { first_token_at: state.borrow().first_token_at, broken });
+    clock.after.relayed.set(Counted { first_token_at: state.borrow().first_token_at, broken, has_begun: true });
     if let Some(keep) = keep.filter(|_| !matches!(end, End::Left)) {
         let told = state.borrow().answer();
         if told.is_some() || matches!(end, End::Whole) {

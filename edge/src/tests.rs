@@ -14,6 +14,7 @@ mod relay;
 mod responses;
 mod route;
 mod stage;
+mod traces;
 mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -23,6 +23,7 @@ use crate::route::{Journey, Origins, in_force};
 use crate::settle::Settle;
 use crate::stream::{After, Counted, Record};
 use crate::telemetry::measures::InFlight;
+use crate::telemetry::traces::Onward;
 use crate::telemetry::{self, Noted};
 use crate::{auth, route, stream};
 use cached::CacheQuestion;
@@ -43,6 +44,7 @@ use sluice_protocol::request::read;
 use sluice_protocol::route::beginning::Beginning;
 use sluice_protocol::route::setting::Region;
 use sluice_protocol::telemetry::RequestEnd;
+use sluice_protocol::telemetry::trace::span::Kind;
 use sluice_protocol::wire::header;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -52,29 +54,29 @@ pub use line::Lines;
 /// Serves one request, and goes on when it is answered or its caller has left, so that every admitted request is settled, or
 /// its settle left to one that stays for it.
 pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
-    let log = call.config.request_log;
-    let over = |noted, end| telemetry::answered(log, call.id, door.path(), noted, end, call.since);
-    let mut noted = Noted::default();
+    let lines = call.config.lines;
+    let over = |noted, end| telemetry::answered(lines, call.id, door.path(), noted, end, call.since);
+    let mut noted =
+        Noted::begin(call.config.traces.as_deref(), Kind::Server, &|name| request::header(call.incoming, name));
     // Where nobody listens, the caller has left.
     match understand(call, door, &mut noted).await {
         Ok(Understood::Asked(asked)) => {
             let principal = &asked.known.principal;
-            noted.ask(log, principal.account.name(), || principal.subject(), &asked.ask);
+            noted.ask(lines, principal.account.name(), || principal.subject(), &asked.ask);
             let end = walk(call.around(), *asked, answer, &mut noted).await;
             over(noted, end);
         }
         Ok(Understood::Presence(known, presence)) => {
-            let _ = answer.send(ollama::present(call, door, known, &presence).await);
+            let told = ollama::present(call, door, known, &presence).await;
+            noted.end_span(call.id, door.path(), end_of(&told), call.since);
+            let _ = answer.send(told);
         }
         Ok(Understood::Deferred(known, deferred)) => {
             let started = responses::start(call, &known, *deferred).await;
-            let end = match &started {
-                Ok(_) => RequestEnd::Answered { is_whole: true, used: None },
-                Err(refusal) => RequestEnd::Refused { reason: refusal.reason, used: None },
-            };
+            let end = end_of(&started);
             // What is started is counted when it is carried; what is not is refused here.
             match started {
-                Ok(_) => telemetry::over(log, call.id, door.path(), noted, end, call.since),
+                Ok(_) => telemetry::over(lines, call.id, door.path(), noted, end, call.since),
                 Err(_) => over(noted, end),
             }
             let _ = answer.send(started);
@@ -83,6 +85,14 @@ pub async fn serve(call: &Call<'_>, door: Door, answer: Answer) {
             over(noted, RequestEnd::Refused { reason: refusal.reason, used: None });
             let _ = answer.send(Err(refusal));
         }
+    }
+}
+
+/// How a request ended that is answered without the walk.
+fn end_of<T>(answered: &Result<T, Refusal>) -> RequestEnd {
+    match answered {
+        Ok(_) => RequestEnd::Answered { is_whole: true, used: None },
+        Err(refusal) => RequestEnd::Refused { reason: refusal.reason, used: None },
     }
 }
 
@@ -120,6 +130,8 @@ struct Asked {
     beginning: Option<Beginning>,
     /// Where its caller is, where there are several origins.
     region: Option<Region>,
+    /// What origins are told of its trace.
+    trace: Onward,
 }
 
 /// request -> auth: what the Gate is to be asked.
@@ -133,7 +145,7 @@ async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Un
     // Whoever is refused before this costs no question.
     in_force::look_ahead(env, &config.route, context);
     if let Some(answer) = remembered::of(&known.table, &known.principal, Want::Admission) {
-        noted.remembered(&answer);
+        noted.remembered(known.principal.account.name(), &answer);
         if let Some(refusal) = answer.refusal() {
             return Err(refusal);
         }
@@ -191,6 +203,8 @@ async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Un
         bending,
     };
     let left = call.incoming.request.signal();
+    let traceparent = call.incoming.rest().get(header::TRACEPARENT);
+    let trace = noted.onward(traceparent, &|name| request::header(call.incoming, name));
     let (beginning, region) = if origins.are_several() { whence(call, principal, &ask, &body) } else { (None, None) };
     let stream = question.stream();
     let is_repeatable = question.is_repeatable() && keep.is_none();
@@ -208,6 +222,7 @@ async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Un
         origins,
         beginning,
         region,
+        trace,
     };
     Ok(Understood::Asked(Box::new(asked)))
 }
@@ -215,8 +230,8 @@ async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Un
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 /// Returns how it ended.
 async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Noted) -> RequestEnd {
-    let Asked { door, known, ask, body, stream, is_job, keep, cache, is_repeatable, left, origins, beginning, region } =
-        asked;
+    let Asked { door, known, ask, body, stream, is_job, keep, cache, is_repeatable, left, origins, .. } = asked;
+    let (beginning, region, trace) = (asked.beginning, asked.region, &asked.trace);
     let Known { table, principal } = &known;
     let (env, first) = (around.env, Attempt::first(ask.request));
     let pace = Pace { idle: ask.batch, is_job };
@@ -253,7 +268,9 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
         header: cache,
         is_repeatable,
     };
-    let lead = match question.found(&settle, &ticket, &mut bent, answer).await {
+    let found = question.found(&settle, &ticket, &mut bent, answer).await;
+    noted.cached(bent.told.cache());
+    let lead = match found {
         Ok((lead, unanswered)) => {
             answer = unanswered;
             lead
@@ -271,7 +288,7 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
     let model = bent.model.clone().unwrap_or(model);
     noted.bent(&model);
     let journey = Journey { env, context: around.context, model: &model, beginning, region };
-    let outgoing = Outgoing { door, body: bent.body(&body), stream: bent.stream, left: &left, watch: None };
+    let outgoing = Outgoing { door, body: bent.body(&body), stream: bent.stream, left: &left, watch: None, trace };
     let mut sent = route::send(&origins, &journey, &mut ticket, outgoing, None).await;
     // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
     if let Err(Failed { counted: Some(prompt_tokens), .. }) = sent.result
@@ -290,7 +307,7 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
         ticket.spent = spent;
         // It is bent as before: only how many tokens fit may differ.
         bent = bent.again(&body, stream, &ticket.admission);
-        let outgoing = Outgoing { door, body: bent.body(&body), stream: bent.stream, left: &left, watch: None };
+        let outgoing = Outgoing { door, body: bent.body(&body), stream: bent.stream, left: &left, watch: None, trace };
         let counted_by = sent.place();
         sent = route::send(&origins, &journey, &mut ticket, outgoing, counted_by).await;
     }
@@ -298,15 +315,16 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
     drop(body);
     let origin = sent.origin;
     match sent.result {
-        Ok((reply, deadline)) => {
+        Ok((mut reply, deadline)) => {
             // What a second reservation makes shorter is another answer.
             let lead = lead.filter(|_| ticket.admission.max_tokens == asked_for);
             let record = lead.as_ref().map(|_| Record::default());
             let relayed = Cell::default();
             let after = After { told: &bent.told, keep: keep.as_ref(), record: record.as_ref(), relayed: &relayed };
             let ending = stream::relay(&reply, &deadline, &ticket, origin.idle_ms, after, answer).await;
-            let Counted { first_token_at, broken } = relayed.get();
-            noted.relayed(first_token_at.map(|at| at.saturating_sub(ticket.since)), broken);
+            let Counted { first_token_at, broken, has_begun } = relayed.get();
+            noted.relayed(first_token_at.map(|at| at.saturating_sub(ticket.since)), broken, has_begun);
+            reply.leg.broken(broken);
             // Nobody needs it while the settle waits, and it is much that the platform would hold.
             drop((reply, deadline));
             let is_whole = matches!(ending, Ending::Certain(_));

@@ -77,7 +77,7 @@ async fn stamped(State(shared): State<Arc<Shared>>, request: Request, next: Next
     if let Some(RefusalCode(code)) = response.extensions().get() {
         shared.metrics.refused(code);
     }
-    stamp(&mut response, RequestId(random_bytes()), shared.queue.capacity());
+    stamp(&mut response, RequestId(random_bytes()), shared.capacity());
     response
 }
 
@@ -99,25 +99,25 @@ const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions,
 
 async fn tags(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, routes::tags).await
+    walk(&shared, &parts, body, None, routes::tags).await
 }
 
 async fn show(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, routes::show).await
+    walk(&shared, &parts, body, None, routes::show).await
 }
 
 async fn models(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, list_models).await
+    walk(&shared, &parts, body, None, list_models).await
 }
 
 async fn model(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, one_model).await
+    walk(&shared, &parts, body, None, one_model).await
 }
 
 async fn ask(door: Door, shared: Arc<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, async |call, body| answer(door, call, body).await).await
+    walk(&shared, &parts, body, Some(door), async |call, body| answer(door, call, body).await).await
 }

@@ -2,9 +2,12 @@
 
 mod access;
 mod draw;
+mod gpu;
 mod models;
+mod traces;
 
 use crate::grant::GrantKey;
+use crate::system::gpu::PRESSES_FROM;
 use crate::tls::TlsFiles;
 use clap::{Args, Parser, Subcommand};
 use sluice_protocol::request::bodies::chat::ChatBounds;
@@ -15,6 +18,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::models::choice::Models;
+pub use crate::settle::traces::collector::{Collector, HeadersSecret};
+pub use crate::system::gpu::{CudaNumbering, GpuChoice, GpuName, GpuSettings};
 pub use draw::{DrawArgs, DrawConfig};
 
 /// Sluice's origin gate: serves a Qwen model and admits only what the hardware can hold.
@@ -80,6 +85,26 @@ pub struct ServeArgs {
     /// Answer /metrics and /capacity without a grant, as /health and /ready are
     #[arg(long, env = "SLUICE_OPEN_METRICS")]
     pub open_metrics: bool,
+    /// Address of a collector of traces that speaks OTLP over HTTP, such as http://127.0.0.1:4318; without it none are told
+    #[arg(long, value_name = "URL", env = "SLUICE_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+    /// What each message to the collector carries, as NAME=VALUE with values percent-encoded. Several: after a comma. A
+    /// secret: better in the environment
+    #[arg(long, value_name = "HEADERS", env = "SLUICE_OTLP_HEADERS", hide_env_values = true)]
+    pub otlp_headers: Option<HeadersSecret>,
+    /// The share of traces that are told of those that begin here, 0 to 1; a caller's traceparent decides for its own
+    #[arg(long, value_name = "SHARE", default_value_t = OTLP_SAMPLE, env = "SLUICE_OTLP_SAMPLE")]
+    pub otlp_sample: f64,
+    /// The GPU whose figures are told: a number or UUID as nvidia-smi -L has them, or none; without it the one that computes,
+    /// if one does
+    #[arg(long, value_name = "GPU", env = "SLUICE_GPU")]
+    pub gpu: Option<String>,
+    /// From so many percent of the GPU's spare memory taken on the edge is told that its memory presses; 100: never
+    #[arg(long, value_name = "PERCENT", default_value_t = PRESSES_FROM, env = "SLUICE_GPU_MEMORY_PRESSURE")]
+    pub gpu_memory_pressure: u8,
+    /// The library of NVIDIA's driver that tells these figures; without it the system looks for libnvidia-ml.so.1
+    #[arg(long, value_name = "FILE", env = "SLUICE_NVML_LIBRARY")]
+    pub nvml_library: Option<PathBuf>,
     /// PEM file of the listener's certificate and those that it was issued with; read again when it changes
     #[arg(long, value_name = "FILE", env = "SLUICE_TLS_CERT")]
     pub tls_cert: Option<PathBuf>,
@@ -144,6 +169,7 @@ pub struct ServeArgs {
 }
 
 // The defaults, in the order of the settings.
+const OTLP_SAMPLE: f64 = 1.0;
 const SLOTS: usize = 4;
 const QUEUE: usize = 16;
 const QUEUE_TIMEOUT_MS: u64 = 30_000;
@@ -166,6 +192,10 @@ pub struct Config {
     pub name: Option<OriginName>,
     /// Whether `/metrics` and `/capacity` are answered without a grant.
     pub open_metrics: bool,
+    /// Who collects traces; nobody without it.
+    pub collector: Option<Collector>,
+    /// Which GPU is watched, and how its memory presses.
+    pub gpu: GpuSettings,
     /// What the listener's TLS is read from; plain HTTP without it.
     pub tls: Option<TlsFiles>,
     /// Requests that run at once, of all models together; at least 1.
@@ -198,6 +228,8 @@ impl Config {
             access: Access::Open,
             name: None,
             open_metrics: false,
+            collector: None,
+            gpu: GpuSettings::default(),
             tls: None,
             slots: SLOTS,
             kv_tokens: None,
@@ -257,6 +289,8 @@ impl ServeArgs {
         };
         let access = self.access(bind, &mut mistakes);
         let name = self.named(&mut mistakes);
+        let collector = self.collector(&mut mistakes);
+        let gpu = self.gpu(&mut mistakes);
         let tls = self.tls(&mut mistakes);
         let models = self.models(&mut mistakes);
         let mut number = |name: &str, value: u64, least: u64, most: u64| {
@@ -284,6 +318,8 @@ impl ServeArgs {
             access,
             name,
             open_metrics: self.open_metrics,
+            collector,
+            gpu,
             tls,
             slots: self.slots,
             kv_tokens: self.kv_tokens,

@@ -9,6 +9,7 @@ use crate::models::Loaded;
 use crate::queue::draining;
 use crate::settle::live::cancelled;
 use crate::settle::metrics::{Metrics, Phases};
+use crate::settle::traces::trace::{Passed, Trace};
 use crate::text::AnswerText;
 use crate::text::sections::Section;
 use said::{CallPiece, Said, append};
@@ -47,6 +48,7 @@ pub(crate) struct AnswerStream {
     is_last: bool,
     metrics: Arc<Metrics>,
     span: Span,
+    trace: Trace,
 }
 
 /// What is known of an answer before any of it is there.
@@ -57,6 +59,8 @@ pub(crate) struct AnswerContext {
     pub(crate) metrics: Arc<Metrics>,
     /// Gets its last log line.
     pub(crate) span: Span,
+    /// Is told of it.
+    pub(crate) trace: Trace,
     /// Of all prompts of the request up to this answer's.
     pub(crate) prompt_tokens: u64,
     /// How many of them are of its own prompt.
@@ -94,8 +98,8 @@ pub(crate) enum Part {
 impl AnswerStream {
     /// Reads what is generated.
     pub(crate) fn new(generation: Generation, text: AnswerText, context: AnswerContext) -> Self {
-        let AnswerContext { loaded, metrics, span, prompt_tokens, own_tokens, arrived, deadline, is_first, is_last } =
-            context;
+        let AnswerContext { loaded, metrics, span, trace, prompt_tokens, own_tokens, .. } = context;
+        let AnswerContext { arrived, deadline, is_first, is_last, .. } = context;
         Self {
             live: Some(generation),
             text,
@@ -115,6 +119,7 @@ impl AnswerStream {
             is_last,
             metrics,
             span,
+            trace,
         }
     }
 
@@ -208,6 +213,7 @@ impl AnswerStream {
         let usage = UsageReport::new(Usage::new(self.prompt_tokens, tokens), cached, self.text.reasoning_tokens());
         let usage = usage.with_timings(self.timings());
         let complete = |reason| {
+            self.trace.answered(reason, &usage);
             let stop = (reason == FinishReason::Stop).then(|| self.text.stopped_by().map(str::to_owned)).flatten();
             Ok((Finish { reason, stop }, usage))
         };
@@ -248,9 +254,22 @@ impl AnswerStream {
         if self.is_last || !matches!(cause, Cause::Stop | Cause::Length) {
             self.metrics.ended(&self.loaded.name, cause, self.arrived.elapsed());
         }
+        self.trace.passed(Passed { began: self.began, first: self.first });
+        if self.is_last || !matches!(cause, Cause::Stop | Cause::Length) {
+            trace_end(&self.trace, cause);
+        }
         let ms = u64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
         let prompt_tokens = self.prompt_tokens;
         tracing::info!(parent: &self.span, ?cause, prompt_tokens, completion_tokens = tokens, ms, "answered");
+    }
+}
+
+/// Notes why a request ended for whoever collects its trace.
+pub(crate) fn trace_end(trace: &Trace, cause: &Cause) {
+    match cause {
+        Cause::Stop | Cause::Length => trace.served(),
+        Cause::Left => trace.left(),
+        cause => trace.refused(&broken(cause.clone())),
     }
 }
 

@@ -13,7 +13,9 @@ use crate::models::{Backend, Loaded, Models};
 use crate::queue::Queue;
 use crate::server::connections::accept;
 use crate::settle::metrics::Metrics;
+use crate::settle::traces::Traces;
 use crate::state::Shared;
+use crate::system::gpu::{Computing, Gpu};
 use crate::tls::Tls;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,21 +43,27 @@ const FLUSH: Duration = Duration::from_secs(2);
 impl Origin {
     /// Listens. Until [`RunningOrigin::serve`] is called, requests are refused with `model_loading`.
     ///
-    /// Fails if the address cannot be bound, or the files of its TLS cannot be used.
+    /// Fails if the address cannot be bound, the files of its TLS cannot be used, or there is nothing to know its collector
+    /// of traces by.
     pub async fn bind(config: Config) -> std::io::Result<RunningOrigin> {
         let tls = config.tls.clone().map(Tls::new).transpose().map_err(std::io::Error::other)?.map(Arc::new);
         let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind(config.bind).await?;
         let address = listener.local_addr()?;
+        let metrics = Arc::new(Metrics::new());
+        let traces = config.collector.as_ref().map(|collector| Traces::new(collector, Arc::clone(&metrics)));
+        let traces = traces.transpose().map_err(std::io::Error::other)?;
         let shared = Arc::new(Shared {
             queue: Queue::new(config.slots, config.queue, config.queue_timeout),
             verifier: match &config.access {
                 Access::Open => None,
                 Access::Granted(keys) => Some(Verifier::new(keys.clone(), config.name.clone())),
             },
-            metrics: Arc::new(Metrics::new()),
+            metrics,
+            traces,
             live: Arc::default(),
             models: OnceLock::new(),
+            gpu: Gpu::default(),
             draining: AtomicBool::new(false),
             config,
         });
@@ -95,6 +103,7 @@ impl RunningOrigin {
             Some(tokens) => vec![tokens; backends.len()],
             None => kv_tokens(backends.iter().map(|backend| &*backend.model)),
         };
+        let computing = computing(&backends, &kv_tokens);
         let (mut models, company) = (Models(Vec::new()), Company::default());
         for (backend, kv_tokens) in backends.into_iter().zip(kv_tokens) {
             if models.find(&backend.name).is_some() {
@@ -111,11 +120,12 @@ impl RunningOrigin {
         if models.0.is_empty() {
             return Err(std::io::Error::other("there is no model to serve"));
         }
+        self.shared.gpu.watch(&config.gpu, computing)?;
         self.shared.models.set(models).map_err(|_| std::io::Error::other("models are being served already"))
     }
 
     /// Refuses new requests, lets those that run and wait finish for as long as the settings say, ends the rest with an
-    /// error, and closes.
+    /// error, closes, and gives its collector of traces a moment to take the last ones.
     pub async fn drain(mut self) {
         let end = Instant::now() + self.shared.config.drain_timeout;
         self.shared.draining.store(true, Ordering::Relaxed);
@@ -132,7 +142,19 @@ impl RunningOrigin {
         let _ = self.closing.send(true);
         let flushed = end.max(Instant::now() + FLUSH);
         let _ = tokio::time::timeout_at(flushed.into(), &mut self.listener).await;
+        if let Some(traces) = &self.shared.traces {
+            traces.close().await;
+        }
     }
+}
+
+/// The GPU that computes, if one does: the first of these models' that has one. What the models on it may take for keys
+/// and values is their pool.
+fn computing(backends: &[Backend], kv_tokens: &[usize]) -> Option<Computing> {
+    let ordinal = backends.iter().find_map(|backend| backend.model.cuda())?;
+    let pools = backends.iter().zip(kv_tokens).filter(|(backend, _)| backend.model.cuda() == Some(ordinal));
+    let bytes = pools.map(|(backend, tokens)| (*tokens as u64).saturating_mul(backend.model.token_bytes() as u64));
+    Some(Computing { ordinal, pool: bytes.fold(0, u64::saturating_add) })
 }
 
 impl Drop for RunningOrigin {

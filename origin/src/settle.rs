@@ -1,4 +1,6 @@
-//! settle: what requests have used, of each by its id ([`live`]) and of all together ([`metrics`]).
+//! settle: what requests have used, of each by its id ([`live`]), of all together ([`metrics`]), and of each as a trace
+//! ([`traces`]).
 
 pub(crate) mod live;
 pub(crate) mod metrics;
+pub(crate) mod traces;

@@ -6,7 +6,10 @@ use crate::models::Models;
 use crate::queue::{Queue, draining};
 use crate::settle::live::Live;
 use crate::settle::metrics::Metrics;
+use crate::settle::traces::Traces;
+use crate::system::gpu::Gpu;
 use sluice_protocol::dialect::Dialect;
+use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,8 +21,11 @@ pub(crate) struct Shared {
     /// Absent on an open origin.
     pub(crate) verifier: Option<Verifier>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Absent where nobody collects traces.
+    pub(crate) traces: Option<Traces>,
     pub(crate) live: Arc<Live>,
     pub(crate) models: OnceLock<Models>,
+    pub(crate) gpu: Gpu,
     pub(crate) draining: AtomicBool,
 }
 
@@ -28,6 +34,11 @@ impl Shared {
     /// here.
     pub(crate) fn dialect(&self, path: &str) -> &'static Dialect {
         if self.verifier.is_some() { Dialect::between_gates() } else { Dialect::of(path) }
+    }
+
+    /// How full the origin is at this moment: its places, and its GPU's memory.
+    pub(crate) fn capacity(&self) -> Capacity {
+        Capacity { mem: self.gpu.mem(), ..self.queue.capacity() }
     }
 
     /// The models, once all of them are loaded.

@@ -1,5 +1,6 @@
-//! What the operating system gives: randomness, the time, and how much [`memory`] there is.
+//! What the machine gives: randomness, the time, how much [`memory`] there is, and what its [`gpu`] does.
 
+pub(crate) mod gpu;
 pub(crate) mod memory;
 
 use sluice_protocol::time::Millis;

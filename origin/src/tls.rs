@@ -1,5 +1,5 @@
 //! TLS on the origin's own listener, for an origin that is reached over a network that others use: its certificate, and
-//! the authorities that callers' certificates must come from (mTLS).
+//! the authorities that callers' certificates must come from (mTLS). And how the origin knows the servers that it calls.
 //!
 //! Files are read again when they change: a certificate that is renewed needs no restart. Connections that are open keep
 //! what they were greeted with.
@@ -9,11 +9,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use rustls_native_certs::{load_certs_from_paths, load_native_certs};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_rustls::TlsAcceptor;
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsConfigBuilder};
 
 /// The files that a listener's TLS is read from, all PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,3 +157,22 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
         Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }
+
+/// How the origin speaks TLS to servers that it calls; it knows none of them yet.
+pub(crate) fn client_tls() -> TlsConfigBuilder {
+    TlsConfig::builder().unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+}
+
+/// The authorities to know such servers by: those of a PEM file, or the machine's, in place of which `SSL_CERT_FILE` may
+/// name others. `None`: there are none.
+pub(crate) fn known_servers(authorities: Option<&Path>) -> Option<RootCerts> {
+    let found = match authorities {
+        Some(file) => load_certs_from_paths(Some(file), None),
+        None => load_native_certs(),
+    };
+    let roots = found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
+    (!found.certs.is_empty()).then(|| RootCerts::from(roots))
+}
+
+/// What an operator is told where [`known_servers`] finds none.
+pub(crate) const NO_SERVERS: &str = "there are no certificates on this machine to know a server by";

@@ -41,4 +41,5 @@ pub mod dialect;
 // what the edge writes down, and what it adds up
 pub mod alerts;
 pub mod measures;
+pub mod replay;
 pub mod telemetry;

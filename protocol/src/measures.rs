@@ -4,9 +4,14 @@
 //! isolates hand it ([`meter`]): an hour by five seconds, a day by minutes, and sums that only grow. There are
 //! [`METERS`] of them, so that none has too much to do; whoever wants to know asks all, and adds up ([`live`],
 //! [`prometheus`]). What is told apart has a bound ([`tally`]), whatever callers write.
+//!
+//! Beside what it counts an isolate hands on the requests themselves, as far as other plans would need them. A Meter keeps
+//! them for a day ([`kept`]), and whoever asks what other plans make of them asks all Meters ([`gathered`]).
 
 pub mod call;
 pub mod counter;
+pub mod gathered;
+pub mod kept;
 pub mod live;
 pub mod meter;
 pub mod prometheus;

@@ -2,6 +2,7 @@
 
 mod decided;
 mod request;
+pub mod trace;
 
 pub use decided::{Counted, Decided};
 pub use request::{LINE_VERSION, RequestEnd, RequestLine, RequestLog, RequestOutcome};

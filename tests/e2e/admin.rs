@@ -10,6 +10,7 @@ mod leaks;
 mod once;
 mod outbox;
 mod plans;
+mod replay;
 
 use harness::caller::raw::{exchange, request};
 use harness::caller::{bearer, hello};

@@ -6,3 +6,4 @@ mod audit;
 mod console;
 mod deployment;
 mod measures;
+mod traces;

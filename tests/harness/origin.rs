@@ -8,11 +8,11 @@ use crate::wait::{SOON, until};
 use crate::{secrets, tools};
 use raw::{RawOrigin, Received, Reply};
 use serde_json::Value;
-use sluice_origin::config::{Access, Config};
+use sluice_origin::config::{Access, Collector, Config, GpuSettings};
 use sluice_origin::models::qwen::Qwen;
 use sluice_origin::models::qwen::precision::Precision;
 use sluice_origin::models::qwen::shape::Shape;
-use sluice_origin::models::scripted::Script;
+use sluice_origin::models::scripted::{OnGpu, Script};
 use sluice_origin::models::{Backend, endless};
 use sluice_origin::server::{Origin, RunningOrigin};
 use sluice_origin::text::Text;
@@ -58,6 +58,8 @@ pub struct OriginSettings {
     pub queue_timeout: Duration,
     /// How long a scripted origin that drains lets requests finish.
     pub drain_timeout: Duration,
+    /// Whom an origin in this process tells of its requests.
+    pub collector: Option<Collector>,
     /// What a scripted origin's TLS is read from.
     pub tls: Option<TlsFiles>,
     /// The grant keys that it knows: `KID=PUBLIC`.
@@ -66,6 +68,8 @@ pub struct OriginSettings {
     pub bind: SocketAddr,
     /// Its name, where its edge has several.
     pub name: Option<OriginName>,
+    /// The GPU on which a scripted model says that it computes, as this library tells of it.
+    pub gpu: Option<GpuSettings>,
 }
 
 impl Default for OriginSettings {
@@ -77,10 +81,12 @@ impl Default for OriginSettings {
             vectors: None,
             queue_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
+            collector: None,
             tls: None,
             grant_keys: secrets::grant_publics().into(),
             bind: (Ipv4Addr::LOCALHOST, 0).into(),
             name: None,
+            gpu: None,
         }
     }
 }
@@ -182,6 +188,7 @@ fn scripted(settings: &OriginSettings) -> TestOrigin {
         None => Script::with_context(settings.slots, settings.context),
         Some(vectors) => Script::embedding(settings.slots, vectors),
     };
+    let script = if settings.gpu.is_some() { script.on_gpu(OnGpu { ordinal: 0, token_bytes: 0 }) } else { script };
     serve(settings, &script, || backend(&script))
 }
 
@@ -209,7 +216,9 @@ fn serve(settings: &OriginSettings, script: &Script, backend: impl Fn() -> Backe
         queue: settings.queue,
         queue_timeout: settings.queue_timeout,
         drain_timeout: settings.drain_timeout,
+        collector: settings.collector.clone(),
         tls: settings.tls.clone(),
+        gpu: settings.gpu.clone().unwrap_or_default(),
         ..Config::local()
     };
     // An origin that was there before has closed its door, or does so in a moment.

@@ -11,7 +11,9 @@ use crate::watch::Watch;
 use crate::{issuers, secrets};
 use running::{PLAN, Parts, RunningStack};
 use serde_json::{Map, Value, json};
+use sluice_origin::config::{Collector, GpuSettings, HeadersSecret};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -115,6 +117,13 @@ impl Stack {
         self
     }
 
+    /// A scripted origin whose model computes on a GPU, as this library tells of it.
+    pub fn on_gpu(mut self, library: PathBuf) -> Self {
+        let every = Duration::from_millis(100);
+        self.origin.gpu = Some(GpuSettings { library: Some(library), every, ..GpuSettings::default() });
+        self
+    }
+
     /// A scripted origin whose model embeds, with vectors of this length.
     pub fn embeds(mut self, vectors: usize) -> Self {
         self.origin.vectors = Some(vectors);
@@ -174,6 +183,14 @@ impl Stack {
     pub fn behind_tls(mut self, brings: bool) -> Self {
         self.certificates = Some((Certificates::make(), brings));
         self
+    }
+
+    /// Both gates tell whoever collects traces there of all requests; the origin is one in this process.
+    pub fn collected_at(mut self, collector: SocketAddr) -> Self {
+        let url = format!("http://{collector}");
+        let collector = Collector::new(&url, &HeadersSecret::default(), 1.0);
+        self.origin.collector = Some(collector.expect("an address of this machine"));
+        self.setting("OTLP_ENDPOINT", url)
     }
 
     /// How long the origin may be silent before it answers.

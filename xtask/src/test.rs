@@ -33,7 +33,8 @@ const IN_PROCESS: [Tested; 4] = [
     Tested { name: "xtask", with: &["-p", "xtask"] },
     Tested { name: "sluice-replay", with: &["-p", "sluice-replay"] },
 ];
-const ORIGIN: Tested = Tested { name: "sluice-origin", with: &["--lib", "--bins", "--examples", "--test", "api"] };
+const ORIGIN: Tested =
+    Tested { name: "sluice-origin", with: &["--lib", "--bins", "--examples", "--test", "api", "--test", "memory"] };
 /// What the page of a crate shows.
 const EXAMPLES: Tested = Tested { name: "examples", with: &["--doc"] };
 /// Tested with both gates running.

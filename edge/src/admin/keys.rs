@@ -133,6 +133,7 @@ pub(super) async fn delete(call: &AdminCall<'_>, key: &str) -> Answered {
 pub(super) fn shown(kind: &str, name: &str) -> String {
     match kind {
         "keys" if name == "bulk" => name.to_owned(),
+        "plans" if name == "replay" => name.to_owned(),
         "keys" => KeyId::parse(name).map_or_else(|| "?".into(), |key| key.to_string()),
         "accounts" => AccountName::parse(name).map_or_else(|| "?".into(), |account| account.to_string()),
         _ => "?".into(),

@@ -21,19 +21,14 @@ pub(super) async fn view(call: &AdminCall<'_>) -> Answered {
 /// Puts another table in force. `If-Match` says which one it replaces: two admins do not undo each other's work.
 pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
     let replaces = replaces(call, "plans")?;
-    let body = call.body(MAX_TABLE_BYTES as u64).await?;
-    let json = String::from_utf8(body)
-        .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;
-    let table = PlanTable::parse_with(&json, calendar::knows).map_err(|mistakes| {
-        let message = format!("The table has mistakes, and the old one stays: {}", told(&mistakes));
-        Refusal::new(Reason::InvalidRequest, message)
-    })?;
+    let table = candidate(call, "The table has mistakes, and the old one stays").await?;
     if let Some(plan) = call.config.auth.issuers.missing_plan(|plan| table.get(plan).is_some()) {
         return Err(in_use(plan, "an issuer in JWT_ISSUERS"));
     }
     let note =
         call.note(AuditAction::PlansPut, table.version()).with("plans", table.names().collect::<Vec<_>>().join(","));
-    match call.record(note, RegistryCall::PutPlans { json, replaces }).await? {
+    let put = RegistryCall::PutPlans { json: table.json().to_owned(), replaces };
+    match call.record(note, put).await? {
         RegistryAnswer::Done(_) => {}
         RegistryAnswer::OtherPlans(_) => return Err(changed()),
         RegistryAnswer::PlanInUse { plan, key } => {
@@ -44,6 +39,15 @@ pub(super) async fn put(call: &AdminCall<'_>) -> Answered {
     }
     let table = plans::refresh(call.env, &call.config.plans).await?;
     Ok(answer(call, &table))
+}
+
+/// The table that the body is. The refusal tells all of its mistakes, behind these words.
+pub(super) async fn candidate(call: &AdminCall<'_>, mistaken: &str) -> Result<PlanTable, Refusal> {
+    let body = call.body(MAX_TABLE_BYTES as u64).await?;
+    let json = String::from_utf8(body)
+        .map_err(|_| Refusal::new(Reason::InvalidJson, "The body is not valid UTF-8. Send JSON as UTF-8."))?;
+    PlanTable::parse_with(&json, calendar::knows)
+        .map_err(|mistakes| Refusal::new(Reason::InvalidRequest, format!("{mistaken}: {}", told(&mistakes))))
 }
 
 fn answer(call: &AdminCall<'_>, table: &PlanTable) -> Result<Response, Fault> {

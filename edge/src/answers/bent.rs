@@ -88,6 +88,11 @@ impl Told {
         self.cache = Some(cache);
     }
 
+    /// With whether it was kept for the same question, where that was looked for.
+    pub const fn cache(&self) -> Option<&'static str> {
+        self.cache
+    }
+
     /// A whole answer, for a caller that wants pieces.
     pub fn in_pieces(&mut self, usage_apart: bool) {
         self.restream = Some(usage_apart);

@@ -117,9 +117,29 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "of which requests the log has a line: `off`, `known` (for an answer, of known callers) or `all`: see docs/administration.md",
     },
     Setting {
+        name: "REPLAY_HOURS",
+        default: "24",
+        meaning: "for how many hours what plans have decided is kept, so that other plans can be tried on it, whatever `REQUEST_LOG` says; 0 keeps nothing: see docs/replay.md",
+    },
+    Setting {
         name: "ALERT_WEBHOOKS",
         default: "{}",
         meaning: "secret; who is told of alerts, as JSON: by name, `url`, `form`, `secret` and, if need be, `private`: see docs/alerts.md",
+    },
+    Setting {
+        name: "OTLP_ENDPOINT",
+        default: "",
+        meaning: "where spans of requests are exported to, by OTLP as JSON: a URL, to which `/v1/traces` is added; without it none are: see docs/measures.md",
+    },
+    Setting {
+        name: "OTLP_HEADERS",
+        default: "",
+        meaning: "secret; what is sent there beside them: `<name>=<value>`, comma separated, values percent-encoded",
+    },
+    Setting {
+        name: "OTLP_SAMPLE",
+        default: "1",
+        meaning: "which share of traces is exported, from `0` to `1`, such as `0.1`",
     },
 ];
 

@@ -41,8 +41,9 @@ pub fn check(limits: &[Limit]) -> Result<(), Refusal> {
     }
 }
 
-/// A period that was asked for lately holds for whatever time lies in it.
-fn span(cycle: Cycle, at: Millis) -> Option<Span> {
+/// The period of a cycle that a time lies in, if the platform knows it. One that was asked for lately holds for whatever time
+/// lies in it.
+pub fn span(cycle: Cycle, at: Millis) -> Option<Span> {
     LATELY.with_borrow_mut(|lately| {
         if let Some(span) = lately.span(cycle, at) {
             return Some(span);

@@ -1,13 +1,15 @@
 //! A Meter: what isolates have counted, added up. It decides nothing: `sluice_protocol::measures::meter` does, and this keeps
 //! the rows.
 //!
-//! A report writes two rows: its five seconds and the sums. A minute that is over is a row more, and what is old is deleted.
+//! A report writes two rows, its five seconds and the sums, and a third one where it brings requests. A minute that is over is
+//! a row more, and what is old is deleted.
 
 use super::transaction::together;
 use crate::platform::objects::Object;
 use crate::platform::rows::Rows;
 use crate::platform::{self, Env, Fault, Result, State, Storage};
 use sluice_protocol::measures::call::{MeterAnswer, MeterCall};
+use sluice_protocol::measures::kept::Kept;
 use sluice_protocol::measures::meter::{Meter as Sums, Written};
 use sluice_protocol::measures::report::{decode, encode};
 use sluice_protocol::measures::slots::{Slot, Slots};
@@ -19,14 +21,16 @@ pub struct Meter {
     sums: Rows,
     short: Rows,
     long: Rows,
+    kept: Rows,
     storage: Rc<Storage>,
     known: RefCell<Option<Sums>>,
 }
 
 impl Object for Meter {
     fn new(state: State, _env: Env) -> Self {
-        let [sums, short, long] = ["meter_sums", "meter_short", "meter_long"].map(|table| Rows::new(&state, table));
-        Self { sums, short, long, storage: state.storage(), known: RefCell::new(None) }
+        let [sums, short, long, kept] =
+            ["meter_sums", "meter_short", "meter_long", "meter_kept"].map(|table| Rows::new(&state, table));
+        Self { sums, short, long, kept, storage: state.storage(), known: RefCell::new(None) }
     }
 
     fn answer_at_once(&self, message: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -45,7 +49,7 @@ impl Meter {
         if answer.is_err() {
             // Memory may be ahead of the disk: the next call reads again.
             self.known.replace(None);
-            [&self.sums, &self.short, &self.long].into_iter().for_each(Rows::forget);
+            [&self.sums, &self.short, &self.long, &self.kept].into_iter().for_each(Rows::forget);
         }
         Ok(encode(&answer?))
     }
@@ -63,6 +67,7 @@ impl Meter {
                 MeterAnswer::Taken
             }
             MeterCall::Read(span) => MeterAnswer::Read(Box::new(known.read(span, platform::now()))),
+            MeterCall::ReadKept => MeterAnswer::Kept(known.kept.rows()),
         })
     }
 
@@ -82,13 +87,23 @@ impl Meter {
                 rows.delete(id(*slot)?)?;
             }
         }
+        for place in &written.kept.forgotten {
+            self.kept.delete(id(*place)?)?;
+        }
+        if let Some(place) = written.kept.written
+            && let Some(row) = known.kept.row(place)
+        {
+            self.kept.put(id(place)?, row)?;
+        }
         Ok(())
     }
 
     fn load(&self) -> Result<Sums> {
         let sums = self.sums.all()?.into_iter().find(|(row, _)| *row == SUMS_ROW);
         let sums = sums.and_then(|(_, packed)| decode(&packed).ok()).unwrap_or_default();
-        Ok(Sums { sums, short: slots(&self.short)?, long: slots(&self.long)? })
+        let kept = self.kept.all()?.into_iter().filter_map(|(id, packed)| Some((u64::try_from(id).ok()?, packed)));
+        let kept = Kept::of_rows(kept.collect());
+        Ok(Sums { sums, short: slots(&self.short)?, long: slots(&self.long)?, kept })
     }
 }
 

@@ -68,6 +68,7 @@ pub const REST: &[&str] = &[
     header::SESSION_ID,
     header::DEGRADE,
     header::CACHE,
+    header::TRACEPARENT,
 ];
 /// All that is looked at in an origin's response.
 pub const RESPONSE: &[&str] = &[
@@ -77,6 +78,7 @@ pub const RESPONSE: &[&str] = &[
     header::USAGE,
     header::PROMPT_TOKENS,
     header::RETRY_AFTER_MS,
+    header::RETRY_AFTER,
 ];
 /// How many of these are looked at where it is an answer; a platform may leave out the rest there.
 pub const OF_ANSWER: usize = 4;

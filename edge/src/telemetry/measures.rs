@@ -8,7 +8,7 @@ use sluice_protocol::measures::counter::Counter;
 use sluice_protocol::measures::report::{IsolateState, Report};
 use sluice_protocol::measures::request::Seen;
 use sluice_protocol::measures::series::Series;
-use sluice_protocol::telemetry::RequestEnd;
+use sluice_protocol::telemetry::{Decided, RequestEnd};
 use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
 
@@ -29,6 +29,18 @@ pub fn login_failed() {
 /// Leases that a Gate found to have ended by themselves while it was told something else.
 pub fn lapsed(count: u64) {
     COUNTER.with_borrow_mut(|counter| counter.add(Series::Lapsed, count));
+}
+
+/// So many spans were dropped that were to be exported.
+pub fn spans_dropped(count: u64) {
+    if count > 0 {
+        COUNTER.with_borrow_mut(|counter| counter.add(Series::SpansDropped, count));
+    }
+}
+
+/// Whether nothing that was admitted is in flight.
+pub fn is_idle() -> bool {
+    COUNTER.with_borrow(Counter::is_idle)
 }
 
 /// A Gate has decided about a request, or had. See [`Counter::decided`].
@@ -58,6 +70,11 @@ pub fn over(seen: &Seen, end: RequestEnd, ms: Millis) {
     COUNTER.with_borrow_mut(|counter| counter.over(seen, end, ms));
 }
 
+/// A request that came at `since` is over: what was decided of it is kept. See [`Counter::keep`].
+pub fn keep(decided: &Decided, end: RequestEnd, since: Millis, now: Millis) {
+    COUNTER.with_borrow_mut(|counter| counter.keep(decided, end.used(), since, now));
+}
+
 /// Whether nobody has looked for a while at how full an origin is: whoever asks looks.
 pub fn wants_capacity() -> bool {
     let (now, last) = (platform::now(), LOOKED_AT.get());
@@ -83,9 +100,9 @@ pub fn begin_now() -> bool {
     COUNTER.with_borrow_mut(|counter| counter.begin_now(platform::now()))
 }
 
-/// What is to be handed on.
-pub fn report(state: IsolateState) -> Report {
-    COUNTER.with_borrow_mut(|counter| counter.report(ISOLATE.get(), state, platform::now()))
+/// What is to be handed on. `kept_ms`: for how long requests are kept.
+pub fn report(state: IsolateState, kept_ms: Millis) -> Report {
+    COUNTER.with_borrow_mut(|counter| counter.report(ISOLATE.get(), state, kept_ms, platform::now()))
 }
 
 /// It was, or was not, and whoever did so would go on. Returns whether they have to. See [`Counter::handed_over`].

@@ -8,7 +8,7 @@ mod storm;
 
 use super::origin::{Mood, Origin};
 use super::stage::{Stage, plan};
-use crate::platform::scripted::{Asked, Caller};
+use crate::platform::scripted::{Asked, Caller, Server};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -26,13 +26,19 @@ impl Several {
 
     /// The same, with what is set of hedges.
     fn hedged(seed: u64, count: usize, hedge: &str) -> Self {
+        Self::with(seed, count, hedge, &[])
+    }
+
+    /// The same, with further settings.
+    pub(super) fn with(seed: u64, count: usize, hedge: &str, more: &[(&str, &str)]) -> Self {
         let names: Vec<String> = ["a", "b", "c", "d"][..count].iter().map(|name| (*name).to_owned()).collect();
         let one = |name: &String| {
             let models = json!(["tiny", "large"]);
             json!({"name": name, "url": format!("http://{name}.test"), "private": true, "models": models})
         };
         let list = Value::from(names.iter().map(one).collect::<Vec<_>>()).to_string();
-        let settings = [("ORIGINS", list.as_str()), ("ORIGINS_HEDGE", hedge)];
+        let settings: Vec<_> =
+            [("ORIGINS", list.as_str()), ("ORIGINS_HEDGE", hedge)].into_iter().chain(more.iter().copied()).collect();
         let stage = Stage::with(seed, &plan(&limits(), &json!("refuse")), &settings);
         let origin = |name: &String| {
             let mut origin = Origin::new(stage.world.below(u64::MAX));
@@ -42,13 +48,20 @@ impl Several {
             (name.clone(), Rc::new(origin))
         };
         let origins: BTreeMap<String, Rc<Origin>> = names.iter().map(origin).collect();
-        let by_name = origins.clone();
-        stage.world.set_server(Rc::new(move |asked: Asked| {
+        let several = Self { stage, origins: origins.into_values().collect() };
+        several.stage.world.set_server(several.server());
+        several
+    }
+
+    /// Whoever answers: the origin of each host.
+    pub(super) fn server(&self) -> Server {
+        let named = |origin: &Rc<Origin>| (origin.name.clone().expect("each has a name"), origin.clone());
+        let by_name: BTreeMap<String, Rc<Origin>> = self.origins.iter().map(named).collect();
+        Rc::new(move |asked: Asked| {
             let host = asked.url.strip_prefix("http://").and_then(|rest| rest.split('.').next());
             let origin = by_name[host.expect("origins are known by their hosts")].clone();
             origin.server()(asked)
-        }));
-        Self { stage, origins: origins.into_values().collect() }
+        })
     }
 
     /// So many callers at once, at any isolate, half of them with streams; each has a mark of its own.

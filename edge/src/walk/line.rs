@@ -10,7 +10,7 @@ use crate::forward::attempt::Attempt;
 use crate::forward::spent::Spent;
 use crate::forward::{self, Became, CANCEL_TIMEOUT_MS, Ticket};
 use crate::hop::gate::unavailable;
-use crate::hop::meter;
+use crate::hop::{meter, traces};
 use crate::limit::{self, plans};
 use crate::objects::jobs::{Carry, Errand, Said, Whom};
 use crate::platform::{self, Body, Context, Env, Signal};
@@ -35,6 +35,7 @@ use sluice_protocol::request::read;
 use sluice_protocol::route::beginning::Beginning;
 use sluice_protocol::route::door::Probe;
 use sluice_protocol::telemetry::RequestEnd;
+use sluice_protocol::telemetry::trace::span::Kind;
 use sluice_protocol::time::Millis;
 use std::rc::Rc;
 
@@ -59,7 +60,8 @@ impl Carry for Lines {
         };
         let context = Context::of_object();
         let around = Around { env: errand.env, context: &context, config: &config };
-        let asked = match understand(around, &errand).await {
+        let mut noted = Noted::begin(config.traces.as_deref(), Kind::Internal, &|_| None);
+        let asked = match understand(around, &errand, &noted).await {
             Ok(asked) => asked,
             Err(refusal) => return Some(told(refused(refusal))),
         };
@@ -69,16 +71,18 @@ impl Carry for Lines {
         }
         let since = platform::now();
         let subject = || errand.owner.subject.clone();
-        let mut noted = Noted::default();
-        noted.ask(config.request_log, &errand.owner.account, subject, &asked.ask);
+        noted.ask(config.lines, &errand.owner.account, subject, &asked.ask);
         let (answer, answered) = oneshot::channel();
         let walking = async {
             let end: RequestEnd = walk(around, asked, answer, &mut noted).await;
-            let (log, request, path) = (config.request_log, errand.request, errand.door.door().path());
+            let (lines, request, path) = (config.lines, errand.request, errand.door.door().path());
             match (errand.whom, end) {
                 // It is asked for again, as often as it takes: that is neither an end nor anybody's failure.
-                (Whom::Nobody, RequestEnd::Refused { .. }) => telemetry::over(log, request, path, noted, end, since),
-                _ => telemetry::answered(log, request, path, noted, end, since),
+                (Whom::Nobody, RequestEnd::Refused { .. }) => {
+                    noted.untold();
+                    telemetry::over(lines, request, path, noted, end, since);
+                }
+                _ => telemetry::answered(lines, request, path, noted, end, since),
             }
         };
         let telling = async {
@@ -93,10 +97,11 @@ impl Carry for Lines {
             Some(told(said))
         };
         let told = join(walking, telling).await.1;
-        let (env, is_watched) = (errand.env.clone(), !config.webhooks.is_empty());
+        let env = errand.env.clone();
         // Nobody waits for it.
         context.wait_until(async move {
-            meter::hand_over_now(&env, || in_force::known(&config.route).seen(), is_watched).await;
+            traces::hand_over_now(config.traces.as_ref()).await;
+            meter::hand_over_now(&env, || in_force::known(&config.route).seen(), config.measured()).await;
         });
         told
     }
@@ -170,7 +175,7 @@ fn principal(owner: &Owner, table: &Rc<PlanTable>) -> Result<Principal, Refusal>
 }
 
 /// request -> auth: what the Gate is to be asked for a line.
-async fn understand(around: Around<'_>, errand: &Errand<'_>) -> Result<Asked, Refusal> {
+async fn understand(around: Around<'_>, errand: &Errand<'_>, noted: &Noted) -> Result<Asked, Refusal> {
     let Around { env, context, config } = around;
     let known = known(env, config, context, errand.owner).await?;
     let Known { table, principal } = &known;
@@ -203,6 +208,7 @@ async fn understand(around: Around<'_>, errand: &Errand<'_>) -> Result<Asked, Re
         origins,
         beginning,
         region: None,
+        trace: noted.onward(None, &|_| None),
     })
 }
 

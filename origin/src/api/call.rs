@@ -4,6 +4,8 @@ use crate::api::body::discard;
 use crate::api::respond::{Granted, refuse_in, stamp, tell_usage};
 use crate::grant;
 use crate::models::{Loaded, Models};
+use crate::settle::traces::told::Head;
+use crate::settle::traces::trace::Trace;
 use crate::state::Shared;
 use crate::system::{now_millis, random_bytes};
 use axum::body::Body;
@@ -13,6 +15,7 @@ use axum::response::Response;
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::Refusal;
+use sluice_protocol::request::door::Door;
 use sluice_protocol::wire::header;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +39,8 @@ pub(crate) struct Call<'a> {
     pub(crate) models: &'a Models,
     pub(crate) parts: &'a Parts,
     pub(crate) caller: &'a Caller,
+    /// What is told of it, if it came to a door.
+    pub(crate) trace: &'a Trace,
 }
 
 impl<'a> Call<'a> {
@@ -45,23 +50,36 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What the routes with grants have in common: the origin serves, the caller is known, a refusal leaves no body behind.
-pub(crate) async fn walk<F>(shared: &Arc<Shared>, parts: &Parts, mut body: Body, step: F) -> Response
+/// What the routes with grants have in common: the origin serves, the caller is known, a refusal leaves no body behind, and
+/// what comes to a door is told as a trace. Nobody is believed a `traceparent` before a grant.
+pub(crate) async fn walk<F>(
+    shared: &Arc<Shared>,
+    parts: &Parts,
+    mut body: Body,
+    door: Option<Door>,
+    step: F,
+) -> Response
 where
     F: AsyncFnOnce(Call<'_>, &mut Body) -> Result<Response, Refusal>,
 {
     let span = info_span!("request", id = tracing::field::Empty);
     let mut id = None;
+    let mut trace = Trace::off();
     let outcome = async {
         let models = shared.serving()?;
         let caller = caller(shared, &parts.headers)?;
         id = Some(caller.id);
         Span::current().record("id", tracing::field::display(caller.id));
-        step(Call { shared, models, parts, caller: &caller }, &mut body).await
+        if let (Some(door), Some(traces)) = (door, &shared.traces) {
+            let head = Head { id: caller.id, route: door.path(), arrived: caller.arrived };
+            trace = traces.begin(&head, &parts.headers);
+        }
+        step(Call { shared, models, parts, caller: &caller, trace: &trace }, &mut body).await
     }
     .instrument(span.clone())
     .await;
     let mut response = outcome.unwrap_or_else(|refusal| {
+        trace.refused(&refusal);
         discard(&parts.headers, body, shared.config.max_body);
         let dialect = shared.dialect(parts.uri.path());
         let mut response = span.in_scope(|| refuse_in(dialect, &refusal, id));
@@ -71,8 +89,9 @@ where
         }
         response
     });
+    trace.head(response.status().as_u16());
     if let Some(id) = id {
-        stamp(&mut response, id, shared.queue.capacity());
+        stamp(&mut response, id, shared.capacity());
         if shared.verifier.is_some() {
             response.extensions_mut().insert(Granted);
         }

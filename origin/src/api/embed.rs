@@ -8,12 +8,14 @@ use crate::api::respond::{tell_usage, to_json, typed};
 use crate::api::turn::turn;
 use crate::engine::job_state::JobState;
 use crate::engine::{Cause, Event, Generation, Job};
-use crate::generate::broken;
+use crate::generate::{broken, trace_end};
 use crate::grant::allowance::{Ceilings, texts};
 use crate::models::{Does, Embeds, LANES, Loaded, starting_again};
 use crate::queue::Place;
 use crate::settle::live::LiveRequest;
 use crate::settle::metrics::Metrics;
+use crate::settle::traces::told::Asked;
+use crate::settle::traces::trace::{Passed, Trace};
 use axum::http::HeaderValue;
 use axum::response::Response;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -164,7 +166,7 @@ pub(crate) async fn embed(
     place: Place,
     (live, state): (LiveRequest, Arc<JobState>),
 ) -> Result<Response, Refusal> {
-    let Call { shared, caller, .. } = call;
+    let Call { shared, caller, trace, .. } = *call;
     let EmbedRequest { loaded, inputs, param, read, wanted } = wanted;
     if loaded.engine.is_down() {
         return Err(starting_again().with_detail(loaded.name.clone()));
@@ -173,10 +175,21 @@ pub(crate) async fn embed(
     let lengths: Vec<usize> = inputs.iter().map(Vec::len).collect();
     texts(&lengths, Ceilings::of(caller.claims.as_ref()), param)?;
     let tokens = lengths.iter().sum::<usize>() as u64;
+    trace.asks(door, |operation| Asked { operation, model: loaded.name.clone(), generation: None });
+    trace.waits();
     let permit = turn(place, Arc::clone(&state)).instrument(info_span!("queue")).await?;
     permit.serve();
     shared.metrics.slot_after(&loaded.name, caller.arrived.elapsed());
-    let mut measured = Measured { metrics: &shared.metrics, model: &loaded.name, caller, tokens, cause: Cause::Left };
+    trace.has_slot();
+    let mut measured = Measured {
+        metrics: &shared.metrics,
+        trace,
+        began: Instant::now(),
+        model: &loaded.name,
+        caller,
+        tokens,
+        cause: Cause::Left,
+    };
     let mut batch = Batch {
         loaded: &loaded,
         caller,
@@ -320,9 +333,11 @@ async fn ended(mut generation: Generation, deadline: Option<Instant>) -> Cause {
     }
 }
 
-/// Counts and logs a request for vectors when it ends, however that comes.
+/// Counts, logs and traces a request for vectors when it ends, however that comes.
 struct Measured<'a> {
     metrics: &'a Metrics,
+    trace: &'a Trace,
+    began: Instant,
     model: &'a str,
     caller: &'a Caller,
     tokens: u64,
@@ -333,6 +348,8 @@ impl Drop for Measured<'_> {
     fn drop(&mut self) {
         let (cause, took) = (&self.cause, self.caller.arrived.elapsed());
         self.metrics.ended(self.model, cause, took);
+        self.trace.passed(Passed { began: self.began, first: None });
+        trace_end(self.trace, cause);
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(?cause, prompt_tokens = self.tokens, ms, "embedded");
     }

@@ -20,6 +20,7 @@ use crate::grant::allowance::{Ceilings, allowance};
 use crate::models::starting_again;
 use crate::queue::{Permit, Place, Rank};
 use crate::settle::live::LiveRequest;
+use crate::settle::traces::told::{Asked, AskedGeneration};
 use crate::state::Shared;
 use crate::system::now_millis;
 use axum::body::Body;
@@ -27,7 +28,6 @@ use axum::http::HeaderValue;
 use axum::response::Response;
 use bytes::Bytes;
 use sluice_protocol::dialect::Dialect;
-use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::request::bodies::ollama::models::present;
@@ -38,7 +38,7 @@ use std::time::Duration;
 use tracing::{Instrument, Span, info_span};
 
 pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
-    let Call { shared, parts, caller, .. } = call;
+    let Call { shared, parts, caller, trace, .. } = call;
     check_head(door.path(), &parts.headers, shared.config.max_body)?;
     // A place before the first byte of the body: whoever is refused has cost nothing.
     let rank = caller.claims.as_ref().map_or(Rank::Live(0), Rank::of);
@@ -46,6 +46,7 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     // Only who has a place uses its grant up: a caller that was refused may come back with it.
     caller.claim(shared)?;
     let (live, state) = shared.live.enter(caller.id, caller.account())?;
+    trace.runs_as(&state);
     let body = read(body, &shared.config).await?;
     caller.check_body(&body)?;
     let (wanted, place) = understand(shared, door, body, caller, place).await?;
@@ -72,6 +73,7 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     let ceilings = Ceilings::of(caller.claims.as_ref());
     let lengths: Vec<usize> = wanted.prompts.iter().map(|prompt| prompt.tokens.len()).collect();
     let max_tokens = allowance(wanted.asked, &lengths, loaded.context, ceilings)?;
+    trace.asks(door, |operation| asked(operation, &wanted, max_tokens));
     let (stream, several) = (wanted.stream, wanted.all_answers() > 1);
     let span = if stream { info_span!("stream") } else { info_span!("generate") };
     let manner = wanted.manner.clone();
@@ -79,11 +81,12 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     let model = loaded.name.clone();
     let tell = teller(door, Head { request: caller.id, at: now_millis(), model, prompt_tokens, manner });
     let position = place.position();
+    trace.waits();
     // The body has been read, so hyper notices a client that leaves from here on.
     let mut ready = Box::pin(turn(place, Arc::clone(&state)).instrument(info_span!("queue")));
     let so_far = Arc::clone(&state);
-    let begin = begin(shared, caller, wanted, max_tokens, (live, state), span.clone());
-    let refused = in_stream(shared, caller.id, span.clone());
+    let begin = begin(&call, wanted, max_tokens, (live, state), span.clone());
+    let refused = in_stream(&call, span.clone());
     let stall = shared.config.stall_timeout;
     let voice = Voice { tell, dialect: Dialect::of(door.path()), request: caller.id };
     let permit = if stream {
@@ -91,6 +94,7 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
         match tokio::time::timeout_at((caller.arrived + MOMENT).into(), &mut ready).await {
             Ok(permit) => permit?,
             Err(_) => {
+                trace.streams();
                 let waiting = Waiting { ready, position, begin: Box::new(begin), several };
                 return Ok(in_pieces(voice, Source::Queue(waiting), stall, Accounting { so_far, refused }));
             }
@@ -109,6 +113,7 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
         if let Some(AnswerEvent::Broken(refusal)) = early {
             return Err(refusal);
         }
+        trace.streams();
         let source = Source::Answers { answers: Box::new(answers), early };
         return Ok(in_pieces(voice, source, stall, Accounting { so_far, refused }));
     }
@@ -130,19 +135,21 @@ const MOMENT: Duration = Duration::from_secs(2);
 
 /// What is done as soon as there is a slot.
 fn begin(
-    shared: &Arc<Shared>,
-    caller: &Caller,
+    call: &Call<'_>,
     wanted: GenerateRequest,
     max_tokens: u32,
     (live, state): (LiveRequest, Arc<JobState>),
     span: Span,
 ) -> impl FnOnce(Permit) -> Answers + Send + 'static {
+    let Call { shared, caller, trace, .. } = *call;
     let (loaded, metrics, account) =
         (Arc::clone(&wanted.loaded), Arc::clone(&shared.metrics), caller.account().to_owned());
+    let trace = trace.clone();
     let (arrived, deadline) = (caller.arrived, caller.deadline);
     let seed = wanted.sampling.seed.unwrap_or_else(crate::system::random_u64);
     move |permit| {
         metrics.slot_after(&loaded.name, arrived.elapsed());
+        trace.has_slot();
         Answers::new(wanted.all_answers(), permit, live, move |turn: Turn| {
             // All answers to one prompt, then all to the next.
             let (which, number) = (turn.index / wanted.asked.answers, turn.index % wanted.asked.answers);
@@ -171,6 +178,7 @@ fn begin(
                 loaded: Arc::clone(&loaded),
                 metrics: Arc::clone(&metrics),
                 span: span.clone(),
+                trace: trace.clone(),
                 prompt_tokens: (before + prompt.tokens.len()) as u64,
                 own_tokens: prompt.tokens.len() as u64,
                 arrived,
@@ -183,10 +191,26 @@ fn begin(
     }
 }
 
-/// Counts and logs a refusal that came when the status had been sent; gives what the request has used, if that is final.
-fn in_stream(shared: &Arc<Shared>, id: RequestId, span: Span) -> impl Fn(&Refusal) -> Option<Used> + Send + 'static {
-    let shared = Arc::clone(shared);
+/// What a request wants, as its trace tells it.
+fn asked(operation: &'static str, wanted: &GenerateRequest, max_tokens: u32) -> Asked {
+    Asked {
+        operation,
+        model: wanted.loaded.name.clone(),
+        generation: Some(AskedGeneration {
+            stream: wanted.stream,
+            answers: wanted.all_answers(),
+            max_tokens,
+            sampling: wanted.sampling.clone(),
+        }),
+    }
+}
+
+/// Counts, logs and traces a refusal that came when the status had been sent; gives what the request has used, if that is
+/// final.
+fn in_stream(call: &Call<'_>, span: Span) -> impl Fn(&Refusal) -> Option<Used> + Send + 'static {
+    let (shared, id, trace) = (Arc::clone(call.shared), call.caller.id, call.trace.clone());
     move |refusal| {
+        trace.refused(refusal);
         let code = refusal.reason.row().code;
         shared.metrics.refused(code);
         tracing::info!(parent: &span, code, detail = refusal.detail.as_deref(), "broke off");

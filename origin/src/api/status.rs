@@ -8,6 +8,7 @@ use crate::state::Shared;
 use axum::extract::State;
 use axum::http::header::{HeaderMap, HeaderValue};
 use axum::response::Response;
+use sluice_protocol::forward::capacity::CapacityReport;
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::sync::Arc;
 
@@ -33,7 +34,9 @@ pub(crate) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 
 pub(crate) async fn capacity(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     match observe(&shared, &headers) {
-        Ok(()) => json(&shared.queue.capacity()),
+        Ok(()) => {
+            json(&CapacityReport { capacity: shared.capacity(), gpu: shared.gpu.moment().map(|moment| moment.figures) })
+        }
         Err(refusal) => refuse(&refusal),
     }
 }
@@ -44,7 +47,7 @@ pub(crate) async fn measures(State(shared): State<Arc<Shared>>, headers: HeaderM
     }
     let models = shared.models().into_iter().flat_map(Models::iter);
     let engines = models.map(|loaded| (loaded.name.as_str(), &loaded.engine));
-    let text = shared.metrics.encode(shared.queue.capacity(), engines);
+    let text = shared.metrics.encode(shared.queue.capacity(), shared.gpu.moment().as_ref(), engines);
     typed(text, HeaderValue::from_static(metrics::CONTENT_TYPE))
 }
 

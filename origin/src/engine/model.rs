@@ -25,6 +25,11 @@ pub trait Model: Send {
         0
     }
 
+    /// The number of the CUDA device on which it computes, as CUDA counts in this process; `None` where that is the CPU.
+    fn cuda(&self) -> Option<usize> {
+        None
+    }
+
     /// How many sequences there is room for, including those that are only kept for their prefix. Slots are numbered
     /// from 0.
     fn slots(&self) -> usize;

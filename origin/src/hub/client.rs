@@ -6,13 +6,10 @@
 use super::error::HubError;
 use super::name::HubModel;
 use super::settings::HubSettings;
-use rustls::crypto::ring;
-use rustls_native_certs::{load_certs_from_paths, load_native_certs};
+use crate::tls::{client_tls, known_servers};
 use std::io::Read;
-use std::sync::Arc;
 use std::time::Duration;
 use ureq::http::{Response, Uri, header};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 /// Asks one hub.
@@ -66,19 +63,13 @@ const USER_AGENT: &str = concat!("sluice-origin/", env!("CARGO_PKG_VERSION"));
 impl Client {
     /// Connects nowhere yet. Fails if the endpoint needs TLS and there are no certificates to know it by.
     pub(super) fn new(settings: &HubSettings) -> Result<Self, HubError> {
-        let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()));
+        let mut tls = client_tls();
         if settings.endpoint.starts_with("https:") {
-            let found = match &settings.authorities {
-                Some(file) => load_certs_from_paths(Some(file), None),
-                None => load_native_certs(),
-            };
-            if found.certs.is_empty() {
+            let Some(known) = known_servers(settings.authorities.as_deref()) else {
                 let (endpoint, file) = (settings.endpoint.clone(), settings.authorities.clone());
                 return Err(HubError::NoCertificates { endpoint, file });
-            }
-            let found = found.certs;
-            let roots = found.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
-            tls = tls.root_certs(RootCerts::from(roots));
+            };
+            tls = tls.root_certs(known);
         }
         let agent = Agent::config_builder()
             .tls_config(tls.build())

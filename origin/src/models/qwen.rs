@@ -20,7 +20,7 @@ use crate::engine::model::{Logits, Model, ModelError, Row};
 use attention::rope::Frequencies;
 use attention::store::Heads;
 use attention::{Kind, Memory, Span};
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, DeviceLocation, Result, Tensor};
 use layer::Layer;
 use layer::pass::{Buffers, Pass};
 use linear::Linear;
@@ -176,6 +176,13 @@ impl Model for Qwen {
             Outcome::Logits => None,
             Outcome::Hidden => Some(self.shape.hidden),
             Outcome::Verdict => Some(2),
+        }
+    }
+
+    fn cuda(&self) -> Option<usize> {
+        match self.device.location() {
+            DeviceLocation::Cuda { gpu_id } => Some(gpu_id),
+            DeviceLocation::Cpu | DeviceLocation::Metal { .. } => None,
         }
     }
 

@@ -41,6 +41,15 @@ pub enum Place {
     Between,
 }
 
+/// A GPU on which a scripted model says that it computes.
+#[derive(Clone, Copy, Debug)]
+pub struct OnGpu {
+    /// Its number, as CUDA counts.
+    pub ordinal: usize,
+    /// Bytes of its memory that a token takes.
+    pub token_bytes: usize,
+}
+
 /// The test's hold on a scripted model. Clones share it. Dropping the last one lets the model run freely.
 #[derive(Clone)]
 pub struct Script {
@@ -49,6 +58,7 @@ pub struct Script {
     slots: usize,
     context: usize,
     vectors: Option<usize>,
+    on_gpu: Option<OnGpu>,
 }
 
 struct Shared {
@@ -102,12 +112,17 @@ impl Script {
         let running = (0..slots).map(|_| None).collect();
         let state = State { allowed: Some(0), running, ..State::default() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-        Self { _release: Arc::new(Release(Arc::clone(&shared))), shared, slots, context, vectors: None }
+        Self { _release: Arc::new(Release(Arc::clone(&shared))), shared, slots, context, vectors: None, on_gpu: None }
     }
 
     /// One that embeds: vectors have this length, and count the tokens of their text by what is left of them modulo it.
     pub fn embedding(slots: usize, vectors: usize) -> Self {
         Self { vectors: Some(vectors), ..Self::new(slots) }
+    }
+
+    /// The same, and the model says that it computes on a GPU.
+    pub fn on_gpu(self, gpu: OnGpu) -> Self {
+        Self { on_gpu: Some(gpu), ..self }
     }
 
     /// The model and its text side, to be served as [`MODEL`]. To be called once per script.
@@ -119,6 +134,7 @@ impl Script {
             slots: self.slots,
             context: self.context,
             vectors: self.vectors,
+            on_gpu: self.on_gpu,
         };
         let text = text().expect("a directory for temporary files can be written");
         Backend { name: MODEL.into(), model: Box::new(model), text }

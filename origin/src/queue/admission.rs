@@ -185,6 +185,7 @@ impl Admission {
             queued: count(self.waiting.len()),
             queue: count(self.queue),
             est_ms,
+            mem: None,
         }
     }
 

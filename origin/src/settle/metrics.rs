@@ -1,6 +1,7 @@
 //! What `/metrics` says, in Prometheus' text form. Names follow vLLM's, so that its dashboards are soon adapted.
 
 use crate::engine::{Cause, Engine};
+use crate::system::gpu::Moment;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -8,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use sluice_protocol::forward::capacity::Capacity;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 type Labels = [(&'static str, &'static str); 1];
@@ -16,6 +17,9 @@ type Labels = [(&'static str, &'static str); 1];
 type ModelLabels = [(&'static str, String); 1];
 type EndedLabels = [(&'static str, String); 2];
 type Histograms = Family<ModelLabels, Histogram, fn() -> Histogram>;
+/// Which GPU it is, by the names of NVIDIA's exporter (DCGM), in small letters.
+type GpuLabels = [(&'static str, String); 2];
+type GpuGauges = Family<GpuLabels, Gauge<f64, AtomicU64>>;
 
 /// All of an origin's measures.
 pub(crate) struct Metrics {
@@ -25,6 +29,7 @@ pub(crate) struct Metrics {
     slots: Gauge,
     ended: Family<EndedLabels, Counter>,
     refusals: Family<Labels, Counter>,
+    spans: Family<Labels, Counter>,
     prompt_tokens: Family<ModelLabels, Counter>,
     generation_tokens: Family<ModelLabels, Counter>,
     prefix_queries: Family<ModelLabels, Counter>,
@@ -34,6 +39,13 @@ pub(crate) struct Metrics {
     prefill_time: Histograms,
     decode_time: Histograms,
     duration: Histograms,
+    gpu_utilization: GpuGauges,
+    gpu_memory_used: GpuGauges,
+    gpu_memory_total: GpuGauges,
+    gpu_memory_pressure: GpuGauges,
+    gpu_temperature: GpuGauges,
+    gpu_power: GpuGauges,
+    gpu_age: GpuGauges,
 }
 
 /// What an answer that began has taken.
@@ -64,6 +76,7 @@ impl Metrics {
             slots: Gauge::default(),
             ended: Family::default(),
             refusals: Family::default(),
+            spans: Family::default(),
             prompt_tokens: Family::default(),
             generation_tokens: Family::default(),
             prefix_queries: Family::default(),
@@ -73,6 +86,13 @@ impl Metrics {
             prefill_time: histograms(),
             decode_time: histograms(),
             duration: histograms(),
+            gpu_utilization: GpuGauges::default(),
+            gpu_memory_used: GpuGauges::default(),
+            gpu_memory_total: GpuGauges::default(),
+            gpu_memory_pressure: GpuGauges::default(),
+            gpu_temperature: GpuGauges::default(),
+            gpu_power: GpuGauges::default(),
+            gpu_age: GpuGauges::default(),
         };
         metrics.registered()
     }
@@ -84,6 +104,7 @@ impl Metrics {
         all.register("num_slots", "Requests that can run at once", self.slots.clone());
         all.register("requests", "Requests that ran, by how they ended", self.ended.clone());
         all.register("refusals", "Refusals and errors, by code", self.refusals.clone());
+        all.register("exported_spans", "Spans for the collector of traces, by what became of them", self.spans.clone());
         all.register("prompt_tokens", "Prompt tokens computed", self.prompt_tokens.clone());
         all.register("generation_tokens", "Tokens generated", self.generation_tokens.clone());
         all.register("prefix_cache_queries", "Prompt tokens of answers that began", self.prefix_queries.clone());
@@ -97,11 +118,28 @@ impl Metrics {
         ] {
             all.register_with_unit(name, help, Unit::Seconds, histogram.clone());
         }
+        for (name, help, gauge) in [
+            ("origin_gpu_utilization_ratio", "How long the GPU was computing, of 1", &self.gpu_utilization),
+            ("origin_gpu_memory_used_bytes", "Memory of the GPU in use, by whomever", &self.gpu_memory_used),
+            ("origin_gpu_memory_total_bytes", "All memory of the GPU", &self.gpu_memory_total),
+            ("origin_gpu_memory_pressure_ratio", "How the GPU's memory presses, of 1", &self.gpu_memory_pressure),
+            ("origin_gpu_temperature_celsius", "How warm the GPU is", &self.gpu_temperature),
+            ("origin_gpu_power_watts", "What the GPU draws", &self.gpu_power),
+            ("origin_gpu_reading_age_seconds", "How old what was read of the GPU is", &self.gpu_age),
+        ] {
+            all.register(name, help, gauge.clone());
+        }
         self
     }
 
     pub(crate) fn refused(&self, code: &'static str) {
         self.refusals.get_or_create(&[("code", code)]).inc();
+    }
+
+    /// Spans were `sent` to the collector of traces, were refused by it or did not reach it (`failed`), or found no room
+    /// to wait in (`dropped`).
+    pub(crate) fn spans(&self, outcome: &'static str, count: u64) {
+        self.spans.get_or_create(&[("outcome", outcome)]).inc_by(count);
     }
 
     pub(crate) fn slot_after(&self, model: &str, waited: Duration) {
@@ -138,15 +176,41 @@ impl Metrics {
         self.ended.get_or_create(&[model, ("outcome", outcome.to_owned())]).inc();
     }
 
+    /// What is known of the GPU. What is not known at this moment is not told; how old the last reading is always is.
+    fn see_gpu(&self, gpu: &Moment) {
+        let Moment { figures, mem, is_fresh } = gpu;
+        let index = figures.index.map(|index| index.to_string()).unwrap_or_default();
+        let labels = [("gpu", index), ("uuid", figures.uuid.clone())];
+        let ratio = |percent: u8| f64::from(percent) / 100.0;
+        for (gauge, value) in [
+            (&self.gpu_utilization, figures.utilization),
+            (&self.gpu_memory_used, figures.memory_used_bytes.map(|bytes| bytes as f64)),
+            (&self.gpu_memory_total, figures.memory_total_bytes.map(|bytes| bytes as f64)),
+            (&self.gpu_memory_pressure, mem.map(ratio)),
+            (&self.gpu_temperature, figures.temperature_celsius.map(f64::from)),
+            (&self.gpu_power, figures.power_watts),
+        ] {
+            match value.filter(|_| *is_fresh) {
+                Some(value) => drop(gauge.get_or_create(&labels).set(value)),
+                None => drop(gauge.remove(&labels)),
+            }
+        }
+        self.gpu_age.get_or_create(&labels).set(figures.age_ms as f64 / 1_000.0);
+    }
+
     /// Everything, at this moment; with the engines of the models by their names.
     pub(crate) fn encode<'a>(
         &self,
         capacity: Capacity,
+        gpu: Option<&Moment>,
         engines: impl Iterator<Item = (&'a str, &'a Engine)>,
     ) -> String {
         self.running.set(i64::from(capacity.slots.saturating_sub(capacity.free)));
         self.waiting.set(capacity.queued.into());
         self.slots.set(capacity.slots.into());
+        if let Some(gpu) = gpu {
+            self.see_gpu(gpu);
+        }
         for (model, engine) in engines {
             self.prompt_tokens.get_or_create(&of(model)).inner().store(engine.prompted(), Ordering::Relaxed);
             self.generation_tokens.get_or_create(&of(model)).inner().store(engine.generated(), Ordering::Relaxed);

@@ -1,6 +1,7 @@
-//! settle: how a request ends, and what it is told to have used.
+//! settle: how a request ends, what it is told to have used, and what a collector of traces is told of it.
 
 mod cancelling;
 mod endings;
 mod failures;
 mod leaving;
+mod traces;

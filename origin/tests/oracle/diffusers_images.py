@@ -34,7 +34,7 @@ VARIANTS = {
     "31 tokens, square": (31, 16, 16, 8, {}),
     "32 tokens, wide": (32, 16, 32, 8, {}),
     "33 tokens, tall": (33, 36, 16, 8, {}),
-    "an MLP of 85": (33, 24, 24, 4, dict(dim=32, n_heads=2)),
+    "an MLP of 85": (33, 24, 24, 4, dict(dim=32, n_heads=2, n_kv_heads=2)),
     "three sizes of maps": (40, 32, 64, 4, dict(blocks=(8, 16, 32))),
     "in BF16": (33, 24, 24, 8, dict(bf16=True)),
 }

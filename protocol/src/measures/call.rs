@@ -11,6 +11,8 @@ pub enum MeterCall {
     Take(Box<Report>),
     /// Tell what there is.
     Read(Span),
+    /// Tell the requests that are kept.
+    ReadKept,
 }
 
 /// What a Meter says.
@@ -20,4 +22,6 @@ pub enum MeterAnswer {
     Taken,
     /// What there is.
     Read(Box<Reading>),
+    /// The rows of the requests that are kept: see [`super::gathered`].
+    Kept(Vec<Vec<u8>>),
 }

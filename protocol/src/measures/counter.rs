@@ -7,12 +7,16 @@ use super::report::{IsolateState, Report};
 use super::series::{Label, Series};
 use super::tally::Tally;
 use crate::id::RequestId;
+use crate::replay::lines::Lines;
+use crate::request::bodies::chat::Used;
+use crate::telemetry::Decided;
 use crate::time::Millis;
 
 /// One isolate's counts.
 #[derive(Debug, Default)]
 pub struct Counter {
     tally: Tally,
+    lines: Lines,
     /// Sent, and perhaps not taken.
     sent: Option<Sent>,
     number: u64,
@@ -36,12 +40,19 @@ struct InFlight {
 struct Sent {
     number: u64,
     tally: Tally,
+    lines: Lines,
 }
 
 impl Counter {
     /// Counts.
     pub fn add(&mut self, series: Series, count: u64) {
         self.tally.add(series, count);
+    }
+
+    /// A request that came at `at` is over: what was decided of it is to be kept. `used`: what its caller was told that it has
+    /// used. See [`Lines::add`].
+    pub fn keep(&mut self, decided: &Decided, used: Option<Used>, at: Millis, now: Millis) {
+        self.lines.add(decided, used.or(decided.used), at, now);
     }
 
     /// A request was admitted, until then at the latest.
@@ -88,15 +99,17 @@ impl Counter {
         is_due && self.has_news() && self.begin(now)
     }
 
-    /// What is to be sent: what was sent and not taken, or else what was counted since.
-    pub fn report(&mut self, isolate: u64, state: IsolateState, now: Millis) -> Report {
+    /// What is to be sent: what was sent and not taken, or else what was counted since. `kept_ms`: how long requests are kept.
+    pub fn report(&mut self, isolate: u64, state: IsolateState, kept_ms: Millis, now: Millis) -> Report {
         let sent = self.sent.get_or_insert_with(|| {
             self.number += 1;
-            Sent { number: self.number, tally: std::mem::take(&mut self.tally) }
+            let (tally, lines) = (std::mem::take(&mut self.tally), std::mem::take(&mut self.lines));
+            Sent { number: self.number, tally, lines }
         });
         self.in_flight.retain(|one| one.deadline > now);
         let in_flight = u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX);
-        Report { isolate, number: sent.number, tally: sent.tally.clone(), state: IsolateState { in_flight, ..state } }
+        let (tally, lines) = (sent.tally.clone(), sent.lines.clone());
+        Report { isolate, number: sent.number, tally, lines, kept_ms, state: IsolateState { in_flight, ..state } }
     }
 
     /// The report of this number has been sent; whether it was taken, and whether whoever sent it would hand on more. Returns
@@ -110,9 +123,14 @@ impl Counter {
         goes_on
     }
 
+    /// Whether nothing that was admitted is in flight.
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
     /// Whether anything was counted that is not known to be taken.
     pub fn has_news(&self) -> bool {
-        !self.tally.is_empty() || self.sent.is_some()
+        !self.tally.is_empty() || !self.lines.is_empty() || self.sent.is_some()
     }
 }
 

@@ -56,7 +56,7 @@ pub struct OriginView {
     pub name: String,
     /// Whether it takes requests, as far as most isolates know.
     pub takes_requests: bool,
-    /// How many percent of its places are in use, by what it said within the last minute.
+    /// How full it is, in percent, by what it said within the last minute: its places, or its GPU's memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percent_in_use: Option<u8>,
     /// How long a request waits there, in milliseconds.
@@ -253,7 +253,8 @@ impl SlotView {
                 Series::FirstTokenMs { .. }
                 | Series::AnswerMs { .. }
                 | Series::KeyRefused { .. }
-                | Series::BudgetUsed { .. } => {}
+                | Series::BudgetUsed { .. }
+                | Series::SpansDropped => {}
             }
         }
         (view.first_token_ms, view.answer_ms) = (first_tokens.quantiles(), answers.quantiles());

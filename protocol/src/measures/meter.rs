@@ -1,13 +1,15 @@
 //! A Meter: what isolates hand it, added up.
 
+use super::kept::{Kept, Taken};
 use super::report::{IsolateState, OriginSeen, Report, Span};
 use super::slots::Slots;
 use super::tally::Tally;
 use super::{LONG_KEPT_MS, LONG_MS, SHORT_KEPT_MS, SHORT_MS};
+use crate::replay::lines::Lines;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
-/// What a Meter knows. It is in three kinds of rows: its sums, its five seconds and its minutes.
+/// What a Meter knows. It is in four kinds of rows: its sums, its five seconds, its minutes, and requests.
 #[derive(Debug, Default)]
 pub struct Meter {
     /// The sums.
@@ -16,6 +18,8 @@ pub struct Meter {
     pub short: Slots,
     /// By minutes since 1970.
     pub long: Slots,
+    /// The requests that were decided.
+    pub kept: Kept,
 }
 
 /// What only grows, and who has told it.
@@ -46,6 +50,8 @@ pub struct Written {
     pub short_forgotten: Vec<u64>,
     /// The minutes that are forgotten.
     pub long_forgotten: Vec<u64>,
+    /// The row of requests that was added to, and those that are forgotten.
+    pub kept: Taken,
 }
 
 /// What a Meter tells.
@@ -71,7 +77,7 @@ pub struct IsolateSeen {
 impl Meter {
     /// Adds a report, and says what is to be written. One that was added before changes nothing but how its isolate is.
     pub fn take(&mut self, report: Report, now: Millis) -> Written {
-        let Report { isolate, number, tally, state } = report;
+        let Report { isolate, number, tally, lines, kept_ms, state } = report;
         let is_new = self.sums.is_new(isolate, number);
         self.sums.heard(isolate, number, state, now);
         self.sums.forget_isolates(now);
@@ -88,6 +94,7 @@ impl Meter {
             }
         }
         written.long.extend(self.close_minutes(now / LONG_MS));
+        written.kept = self.kept.take(if is_new { lines } else { Lines::default() }, kept_ms, now);
         written.short_forgotten = self.short.forget(now, SHORT_MS, SHORT_KEPT_MS);
         written.long_forgotten = self.long.forget(now, LONG_MS, LONG_KEPT_MS);
         written

@@ -22,7 +22,7 @@ pub struct Measure {
 }
 
 /// All measures, in the order in which they are told.
-pub const MEASURES: [Measure; 15] = [
+pub const MEASURES: [Measure; 16] = [
     REQUESTS,
     REFUSALS,
     LIMIT_REFUSALS,
@@ -33,6 +33,7 @@ pub const MEASURES: [Measure; 15] = [
     GATE_ROWS,
     FAILED_LOGINS,
     LAPSED,
+    SPANS_DROPPED,
     IN_FLIGHT,
     ISOLATES,
     ORIGIN_UP,
@@ -57,6 +58,7 @@ pub fn text(reading: &Reading, now: Millis) -> String {
             Series::GateRows => (GATE_ROWS, Vec::new()),
             Series::FailedLogins => (FAILED_LOGINS, Vec::new()),
             Series::Lapsed => (LAPSED, Vec::new()),
+            Series::SpansDropped => (SPANS_DROPPED, Vec::new()),
             Series::KeyRefused { .. } | Series::BudgetUsed { .. } => continue,
             Series::FirstToken { model, bucket } => {
                 of(&mut first_tokens, model).add(*bucket, count);
@@ -234,6 +236,12 @@ const LAPSED: Measure = Measure {
     kind: "counter",
     labels: &[],
 };
+const SPANS_DROPPED: Measure = Measure {
+    name: "sluice_spans_dropped_total",
+    help: "Spans that were to be exported and were dropped: a collector did not take them in time.",
+    kind: "counter",
+    labels: &[],
+};
 const IN_FLIGHT: Measure = Measure {
     name: "sluice_requests_in_flight",
     help: "Requests that were admitted and have not ended.",
@@ -254,7 +262,7 @@ const ORIGIN_UP: Measure = Measure {
 };
 const ORIGIN_IN_USE: Measure = Measure {
     name: "sluice_origin_in_use_ratio",
-    help: "How many of an origin's places are in use, of 1, as it said within the last minute.",
+    help: "How full an origin is, of 1, as it said within the last minute: its places, or its GPU's memory.",
     kind: "gauge",
     labels: &["origin"],
 };

@@ -1,6 +1,7 @@
 //! What isolates tell Meters, and how it is packed: a version byte and postcard.
 
 use super::tally::Tally;
+use crate::replay::lines::Lines;
 use crate::time::Millis;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,10 @@ pub struct Report {
     pub number: u64,
     /// What was counted.
     pub tally: Tally,
+    /// The requests that were decided.
+    pub lines: Lines,
+    /// How long they are to be kept, in milliseconds; 0 if none is, and what there is goes.
+    pub kept_ms: Millis,
     /// How it is now.
     pub state: IsolateState,
 }
@@ -62,7 +67,7 @@ pub enum Span {
 
 /// The version of these messages and of a Meter's rows. The two sides may differ for a moment during a deploy: another version
 /// is refused, and the isolate keeps what it has.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Why bytes are none of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

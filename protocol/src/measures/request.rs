@@ -115,7 +115,7 @@ impl Counter {
 
 impl Seen {
     /// How it ended, where an answer that begins well may not.
-    fn ending(&self, end: RequestEnd) -> RequestEnd {
+    pub fn ending(&self, end: RequestEnd) -> RequestEnd {
         match (self.broken, end) {
             (Some(Broken::Left), _) => RequestEnd::Left,
             (Some(Broken::Refused(reason)), RequestEnd::Answered { used, .. }) => RequestEnd::Refused { reason, used },

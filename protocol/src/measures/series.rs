@@ -92,6 +92,8 @@ pub enum Series {
         /// When its period ends; 0 of one that has none.
         until: Millis,
     },
+    /// Spans of requests that were to be exported and were dropped.
+    SpansDropped,
 }
 
 /// What tokens are of.
@@ -146,7 +148,7 @@ impl Series {
             Self::RefusedBy { .. } => 96,
             Self::FirstToken { .. } | Self::Answer { .. } | Self::FirstTokenMs { .. } | Self::AnswerMs { .. } => 16,
             Self::Refused { .. } | Self::Tokens { .. } | Self::KeyRefused { .. } | Self::BudgetUsed { .. } => 64,
-            Self::GateCalls | Self::GateRows | Self::FailedLogins | Self::Lapsed => 1,
+            Self::GateCalls | Self::GateRows | Self::FailedLogins | Self::Lapsed | Self::SpansDropped => 1,
         }
     }
 
@@ -176,6 +178,7 @@ impl Series {
             Self::Lapsed => 11,
             Self::KeyRefused { .. } => 12,
             Self::BudgetUsed { .. } => 13,
+            Self::SpansDropped => 14,
         }
     }
 
@@ -198,7 +201,7 @@ impl Series {
             | Self::Tokens { model, .. } => model,
             Self::KeyRefused { key, .. } => key,
             Self::BudgetUsed { budget, .. } => budget,
-            Self::GateCalls | Self::GateRows | Self::FailedLogins | Self::Lapsed => return true,
+            Self::GateCalls | Self::GateRows | Self::FailedLogins | Self::Lapsed | Self::SpansDropped => return true,
         };
         name.as_str() == OTHERS
     }
@@ -220,7 +223,7 @@ impl Series {
                 let [account, plan, budget] = [others(), others(), others()];
                 Self::BudgetUsed { account, plan, budget, percent: *percent, until: 0 }
             }
-            Self::GateCalls | Self::GateRows | Self::FailedLogins | Self::Lapsed => self.clone(),
+            Self::GateCalls | Self::GateRows | Self::FailedLogins | Self::Lapsed | Self::SpansDropped => self.clone(),
         }
     }
 }

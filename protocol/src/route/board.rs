@@ -173,17 +173,10 @@ impl Board {
         self.posts[origin].load.said(capacity, now);
     }
 
-    /// How many percent of the places of all origins are in use, as far as they said within the last second.
+    /// How full all origins are together, in percent, as far as they said within the last second; 0 if none did.
     pub fn percent(&self, now: Millis) -> u8 {
-        let said = self.posts.iter().filter_map(|post| post.load.capacity(now));
-        let sum = said.fold(Capacity::default(), |sum, one| Capacity {
-            slots: sum.slots.saturating_add(one.slots),
-            free: sum.free.saturating_add(one.free),
-            queued: sum.queued.saturating_add(one.queued),
-            queue: sum.queue.saturating_add(one.queue),
-            est_ms: None,
-        });
-        if sum.slots == 0 && sum.queue == 0 { 0 } else { sum.percent_in_use() }
+        let said: Vec<Capacity> = self.posts.iter().filter_map(|post| post.load.capacity(now)).collect();
+        Capacity::percent_of_all(&said).unwrap_or(0)
     }
 
     /// How long a request waits at the origin that said the least of it within the last second; 0 if none did.

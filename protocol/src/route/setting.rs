@@ -1,7 +1,7 @@
 //! The setting `ORIGINS`: a list of origins, read into what cannot be wrong, or every mistake that it has.
 
 mod member;
-mod url;
+pub(crate) mod url;
 
 use crate::wire::json::parse_unique;
 use member::Members;

@@ -103,12 +103,12 @@ impl RequestLine {
         at: Millis,
         now: Millis,
     ) -> Self {
-        let (status, reason, used) = match end {
-            RequestEnd::Answered { used, .. } => (Some(OK), None, used),
-            RequestEnd::Refused { reason, used } => (Some(reason.row().status), Some(reason), used),
-            RequestEnd::Left => (None, None, None),
+        let (status, reason) = match end {
+            RequestEnd::Answered { .. } => (Some(OK), None),
+            RequestEnd::Refused { reason, .. } => (Some(reason.row().status), Some(reason)),
+            RequestEnd::Left => (None, None),
         };
-        let used = used.or_else(|| decided.as_ref()?.used);
+        let used = end.used().or_else(|| decided.as_ref()?.used);
         Self {
             version: LINE_VERSION,
             request: request.to_string(),
@@ -141,6 +141,14 @@ impl RequestOutcome {
 }
 
 impl RequestEnd {
+    /// What it used, if that is known.
+    pub const fn used(&self) -> Option<Used> {
+        match self {
+            Self::Answered { used, .. } | Self::Refused { used, .. } => *used,
+            Self::Left => None,
+        }
+    }
+
     /// In one word.
     pub fn outcome(&self) -> RequestOutcome {
         match self {

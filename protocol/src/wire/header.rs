@@ -62,6 +62,10 @@ pub const DEGRADE: &str = "x-sluice-degrade";
 pub const DEGRADED: &str = "x-sluice-degraded";
 /// For how many seconds a caller takes the answer to the same question again, or `none`; and on its answer whether it is one.
 pub const CACHE: &str = "x-sluice-cache";
+/// Where a request is in a trace, caller to edge and edge to origin (see [`crate::telemetry::trace::parent`]).
+pub const TRACEPARENT: &str = "traceparent";
+/// What others in that trace have to say of it, passed on as it is.
+pub const TRACESTATE: &str = "tracestate";
 /// The caller's address, as Cloudflare tells it. Elsewhere whatever stands before the edge must set it.
 pub const CONNECTING_IP: &str = "cf-connecting-ip";
 /// The version of what is read or written, on `/admin/v1/`.

@@ -22,6 +22,7 @@ mod sse;
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod targets;
+mod trace;
 mod usage;
 
 /// So many cases of a property, or fewer where `PROPTEST_CASES` says so.

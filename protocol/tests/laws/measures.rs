@@ -1,11 +1,13 @@
 //! measures: what isolates count comes to its Meter once, and is told as it was counted.
 
+mod kept;
 mod request;
 mod told;
 
 use proptest::prelude::*;
 use sluice_protocol::id::RequestId;
 use sluice_protocol::measures::counter::Counter;
+use sluice_protocol::measures::kept::Kept;
 use sluice_protocol::measures::meter::{Meter, Reading};
 use sluice_protocol::measures::report::{IsolateState, OriginSaid, OriginSeen, Report, Span, decode, encode};
 use sluice_protocol::measures::series::{BOUNDS, Label, MAX_LABEL, Series, bucket};
@@ -14,6 +16,7 @@ use sluice_protocol::measures::tally::Tally;
 use sluice_protocol::measures::{
     HAND_OVER_MS, LONG_KEPT_MS, LONG_MS, METERS, SHORT_KEPT_MS, SHORT_MS, meter_names, meter_of,
 };
+use sluice_protocol::replay::lines::Lines;
 use sluice_protocol::telemetry::RequestOutcome;
 use std::collections::BTreeMap;
 
@@ -31,7 +34,7 @@ fn limit(name: &str) -> Series {
 fn report(isolate: u64, number: u64, counts: &[(Series, u64)]) -> Report {
     let mut tally = Tally::default();
     counts.iter().for_each(|(series, count)| tally.add(series.clone(), *count));
-    Report { isolate, number, tally, state: IsolateState::default() }
+    Report { isolate, number, tally, lines: Lines::default(), kept_ms: 0, state: IsolateState::default() }
 }
 
 /// What an object keeps of its Meter, and what it is after a restart.
@@ -43,7 +46,8 @@ fn stored_and_loaded(meter: &Meter) -> Meter {
         rows.reverse();
         Slots::of_rows(rows)
     };
-    Meter { sums: decode(&encode(&meter.sums)).unwrap(), short: read(&meter.short), long: read(&meter.long) }
+    let sums = decode(&encode(&meter.sums)).unwrap();
+    Meter { sums, short: read(&meter.short), long: read(&meter.long), kept: Kept::default() }
 }
 
 /// What happens between some isolates and their Meter.
@@ -91,7 +95,7 @@ proptest! {
         // What is under way to the Meter, which has it already if only its answer was lost.
         let mut sent: Vec<Option<(Tally, bool)>> = vec![None; 3];
         let mut hand_on = |isolate: usize, comes: bool, returns: bool, meter: &mut Meter, isolates: &mut Vec<Counter>, unheard: &mut Vec<Tally>, now: u64, came: &mut Tally| {
-            let report = isolates[isolate].report(isolate as u64, IsolateState::default(), now);
+            let report = isolates[isolate].report(isolate as u64, IsolateState::default(), 0, now);
             let report: Report = decode(&encode(&report)).unwrap();
             let number = report.number;
             let (tally, has_come) = sent[isolate].take().unwrap_or_else(|| (std::mem::take(&mut unheard[isolate]), false));
@@ -203,17 +207,17 @@ fn one_hands_on_and_nobody_else_until_it_is_lost() {
     assert!(!counter.begin_now(START + HAND_OVER_MS));
     // Its request was ended, and it with it.
     assert!(counter.begin(START + 10 * HAND_OVER_MS));
-    let number = counter.report(1, IsolateState::default(), START).number;
+    let number = counter.report(1, IsolateState::default(), 0, START).number;
     assert!(!counter.handed_over(number, true, true, START + 10 * HAND_OVER_MS));
     // Whoever hands on and would go on has to, if there is more; nobody else begins meanwhile.
     let now = START + 20 * HAND_OVER_MS;
     counter.add(Series::GateCalls, 1);
     assert!(counter.begin(now));
-    let number = counter.report(1, IsolateState::default(), now).number;
+    let number = counter.report(1, IsolateState::default(), 0, now).number;
     counter.add(Series::GateCalls, 1);
     assert!(counter.handed_over(number, true, true, now));
     assert!(!counter.begin(now + HAND_OVER_MS));
-    let number = counter.report(1, IsolateState::default(), now).number;
+    let number = counter.report(1, IsolateState::default(), 0, now).number;
     counter.add(Series::GateCalls, 1);
     assert!(!counter.handed_over(number, false, false, now), "it would not go on");
     assert!(counter.begin(now), "and somebody else may");
@@ -227,7 +231,7 @@ fn an_object_hands_on_after_a_while_or_with_the_last() {
     counter.admitted(RequestId([2; 16]), START + 1_000_000);
     counter.add(Series::GateCalls, 1);
     assert!(counter.begin_now(START));
-    let number = counter.report(1, IsolateState::default(), START).number;
+    let number = counter.report(1, IsolateState::default(), 0, START).number;
     counter.handed_over(number, true, false, START);
     counter.add(Series::GateCalls, 1);
     assert!(!counter.begin_now(START + HAND_OVER_MS - 1));
@@ -303,7 +307,7 @@ fn a_clock_that_was_wrong_for_a_while_leaves_nothing() {
 fn what_is_in_flight_ends_at_its_deadline_at_the_latest() {
     let mut counter = Counter::default();
     let in_flight = |counter: &mut Counter, now| {
-        let report = counter.report(1, IsolateState::default(), now);
+        let report = counter.report(1, IsolateState::default(), 0, now);
         counter.handed_over(report.number, true, true, now);
         report.state.in_flight
     };

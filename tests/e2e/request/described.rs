@@ -2,7 +2,7 @@
 //! there with exactly the methods that they name, each route of the code is named, and what is answered is of the shapes that
 //! they describe.
 
-mod schema;
+pub(crate) mod schema;
 
 use self::schema::{check, conforms};
 use harness::caller::{MODEL, hello, hello_stream};
@@ -182,6 +182,7 @@ fn each_admin_route_is_described() {
             "Some(\"bulk\")" => "/bulk".into(),
             "Some(\"stream\")" => "/stream".into(),
             "Some(\"test\")" => "/test".into(),
+            "Some(\"replay\")" => "/replay".into(),
             // Of an account's batches.
             _ if kind == "jobs" => "/{account}".into(),
             _ => format!("/{{{}}}", kind.trim_end_matches('s')),
@@ -246,6 +247,8 @@ fn what_is_answered_is_what_is_described() {
         ("get", "/alerts", None),
         ("post", "/alerts/test", Some(json!({"webhook": "nobody"}))),
         ("put", "/plans", Some(json!({"plans": {}}))),
+        ("post", "/plans/replay", Some(json!({"plans": {PLAN: {"limits": []}}}))),
+        ("post", "/plans/replay", Some(json!({"plans": {}}))),
         ("post", "/keys", Some(json!({"plan": "gold"}))),
         ("patch", "/keys/{key}", Some(json!({"colour": 1}))),
         ("delete", "/keys/{key}", None),

@@ -1,7 +1,7 @@
 //! Logs for tests and for trying things out: callers that never were, decided by real accounts, as a gate would, and
 //! written down as the edge writes it.
 
-use crate::periods::Periods;
+use crate::periods;
 use anyhow::{Result, ensure};
 use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
@@ -12,6 +12,7 @@ use sluice_protocol::id::{AccountId, RequestId};
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Reason;
+use sluice_protocol::replay::drive::Calendars;
 use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::{Decided, Line, RequestEnd, RequestLine};
@@ -50,30 +51,35 @@ struct Running {
     held: RequestId,
 }
 
-struct World<'t, W> {
+struct World<'t> {
     table: &'t PlanTable,
-    periods: Periods,
+    periods: Box<dyn Calendars>,
     accounts: BTreeMap<String, Account>,
     running: BTreeMap<Reverse<(Millis, u64)>, (String, Running)>,
     random: Random,
     /// All keys have one.
     secret_hash: SecretHash,
-    to: W,
+    told: &'t mut dyn FnMut(RequestLine) -> Result<()>,
 }
 
 /// Writes a log. Callers have the plans of this table, in turn.
-pub fn write(example: Example, table: &PlanTable, to: impl Write) -> Result<()> {
+pub fn write(example: Example, table: &PlanTable, mut to: impl Write) -> Result<()> {
+    each(example, table, &mut |line| Ok(writeln!(to, "{}", Line::Request(Box::new(line)).to_json())?))
+}
+
+/// Tells each line of such a log, in its order.
+pub fn each(example: Example, table: &PlanTable, told: &mut dyn FnMut(RequestLine) -> Result<()>) -> Result<()> {
     let plans: Vec<&str> = table.names().collect();
     ensure!(!plans.is_empty() && example.accounts > 0, "an example takes a plan and an account");
     let peppers = Peppers::parse(&format!("1:{}", "ab".repeat(32))).expect("one pepper of 32 bytes");
     let mut world = World {
         table,
-        periods: Periods::of(table, "the table")?,
+        periods: Box::new(periods::of(table, "the table")?),
         accounts: BTreeMap::new(),
         running: BTreeMap::new(),
         random: Random(example.seed),
         secret_hash: ApiKey::mint(&peppers, AccountId([0; 8]), [7; 20]).secret_hash(),
-        to,
+        told,
     };
     let mut now = START;
     for number in 0..example.requests {
@@ -89,7 +95,7 @@ pub fn write(example: Example, table: &PlanTable, to: impl Write) -> Result<()> 
     world.settle_until(Millis::MAX)
 }
 
-impl<W: Write> World<'_, W> {
+impl World<'_> {
     fn ask(&mut self, number: u64, which: u64, plan: &str, now: Millis) -> Result<()> {
         let account = AccountName::of_key(AccountId((which + 1).to_be_bytes()));
         let key = [which as u8, (which >> 8) as u8, 0, self.random.below(2) as u8];
@@ -207,8 +213,7 @@ impl<W: Write> World<'_, W> {
 
     fn write(&mut self, ask: &Ask, came: Millis, decided: Box<Decided>, end: RequestEnd, over: Millis) -> Result<()> {
         let path = if ask.endpoint == Endpoint::Chat { "/v1/chat/completions" } else { "/v1/completions" };
-        let line = RequestLine::new(ask.request, path, Some(decided), end, came, over);
-        Ok(writeln!(self.to, "{}", Line::Request(Box::new(line)).to_json())?)
+        (self.told)(RequestLine::new(ask.request, path, Some(decided), end, came, over))
     }
 }
 

@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::id::{KeyId, RequestId, parse_hex};
 use sluice_protocol::limit::degrade::Degraded;
+use sluice_protocol::replay::request::{Decision, Usage};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::LINE_VERSION;
 use sluice_protocol::time::Millis;
@@ -153,19 +154,8 @@ pub struct Decided<'a> {
     pub limits: String,
     /// We failed it.
     pub given_back: bool,
-    /// What it used: its prompt, what of that was remembered, its answer, and what of that was thought.
-    pub used: Option<(u64, u64, u64, Option<u64>)>,
-}
-
-/// What was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// It was let through.
-    Through,
-    /// Limits refused it.
-    Limited,
-    /// Its plan does not allow it.
-    Forbidden,
+    /// What it used.
+    pub used: Option<Usage>,
 }
 
 /// Why a request's line is not decided again.
@@ -263,7 +253,8 @@ impl RequestRead<'_> {
         let bent = self.degraded.as_deref();
         let is_static = bent.is_some_and(|bent| bent.static_answer);
         let used = self.prompt_tokens.map(|prompt| {
-            (prompt, self.cached_tokens.unwrap_or(0), self.completion_tokens.unwrap_or(0), self.reasoning_tokens)
+            let [cached, completion] = [self.cached_tokens, self.completion_tokens].map(Option::unwrap_or_default);
+            Usage::new(prompt, cached, completion, self.reasoning_tokens)
         });
         Ok(Ok(Decided {
             request,

@@ -1,14 +1,10 @@
 //! A log, read line by line. What is kept of a request has one size, and each name is kept once, so that a file of a
 //! gigabyte needs a fraction of that.
 
-pub use crate::line::Decision;
 use crate::line::{self, Decided, Read, Skipped};
 use anyhow::{Context, Result, bail};
-use sluice_protocol::auth::principal::Mark;
-use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::plan::PlanTable;
-use sluice_protocol::request::endpoint::Endpoint;
-use sluice_protocol::time::Millis;
+use sluice_protocol::replay::request::{Names, Request};
 use std::collections::HashMap;
 use std::io::{BufRead, Read as _};
 
@@ -19,6 +15,8 @@ pub struct Log {
     pub requests: Vec<Request>,
     /// The names that they have.
     pub names: Names,
+    /// The numbers of these.
+    numbers: HashMap<Box<str>, u32>,
     /// What else was there.
     pub seen: Seen,
 }
@@ -34,100 +32,6 @@ pub struct Seen {
     pub undecided: u64,
     /// Requests that were let through without their Gate.
     pub without_gate: u64,
-}
-
-/// One request. Names are numbers of [`Names`].
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Which.
-    pub id: RequestId,
-    /// When it was decided.
-    pub at: Millis,
-    /// When it was over.
-    pub over: Millis,
-    /// When it was decided by what the origin had counted; 0 where it was not.
-    pub counted_at: Millis,
-    /// Its line.
-    pub line: u32,
-    /// The account.
-    pub account: u32,
-    /// The model.
-    pub model: u32,
-    /// The plan.
-    pub plan: u32,
-    /// The limits that refused it.
-    pub limits: u32,
-    /// Its key's or subject's mark.
-    pub mark: Mark,
-    /// Its session's.
-    pub session: Option<Mark>,
-    /// Its end user's.
-    pub user: Option<Mark>,
-    /// How large its body is.
-    pub body_bytes: u32,
-    /// What its prompt was taken for.
-    pub prompt_guess: u32,
-    /// What it was counted as.
-    pub prompt_counted: u32,
-    /// How many tokens it may have, if it says so.
-    pub max_tokens: Option<u32>,
-    /// What it used.
-    pub used: Option<Usage>,
-    /// What is asked for.
-    pub endpoint: Endpoint,
-    /// How full the origins were.
-    pub pressure: u8,
-    /// What was decided.
-    pub decision: Decision,
-    /// Whether it has a key.
-    pub has_key: bool,
-    /// Whether it is a batch's line.
-    pub batch: bool,
-    /// Whether the model may think.
-    pub thinking: bool,
-    /// Whether it may be given less.
-    pub may_bend: bool,
-    /// Whether no model was asked.
-    pub is_static: bool,
-    /// Whether we failed it.
-    pub given_back: bool,
-}
-
-/// What a request used, in tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Its prompt.
-    pub prompt: u32,
-    /// What of that was remembered.
-    pub cached: u32,
-    /// Its answer.
-    pub completion: u32,
-    /// What of that was thought, if it is known.
-    pub reasoning: Option<u32>,
-}
-
-/// Names, each kept once.
-#[derive(Debug, Default)]
-pub struct Names {
-    numbers: HashMap<Box<str>, u32>,
-    texts: Vec<Box<str>>,
-}
-
-impl Names {
-    fn number(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.numbers.get(text) {
-            return *number;
-        }
-        let number = u32::try_from(self.texts.len()).expect("there are fewer names than lines, which are counted");
-        self.numbers.insert(text.into(), number);
-        self.texts.push(text.into());
-        number
-    }
-
-    /// A name.
-    pub fn text(&self, number: u32) -> &str {
-        &self.texts[number as usize]
-    }
 }
 
 /// Reads all of a log. `told` is called now and then with how many lines were read.
@@ -175,13 +79,6 @@ impl Log {
     }
 
     fn request(&mut self, decided: &Decided<'_>) -> Request {
-        let narrow = |tokens: u64| u32::try_from(tokens).unwrap_or(u32::MAX);
-        let used = decided.used.map(|(prompt, cached, completion, reasoning)| Usage {
-            prompt: narrow(prompt),
-            cached: narrow(cached),
-            completion: narrow(completion),
-            reasoning: reasoning.map(narrow),
-        });
         let (prompt_counted, counted_at) = decided.counted.unwrap_or_default();
         Request {
             id: decided.request,
@@ -190,10 +87,10 @@ impl Log {
             counted_at,
             // Lines are counted, and there are fewer than 2^32.
             line: self.seen.lines as u32,
-            account: self.names.number(decided.account),
-            model: self.names.number(decided.model),
-            plan: self.names.number(decided.plan),
-            limits: self.names.number(&decided.limits),
+            account: self.number(decided.account),
+            model: self.number(decided.model),
+            plan: self.number(decided.plan),
+            limits: self.number(&decided.limits),
             mark: decided.mark,
             session: decided.session,
             user: decided.user,
@@ -201,7 +98,7 @@ impl Log {
             prompt_guess: decided.prompt_tokens,
             prompt_counted,
             max_tokens: decided.max_tokens,
-            used,
+            used: decided.used,
             endpoint: decided.endpoint,
             pressure: decided.pressure,
             decision: decided.decision,
@@ -212,6 +109,15 @@ impl Log {
             is_static: decided.is_static,
             given_back: decided.given_back,
         }
+    }
+
+    fn number(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        let number = self.names.push(text);
+        self.numbers.insert(text.into(), number);
+        number
     }
 
     /// A request has one line: two of them would count it twice.
@@ -247,6 +153,3 @@ const MAX_LINE: u64 = 1 << 20;
 const MAX_LINES: u64 = u32::MAX as u64;
 /// How many lines there are between two calls of `told`.
 const TELL: u64 = 16_384;
-
-// What a log of a gigabyte takes is this, for some two million requests.
-const _: () = assert!(size_of::<Request>() <= 200);

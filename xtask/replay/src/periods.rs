@@ -4,52 +4,26 @@ use anyhow::{Result, bail};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use sluice_protocol::account::Account;
-use sluice_protocol::limit::calendar::{Calendar, Cycle, Period, Span, Zone};
+use sluice_protocol::limit::calendar::{Period, Span, Zone};
 use sluice_protocol::limit::plan::PlanTable;
+use sluice_protocol::replay::drive::Calendars;
+use sluice_protocol::replay::periods::Periods;
 use sluice_protocol::time::Millis;
 
-/// The calendar that an account's decisions need, and no more of it.
-#[derive(Debug)]
-pub struct Periods {
-    zones: Vec<(Cycle, TimeZone)>,
-    calendar: Calendar,
-}
-
-impl Periods {
-    /// Those of a table. `name` is what the table is called.
-    pub fn of(table: &PlanTable, name: &str) -> Result<Self> {
-        let mut zones: Vec<(Cycle, TimeZone)> = Vec::new();
-        for cycle in Account::default().cycles(table) {
-            if zones.iter().any(|(known, _)| *known == cycle) {
-                continue;
-            }
+/// The calendars of a table's zones. `name` is what the table is called.
+pub fn of(table: &PlanTable, name: &str) -> Result<impl Calendars + use<>> {
+    let mut zones: Vec<(Zone, TimeZone)> = Vec::new();
+    for cycle in table.cycles().filter(|cycle| !cycle.is_ever()) {
+        if zones.iter().all(|(known, _)| *known != cycle.zone) {
             let zone = cycle.zone.name();
             let Ok(found) = TimeZone::get(zone) else { bail!("{name}: there is no time zone `{zone}`") };
-            zones.push((cycle, found));
+            zones.push((cycle.zone, found));
         }
-        Ok(Self { zones, calendar: Calendar::default() })
     }
-
-    /// What is needed at these times.
-    pub fn at(&mut self, times: [Millis; 2]) -> &Calendar {
-        for (cycle, zone) in &self.zones {
-            for at in times {
-                if self.calendar.span(*cycle, at).is_some() {
-                    continue;
-                }
-                // More than one decision needs, so that it has room in an empty one.
-                if self.calendar.len() >= MAX_SPANS.max(2 * self.zones.len()) {
-                    self.calendar = Calendar::default();
-                    return self.at(times);
-                }
-                if let Some(span) = span(cycle.period, zone, at) {
-                    self.calendar.add(*cycle, span);
-                }
-            }
-        }
-        &self.calendar
-    }
+    Ok(Periods::new(table, move |cycle, at| {
+        let (_, zone) = zones.iter().find(|(zone, _)| *zone == cycle.zone)?;
+        span(cycle.period, zone, at)
+    }))
 }
 
 /// Whether there is a time zone of this name.
@@ -76,12 +50,10 @@ fn span(period: Period, zone: &TimeZone, at: Millis) -> Option<Span> {
     Some(Span { began: begins(first)?, ends: begins(next)? })
 }
 
-/// A calendar is looked through for each decision: it is begun anew before it is long.
-const MAX_SPANS: usize = 64;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sluice_protocol::replay::periods::MAX_SPANS;
 
     #[test]
     fn periods_begin_and_end_by_the_clocks_of_their_zone() {
@@ -110,7 +82,7 @@ mod tests {
         let limits: Vec<_> = (1..=12).map(|zone| limit(&zone.to_string())).collect();
         let plans = ["a", "b", "c", "d"].map(|plan| format!(r#""{plan}": {{"limits": [{}]}}"#, limits.join(",")));
         let table = PlanTable::parse(&format!(r#"{{"plans": {{{}}}}}"#, plans.join(","))).expect("a table");
-        let mut periods = Periods::of(&table, "table").expect("zones that exist");
+        let mut periods = of(&table, "table").expect("zones that exist");
         for day in 0..300 {
             let now = 1_790_000_000_000 + day * 86_400_000;
             let calendar = periods.at([now, now + 1]).clone();

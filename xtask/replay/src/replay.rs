@@ -1,11 +1,12 @@
 //! All accounts of a log. Accounts share nothing, so each core takes one after the other.
 
-use crate::drive::{By, Mean, Verdict, drive};
-use crate::line::Decision;
-use crate::log::{Log, Request, Seen};
-use crate::tally::{Difference, Report};
+use crate::log::{Log, Seen};
+use crate::periods;
 use anyhow::{Result, anyhow, ensure};
 use sluice_protocol::limit::plan::PlanTable;
+use sluice_protocol::replay::drive::{By, Mean};
+use sluice_protocol::replay::part::{Part, Tables};
+use sluice_protocol::replay::request::{Request, in_order};
 use sluice_protocol::time::Millis;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -26,18 +27,8 @@ pub struct Replayed {
     pub seen: Seen,
     /// When the first of its requests was decided, and the last.
     pub span: (Millis, Millis),
-    /// What the candidate makes of it.
-    pub candidate: Report,
-    /// What the other table makes of it, and where the two differ.
-    pub against: Option<(Report, Difference)>,
-}
-
-/// What one core has found out.
-#[derive(Default)]
-struct Part {
-    candidate: Report,
-    against: Report,
-    difference: Difference,
+    /// What the tables make of it: accounts are in the order of their names.
+    pub part: Part,
 }
 
 /// Decides a log again. `told` is called with how many requests are done, account by account, of how many.
@@ -51,7 +42,7 @@ pub fn replay(
     for named in [Some(candidate), against].into_iter().flatten() {
         log.check_plans(named.table, named.name)?;
     }
-    let order = in_order(log);
+    let order = in_order(log.requests.iter());
     let mut accounts: Vec<&[&Request]> = order.chunk_by(|a, b| a.account == b.account).collect();
     // The largest first, so that no core is left with it at the end.
     accounts.sort_by_key(|requests| std::cmp::Reverse(requests.len()));
@@ -59,18 +50,10 @@ pub fn replay(
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || -> Result<Part> {
         let mut part = Part::default();
-        let mut by = By::new(candidate.table, candidate.name)?;
-        let mut other = against.map(|named| By::new(named.table, named.name)).transpose()?;
+        let against = against.map(by).transpose()?;
+        let mut tables = Tables { candidate: by(candidate)?, against };
         while let Some(requests) = accounts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let mean = Mean::of(requests.iter().copied()).unwrap_or(mean);
-            let decide = |by: &mut By<'_>| -> Result<Vec<Verdict>> { drive(requests, &log.names, mean, by) };
-            let verdicts = decide(&mut by)?;
-            part.candidate.add(requests, &log.names, &verdicts);
-            if let Some(other) = &mut other {
-                let others = decide(other)?;
-                part.against.add(requests, &log.names, &others);
-                part.difference.add(requests, &log.names, &verdicts, &others);
-            }
+            part.add(requests, &log.names, mean, &mut tables)?;
             told(done.fetch_add(requests.len(), Ordering::Relaxed) + requests.len(), log.requests.len());
         }
         Ok(part)
@@ -84,25 +67,16 @@ pub fn replay(
         cores.into_iter().map(join).collect::<Result<Vec<_>>>()
     })?;
     let mut replayed = Replayed { seen: log.seen, span: span(log), ..Replayed::default() };
-    let (mut other, mut difference) = (Report::default(), Difference::default());
-    for part in parts {
-        replayed.candidate.merge(part.candidate);
-        other.merge(part.against);
-        difference.merge(part.difference);
-    }
-    replayed.against = against.map(|_| (other, difference));
+    parts.into_iter().for_each(|part| replayed.part.merge(part));
+    let Part { candidate, against, difference } = &mut replayed.part;
+    [candidate, against].into_iter().for_each(|report| report.accounts.sort_by(|one, other| one.0.cmp(&other.0)));
+    difference.accounts.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(replayed)
 }
 
-/// Account by account, each in the order in which it was decided. Of what was decided in one millisecond, what was let
-/// through goes first: it counts for what was refused in it, and not the other way round.
-fn in_order(log: &Log) -> Vec<&Request> {
-    let key = |request: &Request| {
-        (request.account, request.at, request.decision != Decision::Through, request.counted_at, request.line)
-    };
-    let mut keys: Vec<_> = log.requests.iter().enumerate().map(|(number, request)| (key(request), number)).collect();
-    keys.sort_unstable();
-    keys.into_iter().map(|(_, number)| &log.requests[number]).collect()
+/// A table, and the calendars that it needs.
+pub fn by(named: Named<'_>) -> Result<By<'_>> {
+    Ok(By::new(named.table, Box::new(periods::of(named.table, named.name)?)))
 }
 
 fn span(log: &Log) -> (Millis, Millis) {

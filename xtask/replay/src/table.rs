@@ -1,12 +1,11 @@
 //! What is found out, as a table for people: what is most, and how much there is besides.
 
 use crate::replay::Replayed;
-use crate::tally::{Difference, LimitTally, Report, Tally};
 use jiff::Timestamp;
 use sluice_protocol::limit::plan::PlanTable;
+use sluice_protocol::replay::tally::{ByName, Difference, LimitTally, Report, Tally};
 use sluice_protocol::request::cost::money::write_decimal;
 use sluice_protocol::time::Millis;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// What is told of a replay. `names` are what the tables are called.
@@ -18,18 +17,21 @@ pub fn of(replayed: &Replayed, names: [&str; 2], tables: [Option<&PlanTable>; 2]
         &format!(
             "{} lines: {} requests are replayed, {} were decided by no plan, {} passed without a Gate, {} are of other events",
             number(seen.lines),
-            number(replayed.candidate.all.asked),
+            number(replayed.part.candidate.all.asked),
             number(seen.undecided),
             number(seen.without_gate),
             number(seen.others),
         ),
     );
     let (first, last) = replayed.span;
-    line(&mut text, &format!("from {} to {}, {} accounts", time(first), time(last), replayed.candidate.accounts.len()));
-    report(&mut text, names[0], &replayed.candidate, tables[0]);
-    if let Some((other, change)) = &replayed.against {
-        report(&mut text, names[1], other, tables[1]);
-        difference(&mut text, names, change);
+    line(
+        &mut text,
+        &format!("from {} to {}, {} accounts", time(first), time(last), replayed.part.candidate.accounts.len()),
+    );
+    report(&mut text, names[0], &replayed.part.candidate, tables[0]);
+    if tables[1].is_some() {
+        report(&mut text, names[1], &replayed.part.against, tables[1]);
+        difference(&mut text, names, &replayed.part.difference);
     }
     text
 }
@@ -65,11 +67,13 @@ fn report(text: &mut String, name: &str, report: &Report, table: Option<&PlanTab
     line(text, "");
     let mut rows =
         vec![cells(&["plan", "limit", "refused", "never pass", "accounts", "first", "last", "longest wait"])];
-    rows.extend(report.limits.iter().map(|((plan, limit), tally)| {
-        let mut row = vec![plan.clone(), limit.clone()];
-        row.extend(limit_row(tally));
-        row
-    }));
+    for (plan, limits) in report.limits.iter() {
+        rows.extend(limits.iter().map(|(limit, tally)| {
+            let mut row = vec![plan.clone(), limit.clone()];
+            row.extend(limit_row(tally));
+            row
+        }));
+    }
     columns(text, &rows);
     line(text, "");
     let mut most: Vec<_> = report.accounts.iter().filter(|(_, account)| account.tally.refused() > 0).collect();
@@ -78,7 +82,7 @@ fn report(text: &mut String, name: &str, report: &Report, table: Option<&PlanTab
     rows.extend(most.iter().take(MOST).map(|(name, account)| {
         let tally = &account.tally;
         let by = by(&account.limits, tally.forbidden);
-        vec![(*name).clone(), number(tally.asked), number(tally.through), number(tally.refused()), by]
+        vec![name.clone(), number(tally.asked), number(tally.through), number(tally.refused()), by]
     }));
     columns(text, &rows);
     more(text, most.len());
@@ -102,7 +106,7 @@ fn difference(text: &mut String, [candidate, other]: [&str; 2], difference: &Dif
     let mut rows = vec![cells(&["account", "newly refused", "by", "newly let through"])];
     rows.extend(most.iter().take(MOST).map(|(name, change)| {
         let limited = by(&change.by_limit, change.newly_forbidden);
-        vec![(*name).clone(), number(change.newly_refused), limited, number(change.newly_through)]
+        vec![name.clone(), number(change.newly_refused), limited, number(change.newly_through)]
     }));
     columns(text, &rows);
     more(text, most.len());
@@ -138,7 +142,7 @@ fn limit_row(tally: &LimitTally) -> [String; 6] {
 }
 
 /// `minute 12, day 3`.
-fn by(limits: &BTreeMap<String, LimitTally>, forbidden: u64) -> String {
+fn by(limits: &ByName<LimitTally>, forbidden: u64) -> String {
     let mut named: Vec<_> = limits.iter().map(|(name, tally)| (tally.refused, name.as_str())).collect();
     named.extend((forbidden > 0).then_some((forbidden, "(not allowed)")));
     named.sort_by_key(|(refused, _)| std::cmp::Reverse(*refused));

@@ -80,7 +80,8 @@ fn origin_full() -> Alert {
         lasts: "10m",
         severity: Severity::Warning,
         summary: "An origin has been full for ten minutes: {{ $labels.origin }}",
-        says: "Nearly all of its slots and places in its queue are taken. What comes next is refused.",
+        says: "Nearly all of its slots and places in its queue are taken, so what comes next is refused; or its GPU has hardly any \
+               memory to spare.",
     }
 }
 

@@ -142,6 +142,9 @@ impl Unit {
             Self::PerSecond => "cps",
             Self::Seconds => "s",
             Self::Share => "percentunit",
+            Self::Bytes => "bytes",
+            Self::Celsius => "celsius",
+            Self::Watts => "watt",
         }
     }
 }

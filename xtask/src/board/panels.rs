@@ -43,6 +43,12 @@ pub(super) enum Unit {
     Seconds,
     /// Of one.
     Share,
+    /// Of memory.
+    Bytes,
+    /// How warm.
+    Celsius,
+    /// What is drawn.
+    Watts,
 }
 
 /// What whoever looks at the board may choose.
@@ -73,6 +79,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row { title: "The edge at work", panels: edge() },
         Row { title: "Origins, as the edge sees them", panels: origins() },
         Row { title: "Origins, as they see themselves", panels: origins_own() },
+        Row { title: "GPUs of origins", panels: gpus() },
     ]
 }
 
@@ -213,10 +220,16 @@ fn edge() -> Vec<Panel> {
         },
         Panel {
             title: "What should not be",
-            says: "Logins of admins that failed, and leases of which nobody said what became of their requests.",
+            says: "Logins of admins that failed, leases of which nobody said what became of their requests, \
+                and spans that no collector took.",
             curves: vec![
                 curve(rate("sluice_failed_logins_total{job=\"sluice-edge\"}"), "failed logins"),
                 curve(rate("sluice_leases_lapsed_total{job=\"sluice-edge\"}"), "lapsed leases"),
+                curve(rate("sluice_spans_dropped_total{job=\"sluice-edge\"}"), "dropped spans"),
+                curve(
+                    rate("sluice_exported_spans_total{job=\"sluice-origin\",outcome!=\"sent\"}"),
+                    "spans of origins that did not come",
+                ),
             ],
             ..panel(Unit::PerSecond, 4)
         },
@@ -233,8 +246,8 @@ fn origins() -> Vec<Panel> {
             ..panel(Unit::Count, 8)
         },
         Panel {
-            title: "Places in use",
-            says: "Of all that run and wait there, as it said itself.",
+            title: "How full",
+            says: "Of all that run and wait there, or of its GPU's memory, as it said itself.",
             curves: vec![of("sluice_origin_in_use_ratio")],
             ..panel(Unit::Share, 8)
         },
@@ -298,6 +311,41 @@ fn origins_own() -> Vec<Panel> {
             stacked: true,
             curves: vec![curve(rate_by("code", "sluice_refusals_total{job=\"sluice-origin\"}"), "{{code}}")],
             ..panel(Unit::PerSecond, 8)
+        },
+    ]
+}
+
+fn gpus() -> Vec<Panel> {
+    let of = |name: &str, what: &str| {
+        let query = format!("max by (instance, gpu) (sluice_origin_gpu_{name}{{job=\"sluice-origin\"}})");
+        curve(query, &format!("{what}{{{{instance}}}} {{{{gpu}}}}"))
+    };
+    vec![
+        Panel {
+            title: "Computing",
+            says: "How much of the time something computed on it. A GPU at 1 may still have room for more at once.",
+            curves: vec![of("utilization_ratio", "")],
+            ..panel(Unit::Share, 8)
+        },
+        Panel {
+            title: "Memory",
+            says: "Weights and a pool for keys and values fill most of it when all is well.",
+            curves: vec![of("memory_used_bytes", "in use, "), of("memory_total_bytes", "all, ")],
+            ..panel(Unit::Bytes, 8)
+        },
+        Panel {
+            title: "How memory presses",
+            says: "Above 0, others or we ourselves take what was spare when the models were loaded.",
+            curves: vec![of("memory_pressure_ratio", "")],
+            ..panel(Unit::Share, 8)
+        },
+        Panel { title: "Temperature", curves: vec![of("temperature_celsius", "")], ..panel(Unit::Celsius, 8) },
+        Panel { title: "Power", curves: vec![of("power_watts", "")], ..panel(Unit::Watts, 8) },
+        Panel {
+            title: "Age of what was read",
+            says: "Rises where the driver hangs or the GPU is lost. After five seconds nothing else is told.",
+            curves: vec![of("reading_age_seconds", "")],
+            ..panel(Unit::Seconds, 8)
         },
     ]
 }

@@ -45,9 +45,26 @@ fn ask(stage: &Stage, stream: bool, more: &[(&str, &str)]) -> Caller {
 
 /// The origin says with its next answer that it is so full.
 fn fill(stage: &Stage, percent: u32) {
-    let capacity = Capacity { slots: 100, free: 100 - percent, queued: 0, queue: 0, est_ms: None };
+    let capacity = Capacity { slots: 100, free: 100 - percent, ..Capacity::default() };
     stage.origin.capacity.replace(Some(capacity));
     ask(stage, false, &[]);
+}
+
+/// Of the places in use and the GPU's memory, whichever is more.
+#[test]
+fn memory_that_presses_is_as_places_in_use() {
+    let stage = Stage::new(3, &degrading());
+    for (places, mem, told) in [
+        (49, Some(49), None),
+        (0, Some(50), Some("no-stream")),
+        (60, Some(10), Some("no-stream, no-thinking")),
+        (10, Some(70), Some("no-stream, no-thinking, max-tokens=2")),
+    ] {
+        let capacity = Capacity { slots: 100, free: 100 - places, mem, ..Capacity::default() };
+        stage.origin.capacity.replace(Some(capacity));
+        ask(&stage, false, &[]);
+        assert_eq!(ask(&stage, true, &[]).header(header::DEGRADED).as_deref(), told, "{capacity:?}");
+    }
 }
 
 #[test]

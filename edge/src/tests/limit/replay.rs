@@ -6,7 +6,8 @@ use crate::tests::origin::Fate;
 use crate::tests::stage::{ADDRESS, Stage};
 use serde_json::json;
 use sluice_protocol::limit::plan::PlanTable;
-use sluice_replay::log::{self, Decision, Request};
+use sluice_protocol::replay::request::{Decision, Request};
+use sluice_replay::log;
 use sluice_replay::replay::{Named, replay};
 use std::cell::Cell;
 
@@ -45,18 +46,19 @@ fn the_lines_of_a_run_give_its_decisions_again() {
         assert!(log.requests.len() <= asked && log.requests.len() > asked / 2);
         let plans = PlanTable::parse(&plans.to_string()).expect("they are in force");
         let told = replay(&log, Named { name: "plans", table: &plans }, None, |_, _| {}).expect("a log of ours");
-        let (all, as_logged) = (told.candidate.all, told.candidate.as_logged);
+        let (all, as_logged) = (told.part.candidate.all, told.part.candidate.as_logged);
         // Which of two limits refuses may depend on which of those was first that one message brought.
         let is_at_once = |at: u64| log.requests.iter().filter(|request| request.at == at).count() > 1;
         let is_unsure = |request: &&Request| request.decision == Decision::Limited && is_at_once(request.at);
         let unsure = log.requests.iter().filter(is_unsure).count() as u64;
-        assert!(as_logged + unsure >= all.asked, "{as_logged} and {unsure}: {:?}", told.candidate.accounts);
+        assert!(as_logged + unsure >= all.asked, "{as_logged} and {unsure}: {:?}", told.part.candidate.accounts);
         let refused_in_log = log.requests.iter().filter(|request| request.decision == Decision::Limited).count();
         assert_eq!(all.refused(), refused_in_log as u64, "as many are refused");
         assert!(all.through > 5, "{all:?}");
         refused.set(refused.get() + all.refused());
         counted.set(counted.get() + log.requests.iter().filter(|request| request.counted_at > 0).count());
-        assert_eq!(told.candidate.accounts.keys().collect::<Vec<_>>(), [&format!("ip:{ADDRESS}")]);
+        let accounts: Vec<_> = told.part.candidate.accounts.iter().map(|(name, _)| name.clone()).collect();
+        assert_eq!(accounts, [format!("ip:{ADDRESS}")]);
         assert_eq!(
             all.prompt_tokens + all.completion_tokens,
             stage.origin.computed(),

@@ -1,6 +1,6 @@
 //! The model that speaks by its script, as the engine sees it.
 
-use super::{Fault, Place, Running, Say, Shared, State, spelt};
+use super::{Fault, OnGpu, Place, Running, Say, Shared, State, spelt};
 use crate::engine::model::{Logits, Model, ModelError, Row};
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ pub(super) struct ScriptedModel {
     pub(super) context: usize,
     /// The length of its vectors, if it embeds.
     pub(super) vectors: Option<usize>,
+    /// Where it says that it computes.
+    pub(super) on_gpu: Option<OnGpu>,
 }
 
 /// As many logits as there are bytes and control tokens.
@@ -35,7 +37,11 @@ impl Model for ScriptedModel {
     }
 
     fn token_bytes(&self) -> usize {
-        0
+        self.on_gpu.map_or(0, |gpu| gpu.token_bytes)
+    }
+
+    fn cuda(&self) -> Option<usize> {
+        self.on_gpu.map(|gpu| gpu.ordinal)
     }
 
     fn begin(&mut self, _slot: usize, _tokens: usize) -> Result<(), ModelError> {

@@ -1,9 +1,10 @@
-//! Where an origin listens. Prompts pass there, so a network that others share is to be crossed by TLS.
+//! Where an origin listens. Prompts pass there, so a network that others share is to be crossed by TLS. So is the way to a
+//! collector of spans.
 
 use core::net::IpAddr;
 
 /// Reads a URL. Plain HTTP is for this machine, or for a network that is said to be private.
-pub(super) fn read(text: &str, is_private: bool) -> Result<String, String> {
+pub(crate) fn read(text: &str, is_private: bool) -> Result<String, String> {
     let (rest, is_plain) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
         (Some(rest), _) => (rest, false),
         (None, Some(rest)) => (rest, true),

@@ -10,7 +10,7 @@ use sluice_protocol::admin::{
 use sluice_protocol::auth::key::{ApiKey, Peppers};
 use sluice_protocol::auth::principal;
 use sluice_protocol::auth::token::DenialList;
-use sluice_protocol::forward::capacity::Capacity;
+use sluice_protocol::forward::capacity::{Capacity, CapacityReport, GpuFigures};
 use sluice_protocol::forward::report::{RequestReport, RequestStatus};
 use sluice_protocol::hop::gate_call::description::{AccountDescription, KeyDescription};
 use sluice_protocol::hop::gate_call::own_key::OwnKey;
@@ -122,7 +122,19 @@ fn the_json_of_the_public_api() {
             }],
         },
     );
-    json("capacity", &Capacity { slots: 4, free: 1, queued: 2, queue: 16, est_ms: Some(1_800) });
+    let capacity = Capacity { slots: 4, free: 1, queued: 2, queue: 16, est_ms: Some(1_800), mem: None };
+    json("capacity", &CapacityReport { capacity, gpu: None });
+    let gpu = GpuFigures {
+        index: Some(0),
+        uuid: "GPU-00112233-4455-6677-8899-aabbccddeeff".into(),
+        utilization: Some(0.37),
+        memory_used_bytes: Some(64 << 30),
+        memory_total_bytes: Some(141 << 30),
+        temperature_celsius: Some(61),
+        power_watts: Some(412.5),
+        age_ms: 312,
+    };
+    json("capacity_gpu", &CapacityReport { capacity: Capacity { mem: Some(12), ..capacity }, gpu: Some(gpu) });
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn used() -> Used {
 fn counted(count: impl FnOnce(&mut Counter)) -> Tally {
     let mut counter = Counter::default();
     count(&mut counter);
-    counter.report(1, IsolateState::default(), START).tally
+    counter.report(1, IsolateState::default(), 0, START).tally
 }
 
 fn sum(tally: &Tally, is_of: impl Fn(&Series) -> bool) -> u64 {

@@ -39,6 +39,7 @@ fn reading(span: Span) -> Reading {
         (Series::GateRows, 21),
         (Series::FailedLogins, 1),
         (Series::Lapsed, 2),
+        (Series::SpansDropped, 6),
         (Series::KeyRefused { account: label("a"), key: label("k") }, 2),
     ];
     let state = IsolateState {

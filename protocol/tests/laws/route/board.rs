@@ -143,7 +143,7 @@ proptest! {
 #[test]
 fn ties_go_to_whoever_says_that_it_is_emptier() {
     let mut board = Board::new(&origins(&[1, 1, 1]));
-    let says = |queued| Capacity { slots: 4, free: 0, queued, queue: 16, est_ms: Some(u64::from(queued)) };
+    let says = |queued| Capacity { slots: 4, free: 0, queued, queue: 16, est_ms: Some(queued.into()), mem: None };
     for (origin, queued) in [(0, 9), (1, 2), (2, 5)] {
         board.said(origin, says(queued), 0);
     }

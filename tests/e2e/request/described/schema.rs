@@ -4,7 +4,7 @@ use harness::Answer;
 use serde_json::Value;
 
 /// Checks an answer against the schema of its operation: required members are there, no other ones, and of the types.
-pub(super) fn check(document: &Value, path: &str, method: &str, answer: &Answer) {
+pub(crate) fn check(document: &Value, path: &str, method: &str, answer: &Answer) {
     let response = &document["paths"][path][method]["responses"][answer.status.to_string()];
     assert!(response.is_object(), "{method} {path}: {} is not described: {}", answer.status, answer.text());
     let response = resolve(document, response);

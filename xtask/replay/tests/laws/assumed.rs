@@ -38,7 +38,7 @@ fn what_was_refused_is_taken_to_be_as_its_accounts_mean() {
         line(4, &json!({"outcome": "refused", "status": 403, "decided_at": null})),
     ];
     let free = format!(r#"{{"plans": {{"p": {{"limits": []}}}}, {COSTS}}}"#);
-    let told = replayed(&lines.join("\n"), &free, None).unwrap().candidate;
+    let told = replayed(&lines.join("\n"), &free, None).unwrap().part.candidate;
     let all = told.all;
     assert_eq!((all.asked, all.through, all.assumed, told.as_logged), (5, 5, 3, 2));
     // Two that used what they did; a mean of 200, one of at most 50, and a mean again.
@@ -47,7 +47,7 @@ fn what_was_refused_is_taken_to_be_as_its_accounts_mean() {
     assert_eq!(all.units, all.completion_tokens + 10 * (50 + 150 + 100 + 50 + 100));
     // It takes the mean of their time: one place is free again after 400 ms.
     let one = r#"{"plans": {"p": {"limits": [{"name": "one", "kind": "parallel", "limit": 1}]}}}"#;
-    assert_eq!(replayed(&lines.join("\n"), one, None).unwrap().candidate.all.through, 5);
+    assert_eq!(replayed(&lines.join("\n"), one, None).unwrap().part.candidate.all.through, 5);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn an_answer_ends_where_the_table_ends_it() {
     let lines =
         [line(0, &served(100)), line(1, &served(300)), line(2, &json!({})), line(3, &json!({"given_back": true}))];
     let short = format!(r#"{{"plans": {{"p": {{"limits": [], "default_max_tokens": 120}}}}, {COSTS}}}"#);
-    let all = replayed(&lines.join("\n"), &short, None).unwrap().candidate.all;
+    let all = replayed(&lines.join("\n"), &short, None).unwrap().part.candidate.all;
     assert_eq!((all.through, all.cut, all.unknown, all.assumed), (4, 1, 1, 0));
     assert_eq!((all.prompt_tokens, all.completion_tokens), (18, 220));
 }
@@ -68,7 +68,7 @@ fn what_passed_without_a_gate_and_what_nobody_decided_is_counted_apart() {
         line(2, &json!({"plan": null, "decided_at": null, "outcome": "failed", "status": 503})),
     ];
     let told = replayed(&lines.join("\n"), r#"{"plans": {"p": {"limits": []}}}"#, None).unwrap();
-    assert_eq!((told.candidate.all.asked, told.seen.without_gate, told.seen.undecided), (1, 1, 1));
+    assert_eq!((told.part.candidate.all.asked, told.seen.without_gate, told.seen.undecided), (1, 1, 1));
 }
 
 /// In one millisecond a place was free for one of two. The log says for which.
@@ -77,7 +77,7 @@ fn what_was_let_through_was_first_in_its_millisecond() {
     let lines =
         [line(0, &refused()), line(1, &json!({"at": 1_790_000_000_000_u64, "decided_at": 1_790_000_000_000_u64}))];
     let plans = r#"{"plans": {"p": {"limits": [{"name": "minute", "kind": "window", "limit": 1, "window": "1m"}]}}}"#;
-    let told = replayed(&lines.join("\n"), plans, None).unwrap().candidate;
+    let told = replayed(&lines.join("\n"), plans, None).unwrap().part.candidate;
     assert_eq!((told.as_logged, told.all.through, told.all.limited), (2, 1, 1));
 }
 
@@ -100,8 +100,9 @@ fn what_was_bent_is_asked_for_as_it_was_bent() {
         (json!({"max_tokens": 7}), vec![], 6),
         (json!({"static_answer": true}), vec![], 0),
     ] {
-        let told = replayed(&line(0, &bent(members.clone())), plans, None).unwrap().candidate;
-        let found: Vec<_> = told.limits.keys().map(|(_, limit)| limit.as_str()).collect();
+        let told = replayed(&line(0, &bent(members.clone())), plans, None).unwrap().part.candidate;
+        let found: Vec<_> =
+            told.limits.iter().flat_map(|(_, limits)| limits.iter()).map(|(limit, _)| limit.as_str()).collect();
         assert_eq!((found, told.all.units), (limited, units), "{members}");
     }
 }
@@ -120,6 +121,6 @@ fn subjects_of_one_account_are_told_apart() {
             r#"{{"plans": {{"p": {{"limits": [{{"name": "l", "kind": "window", "limit": 1, "window": "1m", "per": "{per}"}}]}}}}}}"#
         )
     };
-    let through = |per| replayed(&lines.join("\n"), &plans(per), None).unwrap().candidate.all.through;
+    let through = |per| replayed(&lines.join("\n"), &plans(per), None).unwrap().part.candidate.all.through;
     assert_eq!((through("account"), through("key")), (1, 2));
 }

@@ -5,6 +5,7 @@
 
 mod assumed;
 mod command;
+mod kept;
 mod mistakes;
 mod oracle;
 mod same;

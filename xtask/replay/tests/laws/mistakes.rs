@@ -113,7 +113,7 @@ fn other_lines_are_counted_and_passed_over() {
         lines.insert(3, other.to_owned());
     }
     let told = replayed(&lines.join("\n"), PLANS, None).unwrap();
-    assert_eq!((told.seen.lines, told.seen.others, told.candidate.all.asked), (14, 6, 8));
+    assert_eq!((told.seen.lines, told.seen.others, told.part.candidate.all.asked), (14, 6, 8));
 }
 
 /// The lines that the protocol's own tests hold to are read, each of them.

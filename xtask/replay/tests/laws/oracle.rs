@@ -136,10 +136,10 @@ fn other_windows_refuse_what_a_naive_count_refuses() {
                         "window": "{tokens_seconds}s"}}
                 ]}}}}}}"#
             );
-            let told = replayed(&text, &plans, None).unwrap().candidate;
+            let told = replayed(&text, &plans, None).unwrap().part.candidate;
             let expected = naive(&text, (most, seconds * 1_000), (tokens, tokens_seconds * 1_000));
             for (account, expected) in expected {
-                let found = &told.accounts[&account];
+                let (_, found) = told.accounts.iter().find(|(name, _)| *name == account).unwrap();
                 let by = |limit: &str| found.limits.get(limit).map_or(0, |limit| limit.refused);
                 let found = [found.tally.limited, by("requests"), by("tokens")];
                 assert_eq!(

@@ -3,9 +3,10 @@
 
 use crate::{example, read, replayed};
 use sluice_protocol::limit::plan::PlanTable;
-use sluice_replay::drive::{By, Mean, drive};
+use sluice_protocol::replay::drive::{Mean, drive};
+use sluice_protocol::replay::tally::is_as_logged;
 use sluice_replay::example::Example;
-use sluice_replay::tally::is_as_logged;
+use sluice_replay::replay::{Named, by};
 
 /// Every kind of limit, every unit, whoever shares a count, and all that a plan says besides.
 const PLANS: [(&str, &str); 7] = [
@@ -73,13 +74,12 @@ fn the_plans_in_force_give_what_was_logged() {
             let every_ms = [40, 400, 4_000][seed as usize % 3];
             let text = example(Example { requests: 1_500, accounts: 12, every_ms, seed }, plans);
             let told = replayed(&text, plans, Some(plans)).unwrap();
-            let (all, as_logged) = (told.candidate.all, told.candidate.as_logged);
+            let (all, as_logged) = (told.part.candidate.all, told.part.candidate.as_logged);
             assert_eq!((all.asked, as_logged), (1_500, 1_500), "{what}, seed {seed}");
             assert!(all.through > 60 && all.refused() > 30, "{what}, seed {seed}: {all:?}");
             assert_eq!(all.assumed, 0, "{what}, seed {seed}");
-            let (other, difference) = told.against.unwrap();
-            assert_eq!(told.candidate, other, "{what}");
-            assert_eq!(difference, Default::default(), "{what}");
+            assert_eq!(told.part.candidate, told.part.against, "{what}");
+            assert_eq!(told.part.difference, Default::default(), "{what}");
         }
     }
 }
@@ -93,7 +93,8 @@ fn each_decision_is_the_logged_one() {
         let table = PlanTable::parse(plans).unwrap();
         let mut requests: Vec<_> = log.requests.iter().collect();
         requests.sort_by_key(|request| (request.at, request.line));
-        let verdicts = drive(&requests, &log.names, Mean::default(), &mut By::new(&table, "plans").unwrap()).unwrap();
+        let mut by = by(Named { name: "plans", table: &table }).unwrap();
+        let verdicts = drive(&requests, &log.names, Mean::default(), &mut by).unwrap();
         for (request, verdict) in requests.iter().zip(&verdicts) {
             assert!(is_as_logged(request, &log.names, verdict), "{what}, line {}: {verdict:?}", request.line);
         }
@@ -117,7 +118,7 @@ fn the_order_of_lines_says_nothing() {
 fn what_was_let_through_has_used_what_the_log_says() {
     let (_, plans) = PLANS[3];
     let text = example(Example { requests: 1_000, accounts: 5, every_ms: 2_000, seed: 4 }, plans);
-    let told = replayed(&text, plans, None).unwrap().candidate.all;
+    let told = replayed(&text, plans, None).unwrap().part.candidate.all;
     let (mut prompt, mut completion, mut nano, mut unknown) = (0, 0, 0_u128, 0);
     for line in text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
         let number = |member: &str| line[member].as_u64();

@@ -86,7 +86,7 @@ pub(super) fn from_origin(source: &str) -> Result<Vec<Measure>> {
         let (_, kind) = fields.split_once(&format!(" {field}: ")).with_context(shown)?;
         let kind = kind.lines().next().unwrap_or_default();
         let (kind, ending) = match kind {
-            "Gauge," => ("gauge", ""),
+            "Gauge," | "GpuGauges," => ("gauge", ""),
             "Histograms," => ("histogram", "_seconds"),
             counter if counter.ends_with("Counter>,") => ("counter", "_total"),
             other => bail!("origin/src/settle/metrics.rs: what kind of a measure is {other}?"),
@@ -159,6 +159,7 @@ struct Metrics {
     slots: Gauge,
     ended: Family<EndedLabels, Counter>,
     took: Histograms,
+    gpu_age: GpuGauges,
 }
 
     fn new() -> Self {
@@ -176,6 +177,9 @@ struct Metrics {
             ("took", "Time", &self.took),
         ] {
             all.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        }
+        for (name, help, gauge) in [("gpu_age_seconds", "How old", &self.gpu_age)] {
+            all.register(name, help, gauge.clone());
         }
         self
     }
@@ -216,6 +220,7 @@ struct Metrics {
                 ("s_num_slots", "gauge", "Slots."),
                 ("s_requests_total", "counter", "Requests."),
                 ("s_took_seconds", "histogram", "Time."),
+                ("s_gpu_age_seconds", "gauge", "How old."),
             ]
         );
         assert!(from_origin(&ORIGIN.replace("slots: Gauge", "slots: Info")).is_err());

@@ -1,24 +1,23 @@
-//! One account of a log, decided again by one table: the product's own account, in the log's time.
+//! One account, decided again by one table: the product's own account, in the time of its requests.
 
-use crate::line::Decision;
-use crate::log::{Names, Request, Usage};
-use crate::periods::Periods;
-use anyhow::{Result, bail};
+use super::request::{Decision, Names, Request, Usage};
+use crate::account::{Account, DecisionContext, History, max_tokens};
+use crate::auth::key::{ApiKey, Peppers, SecretHash};
+use crate::auth::principal::Mark;
+use crate::hop::gate_call::description::StorageCounters;
+use crate::hop::gate_call::{Admission, Answer, Ask, Bending, Call, Caller, KeyRecord};
+use crate::id::AccountId;
+use crate::limit::calendar::Calendar;
+use crate::limit::decision::{Outcome, Passes, Refused};
+use crate::limit::plan::PlanTable;
+use crate::request::bodies::chat;
+use crate::request::cost::Rate;
+use crate::request::cost::work::Work;
+use crate::time::Millis;
 use core::net::IpAddr;
-use sluice_protocol::account::{Account, DecisionContext, History, max_tokens};
-use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};
-use sluice_protocol::auth::principal::Mark;
-use sluice_protocol::hop::gate_call::description::StorageCounters;
-use sluice_protocol::hop::gate_call::{Admission, Answer, Ask, Bending, Call, Caller, KeyRecord};
-use sluice_protocol::id::AccountId;
-use sluice_protocol::limit::decision::{Outcome, Passes, Refused};
-use sluice_protocol::limit::plan::PlanTable;
-use sluice_protocol::request::bodies::chat;
-use sluice_protocol::request::cost::Rate;
-use sluice_protocol::request::cost::work::Work;
-use sluice_protocol::time::Millis;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::fmt;
 
 /// What became of a request here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,15 +50,25 @@ pub struct Spent {
     pub units: u64,
     /// Money, in nano-units.
     pub money: u64,
-    /// It was refused when the log was written: this is a guess.
+    /// It was refused when it was made: this is a guess.
     pub is_assumed: bool,
-    /// The log does not say what it used.
+    /// Nobody knows what it used.
     pub is_unknown: bool,
     /// The table lets it have fewer tokens than it used.
     pub is_cut: bool,
 }
 
-/// What is taken to be of a request that was refused when the log was written.
+/// A request that cannot be decided again, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {why}")]
+pub struct Undecidable {
+    /// Its line.
+    pub line: u32,
+    /// Why.
+    pub why: String,
+}
+
+/// What is taken to be of a request that was refused when it was made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mean {
     /// Tokens of an answer.
@@ -70,13 +79,17 @@ pub struct Mean {
     pub ms: Millis,
 }
 
+/// Whoever knows a table's calendars.
+pub trait Calendars {
+    /// What decisions at these times need to know: the periods of the table's budgets.
+    fn at(&mut self, times: [Millis; 2]) -> &Calendar;
+}
+
 /// By which table an account is decided.
-#[derive(Debug)]
 pub struct By<'t> {
     /// The table.
     pub table: &'t PlanTable,
-    /// Its calendar.
-    pub periods: Periods,
+    calendars: Box<dyn Calendars + 't>,
     /// Whether it excepts keys by name, for which an account must know them.
     has_named_keys: bool,
     secret: SecretHash,
@@ -127,18 +140,24 @@ impl Mean {
 }
 
 impl<'t> By<'t> {
-    /// A table, which is called `name`.
-    pub fn new(table: &'t PlanTable, name: &str) -> Result<Self> {
+    /// A table, and its calendars.
+    pub fn new(table: &'t PlanTable, calendars: Box<dyn Calendars + 't>) -> Self {
         let peppers = Peppers::parse(&format!("1:{}", "00".repeat(32))).expect("one pepper of 32 bytes");
         let secret = ApiKey::mint(&peppers, AccountId([0; 8]), [0; 20]).secret_hash();
         let is_key = |principal: &String| principal.starts_with("key_");
         let has_named_keys = table.exemptions.iter().any(|exemption| exemption.principals.iter().any(is_key));
-        Ok(Self { table, periods: Periods::of(table, name)?, has_named_keys, secret })
+        Self { table, calendars, has_named_keys, secret }
     }
 }
 
-/// Decides all requests of an account again. They are in the order of their time.
-pub fn drive(requests: &[&Request], names: &Names, mean: Mean, by: &mut By<'_>) -> Result<Vec<Verdict>> {
+impl fmt::Debug for By<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("By").field("table", &self.table.version()).finish_non_exhaustive()
+    }
+}
+
+/// Decides all requests of an account again. They are in the order of their time, and their plans are in the table.
+pub fn drive(requests: &[&Request], names: &Names, mean: Mean, by: &mut By<'_>) -> Result<Vec<Verdict>, Undecidable> {
     let Some(first) = requests.first() else { return Ok(Vec::new()) };
     let name = names.text(first.account);
     let address = name.strip_prefix("ip:").and_then(|address| address.trim_end_matches("/64").parse().ok());
@@ -167,7 +186,7 @@ pub fn drive(requests: &[&Request], names: &Names, mean: Mean, by: &mut By<'_>) 
 }
 
 impl Driven<'_, '_> {
-    fn step(&mut self, step: Step, number: usize, at: Millis) -> Result<()> {
+    fn step(&mut self, step: Step, number: usize, at: Millis) -> Result<(), Undecidable> {
         match step {
             Step::Settle => self.settle(number, at),
             Step::Readmit => self.admit(number, Some(at)),
@@ -175,7 +194,7 @@ impl Driven<'_, '_> {
     }
 
     /// Asks for a request; `again` is when its second reservation is asked for.
-    fn admit(&mut self, number: usize, again: Option<Millis>) -> Result<()> {
+    fn admit(&mut self, number: usize, again: Option<Millis>) -> Result<(), Undecidable> {
         let request = self.requests[number];
         let ask = Box::new(self.ask(request, again.is_some()));
         let (now, call) = match again {
@@ -209,17 +228,21 @@ impl Driven<'_, '_> {
                 self.verdicts[number] = Some(Verdict::Limited(refused.into_iter().map(hit).collect()));
             }
             Answer::NotAllowed { .. } => self.verdicts[number] = Some(Verdict::Forbidden),
-            Answer::Closed => bail!("line {}: its id begins as that of another request of its account", request.line),
-            Answer::Uncounted(budget) => bail!("line {}: the budget `{budget}` cannot be counted", request.line),
-            other => bail!("line {}: its account cannot decide it: {other:?}", request.line),
+            Answer::Closed => {
+                return Err(request.undecidable("its id begins as that of another request of its account"));
+            }
+            Answer::Uncounted(budget) => {
+                return Err(request.undecidable(format!("the budget `{budget}` cannot be counted")));
+            }
+            _ => return Err(request.undecidable("its account cannot decide it")),
         }
         Ok(())
     }
 
-    fn settle(&mut self, number: usize, at: Millis) -> Result<()> {
+    fn settle(&mut self, number: usize, at: Millis) -> Result<(), Undecidable> {
         let request = self.requests[number];
         let Some(Verdict::Through(spent)) = &self.verdicts[number] else {
-            bail!("line {}: it ends and was not let through", request.line);
+            return Err(request.undecidable("it ends and was not let through"));
         };
         let usage = spent.usage;
         let outcome = match request.given_back && !spent.is_assumed {
@@ -232,7 +255,7 @@ impl Driven<'_, '_> {
     }
 
     fn answer(&mut self, call: &Call, now: Millis) -> Answer {
-        let calendar = self.by.periods.at(self.account.times(now));
+        let calendar = self.by.calendars.at(self.account.times(now));
         let context = DecisionContext {
             account: self.name,
             table: self.by.table,
@@ -267,7 +290,7 @@ impl Driven<'_, '_> {
         }
     }
 
-    /// Who calls. What a key may do was decided when the log was written; which limits it skips, its record says.
+    /// Who calls. What a key may do was decided when it was made; which limits it skips, its record says.
     fn caller(&mut self, request: &Request) -> Caller {
         let plan = self.names.text(request.plan);
         if !(self.by.has_named_keys && request.has_key) {
@@ -322,6 +345,12 @@ impl Driven<'_, '_> {
         let rate: Rate = table.rate(class, self.names.text(request.model), request.endpoint, request.batch);
         let work = Work { thinking: request.thinking, ..Work::default() };
         (rate.used(work, used(usage)), rate.price.used(used(usage)))
+    }
+}
+
+impl Request {
+    fn undecidable(&self, why: impl Into<String>) -> Undecidable {
+        Undecidable { line: self.line, why: why.into() }
     }
 }
 

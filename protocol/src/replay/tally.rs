@@ -1,23 +1,25 @@
 //! What is counted of decisions: in all, for each plan, account and limit.
 
-use crate::drive::{Hit, Spent, Verdict};
-use crate::line::Decision;
-use crate::log::{Names, Request};
-use sluice_protocol::time::Millis;
-use std::collections::BTreeMap;
+use super::drive::{Hit, Spent, Verdict};
+use super::request::{Decision, Names, Request};
+use crate::time::Millis;
 
-/// What one table makes of a log.
+/// Things by their names, in the order of these: few. (A sorted list: a tree of them would be a twentieth of the Worker.)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByName<T>(Vec<(String, T)>);
+
+/// What one table makes of requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// In all.
     pub all: Tally,
     /// By the plans' names.
-    pub plans: BTreeMap<String, Tally>,
-    /// By the accounts' names.
-    pub accounts: BTreeMap<String, AccountTally>,
-    /// By the names of a plan and of a limit of it.
-    pub limits: BTreeMap<(String, String), LimitTally>,
-    /// How many decisions are as the log has them: let through, or refused by the same limits.
+    pub plans: ByName<Tally>,
+    /// By the accounts' names, in the order in which they were added.
+    pub accounts: Vec<(String, AccountTally)>,
+    /// By the plans' names and by those of their limits.
+    pub limits: ByName<ByName<LimitTally>>,
+    /// How many decisions are as they were: let through, or refused by the same limits.
     pub as_logged: u64,
 }
 
@@ -32,9 +34,9 @@ pub struct Tally {
     pub limited: u64,
     /// How many their plan does not allow.
     pub forbidden: u64,
-    /// How many of those let through were refused when the log was written, so that what they use is assumed.
+    /// How many of those let through were refused when they were made, so that what they use is assumed.
     pub assumed: u64,
-    /// How many of those let through the log knows no use of.
+    /// Of how many of those let through nobody knows what they used.
     pub unknown: u64,
     /// How many have fewer tokens than they used.
     pub cut: u64,
@@ -54,7 +56,7 @@ pub struct AccountTally {
     /// Its requests.
     pub tally: Tally,
     /// The limits that refused it, by their names.
-    pub limits: BTreeMap<String, LimitTally>,
+    pub limits: ByName<LimitTally>,
 }
 
 /// Refusals by one limit.
@@ -81,8 +83,8 @@ pub struct Difference {
     pub newly_refused: u64,
     /// How many are let through by the candidate alone.
     pub newly_through: u64,
-    /// The accounts of which something changes, by their names.
-    pub accounts: BTreeMap<String, Change>,
+    /// The accounts of which something changes, by their names, in the order in which they were added.
+    pub accounts: Vec<(String, Change)>,
 }
 
 /// What changes for an account.
@@ -93,7 +95,7 @@ pub struct Change {
     /// How many of these its plan does not allow.
     pub newly_forbidden: u64,
     /// By which of its limits, by their names.
-    pub by_limit: BTreeMap<String, LimitTally>,
+    pub by_limit: ByName<LimitTally>,
     /// How many are let through by the candidate alone.
     pub newly_through: u64,
 }
@@ -103,41 +105,83 @@ impl Report {
     pub fn add(&mut self, requests: &[&Request], names: &Names, verdicts: &[Verdict]) {
         let Some(first) = requests.first() else { return };
         let mut account = AccountTally::default();
-        let mut limits: BTreeMap<(u32, String), LimitTally> = BTreeMap::new();
-        let mut plans: BTreeMap<u32, Tally> = BTreeMap::new();
+        // It may have had several plans.
+        let mut plans: Vec<(u32, Tally, ByName<LimitTally>)> = Vec::new();
         for (request, verdict) in requests.iter().zip(verdicts) {
             account.tally.add(verdict);
-            plans.entry(request.plan).or_default().add(verdict);
             if is_as_logged(request, names, verdict) {
                 self.as_logged += 1;
             }
-            let Verdict::Limited(hits) = verdict else { continue };
-            for hit in hits {
-                limits.entry((request.plan, hit.limit.clone())).or_default().add(request.at, hit);
+            let place = plans.iter().position(|(plan, ..)| *plan == request.plan).unwrap_or_else(|| {
+                plans.push((request.plan, Tally::default(), ByName::default()));
+                plans.len() - 1
+            });
+            let (_, tally, limits) = &mut plans[place];
+            tally.add(verdict);
+            if let Verdict::Limited(hits) = verdict {
+                hits.iter().for_each(|hit| limits.at(&hit.limit).add(request.at, hit));
             }
         }
-        for ((plan, limit), tally) in limits {
-            let of_account = LimitTally { accounts: 1, ..tally };
-            account.limits.entry(limit.clone()).or_default().merge(of_account);
-            self.limits.entry((names.text(plan).to_owned(), limit)).or_default().merge(of_account);
-        }
-        for (plan, tally) in plans {
-            self.plans.entry(names.text(plan).to_owned()).or_default().merge(tally);
+        for (plan, tally, limits) in plans {
+            let plan = names.text(plan);
+            self.plans.at(plan).merge(tally);
+            for (limit, tally) in limits.iter() {
+                let of_account = LimitTally { accounts: 1, ..*tally };
+                account.limits.at(limit).merge(of_account);
+                self.limits.at(plan).at(limit).merge(of_account);
+            }
         }
         self.all.merge(account.tally);
-        // It may have had several plans.
-        account.limits.values_mut().for_each(|tally| tally.accounts = 1);
-        self.accounts.insert(names.text(first.account).to_owned(), account);
+        account.limits.iter_mut().for_each(|tally| tally.accounts = 1);
+        self.accounts.push((names.text(first.account).to_owned(), account));
     }
 
     /// Adds what was counted of other accounts.
     pub fn merge(&mut self, other: Self) {
         let Self { all, plans, accounts, limits, as_logged } = other;
         self.all.merge(all);
-        plans.into_iter().for_each(|(plan, tally)| self.plans.entry(plan).or_default().merge(tally));
-        limits.into_iter().for_each(|(limit, tally)| self.limits.entry(limit).or_default().merge(tally));
+        plans.iter().for_each(|(plan, tally)| self.plans.at(plan).merge(*tally));
+        for (plan, limits) in limits.iter() {
+            limits.iter().for_each(|(limit, tally)| self.limits.at(plan).at(limit).merge(*tally));
+        }
         self.accounts.extend(accounts);
         self.as_logged += as_logged;
+    }
+}
+
+impl<T: Default> ByName<T> {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &T)> {
+        self.0.iter().map(|(name, one)| (name, one))
+    }
+
+    /// One of them.
+    pub fn get(&self, name: &str) -> Option<&T> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, one)| one)
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().map(|(_, one)| one)
+    }
+
+    /// One of them, with nothing in it if it is new.
+    fn at(&mut self, name: &str) -> &mut T {
+        let place = self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)).unwrap_or_else(|place| {
+            self.0.insert(place, (name.to_owned(), T::default()));
+            place
+        });
+        &mut self.0[place].1
+    }
+}
+
+impl<T> Default for ByName<T> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 
@@ -212,7 +256,7 @@ impl Difference {
                     change.newly_refused += 1;
                     match new {
                         Verdict::Limited(hits) => hits.iter().for_each(|hit| {
-                            change.by_limit.entry(hit.limit.clone()).or_default().add(request.at, hit);
+                            change.by_limit.at(&hit.limit).add(request.at, hit);
                         }),
                         Verdict::Forbidden | Verdict::Through(_) => change.newly_forbidden += 1,
                     }
@@ -220,11 +264,11 @@ impl Difference {
                 _ => {}
             }
         }
-        change.by_limit.values_mut().for_each(|tally| tally.accounts = 1);
+        change.by_limit.iter_mut().for_each(|tally| tally.accounts = 1);
         self.newly_refused += change.newly_refused;
         self.newly_through += change.newly_through;
         if change != Change::default() {
-            self.accounts.insert(names.text(first.account).to_owned(), change);
+            self.accounts.push((names.text(first.account).to_owned(), change));
         }
     }
 
@@ -236,7 +280,7 @@ impl Difference {
     }
 }
 
-/// Whether a decision is the log's: let through, or refused by the same limits.
+/// Whether a decision is as it was: let through, or refused by the same limits.
 pub fn is_as_logged(request: &Request, names: &Names, verdict: &Verdict) -> bool {
     match (verdict, request.decision) {
         (Verdict::Through(_), Decision::Through) | (Verdict::Forbidden, Decision::Forbidden) => true,
