@@ -70,7 +70,7 @@ fn compile(workspace: &Workspace, toolbox: &Toolbox, step: &mut Step) -> Result<
         .env("WASM_BINDGEN_USE_JS_SYS", "1")
         // Less is copied into its callers than LLVM does by itself: some 130 KB of what is uploaded, for a few hundredths of
         // a request's time. To be measured again with `cargo xtask bench edge --against`.
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-Cllvm-args=--inline-threshold=15");
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-Cllvm-args=--inline-threshold=5");
     toolbox.wasm.apply(&mut cargo)?;
     process::run(step, cargo, &workspace.log("build-edge")?)?;
     let wasm = toolbox.wasm.target(workspace).join("wasm32-unknown-unknown/edge/sluice_edge.wasm");
