@@ -95,7 +95,7 @@ export async function signIn(page, credential) {
   await page.getByRole("navigation", { name: "Pages", exact: true }).waitFor();
 }
 
-// Goes to a page by the navigation, as a person does.
+// Goes to a page by a link of its name, as a person does. The page before may have fields of the same names.
 export async function open(page, name) {
   await page.getByRole("link", { name, exact: true }).first().click();
   await page.getByRole("heading", { level: 1, name, exact: true }).waitFor();

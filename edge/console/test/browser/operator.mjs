@@ -25,7 +25,7 @@ await run(async ({ page, step }) => {
   });
   await step("a key that the API refuses shows why at its field", async () => {
     await open(page, "Keys");
-    await page.getByRole("link", { name: "New key" }).click();
+    await open(page, "New key");
     await page.getByLabel("Account").fill("nobody");
     await page.getByRole("button", { name: "Make the key" }).click();
     const field = page.getByLabel("Account");
@@ -250,7 +250,7 @@ await run(async ({ page, step }) => {
   await step("hostile names are letters and nothing else", async () => {
     for (const name of HOSTILE) {
       await open(page, "Keys");
-      await page.getByRole("link", { name: "New key" }).click();
+      await open(page, "New key");
       await page.getByLabel("Name").fill(name);
       await page.getByLabel("Plan").selectOption("team");
       await page.getByRole("button", { name: "Make the key" }).click();

@@ -18,7 +18,7 @@ await run(async ({ page, step }) => {
   await step("sign in", () => signIn(page, settings.token));
   await step("make a key with its plan", async () => {
     await open(page, "Keys");
-    await page.getByRole("link", { name: "New key" }).click();
+    await open(page, "New key");
     await page.getByLabel("Name").fill(NAME);
     await page.getByLabel("Plan").selectOption("team");
     await page.getByRole("button", { name: "Make the key" }).click();
