@@ -1,7 +1,7 @@
 //! The names of functions, which traces of panics show. Each ends with a hash of sixteen digits that nobody reads and that
 //! does not compress: of three thousand functions, some 35 KB of what is uploaded. Types in angle brackets have long paths,
-//! by which no trace is told apart: another 10 KB. What drops a value, a fifth of all functions, has the name of all that do: a
-//! trace tells who dropped it. What is imported has its name where it is imported.
+//! by which no trace is told apart: another 10 KB. What drops a value, a fifth of all functions, has no name: a trace tells
+//! who dropped it, and 15 KB are not uploaded. What is imported has its name where it is imported.
 
 use anyhow::Result;
 use wasm_encoder::{Module, NameMap, NameSection, RawSection};
@@ -41,9 +41,8 @@ fn shortened(map: wasmparser::NameMap<'_>, first: u32) -> Result<NameMap> {
     let mut kept = NameMap::new();
     for naming in map {
         let naming = naming?;
-        if naming.index >= first {
-            let name = without_paths(without_hash(naming.name));
-            kept.append(naming.index, if name.starts_with(DROPS) { DROPS.trim_end_matches('<') } else { &name });
+        if naming.index >= first && !naming.name.starts_with(DROPS) {
+            kept.append(naming.index, &without_paths(without_hash(naming.name)));
         }
     }
     Ok(kept)
@@ -138,9 +137,7 @@ mod tests {
         };
         // What is imported has no name here.
         let mut expected = NameMap::new();
-        for (index, name) in
-            (1..).zip(["a::b", "a::b", "a::html", "h0123456789abcdef", "\u{4f60}", "core::ptr::drop_in_place"])
-        {
+        for (index, name) in (1..).zip(["a::b", "a::b", "a::html", "h0123456789abcdef", "\u{4f60}"]) {
             expected.append(index, name);
         }
         assert_eq!(shorten(&module(&named)).unwrap(), module(&expected));
