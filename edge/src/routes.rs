@@ -151,6 +151,7 @@ async fn step_aside(call: &Call<'_>, route: &str, of: &str) -> Answered {
 
 /// What there is, for whoever is lost.
 const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /v1/rerank, \
+                      /v1/images/generations, \
                       /v1/files and /v1/batches, GET /v1/models, /v1/key and /v1/usage are served; of Anthropic's, POST /v1/messages; of \
                       Ollama's, POST /api/chat, /api/generate and /api/embed, GET /api/tags; of vLLM's, POST \
                       /tokenize and /detokenize.";

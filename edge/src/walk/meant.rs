@@ -21,8 +21,8 @@ pub(super) fn whence(
     body: &Body,
 ) -> (Option<Beginning>, Option<Region>) {
     let beginning = match (ask.endpoint, ask.session) {
-        // Vectors remember nothing.
-        (Endpoint::Embeddings, _) => None,
+        // Vectors and pictures remember nothing.
+        (Endpoint::Embeddings | Endpoint::Images, _) => None,
         (_, Some(session)) => Some(Beginning::of_session(principal.account.name(), session)),
         (_, None) => Beginning::of_body(&body.bytes()),
     };

@@ -16,7 +16,9 @@ pub(crate) fn teller(door: Door, head: Head) -> Box<dyn Tell> {
     match door {
         Door::Chat => Box::new(openai::chat::Chat::new(head)),
         // Nothing is answered there: what they tell is no part of a stream.
-        Door::Embeddings | Door::Rerank | Door::Tokenize | Door::Detokenize => Box::new(openai::chat::Chat::new(head)),
+        Door::Embeddings | Door::Rerank | Door::Images | Door::Tokenize | Door::Detokenize => {
+            Box::new(openai::chat::Chat::new(head))
+        }
         Door::OllamaEmbed | Door::OllamaEmbeddings => Box::new(Answer::new(head, Shape::Response)),
         // Of a count there is nothing to tell but the number.
         Door::Messages | Door::CountTokens => Box::new(Messages::new(head)),

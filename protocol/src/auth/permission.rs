@@ -20,7 +20,7 @@ pub enum Scope {
     Completions,
     /// `GET /v1/models`.
     Models,
-    /// `POST /v1/images/...`.
+    /// `POST /v1/images/generations`.
     Images,
     /// `POST /v1/auth/token`.
     Tokens,
@@ -159,6 +159,7 @@ impl From<Endpoint> for Scope {
             Endpoint::Chat => Self::Chat,
             Endpoint::Completions => Self::Completions,
             Endpoint::Embeddings => Self::Embeddings,
+            Endpoint::Images => Self::Images,
         }
     }
 }

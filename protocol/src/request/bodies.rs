@@ -5,6 +5,7 @@
 pub mod chat;
 pub mod completion;
 pub mod embeddings;
+pub mod images;
 pub mod messages;
 pub mod ollama;
 pub mod prompts;

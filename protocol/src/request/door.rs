@@ -29,6 +29,8 @@ pub enum Door {
     OllamaEmbeddings,
     /// Jina's order of documents by a query.
     Rerank,
+    /// OpenAI's pictures.
+    Images,
     /// vLLM's question which tokens a text is.
     Tokenize,
     /// vLLM's question which text some tokens are.
@@ -49,6 +51,7 @@ impl Door {
         Self::OllamaEmbed,
         Self::OllamaEmbeddings,
         Self::Rerank,
+        Self::Images,
         Self::Tokenize,
         Self::Detokenize,
     ];
@@ -67,6 +70,7 @@ impl Door {
             Self::OllamaEmbed => "/api/embed",
             Self::OllamaEmbeddings => "/api/embeddings",
             Self::Rerank => "/v1/rerank",
+            Self::Images => "/v1/images/generations",
             Self::Tokenize => "/tokenize",
             Self::Detokenize => "/detokenize",
         }

@@ -13,4 +13,6 @@ pub enum Endpoint {
     Completions,
     /// Embeddings: the vectors of texts.
     Embeddings,
+    /// Pictures of what a text says.
+    Images,
 }

@@ -62,7 +62,7 @@ pub struct Member {
     /// Its name in the body.
     pub name: &'static str,
     /// Whose it is: some of [`OWNERS`], by the place of their bits.
-    of: u8,
+    of: u16,
     /// At each door of its table, in their order.
     fates: [Fate; MOST_DOORS],
     instead: &'static str,
@@ -74,7 +74,8 @@ pub struct Member {
 const MOST_DOORS: usize = 2;
 
 /// Whose documentation the list is made of.
-pub const OWNERS: [&str; 8] = ["OpenAI", "vLLM", "llama.cpp", "SGLang", "Ollama", "TGI", "others", "Anthropic"];
+pub const OWNERS: [&str; 9] =
+    ["OpenAI", "vLLM", "llama.cpp", "SGLang", "Ollama", "TGI", "others", "Anthropic", "Sluice"];
 
 impl Table {
     /// That of a door.
@@ -127,7 +128,7 @@ impl Member {
         unserved(self.name, door, &what_now)
     }
 
-    const fn new(name: &'static str, of: u8, fates: [Fate; MOST_DOORS]) -> Self {
+    const fn new(name: &'static str, of: u16, fates: [Fate; MOST_DOORS]) -> Self {
         Self { name, of, fates, instead: "", note: "", needs: "" }
     }
 
@@ -172,10 +173,13 @@ fn of_another_place(name: &str, door: Door) -> Option<Refusal> {
     Some(unserved(name.to_owned(), door, &what_now))
 }
 
-/// Doors of other tables that serve a member of this name, one for each table.
+/// Doors of other tables that serve a member of this name, one for each table. Nobody who wants a text is sent to where
+/// pictures are drawn, unless no other door has the name.
 fn of_other_tables(name: &str, door: Door) -> Vec<Door> {
     let others = TABLES.iter().filter(|table| !table.doors.contains(&door));
-    others.filter_map(|table| table.server(&table.members[table.find(name)?], door)).collect()
+    let all = others.filter_map(|table| table.server(&table.members[table.find(name)?], door)).collect::<Vec<_>>();
+    let of_texts: Vec<Door> = all.iter().copied().filter(|door| *door != Door::Images).collect();
+    if of_texts.is_empty() { all } else { of_texts }
 }
 
 fn serve_it(doors: &[Door]) -> Option<String> {

@@ -4,6 +4,7 @@ use crate::refusal::Refusal;
 use crate::request::bodies::chat::{ChatBounds, ChatRequest};
 use crate::request::bodies::completion::CompletionRequest;
 use crate::request::bodies::embeddings::EmbeddingRequest;
+use crate::request::bodies::images::ImageRequest;
 use crate::request::bodies::messages;
 use crate::request::bodies::ollama;
 use crate::request::bodies::question::Question;
@@ -30,6 +31,7 @@ pub fn question(door: Door, body: &[u8], bounds: ChatBounds) -> Result<Question,
         Door::Embeddings => EmbeddingRequest::parse(body).map(Question::from),
         Door::OllamaEmbed | Door::OllamaEmbeddings => ollama::embed::parse(door, body).map(Question::from),
         Door::Rerank => RerankRequest::parse(body).map(|request| Question::Rerank(Box::new(request))),
+        Door::Images => ImageRequest::parse(body).map(|request| Question::Images(Box::new(request))),
         Door::Tokenize => TokenizeRequest::parse(body, bounds).map(|request| Question::Tokenize(Box::new(request))),
         Door::Detokenize => DetokenizeRequest::parse(body).map(Question::Detokenize),
     }

@@ -4,6 +4,7 @@
 mod api;
 mod between;
 mod embeddings;
+mod images;
 mod jobs;
 mod messages;
 mod refusals;

@@ -4,6 +4,7 @@ mod chat;
 mod completion;
 mod embeddings;
 mod format;
+mod images;
 mod members;
 mod messages;
 mod ollama;

@@ -58,6 +58,7 @@ fn body(door: Door) -> Option<Value> {
         | Door::OllamaEmbed
         | Door::OllamaEmbeddings
         | Door::Rerank
+        | Door::Images
         | Door::Tokenize
         | Door::Detokenize => return None,
     };

@@ -217,5 +217,6 @@ const fn endpoint_name(endpoint: Endpoint) -> &'static str {
         Endpoint::Chat => "chat",
         Endpoint::Completions => "completions",
         Endpoint::Embeddings => "embeddings",
+        Endpoint::Images => "images",
     }
 }

@@ -50,6 +50,8 @@ pub enum EndpointName {
     Embeddings,
     /// Whatever is asked for by a job: a line of a batch, or an answer in the background.
     Batch,
+    /// Pictures.
+    Images,
 }
 
 /// From `from` percent of the origin's places in use on, a limit shrinks evenly, to `percent` of itself when all are.
@@ -114,6 +116,7 @@ impl EndpointName {
             Self::Completions => matches!(endpoint, Endpoint::Completions),
             Self::Embeddings => matches!(endpoint, Endpoint::Embeddings),
             Self::Batch => batch,
+            Self::Images => matches!(endpoint, Endpoint::Images),
         }
     }
 }

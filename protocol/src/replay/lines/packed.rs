@@ -28,10 +28,11 @@ pub(super) fn pack(request: &Request) -> [u64; WIDTH] {
         Decision::Limited => 1,
         Decision::Forbidden => 2,
     };
-    let endpoint = match request.endpoint {
-        Endpoint::Chat => 0,
-        Endpoint::Completions => 1,
-        Endpoint::Embeddings => 2,
+    let kind = match request.endpoint {
+        Endpoint::Chat => decision * OLDER_ENDPOINTS,
+        Endpoint::Completions => decision * OLDER_ENDPOINTS + 1,
+        Endpoint::Embeddings => decision * OLDER_ENDPOINTS + 2,
+        Endpoint::Images => IMAGES + decision,
     };
     // Keys' marks end with zeros, and small numbers are short.
     let mark = |mark: Option<Mark>| u64::from_le_bytes(mark.unwrap_or_default().0);
@@ -39,7 +40,7 @@ pub(super) fn pack(request: &Request) -> [u64; WIDTH] {
     let after = |at: Millis| at.saturating_sub(request.at).min(u64::from(u32::MAX));
     [
         flags,
-        decision * ENDPOINTS + endpoint,
+        kind,
         request.at.min(MAX_TIME),
         after(request.over),
         after(request.counted_at),
@@ -70,16 +71,19 @@ pub(super) fn unpack(line: &[u64; WIDTH]) -> Option<Request> {
     let has = |flag: u32| flags >> flag & 1 == 1;
     let narrow = |number: u64| u32::try_from(number).ok();
     let mark = |number: u64| Mark(number.to_le_bytes());
-    let decision = match kind / ENDPOINTS {
+    let (decision, endpoint) = match kind {
+        IMAGES.. => (kind - IMAGES, Endpoint::Images),
+        _ => match kind % OLDER_ENDPOINTS {
+            0 => (kind / OLDER_ENDPOINTS, Endpoint::Chat),
+            1 => (kind / OLDER_ENDPOINTS, Endpoint::Completions),
+            _ => (kind / OLDER_ENDPOINTS, Endpoint::Embeddings),
+        },
+    };
+    let decision = match decision {
         0 => Decision::Through,
         1 => Decision::Limited,
         2 => Decision::Forbidden,
         _ => return None,
-    };
-    let endpoint = match kind % ENDPOINTS {
-        0 => Endpoint::Chat,
-        1 => Endpoint::Completions,
-        _ => Endpoint::Embeddings,
     };
     if at > MAX_TIME || flags >> FLAGS != 0 {
         return None;
@@ -131,8 +135,10 @@ pub(super) const AT: usize = 2;
 pub(super) const ACCOUNT: usize = 5;
 /// Where it has numbers of names.
 pub(super) const NAMES: [usize; 4] = [ACCOUNT, 6, 7, 8];
-/// How many endpoints there are.
-const ENDPOINTS: u64 = 3;
+/// How many endpoints there were at first: decisions and endpoints are told in one number.
+const OLDER_ENDPOINTS: u64 = 3;
+/// Where decisions about pictures begin in it: behind all others, which stay what they were.
+const IMAGES: u64 = 3 * OLDER_ENDPOINTS;
 /// The most that a request's numbers take, in bytes: three marks of ten, a time of seven, ten numbers of five, four names of
 /// three, and the rest.
 pub(super) const MAX_PACKED: usize = 3 * 10 + 7 + 10 * 5 + 4 * 3 + 5;

@@ -6,6 +6,7 @@
 use crate::request::bodies::chat::{ChatRequest, Sampling};
 use crate::request::bodies::completion::CompletionRequest;
 use crate::request::bodies::embeddings::EmbeddingRequest;
+use crate::request::bodies::images::ImageRequest;
 use crate::request::bodies::rerank::RerankRequest;
 use crate::request::bodies::tokens::{DetokenizeRequest, TokenizeRequest};
 use crate::request::endpoint::Endpoint;
@@ -29,6 +30,8 @@ pub enum Question {
     Embeddings(Box<EmbeddingRequest>),
     /// The order of some documents.
     Rerank(Box<RerankRequest>),
+    /// Pictures.
+    Images(Box<ImageRequest>),
 }
 
 /// A question that asks for nothing but whether its model is there. Ollama loads one for it, and unloads it where it is to
@@ -54,6 +57,7 @@ impl Question {
             Self::Tokenize(_) => Endpoint::Completions,
             // It asks the same models, and answers as little.
             Self::Embeddings(_) | Self::Rerank(_) => Endpoint::Embeddings,
+            Self::Images(_) => Endpoint::Images,
         }
     }
 
@@ -67,6 +71,7 @@ impl Question {
             Self::Detokenize(request) => &request.model,
             Self::Embeddings(request) => &request.model,
             Self::Rerank(request) => &request.model,
+            Self::Images(request) => &request.model,
         }
     }
 
@@ -77,6 +82,7 @@ impl Question {
             Self::Text(request) => request.user.as_deref(),
             Self::Embeddings(request) => request.user.as_deref(),
             Self::Rerank(request) => request.user.as_deref(),
+            Self::Images(request) => request.user.as_deref(),
             Self::Presence(_) | Self::Tokenize(_) | Self::Detokenize(_) => None,
         }
     }
@@ -87,6 +93,7 @@ impl Question {
             Self::Chat(request) | Self::Count(request) => request.stream,
             Self::Text(request) => request.stream,
             Self::Presence(presence) => presence.stream,
+            Self::Images(request) => request.stream,
             Self::Tokenize(_) | Self::Detokenize(_) | Self::Embeddings(_) | Self::Rerank(_) => false,
         }
     }
@@ -99,6 +106,8 @@ impl Question {
             Self::Chat(request) => request.tools.is_empty() && is_certain(&request.sampling),
             Self::Text(request) => is_certain(&request.sampling),
             Self::Embeddings(_) | Self::Rerank(_) => true,
+            // A seed's picture is the same again, but megabytes long: no cache is to keep it.
+            Self::Images(_) => false,
             Self::Presence(_) | Self::Count(_) | Self::Tokenize(_) | Self::Detokenize(_) => false,
         }
     }
@@ -110,6 +119,7 @@ impl Question {
             Self::Text(request) => request.guess_prompt_tokens(),
             Self::Embeddings(request) => request.guess_prompt_tokens(),
             Self::Rerank(request) => request.guess_prompt_tokens(),
+            Self::Images(request) => request.guess_prompt_tokens(),
             Self::Presence(_) | Self::Count(_) | Self::Tokenize(_) | Self::Detokenize(_) => 0,
         }
     }
@@ -119,7 +129,8 @@ impl Question {
         match self {
             Self::Chat(request) => request.most_tokens(),
             Self::Text(request) => request.most_tokens(),
-            Self::Embeddings(_) | Self::Rerank(_) => Some(0),
+            // A picture is no tokens: what it costs to draw, its `Work` says.
+            Self::Embeddings(_) | Self::Rerank(_) | Self::Images(_) => Some(0),
             Self::Presence(_) | Self::Count(_) | Self::Tokenize(_) | Self::Detokenize(_) => Some(0),
         }
     }

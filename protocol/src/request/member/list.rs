@@ -1,6 +1,7 @@
 //! The list itself: a table for each family of doors, in a file of its own.
 
 mod embeddings;
+mod images;
 mod messages;
 mod ollama;
 mod ollama_embed;
@@ -21,5 +22,6 @@ pub const TABLES: &[Table] = &[
     embeddings::TABLE,
     ollama_embed::TABLE,
     rerank::TABLE,
+    images::TABLE,
     tokens::TABLE,
 ];

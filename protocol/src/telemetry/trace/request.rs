@@ -111,6 +111,7 @@ pub const fn operation(door: Door) -> Option<&'static str> {
         Door::Embeddings | Door::OllamaEmbed | Door::OllamaEmbeddings => Some("embeddings"),
         // The conventions have no word for it.
         Door::Rerank => Some("rerank"),
+        Door::Images => Some("image_generation"),
         Door::CountTokens | Door::Tokenize | Door::Detokenize => None,
     }
 }

@@ -36,6 +36,7 @@ fn body(door: Door, name: &str, value: &str) -> String {
         Door::Embeddings | Door::OllamaEmbed => &[MODEL, ("input", r#""hi""#)],
         Door::OllamaEmbeddings | Door::Tokenize => &[MODEL, ("prompt", r#""hi""#)],
         Door::Rerank => &[MODEL, ("query", r#""hi""#), ("documents", r#"["ho"]"#)],
+        Door::Images => &[MODEL, ("prompt", r#""hi""#)],
         Door::Detokenize => &[MODEL, ("tokens", "[1]")],
     };
     let others = least.iter().copied().filter(|(other, _)| *other != name);

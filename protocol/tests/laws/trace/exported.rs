@@ -103,7 +103,7 @@ fn spans_as_they_are_sent() {
 
 #[test]
 fn a_door_is_told_by_a_word_of_the_conventions_where_there_is_one() {
-    let words = ["chat", "text_completion", "embeddings", "rerank"];
+    let words = ["chat", "text_completion", "embeddings", "rerank", "image_generation"];
     for door in Door::ALL {
         let asks_no_model = matches!(door, Door::CountTokens | Door::Tokenize | Door::Detokenize);
         assert_eq!(operation(*door).is_none(), asks_no_model, "{door:?}");

@@ -155,9 +155,10 @@ const PERS: [(&str, Per); 5] = [
     ("user", Per::User),
 ];
 const CLASSES: [(&str, Class); 3] = [("light", Class::Light), ("medium", Class::Medium), ("heavy", Class::Heavy)];
-const ENDPOINTS: [(&str, EndpointName); 4] = [
+const ENDPOINTS: [(&str, EndpointName); 5] = [
     ("chat", EndpointName::Chat),
     ("completions", EndpointName::Completions),
     ("embeddings", EndpointName::Embeddings),
     ("batch", EndpointName::Batch),
+    ("images", EndpointName::Images),
 ];

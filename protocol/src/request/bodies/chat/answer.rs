@@ -300,6 +300,8 @@ pub enum Capability {
     Embedding,
     /// It says how well a document fits a query, and answers nothing.
     Rerank,
+    /// It draws pictures, and answers nothing.
+    Image,
 }
 
 /// The usage that a completion or a chunk carries, if it carries one. Reads both gates' own answers and other servers'.

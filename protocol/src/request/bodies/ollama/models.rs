@@ -33,8 +33,8 @@ pub fn listed(entries: &[Value]) -> Value {
 /// `POST /api/show`, of one entry.
 pub fn shown(entry: &Value) -> Value {
     let more = entry["capabilities"].as_array().map_or(&[][..], Vec::as_slice);
-    // A model that embeds or reranks says so, and answers nothing.
-    let answers_nothing = more.contains(&json!("embedding")) || more.contains(&json!("rerank"));
+    // A model that embeds, reranks or draws says so, and answers nothing.
+    let answers_nothing = ["embedding", "rerank", "image"].iter().any(|deed| more.contains(&json!(deed)));
     let answers = (!answers_nothing).then(|| json!("completion"));
     let capabilities: Vec<Value> = answers.into_iter().chain(more.iter().cloned()).collect();
     let mut info = json!({"general.architecture": FAMILY});

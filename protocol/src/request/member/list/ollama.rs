@@ -10,26 +10,26 @@ use crate::request::member::{Fate, Member, Table};
 pub(super) const TABLE: Table =
     Table { doors: &[Door::OllamaChat, Door::OllamaGenerate], members: MEMBERS, within: Some("options") };
 
-const fn served(name: &'static str, of: u8) -> Member {
+const fn served(name: &'static str, of: u16) -> Member {
     Member::new(name, of, [Fate::Served; 2])
 }
 
 /// Served by `/api/chat`; `/api/generate` takes it if it is one of these.
-const fn chat(name: &'static str, of: u8, nothing: &'static [&'static str]) -> Member {
+const fn chat(name: &'static str, of: u16, nothing: &'static [&'static str]) -> Member {
     Member::new(name, of, [Fate::Served, Fate::Refused(nothing)])
 }
 
 /// Served by `/api/generate`; `/api/chat` takes it if it is one of these.
-const fn generate(name: &'static str, of: u8, nothing: &'static [&'static str]) -> Member {
+const fn generate(name: &'static str, of: u16, nothing: &'static [&'static str]) -> Member {
     Member::new(name, of, [Fate::Refused(nothing), Fate::Served])
 }
 
-const fn passes(name: &'static str, of: u8) -> Member {
+const fn passes(name: &'static str, of: u16) -> Member {
     Member::new(name, of, [Fate::Passes; 2])
 }
 
 /// Served nowhere; taken if it is one of these.
-const fn refused(name: &'static str, of: u8, nothing: &'static [&'static str]) -> Member {
+const fn refused(name: &'static str, of: u16, nothing: &'static [&'static str]) -> Member {
     Member::new(name, of, [Fate::Refused(nothing); 2])
 }
 

@@ -4,28 +4,28 @@ use super::owners::{A, L, O, S, T, V, X};
 use crate::request::door::Door;
 use crate::request::member::{Fate, Member, Table};
 
-const ALL: u8 = O | V | L | S | A | T;
+const ALL: u16 = O | V | L | S | A | T;
 
-const fn served(name: &'static str, of: u8) -> Member {
+const fn served(name: &'static str, of: u16) -> Member {
     Member::new(name, of, [Fate::Served; 2])
 }
 
 /// Served in a chat; a text completion takes it if it is one of these.
-const fn chat(name: &'static str, of: u8, nothing: &'static [&'static str]) -> Member {
+const fn chat(name: &'static str, of: u16, nothing: &'static [&'static str]) -> Member {
     Member::new(name, of, [Fate::Served, Fate::Refused(nothing)])
 }
 
 /// Served in a text completion; a chat takes it if it is one of these.
-const fn text(name: &'static str, of: u8, nothing: &'static [&'static str]) -> Member {
+const fn text(name: &'static str, of: u16, nothing: &'static [&'static str]) -> Member {
     Member::new(name, of, [Fate::Refused(nothing), Fate::Served])
 }
 
-const fn passes(name: &'static str, of: u8) -> Member {
+const fn passes(name: &'static str, of: u16) -> Member {
     Member::new(name, of, [Fate::Passes; 2])
 }
 
 /// Served nowhere; taken if it is one of these.
-const fn refused(name: &'static str, of: u8, nothing: &'static [&'static str]) -> Member {
+const fn refused(name: &'static str, of: u16, nothing: &'static [&'static str]) -> Member {
     Member::new(name, of, [Fate::Refused(nothing); 2])
 }
 

@@ -9,16 +9,16 @@ use crate::request::member::{Fate, Member, Table};
 
 pub(super) const TABLE: Table = Table { doors: &[Door::Rerank], members: MEMBERS, within: None };
 
-const fn served(name: &'static str, of: u8) -> Member {
+const fn served(name: &'static str, of: u16) -> Member {
     Member::new(name, of, [Fate::Served; 2])
 }
 
-const fn passes(name: &'static str, of: u8) -> Member {
+const fn passes(name: &'static str, of: u16) -> Member {
     Member::new(name, of, [Fate::Passes; 2])
 }
 
 /// Served nowhere; taken if it is one of these.
-const fn refused(name: &'static str, of: u8, nothing: &'static [&'static str]) -> Member {
+const fn refused(name: &'static str, of: u16, nothing: &'static [&'static str]) -> Member {
     Member::new(name, of, [Fate::Refused(nothing); 2])
 }
 

@@ -7,16 +7,16 @@ use super::owners::{O, S, V};
 use crate::request::door::Door;
 use crate::request::member::{Fate, Member, Table};
 
-const fn served(name: &'static str, of: u8) -> Member {
+const fn served(name: &'static str, of: u16) -> Member {
     Member::new(name, of, [Fate::Served; 2])
 }
 
-const fn passes(name: &'static str, of: u8) -> Member {
+const fn passes(name: &'static str, of: u16) -> Member {
     Member::new(name, of, [Fate::Passes; 2])
 }
 
 /// Not served; taken if it is one of these.
-const fn refused(name: &'static str, of: u8, nothing: &'static [&'static str]) -> Member {
+const fn refused(name: &'static str, of: u16, nothing: &'static [&'static str]) -> Member {
     Member::new(name, of, [Fate::Refused(nothing); 2])
 }
 

@@ -9,25 +9,25 @@ use crate::request::member::{Fate, Member, Table};
 
 pub(super) const TABLE: Table = Table { doors: &[Door::Tokenize, Door::Detokenize], members: MEMBERS, within: None };
 
-const ALL: u8 = O | V | L | S | A | T;
+const ALL: u16 = O | V | L | S | A | T;
 
 /// Served where a text becomes tokens; the other door takes it if it is one of these.
-const fn text(name: &'static str, of: u8, nothing: &'static [&'static str]) -> Member {
+const fn text(name: &'static str, of: u16, nothing: &'static [&'static str]) -> Member {
     Member::new(name, of, [Fate::Served, Fate::Refused(nothing)])
 }
 
 /// Of a chat: it goes with `messages`.
-const fn chat(name: &'static str, of: u8, nothing: &'static [&'static str]) -> Member {
+const fn chat(name: &'static str, of: u16, nothing: &'static [&'static str]) -> Member {
     text(name, of, nothing).note("goes with `messages`")
 }
 
 /// Of a chat's answer: no prompt depends on it.
-const fn answer(name: &'static str, of: u8) -> Member {
+const fn answer(name: &'static str, of: u16) -> Member {
     Member::new(name, of, [Fate::Passes; 2]).note("about a chat's answer")
 }
 
 /// Served nowhere; taken if it is one of these.
-const fn refused(name: &'static str, of: u8, nothing: &'static [&'static str]) -> Member {
+const fn refused(name: &'static str, of: u16, nothing: &'static [&'static str]) -> Member {
     Member::new(name, of, [Fate::Refused(nothing); 2])
 }
 

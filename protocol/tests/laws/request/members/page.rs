@@ -17,6 +17,7 @@ fn the_page_shows_the_list() {
         (Table::of(Door::Embeddings), "embeddings", "whose | in a request"),
         (Table::of(Door::OllamaEmbed), "ollama-embed", "whose | `/api/embed` | `/api/embeddings`"),
         (Table::of(Door::Rerank), "rerank", "whose | in a request"),
+        (Table::of(Door::Images), "images", "whose | in a request"),
         (Table::of(Door::Tokenize), "tokens", "whose | `/tokenize` | `/detokenize`"),
     ] {
         let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));

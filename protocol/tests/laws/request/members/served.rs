@@ -157,6 +157,24 @@ const SERVED_BY_RERANK: [(&str, &str, &str); 7] = [
     ("user", r#""u""#, ""),
 ];
 
+/// And where pictures are drawn.
+const SERVED_BY_IMAGES: [(&str, &str, &str); 13] = [
+    ("model", r#""other""#, ""),
+    ("n", "10", ""),
+    ("num_inference_steps", "8", ""),
+    ("output_format", r#""webp""#, ""),
+    ("prompt", r#""ho""#, ""),
+    ("safety_identifier", r#""s""#, ""),
+    ("seed", "0", ""),
+    ("size", r#""512x1536""#, ""),
+    ("stream", "true", ""),
+    ("user", r#""u""#, ""),
+    ("with_prompt", "true", ""),
+    // Which alone ask for nothing.
+    ("output_compression", "-", ""),
+    ("partial_images", "-", ""),
+];
+
 /// The same between text and tokens.
 const SERVED_BY_TOKENS: [(&str, &str, &str); 14] = [
     ("add_special_tokens", "false", ""),
@@ -187,6 +205,7 @@ fn what_is_served_makes_another_request() {
             Door::Embeddings => &SERVED_BY_EMBEDDINGS[..],
             Door::OllamaEmbed | Door::OllamaEmbeddings => &SERVED_BY_EMBED[..],
             Door::Rerank => &SERVED_BY_RERANK[..],
+            Door::Images => &SERVED_BY_IMAGES[..],
             Door::Tokenize | Door::Detokenize => &SERVED_BY_TOKENS[..],
         };
         let row = rows.iter().find(|(name, ..)| *name == member.name);
