@@ -27,6 +27,7 @@ use sluice_protocol::forward::report;
 use sluice_protocol::hop::gate_call::Admission;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::refusal::{ErrorBody, Reason, Refusal};
+use sluice_protocol::request::cost::work::Drawing;
 use sluice_protocol::request::door::Door;
 use sluice_protocol::route::met::Met;
 use sluice_protocol::time::Millis;
@@ -123,6 +124,8 @@ pub struct Outgoing<'a> {
     pub body: &'a Body,
     /// Whether its answer comes in pieces.
     pub stream: bool,
+    /// Which pictures it asks for, if it asks for any.
+    pub drawing: Option<Drawing>,
     /// Aborted when the caller leaves.
     pub left: &'a Signal,
     /// Who looks whether it waits in vain.
@@ -131,21 +134,33 @@ pub struct Outgoing<'a> {
     pub trace: &'a Onward,
 }
 
+impl Outgoing<'_> {
+    /// Whether it may be sent to a second origin where the first is slow to begin. Nobody draws a picture twice.
+    pub const fn may_be_hedged(&self) -> bool {
+        self.stream && self.drawing.is_none()
+    }
+}
+
 /// Sends a request to generate on. Returns the origin's answer if it is one to relay; otherwise what the caller is told and how
 /// the ticket is settled.
 ///
 /// The answer's body ends with the lease at the latest: the deadline that is returned holds its timer.
-pub async fn generate(
-    origin: &Origin,
-    ticket: &Ticket,
-    Outgoing { door, body, stream, left, watch, trace }: Outgoing<'_>,
-) -> Result<(Reply, Deadline), Failed> {
+pub async fn generate(origin: &Origin, ticket: &Ticket, outgoing: Outgoing<'_>) -> Result<(Reply, Deadline), Failed> {
+    let Outgoing { door, body, stream, drawing, left, watch, trace } = outgoing;
     let accept = if stream { header::essence(Dialect::of(door.path()).stream()) } else { respond::JSON };
-    let is_hedged = stream && origin.is_hedged;
+    let is_hedged = outgoing.may_be_hedged() && origin.is_hedged;
     let path = door.path();
     let mut leg = trace.leg(origin.name.as_deref(), &origin.url, path);
-    let call =
-        Call { method: "POST", path, body: Some(body), accept, is_hedged, left: Some(left), watch, leg: Some(&leg) };
+    let call = Call {
+        body: Some(body),
+        accept,
+        is_hedged,
+        drawing,
+        left: Some(left),
+        watch,
+        leg: Some(&leg),
+        ..Call::bare("POST", path)
+    };
     let failed_with = |leg: &mut Leg, failed: &Failed| leg.failed(failed.refusal.reason.row().code, left.is_aborted());
     let sent = fetch(origin, ticket, call).await;
     let (mut reply, deadline) = sent.inspect_err(|failed| failed_with(&mut leg, failed))?;
@@ -171,6 +186,8 @@ struct Call<'a> {
     accept: &'a str,
     /// Whether its head is to say that its first token is there.
     is_hedged: bool,
+    /// Which pictures it may draw.
+    drawing: Option<Drawing>,
     left: Option<&'a Signal>,
     watch: Option<&'a dyn Watch>,
     /// What it is told of a trace.
@@ -179,21 +196,31 @@ struct Call<'a> {
 
 impl<'a> Call<'a> {
     const fn bare(method: &'a str, path: &'a str) -> Self {
-        Self { method, path, body: None, accept: respond::JSON, is_hedged: false, left: None, watch: None, leg: None }
+        Self {
+            method,
+            path,
+            body: None,
+            accept: respond::JSON,
+            is_hedged: false,
+            drawing: None,
+            left: None,
+            watch: None,
+            leg: None,
+        }
     }
 }
 
 async fn fetch(
     origin: &Origin,
     ticket: &Ticket,
-    Call { method, path, body, accept, is_hedged, left, watch, leg }: Call<'_>,
+    Call { method, path, body, accept, is_hedged, drawing, left, watch, leg }: Call<'_>,
 ) -> Result<(Reply, Deadline), Failed> {
     let internal = |error: String| {
         let refusal = Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error);
         Failed::new(refusal, Ending::Certain(Outcome::NotServed), Met::Nothing)
     };
     let hash = body_hash(&body.map(Body::bytes).unwrap_or_default());
-    let grant = grant(origin, ticket, hash).await.map_err(internal)?;
+    let grant = grant(origin, ticket, hash, drawing).await.map_err(internal)?;
     let deadline = Deadline::new(left).map_err(|fault| internal(fault.to_string()))?;
     // Silence ends with the lease at the latest: nobody waits whose place is somebody else's.
     let silence = if body.is_some() { origin.timeout_ms } else { origin.timeout_ms.min(GET_TIMEOUT_MS) };
@@ -265,7 +292,7 @@ impl Reply {
 }
 
 /// The signed grant. It ends before the lease does, in whole seconds.
-async fn grant(origin: &Origin, ticket: &Ticket, bh: String) -> Result<String, String> {
+async fn grant(origin: &Origin, ticket: &Ticket, bh: String, img: Option<Drawing>) -> Result<String, String> {
     let claims = GrantClaims {
         jti: ticket.attempt.request().to_string(),
         sub: ticket.subject.clone(),
@@ -279,6 +306,7 @@ async fn grant(origin: &Origin, ticket: &Ticket, bh: String) -> Result<String, S
         bh,
         aud: origin.name.clone(),
         idle: ticket.idle,
+        img,
     };
     origin.signer.sign(&claims).await
 }

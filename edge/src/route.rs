@@ -283,7 +283,7 @@ async fn attempt<'o>(
     let own = Outgoing { body: body.as_ref().unwrap_or(outgoing.body), watch: Some(&watch), ..outgoing };
     let result = forward::generate(&origins.all[index], ticket, own).await;
     at.met(result.as_ref().map_or_else(|failed| failed.met, |_| Met::Served));
-    if result.is_ok() && outgoing.stream && origins.hedges {
+    if result.is_ok() && outgoing.may_be_hedged() && origins.hedges {
         board.borrow_mut().waited(journey.model, now().saturating_sub(began));
     }
     Tried { at, result }

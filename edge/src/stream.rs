@@ -25,6 +25,7 @@ use sluice_protocol::measures::request::Broken;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::usage_of;
 use sluice_protocol::request::bodies::responses::FinalEvent;
+use sluice_protocol::request::door::Door;
 use sluice_protocol::telemetry::Line;
 use sluice_protocol::time::Millis;
 use sluice_protocol::wire::header;
@@ -89,6 +90,9 @@ async fn relay_or_fail(
         }
     }
     let relayed = head.get(header::CONTENT_TYPE).and_then(|kind| Relayed::of(kind, MAX_EVENT));
+    // Ten pictures are longer than anything that is read whole.
+    let told = head.get(header::USAGE).and_then(report::read_brief).filter(|_| clock.after.told.door() == Door::Images);
+    let relayed = relayed.or(told.map(Relayed::Whole));
     if matches!(relayed, Some(Relayed::Events(_))) {
         // Also where the origin is of an older version and does not say its charset.
         headers.set(header::CONTENT_TYPE, header::EVENT_STREAM);
@@ -179,7 +183,9 @@ async fn relay_stream(
         (_, Some(reason)) => Some(Broken::Refused(reason)),
         _ => end.refusal().map(|refusal| Broken::Refused(refusal.reason)),
     };
-    clock.after.relayed.set(Counted { first_token_at: state.borrow().first_token_at, broken, has_begun: true });
+    let is_whole = matches!(state.borrow().relayed, Relayed::Whole(_));
+    let first_token_at = state.borrow().first_token_at.filter(|_| !is_whole);
+    clock.after.relayed.set(Counted { first_token_at, broken, has_begun: true });
     if let Some(keep) = keep.filter(|_| !matches!(end, End::Left)) {
         let told = state.borrow().answer();
         if told.is_some() || matches!(end, End::Whole) {
@@ -200,9 +206,11 @@ async fn relay_stream(
     if let Some(refusal) = end.refusal() {
         let (request, why) = (clock.ticket.attempt.request(), refusal.detail.clone().unwrap_or_default());
         telemetry::write(&Line::trouble_of(request, "a stream was not relayed to its end", why));
-        // The event that had only begun is dropped, or the error would become a part of it.
+        // The event that had only begun is dropped, or the error would become a part of it. Of a whole answer that has begun
+        // there is nothing to say any more: what is cut is no JSON.
         let broken = BrokenOff { request, events: state.borrow().relayed.events(), mark: None };
-        pipe.end(clock.dialect.broken(&refusal, broken).as_bytes());
+        let told = if is_whole { String::new() } else { clock.dialect.broken(&refusal, broken) };
+        pipe.end(told.as_bytes());
     } else if matches!(end, End::Left) {
         pipe.end(&[]);
     }

@@ -39,6 +39,7 @@ use sluice_protocol::limit::cache::CacheAsked;
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::refusal::Refusal;
 use sluice_protocol::request::bodies::question::{Presence, Question};
+use sluice_protocol::request::cost::work::Drawing;
 use sluice_protocol::request::door::Door;
 use sluice_protocol::request::read;
 use sluice_protocol::route::beginning::Beginning;
@@ -197,6 +198,7 @@ async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Un
         prompt_is_counted: false,
         max_tokens: question.most_tokens(),
         thinking: question.thinks(),
+        drawing: question.drawing(),
         pressure: signal.pressure,
         address: principal.address,
         model,
@@ -230,6 +232,7 @@ async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Un
 /// limit -> route -> forward -> stream -> settle. Sends the answer as soon as there is one; nobody listens if the caller has left.
 /// Returns how it ended.
 async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Noted) -> RequestEnd {
+    let drawing = Some(asked.ask.drawing).filter(Drawing::is_any);
     let Asked { door, known, ask, body, stream, is_job, keep, cache, is_repeatable, left, origins, .. } = asked;
     let (beginning, region, trace) = (asked.beginning, asked.region, &asked.trace);
     let Known { table, principal } = &known;
@@ -288,7 +291,8 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
     let model = bent.model.clone().unwrap_or(model);
     noted.bent(&model);
     let journey = Journey { env, context: around.context, model: &model, beginning, region };
-    let outgoing = Outgoing { door, body: bent.body(&body), stream: bent.stream, left: &left, watch: None, trace };
+    let outgoing =
+        Outgoing { door, body: bent.body(&body), stream: bent.stream, drawing, left: &left, watch: None, trace };
     let mut sent = route::send(&origins, &journey, &mut ticket, outgoing, None).await;
     // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
     if let Err(Failed { counted: Some(prompt_tokens), .. }) = sent.result
@@ -307,7 +311,8 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
         ticket.spent = spent;
         // It is bent as before: only how many tokens fit may differ.
         bent = bent.again(&body, stream, &ticket.admission);
-        let outgoing = Outgoing { door, body: bent.body(&body), stream: bent.stream, left: &left, watch: None, trace };
+        let outgoing =
+            Outgoing { door, body: bent.body(&body), stream: bent.stream, drawing, left: &left, watch: None, trace };
         let counted_by = sent.place();
         sent = route::send(&origins, &journey, &mut ticket, outgoing, counted_by).await;
     }

@@ -64,10 +64,25 @@ pub struct Sum {
     pub completion_tokens: u64,
     /// Those of them that were thinking, as far as the origin told.
     pub thinking_tokens: u64,
+    /// Pictures that were begun, as far as the origin told.
+    pub images: u64,
+    /// Steps of them that were run, as far as the origin told.
+    pub image_steps: u64,
     /// What it cost, in the units of the plans' prices.
     pub cost: u64,
     /// What it cost, in nano-units of the plans' currency.
     pub money: u64,
+}
+
+/// A [`Sum`] in a row, but for pictures: its members in their order.
+pub(crate) type PackedSum = [u64; 9];
+
+/// What one line of a row has drawn: it stands behind all lines, where rows of versions that knew no pictures end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PackedDrawn {
+    line: u32,
+    images: u64,
+    steps: u64,
 }
 
 /// One line of an hour or of a day.
@@ -140,14 +155,45 @@ impl Sum {
             cached_tokens: told.cached_tokens.min(told.usage.prompt_tokens),
             completion_tokens: told.usage.completion_tokens,
             thinking_tokens: told.reasoning_tokens.unwrap_or(0).min(told.usage.completion_tokens),
+            images: told.drawn.images.into(),
+            image_steps: told.drawn.steps.into(),
             cost,
             money,
             ..Self::default()
         });
     }
 
-    fn members(&mut self) -> [&mut u64; 9] {
+    /// As rows have it, but for pictures: see [`PackedDrawn`].
+    pub(crate) fn pack(mut self) -> PackedSum {
+        let [sums @ .., _, _] = self.members();
+        sums.map(|sum| *sum)
+    }
+
+    /// As it was, but for pictures.
+    pub(crate) fn unpack(packed: PackedSum) -> Self {
+        let mut sum = Self::default();
+        for (own, packed) in sum.members().into_iter().zip(packed) {
+            *own = packed;
+        }
+        sum
+    }
+
+    /// Those of pictures are the last.
+    fn members(&mut self) -> [&mut u64; 11] {
         let Self {
+            served,
+            failed,
+            lapsed,
+            prompt_tokens,
+            cached_tokens,
+            completion_tokens,
+            thinking_tokens,
+            images,
+            image_steps,
+            cost,
+            money,
+        } = self;
+        [
             served,
             failed,
             lapsed,
@@ -157,8 +203,29 @@ impl Sum {
             thinking_tokens,
             cost,
             money,
-        } = self;
-        [served, failed, lapsed, prompt_tokens, cached_tokens, completion_tokens, thinking_tokens, cost, money]
+            images,
+            image_steps,
+        ]
+    }
+}
+
+impl PackedDrawn {
+    /// What these lines have drawn, of those that have.
+    pub(crate) fn of<'s>(lines: impl Iterator<Item = &'s Sum>) -> Vec<Self> {
+        let drawn = (0..).zip(lines).map(|(line, sum)| Self { line, images: sum.images, steps: sum.image_steps });
+        drawn.filter(|one| one.images > 0 || one.steps > 0).collect()
+    }
+
+    /// Which line.
+    pub(crate) const fn line(self) -> usize {
+        self.line as usize
+    }
+
+    /// Puts it back into its line, if that is there.
+    pub(crate) fn unpack(self, sum: Option<&mut Sum>) -> Option<()> {
+        let sum = sum?;
+        (sum.images, sum.image_steps) = (self.images, self.steps);
+        Some(())
     }
 }
 

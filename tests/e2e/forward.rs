@@ -230,6 +230,7 @@ pub(crate) fn claims(number: u8, body: &str) -> GrantClaims {
         bh: body_hash(body.as_bytes()),
         aud: None,
         idle: false,
+        img: None,
     }
 }
 

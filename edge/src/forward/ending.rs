@@ -52,17 +52,18 @@ impl Ending {
 
 /// A request that we failed before anything was computed for it is taken back. What was computed stays counted.
 fn counted(used: Used, is_ours: bool) -> Outcome {
-    if is_ours && used.usage.total_tokens == 0 { Outcome::NotServed } else { Outcome::Served(Some(used)) }
+    if is_ours && used.is_nothing() { Outcome::NotServed } else { Outcome::Served(Some(used)) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use sluice_protocol::request::bodies::chat::Usage;
+    use sluice_protocol::request::cost::work::Drawn;
 
     const NONE: Used = Used::NOTHING;
-    const SOME: Used = Used { usage: Usage::new(5, 3), reasoning_tokens: Some(1), cached_tokens: 0 };
-    const MORE: Used = Used { usage: Usage::new(5, 9), reasoning_tokens: Some(1), cached_tokens: 0 };
+    const SOME: Used = Used { usage: Usage::new(5, 3), reasoning_tokens: Some(1), ..NONE };
+    const MORE: Used = Used { usage: Usage::new(5, 9), reasoning_tokens: Some(1), ..NONE };
 
     fn holds(outcome: Outcome, computed: Used) -> bool {
         match outcome {
@@ -92,6 +93,9 @@ mod tests {
     fn we_take_back_what_we_failed_before_it_cost_anything() {
         assert_eq!(Ending::of_refusal(Reason::Overloaded, Some(NONE)).settled(None), Outcome::NotServed);
         assert_eq!(Ending::of_refusal(Reason::Draining, Some(SOME)).settled(None), Outcome::Served(Some(SOME)));
+        // A step of a picture is work, too, whatever its prompt was counted as.
+        let drawn = Used::of_pictures(0, Drawn { images: 1, steps: 1, pixel_steps: 4_096 });
+        assert_eq!(Ending::of_refusal(Reason::Draining, Some(drawn)).settled(None), Outcome::Served(Some(drawn)));
         assert_eq!(Ending::of_refusal(Reason::InvalidRequest, Some(NONE)).settled(None), Outcome::Served(Some(NONE)));
     }
 

@@ -99,6 +99,7 @@ mod tests {
             bh: "00".into(),
             aud: None,
             idle: false,
+            img: None,
         };
         let input = Signer::new("k1", &[1; 32]).signing_input(&claims);
         let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();

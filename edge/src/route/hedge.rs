@@ -22,7 +22,7 @@ pub(super) struct Hedged<'o> {
 
 /// When a request is to be hedged, in milliseconds from now, if it is.
 pub(super) fn after(origins: &Origins, journey: &Journey<'_>, outgoing: Outgoing<'_>) -> Option<u32> {
-    let may_be = origins.hedges && outgoing.stream;
+    let may_be = origins.hedges && outgoing.may_be_hedged();
     let board = origins.board.as_ref().filter(|_| may_be)?;
     u32::try_from(board.borrow().hedge_after(journey.model)?).ok()
 }

@@ -230,6 +230,7 @@ fn ask(
         prompt_is_counted: false,
         max_tokens: question.most_tokens(),
         thinking: question.thinks(),
+        drawing: question.drawing(),
         // It can wait, and is answered as it was asked.
         bending: Bending::default(),
         pressure,

@@ -208,7 +208,7 @@ pub(crate) async fn embed(
         Refusal::new(Reason::Internal, "The origin failed on this request.").with_detail("telling vectors panicked")
     })??;
     let mut response = typed(body, HeaderValue::from_static("application/json"));
-    tell_usage(&mut response, Used { usage: Usage::new(tokens, 0), reasoning_tokens: Some(0), cached_tokens: 0 });
+    tell_usage(&mut response, Used { usage: Usage::new(tokens, 0), ..Used::NOTHING });
     Ok(response)
 }
 

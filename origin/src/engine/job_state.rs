@@ -69,7 +69,12 @@ impl JobState {
 
     /// The same, with how much of it was thinking or may have been.
     pub(crate) fn used(&self) -> Used {
-        Used { usage: self.usage(), reasoning_tokens: Some(self.reasoning_tokens()), cached_tokens: self.cached() }
+        Used {
+            usage: self.usage(),
+            reasoning_tokens: Some(self.reasoning_tokens()),
+            cached_tokens: self.cached(),
+            ..Used::NOTHING
+        }
     }
 
     /// Notes that `now` tokens of one answer are known not to be thinking. The last note said `before`.

@@ -166,6 +166,7 @@ mod tests {
             bh: text(),
             aud: None,
             idle: false,
+            img: None,
         }
     }
 

@@ -228,6 +228,7 @@ pub(crate) fn claims(body: &[u8]) -> GrantClaims {
         bh: body_hash(body),
         aud: None,
         idle: false,
+        img: None,
     }
 }
 

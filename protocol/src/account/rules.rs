@@ -71,7 +71,7 @@ pub fn max_tokens(allowance: &Allowance, asked: Option<u32>) -> u32 {
 /// The request as limits see it.
 pub(super) fn facts(ask: &Ask, known: &Known<'_>, table: &PlanTable) -> Facts {
     let max_tokens = max_tokens(&known.plan.allowance, ask.max_tokens);
-    let class = table.classes.class(ask.body_bytes, max_tokens);
+    let class = table.classes.class(ask.body_bytes, max_tokens, ask.drawing);
     Facts {
         request: ask.request,
         key: known.mark,
@@ -81,7 +81,7 @@ pub(super) fn facts(ask: &Ask, known: &Known<'_>, table: &PlanTable) -> Facts {
         class,
         endpoint: ask.endpoint,
         batch: ask.batch,
-        work: Work { prompt_tokens: ask.prompt_tokens, max_tokens, thinking: ask.thinking, ..Work::default() },
+        work: Work { prompt_tokens: ask.prompt_tokens, max_tokens, thinking: ask.thinking, drawing: ask.drawing },
         exact: Exact { prompt: ask.prompt_is_counted, max_tokens: ask.max_tokens.is_some() },
         rate: table.rate(class, &ask.model, ask.endpoint, ask.batch),
         pressure: ask.pressure,

@@ -4,6 +4,7 @@
 //! with `jsonwebtoken`; what the claims mean, and when they hold, is decided here.
 
 use crate::id::{RequestId, hex};
+use crate::request::cost::work::Drawing;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -40,6 +41,9 @@ pub struct GrantClaims {
     /// Whether it takes idle time only: it is below all others, whatever its priority, and never waits.
     #[serde(default, skip_serializing_if = "is_live")]
     pub idle: bool,
+    /// The pictures that may be drawn, of a request for some: so many, so many steps each, and so many pixels each at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub img: Option<Drawing>,
 }
 
 fn is_live(idle: &bool) -> bool {
@@ -61,6 +65,9 @@ pub enum GrantError {
     /// It is for another origin than the one that was called.
     #[error("the grant is for another origin")]
     OtherOrigin,
+    /// It grants fewer pictures, or smaller ones, than the body asks for.
+    #[error("the grant is for other pictures")]
+    OtherPictures,
     /// The body that arrived is not the body that was granted.
     #[error("the grant is for another body")]
     OtherBody,
@@ -91,6 +98,14 @@ impl GrantClaims {
             None => Ok(()),
             Some(name) if Some(name) == own => Ok(()),
             Some(_) => Err(GrantError::OtherOrigin),
+        }
+    }
+
+    /// Checks what is to be drawn, with the pixels that the model's own size has where the body leaves that open.
+    pub fn check_pictures(&self, asked: Drawing) -> Result<(), GrantError> {
+        match self.img {
+            Some(granted) if granted.covers(asked) => Ok(()),
+            _ => Err(GrantError::OtherPictures),
         }
     }
 
@@ -127,5 +142,23 @@ mod tests {
             assert_eq!(for_nobody.check_audience(own), Ok(()), "{own:?}");
         }
         assert!(serde_json::from_str::<GrantClaims>(&text.replace("\"bh\"", "\"aud\":[\"a\",\"b\"],\"bh\"")).is_err());
+    }
+
+    #[test]
+    fn a_grant_is_for_so_many_pictures() {
+        let text = r#"{"jti":"r","sub":"k","acc":"a","plan":"p","pri":0,"tok":0,"max":0,"inp":0,"exp":1,"bh":"00"}"#;
+        let bare: GrantClaims = serde_json::from_str(text).unwrap();
+        let drawing = Drawing { n: 2, steps: 8, pixels: 1_048_576 };
+        let grant = GrantClaims { img: Some(drawing), ..bare.clone() };
+        let img = r#","img":{"n":2,"steps":8,"pixels":1048576}}"#;
+        assert_eq!(serde_json::to_string(&grant).unwrap(), text.replace('}', img));
+        assert_eq!(grant.check_pictures(drawing), Ok(()));
+        assert_eq!(grant.check_pictures(Drawing { pixels: 4_096, ..drawing }), Ok(()), "a model's own size is smaller");
+        for more in
+            [Drawing { n: 3, ..drawing }, Drawing { steps: 9, ..drawing }, Drawing { pixels: 1_048_577, ..drawing }]
+        {
+            assert_eq!(grant.check_pictures(more), Err(GrantError::OtherPictures));
+            assert_eq!(bare.check_pictures(more), Err(GrantError::OtherPictures));
+        }
     }
 }

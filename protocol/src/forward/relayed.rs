@@ -5,7 +5,7 @@
 //! answer need not know its protocol. OpenAI's two carry the usage in their own shape besides, and other servers' know
 //! nothing of marks: of those the payloads are looked at.
 
-use crate::forward::report::UsageMark;
+use crate::forward::report::{DRAWN, UsageMark};
 use crate::refusal::{ErrorBody, Reason};
 use crate::request::bodies::chat::{Used, usage_of};
 use crate::wire::header;
@@ -28,7 +28,7 @@ impl Seen {
     /// Whether any of the answer itself has come, and not only the word that one is on its way.
     pub fn has_begun(&self) -> bool {
         match self.so_far.or(self.usage) {
-            Some(used) => used.usage.completion_tokens > 0,
+            Some(used) => used.usage.completion_tokens > 0 || used.drawn.steps > 0,
             None => self.answered,
         }
     }
@@ -41,6 +41,8 @@ pub enum Relayed {
     Events(Events),
     /// Lines of JSON.
     Lines(Lines),
+    /// A whole answer of which its head has told what it used: nothing is looked at, nor held back.
+    Whole(Used),
 }
 
 impl Relayed {
@@ -61,6 +63,7 @@ impl Relayed {
         match self {
             Self::Events(events) => events.push(chunk),
             Self::Lines(lines) => lines.push(chunk),
+            Self::Whole(_) => Passed::Whole,
         }
     }
 
@@ -69,6 +72,7 @@ impl Relayed {
         match self {
             Self::Events(events) => events.whole.take_rest(),
             Self::Lines(lines) => std::mem::take(&mut lines.held),
+            Self::Whole(_) => Vec::new(),
         }
     }
 
@@ -76,7 +80,7 @@ impl Relayed {
     pub const fn events(&self) -> u64 {
         match self {
             Self::Events(events) => events.count,
-            Self::Lines(_) => 0,
+            Self::Lines(_) | Self::Whole(_) => 0,
         }
     }
 
@@ -94,6 +98,7 @@ impl Relayed {
                 }
             }
             Self::Lines(lines) => Seen::of(lines.mark),
+            Self::Whole(used) => Seen { usage: Some(*used), answered: true, ..Seen::default() },
         }
     }
 }
@@ -129,9 +134,12 @@ impl Events {
     fn push(&mut self, chunk: &[u8]) -> Passed {
         let (usage, refused, answered) = (&mut self.usage, &mut self.refused, &mut self.answered);
         let count = &mut self.count;
-        self.parser.push(chunk, |event| {
+        self.parser.push_with_id(chunk, |event, id| {
             *count += 1;
-            *usage = usage_in(event).or(*usage);
+            // No usage is looked for in pictures: only who marks them tells of any.
+            if !id.contains(&DRAWN) {
+                *usage = usage_in(event).or(*usage);
+            }
             *answered |= !event.starts_with(ERROR);
             *refused = refused_in(event).or(*refused);
         });

@@ -6,6 +6,7 @@
 use crate::id::RequestId;
 use crate::refusal::{ErrorBody, Reason, Refusal};
 use crate::request::bodies::chat::{Usage, UsageReport, Used};
+use crate::request::cost::work::Drawn;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -27,6 +28,9 @@ pub struct RequestReport {
     /// How many tokens of the prompt needed no computing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cached_tokens: u64,
+    /// What was drawn of pictures.
+    #[serde(default, skip_serializing_if = "Drawn::is_nothing")]
+    pub drawn: Drawn,
     /// Of a request that was never seen: how far back the origin would remember it, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_ms: Option<u64>,
@@ -50,7 +54,7 @@ pub enum RequestStatus {
 impl RequestReport {
     /// Of this request.
     pub fn new(id: RequestId, status: RequestStatus, used: Used) -> Self {
-        let Used { usage, reasoning_tokens, cached_tokens } = used;
+        let Used { usage, reasoning_tokens, cached_tokens, drawn } = used;
         Self {
             id: id.to_string(),
             object: "request".into(),
@@ -58,6 +62,7 @@ impl RequestReport {
             usage,
             reasoning_tokens,
             cached_tokens,
+            drawn,
             known_ms: None,
             complete: None,
         }
@@ -70,7 +75,12 @@ impl RequestReport {
 
     /// What it says was used.
     pub const fn used(&self) -> Used {
-        Used { usage: self.usage, reasoning_tokens: self.reasoning_tokens, cached_tokens: self.cached_tokens }
+        Used {
+            usage: self.usage,
+            reasoning_tokens: self.reasoning_tokens,
+            cached_tokens: self.cached_tokens,
+            drawn: self.drawn,
+        }
     }
 
     /// What is to be settled for a request that was sent `age_ms` ago, if that is certain.
@@ -172,12 +182,21 @@ const COMPLETE: &str = "complete";
 const UNSETTLED: &str = " unsettled";
 
 /// What was used in few bytes: tokens of the prompts, generated tokens, how many of them were thinking, and, where there are
-/// any, how many of the prompts' needed no computing. It stands in the header
+/// any, how many of the prompts' needed no computing. Of pictures, behind a sign: those that were begun, steps that were run,
+/// and their pixels; `12/0/0+1/8/8388608` is one of 1024 x 1024 pixels in eight steps. It stands in the header
 /// [`crate::wire::header::USAGE`] of a refusal and of a whole answer, and in each [`UsageMark`] of a stream.
 pub fn brief(used: Used) -> String {
-    let Used { usage, reasoning_tokens, cached_tokens } = used;
+    let Used { usage, reasoning_tokens, cached_tokens, drawn } = used;
     let cached = if cached_tokens > 0 { format!("/{cached_tokens}") } else { String::new() };
-    format!("{}/{}/{}{cached}", usage.prompt_tokens, usage.completion_tokens, reasoning_tokens.unwrap_or_default())
+    let Drawn { images, steps, pixel_steps } = drawn;
+    let drawn =
+        if drawn.is_nothing() { String::new() } else { format!("{}{images}/{steps}/{pixel_steps}", char::from(DRAWN)) };
+    format!(
+        "{}/{}/{}{cached}{drawn}",
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        reasoning_tokens.unwrap_or_default()
+    )
 }
 
 /// Reads what [`brief`] writes, and nothing else.
@@ -186,6 +205,17 @@ pub fn read_brief(text: &str) -> Option<Used> {
         let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         is_plain.then(|| digits.parse::<u64>().ok()).flatten()
     };
+    let (text, drawn) = match text.split_once(char::from(DRAWN)) {
+        None => (text, Drawn::NOTHING),
+        Some((text, drawn)) => {
+            let mut parts = drawn.split('/').map(number);
+            let narrow = |number: u64| u32::try_from(number).ok();
+            let (images, steps, pixel_steps) = (narrow(parts.next()??)?, narrow(parts.next()??)?, parts.next()??);
+            let drawn = Drawn { images, steps, pixel_steps };
+            // Nothing is not told of.
+            (text, Some(drawn).filter(|drawn| parts.next().is_none() && !drawn.is_nothing())?)
+        }
+    };
     let mut parts = text.split('/').map(number);
     let (prompt, completion, reasoning) = (parts.next()??, parts.next()??, parts.next()??);
     let cached_tokens = match parts.next() {
@@ -193,18 +223,23 @@ pub fn read_brief(text: &str) -> Option<Used> {
         // None are not told of.
         Some(told) => told.filter(|cached| *cached > 0)?,
     };
-    let used = Used { usage: Usage::new(prompt, completion), reasoning_tokens: Some(reasoning), cached_tokens };
+    let used = Used { usage: Usage::new(prompt, completion), reasoning_tokens: Some(reasoning), cached_tokens, drawn };
     parts.next().is_none().then_some(used)
 }
+
+/// What stands before what was drawn.
+pub(super) const DRAWN: u8 = b'+';
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const DRAWING: Drawn = Drawn { images: 10, steps: 500, pixel_steps: 500 * 4_194_304 };
+
     #[test]
     fn a_request_that_was_never_seen_has_used_nothing_as_far_back_as_is_known() {
         let id = RequestId([1; 16]);
-        let used = Used { usage: Usage::new(5, 7), reasoning_tokens: Some(3), cached_tokens: 0 };
+        let used = Used { reasoning_tokens: Some(3), drawn: DRAWING, ..Usage::new(5, 7).into() };
         assert_eq!(RequestReport::new(id, RequestStatus::Ended, used).final_usage(1_000_000), Some(used));
         assert_eq!(RequestReport::new(id, RequestStatus::Ending, used).final_usage(0), None);
         let unseen = RequestReport::unseen(id, 30_000);
@@ -216,10 +251,14 @@ mod tests {
 
     #[test]
     fn a_mark_is_read_as_it_was_written() {
-        let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2), cached_tokens: 0 };
-        let reasons = Reason::ALL.iter().copied();
-        let refused = reasons.flat_map(|reason| [Some(used), None].map(|told| UsageMark::refused(reason, told, used)));
-        for mark in refused.chain([UsageMark::so_far(used), UsageMark::complete(used)]) {
+        let used = Used { reasoning_tokens: Some(2), ..Usage::new(57, 12).into() };
+        let drawn = Used::of_pictures(512, DRAWING);
+        let refused = |used| {
+            let reasons = Reason::ALL.iter().copied();
+            reasons.flat_map(move |reason| [Some(used), None].map(|told| UsageMark::refused(reason, told, used)))
+        };
+        let going_on = [used, drawn].map(|used| [UsageMark::so_far(used), UsageMark::complete(used)]);
+        for mark in refused(used).chain(refused(drawn)).chain(going_on.into_iter().flatten()) {
             let text = mark.to_string();
             assert_eq!(UsageMark::read(&text), Some(mark), "{text}");
             // It passes as an event's id.
@@ -234,12 +273,35 @@ mod tests {
     #[test]
     fn a_brief_usage_is_read_as_it_was_written() {
         for (usage, cached_tokens) in [(Usage::new(0, 0), 0), (Usage::new(57, 12), 40), (Usage::new(u64::MAX, 1), 1)] {
-            let used = Used { usage, cached_tokens, reasoning_tokens: Some(2) };
-            assert_eq!(read_brief(&brief(used)), Some(used));
+            for drawn in [Drawn::NOTHING, DRAWING, Drawn { images: 1, steps: 0, pixel_steps: u64::MAX }] {
+                let used = Used { usage, cached_tokens, reasoning_tokens: Some(2), drawn };
+                assert_eq!(read_brief(&brief(used)), Some(used));
+            }
         }
-        for wrong in
-            ["", "//", "1/2", "/1/2", "+1/2/3", "1/2/3/0", "1/2/3/4/5", "1 /2/3", "-1/2/3", "18446744073709551616/1/2"]
-        {
+        assert_eq!(
+            brief(Used::of_pictures(12, Drawn { images: 1, steps: 8, pixel_steps: 8_388_608 })),
+            "12/0/0+1/8/8388608"
+        );
+        for wrong in [
+            "",
+            "//",
+            "1/2",
+            "/1/2",
+            "+1/2/3",
+            "1/2/3/0",
+            "1/2/3/4/5",
+            "1 /2/3",
+            "-1/2/3",
+            "18446744073709551616/1/2",
+            "1/2/3+",
+            "1/2/3+1/2",
+            "1/2/3+0/0/0",
+            "1/2/3+1/2/3/4",
+            "1/2/3+1/2/3+1/2/3",
+            "1/2/3++1/2/3",
+            "1/2/3+4294967296/2/3",
+            "1/2/3+1/2/18446744073709551616",
+        ] {
             assert_eq!(read_brief(wrong), None, "{wrong}");
         }
     }

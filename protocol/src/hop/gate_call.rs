@@ -23,6 +23,7 @@ use crate::limit::decision::{Outcome, Refused};
 use crate::limit::degrade::Degraded;
 use crate::limit::standing::Standing;
 use crate::request::bodies::chat::Used;
+use crate::request::cost::work::Drawing;
 use crate::request::endpoint::Endpoint;
 use crate::time::Millis;
 use crate::usage::refusals::RefusalCount;
@@ -41,7 +42,7 @@ pub use refuse::refuse_key;
 
 /// The version of the messages. The two sides may differ for a moment during a deploy: another version is refused, and
 /// the caller is told to try again.
-pub const VERSION: u8 = 8;
+pub const VERSION: u8 = 9;
 
 /// What the edge sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +166,8 @@ pub struct Ask {
     pub max_tokens: Option<u32>,
     /// Whether the model is to think.
     pub thinking: bool,
+    /// Which pictures are to be drawn.
+    pub drawing: Drawing,
     /// How many percent of the origin's places are in use, as far as the edge knows.
     pub pressure: u8,
     /// From where it came, if the platform told.
@@ -294,6 +297,7 @@ impl Ask {
             prompt_is_counted: true,
             max_tokens: Some(1),
             thinking: false,
+            drawing: Drawing::default(),
             pressure: 0,
             address: None,
             bending: Bending::default(),

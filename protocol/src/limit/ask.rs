@@ -82,9 +82,10 @@ impl<'p> Rule<'p> {
         Self { limit, quota: limit.quota(), blanket, span }
     }
 
-    /// Whether the limit is about this request.
+    /// Whether the limit is about this request. One that counts pictures is about requests for some.
     pub fn applies(&self, facts: &Facts) -> bool {
-        self.limit.when.matches(facts.class, &facts.model, facts.endpoint, facts.batch)
+        (self.limit.unit() != Unit::Images || facts.work.drawing.is_any())
+            && self.limit.when.matches(facts.class, &facts.model, facts.endpoint, facts.batch)
     }
 
     /// Which of the limit's counts this request belongs to; `None` for the account's only one.
@@ -113,6 +114,7 @@ impl<'p> Rule<'p> {
             Unit::Tokens => u64::from(work.prompt_tokens) + u64::from(work.max_tokens),
             Unit::Cost => rate.reserve(work),
             Unit::Money => rate.price.reserve(work),
+            Unit::Images => work.drawing.n.into(),
         }
     }
 
@@ -127,7 +129,7 @@ impl<'p> Rule<'p> {
 /// Only guesses and defaults are changed. A guess that is too large must not refuse for ever what in truth is small: it
 /// is lowered, and the origin, which counts, says if that was wrong; then the edge asks again with the exact number.
 pub fn reserve(rules: &[Rule<'_>], facts: &Facts) -> Work {
-    let counted = |rule: &&Rule<'_>| rule.limit.unit() != Unit::Requests && !rule.limit.shadow && rule.applies(facts);
+    let counted = |rule: &&Rule<'_>| rule.limit.unit().is_of_tokens() && !rule.limit.shadow && rule.applies(facts);
     let bounds: Vec<(&Rule<'_>, u64)> = rules.iter().filter(counted).map(|rule| (rule, rule.most())).collect();
     let fits = |work: Work| bounds.iter().all(|(rule, most)| rule.amount(facts.rate, work) <= *most);
     let mut work = facts.work;
@@ -153,10 +155,9 @@ pub fn reserve(rules: &[Rule<'_>], facts: &Facts) -> Work {
     work
 }
 
-/// Whether some limit counts what the request uses; and if so, whether one of those is enforced.
+/// Whether some limit counts what the request uses in tokens or at a price; and if so, whether one of those is enforced.
 pub fn is_metered(rules: &[Rule<'_>], facts: &Facts) -> Option<bool> {
-    let mut counting =
-        rules.iter().filter(|rule| rule.limit.unit() != Unit::Requests && rule.applies(facts)).peekable();
+    let mut counting = rules.iter().filter(|rule| rule.limit.unit().is_of_tokens() && rule.applies(facts)).peekable();
     counting.peek()?;
     Some(counting.any(|rule| !rule.limit.shadow))
 }

@@ -243,7 +243,7 @@ impl GateState {
         let counted_amount = match limit.unit() {
             Unit::Money => amount,
             // What is too large for any count is too large for any limit.
-            Unit::Requests | Unit::Tokens | Unit::Cost => amount.min(u32::MAX.into()),
+            Unit::Requests | Unit::Tokens | Unit::Cost | Unit::Images => amount.min(u32::MAX.into()),
         };
         let scope = self.counts.scope(limit, rule.value(facts), now, Room::OF_ACCOUNT);
         let live = self.leases.live(now, among(rule, scope));

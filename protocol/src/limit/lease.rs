@@ -211,6 +211,7 @@ impl Counted {
             (Unit::Tokens, _) => used.usage.prompt_tokens.saturating_add(used.usage.completion_tokens),
             (Unit::Cost, Some(Metered { work, rate, .. })) => rate.used(work, used),
             (Unit::Money, Some(Metered { rate, .. })) => rate.price.used(used),
+            (Unit::Images, _) => used.drawn.images.into(),
             (Unit::Requests | Unit::Cost | Unit::Money, _) => return 0,
         };
         self.amount.saturating_sub(used)

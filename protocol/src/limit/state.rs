@@ -2,6 +2,7 @@
 //! one before it, which takes three to four bytes an entry.
 
 mod before;
+mod rate;
 
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
@@ -9,10 +10,11 @@ use crate::limit::count::{CountName, Counts, Scope};
 use crate::limit::decision::Totals;
 use crate::limit::kind::entry::{distances, times};
 use crate::limit::kind::{Log, LogKind, PackedLogs, Unit};
-use crate::limit::lease::{Counted, Lease, Leases, Metered};
-use crate::request::cost::Rate;
+use crate::limit::lease::{Counted, Lease, Leases};
 use crate::time::Millis;
+use crate::usage::PackedDrawn;
 use crate::usage::hours::{Hours, PackedHours, Place, place_of};
+use rate::{MAX_PICTURE_RATE, PackedMetered, PackedPictureRate, PackedRate, of_pictures};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -45,10 +47,10 @@ pub struct GateState {
 /// Half of a request's id.
 pub(crate) type ClosedMark = [u8; 8];
 
-/// The version this code writes. It reads this one, version 5, which knew no hours, version 4, which knew no budgets, version 3, whose leases were larger and
+/// The version this code writes. It reads this one, version 6, which knew no pictures, version 5, which knew no hours, version 4, which knew no budgets, version 3, whose leases were larger and
 /// whose values shared one log, and version 2, which did not tell keys apart. It refuses others: a newer Gate's state is not
 /// to be guessed at.
-pub const VERSION: u8 = 6;
+pub const VERSION: u8 = 7;
 /// What a row takes at most, in bytes: an object's row holds two million.
 pub const MAX_BYTES: usize = 1_900_000;
 
@@ -86,9 +88,18 @@ struct Packed {
 struct PackedUsage {
     hours: PackedHours,
     /// Prices, which places then give by their place.
-    rates: Vec<Rate>,
+    rates: Vec<PackedRate>,
     /// Of each lease, in the leases' order.
     places: Vec<Option<PackedPlace>>,
+}
+
+/// What stands behind that since version 7: what is of pictures alone.
+#[derive(Default, Serialize, Deserialize)]
+struct PackedPictures {
+    /// What they cost, where they cost anything.
+    rates: Vec<PackedPictureRate>,
+    /// What the hour's lines have drawn, of those that have.
+    hours: Vec<PackedDrawn>,
 }
 
 /// Where a lease will be counted, and at which prices.
@@ -112,7 +123,7 @@ struct PackedLease {
     key: Mark,
     at: u64,
     lasts: u64,
-    metered: Option<Metered>,
+    metered: Option<PackedMetered>,
     /// Each scope once: a request has one for each thing that is counted `per`, and limits share them.
     scopes: Vec<Scope>,
     counted: Vec<PackedCounted>,
@@ -152,7 +163,7 @@ pub fn encode(state: &GateState) -> Vec<u8> {
             key: lease.key,
             at: lease.at,
             lasts: lease.deadline.saturating_sub(lease.at),
-            metered: lease.metered,
+            metered: lease.metered.map(PackedMetered::from),
             scopes: scopes.0,
             counted,
         }
@@ -174,9 +185,12 @@ pub fn encode(state: &GateState) -> Vec<u8> {
     let mut rates = Vec::new();
     let mut place = |Place { line, rate }: Place| PackedPlace { line, rate: place_of(&mut rates, &rate) };
     let places = state.leases.iter().map(|lease| lease.place.map(&mut place)).collect();
+    let pictures = PackedPictures { rates: of_pictures(&rates), hours: state.hours.pack_drawn() };
+    let rates = rates.into_iter().map(PackedRate::from).collect();
     let usage = PackedUsage { hours: state.hours.pack(), rates, places };
     let written = postcard::to_extend(&packed, vec![VERSION]);
-    written.and_then(|row| postcard::to_extend(&usage, row)).expect("writing to a Vec does not fail")
+    let written = written.and_then(|row| postcard::to_extend(&usage, row));
+    written.and_then(|row| postcard::to_extend(&pictures, row)).expect("writing to a Vec does not fail")
 }
 
 /// What the row of a state takes at most, without writing it: times as far apart as months, and the largest amounts.
@@ -189,6 +203,8 @@ pub fn most_bytes(state: &GateState) -> usize {
         if money > 0 { 36 + 6 * money } else { 0 }
     };
     let money: usize = state.leases.iter().map(of_money).sum();
+    let pictures =
+        state.leases.iter().filter(|lease| lease.metered.is_some_and(|one| one.work.drawing.is_any())).count();
     // With a budget's time zone.
     let room = |name: &str| name.len() + 16 + 52;
     // Of few it is not worth finding out which are the same. A limit's name has 32 characters at most.
@@ -201,6 +217,7 @@ pub fn most_bytes(state: &GateState) -> usize {
         + state.leases.iter().count() * 170
         + counted * 14
         + money
+        + pictures * (MAX_PICTURE_RATE + MAX_DRAWING)
         + names
         + shadowed
         + state.closed.len() * 14
@@ -211,14 +228,21 @@ pub fn most_bytes(state: &GateState) -> usize {
 /// Unpacks a state. Never panics, whatever the bytes.
 pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
     let (version, packed) = bytes.split_first().ok_or(StateError::Damaged)?;
-    let (packed, usage): (Packed, PackedUsage) = match *version {
-        VERSION => {
-            let (packed, usage) = postcard::take_from_bytes(packed).map_err(|_| StateError::Damaged)?;
-            (packed, postcard::from_bytes(usage).map_err(|_| StateError::Damaged)?)
+    let damaged = |_| StateError::Damaged;
+    let (packed, usage, pictures): (Packed, PackedUsage, PackedPictures) = match *version {
+        6 | VERSION => {
+            let (packed, behind) = postcard::take_from_bytes(packed).map_err(damaged)?;
+            let (usage, behind) = postcard::take_from_bytes(behind).map_err(damaged)?;
+            let pictures = match *version {
+                6 => PackedPictures::default(),
+                _ => postcard::from_bytes(behind).map_err(damaged)?,
+            };
+            (packed, usage, pictures)
         }
-        2..=5 => (before::read(*version, packed)?, PackedUsage::default()),
+        2..=5 => (before::read(*version, packed)?, PackedUsage::default(), PackedPictures::default()),
         other => return Err(StateError::Version(other)),
     };
+    let rates = rate::unpack(usage.rates, pictures.rates).ok_or(StateError::Damaged)?;
     let mut places = usage.places.into_iter();
     let name = |place: u32| packed.names.get(place as usize).cloned().ok_or(StateError::Damaged);
     let mut counts = Counts::default();
@@ -246,18 +270,19 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
     };
     let mut lease = |lease: PackedLease| -> Result<Lease, StateError> {
         let PackedLease { scopes, at, .. } = lease;
+        let place = match places.next().flatten() {
+            Some(PackedPlace { line, rate }) => {
+                Some(Place { line, rate: *rates.get(rate as usize).ok_or(StateError::Damaged)? })
+            }
+            None => None,
+        };
         Ok(Lease {
             request: lease.request,
             key: lease.key,
             at,
             deadline: at.saturating_add(lease.lasts),
-            metered: lease.metered,
-            place: match places.next().flatten() {
-                Some(PackedPlace { line, rate }) => {
-                    Some(Place { line, rate: *usage.rates.get(rate as usize).ok_or(StateError::Damaged)? })
-                }
-                None => None,
-            },
+            metered: lease.metered.map(|metered| metered.unpack(place.map(|place| place.rate))),
+            place,
             counted: lease.counted.into_iter().map(|one| counted(at, &scopes, one)).collect::<Result<_, _>>()?,
         })
     };
@@ -271,9 +296,12 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
         totals: packed.totals,
         shadowed: packed.shadowed.into_iter().collect(),
         usage: packed.used.into_iter().collect(),
-        hours: Hours::unpack(usage.hours).ok_or(StateError::Damaged)?,
+        hours: Hours::unpack(usage.hours, pictures.hours).ok_or(StateError::Damaged)?,
     })
 }
+
+/// How much more a lease takes that draws, in bytes: its drawing, beside the two bytes of one that does not.
+const MAX_DRAWING: usize = 8;
 
 /// Each thing once, which is then given by its place.
 struct Places<T>(Vec<T>);

@@ -79,6 +79,10 @@ pub struct SlotView {
     pub refused_by: Vec<LimitView>,
     /// Tokens, as far as origins told.
     pub tokens: TokensView,
+    /// Pictures that were begun.
+    pub images: u64,
+    /// Steps of them that were run.
+    pub image_steps: u64,
     /// How long first tokens took, in milliseconds, if any came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token_ms: Option<Quantiles>,
@@ -143,6 +147,10 @@ pub struct ModelView {
     pub requests: Outcomes,
     /// Its tokens.
     pub tokens: TokensView,
+    /// Pictures that it has begun.
+    pub images: u64,
+    /// Steps of them that were run.
+    pub image_steps: u64,
     /// How long its first tokens took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token_ms: Option<Quantiles>,
@@ -246,6 +254,8 @@ impl SlotView {
                 Series::FirstToken { bucket, .. } => first_tokens.add(*bucket, count),
                 Series::Answer { bucket, .. } => answers.add(*bucket, count),
                 Series::Tokens { kind, .. } => view.tokens.add(*kind, count),
+                Series::Images { .. } => view.images += count,
+                Series::ImageSteps { .. } => view.image_steps += count,
                 Series::GateCalls => view.gate_calls = count,
                 Series::GateRows => view.gate_rows = count,
                 Series::FailedLogins => view.failed_logins = count,
@@ -270,6 +280,8 @@ fn models(total: &Tally) -> Vec<ModelView> {
                 of(&mut models, model).view.requests.add(*outcome, count);
             }
             Series::Tokens { model, kind } => of(&mut models, model).view.tokens.add(*kind, count),
+            Series::Images { model } => of(&mut models, model).view.images += count,
+            Series::ImageSteps { model } => of(&mut models, model).view.image_steps += count,
             Series::FirstToken { model, bucket } => of(&mut models, model).first_tokens.add(*bucket, count),
             _ => {}
         }

@@ -22,7 +22,7 @@ pub struct Measure {
 }
 
 /// All measures, in the order in which they are told.
-pub const MEASURES: [Measure; 16] = [
+pub const MEASURES: [Measure; 18] = [
     REQUESTS,
     REFUSALS,
     LIMIT_REFUSALS,
@@ -34,6 +34,8 @@ pub const MEASURES: [Measure; 16] = [
     FAILED_LOGINS,
     LAPSED,
     SPANS_DROPPED,
+    IMAGES,
+    IMAGE_STEPS,
     IN_FLIGHT,
     ISOLATES,
     ORIGIN_UP,
@@ -59,6 +61,8 @@ pub fn text(reading: &Reading, now: Millis) -> String {
             Series::FailedLogins => (FAILED_LOGINS, Vec::new()),
             Series::Lapsed => (LAPSED, Vec::new()),
             Series::SpansDropped => (SPANS_DROPPED, Vec::new()),
+            Series::Images { model } => (IMAGES, vec![model.as_str()]),
+            Series::ImageSteps { model } => (IMAGE_STEPS, vec![model.as_str()]),
             Series::KeyRefused { .. } | Series::BudgetUsed { .. } => continue,
             Series::FirstToken { model, bucket } => {
                 of(&mut first_tokens, model).add(*bucket, count);
@@ -241,6 +245,18 @@ const SPANS_DROPPED: Measure = Measure {
     help: "Spans that were to be exported and were dropped: a collector did not take them in time.",
     kind: "counter",
     labels: &[],
+};
+const IMAGES: Measure = Measure {
+    name: "sluice_images_total",
+    help: "Pictures that were begun, as far as origins told.",
+    kind: "counter",
+    labels: &["model"],
+};
+const IMAGE_STEPS: Measure = Measure {
+    name: "sluice_image_steps_total",
+    help: "Steps of pictures that were run, as far as origins told.",
+    kind: "counter",
+    labels: &["model"],
 };
 const IN_FLIGHT: Measure = Measure {
     name: "sluice_requests_in_flight",

@@ -83,7 +83,7 @@ impl Counter {
             self.add(Series::FirstTokenMs { model: model.clone() }, ms);
         }
         if let Some(used) = used.or(seen.used).filter(|_| !seen.is_ours) {
-            self.tokens(&model, used);
+            self.used(&model, used);
         }
     }
 
@@ -100,7 +100,7 @@ impl Counter {
         }
     }
 
-    fn tokens(&mut self, model: &Label, used: Used) {
+    fn used(&mut self, model: &Label, used: Used) {
         let kinds = [
             (TokenKind::Prompt, used.usage.prompt_tokens),
             (TokenKind::Cached, used.cached_tokens),
@@ -109,6 +109,10 @@ impl Counter {
         ];
         for (kind, count) in kinds {
             self.add(Series::Tokens { model: model.clone(), kind }, count);
+        }
+        if !used.drawn.is_nothing() {
+            self.add(Series::Images { model: model.clone() }, used.drawn.images.into());
+            self.add(Series::ImageSteps { model: model.clone() }, used.drawn.steps.into());
         }
     }
 }

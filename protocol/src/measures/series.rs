@@ -94,6 +94,16 @@ pub enum Series {
     },
     /// Spans of requests that were to be exported and were dropped.
     SpansDropped,
+    /// Pictures that were begun, as far as origins told.
+    Images {
+        /// By which model.
+        model: Label,
+    },
+    /// Steps of pictures that were run, as far as origins told.
+    ImageSteps {
+        /// By which model.
+        model: Label,
+    },
 }
 
 /// What tokens are of.
@@ -147,6 +157,7 @@ impl Series {
             Self::Requests { .. } => 160,
             Self::RefusedBy { .. } => 96,
             Self::FirstToken { .. } | Self::Answer { .. } | Self::FirstTokenMs { .. } | Self::AnswerMs { .. } => 16,
+            Self::Images { .. } | Self::ImageSteps { .. } => 16,
             Self::Refused { .. } | Self::Tokens { .. } | Self::KeyRefused { .. } | Self::BudgetUsed { .. } => 64,
             Self::GateCalls | Self::GateRows | Self::FailedLogins | Self::Lapsed | Self::SpansDropped => 1,
         }
@@ -179,6 +190,8 @@ impl Series {
             Self::KeyRefused { .. } => 12,
             Self::BudgetUsed { .. } => 13,
             Self::SpansDropped => 14,
+            Self::Images { .. } => 15,
+            Self::ImageSteps { .. } => 16,
         }
     }
 
@@ -198,7 +211,9 @@ impl Series {
             | Self::FirstTokenMs { model }
             | Self::Answer { model, .. }
             | Self::AnswerMs { model }
-            | Self::Tokens { model, .. } => model,
+            | Self::Tokens { model, .. }
+            | Self::Images { model }
+            | Self::ImageSteps { model } => model,
             Self::KeyRefused { key, .. } => key,
             Self::BudgetUsed { budget, .. } => budget,
             Self::GateCalls | Self::GateRows | Self::FailedLogins | Self::Lapsed | Self::SpansDropped => return true,
@@ -218,6 +233,8 @@ impl Series {
             Self::Answer { bucket, .. } => Self::Answer { model: others(), bucket: *bucket },
             Self::AnswerMs { .. } => Self::AnswerMs { model: others() },
             Self::Tokens { kind, .. } => Self::Tokens { model: others(), kind: *kind },
+            Self::Images { .. } => Self::Images { model: others() },
+            Self::ImageSteps { .. } => Self::ImageSteps { model: others() },
             Self::KeyRefused { .. } => Self::KeyRefused { account: others(), key: others() },
             Self::BudgetUsed { percent, .. } => {
                 let [account, plan, budget] = [others(), others(), others()];

@@ -284,6 +284,7 @@ impl Driven<'_, '_> {
             prompt_is_counted: counted || request.is_static,
             max_tokens: asked.1,
             thinking: request.thinking && !request.is_static,
+            drawing: request.drawing,
             pressure: request.pressure,
             address: self.address,
             bending: Bending { may: request.may_bend, ..Bending::default() },
@@ -318,8 +319,9 @@ impl Driven<'_, '_> {
         let guess = || {
             let prompt = request.prompt_counted.max(request.prompt_guess);
             let Mean { completion, reasoning, .. } = self.mean;
+            let drawn = request.drawing.whole();
             let asked = request.max_tokens.unwrap_or(u32::MAX);
-            Usage { prompt, cached: 0, completion: completion.min(asked), reasoning: Some(reasoning) }
+            Usage { prompt, cached: 0, completion: completion.min(asked), reasoning: Some(reasoning), drawn }
         };
         let whole = if is_assumed { guess() } else { request.used.unwrap_or_default() };
         let usage = Usage { completion: whole.completion.min(most), ..whole };
@@ -341,7 +343,7 @@ impl Driven<'_, '_> {
         let table = self.by.table;
         let plan = table.get(self.names.text(request.plan)).expect("its account has decided by it");
         let most = max_tokens(&plan.allowance, request.max_tokens);
-        let class = table.classes.class(request.body_bytes, most);
+        let class = table.classes.class(request.body_bytes, most, request.drawing);
         let rate: Rate = table.rate(class, self.names.text(request.model), request.endpoint, request.batch);
         let work = Work { thinking: request.thinking, ..Work::default() };
         (rate.used(work, used(usage)), rate.price.used(used(usage)))
@@ -359,5 +361,6 @@ fn used(usage: Usage) -> chat::Used {
         usage: chat::Usage::new(usage.prompt.into(), usage.completion.into()),
         reasoning_tokens: usage.reasoning.map(u64::from),
         cached_tokens: usage.cached.into(),
+        drawn: usage.drawn,
     }
 }

@@ -229,7 +229,7 @@ impl Lines {
         let model = bent.and_then(|bent| bent.model.as_ref()).unwrap_or(&decided.model);
         let used = used.map(|used| {
             let (prompt, completion) = (used.usage.prompt_tokens, used.usage.completion_tokens);
-            Usage::new(prompt, used.cached_tokens, completion, used.reasoning_tokens)
+            Usage::new(prompt, used.cached_tokens, completion, used.reasoning_tokens, used.drawn)
         });
         Request {
             id: RequestId([0; 16]),
@@ -248,6 +248,7 @@ impl Lines {
             prompt_guess: decided.prompt_guess,
             prompt_counted: decided.counted.map_or(0, |counted| counted.prompt_tokens),
             max_tokens: bent.and_then(|bent| bent.max_tokens).or(decided.max_tokens),
+            drawing: decided.drawing,
             used,
             endpoint: decided.endpoint,
             pressure: decided.pressure,

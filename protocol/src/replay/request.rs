@@ -3,6 +3,7 @@
 use super::order::ordered;
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
+use crate::request::cost::work::{Drawing, Drawn};
 use crate::request::endpoint::Endpoint;
 use crate::time::Millis;
 
@@ -41,6 +42,8 @@ pub struct Request {
     pub prompt_counted: u32,
     /// How many tokens it may have, if it says so.
     pub max_tokens: Option<u32>,
+    /// Which pictures are to be drawn.
+    pub drawing: Drawing,
     /// What it used.
     pub used: Option<Usage>,
     /// What is asked for.
@@ -74,7 +77,7 @@ pub enum Decision {
     Forbidden,
 }
 
-/// What a request used, in tokens.
+/// What a request used, in tokens and pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Its prompt.
@@ -85,17 +88,20 @@ pub struct Usage {
     pub completion: u32,
     /// What of that was thought, if it is known.
     pub reasoning: Option<u32>,
+    /// What was drawn.
+    pub drawn: Drawn,
 }
 
 impl Usage {
     /// Of numbers that may be larger than anything is.
-    pub fn new(prompt: u64, cached: u64, completion: u64, reasoning: Option<u64>) -> Self {
+    pub fn new(prompt: u64, cached: u64, completion: u64, reasoning: Option<u64>, drawn: Drawn) -> Self {
         let narrow = |tokens: u64| u32::try_from(tokens).unwrap_or(u32::MAX);
         Self {
             prompt: narrow(prompt),
             cached: narrow(cached),
             completion: narrow(completion),
             reasoning: reasoning.map(narrow),
+            drawn,
         }
     }
 }

@@ -6,7 +6,7 @@ pub mod work;
 
 use crate::request::bodies::chat::Used;
 use crate::request::cost::price::Price;
-use crate::request::cost::work::Work;
+use crate::request::cost::work::{Drawing, Drawn, Work};
 use serde::{Deserialize, Serialize};
 
 /// How heavy a request is.
@@ -32,20 +32,39 @@ pub struct Classes {
     pub heavy_body_bytes: u32,
     /// A request for more tokens than this is heavy.
     pub heavy_max_tokens: u32,
+    /// Pictures of at most this many thousands of pixels for each step may be light.
+    pub light_kilopixel_steps: u32,
+    /// Pictures of more than this are heavy.
+    pub heavy_kilopixel_steps: u32,
 }
 
 impl Default for Classes {
     fn default() -> Self {
-        Self { light_body_bytes: 2_048, light_max_tokens: 256, heavy_body_bytes: 20_480, heavy_max_tokens: 2_048 }
+        Self {
+            light_body_bytes: 2_048,
+            light_max_tokens: 256,
+            heavy_body_bytes: 20_480,
+            heavy_max_tokens: 2_048,
+            // Eight steps of 512 x 512, and of a little more than 1,024 x 1,024.
+            light_kilopixel_steps: 2_100,
+            heavy_kilopixel_steps: 8_400,
+        }
     }
 }
 
 impl Classes {
-    /// The class of a request with a body of this size that may generate this many tokens.
-    pub const fn class(&self, body_bytes: u32, max_tokens: u32) -> Class {
-        if body_bytes > self.heavy_body_bytes || max_tokens > self.heavy_max_tokens {
+    /// The class of a request with a body of this size that may generate this many tokens and these pictures.
+    pub fn class(&self, body_bytes: u32, max_tokens: u32, drawing: Drawing) -> Class {
+        let drawn = drawing.whole().kilopixel_steps();
+        let is_heavy = body_bytes > self.heavy_body_bytes
+            || max_tokens > self.heavy_max_tokens
+            || drawn > self.heavy_kilopixel_steps.into();
+        if is_heavy {
             Class::Heavy
-        } else if body_bytes < self.light_body_bytes && max_tokens <= self.light_max_tokens {
+        } else if body_bytes < self.light_body_bytes
+            && max_tokens <= self.light_max_tokens
+            && drawn <= self.light_kilopixel_steps.into()
+        {
             Class::Light
         } else {
             Class::Medium
@@ -68,6 +87,8 @@ pub struct Rate {
     pub image_step: u32,
     /// For every 1,000 pixels, rounded up.
     pub image_kilopixel: u32,
+    /// For every 1,000 pixels of each step, rounded up once for the request.
+    pub image_kilopixel_step: u32,
     /// In money.
     pub price: Price,
 }
@@ -81,22 +102,25 @@ impl Rate {
         let as_asked = self.tokens(prompt, answer, if work.thinking { answer } else { 0 });
         // A prompt that is longer than guessed takes from the answer's tokens; it may be the dearer of the two.
         let all_prompt = self.tokens(prompt.saturating_add(answer), 0, 0);
-        self.fixed(work).saturating_add(as_asked.max(all_prompt))
+        self.fixed(work.drawing.whole()).saturating_add(as_asked.max(all_prompt))
     }
 
     /// What was used. What was thought is what the origin says, whatever was asked for; where it does not say, all of the
-    /// answer of a request that might think.
-    pub fn used(&self, work: Work, Used { usage, reasoning_tokens, .. }: Used) -> u64 {
+    /// answer of a request that might think. Steps that were not run cost nothing.
+    pub fn used(&self, work: Work, Used { usage, reasoning_tokens, drawn, .. }: Used) -> u64 {
         let answer = usage.completion_tokens;
         let unknown = if work.thinking { answer } else { 0 };
         let thought = reasoning_tokens.unwrap_or(unknown).min(answer);
-        self.fixed(work).saturating_add(self.tokens(usage.prompt_tokens, answer, thought))
+        self.fixed(drawn).saturating_add(self.tokens(usage.prompt_tokens, answer, thought))
     }
 
-    fn fixed(&self, work: Work) -> u64 {
-        let steps = u64::from(self.image_step) * u64::from(work.image_steps);
-        let pixels = u64::from(self.image_kilopixel) * u64::from(work.image_pixels.div_ceil(1_000));
-        u64::from(self.request).saturating_add(steps).saturating_add(pixels)
+    /// For the request itself, and for what is drawn.
+    fn fixed(&self, drawn: Drawn) -> u64 {
+        let each = |rate: u32, amount: u64| u64::from(rate).saturating_mul(amount);
+        u64::from(self.request)
+            .saturating_add(each(self.image_step, drawn.steps.into()))
+            .saturating_add(each(self.image_kilopixel, drawn.pixels().div_ceil(1_000)))
+            .saturating_add(each(self.image_kilopixel_step, drawn.kilopixel_steps()))
     }
 
     /// `thought` of the `answer` tokens were thinking.
@@ -125,7 +149,7 @@ mod tests {
             (1, 2_049, Class::Heavy),
         ];
         for (bytes, tokens, class) in cases {
-            assert_eq!(classes.class(bytes, tokens), class, "{bytes} bytes, {tokens} tokens");
+            assert_eq!(classes.class(bytes, tokens, Drawing::default()), class, "{bytes} bytes, {tokens} tokens");
         }
     }
 
@@ -138,12 +162,36 @@ mod tests {
             thinking_token: 2,
             image_step: 10,
             image_kilopixel: 3,
+            image_kilopixel_step: 7,
             ..Rate::default()
         };
-        let work = Work { prompt_tokens: 10, max_tokens: 100, thinking: true, image_steps: 5, image_pixels: 1_001 };
-        assert_eq!(rate.reserve(work), 1_000 + 10 + 600 + 50 + 6);
-        assert_eq!(rate.used(work, Usage::new(12, 7).into()), 1_000 + 12 + 42 + 50 + 6);
+        let work = Work { prompt_tokens: 10, max_tokens: 100, thinking: true, ..Work::default() };
+        assert_eq!(rate.reserve(work), 1_000 + 10 + 600);
+        assert_eq!(rate.used(work, Usage::new(12, 7).into()), 1_000 + 12 + 42);
+        // Two pictures of five steps each, of which three steps of the first were run.
+        let work = Work { prompt_tokens: 10, drawing: Drawing { n: 2, steps: 5, pixels: 1_001 }, ..Work::default() };
+        assert_eq!(rate.reserve(work), 1_000 + 10 + 10 * 10 + 3 * 3 + 7 * 11);
+        let part = Drawn { images: 1, steps: 3, pixel_steps: 3_003 };
+        assert_eq!(rate.used(work, Used::of_pictures(10, part)), 1_000 + 10 + 3 * 10 + 2 * 3 + 4 * 7);
+        assert_eq!(rate.used(work, Used::of_pictures(10, work.drawing.whole())), rate.reserve(work));
+        assert_eq!(rate.used(work, Used::NOTHING), 1_000);
         assert_eq!(Rate { prompt_token: u32::MAX, ..rate }.used(work, Usage::new(u64::MAX, 0).into()), u64::MAX);
+    }
+
+    #[test]
+    fn pictures_have_a_class_by_what_they_take() {
+        let classes = Classes::default();
+        let class = |n, steps, side: u32| classes.class(100, 0, Drawing { n, steps, pixels: side * side });
+        assert_eq!(
+            [512, 720, 1_024, 2_048].map(|side| class(1, 8, side)),
+            [Class::Light, Class::Medium, Class::Medium, Class::Heavy]
+        );
+        assert_eq!(
+            [class(4, 8, 512), class(10, 8, 512), class(10, 1, 512)],
+            [Class::Medium, Class::Heavy, Class::Medium]
+        );
+        let most = Drawing { n: u16::MAX, steps: u16::MAX, pixels: u32::MAX };
+        assert_eq!(classes.class(0, 0, most), Class::Heavy);
     }
 
     /// The member of a request only says what is reserved, and what is assumed where the origin does not tell.

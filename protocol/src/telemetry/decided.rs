@@ -7,6 +7,7 @@ use crate::id::hex;
 use crate::limit::decision::Outcome;
 use crate::limit::degrade::Degraded;
 use crate::request::bodies::chat::Used;
+use crate::request::cost::work::Drawing;
 use crate::request::endpoint::Endpoint;
 use crate::time::Millis;
 use serde::Serialize;
@@ -44,6 +45,9 @@ pub struct Decided {
     /// Whether the model may think.
     #[serde(skip_serializing_if = "is_no")]
     pub thinking: bool,
+    /// Which pictures are to be drawn.
+    #[serde(skip_serializing_if = "is_no_drawing")]
+    pub drawing: Drawing,
     /// Whether its caller takes less than it asked for.
     #[serde(skip_serializing_if = "is_no")]
     pub may_bend: bool,
@@ -106,6 +110,7 @@ impl Decided {
             prompt_guess: ask.prompt_tokens,
             max_tokens: ask.max_tokens,
             thinking: ask.thinking,
+            drawing: ask.drawing,
             may_bend: ask.bending.may,
             pressure: ask.pressure,
             plan: None,
@@ -158,6 +163,10 @@ impl Decided {
 
 const fn is_no(flag: &bool) -> bool {
     !*flag
+}
+
+const fn is_no_drawing(drawing: &Drawing) -> bool {
+    !drawing.is_any()
 }
 
 const fn is_nothing(number: &u8) -> bool {

@@ -4,6 +4,7 @@ use super::decided::{Decided, cut};
 use crate::id::RequestId;
 use crate::refusal::Reason;
 use crate::request::bodies::chat::Used;
+use crate::request::cost::work::Drawn;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,9 @@ pub struct RequestLine {
     /// How many of these were thinking, if the origin says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
+    /// What was drawn of its pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<Drawn>,
     /// How long it took, in milliseconds: till the last byte of its answer was gone.
     pub ms: Millis,
 }
@@ -122,6 +126,7 @@ impl RequestLine {
             cached_tokens: used.map(|used| used.cached_tokens).filter(|cached| *cached > 0),
             completion_tokens: used.map(|used| used.usage.completion_tokens),
             reasoning_tokens: used.and_then(|used| used.reasoning_tokens),
+            drawn: used.map(|used| used.drawn).filter(|drawn| !drawn.is_nothing()),
             ms: now.saturating_sub(at),
         }
     }

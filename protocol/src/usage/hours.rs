@@ -4,7 +4,7 @@
 //! remembers its place here, so that an ending message need not say whose it is.
 
 use super::refusals::{RefusalCount, Refusals};
-use super::{Cell, HOUR_MS, RefusedBy, Room, Sum, Whose, add_refused};
+use super::{Cell, HOUR_MS, PackedDrawn, PackedSum, RefusedBy, Room, Sum, Whose, add_refused};
 use crate::request::bodies::chat::Used;
 use crate::request::cost::Rate;
 use crate::request::cost::work::Work;
@@ -82,7 +82,7 @@ struct PackedCounting {
     /// With the model left out.
     whose: Whose,
     model: Option<u32>,
-    sum: Sum,
+    sum: PackedSum,
     refused: Vec<(u32, u64)>,
 }
 
@@ -216,8 +216,8 @@ impl Hours {
 
     /// What it takes at most in a row, in bytes.
     pub(crate) fn most_bytes(&self) -> usize {
-        // Names are there once, and places of limits are small.
-        let one = |one: &Counting| 200 + one.whose.model.as_ref().map_or(0, String::len) + one.refused.len() * 12;
+        // Names are there once, and places of limits are small. Pictures and their steps take 20.
+        let one = |one: &Counting| 220 + one.whose.model.as_ref().map_or(0, String::len) + one.refused.len() * 12;
         let limits: BTreeSet<&String> = self.counting.iter().flat_map(|one| one.refused.keys()).collect();
         let names: usize = limits.into_iter().map(|limit| limit.len() + 2).sum();
         64 + names + self.counting.iter().map(one).sum::<usize>()
@@ -230,7 +230,7 @@ impl Hours {
             packed.counting.push(PackedCounting {
                 whose: Whose { key, model: None, endpoint, user },
                 model: one.whose.model.as_ref().map(|model| place_of(&mut packed.models, model)),
-                sum: one.sum,
+                sum: one.sum.pack(),
                 refused: one
                     .refused
                     .iter()
@@ -241,8 +241,13 @@ impl Hours {
         packed
     }
 
+    /// What of it is of pictures.
+    pub(crate) fn pack_drawn(&self) -> Vec<PackedDrawn> {
+        PackedDrawn::of(self.counting.iter().map(|one| &one.sum))
+    }
+
     /// `None` if it is not what was packed.
-    pub(crate) fn unpack(packed: PackedHours) -> Option<Self> {
+    pub(crate) fn unpack(packed: PackedHours, drawn: Vec<PackedDrawn>) -> Option<Self> {
         let PackedHours { hour, ended, models, limits, counting } = packed;
         let unpack = |one: PackedCounting| {
             let model = match one.model {
@@ -251,9 +256,12 @@ impl Hours {
             };
             let name = |(limit, count)| Some((limits.get(limit as usize)?.clone(), count));
             let refused = one.refused.into_iter().map(name).collect::<Option<_>>()?;
-            Some(Counting { whose: Whose { model, ..one.whose }, sum: one.sum, refused })
+            Some(Counting { whose: Whose { model, ..one.whose }, sum: Sum::unpack(one.sum), refused })
         };
-        let counting = counting.into_iter().map(unpack).collect::<Option<_>>()?;
+        let mut counting = counting.into_iter().map(unpack).collect::<Option<Vec<_>>>()?;
+        for one in drawn {
+            one.unpack(counting.get_mut(one.line()).map(|counting| &mut counting.sum))?;
+        }
         Some(Self { hour, ended, counting, ..Self::default() })
     }
 

@@ -1,6 +1,6 @@
 //! Rows of hours and days that are over: a version byte, then postcard. Their ids are in order of time, days behind hours.
 
-use super::{Cell, DAY_HOURS, RefusedBy, Room, Sum, Whose, add_refused};
+use super::{Cell, DAY_HOURS, PackedDrawn, PackedSum, RefusedBy, Room, Sum, Whose, add_refused};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,8 +10,8 @@ pub const HOURS_KEPT_DAYS: u64 = 31;
 /// For how long it is kept by the day, in days: thirteen months.
 pub const DAYS_KEPT: u64 = 400; // not a status: days
 
-/// The version that this code writes.
-pub const VERSION: u8 = 1;
+/// The version that this code writes. It reads version 1, too, which knew no pictures.
+pub const VERSION: u8 = 2;
 
 /// What a row is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +24,7 @@ pub enum Span {
 
 /// Why bytes are not a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a row of usage is damaged, or of another version than {VERSION}")]
+#[error("a row of usage is damaged, or of a later version than {VERSION}")]
 pub struct RowError;
 
 #[derive(Serialize, Deserialize)]
@@ -39,7 +39,7 @@ struct PackedCell {
     /// With the model left out.
     whose: Whose,
     model: Option<u32>,
-    sum: Sum,
+    sum: PackedSum,
     /// Each limit by its place.
     refused: Vec<(u32, u64)>,
 }
@@ -88,12 +88,14 @@ pub fn encode(cells: &[Cell]) -> Vec<u8> {
     let pack = |cell: &Cell| PackedCell {
         whose: Whose { model: None, ..cell.whose.clone() },
         model: cell.whose.model.as_deref().map(|model| models.place_of(model)),
-        sum: cell.sum,
+        sum: cell.sum.pack(),
         refused: cell.refused.iter().map(|(limit, count)| (limits.place_of(limit), *count)).collect(),
     };
+    let drawn = PackedDrawn::of(cells.iter().map(|cell| &cell.sum));
     let cells = cells.iter().map(pack).collect();
     let row = PackedRow { models: models.all, limits: limits.all, cells };
-    postcard::to_extend(&row, vec![VERSION]).expect("writing to a Vec does not fail")
+    let written = postcard::to_extend(&row, vec![VERSION]);
+    written.and_then(|row| postcard::to_extend(&drawn, row)).expect("writing to a Vec does not fail")
 }
 
 /// Names, each once, which are then given by their places.
@@ -117,8 +119,16 @@ impl Names {
 
 /// Unpacks a row. Never panics, whatever the bytes.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Cell>, RowError> {
-    let packed = bytes.strip_prefix(&[VERSION]).ok_or(RowError)?;
-    let PackedRow { models, limits, cells } = postcard::from_bytes(packed).map_err(|_| RowError)?;
+    let Some((&version, packed)) = bytes.split_first() else { return Err(RowError) };
+    if !(1..=VERSION).contains(&version) {
+        return Err(RowError);
+    }
+    let (row, behind) = postcard::take_from_bytes(packed).map_err(|_| RowError)?;
+    let PackedRow { models, limits, cells } = row;
+    let drawn: Vec<PackedDrawn> = match version {
+        1 => Vec::new(),
+        _ => postcard::from_bytes(behind).map_err(|_| RowError)?,
+    };
     let unpack = |cell: PackedCell| {
         let model = match cell.model {
             Some(place) => Some(models.get(place as usize).ok_or(RowError)?.clone()),
@@ -126,9 +136,13 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Cell>, RowError> {
         };
         let name = |(limit, count)| Ok((limits.get(limit as usize).ok_or(RowError)?.clone(), count));
         let refused = cell.refused.into_iter().map(name).collect::<Result<_, _>>()?;
-        Ok(Cell { whose: Whose { model, ..cell.whose }, sum: cell.sum, refused })
+        Ok(Cell { whose: Whose { model, ..cell.whose }, sum: Sum::unpack(cell.sum), refused })
     };
-    cells.into_iter().map(unpack).collect()
+    let mut cells = cells.into_iter().map(unpack).collect::<Result<Vec<_>, _>>()?;
+    for one in drawn {
+        one.unpack(cells.get_mut(one.line()).map(|cell| &mut cell.sum)).ok_or(RowError)?;
+    }
+    Ok(cells)
 }
 
 /// Lines of several rows, added up to one row: who is in several of them is one. Of too many, end users are not told apart,

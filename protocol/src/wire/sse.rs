@@ -36,6 +36,11 @@ impl SseParser {
 
     /// Takes a chunk and calls `event` with the payload of each event that it completes.
     pub fn push(&mut self, chunk: &[u8], mut event: impl FnMut(&[u8])) {
+        self.push_with_id(chunk, |payload, _| event(payload));
+    }
+
+    /// The same, with the last `id` that had come by the end of the event.
+    pub fn push_with_id(&mut self, chunk: &[u8], mut event: impl FnMut(&[u8], &[u8])) {
         let mut rest = chunk;
         while let Some(&first) = rest.first() {
             if self.after_cr {
@@ -69,11 +74,11 @@ impl SseParser {
         }
     }
 
-    fn end_line(&mut self, event: &mut impl FnMut(&[u8])) {
+    fn end_line(&mut self, event: &mut impl FnMut(&[u8], &[u8])) {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
             if self.has_data && !self.overflowed {
-                event(&self.data);
+                event(&self.data, &self.id);
             }
             self.data.clear();
             self.has_data = false;
@@ -141,6 +146,9 @@ impl WholeEvents {
             None if self.held.len() > self.max_event => self.held.len(),
             None => 0,
         };
+        if passes == 0 {
+            return Passed::Part(Vec::new());
+        }
         let rest = self.held.split_off(passes);
         Passed::Part(std::mem::replace(&mut self.held, rest))
     }

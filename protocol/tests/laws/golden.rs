@@ -39,6 +39,7 @@ use sluice_protocol::limit::kind::{LimitKind, StandingKind, Unit};
 use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::Standing;
 use sluice_protocol::request::cost::money::Currency;
+use sluice_protocol::request::cost::work::Drawing;
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::usage::report::GroupName;
 use sluice_protocol::usage::{Sum, User};
@@ -162,6 +163,8 @@ const USAGE: Sum = Sum {
     cached_tokens: 400,
     completion_tokens: 300,
     thinking_tokens: 50,
+    images: 7,
+    image_steps: 56,
     cost: 1_500,
     money: 188_000,
 };
@@ -285,8 +288,11 @@ fn the_claims_of_a_grant() {
         bh: body_hash(b"{}"),
         aud: None,
         idle: false,
+        img: None,
     };
     json("grant", &claims);
+    let img = Some(Drawing { n: 2, steps: 8, pixels: 1_048_576 });
+    json("grant_for_pictures", &GrantClaims { img, ..claims.clone() });
     json("grant_for_one", &GrantClaims { aud: Some("gpu-1".into()), ..claims });
 }
 

@@ -11,7 +11,7 @@ use sluice_protocol::limit::kind::refill::Refill;
 use sluice_protocol::limit::kind::{LimitKind, Unit};
 use sluice_protocol::limit::plan::{Limit, Per, When};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::Work;
+use sluice_protocol::request::cost::work::{Drawn, Work};
 use sluice_protocol::request::cost::{Class, Rate};
 use sluice_protocol::request::endpoint::Endpoint;
 
@@ -143,7 +143,7 @@ impl Oracle {
         let deadline = now + lease_ms;
         let counted = about.iter().map(|limit| ((*limit).clone(), amount(limit, facts.rate, work))).collect();
         self.admitted.push(Admitted { id, at: now, deadline, open: true, facts: facts.clone(), work, counted });
-        let metered = about.iter().any(|limit| limit.unit() != Unit::Requests && !limit.shadow);
+        let metered = about.iter().any(|limit| limit.unit().is_of_tokens() && !limit.shadow);
         Verdict::Admitted { deadline, shadowed, work: metered.then_some(work) }
     }
 
@@ -181,14 +181,15 @@ impl Oracle {
                 *counted = match outcome {
                     Outcome::NotServed => 0,
                     Outcome::Served(None) => *counted,
-                    Outcome::Served(Some(Used { usage, reasoning_tokens, .. })) => match limit.unit() {
+                    Outcome::Served(Some(Used { usage, reasoning_tokens, drawn, .. })) => match limit.unit() {
                         // No formula here is in money.
                         Unit::Requests | Unit::Money => *counted,
+                        Unit::Images => (*counted).min(drawn.images.into()),
                         Unit::Tokens => (*counted).min(usage.prompt_tokens + usage.completion_tokens),
                         Unit::Cost => {
                             let most = if work.thinking { usage.completion_tokens } else { 0 };
                             let thought = reasoning_tokens.unwrap_or(most).min(usage.completion_tokens);
-                            (*counted).min(cost(rate, thought, usage))
+                            (*counted).min(cost(rate, thought, usage) + pictures(rate, drawn))
                         }
                     },
                 };
@@ -214,7 +215,8 @@ impl Oracle {
 
 pub(crate) fn applies(limit: &Limit, facts: &Facts) -> bool {
     let When { classes, models, .. } = &limit.when;
-    (classes.is_empty() || classes.contains(&facts.class))
+    (limit.unit() != Unit::Images || facts.work.drawing.n > 0)
+        && (classes.is_empty() || classes.contains(&facts.class))
         && (models.is_empty() || models.iter().any(|pattern| pattern.0 == facts.model))
 }
 
@@ -244,11 +246,13 @@ pub(crate) fn amount(limit: &Limit, rate: Rate, work: Work) -> u64 {
     match limit.unit() {
         Unit::Requests | Unit::Money => 1,
         Unit::Tokens => prompt + answer,
+        Unit::Images => work.drawing.n.into(),
         // The dearest of all splits that an origin may make of it.
         Unit::Cost => (prompt..=prompt + answer)
             .map(|prompt_used| {
                 let used = Usage::new(prompt_used, prompt + answer - prompt_used);
-                cost(rate, if work.thinking { used.completion_tokens } else { 0 }, used)
+                let thought = if work.thinking { used.completion_tokens } else { 0 };
+                cost(rate, thought, used) + pictures(rate, work.drawing.whole())
             })
             .max()
             .unwrap(),
@@ -262,10 +266,18 @@ fn cost(rate: Rate, thought: u64, usage: Usage) -> u64 {
         + u64::from(rate.thinking_token) * thought
 }
 
+/// One picture after the other, step by step.
+fn pictures(rate: Rate, drawn: Drawn) -> u64 {
+    let pixels = drawn.pixel_steps.checked_div(drawn.steps.into()).unwrap_or(0);
+    u64::from(rate.image_step) * u64::from(drawn.steps)
+        + u64::from(rate.image_kilopixel) * (pixels * u64::from(drawn.images)).div_ceil(1_000)
+        + u64::from(rate.image_kilopixel_step) * (pixels * u64::from(drawn.steps)).div_ceil(1_000)
+}
+
 /// Guesses and defaults are lowered, one by one, until they could fit.
 fn reserve(about: &[&Limit], facts: &Facts) -> Work {
     let fits = |work: Work| {
-        about.iter().filter(|l| !l.shadow && l.unit() != Unit::Requests).all(|limit| {
+        about.iter().filter(|l| !l.shadow && l.unit().is_of_tokens()).all(|limit| {
             // The schedules of these tests change in a day's first minutes and in its last.
             let minutes = (0..5).chain([24 * 60 - 1]);
             let most = minutes.map(|minute| quota(limit, 0, minute * 60_000)).max().unwrap();

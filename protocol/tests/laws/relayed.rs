@@ -8,12 +8,13 @@ use sluice_protocol::forward::report::{StreamError, UsageMark, brief};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::cost::work::Drawn;
 use sluice_protocol::wire::sse::{self, Passed};
 
 const MAX: usize = 1 << 20;
 
 fn used(prompt: u64, completion: u64, thought: u64) -> Used {
-    Used { usage: Usage::new(prompt, completion), reasoning_tokens: Some(thought), cached_tokens: 0 }
+    Used { reasoning_tokens: Some(thought), ..Usage::new(prompt, completion).into() }
 }
 
 /// What passes of these bytes, cut there, and what is seen of them.
@@ -183,4 +184,56 @@ fn what_is_no_stream_is_not_read_as_one() {
     assert_eq!(lines.push(b"de"), Passed::Part(b"abcde".to_vec()));
     assert_eq!(lines.push(b"f"), Passed::Part(Vec::new()));
     assert_eq!(lines.take_rest(), b"f");
+}
+
+/// A picture is longer than what is held back of an event, and shorter than that: both pass as they came, and what they used
+/// is told by their marks alone.
+#[test]
+fn pictures_pass_as_they_come_and_nothing_is_looked_for_in_them() {
+    let some = Used::of_pictures(12, Drawn { images: 1, steps: 3, pixel_steps: 3 * 65_536 });
+    let all = Used::of_pictures(12, Drawn { images: 1, steps: 8, pixel_steps: 8 * 65_536 });
+    for length in [100, 3 * MAX] {
+        let picture = format!(
+            r#"{{"b64_json":"{}","usage":{{"prompt_tokens":9,"completion_tokens":9,"total_tokens":18}}}}"#,
+            "A".repeat(length)
+        );
+        let event = |used: UsageMark| sse::named_event("image_generation.completed", Some(&used.to_string()), &picture);
+        let whole = [
+            sse::comment("queued, 2 ahead"),
+            event(UsageMark::so_far(some)),
+            sse::comment("step 4 of 8"),
+            event(UsageMark::complete(all)),
+        ]
+        .concat();
+        for cut in [whole.len() / 4_000 + 1, 65_536, whole.len()] {
+            let (mut relayed, mut passed, mut came) = (events(), Vec::new(), 0);
+            for chunk in whole.as_bytes().chunks(cut) {
+                came += chunk.len();
+                match relayed.push(chunk) {
+                    Passed::Whole => passed.extend_from_slice(chunk),
+                    Passed::Part(part) => passed.extend(part),
+                }
+                // What is held back has a bound.
+                assert!(came - passed.len() <= MAX, "{length} {cut}");
+            }
+            passed.extend(relayed.take_rest());
+            assert_eq!(passed, whole.as_bytes(), "{length} {cut}");
+            let seen = relayed.seen();
+            assert_eq!((seen.usage, seen.so_far, seen.refused), (Some(all), Some(all), None), "{length} {cut}");
+            assert!(seen.has_begun());
+        }
+        let mut relayed = events();
+        relayed.push(sse::comment("step 1 of 8").as_bytes());
+        assert!(!relayed.seen().has_begun(), "a heartbeat is no picture");
+    }
+}
+
+/// Of a whole answer its head has told all.
+#[test]
+fn a_whole_answer_of_pictures_is_not_looked_at() {
+    let used = Used::of_pictures(12, Drawn { images: 10, steps: 80, pixel_steps: 80 * 4_194_304 });
+    let mut whole = Relayed::Whole(used);
+    assert_eq!(whole.push(br#"{"created":1,"data":["#), Passed::Whole);
+    assert_eq!((whole.take_rest(), whole.events()), (Vec::new(), 0));
+    assert_eq!(whole.seen(), Seen { usage: Some(used), answered: true, ..Seen::default() });
 }

@@ -21,7 +21,14 @@ const RATE: Rate = Rate {
     thinking_token: 0,
     image_step: 0,
     image_kilopixel: 0,
-    price: Price { prompt: 100_000_000, cached: 20_000_000, completion: 400_000_000, per: 1_000_000 },
+    image_kilopixel_step: 2,
+    price: Price {
+        prompt: 100_000_000,
+        cached: 20_000_000,
+        completion: 400_000_000,
+        image_kilopixel_step: 7_000_000_000,
+        per: 1_000_000,
+    },
 };
 
 fn request(number: u32) -> RequestId {

@@ -14,6 +14,7 @@ use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::replay::drive::Calendars;
 use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::cost::work::{Drawing, Drawn};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::{Decided, Line, RequestEnd, RequestLine};
 use sluice_protocol::time::Millis;
@@ -161,6 +162,7 @@ impl World<'_> {
             prompt_is_counted: false,
             max_tokens: named,
             thinking: random.below(2) == 0,
+            drawing: Drawing::default(),
             pressure: 0,
             address: None,
             bending: Bending { may: random.below(2) == 0, ..Bending::default() },
@@ -177,7 +179,7 @@ impl World<'_> {
         let Usage { prompt_tokens, completion_tokens, .. } = usage;
         let reasoning = if thinks { self.random.below(completion_tokens + 1) } else { 0 };
         let cached_tokens = self.random.below(2) * self.random.below(prompt_tokens + 1);
-        let used = Used { usage, reasoning_tokens: Some(reasoning), cached_tokens };
+        let used = Used { usage, reasoning_tokens: Some(reasoning), cached_tokens, drawn: Drawn::NOTHING };
         match self.random.below(100) {
             0..3 => (RequestEnd::Refused { reason: Reason::OriginFailed, used: None }, Outcome::NotServed),
             3..5 => (RequestEnd::Answered { is_whole: false, used: None }, Outcome::Served(None)),

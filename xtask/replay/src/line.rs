@@ -7,6 +7,7 @@ use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::id::{KeyId, RequestId, parse_hex};
 use sluice_protocol::limit::degrade::Degraded;
 use sluice_protocol::replay::request::{Decision, Usage};
+use sluice_protocol::request::cost::work::{Drawing, Drawn};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::LINE_VERSION;
 use sluice_protocol::time::Millis;
@@ -55,6 +56,8 @@ pub struct RequestRead<'a> {
     #[serde(default)]
     thinking: bool,
     #[serde(default)]
+    drawing: Drawing,
+    #[serde(default)]
     may_bend: bool,
     #[serde(default)]
     pressure: u8,
@@ -79,6 +82,8 @@ pub struct RequestRead<'a> {
     cached_tokens: Option<u64>,
     completion_tokens: Option<u64>,
     reasoning_tokens: Option<u64>,
+    #[serde(default)]
+    drawn: Drawn,
     ms: Millis,
 }
 
@@ -140,6 +145,8 @@ pub struct Decided<'a> {
     pub max_tokens: Option<u32>,
     /// Whether the model may think.
     pub thinking: bool,
+    /// Which pictures are to be drawn.
+    pub drawing: Drawing,
     /// Whether it may be given less.
     pub may_bend: bool,
     /// No model was asked.
@@ -254,7 +261,7 @@ impl RequestRead<'_> {
         let is_static = bent.is_some_and(|bent| bent.static_answer);
         let used = self.prompt_tokens.map(|prompt| {
             let [cached, completion] = [self.cached_tokens, self.completion_tokens].map(Option::unwrap_or_default);
-            Usage::new(prompt, cached, completion, self.reasoning_tokens)
+            Usage::new(prompt, cached, completion, self.reasoning_tokens, self.drawn)
         });
         Ok(Ok(Decided {
             request,
@@ -273,6 +280,7 @@ impl RequestRead<'_> {
             counted,
             max_tokens: bent.and_then(|bent| bent.max_tokens).or(self.max_tokens),
             thinking: self.thinking && !bent.is_some_and(|bent| bent.no_thinking),
+            drawing: self.drawing,
             may_bend: self.may_bend,
             is_static,
             pressure: self.pressure,

@@ -98,6 +98,7 @@ impl Log {
             prompt_guess: decided.prompt_tokens,
             prompt_counted,
             max_tokens: decided.max_tokens,
+            drawing: decided.drawing,
             used: decided.used,
             endpoint: decided.endpoint,
             pressure: decided.pressure,

@@ -110,6 +110,7 @@ impl Notes {
             usage: Usage::new(report.usage.prompt_tokens, completion),
             reasoning_tokens: Some(reasoning),
             cached_tokens: report.prompt_tokens_details.cached_tokens,
+            drawn: before.drawn,
         });
     }
 
@@ -167,7 +168,7 @@ impl Notes {
             let seed = sampling.seed.and_then(|seed| i64::try_from(seed).ok());
             all.extend(seed.map(|seed| KeyValue::new("gen_ai.request.seed", seed)));
         }
-        if let Some(Used { usage, reasoning_tokens, cached_tokens }) = self.used() {
+        if let Some(Used { usage, reasoning_tokens, cached_tokens, .. }) = self.used() {
             all.push(count("gen_ai.usage.input_tokens", usage.prompt_tokens));
             all.push(count("gen_ai.usage.output_tokens", usage.completion_tokens));
             all.push(count("gen_ai.usage.cache_read.input_tokens", cached_tokens));

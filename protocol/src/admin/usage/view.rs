@@ -47,7 +47,7 @@ pub struct UsageLine {
     /// The model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<Told>,
-    /// `chat`, `completions` or `embeddings`.
+    /// `chat`, `completions`, `embeddings` or `images`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Told>,
     /// The mark of an end user, `none` or `others`.
@@ -82,6 +82,10 @@ pub struct UsedView {
     pub completion_tokens: u64,
     /// Those of them that were thinking.
     pub thinking_tokens: u64,
+    /// Pictures that were begun.
+    pub images: u64,
+    /// Steps of them that were run.
+    pub image_steps: u64,
     /// In units of the plans' prices.
     pub cost: u64,
     /// In the plans' currency.
@@ -129,6 +133,8 @@ impl UsageView {
                 used.cached_tokens,
                 used.completion_tokens,
                 used.thinking_tokens,
+                used.images,
+                used.image_steps,
                 used.cost,
             ] {
                 let _ = write!(csv, "{number},");
@@ -144,8 +150,7 @@ impl UsageView {
 }
 
 /// What every line of CSV ends with. Names of limits have neither commas nor quotes.
-const CSV_MEMBERS: &str =
-    "served,failed,lapsed,prompt_tokens,cached_tokens,completion_tokens,thinking_tokens,cost,money,refused";
+const CSV_MEMBERS: &str = "served,failed,lapsed,prompt_tokens,cached_tokens,completion_tokens,thinking_tokens,images,image_steps,cost,money,refused";
 
 /// One field in quotes, and its comma. A caller chooses models' names: none is to be a formula where a sheet reads it,
 /// whichever sign parts its fields.
@@ -189,6 +194,8 @@ impl From<Sum> for UsedView {
             cached_tokens: sum.cached_tokens,
             completion_tokens: sum.completion_tokens,
             thinking_tokens: sum.thinking_tokens,
+            images: sum.images,
+            image_steps: sum.image_steps,
             cost: sum.cost,
             money: write_decimal(sum.money),
         }

@@ -123,7 +123,7 @@ fn name_limit(refused: &Refused) -> String {
     let opens = opens.map_or_else(String::new, |opens| format!(", {opens}"));
     match kind.unit() {
         Unit::Requests => text + &opens,
-        Unit::Tokens | Unit::Cost | Unit::Money => {
+        Unit::Tokens | Unit::Cost | Unit::Money | Unit::Images => {
             let left = kind.quota().saturating_sub(*used);
             format!("{text}, this request needs {} and {} are left{opens}", kind.told(*amount), kind.told(left))
         }

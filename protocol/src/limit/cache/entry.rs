@@ -2,6 +2,7 @@
 
 use crate::forward::report::{brief, read_brief};
 use crate::request::bodies::chat::{Usage, Used};
+use crate::request::cost::work::Drawn;
 use crate::time::Millis;
 use std::fmt;
 
@@ -33,7 +34,13 @@ impl Entry {
         let part =
             |tokens: u64| u64::try_from((u128::from(tokens) * u128::from(price)).div_ceil(100)).unwrap_or(u64::MAX);
         let usage = Usage::new(part(self.used.usage.prompt_tokens), part(self.used.usage.completion_tokens));
-        Used { usage, cached_tokens: 0, reasoning_tokens: Some(self.used.reasoning_tokens.map_or(0, part)) }
+        // No pictures are kept.
+        Used {
+            usage,
+            cached_tokens: 0,
+            drawn: Drawn::NOTHING,
+            reasoning_tokens: Some(self.used.reasoning_tokens.map_or(0, part)),
+        }
     }
 }
 
@@ -50,7 +57,7 @@ mod tests {
 
     const ENTRY: Entry = Entry {
         at: 1_790_000_000_000,
-        used: Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2), cached_tokens: 0 },
+        used: Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2), cached_tokens: 0, drawn: Drawn::NOTHING },
     };
 
     #[test]

@@ -3,7 +3,6 @@
 use crate::id::RequestId;
 use crate::limit::ask::{Exact, Facts, Rule};
 use crate::limit::decision::Outcome;
-use crate::limit::kind::Unit;
 use crate::limit::state::GateState;
 use crate::request::cost::work::Work;
 use crate::time::Millis;
@@ -30,7 +29,7 @@ impl GateState {
         });
         let state = given_back.as_ref().unwrap_or(self);
         let refused = state.evaluate(rules, facts, now);
-        if refused.is_empty() || refused.iter().any(|limit| limit.kind.unit() == Unit::Requests) {
+        if refused.is_empty() || refused.iter().any(|limit| !limit.kind.unit().is_of_tokens()) {
             return None;
         }
         let mut trial = Facts { exact: Exact { max_tokens: true, ..facts.exact }, ..facts.clone() };

@@ -281,7 +281,7 @@ impl DescribeStanding for BudgetStanding {
 pub const fn most_credits(unit: Unit) -> u64 {
     match unit {
         Unit::Money => MAX_WHOLE * UNIT,
-        Unit::Requests | Unit::Tokens | Unit::Cost => MAX_LIMIT,
+        Unit::Requests | Unit::Tokens | Unit::Cost | Unit::Images => MAX_LIMIT,
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Unit {
     Cost,
     /// What it costs in money, by the table's prices. Plans name it `cost` in a currency.
     Money,
+    /// Pictures: those that are asked for, and in the end those that were begun.
+    Images,
 }
 
 impl Unit {
@@ -25,16 +27,18 @@ impl Unit {
             Self::Requests => "requests",
             Self::Tokens => "tokens",
             Self::Cost | Self::Money => "of cost",
+            Self::Images => "images",
         }
     }
 
-    /// In `RateLimit-Policy`, where it is not the draft's default. The draft registers no unit for tokens or cost: these are
-    /// ours.
+    /// In `RateLimit-Policy`, where it is not the draft's default. The draft registers no unit for tokens, cost or
+    /// images: these are ours.
     pub const fn quota_unit(self) -> Option<&'static str> {
         match self {
             Self::Requests => None,
             Self::Tokens => Some("tokens"),
             Self::Cost | Self::Money => Some("cost"),
+            Self::Images => Some("images"),
         }
     }
 
@@ -42,8 +46,13 @@ impl Unit {
     pub(super) const fn most(self) -> u64 {
         match self {
             Self::Requests => MAX_REQUESTS,
-            Self::Tokens | Self::Cost | Self::Money => MAX_AMOUNT,
+            Self::Tokens | Self::Cost | Self::Money | Self::Images => MAX_AMOUNT,
         }
+    }
+
+    /// Whether a request with a longer prompt counts for more.
+    pub const fn is_of_tokens(self) -> bool {
+        matches!(self, Self::Tokens | Self::Cost | Self::Money)
     }
 
     /// As plans name it.
@@ -67,4 +76,5 @@ impl Unit {
     }
 }
 
-const UNITS: [(&str, Unit); 3] = [("requests", Unit::Requests), ("tokens", Unit::Tokens), ("cost", Unit::Cost)];
+const UNITS: [(&str, Unit); 4] =
+    [("requests", Unit::Requests), ("tokens", Unit::Tokens), ("cost", Unit::Cost), ("images", Unit::Images)];

@@ -197,18 +197,30 @@ impl Reader {
 
     fn classes(&mut self, value: &Value, classes: &mut Classes) {
         let Some(object) = self.object("classes", value, &["light", "heavy"]) else { return };
-        for (name, bytes, tokens) in [
-            ("light", &mut classes.light_body_bytes, &mut classes.light_max_tokens),
-            ("heavy", &mut classes.heavy_body_bytes, &mut classes.heavy_max_tokens),
+        let Classes {
+            light_body_bytes,
+            light_max_tokens,
+            heavy_body_bytes,
+            heavy_max_tokens,
+            light_kilopixel_steps,
+            heavy_kilopixel_steps,
+        } = classes;
+        for (name, bytes, tokens, drawn) in [
+            ("light", light_body_bytes, light_max_tokens, light_kilopixel_steps),
+            ("heavy", heavy_body_bytes, heavy_max_tokens, heavy_kilopixel_steps),
         ] {
             let at = format!("classes.{name}");
             let Some(value) = object.get(name) else { continue };
-            let Some(class) = self.object(&at, value, &["body_bytes", "max_tokens"]) else { continue };
+            let Some(class) = self.object(&at, value, &["body_bytes", "max_tokens", "kilopixel_steps"]) else {
+                continue;
+            };
             *bytes = self.optional(&at, class, "body_bytes", 1, 100 << 20).unwrap_or(*bytes);
             *tokens = self.optional(&at, class, "max_tokens", 1, 1_000_000).unwrap_or(*tokens);
+            *drawn = self.optional(&at, class, "kilopixel_steps", 1, MAX_AMOUNT).unwrap_or(*drawn);
         }
         let light_is_less = classes.light_body_bytes <= classes.heavy_body_bytes
-            && classes.light_max_tokens <= classes.heavy_max_tokens;
+            && classes.light_max_tokens <= classes.heavy_max_tokens
+            && classes.light_kilopixel_steps <= classes.heavy_kilopixel_steps;
         if !light_is_less {
             self.mistake("classes", "light must end where heavy begins, or before");
         }

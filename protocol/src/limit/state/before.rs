@@ -1,14 +1,13 @@
 //! Rows of versions before this one, as they lie on disks: read as what they are now.
 
+use super::rate::{PackedMetered, PackedRate, PackedWeights};
 use super::{Packed, PackedCounted, PackedLease, PackedName, Places, StateError};
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
 use crate::limit::count::Scope;
 use crate::limit::decision::Totals;
 use crate::limit::kind::{LogKind, PackedLogsBefore, Unit};
-use crate::limit::lease::Metered;
 use crate::limit::state::ClosedMark;
-use crate::request::cost::Rate;
 use crate::request::cost::work::Work;
 use serde::Deserialize;
 
@@ -42,33 +41,13 @@ struct PackedLease4 {
 #[derive(Deserialize)]
 struct Metered4 {
     work: Work,
-    rate: Rate4,
+    weights: PackedWeights,
     is_enforced: bool,
 }
 
-#[derive(Deserialize)]
-struct Rate4 {
-    request: u32,
-    prompt_token: u32,
-    completion_token: u32,
-    thinking_token: u32,
-    image_step: u32,
-    image_kilopixel: u32,
-}
-
-impl From<Metered4> for Metered {
-    fn from(Metered4 { work, rate, is_enforced }: Metered4) -> Self {
-        let Rate4 { request, prompt_token, completion_token, thinking_token, image_step, image_kilopixel } = rate;
-        let rate = Rate {
-            request,
-            prompt_token,
-            completion_token,
-            thinking_token,
-            image_step,
-            image_kilopixel,
-            ..Rate::default()
-        };
-        Self { work, rate, is_enforced }
+impl From<Metered4> for PackedMetered {
+    fn from(Metered4 { work, weights, is_enforced }: Metered4) -> Self {
+        Self::new(work, PackedRate::of_weights(weights), is_enforced)
     }
 }
 
@@ -79,7 +58,7 @@ impl From<Packed4> for Packed {
             key,
             at,
             lasts,
-            metered: metered.map(Metered::from),
+            metered: metered.map(PackedMetered::from),
             scopes,
             counted,
         };
@@ -162,7 +141,7 @@ pub(super) fn read(version: u8, packed: &[u8]) -> Result<Packed, StateError> {
         };
         let counted = lease.counted.into_iter().map(counted).collect();
         let PackedLease2 { request, at, lasts, metered, .. } = lease;
-        let metered = metered.map(Metered::from);
+        let metered = metered.map(PackedMetered::from);
         PackedLease { request, key, at, lasts, metered, scopes: scopes.0, counted }
     };
     let leases = packed.leases.into_iter().zip(usage.leases).map(&mut lease).collect();

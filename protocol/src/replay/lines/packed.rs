@@ -3,6 +3,7 @@
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
 use crate::replay::request::{Decision, Request, Usage};
+use crate::request::cost::work::{Drawing, Drawn};
 use crate::request::endpoint::Endpoint;
 use crate::time::Millis;
 
@@ -37,6 +38,15 @@ pub(super) fn pack(request: &Request) -> [u64; WIDTH] {
     // Keys' marks end with zeros, and small numbers are short.
     let mark = |mark: Option<Mark>| u64::from_le_bytes(mark.unwrap_or_default().0);
     let used = request.used.unwrap_or_default();
+    let numbers = match request.endpoint {
+        Endpoint::Images => Numbers::of_pictures(request.drawing, used.drawn),
+        _ => Numbers {
+            max_tokens: request.max_tokens.unwrap_or(0),
+            cached: used.cached,
+            completion: used.completion,
+            reasoning: used.reasoning.unwrap_or(0),
+        },
+    };
     let after = |at: Millis| at.saturating_sub(request.at).min(u64::from(u32::MAX));
     [
         flags,
@@ -54,11 +64,11 @@ pub(super) fn pack(request: &Request) -> [u64; WIDTH] {
         request.body_bytes.into(),
         request.prompt_guess.into(),
         request.prompt_counted.into(),
-        request.max_tokens.unwrap_or(0).into(),
+        numbers.max_tokens.into(),
         used.prompt.into(),
-        used.cached.into(),
-        used.completion.into(),
-        used.reasoning.unwrap_or(0).into(),
+        numbers.cached.into(),
+        numbers.completion.into(),
+        numbers.reasoning.into(),
         request.pressure.into(),
     ]
 }
@@ -89,12 +99,18 @@ pub(super) fn unpack(line: &[u64; WIDTH]) -> Option<Request> {
         return None;
     }
     let [over, counted] = [narrow(over)?, narrow(counted)?].map(|after| at + Millis::from(after));
-    let usage = Usage {
-        prompt: narrow(prompt)?,
+    let numbers = Numbers {
+        max_tokens: narrow(max_tokens)?,
         cached: narrow(cached)?,
         completion: narrow(completion)?,
-        reasoning: Some(narrow(reasoning)?).filter(|_| has(11)),
+        reasoning: narrow(reasoning)?,
     };
+    let is_of_pictures = endpoint == Endpoint::Images;
+    let (drawing, drawn) = if is_of_pictures { numbers.pictures() } else { Default::default() };
+    let Numbers { max_tokens, cached, completion, reasoning } =
+        if is_of_pictures { Numbers::default() } else { numbers };
+    let reasoning = Some(reasoning).filter(|_| has(11));
+    let usage = Usage { prompt: narrow(prompt)?, cached, completion, reasoning, drawn };
     Some(Request {
         id: RequestId([0; 16]),
         at,
@@ -111,7 +127,8 @@ pub(super) fn unpack(line: &[u64; WIDTH]) -> Option<Request> {
         body_bytes: narrow(body_bytes)?,
         prompt_guess: narrow(prompt_guess)?,
         prompt_counted: narrow(prompt_counted)?,
-        max_tokens: Some(narrow(max_tokens)?).filter(|_| has(9)),
+        max_tokens: Some(max_tokens).filter(|_| has(9)),
+        drawing,
         used: has(10).then_some(usage),
         endpoint,
         pressure: u8::try_from(pressure).ok()?,
@@ -123,6 +140,37 @@ pub(super) fn unpack(line: &[u64; WIDTH]) -> Option<Request> {
         is_static: has(5),
         given_back: has(6),
     })
+}
+
+/// What requests for texts and those for pictures have in the same places.
+#[derive(Clone, Copy, Default)]
+struct Numbers {
+    max_tokens: u32,
+    cached: u32,
+    completion: u32,
+    reasoning: u32,
+}
+
+impl Numbers {
+    /// Pictures have no such tokens. What was drawn keeps to what was asked for, and one of a request that asked for more
+    /// than any door lets through is told as the most.
+    fn of_pictures(drawing: Drawing, drawn: Drawn) -> Self {
+        let both = |upper: u16, lower: u16| u32::from(upper) << 16 | u32::from(lower);
+        let narrow = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+        Self {
+            max_tokens: drawing.pixels,
+            cached: both(drawing.n, drawing.steps),
+            completion: u32::try_from(drawn.pixel_steps).unwrap_or(u32::MAX),
+            reasoning: both(narrow(drawn.images), narrow(drawn.steps)),
+        }
+    }
+
+    fn pictures(self) -> (Drawing, Drawn) {
+        let [n, images] = [self.cached, self.reasoning].map(|both| (both >> 16) as u16);
+        let [each, steps] = [self.cached, self.reasoning].map(|both| both as u16);
+        let drawn = Drawn { images: images.into(), steps: steps.into(), pixel_steps: self.completion.into() };
+        (Drawing { n, steps: each, pixels: self.max_tokens }, drawn)
+    }
 }
 
 /// How many numbers a request has.

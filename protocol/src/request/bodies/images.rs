@@ -7,6 +7,7 @@ mod size;
 
 use crate::refusal::Refusal;
 use crate::request::bodies::chat::both;
+use crate::request::cost::work::Drawing;
 use crate::request::door::Door;
 use crate::request::member::{Body, invalid, raw};
 pub use size::{AUTO_SIDE, AskedSize};
@@ -107,6 +108,12 @@ impl ImageRequest {
     /// The most pixels that each picture has.
     pub fn pixels_each(&self) -> u32 {
         self.size.most_pixels()
+    }
+
+    /// What may be drawn: it is reserved, and granted.
+    pub fn drawing(&self) -> Drawing {
+        let narrow = |number: u32| u16::try_from(number).expect("both have bounds that are far below");
+        Drawing { n: narrow(self.n), steps: narrow(self.steps_each()), pixels: self.pixels_each() }
     }
 
     /// The seed of one of the pictures, if the request names the first one's.

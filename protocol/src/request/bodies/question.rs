@@ -9,6 +9,7 @@ use crate::request::bodies::embeddings::EmbeddingRequest;
 use crate::request::bodies::images::ImageRequest;
 use crate::request::bodies::rerank::RerankRequest;
 use crate::request::bodies::tokens::{DetokenizeRequest, TokenizeRequest};
+use crate::request::cost::work::Drawing;
 use crate::request::endpoint::Endpoint;
 
 /// What is asked of a model.
@@ -132,6 +133,14 @@ impl Question {
             // A picture is no tokens: what it costs to draw, its `Work` says.
             Self::Embeddings(_) | Self::Rerank(_) | Self::Images(_) => Some(0),
             Self::Presence(_) | Self::Count(_) | Self::Tokenize(_) | Self::Detokenize(_) => Some(0),
+        }
+    }
+
+    /// Which pictures are to be drawn.
+    pub fn drawing(&self) -> Drawing {
+        match self {
+            Self::Images(request) => request.drawing(),
+            _ => Drawing::default(),
         }
     }
 

@@ -85,11 +85,7 @@ fn the_json_of_the_public_api() {
     let id = RequestId([0xc3; 16]);
     json(
         "request_report",
-        &RequestReport::new(
-            id,
-            RequestStatus::Ended,
-            Used { usage: Usage::new(11, 3), reasoning_tokens: Some(2), cached_tokens: 0 },
-        ),
+        &RequestReport::new(id, RequestStatus::Ended, Used { reasoning_tokens: Some(2), ..Usage::new(11, 3).into() }),
     );
     let logprobs = Some(TextLogprobs::new(
         vec![TokenLogprob { chosen: likelihood("H", -0.25, None), top_logprobs: Vec::new() }],

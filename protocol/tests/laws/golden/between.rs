@@ -29,6 +29,7 @@ use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::Per;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::cost::work::{Drawing, Drawn};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::route::fact::Fact;
 use sluice_protocol::route::list::{OriginState, OriginsView, Source};
@@ -58,6 +59,7 @@ fn the_messages_to_and_from_a_gate() {
         prompt_is_counted: false,
         max_tokens: Some(64),
         thinking: true,
+        drawing: Drawing { n: 2, steps: 8, pixels: 1_048_576 },
         pressure: 50,
         address: Some("2001:db8::1".parse().unwrap()),
         bending: Bending {
@@ -70,7 +72,11 @@ fn the_messages_to_and_from_a_gate() {
     };
     let anonymous = Caller::Known { subject: Mark::default(), plan: "anonymous".into() };
     let address = Some("203.0.113.9".parse().unwrap());
-    let used = Used { usage: Usage::new(12, 7), reasoning_tokens: Some(5), cached_tokens: 0 };
+    let used = Used {
+        reasoning_tokens: Some(5),
+        drawn: Drawn { images: 1, steps: 3, pixel_steps: 3_145_728 },
+        ..Usage::new(12, 7).into()
+    };
     let calls = vec![
         Call::Admit(Box::new(ask.clone())),
         Call::Identify { caller: anonymous, scope: Some(Scope::Models), address },
@@ -194,7 +200,7 @@ fn the_messages_to_and_from_a_gate() {
     let answers = Answers { answers, rows_written: 300, lapsed: 2 };
     let packed_answers = gate_call::encode_answers(&answers);
     assert_eq!(gate_call::decode_answers(&packed_answers).unwrap(), answers);
-    golden("gate_messages.v8.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
+    golden("gate_messages.v9.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_answers)));
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn refusals_have_each_protocol_s_shape() {
         ("responses", "/v1/responses"),
     ] {
         let dialect = Dialect::of(path);
-        let used = Used { usage: Usage::new(57, 12), reasoning_tokens: Some(2), cached_tokens: 0 };
+        let used = Used { reasoning_tokens: Some(2), ..Usage::new(57, 12).into() };
         let lines: String = Reason::ALL
             .iter()
             .map(|reason| {

@@ -6,7 +6,7 @@ use sluice_protocol::account::Account;
 use sluice_protocol::auth::key::{ApiKey, Peppers};
 use sluice_protocol::hop::gate_call::{self, Kept, Settings};
 use sluice_protocol::id::{CommandId, RequestId, hex};
-use sluice_protocol::limit::ask::Rule;
+use sluice_protocol::limit::ask::{Facts, Rule};
 use sluice_protocol::limit::decision::{Outcome, Totals};
 use sluice_protocol::limit::kind::Unit;
 use sluice_protocol::limit::kind::bucket::Bucket;
@@ -15,8 +15,10 @@ use sluice_protocol::limit::kind::refill::Refill;
 use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::state;
-use sluice_protocol::request::bodies::chat::Usage;
+use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::cost::Rate;
 use sluice_protocol::request::cost::price::Price;
+use sluice_protocol::request::cost::work::{Drawing, Drawn, Work};
 use std::collections::BTreeMap;
 
 /// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.
@@ -41,11 +43,24 @@ fn the_rows_of_a_gate() {
     let rules: Vec<Rule<'_>> = rules(&limits).into_iter().map(|rule| Rule { span: Some(MONTH), ..rule }).collect();
     let mut account = Account::default();
     for (id, at) in [(1, 1_790_000_000_000), (2, 1_790_000_000_250), (3, 1_790_000_000_250)] {
-        let price = Price { prompt: 100_000_000, cached: 20_000_000, completion: 400_000_000, per: 1_000_000 };
-        let rate = sluice_protocol::request::cost::Rate { prompt_token: 1, price, ..Default::default() };
-        account.state.admit(&rules, 600_000, &sluice_protocol::limit::ask::Facts { rate, ..facts(id) }, at);
+        let price = Price {
+            prompt: 100_000_000,
+            cached: 20_000_000,
+            completion: 400_000_000,
+            image_kilopixel_step: 0,
+            per: 1_000_000,
+        };
+        // The last one is for pictures, which cost something.
+        let (mut rate, mut work) = (Rate { prompt_token: 1, price, ..Rate::default() }, facts(id).work);
+        if id == 3 {
+            (rate.image_kilopixel_step, rate.price.image_kilopixel_step) = (4, 50_000_000);
+            work = Work { drawing: Drawing { n: 2, steps: 8, pixels: 4_096 }, ..work };
+        }
+        let asked = facts(id);
+        account.state.admit(&rules, 600_000, &Facts { rate, work, ..asked }, at);
     }
-    account.state.settle(RequestId([1; 16]), Outcome::Served(Some(Usage::new(1, 3).into())), 1_790_000_000_300);
+    let used = Used { drawn: Drawn { images: 1, steps: 3, pixel_steps: 3_072 }, ..Usage::new(1, 3).into() };
+    account.state.settle(RequestId([1; 16]), Outcome::Served(Some(used)), 1_790_000_000_300);
     let packed = state::encode(&account.state);
     assert_eq!(state::decode(&packed).unwrap(), account.state);
 
@@ -55,7 +70,7 @@ fn the_rows_of_a_gate() {
     let kept = Kept { settings: settings(), keys: vec![bound(minted.secret_hash())], done, credits: credits() };
     let packed_kept = gate_call::encode_kept(&kept);
     assert_eq!(gate_call::decode_kept(&packed_kept).unwrap(), kept);
-    golden("gate_rows.v6.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_kept)));
+    golden("gate_rows.v7.hex", &format!("{}\n{}\n", hex(&packed), hex(&packed_kept)));
 }
 
 /// Whoever deploys looks at the table of versions first.
@@ -102,6 +117,15 @@ fn the_rows_of_version_2() {
     let settings = Settings { disabled: true, plan: Some("vip".into()), overrides, ..Settings::default() };
     let kept = Kept { settings, keys: vec![record(secret_hash)], ..Kept::default() };
     assert_eq!(gate_call::decode_kept(&keys).unwrap(), kept);
+}
+
+/// A row of the state of version 6, which knew no pictures.
+#[test]
+fn the_state_of_version_6() {
+    let [state, _] = rows(include_str!("../../golden/gate_rows.v6.hex"));
+    old_state(&state);
+    // What is written now is what was written then, and more behind it.
+    assert!(state::encode(&state::decode(&state).unwrap())[1..].starts_with(&state[1..]));
 }
 
 /// A row of the state of version 5, which knew no hours.

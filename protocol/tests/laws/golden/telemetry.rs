@@ -9,12 +9,14 @@ use sluice_protocol::limit::degrade::Degraded;
 use sluice_protocol::limit::kind::parallel::Parallel;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::cost::work::{Drawing, Drawn};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::{Decided, Line, RequestEnd, RequestLine};
 
 const AT: u64 = 1_790_000_000_000;
 const ID: RequestId = RequestId([7; 16]);
-const USED: Used = Used { usage: Usage::new(12, 34), reasoning_tokens: Some(5), cached_tokens: 4 };
+const USED: Used =
+    Used { usage: Usage::new(12, 34), reasoning_tokens: Some(5), cached_tokens: 4, drawn: Drawn::NOTHING };
 
 /// One that most requests are like.
 fn plain() -> Ask {
@@ -82,6 +84,9 @@ fn lines_of_the_log() {
     let request = || ID.to_string();
     let (plain, full) = (plain(), full());
     let counted = Ask { prompt_tokens: 29, prompt_is_counted: true, ..full.clone() };
+    let drawing = Drawing { n: 2, steps: 8, pixels: 1_048_576 };
+    let pictures = Ask { endpoint: Endpoint::Images, drawing, max_tokens: Some(0), ..plain.clone() };
+    let drawn = Used::of_pictures(17, Drawn { images: 1, steps: 3, pixel_steps: 3_145_728 });
     let degraded = Degraded { no_thinking: true, max_tokens: Some(256), ..Degraded::default() };
     let forbidden = Answer::NotAllowed { plan: "team".into(), forbidden: Forbidden::Model };
     let served = RequestEnd::Answered { is_whole: true, used: Some(USED) };
@@ -93,6 +98,11 @@ fn lines_of_the_log() {
             &[(&full, admitted(AT + 3, Some(degraded))), (&counted, admitted(AT + 40, None))],
             Some(Outcome::Served(None)),
             RequestEnd::Answered { is_whole: false, used: None },
+        ),
+        line(
+            &[(&pictures, admitted(AT + 3, None))],
+            Some(Outcome::Served(Some(drawn))),
+            RequestEnd::Answered { is_whole: false, used: Some(drawn) },
         ),
         line(&[(&plain, limited(AT + 3))], None, refused(Reason::RateLimited)),
         line(&[(&full, admitted(AT + 3, None)), (&counted, limited(AT + 40))], None, refused(Reason::RateLimited)),

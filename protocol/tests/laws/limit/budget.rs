@@ -19,7 +19,7 @@ use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::request::cost::Rate;
 use sluice_protocol::request::cost::money::Currency;
 use sluice_protocol::request::cost::price::Price;
-use sluice_protocol::request::cost::work::Work;
+use sluice_protocol::request::cost::work::{Drawn, Work};
 
 const ZONES: [&str; 2] = ["Europe/Zurich", "America/New_York"];
 /// 2026-01-01, 00:00 UTC.
@@ -72,7 +72,8 @@ struct World {
 }
 
 /// 0.10 and 0.40 for a million tokens, and what was remembered at 0.02.
-const PRICE: Price = Price { prompt: 100_000_000, cached: 20_000_000, completion: 400_000_000, per: 1_000_000 };
+const PRICE: Price =
+    Price { prompt: 100_000_000, cached: 20_000_000, completion: 400_000_000, image_kilopixel_step: 0, per: 1_000_000 };
 
 impl World {
     fn new(zone: &str, period: Period, limit: u64) -> Self {
@@ -194,7 +195,12 @@ enum Step {
 fn outcome() -> impl Strategy<Value = Outcome> {
     let used = (0u64..60, 0u64..60, 0u64..60).prop_map(|(prompt, cached, answer)| {
         let cached_tokens = cached.min(prompt);
-        Outcome::Served(Some(Used { usage: Usage::new(prompt, answer), reasoning_tokens: None, cached_tokens }))
+        Outcome::Served(Some(Used {
+            usage: Usage::new(prompt, answer),
+            reasoning_tokens: None,
+            cached_tokens,
+            drawn: Drawn::NOTHING,
+        }))
     });
     prop_oneof![4 => used, 1 => Just(Outcome::NotServed), 1 => Just(Outcome::Served(None))]
 }

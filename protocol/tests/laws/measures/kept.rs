@@ -13,6 +13,7 @@ use sluice_protocol::measures::report::{IsolateState, Report, decode, encode};
 use sluice_protocol::replay::lines::{Lines, MAX_REPORT_BYTES, Sample};
 use sluice_protocol::replay::request::{Decision, Request, Usage};
 use sluice_protocol::request::bodies::chat::{self, Used};
+use sluice_protocol::request::cost::work::{Drawing, Drawn};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::{Counted, Decided};
 use sluice_protocol::time::Millis;
@@ -36,6 +37,7 @@ fn decided(account: &str, number: u32, at: Millis) -> Decided {
         prompt_guess: 40,
         max_tokens: Some(100),
         thinking: false,
+        drawing: Drawing::default(),
         may_bend: false,
         pressure: 12,
         plan: Some("team".to_owned()),
@@ -45,7 +47,12 @@ fn decided(account: &str, number: u32, at: Millis) -> Decided {
         counted: None,
         without_gate: false,
         given_back: false,
-        used: Some(Used { usage: chat::Usage::new(30, 60), reasoning_tokens: None, cached_tokens: 3 }),
+        used: Some(Used {
+            usage: chat::Usage::new(30, 60),
+            reasoning_tokens: None,
+            cached_tokens: 3,
+            drawn: Drawn::NOTHING,
+        }),
     }
 }
 
@@ -382,6 +389,7 @@ proptest! {
             usage: chat::Usage { prompt_tokens: prompt, completion_tokens: completion, total_tokens: 0 },
             cached_tokens,
             reasoning_tokens,
+            drawn: Drawn::NOTHING,
         });
         let mut lines = Lines::default();
         lines.add(&was, told, came, now);
@@ -411,7 +419,37 @@ proptest! {
             cached: narrow(cached),
             completion: narrow(completion),
             reasoning: reasoning.map(narrow),
+            drawn: Drawn::NOTHING,
         }));
+    }
+
+    /// So do requests for pictures, which any door lets through.
+    #[test]
+    fn pictures_come_back_as_they_were(
+        (n, steps, pixels) in (0..=10_u16, 0..=50_u16, 0..=4_194_304_u32),
+        used in prop::option::of((0..=10_u32, 0..=500_u32, any::<u32>())),
+        prompt: u32,
+        kind in 0..3_usize,
+    ) {
+        let drawing = Drawing { n, steps, pixels };
+        let was = Decided {
+            endpoint: Endpoint::Images,
+            max_tokens: Some(0),
+            drawing,
+            decided_at: (kind != 2).then_some(START),
+            limits: if kind == 1 { vec!["a".into()] } else { Vec::new() },
+            ..decided("acct:1", 0, START)
+        };
+        let drawn = used.map(|(images, steps, pixel_steps)| Drawn { images, steps, pixel_steps: pixel_steps.into() });
+        let mut lines = Lines::default();
+        lines.add(&was, drawn.map(|drawn| Used::of_pictures(prompt.into(), drawn)), START, START);
+        let lines: Lines = decode(&encode(&lines)).unwrap();
+        let found: Vec<Request> = lines.requests().collect();
+        let [found] = found.as_slice() else { panic!("{found:?}") };
+        prop_assert_eq!((found.endpoint, found.drawing, found.max_tokens), (Endpoint::Images, drawing, Some(0)));
+        prop_assert_eq!(found.decision, [Decision::Through, Decision::Limited, Decision::Forbidden][kind]);
+        let usage = |drawn| Usage { prompt, cached: 0, completion: 0, reasoning: Some(0), drawn };
+        prop_assert_eq!(found.used, drawn.map(usage));
     }
 
     /// Bytes from anywhere.

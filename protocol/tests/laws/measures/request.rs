@@ -16,10 +16,11 @@ use sluice_protocol::measures::series::{Label, Series};
 use sluice_protocol::measures::tally::Tally;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::cost::work::Drawn;
 use sluice_protocol::telemetry::{RequestEnd, RequestOutcome};
 
 fn used() -> Used {
-    Used { usage: Usage::new(10, 5), cached_tokens: 4, reasoning_tokens: Some(2) }
+    Used { usage: Usage::new(10, 5), cached_tokens: 4, reasoning_tokens: Some(2), drawn: Drawn::NOTHING }
 }
 
 fn counted(count: impl FnOnce(&mut Counter)) -> Tally {

@@ -40,6 +40,8 @@ fn reading(span: Span) -> Reading {
         (Series::FailedLogins, 1),
         (Series::Lapsed, 2),
         (Series::SpansDropped, 6),
+        (Series::Images { model: label("tiny") }, 7),
+        (Series::ImageSteps { model: label("tiny") }, 54),
         (Series::KeyRefused { account: label("a"), key: label("k") }, 2),
     ];
     let state = IsolateState {

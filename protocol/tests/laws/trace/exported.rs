@@ -65,7 +65,7 @@ fn told(door: Door, outcome: RequestOutcome) -> Told<'static> {
 #[test]
 fn spans_as_they_are_sent() {
     let (decided, limits) = (decided(), ["minute".to_owned(), "a \"b\\c\nd".to_owned()]);
-    let used = Used { usage: Usage::new(12, 34), reasoning_tokens: Some(5), cached_tokens: 4 };
+    let used = Used { reasoning_tokens: Some(5), cached_tokens: 4, ..Usage::new(12, 34).into() };
     let mut served = span(Kind::Server, "POST /v1/chat/completions");
     (served.parent, served.state) = (Some(SpanId::of([0xcd; 8])), Some("a=\"1\"".to_owned()));
     let of_server = Told {

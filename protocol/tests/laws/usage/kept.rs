@@ -14,6 +14,7 @@ use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::Limit;
 use sluice_protocol::limit::state::{self, GateState, MAX_BYTES, most_bytes};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::cost::work::Drawn;
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::usage::hours::{Finished, MAX_CELLS, MAX_TOLD};
 use sluice_protocol::usage::refusals::Refusals;
@@ -64,9 +65,18 @@ fn outcome(end: End) -> Outcome {
             usage: Usage::new(prompt.into(), answer.into()),
             reasoning_tokens: Some(u64::from(answer / 2)),
             cached_tokens: u64::from(prompt / 3),
+            drawn: drawn(prompt, answer),
         })),
         End::Unknown => Outcome::Served(None),
         End::NotServed => Outcome::NotServed,
+    }
+}
+
+/// Some requests are for pictures, too.
+fn drawn(prompt: u16, answer: u16) -> Drawn {
+    match prompt % 3 {
+        0 => Drawn { images: 1, steps: answer.into(), pixel_steps: u64::from(answer) * 700 },
+        _ => Drawn::NOTHING,
     }
 }
 
@@ -180,17 +190,20 @@ fn sum(end: End, is_metered: bool) -> Sum {
         End::Unknown if is_metered => Sum { served: 1, ..reserved() },
         End::Unknown => Sum { served: 1, ..Sum::default() },
         End::Served(prompt, answer) => {
+            let drawn = drawn(prompt, answer);
             let [prompt, answer] = [prompt, answer].map(u64::from);
             let cached = prompt / 3;
-            // 0.10, 0.02 and 0.40 for a million, in billionths.
-            let money = (prompt - cached) * 100 + cached * 20 + answer * 400;
+            // 0.10, 0.02 and 0.40 for a million, in billionths; and 7.00 for a million thousands of pixels.
+            let money = (prompt - cached) * 100 + cached * 20 + answer * 400 + 7 * drawn.pixel_steps;
             Sum {
                 served: 1,
                 prompt_tokens: prompt,
                 cached_tokens: cached,
                 completion_tokens: answer,
                 thinking_tokens: answer / 2,
-                cost: 5 + prompt + 3 * answer,
+                images: drawn.images.into(),
+                image_steps: drawn.steps.into(),
+                cost: 5 + prompt + 3 * answer + 2 * drawn.pixel_steps.div_ceil(1_000),
                 money,
                 ..Sum::default()
             }
@@ -346,7 +359,20 @@ fn the_row_of_an_hour() {
     ];
     let row = row::encode(&cells);
     assert_eq!(row::decode(&row).unwrap(), cells);
-    golden("usage_row.v1.hex", &format!("{}\n", hex(&row)));
+    golden("usage_row.v2.hex", &format!("{}\n", hex(&row)));
+    // A row of version 1, which knew no pictures.
+    let before = include_str!("../../golden/usage_row.v1.hex").trim_end();
+    let before: Vec<u8> =
+        (0..before.len() / 2).map(|at| u8::from_str_radix(&before[2 * at..][..2], 16).unwrap()).collect();
+    let told = |cell: &Cell| {
+        let sum = Sum { images: 0, image_steps: 0, cost: 0, money: 0, ..cell.sum };
+        Cell { sum, ..cell.clone() }
+    };
+    let read = row::decode(&before).unwrap();
+    assert_eq!(read.iter().map(told).collect::<Vec<_>>(), cells.iter().map(told).collect::<Vec<_>>());
+    assert!(read.iter().all(|cell| cell.sum.images == 0 && cell.sum.image_steps == 0));
+    let later = [&[row::VERSION + 1], &row[1..]].concat();
+    assert!(row::decode(&later).is_err() && row::decode(&[0]).is_err() && row::decode(&row[..row.len() - 1]).is_err());
 }
 
 /// Of more refusals than are told apart their keys are told.

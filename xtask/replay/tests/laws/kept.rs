@@ -40,7 +40,8 @@ const CANDIDATE: &str = r#"{"plans": {
 fn used(line: &RequestLine) -> Option<Used> {
     let usage = Usage::new(line.prompt_tokens?, line.completion_tokens?);
     let cached_tokens = line.cached_tokens.unwrap_or(0);
-    Some(Used { usage, cached_tokens, reasoning_tokens: line.reasoning_tokens })
+    let drawn = line.drawn.unwrap_or_default();
+    Some(Used { usage, cached_tokens, reasoning_tokens: line.reasoning_tokens, drawn })
 }
 
 /// The requests of a log, by way of isolates and Meters; and its text.

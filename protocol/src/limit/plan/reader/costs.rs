@@ -11,7 +11,10 @@ use serde_json::{Map, Value};
 const MAX_RULES: usize = 64;
 const WEIGHTS: [&str; 6] =
     ["request", "prompt_token", "completion_token", "thinking_token", "image_step", "image_kilopixel"];
+/// The members of a price that no formula has.
 const PRICES: [&str; 5] = ["currency", "prompt", "cached", "completion", "per"];
+/// A member of both: a formula's is a whole number, and a price has a currency.
+const KILOPIXEL_STEP: &str = "image_kilopixel_step";
 /// For how many tokens a price may be told.
 const PER: [(&str, u32); 3] = [("1", 1), ("1K", 1_000), ("1M", 1_000_000)];
 
@@ -22,7 +25,7 @@ impl Reader {
     }
 
     fn cost(&mut self, at: &str, value: &Value) -> Option<CostRule> {
-        let members = [WEIGHTS.as_slice(), &PRICES, &["when"]].concat();
+        let members = [WEIGHTS.as_slice(), &PRICES, &[KILOPIXEL_STEP, "when"]].concat();
         let object = self.object(at, value, &members)?;
         let when = object.get("when").map(|when| self.when(&format!("{at}.when"), when)).unwrap_or_default();
         let has = |names: &[&str]| names.iter().any(|name| object.contains_key(*name));
@@ -42,9 +45,20 @@ impl Reader {
         let [request, prompt_token, completion_token, thinking_token, image_step, image_kilopixel] =
             WEIGHTS.map(&mut weight);
         let price = Price::default();
-        let rate = Rate { request, prompt_token, completion_token, thinking_token, image_step, image_kilopixel, price };
+        let image_kilopixel_step = weight(KILOPIXEL_STEP);
+        let rate = Rate {
+            request,
+            prompt_token,
+            completion_token,
+            thinking_token,
+            image_step,
+            image_kilopixel,
+            image_kilopixel_step,
+            price,
+        };
         if rate == Rate::default() {
-            self.mistake(at, format!("needs at least one of {}, or a price", WEIGHTS.join(", ")));
+            let weights = WEIGHTS.join(", ");
+            self.mistake(at, format!("needs at least one of {weights}, {KILOPIXEL_STEP}, or a price"));
         }
         rate
     }
@@ -55,16 +69,26 @@ impl Reader {
         } else {
             self.mistake(&format!("{at}.currency"), "must be three capital letters such as \"USD\"");
         }
-        let (prompt, completion) = (self.decimal(at, object, "prompt", 0), self.decimal(at, object, "completion", 0));
-        let cached = match object.contains_key("cached") {
-            true => self.decimal(at, object, "cached", 0),
-            false => prompt,
+        let mut decimal = |name, otherwise: Option<u64>| match otherwise {
+            Some(otherwise) if !object.contains_key(name) => Some(otherwise),
+            _ => self.decimal(at, object, name, 0),
         };
+        let image_kilopixel_step = decimal(KILOPIXEL_STEP, Some(0));
+        // What has a price for pictures needs none for texts.
+        let no_texts = object.contains_key(KILOPIXEL_STEP).then_some(0);
+        let (prompt, completion) = (decimal("prompt", no_texts), decimal("completion", no_texts));
+        let cached = if object.contains_key("cached") { decimal("cached", None) } else { prompt };
         let per = match object.contains_key("per") {
             true => self.one_of(at, object, "per", &PER),
             false => Some(1_000_000),
         };
-        Some(Price { prompt: prompt?, cached: cached?, completion: completion?, per: per? })
+        Some(Price {
+            prompt: prompt?,
+            cached: cached?,
+            completion: completion?,
+            image_kilopixel_step: image_kilopixel_step?,
+            per: per?,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Answers as both gates write and read them: whole, in chunks, and what they used.
 
 use super::{AnswerCall, ChoiceLogprobs, Role, ToolKind};
+use crate::request::cost::work::Drawn;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -31,18 +32,31 @@ pub struct Used {
     pub reasoning_tokens: Option<u64>,
     /// How many of the prompt's needed no computing, as far as the origin told.
     pub cached_tokens: u64,
+    /// What was drawn of pictures.
+    pub drawn: Drawn,
 }
 
 impl Used {
     /// Nothing was computed, as for a request that was wrong: it counts in limits of requests, and for what a formula
     /// takes for the request itself.
-    pub const NOTHING: Self = Self { usage: Usage::new(0, 0), reasoning_tokens: Some(0), cached_tokens: 0 };
+    pub const NOTHING: Self =
+        Self { usage: Usage::new(0, 0), reasoning_tokens: Some(0), cached_tokens: 0, drawn: Drawn::NOTHING };
+
+    /// By a request for pictures, whose prompt had so many tokens.
+    pub const fn of_pictures(prompt_tokens: u64, drawn: Drawn) -> Self {
+        Self { usage: Usage::new(prompt_tokens, 0), drawn, ..Self::NOTHING }
+    }
+
+    /// Whether nothing was computed.
+    pub fn is_nothing(&self) -> bool {
+        self.usage.total_tokens == 0 && self.drawn.is_nothing()
+    }
 }
 
 impl From<Usage> for Used {
     /// Nobody told how much of it was thinking.
     fn from(usage: Usage) -> Self {
-        Self { usage, reasoning_tokens: None, cached_tokens: 0 }
+        Self { usage, reasoning_tokens: None, cached_tokens: 0, drawn: Drawn::NOTHING }
     }
 }
 
@@ -52,6 +66,7 @@ impl From<UsageReport> for Used {
             usage: report.usage,
             reasoning_tokens: Some(report.completion_tokens_details.reasoning_tokens),
             cached_tokens: report.prompt_tokens_details.cached_tokens,
+            drawn: Drawn::NOTHING,
         }
     }
 }
@@ -331,5 +346,6 @@ pub fn usage_of(json: &[u8]) -> Option<Used> {
         usage: told.usage,
         reasoning_tokens: told.completion_tokens_details.and_then(|details| details.reasoning_tokens),
         cached_tokens: told.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0),
+        drawn: Drawn::NOTHING,
     })
 }

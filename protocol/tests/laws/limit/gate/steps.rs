@@ -17,7 +17,7 @@ use sluice_protocol::limit::kind::{LimitKind, Unit};
 use sluice_protocol::limit::plan::schedule::{Schedule, ScheduleRule};
 use sluice_protocol::limit::plan::{Limit, Per, Pressure, When};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::Work;
+use sluice_protocol::request::cost::work::{Drawing, Drawn, Work};
 use sluice_protocol::request::cost::{Class, Rate};
 
 #[derive(Clone, Debug)]
@@ -31,10 +31,18 @@ pub(super) enum Step {
 }
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
-    let usage = (0u64..9, 0u64..9, option::of(0u64..11)).prop_map(|(prompt, answer, reasoning_tokens)| Used {
+    let drawn = (0u32..4, 0u32..7, 1u64..1_500).prop_map(|(images, steps, pixels)| Drawn {
+        images,
+        steps,
+        pixel_steps: u64::from(steps) * pixels,
+    });
+    let drawn = prop_oneof![2 => Just(Drawn::NOTHING), 1 => drawn];
+    let usage = (0u64..9, 0u64..9, option::of(0u64..11), drawn);
+    let usage = usage.prop_map(|(prompt, answer, reasoning_tokens, drawn)| Used {
         usage: Usage::new(prompt, answer),
         reasoning_tokens,
         cached_tokens: 0,
+        drawn,
     });
     let outcome = prop_oneof![
         2 => option::of(usage).prop_map(Outcome::Served),
@@ -53,19 +61,28 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
 pub(super) fn some_facts() -> impl Strategy<Value = Facts> {
     let class = prop_oneof![Just(Class::Light), Just(Class::Medium), Just(Class::Heavy)];
     let value = || option::of((0u8..3).prop_map(|n| Mark([n + 1; 8])));
-    let work = (1u32..7, 1u32..7, any::<bool>());
+    let drawing = (1u16..4, 1u16..3, 1u32..1_500).prop_map(|(n, steps, pixels)| Drawing { n, steps, pixels });
+    let drawing = prop_oneof![2 => Just(Drawing::default()), 1 => drawing];
+    let work = (1u32..7, 1u32..7, any::<bool>(), drawing);
     let exact = (any::<bool>(), any::<bool>()).prop_map(|(prompt, max_tokens)| Exact { prompt, max_tokens });
     let full = prop_oneof![Just(0u8), Just(60), Just(100)];
     (class, 0u8..2, 0u8..2, value(), value(), work, exact, full).prop_map(
-        |(class, key, model, session, user, (prompt_tokens, max_tokens, thinking), exact, pressure)| Facts {
+        |(class, key, model, session, user, (prompt_tokens, max_tokens, thinking, drawing), exact, pressure)| Facts {
             key: Mark::of_key([key; 4]),
             model: ["m", "n"][usize::from(model)].into(),
             session,
             user,
             class,
-            work: Work { prompt_tokens, max_tokens, thinking, ..Work::default() },
+            work: Work { prompt_tokens, max_tokens, thinking, drawing },
             exact,
-            rate: Rate { request: 1, prompt_token: 2, completion_token: 1, thinking_token: 3, ..Rate::default() },
+            rate: Rate {
+                request: 1,
+                prompt_token: 2,
+                completion_token: 1,
+                thinking_token: 3,
+                image_kilopixel_step: 2,
+                ..Rate::default()
+            },
             pressure,
             ..facts(0)
         },
@@ -73,9 +90,10 @@ pub(super) fn some_facts() -> impl Strategy<Value = Facts> {
 }
 
 pub(super) fn limit() -> impl Strategy<Value = Limit> {
-    let unit = prop_oneof![2 => Just(Unit::Requests), 2 => Just(Unit::Tokens), 1 => Just(Unit::Cost)];
+    let unit =
+        prop_oneof![2 => Just(Unit::Requests), 2 => Just(Unit::Tokens), 1 => Just(Unit::Cost), 1 => Just(Unit::Images)];
     let kind = (unit, 1u32..7, 1u64..300, 0u8..4).prop_map(|(unit, few, span, kind)| {
-        let most = if unit == Unit::Requests { few } else { few * 5 };
+        let most = if matches!(unit, Unit::Requests | Unit::Images) { few } else { few * 5 };
         match kind {
             0 => LimitKind::from(Parallel { limit: few }),
             1 => Bucket { unit, capacity: most, refill: Refill { amount: few, every_ms: span } }.into(),
