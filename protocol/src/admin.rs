@@ -24,6 +24,7 @@ use crate::hop::responses_call::KeptCount;
 use crate::id::KeyId;
 use crate::limit::decision::Totals;
 use crate::limit::plan::limits_to_json;
+use crate::order;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -291,10 +292,10 @@ impl AccountView {
             keys: keys.clone().map(|(key, _)| key).collect(),
             live_leases: described.live_leases,
             used: described.used,
-            used_by_key: keys.map(|(key, used)| (key.to_string(), used)).collect(),
+            used_by_key: order::map(keys.map(|(key, used)| (key.to_string(), used))),
             storage: described.storage,
             budgets: described.budgets.into_iter().map(|standing| OwnLimit::new(standing, described.now)).collect(),
-            credits: described.credits.iter().map(|(name, credit)| (name.clone(), CreditView::new(credit))).collect(),
+            credits: order::map(described.credits.iter().map(|(name, credit)| (name.clone(), CreditView::new(credit)))),
             kept_responses: None,
         }
     }

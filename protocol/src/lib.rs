@@ -14,6 +14,7 @@
 
 // what all of it stands on
 pub mod id;
+pub mod order;
 pub mod refusal;
 pub mod time;
 pub mod wire;

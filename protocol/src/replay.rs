@@ -10,7 +10,6 @@
 
 pub mod drive;
 pub mod lines;
-pub(crate) mod order;
 pub mod part;
 pub mod periods;
 pub mod request;

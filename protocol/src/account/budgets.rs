@@ -7,9 +7,9 @@ use crate::limit::calendar::Cycle;
 use crate::limit::kind::budget::most_credits;
 use crate::limit::plan::{Limit, Per, PlanTable};
 use crate::limit::standing::{For, Standing};
+use crate::order;
 use crate::request::cost::money::Currency;
 use crate::time::Millis;
-use std::collections::BTreeSet;
 
 impl Kept {
     /// A limit as it applies to the account at this time; `None` for a budget that cannot be counted.
@@ -65,7 +65,7 @@ impl Account {
     /// to. Of one that counts by key, model, session or user, the fullest count.
     pub(super) fn budgets(&self, setting: DecisionContext<'_>, now: Millis) -> Vec<Standing> {
         let Self { kept, state, .. } = self;
-        let of_keys = || kept.keys.iter().map(|record| &record.plan).collect::<BTreeSet<_>>();
+        let of_keys = || order::set(kept.keys.iter().map(|record| &record.plan));
         let plans = kept.settings.plan.as_ref().map_or_else(of_keys, |plan| [plan].into());
         let mut budgets: Vec<Rule<'_>> = Vec::new();
         let mut add = |limit| {

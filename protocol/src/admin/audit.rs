@@ -7,6 +7,7 @@
 mod chain;
 
 use crate::id::{RequestId, hex, parse_hex};
+use crate::order;
 use crate::time::Millis;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize, de};
@@ -223,7 +224,7 @@ impl Entry {
             address: note.address,
             action: note.action,
             target: note.target,
-            details: note.details.into_iter().map(|(name, value)| (name.into_owned(), value)).collect(),
+            details: order::map(note.details.into_iter().map(|(name, value)| (name.into_owned(), value))),
             request: note.request.to_string(),
             previous: head.hash,
             hash: Hash::default(),

@@ -50,17 +50,16 @@ pub(super) fn check_overrides(raw: BTreeMap<String, Value>) -> Result<BTreeMap<S
     if raw.len() > MAX_OVERRIDES {
         return Err(invalid("overrides", format!("`overrides` holds at most {MAX_OVERRIDES} numbers.")));
     }
-    let number = |(name, value): (String, Value)| {
+    let mut overrides = BTreeMap::new();
+    for (name, value) in raw {
         let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-        match number.filter(|number| is_name(&name) && (1..=MAX_OVERRIDE).contains(number)) {
-            Some(number) => Ok((name, number)),
-            None => {
-                let message = format!("`overrides` maps names of limits to whole numbers from 1 to {MAX_OVERRIDE}.");
-                Err(invalid(format!("overrides.{name}"), message))
-            }
-        }
-    };
-    raw.into_iter().map(number).collect()
+        let Some(number) = number.filter(|number| is_name(&name) && (1..=MAX_OVERRIDE).contains(number)) else {
+            let message = format!("`overrides` maps names of limits to whole numbers from 1 to {MAX_OVERRIDE}.");
+            return Err(invalid(format!("overrides.{name}"), message));
+        };
+        overrides.insert(name, number);
+    }
+    Ok(overrides)
 }
 
 pub(super) fn check_scopes(names: &[String]) -> Result<Scopes, Refusal> {

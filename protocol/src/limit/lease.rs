@@ -9,13 +9,13 @@ use crate::id::RequestId;
 use crate::limit::count::Scope;
 use crate::limit::kind::parallel::LeaseEnds;
 use crate::limit::kind::{LogKind, Unit};
+use crate::order;
 use crate::request::bodies::chat::Used;
 use crate::request::cost::Rate;
 use crate::request::cost::work::Work;
 use crate::time::Millis;
 use crate::usage::hours::Place;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 /// One admitted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Leases {
     /// The names of the limits that count leases, each once.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let all = self.0.iter().flat_map(|lease| &lease.counted).map(|one| one.limit.as_str());
-        all.collect::<BTreeSet<_>>().into_iter()
+        order::set(all).into_iter()
     }
 
     /// Gives up what leases would give back to logs: it stays counted.

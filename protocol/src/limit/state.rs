@@ -11,6 +11,7 @@ use crate::limit::decision::Totals;
 use crate::limit::kind::entry::{distances, times};
 use crate::limit::kind::{Log, LogKind, PackedLogs, Unit};
 use crate::limit::lease::{Counted, Lease, Leases};
+use crate::order;
 use crate::time::Millis;
 use crate::usage::PackedDrawn;
 use crate::usage::hours::{Hours, PackedHours, Place, place_of};
@@ -294,8 +295,8 @@ pub fn decode(bytes: &[u8]) -> Result<GateState, StateError> {
         leases: packed.leases.into_iter().map(&mut lease).collect::<Result<_, _>>()?,
         closed: times(0, packed.closed).collect(),
         totals: packed.totals,
-        shadowed: packed.shadowed.into_iter().collect(),
-        usage: packed.used.into_iter().collect(),
+        shadowed: order::map(packed.shadowed),
+        usage: order::map(packed.used),
         hours: Hours::unpack(usage.hours, pictures.hours).ok_or(StateError::Damaged)?,
     })
 }

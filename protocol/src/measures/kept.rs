@@ -6,8 +6,8 @@
 //! accounts fill everything, what is oldest is forgotten instead, and what is kept begins later.
 
 use super::report::{decode, encode};
+use crate::order::ordered;
 use crate::replay::lines::{Lines, Sample};
-use crate::replay::order::ordered;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 

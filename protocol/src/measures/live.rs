@@ -7,6 +7,7 @@ use super::report::Span;
 use super::series::{Label, Series, TokenKind};
 use super::tally::Tally;
 use super::{LONG_KEPT_MS, LONG_MS, SHORT_KEPT_MS, SHORT_MS};
+use crate::order::sorted;
 use crate::refusal::{Reason, Refusal};
 use crate::telemetry::RequestOutcome;
 use crate::time::Millis;
@@ -286,7 +287,8 @@ fn models(total: &Tally) -> Vec<ModelView> {
             _ => {}
         }
     }
-    models.sort_by_key(|model| std::cmp::Reverse(model.view.requests.all()));
+    let all = |model: &Model| model.view.requests.all();
+    let models = sorted(models, |one, other| all(other).cmp(&all(one)));
     let told = |model: Model| ModelView { first_token_ms: model.first_tokens.quantiles(), ..model.view };
     models.into_iter().map(told).collect()
 }

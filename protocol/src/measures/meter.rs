@@ -5,6 +5,7 @@ use super::report::{IsolateState, OriginSeen, Report, Span};
 use super::slots::Slots;
 use super::tally::Tally;
 use super::{LONG_KEPT_MS, LONG_MS, SHORT_KEPT_MS, SHORT_MS};
+use crate::order::sorted;
 use crate::replay::lines::Lines;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -188,8 +189,8 @@ impl Reading {
     pub fn origins(&self) -> Vec<OriginSeen> {
         let last = self.isolates.iter().map(|isolate| isolate.at).max().unwrap_or(0);
         let recent = self.isolates.iter().filter(|isolate| last - isolate.at < LONG_MS);
-        let mut seen: Vec<&OriginSeen> = recent.flat_map(|isolate| &isolate.state.origins).collect();
-        seen.sort_by(|one, other| one.name.cmp(&other.name));
+        let seen: Vec<&OriginSeen> = recent.flat_map(|isolate| &isolate.state.origins).collect();
+        let seen = sorted(seen, |one, other| one.name.cmp(&other.name));
         let origin = |seen: &[&OriginSeen]| OriginSeen {
             name: seen[0].name.clone(),
             takes_requests: 2 * seen.iter().filter(|one| one.takes_requests).count() > seen.len(),

@@ -5,10 +5,10 @@
 
 mod packed;
 
-use super::order::ordered;
 use super::request::{Decision, Request, Usage};
 use crate::auth::principal::Mark;
 use crate::id::{KeyId, RequestId, parse_hex};
+use crate::order::ordered;
 use crate::request::bodies::chat::Used;
 use crate::telemetry::Decided;
 use crate::time::Millis;

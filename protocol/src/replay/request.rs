@@ -1,8 +1,8 @@
 //! One request that a plan has decided about: all that the same decision needs when it is made again.
 
-use super::order::ordered;
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
+use crate::order::ordered;
 use crate::request::cost::work::{Drawing, Drawn};
 use crate::request::endpoint::Endpoint;
 use crate::time::Millis;

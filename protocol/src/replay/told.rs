@@ -1,9 +1,9 @@
 //! What comes of a replay, as JSON.
 
-use super::order::ordered;
 use super::part::Part;
 use super::tally::{AccountTally, ByName, Change, LimitTally, Report, Tally};
 use crate::limit::plan::PlanTable;
+use crate::order::ordered;
 use crate::request::cost::money::write_decimal;
 use crate::time::Millis;
 use serde::{Serialize, Serializer};

@@ -5,12 +5,12 @@
 
 use super::refusals::{RefusalCount, Refusals};
 use super::{Cell, HOUR_MS, PackedDrawn, PackedSum, RefusedBy, Room, Sum, Whose, add_refused};
+use crate::order;
 use crate::request::bodies::chat::Used;
 use crate::request::cost::Rate;
 use crate::request::cost::work::Work;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::mem::take;
 
 /// What was used in the current hour, and what leases will be counted as.
@@ -218,7 +218,7 @@ impl Hours {
     pub(crate) fn most_bytes(&self) -> usize {
         // Names are there once, and places of limits are small. Pictures and their steps take 20.
         let one = |one: &Counting| 220 + one.whose.model.as_ref().map_or(0, String::len) + one.refused.len() * 12;
-        let limits: BTreeSet<&String> = self.counting.iter().flat_map(|one| one.refused.keys()).collect();
+        let limits = order::set(self.counting.iter().flat_map(|one| one.refused.keys()));
         let names: usize = limits.into_iter().map(|limit| limit.len() + 2).sum();
         64 + names + self.counting.iter().map(one).sum::<usize>()
     }
@@ -254,8 +254,10 @@ impl Hours {
                 Some(place) => Some(models.get(place as usize)?.clone()),
                 None => None,
             };
-            let name = |(limit, count)| Some((limits.get(limit as usize)?.clone(), count));
-            let refused = one.refused.into_iter().map(name).collect::<Option<_>>()?;
+            let mut refused = RefusedBy::new();
+            for (limit, count) in one.refused {
+                refused.insert(limits.get(limit as usize)?.clone(), count);
+            }
             Some(Counting { whose: Whose { model, ..one.whose }, sum: Sum::unpack(one.sum), refused })
         };
         let mut counting = counting.into_iter().map(unpack).collect::<Option<Vec<_>>>()?;

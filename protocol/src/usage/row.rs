@@ -134,8 +134,10 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Cell>, RowError> {
             Some(place) => Some(models.get(place as usize).ok_or(RowError)?.clone()),
             None => None,
         };
-        let name = |(limit, count)| Ok((limits.get(limit as usize).ok_or(RowError)?.clone(), count));
-        let refused = cell.refused.into_iter().map(name).collect::<Result<_, _>>()?;
+        let mut refused = RefusedBy::new();
+        for (limit, count) in cell.refused {
+            refused.insert(limits.get(limit as usize).ok_or(RowError)?.clone(), count);
+        }
         Ok(Cell { whose: Whose { model, ..cell.whose }, sum: Sum::unpack(cell.sum), refused })
     };
     let mut cells = cells.into_iter().map(unpack).collect::<Result<Vec<_>, _>>()?;

@@ -21,10 +21,11 @@ use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::id::hex;
 use sluice_protocol::limit::plan::PlanTable;
+use sluice_protocol::order;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::time::Millis;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 /// What is written down, and who waits for it.
@@ -89,7 +90,7 @@ impl Outbox {
             let outcomes = self.outcomes_of(idempotency, commands.len())?;
             return Ok(RegistryAnswer::Executed(Executed { seed: before.seed, outcomes }));
         }
-        let accounts: BTreeSet<_> = commands.iter().map(|addressed| addressed.account.clone()).collect();
+        let accounts = order::set(commands.iter().map(|addressed| addressed.account.clone()));
         for account in &accounts {
             let new = commands.iter().filter(|addressed| addressed.account == *account).count();
             if self.written.count(account)? + new > MAX_WAITING {

@@ -6,6 +6,7 @@ use sluice_protocol::admin::RegistryAnswer;
 use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::id::Version;
 use sluice_protocol::limit::plan::PlanTable;
+use sluice_protocol::order::sorted;
 use std::cell::RefCell;
 
 /// The last few plan tables, of which the newest is in force.
@@ -96,7 +97,7 @@ impl Tables {
             // Its version is that of its text, also if a newer version of ours wrote it and only that can read it.
             tables.push(Table { number, version: Version::of(&json), json });
         }
-        tables.sort_by_key(|table| table.number);
+        let tables = sorted(tables, |one, other| one.number.cmp(&other.number));
         self.kept.replace(Some(tables.clone()));
         Ok(tables)
     }

@@ -8,6 +8,7 @@ use sluice_protocol::admin::RegistryAnswer;
 use sluice_protocol::hop::gate_call::description::StorageCounters;
 use sluice_protocol::id::Version;
 use sluice_protocol::limit::cache::MAX_TTL_MS;
+use sluice_protocol::order::sorted;
 use sluice_protocol::time::Millis;
 
 /// The rows.
@@ -39,8 +40,7 @@ impl PurgeRows {
 
     /// All of it, for isolates; nothing, if it is what they know.
     pub fn forgotten(&self, known: Option<Version>) -> Result<RegistryAnswer> {
-        let mut all = self.all()?;
-        all.sort();
+        let all = sorted(self.all()?, Ord::cmp);
         let digest = Sha256::digest(serde_json::to_vec(&all)?);
         let version = Version(digest[..8].try_into().expect("32 bytes hold 8"));
         Ok(if known == Some(version) { RegistryAnswer::Unchanged } else { RegistryAnswer::Forgotten { version, all } })

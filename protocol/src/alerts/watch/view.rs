@@ -5,6 +5,7 @@ use super::{Watch, sent_to};
 use crate::alerts::incident::Incident;
 use crate::alerts::webhook::{Form, Webhook};
 use crate::limit::plan::AlertRule;
+use crate::order::sorted;
 use crate::time::Millis;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -118,8 +119,9 @@ pub struct GivenUpView {
 impl Watch {
     /// What is watched, as it is told.
     pub fn view(&self, rules: &[AlertRule], webhooks: &[Webhook], now: Millis) -> AlertsView {
-        let mut over: Vec<_> = self.incidents.iter().filter(|incident| incident.over.is_some()).collect();
-        over.sort_by_key(|incident| std::cmp::Reverse((incident.over.as_ref().map(|over| over.at), incident.number)));
+        let over: Vec<_> = self.incidents.iter().filter(|incident| incident.over.is_some()).collect();
+        let key = |incident: &Incident| (incident.over.as_ref().map(|over| over.at), incident.number);
+        let over = sorted(over, |one, other| key(other).cmp(&key(one)));
         let given_up = self.given_up.iter().rev().map(|one| GivenUpView {
             notice: one.notice.clone(),
             rule: one.rule.clone(),

@@ -1,6 +1,7 @@
 //! By what an answer that is kept is found again: a hash of all that it depends on.
 
 use crate::id::{Version, hex};
+use crate::order::sorted;
 use crate::request::door::Door;
 use crate::request::member::raw;
 use sha2::{Digest, Sha256};
@@ -100,7 +101,7 @@ fn canonical(body: &[u8], in_pieces: bool) -> Option<String> {
         Ok::<(), ()>(())
     })
     .ok()?;
-    members.sort();
+    let members = sorted(members, Ord::cmp);
     if members.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         return None;
     }

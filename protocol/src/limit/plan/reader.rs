@@ -12,6 +12,7 @@ use crate::id::{KeyId, Version};
 use crate::limit::calendar::Zone;
 use crate::limit::fields::{MAX_AMOUNT, MAX_LIST, MAX_REQUESTS, PlanMistake, Reader};
 use crate::limit::kind::refill::Refill;
+use crate::order;
 use crate::request::cost::Classes;
 use crate::wire::json::parse_unique;
 use serde_json::Value;
@@ -79,8 +80,8 @@ impl Reader {
                 self.mistake("plans", format!("must hold 1 to {MAX_PLANS} plans"));
             }
             Some(Some(plans)) => {
-                table.plans =
-                    plans.iter().filter_map(|(name, plan)| Some((name.clone(), self.plan(name, plan)?))).collect();
+                let read = |(name, plan): (&String, &Value)| Some((name.clone(), self.plan(name, plan)?));
+                table.plans = order::map(plans.iter().filter_map(read));
             }
         }
         if let Some(classes) = root.get("classes") {

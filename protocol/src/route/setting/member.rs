@@ -1,7 +1,8 @@
 //! The members of one origin's object, and what is wrong with them.
 
+use crate::order;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Reads members, and writes down what is wrong.
 pub(super) struct Members<'a> {
@@ -63,7 +64,7 @@ pub(super) fn models(value: &Value) -> Result<Vec<String>, String> {
     let models: Option<Vec<_>> = value.as_array().and_then(|list| list.iter().map(model).collect());
     let models = models.filter(|models| (1..=MAX_MODELS).contains(&models.len()));
     let models = models.ok_or_else(|| format!("must be a list of 1 to {MAX_MODELS} names of models"))?;
-    match models.iter().collect::<BTreeSet<_>>().len() == models.len() {
+    match order::set(&models).len() == models.len() {
         true => Ok(models),
         false => Err("must have each model once".to_owned()),
     }
@@ -73,8 +74,11 @@ pub(super) fn models(value: &Value) -> Result<Vec<String>, String> {
 pub(super) fn aliases(value: &Value) -> Result<BTreeMap<String, String>, String> {
     let object = value.as_object().filter(|object| object.len() <= MAX_MODELS);
     let read = object.and_then(|object| {
-        let pair = |(name, own): (&String, &Value)| Some((is_model(name).then(|| name.clone())?, model(own)?));
-        object.iter().map(pair).collect()
+        let mut all = BTreeMap::new();
+        for (name, own) in object {
+            all.insert(is_model(name).then(|| name.clone())?, model(own)?);
+        }
+        Some(all)
     });
     read.ok_or_else(|| "must be an object of callers' names for models and this origin's own, each whole".to_owned())
 }
