@@ -214,7 +214,12 @@ async fn relay_stream(
     } else if matches!(end, End::Left) {
         pipe.end(&[]);
     }
-    Ok(Ending::of_stream(seen, matches!(end, End::Left | End::Over)))
+    Ok(match end {
+        End::Whole => Ending::of_stream(seen, false),
+        // Its head said what it used, and not all of it was heard.
+        _ if is_whole => Ending::Ask(Outcome::Served(seen.usage)),
+        end => Ending::of_stream(seen, matches!(end, End::Left | End::Over)),
+    })
 }
 
 /// When a stream's time is over, and how that is told.

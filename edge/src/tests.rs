@@ -4,6 +4,7 @@
 mod alerts;
 mod background;
 mod cache;
+mod images;
 mod jobs;
 mod limit;
 mod measures;

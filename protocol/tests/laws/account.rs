@@ -4,6 +4,7 @@ mod bend;
 mod budgets;
 mod command;
 mod group;
+mod images;
 
 use sluice_protocol::account::{Account, DecisionContext, History};
 use sluice_protocol::auth::key::{ApiKey, Peppers, SecretHash};

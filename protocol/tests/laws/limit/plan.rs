@@ -16,7 +16,7 @@ fn with_limit(limit: &str) -> String {
 #[test]
 fn a_table_with_everything_in_it_is_read() {
     let table = PlanTable::parse(EVERYTHING).unwrap();
-    assert_eq!(table.get("team").unwrap().limits.len(), 9);
+    assert_eq!(table.get("team").unwrap().limits.len(), 10);
     assert_eq!(table.anonymous.as_deref(), Some("guest"));
     assert!(table.feels_pressure());
 }
@@ -180,7 +180,7 @@ fn the_documentations_tables_are_read() {
         let blocks = text.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
         blocks.filter(|block| block.contains("\"plans\"")).collect::<Vec<_>>()
     };
-    for (name, count) in [("docs/limits.md", 3), ("docs/budgets.md", 1), ("docs/degrade.md", 1), ("docs/cache.md", 1)] {
+    for (name, count) in [("docs/limits.md", 4), ("docs/budgets.md", 1), ("docs/degrade.md", 1), ("docs/cache.md", 1)] {
         let found = tables(page(name));
         assert_eq!(found.len(), count, "{name}");
         for table in found {
@@ -190,10 +190,11 @@ fn the_documentations_tables_are_read() {
 }
 
 const EVERYTHING: &str = r#"{
-  "classes": {"light": {"body_bytes": 2048, "max_tokens": 256}, "heavy": {"body_bytes": 20480, "max_tokens": 2048}},
+  "classes": {"light": {"body_bytes": 2048, "max_tokens": 256}, "heavy": {"body_bytes": 20480, "max_tokens": 2048, "kilopixel_steps": 9000}},
   "costs": [
     {"when": {"model": "qwen3-*"}, "request": 10, "prompt_token": 1, "completion_token": 4, "thinking_token": 1},
-    {"image_step": 5, "image_kilopixel": 2}],
+    {"image_step": 5, "image_kilopixel": 2, "image_kilopixel_step": 1},
+    {"when": {"endpoint": "images"}, "currency": "EUR", "image_kilopixel_step": "0.00005", "per": "1K"}],
   "exempt": [{"limit": "minute", "who": ["key_0123456789abcdef01234567", "acct:0123456789abcdef", "203.0.113.0/24"]}],
   "anonymous": "guest",
   "plans": {
@@ -208,6 +209,7 @@ const EVERYTHING: &str = r#"{
         {"name": "tokens", "kind": "window", "unit": "tokens", "limit": 20000, "window": "90s", "per": "model"},
         {"name": "spend", "kind": "window", "unit": "cost", "limit": 1000000, "window": "1d", "shadow": true},
         {"name": "burst", "kind": "bucket", "unit": "tokens", "capacity": 4000, "refill": 100, "every": "250ms", "per": "user"},
+        {"name": "images", "kind": "window", "unit": "images", "limit": 50, "window": "1d", "when": {"endpoint": "images"}},
         {"name": "session", "kind": "parallel", "limit": 1, "per": "session"},
         {"name": "office", "kind": "window", "limit": 100, "window": "1h", "per": "key", "schedule": {
           "utc_offset": "-05:30", "rules": [{"days": ["mon", "fri"], "from": "08:00", "to": "18:00", "percent": 50},
