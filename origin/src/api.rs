@@ -6,6 +6,7 @@ mod cancel;
 mod doors;
 mod embed;
 mod generate;
+pub(crate) mod images;
 mod models;
 mod request;
 pub(crate) mod respond;
@@ -14,16 +15,18 @@ mod tell;
 mod turn;
 
 use crate::api::body::{DISCARD_BYTES, discard};
-use crate::api::call::walk;
+use crate::api::call::{Call, walk};
 use crate::api::cancel::cancel;
 use crate::api::doors::ollama::routes;
 use crate::api::generate::answer;
+use crate::api::images::draw;
 use crate::api::models::{list_models, one_model};
 use crate::api::respond::{RefusalCode, refuse, refuse_in, stamp};
 use crate::api::status::{capacity, health, measures, ready};
 use crate::state::Shared;
 use crate::system::random_bytes;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
@@ -95,7 +98,7 @@ const PATHS: [&str; 9] =
 /// What there is, for whoever is lost.
 const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings and /v1/rerank and GET /v1/models are \
                       served; of Anthropic's, POST /v1/messages; of Ollama's, POST /api/chat, /api/generate and \
-                      /api/embed, GET /api/tags; of vLLM's, POST /tokenize and /detokenize.";
+                      /api/embed, GET /api/tags; of vLLM's, POST /tokenize and /detokenize. POST /v1/images/generations draws.";
 
 async fn tags(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
@@ -119,5 +122,9 @@ async fn model(State(shared): State<Arc<Shared>>, request: Request) -> Response 
 
 async fn ask(door: Door, shared: Arc<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    walk(&shared, &parts, body, Some(door), async |call, body| answer(door, call, body).await).await
+    let step = async |call: Call<'_>, body: &mut Body| match door {
+        Door::Images => draw(door, call, body).await,
+        _ => answer(door, call, body).await,
+    };
+    walk(&shared, &parts, body, Some(door), step).await
 }

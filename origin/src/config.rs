@@ -145,6 +145,15 @@ pub struct ServeArgs {
     /// How long a request may wait for a slot
     #[arg(long, default_value_t = QUEUE_TIMEOUT_MS, env = "SLUICE_QUEUE_TIMEOUT_MS")]
     pub queue_timeout_ms: u64,
+    /// Requests for pictures that may wait while one is drawn
+    #[arg(long, default_value_t = IMAGE_QUEUE, env = "SLUICE_IMAGE_QUEUE")]
+    pub image_queue: usize,
+    /// How long such a request may wait
+    #[arg(long, default_value_t = IMAGE_QUEUE_TIMEOUT_MS, env = "SLUICE_IMAGE_QUEUE_TIMEOUT_MS")]
+    pub image_queue_timeout_ms: u64,
+    /// How many percent of the time pictures have while texts are computed, too; texts go first for a second
+    #[arg(long, value_name = "PERCENT", default_value_t = IMAGE_SHARE, env = "SLUICE_IMAGE_SHARE")]
+    pub image_share: u8,
     /// How long a stopping origin lets requests finish
     #[arg(long, default_value_t = DRAIN_TIMEOUT_MS, env = "SLUICE_DRAIN_TIMEOUT_MS")]
     pub drain_timeout_ms: u64,
@@ -173,6 +182,9 @@ const OTLP_SAMPLE: f64 = 1.0;
 const SLOTS: usize = 4;
 const QUEUE: usize = 16;
 const QUEUE_TIMEOUT_MS: u64 = 30_000;
+const IMAGE_QUEUE: usize = 16;
+const IMAGE_QUEUE_TIMEOUT_MS: u64 = 300_000;
+const IMAGE_SHARE: u8 = 50;
 const DRAIN_TIMEOUT_MS: u64 = 30_000;
 const MAX_BODY: usize = 1 << 20;
 const BODY_TIMEOUT_MS: u64 = 10_000;
@@ -206,6 +218,12 @@ pub struct Config {
     pub queue: usize,
     /// How long a request may wait.
     pub queue_timeout: Duration,
+    /// Requests for pictures that may wait.
+    pub image_queue: usize,
+    /// How long such a request may wait.
+    pub image_queue_timeout: Duration,
+    /// How many percent of the time pictures have while texts are computed, too; 1 to 99.
+    pub image_share: u8,
     /// How long [`crate::server::RunningOrigin::drain`] lets requests finish.
     pub drain_timeout: Duration,
     /// Largest body in bytes.
@@ -235,6 +253,9 @@ impl Config {
             kv_tokens: None,
             queue: QUEUE,
             queue_timeout: Duration::from_millis(QUEUE_TIMEOUT_MS),
+            image_queue: IMAGE_QUEUE,
+            image_queue_timeout: Duration::from_millis(IMAGE_QUEUE_TIMEOUT_MS),
+            image_share: IMAGE_SHARE,
             drain_timeout: Duration::from_millis(DRAIN_TIMEOUT_MS),
             max_body: MAX_BODY,
             body_timeout: Duration::from_millis(BODY_TIMEOUT_MS),
@@ -305,6 +326,9 @@ impl ServeArgs {
         number("max-tokens", self.max_tokens.into(), 1, u32::MAX.into());
         number("default-max-tokens", self.default_max_tokens.into(), 1, self.max_tokens.into());
         number("queue-timeout-ms", self.queue_timeout_ms, 0, MAX_MS);
+        number("image-queue", self.image_queue as u64, 0, MAX_QUEUE as u64);
+        number("image-queue-timeout-ms", self.image_queue_timeout_ms, 0, MAX_MS);
+        number("image-share", self.image_share.into(), 1, 99);
         number("drain-timeout-ms", self.drain_timeout_ms, 0, MAX_MS);
         number("body-timeout-ms", self.body_timeout_ms, 1, MAX_MS);
         number("stall-timeout-ms", self.stall_timeout_ms, 1, MAX_MS);
@@ -325,6 +349,9 @@ impl ServeArgs {
             kv_tokens: self.kv_tokens,
             queue: self.queue,
             queue_timeout: Duration::from_millis(self.queue_timeout_ms),
+            image_queue: self.image_queue,
+            image_queue_timeout: Duration::from_millis(self.image_queue_timeout_ms),
+            image_share: self.image_share,
             drain_timeout: Duration::from_millis(self.drain_timeout_ms),
             max_body: self.max_body,
             body_timeout: Duration::from_millis(self.body_timeout_ms),

@@ -16,6 +16,7 @@ mod scheduler;
 mod slots;
 mod supervisor;
 pub mod threads;
+pub(crate) mod turns;
 mod worker;
 
 use company::Company;
@@ -201,6 +202,14 @@ struct Shared {
     down: AtomicBool,
     generated: AtomicU64,
     prompted: AtomicU64,
+}
+
+impl Shared {
+    /// Notes that the thread lives.
+    fn beat(&self) {
+        let beat = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.beat.store(beat, Ordering::Relaxed);
+    }
 }
 
 struct Command {

@@ -11,6 +11,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use sluice_protocol::forward::grant::{GrantClaims, MAX_GRANT_MS};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
+use sluice_protocol::request::cost::work::Drawing;
 use sluice_protocol::route::setting::OriginName;
 use sluice_protocol::time::Millis;
 use std::cmp::Reverse;
@@ -125,6 +126,11 @@ fn invalid(why: impl Into<String>) -> Refusal {
 /// A body that is not the one that was granted.
 pub(crate) fn check_body(claims: &GrantClaims, body: &[u8]) -> Result<(), Refusal> {
     claims.check_body(body).map_err(|error| invalid(error.to_string()))
+}
+
+/// Refuses more pictures, steps or pixels than a grant is for.
+pub(crate) fn check_pictures(claims: &GrantClaims, asked: Drawing) -> Result<(), Refusal> {
+    claims.check_pictures(asked).map_err(|error| invalid(error.to_string()))
 }
 
 /// Grants that live and were used. At 40 bytes each this is some 20 MiB, and 72 a second if every one lives two hours.

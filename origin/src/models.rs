@@ -4,6 +4,7 @@ pub mod built_in;
 pub mod choice;
 pub mod endless;
 pub mod load;
+pub(crate) mod painter;
 pub mod purpose;
 pub mod qwen;
 pub mod scripted;
@@ -14,7 +15,11 @@ pub mod z_image;
 
 use crate::engine::grammar::Grammars;
 use crate::engine::model::Model;
+use crate::engine::turns::Turns;
 use crate::engine::{Engine, EngineOptions};
+use crate::models::painter::Painter;
+use crate::models::z_image::ZImage;
+use crate::models::z_image::facts::Facts;
 use crate::system::now_millis;
 use crate::text::Text;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -32,14 +37,61 @@ pub struct Backend {
     pub text: Text,
 }
 
-impl From<Backend> for Vec<Backend> {
+/// A model that draws, to be served.
+pub struct Drawing {
+    /// The name that requests call the model by.
+    pub name: String,
+    /// Draws.
+    pub model: ZImage,
+}
+
+/// Models to be served.
+#[derive(Default)]
+pub struct Backends {
+    /// Those that read or write text.
+    pub texts: Vec<Backend>,
+    /// Those that draw.
+    pub drawing: Vec<Drawing>,
+}
+
+impl From<Backend> for Backends {
     fn from(backend: Backend) -> Self {
-        vec![backend]
+        vec![backend].into()
     }
 }
 
-/// The models that are being served, in the order of the settings. No two have one name.
-pub(crate) struct Models(pub(crate) Vec<Arc<Loaded>>);
+impl From<Vec<Backend>> for Backends {
+    fn from(texts: Vec<Backend>) -> Self {
+        Self { texts, drawing: Vec::new() }
+    }
+}
+
+impl From<Drawing> for Backends {
+    fn from(drawing: Drawing) -> Self {
+        Self { texts: Vec::new(), drawing: vec![drawing] }
+    }
+}
+
+/// The models that are being served, each kind in the order of the settings. No two have one name.
+#[derive(Default)]
+pub(crate) struct Models {
+    /// Those that read or write text.
+    pub(crate) texts: Vec<Arc<Loaded>>,
+    /// Those that draw.
+    pub(crate) drawing: Vec<Arc<Draws>>,
+}
+
+/// A model that draws and is being served, with a thread of its own.
+pub(crate) struct Draws {
+    pub(crate) name: String,
+    /// What it can draw, and what that takes.
+    pub(crate) facts: Facts,
+    pub(crate) painter: Painter,
+    /// Bytes that pictures have, whatever texts keep; `None` where nobody says.
+    pub(crate) room: Option<u64>,
+    /// Seconds since the epoch.
+    pub(crate) since: u64,
+}
 
 /// A model that is being served, with an engine of its own.
 pub(crate) struct Loaded {
@@ -108,8 +160,36 @@ impl Models {
     /// The one of this name. A caller without a grant may know of all, and is told which has the nearest name; of others the
     /// edge knows what they may know of.
     pub(crate) fn wanted(&self, name: &str, is_open: bool) -> Result<&Arc<Loaded>, Refusal> {
-        let told = self.iter().filter(|_| is_open).map(|loaded| loaded.name.as_str());
-        self.find(name).ok_or_else(|| no_model(name, told))
+        if let (None, Some(draws)) = (self.find(name), self.find_drawing(name)) {
+            let why = format!(
+                "`{}` draws, and reads no text else: POST /v1/images/generations asks for pictures.",
+                draws.name
+            );
+            return Err(Refusal::new(Reason::InvalidRequest, why).with_param("model"));
+        }
+        self.find(name).ok_or_else(|| no_model(name, self.known(is_open)))
+    }
+
+    /// The model of this name that draws.
+    pub(crate) fn find_drawing(&self, name: &str) -> Option<&Arc<Draws>> {
+        self.drawing.iter().find(|draws| draws.name == name)
+    }
+
+    /// The one of this name that draws, as [`Self::wanted`] finds others.
+    pub(crate) fn wanted_drawing(&self, name: &str, is_open: bool) -> Result<&Arc<Draws>, Refusal> {
+        if let (None, Some(loaded)) = (self.find_drawing(name), self.find(name)) {
+            let does = self.drawing.first().filter(|_| is_open).map(|draws| format!("`{}` does.", draws.name));
+            let does = does.unwrap_or_else(|| "GET /v1/models tells which does.".into());
+            let why = format!("`{}` does not draw. {does}", loaded.name);
+            return Err(Refusal::new(Reason::InvalidRequest, why).with_param("model"));
+        }
+        self.find_drawing(name).ok_or_else(|| no_model(name, self.known(is_open)))
+    }
+
+    /// All names that a caller may be told: one without a grant, of all models.
+    fn known(&self, is_open: bool) -> impl Iterator<Item = &str> {
+        let texts = self.iter().map(|loaded| loaded.name.as_str());
+        texts.chain(self.drawing.iter().map(|draws| draws.name.as_str())).filter(move |_| is_open)
     }
 
     /// What to tell who asked one for what it does not do: the first that does. A caller with a grant may not know of all.
@@ -118,9 +198,9 @@ impl Models {
         first.map_or("GET /v1/models tells which does.".into(), |loaded| format!("`{}` does.", loaded.name))
     }
 
-    /// All of them, in the order of the settings.
+    /// Those that read or write text, in the order of the settings.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Loaded>> {
-        self.0.iter()
+        self.texts.iter()
     }
 
     /// Those whose engine broke and has not started again, for the log.
@@ -132,11 +212,12 @@ impl Models {
 
     /// Those whose engine was not seen between two steps for this long, for the log.
     pub(crate) fn hung(&self, limit: Duration) -> Option<String> {
-        let old = |loaded: &Arc<Loaded>| {
-            let age = loaded.engine.beat_age();
-            (age > limit).then(|| format!("{}: the last beat was {} ms ago", loaded.name, age.as_millis()))
+        let texts = self.iter().map(|loaded| (&loaded.name, loaded.engine.beat_age()));
+        let ages = texts.chain(self.drawing.iter().map(|draws| (&draws.name, draws.painter.beat_age())));
+        let old = |(name, age): (&String, Duration)| {
+            (age > limit).then(|| format!("{name}: the last beat was {} ms ago", age.as_millis()))
         };
-        let hung: Vec<String> = self.iter().filter_map(old).collect();
+        let hung: Vec<String> = ages.filter_map(old).collect();
         (!hung.is_empty()).then(|| hung.join("; "))
     }
 }
@@ -177,6 +258,15 @@ impl Loaded {
     }
 }
 
+impl Draws {
+    pub(crate) fn start(backend: Drawing, turns: &Arc<Turns>, room: Option<u64>) -> std::io::Result<Self> {
+        let Drawing { name, model } = backend;
+        let facts = model.facts().clone();
+        let painter = Painter::start(model, Arc::clone(turns))?;
+        Ok(Self { name, facts, painter, room, since: now_millis() / 1000 })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,7 +286,7 @@ mod tests {
             let backend = Backend { name: name.into(), ..script.backend() };
             Arc::new(Loaded::start(backend, options.clone()).unwrap())
         };
-        let models = Models(named.map(start).collect());
+        let models = Models { texts: named.map(start).collect(), drawing: Vec::new() };
         let job = job("", vec![1], 1, Sampling { seed: Some(1), ..Sampling::default() });
         let _generation = models.find("stuck").unwrap().engine.submit(job);
         // An idle engine beats ten times a second.

@@ -1,8 +1,12 @@
 //! queue, the shell: wakes the next request, keeps the clock, and gives every place back exactly once.
 
 pub(crate) mod admission;
+mod pictures;
 
+use crate::models::z_image::drawing::Part;
+use crate::models::z_image::effort::Effort;
 use crate::queue::admission::{Admission, Answer, Ticket};
+use crate::queue::pictures::Pictures;
 use sluice_protocol::forward::capacity::Capacity;
 use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::refusal::{Reason, Refusal};
@@ -16,15 +20,44 @@ use tokio::sync::{Notify, oneshot};
 /// The origin's places, shared by all requests.
 pub(crate) struct Queue {
     start: Instant,
-    patience: Duration,
+    texts: Bounds,
+    pictures: Bounds,
     state: Mutex<State>,
     changed: Notify,
 }
 
 struct State {
-    admission: Admission,
-    wakers: HashMap<Ticket, oneshot::Sender<Wake>>,
+    texts: Admission,
+    pictures: Pictures,
+    wakers: HashMap<Spot, oneshot::Sender<Wake>>,
     closed: bool,
+}
+
+/// The bounds of a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// How many run at once. Of pictures it is one, whatever this says.
+    pub(crate) slots: usize,
+    /// How many wait.
+    pub(crate) queue: usize,
+    /// For how long, at most.
+    pub(crate) patience: Duration,
+}
+
+/// Which line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Lane {
+    /// Of whatever reads or writes tokens.
+    Texts,
+    /// Of pictures.
+    Pictures,
+}
+
+/// A place in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Spot {
+    lane: Lane,
+    ticket: Ticket,
 }
 
 #[derive(Debug)]
@@ -51,14 +84,15 @@ impl Rank {
 }
 
 impl Queue {
-    /// `patience`: how long a request may wait.
-    pub(crate) fn new(slots: usize, queue: usize, patience: Duration) -> Arc<Self> {
-        Arc::new(Self {
-            start: Instant::now(),
-            patience,
-            state: Mutex::new(State { admission: Admission::new(slots, queue), wakers: HashMap::new(), closed: false }),
-            changed: Notify::new(),
-        })
+    /// A line for texts, and one for pictures.
+    pub(crate) fn new(texts: Bounds, pictures: Bounds) -> Arc<Self> {
+        let state = State {
+            texts: Admission::new(texts.slots, texts.queue),
+            pictures: Pictures::new(pictures.queue),
+            wakers: HashMap::new(),
+            closed: false,
+        };
+        Arc::new(Self { start: Instant::now(), texts, pictures, state: Mutex::new(state), changed: Notify::new() })
     }
 
     /// Takes a place, or is refused with the time after which there should be one. Never waits.
@@ -66,11 +100,16 @@ impl Queue {
     /// `deadline` is when the request has to be over. It bounds the wait too.
     pub(crate) fn ask(
         self: &Arc<Self>,
+        lane: Lane,
         account: &str,
         rank: Rank,
         deadline: Option<Instant>,
     ) -> Result<Place, Refusal> {
-        let patience = Instant::now() + self.patience;
+        let patience = match lane {
+            Lane::Texts => self.texts.patience,
+            Lane::Pictures => self.pictures.patience,
+        };
+        let patience = Instant::now() + patience;
         let until = deadline.map_or(patience, |deadline| deadline.min(patience));
         let mut state = self.lock();
         if state.closed {
@@ -78,13 +117,14 @@ impl Queue {
         }
         let now = self.now();
         self.expire_locked(&mut state, now);
+        let line = state.line(lane);
         let answer = match rank {
-            Rank::Live(priority) => state.admission.ask(account, priority, self.millis(until), now),
-            Rank::Idle => state.admission.ask_idle(now),
+            Rank::Live(priority) => line.ask(account, priority, self.millis(until), now),
+            Rank::Idle => line.ask_idle(now),
         };
         let held = |ticket| Held {
             queue: Arc::clone(self),
-            ticket,
+            spot: Spot { lane, ticket },
             served: AtomicBool::new(false),
             released: AtomicBool::new(false),
         };
@@ -92,11 +132,17 @@ impl Queue {
             Answer::Run(ticket) => Ok(Place { held: held(ticket), turn: None, until, deadline }),
             Answer::Wait(ticket) => {
                 let (waker, turn) = oneshot::channel();
-                state.wakers.insert(ticket, waker);
+                state.wakers.insert(Spot { lane, ticket }, waker);
                 Ok(Place { held: held(ticket), turn: Some(turn), until, deadline })
             }
             Answer::Full(wait) => {
-                let full = Refusal::new(Reason::Overloaded, "All slots and all places in the queue are taken.");
+                let (wait, why) = match lane {
+                    Lane::Texts => (wait, "All slots and all places in the queue are taken."),
+                    Lane::Pictures => {
+                        (state.pictures.promise(now), "A picture is drawn, and all places in the queue are taken.")
+                    }
+                };
+                let full = Refusal::new(Reason::Overloaded, why);
                 Err(match wait {
                     Some(wait) => full.with_retry_after_ms(wait),
                     None => full,
@@ -105,9 +151,14 @@ impl Queue {
         }
     }
 
-    /// How many run and wait at this moment.
+    /// How many run and wait at this moment, of texts.
     pub(crate) fn capacity(&self) -> Capacity {
-        self.lock().admission.capacity()
+        self.lock().texts.capacity()
+    }
+
+    /// The same of pictures.
+    pub(crate) fn picture_capacity(&self) -> Capacity {
+        self.lock().pictures.line.capacity()
     }
 
     /// Refuses every request that waits or will ask. Those that run go on.
@@ -126,7 +177,7 @@ impl Queue {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if self.lock().admission.is_idle() {
+            if self.lock().is_idle() {
                 return;
             }
             changed.await;
@@ -139,19 +190,25 @@ impl Queue {
     }
 
     fn expire_locked(&self, state: &mut State, now: Millis) {
-        for ticket in state.admission.expire(now) {
-            if let Some(waker) = state.wakers.remove(&ticket) {
+        let texts = state.texts.expire(now).into_iter().map(|ticket| Spot { lane: Lane::Texts, ticket });
+        let pictures = state.pictures.expire(now).into_iter().map(|ticket| Spot { lane: Lane::Pictures, ticket });
+        for spot in texts.chain(pictures) {
+            if let Some(waker) = state.wakers.remove(&spot) {
                 let _ = waker.send(Wake::Expired);
             }
         }
     }
 
-    fn leave(&self, ticket: Ticket, served: bool) {
+    fn leave(&self, spot: Spot, served: bool) {
         let mut state = self.lock();
-        state.wakers.remove(&ticket);
+        state.wakers.remove(&spot);
         let now = self.now();
-        if let Some(next) = state.admission.leave(ticket, served, now)
-            && let Some(waker) = state.wakers.remove(&next)
+        let next = match spot.lane {
+            Lane::Texts => state.texts.leave(spot.ticket, served, now),
+            Lane::Pictures => state.pictures.leave(spot.ticket, now),
+        };
+        if let Some(ticket) = next
+            && let Some(waker) = state.wakers.remove(&Spot { ticket, ..spot })
         {
             // If it has just gone, its own `leave` passes the slot on.
             let _ = waker.send(Wake::Run);
@@ -174,6 +231,19 @@ impl Queue {
     }
 }
 
+impl State {
+    fn line(&mut self, lane: Lane) -> &mut Admission {
+        match lane {
+            Lane::Texts => &mut self.texts,
+            Lane::Pictures => &mut self.pictures.line,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.texts.is_idle() && self.pictures.line.is_idle()
+    }
+}
+
 /// A place, running or waiting. Dropping it gives it back.
 pub(crate) struct Place {
     held: Held,
@@ -190,28 +260,51 @@ pub(crate) struct Permit {
 
 struct Held {
     queue: Arc<Queue>,
-    ticket: Ticket,
+    spot: Spot,
     served: AtomicBool,
     released: AtomicBool,
 }
 
 /// Where a place stands in the queue; outlives the place.
+#[derive(Clone)]
 pub(crate) struct Position {
     queue: Arc<Queue>,
-    ticket: Ticket,
+    spot: Spot,
 }
 
 impl Position {
     /// How many are served before it, as the queue stands; `None` if it does not wait.
     pub(crate) fn ahead(&self) -> Option<usize> {
-        self.queue.lock().admission.ahead(self.ticket)
+        self.queue.lock().line(self.spot.lane).ahead(self.spot.ticket)
+    }
+
+    /// In how many milliseconds a picture begins, as far as that is known; `None` if it does not wait.
+    pub(crate) fn begins_in(&self) -> Option<u64> {
+        match self.spot.lane {
+            Lane::Texts => None,
+            Lane::Pictures => self.queue.lock().pictures.begins_in(self.spot.ticket),
+        }
+    }
+
+    /// Notes what a picture computes, so that those behind it know for how long they wait.
+    pub(crate) fn expects(&self, effort: Effort) {
+        if self.spot.lane == Lane::Pictures {
+            self.queue.lock().pictures.expects(self.spot.ticket, effort);
+        }
+    }
+
+    /// Notes that so many blocks of a picture's part took so long.
+    pub(crate) fn did(&self, part: Part, blocks: usize, took: Duration) {
+        if self.spot.lane == Lane::Pictures {
+            self.queue.lock().pictures.did(self.spot.ticket, part, blocks, took);
+        }
     }
 }
 
 impl Place {
-    /// Call it while the place waits.
+    /// Where it stands.
     pub(crate) fn position(&self) -> Position {
-        Position { queue: Arc::clone(&self.held.queue), ticket: self.held.ticket }
+        Position { queue: Arc::clone(&self.held.queue), spot: self.held.spot }
     }
 
     /// Waits for the slot. Refuses when the queue's patience or the request's deadline is over, or the origin stops.
@@ -243,7 +336,12 @@ impl Place {
             return Refusal::new(Reason::DeadlineExceeded, "The deadline passed while the request waited for a slot.");
         }
         let refusal = Refusal::new(Reason::QueueTimeout, "No slot became free in time.");
-        match self.held.queue.lock().admission.retry_after() {
+        let mut state = self.held.queue.lock();
+        let wait = match self.held.spot.lane {
+            Lane::Texts => state.texts.retry_after(),
+            Lane::Pictures => state.pictures.promise(self.held.queue.now()),
+        };
+        match wait {
             Some(wait) => refusal.with_retry_after_ms(wait),
             None => refusal,
         }
@@ -273,7 +371,7 @@ impl Drop for Permit {
 impl Held {
     fn release(&self) {
         if !self.released.swap(true, Ordering::Relaxed) {
-            self.queue.leave(self.ticket, self.served.load(Ordering::Relaxed));
+            self.queue.leave(self.spot, self.served.load(Ordering::Relaxed));
         }
     }
 }

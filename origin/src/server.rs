@@ -3,19 +3,23 @@
 mod connections;
 mod seats;
 
+use crate::api::images::kept::Kept;
 use crate::api::router;
 use crate::config::{Access, Config};
 use crate::engine::EngineOptions;
 use crate::engine::company::Company;
+use crate::engine::turns::Turns;
 use crate::grant::Verifier;
 use crate::models::share::kv_tokens;
-use crate::models::{Backend, Loaded, Models};
-use crate::queue::Queue;
+use crate::models::z_image::facts::usual_bytes;
+use crate::models::{Backend, Backends, Draws, Loaded, Models};
+use crate::queue::{Bounds, Queue};
 use crate::server::connections::accept;
 use crate::settle::metrics::Metrics;
 use crate::settle::traces::Traces;
 use crate::state::Shared;
 use crate::system::gpu::{Computing, Gpu};
+use crate::system::memory;
 use crate::tls::Tls;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,7 +58,10 @@ impl Origin {
         let traces = config.collector.as_ref().map(|collector| Traces::new(collector, Arc::clone(&metrics)));
         let traces = traces.transpose().map_err(std::io::Error::other)?;
         let shared = Arc::new(Shared {
-            queue: Queue::new(config.slots, config.queue, config.queue_timeout),
+            queue: Queue::new(
+                Bounds { slots: config.slots, queue: config.queue, patience: config.queue_timeout },
+                Bounds { slots: 1, queue: config.image_queue, patience: config.image_queue_timeout },
+            ),
             verifier: match &config.access {
                 Access::Open => None,
                 Access::Granted(keys) => Some(Verifier::new(keys.clone(), config.name.clone())),
@@ -63,18 +70,20 @@ impl Origin {
             traces,
             live: Arc::default(),
             models: OnceLock::new(),
+            kept: Kept::default(),
             gpu: Gpu::default(),
             draining: AtomicBool::new(false),
             config,
         });
-        let places = shared.config.slots.saturating_add(shared.config.queue);
+        let texts = shared.config.slots.saturating_add(shared.config.queue);
+        let places = texts.saturating_add(shared.config.image_queue).saturating_add(1);
         let (closing, closed) = watch::channel(false);
         let listener = tokio::spawn(accept((listener, tls), places, router(Arc::clone(&shared)), closed));
         Ok(RunningOrigin { address, scheme, shared, closing, listener })
     }
 
     /// Listens and serves one model or several.
-    pub async fn start(config: Config, backends: impl Into<Vec<Backend>>) -> std::io::Result<RunningOrigin> {
+    pub async fn start(config: Config, backends: impl Into<Backends>) -> std::io::Result<RunningOrigin> {
         let running = Self::bind(config).await?;
         running.serve(backends)?;
         Ok(running)
@@ -92,19 +101,30 @@ impl RunningOrigin {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// Starts an engine for each of these models and serves them from now on; they are listed in this order. Their slots
+    /// Starts an engine for each of these models, or a thread that draws, and serves them from now on; they are listed in this order. Their slots
     /// share what memory is free, unless the settings say how many tokens each may hold.
     ///
     /// Fails if a thread cannot be started, if there is no model or two have one name, or if models are being served
     /// already.
-    pub fn serve(&self, backends: impl Into<Vec<Backend>>) -> std::io::Result<()> {
-        let (backends, config) = (backends.into(), &self.shared.config);
+    pub fn serve(&self, backends: impl Into<Backends>) -> std::io::Result<()> {
+        let (Backends { texts: backends, drawing }, config) = (backends.into(), &self.shared.config);
+        let reserved = drawing.iter().map(|backend| usual_bytes(backend.model.facts())).max().unwrap_or(0);
+        let free = memory::available();
         let kv_tokens = match config.kv_tokens {
             Some(tokens) => vec![tokens; backends.len()],
-            None => kv_tokens(backends.iter().map(|backend| &*backend.model)),
+            None => kv_tokens(backends.iter().map(|backend| &*backend.model), free, reserved),
         };
+        let kept = backends.iter().zip(&kv_tokens);
+        let kept = kept.map(|(backend, tokens)| (*tokens as u64).saturating_mul(backend.model.token_bytes() as u64));
+        let kept = kept.fold(0, u64::saturating_add);
+        let room = free.map(|free| free.saturating_sub(kept));
         let computing = computing(&backends, &kv_tokens);
-        let (mut models, company) = (Models(Vec::new()), Company::default());
+        let turns = Arc::new(Turns::new(config.image_share));
+        let company = match drawing.is_empty() {
+            true => Company::default(),
+            false => Company::beside_pictures(Arc::clone(&turns)),
+        };
+        let mut models = Models::default();
         for (backend, kv_tokens) in backends.into_iter().zip(kv_tokens) {
             if models.find(&backend.name).is_some() {
                 return Err(std::io::Error::other(format!("two models are named {}", backend.name)));
@@ -115,9 +135,15 @@ impl RunningOrigin {
             // The first request with tools is not to wait for it.
             let of = Arc::clone(&loaded);
             std::thread::Builder::new().name("grammars".into()).spawn(move || of.grammars.prepare(&of.text))?;
-            models.0.push(loaded);
+            models.texts.push(loaded);
         }
-        if models.0.is_empty() {
+        for backend in drawing {
+            if models.find(&backend.name).is_some() || models.find_drawing(&backend.name).is_some() {
+                return Err(std::io::Error::other(format!("two models are named {}", backend.name)));
+            }
+            models.drawing.push(Arc::new(Draws::start(backend, &turns, room)?));
+        }
+        if models.texts.is_empty() && models.drawing.is_empty() {
             return Err(std::io::Error::other("there is no model to serve"));
         }
         self.shared.gpu.watch(&config.gpu, computing)?;
@@ -135,6 +161,9 @@ impl RunningOrigin {
             self.shared.queue.close();
             for loaded in self.shared.models().into_iter().flat_map(Models::iter) {
                 loaded.engine.end_all();
+            }
+            for draws in self.shared.models().into_iter().flat_map(|models| &models.drawing) {
+                draws.painter.end_all();
             }
             // An engine that hangs is not waited for.
             let _ = tokio::time::timeout(FLUSH, self.shared.queue.idle()).await;

@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use crate::api::images::kept::Kept;
 use crate::config::Config;
 use crate::grant::Verifier;
 use crate::models::Models;
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) traces: Option<Traces>,
     pub(crate) live: Arc<Live>,
     pub(crate) models: OnceLock<Models>,
+    /// Pictures that are given again to whoever repeats a request.
+    pub(crate) kept: Kept,
     pub(crate) gpu: Gpu,
     pub(crate) draining: AtomicBool,
 }
@@ -37,8 +40,12 @@ impl Shared {
     }
 
     /// How full the origin is at this moment: its places, and its GPU's memory.
+    ///
+    /// Of one that draws and does nothing else, the places are those of pictures.
     pub(crate) fn capacity(&self) -> Capacity {
-        Capacity { mem: self.gpu.mem(), ..self.queue.capacity() }
+        let draws = self.models().is_some_and(|models| models.texts.is_empty());
+        let places = if draws { self.queue.picture_capacity() } else { self.queue.capacity() };
+        Capacity { mem: self.gpu.mem(), ..places }
     }
 
     /// The models, once all of them are loaded.

@@ -28,8 +28,7 @@ use crate::{build_edge, console, dev};
 
 /// Members that are linted and tested by themselves, so that features do not unify, in this order. The last two are taken
 /// together: both need candle, which would otherwise be compiled for the features of each.
-const MEMBERS: [&[&str]; 6] =
-    [&["sluice-protocol"], &["sluice-edge"], &["xtask"], &["sluice-replay"], &["bind"], &WITH_CANDLE];
+const MEMBERS: [&[&str]; 5] = [&["sluice-protocol"], &["sluice-edge"], &["xtask"], &["sluice-replay"], &["bind"]];
 /// Members that need candle.
 pub(crate) const WITH_CANDLE: [&str; 2] = ["sluice-origin", "e2e"];
 /// Members that also run as wasm.
@@ -48,8 +47,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 pub(crate) enum Part {
     /// Texts, and cargo's own tables: seconds.
     Texts,
-    /// What the compiler says of the code for this machine.
+    /// What the compiler says of the code for this machine, but for members that need candle.
     Lints,
+    /// What it says of those.
+    OriginLints,
     /// What it says of the code for wasm, and of the pages of documentation.
     Pages,
     /// Both gates as they are deployed. It builds them if they are not built.
@@ -58,7 +59,7 @@ pub(crate) enum Part {
 
 /// Every check; the quick ones first.
 pub(crate) fn all(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
-    these(workspace, toolbox, &[Part::Texts, Part::Lints, Part::Pages, Part::Built])
+    these(workspace, toolbox, &[Part::Texts, Part::Lints, Part::OriginLints, Part::Pages, Part::Built])
 }
 
 /// Some of the checks, in the order of `parts`. Fails after the last one, with all that failed.
@@ -68,7 +69,8 @@ pub(crate) fn these(workspace: &Workspace, toolbox: &Toolbox, parts: &[Part]) ->
     for part in parts {
         match part {
             Part::Texts => checks.texts()?,
-            Part::Lints => checks.lints()?,
+            Part::Lints => MEMBERS.iter().try_for_each(|members| checks.lints(members))?,
+            Part::OriginLints => checks.lints(&WITH_CANDLE)?,
             Part::Pages => checks.pages()?,
             Part::Built => checks.built()?,
         }
@@ -185,16 +187,13 @@ impl Checks<'_> {
         self.check("nothing is left undone", |checks, _| checks.leftovers())
     }
 
-    /// What the compiler says.
-    fn lints(&mut self) -> Result<()> {
-        for members in MEMBERS {
-            self.check(&format!("clippy {}", members.join(", ")), |checks, step| {
-                let packages = members.iter().flat_map(|member| ["-p", member]);
-                let rest = ["--all-targets", "--", "-D", "warnings"];
-                checks.cargo(step, &["clippy"].into_iter().chain(packages).chain(rest).collect::<Vec<_>>())
-            })?;
-        }
-        Ok(())
+    /// What the compiler says of these members.
+    fn lints(&mut self, members: &[&str]) -> Result<()> {
+        self.check(&format!("clippy {}", members.join(", ")), |checks, step| {
+            let packages = members.iter().flat_map(|member| ["-p", member]);
+            let rest = ["--all-targets", "--", "-D", "warnings"];
+            checks.cargo(step, &["clippy"].into_iter().chain(packages).chain(rest).collect::<Vec<_>>())
+        })
     }
 
     /// What the compiler says of wasm and of pages.

@@ -24,7 +24,7 @@ Usage: cargo xtask test [--quick]
 Sets up, checks, and runs every test, one crate at a time.
 
   --quick   what a mistake shows in within a minute: texts, lints, and the tests of the protocol, the edge and xtask, each
-            law with fewer cases. It leaves out what needs a model, a built gate or a page; CI runs everything
+            law with fewer cases. It leaves out what needs candle, a built gate or a page; CI runs everything
 ";
 /// Tested without a running gate and without candle, and what `cargo test` is given.
 const IN_PROCESS: [Tested; 4] = [
@@ -118,7 +118,7 @@ fn steps(workspace: &Workspace, timing: &mut Timing) -> Result<()> {
 
 /// Lints, pages of documentation, and the tests that need no built gate.
 fn developed(workspace: &Workspace, toolbox: &Toolbox, timing: &mut Timing) -> Result<()> {
-    timing.of("check code", || check::these(workspace, toolbox, &[Part::Lints, Part::Pages]))?;
+    timing.of("check code", || check::these(workspace, toolbox, &[Part::Lints, Part::OriginLints, Part::Pages]))?;
     for tested in &IN_PROCESS {
         timing.passed += tested.run(workspace, timing)?;
     }

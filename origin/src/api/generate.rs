@@ -18,7 +18,7 @@ use crate::generate::answers::{AnswerEvent, Answers, Turn};
 use crate::generate::{AnswerContext, AnswerStream};
 use crate::grant::allowance::{Ceilings, allowance};
 use crate::models::starting_again;
-use crate::queue::{Permit, Place, Rank};
+use crate::queue::{Lane, Permit, Place, Rank};
 use crate::settle::live::LiveRequest;
 use crate::settle::traces::told::{Asked, AskedGeneration};
 use crate::state::Shared;
@@ -42,7 +42,7 @@ pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Resul
     check_head(door.path(), &parts.headers, shared.config.max_body)?;
     // A place before the first byte of the body: whoever is refused has cost nothing.
     let rank = caller.claims.as_ref().map_or(Rank::Live(0), Rank::of);
-    let place = shared.queue.ask(caller.account(), rank, caller.deadline)?;
+    let place = shared.queue.ask(Lane::Texts, caller.account(), rank, caller.deadline)?;
     // Only who has a place uses its grant up: a caller that was refused may come back with it.
     caller.claim(shared)?;
     let (live, state) = shared.live.enter(caller.id, caller.account())?;

@@ -123,11 +123,8 @@ impl GenerateRequest {
                 }
                 EmbedRequest::of_documents(request, loaded).map(Wanted::Vectors)
             }
-            Question::Images(request) => {
-                let loaded = named(&request.model, offer)?;
-                let why = format!("`{}` draws no pictures, and no model here does.", loaded.name);
-                Err(Refusal::new(Reason::InvalidRequest, why).with_param("model"))
-            }
+            // Pictures have a walk of their own, `api/images.rs`: nothing that reads or writes tokens draws.
+            Question::Images(_) => Err(Refusal::new(Reason::InvalidRequest, "Pictures are drawn at their own door.")),
             Question::Count(request) => {
                 let loaded = find(&request.model, &request.sampling, offer)?;
                 Ok(Wanted::Count(loaded.text.prompt(&request, offer.account, now)?.tokens.len() as u64))

@@ -2,8 +2,8 @@
 
 use crate::api::call::caller;
 use crate::api::respond::{json, refuse, typed};
-use crate::models::{Models, starting_again};
-use crate::settle::metrics;
+use crate::models::starting_again;
+use crate::settle::metrics::{self, Places};
 use crate::state::Shared;
 use axum::extract::State;
 use axum::http::header::{HeaderMap, HeaderValue};
@@ -45,9 +45,8 @@ pub(crate) async fn measures(State(shared): State<Arc<Shared>>, headers: HeaderM
     if let Err(refusal) = observe(&shared, &headers) {
         return refuse(&refusal);
     }
-    let models = shared.models().into_iter().flat_map(Models::iter);
-    let engines = models.map(|loaded| (loaded.name.as_str(), &loaded.engine));
-    let text = shared.metrics.encode(shared.queue.capacity(), shared.gpu.moment().as_ref(), engines);
+    let places = Places { texts: shared.queue.capacity(), pictures: shared.queue.picture_capacity() };
+    let text = shared.metrics.encode(places, shared.gpu.moment().as_ref(), shared.models());
     typed(text, HeaderValue::from_static(metrics::CONTENT_TYPE))
 }
 

@@ -1,11 +1,19 @@
 //! Which engines of an origin compute at the moment: they share one processor, and so each other's time.
 
+use super::turns::{Step, Turns};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many engines compute. Those that share one processor share this.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Company(Arc<AtomicUsize>);
+pub(crate) struct Company(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    computing: AtomicUsize,
+    /// With pictures, where some are drawn.
+    turns: Option<Arc<Turns>>,
+}
 
 /// One engine's part in it.
 #[derive(Debug)]
@@ -15,6 +23,11 @@ pub(super) struct Member {
 }
 
 impl Company {
+    /// Engines that take turns with pictures.
+    pub(crate) fn beside_pictures(turns: Arc<Turns>) -> Self {
+        Self(Arc::new(Shared { computing: AtomicUsize::new(0), turns: Some(turns) }))
+    }
+
     /// A member that does not compute yet.
     pub(super) fn join(&self) -> Member {
         Member { all: self.clone(), computes: false }
@@ -24,16 +37,26 @@ impl Company {
 impl Member {
     /// Says whether this engine computes from now on.
     pub(super) fn computes(&mut self, now: bool) {
+        let shared = &self.all.0;
         match (std::mem::replace(&mut self.computes, now), now) {
-            (false, true) => drop(self.all.0.fetch_add(1, Ordering::Relaxed)),
-            (true, false) => drop(self.all.0.fetch_sub(1, Ordering::Relaxed)),
-            _ => {}
+            (false, true) => drop(shared.computing.fetch_add(1, Ordering::Relaxed)),
+            (true, false) => drop(shared.computing.fetch_sub(1, Ordering::Relaxed)),
+            _ => return,
         }
+        if let Some(turns) = &shared.turns {
+            turns.busy(now);
+        }
+    }
+
+    /// Waits while a picture computes, and calls `lives` meanwhile. The step may be computed until what this gives is
+    /// dropped.
+    pub(super) fn step(&self, lives: impl Fn()) -> Option<Step<'_>> {
+        self.all.0.turns.as_ref().map(|turns| turns.step(lives))
     }
 
     /// Whether another engine computes.
     pub(super) fn has_company(&self) -> bool {
-        self.all.0.load(Ordering::Relaxed) > usize::from(self.computes)
+        self.all.0.computing.load(Ordering::Relaxed) > usize::from(self.computes)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How far a request has come: written by the engine, read by whoever asks, and the way to stop it from outside.
 
 use sluice_protocol::request::bodies::chat::{Usage, Used};
+use sluice_protocol::request::cost::work::Drawn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
 
@@ -13,6 +14,11 @@ pub(crate) struct JobState {
     generated: AtomicU64,
     /// Generated tokens that are known not to be thinking.
     answered: AtomicU64,
+    /// Pictures of which a step was computed.
+    pictures: AtomicU64,
+    steps: AtomicU64,
+    /// Pixels, once for each step.
+    pixel_steps: AtomicU64,
     begun: watch::Sender<bool>,
     /// Whether some of its sequences came to their end.
     finished: AtomicBool,
@@ -31,6 +37,9 @@ impl JobState {
             cached: zero(),
             generated: zero(),
             answered: zero(),
+            pictures: zero(),
+            steps: zero(),
+            pixel_steps: zero(),
             begun: no(),
             finished: AtomicBool::new(false),
             cut: AtomicBool::new(false),
@@ -57,6 +66,25 @@ impl JobState {
         self.generated.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Notes one step of a picture of so many pixels; whether it was the picture's first.
+    pub(crate) fn step(&self, pixels: usize, is_first: bool) {
+        self.pictures.fetch_add(is_first.into(), Ordering::Relaxed);
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        self.pixel_steps.fetch_add(pixels as u64, Ordering::Relaxed);
+    }
+
+    /// What was drawn of its pictures.
+    fn drawn(&self) -> Drawn {
+        let narrow = |counter: &AtomicU64| u32::try_from(counter.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        let (images, steps) = (narrow(&self.pictures), narrow(&self.steps));
+        Drawn { images, steps, pixel_steps: self.pixel_steps.load(Ordering::Relaxed) }
+    }
+
+    /// Steps of its pictures so far.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
     /// Tokens of its prompts that were copied from earlier sequences instead of computed. 0 before it begins.
     pub(crate) fn cached(&self) -> u64 {
         self.cached.load(Ordering::Relaxed)
@@ -73,7 +101,7 @@ impl JobState {
             usage: self.usage(),
             reasoning_tokens: Some(self.reasoning_tokens()),
             cached_tokens: self.cached(),
-            ..Used::NOTHING
+            drawn: self.drawn(),
         }
     }
 

@@ -95,8 +95,7 @@ impl Worker {
     }
 
     fn beat(&self) {
-        let beat = u64::try_from(self.shared.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.shared.beat.store(beat, Ordering::Relaxed);
+        self.shared.beat();
     }
 
     /// Fails all that runs, waits or has come in. False once no more can come. The model is not touched.
@@ -187,11 +186,14 @@ impl Worker {
         self.logits.reset(rows.len(), self.model.width());
         let (model, logits) = (&mut self.model, &mut self.logits);
         // A panicking model leaves nothing of ours behind: its slots are released below and the logits are reset.
+        let shared = &self.shared;
+        let turn = self.member.step(|| shared.beat());
         let begun = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| model.step(&rows, logits)));
         if let Some(pace) = &mut self.pace {
             pace.saw(plan.iter().map(|planned| planned.len).sum(), begun.elapsed());
         }
+        drop(turn);
         let failure = match outcome {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),

@@ -12,7 +12,8 @@ use crate::models::qwen::Qwen;
 use crate::models::qwen::precision::Precision;
 use crate::models::qwen::shape::published::named;
 use crate::models::tiny_embed::TINY_EMBED;
-use crate::models::{Backend, LANES, MOST_LANES, tiny};
+use crate::models::z_image::ZImage;
+use crate::models::{Backend, Backends, Drawing, LANES, MOST_LANES, tiny};
 use crate::system::memory;
 use crate::text::Text;
 use std::fmt;
@@ -35,7 +36,7 @@ const SEED: u64 = 7;
 /// Loads all models, each with room for this many sequences, in the order of the settings. Blocks for as long as that
 /// takes. Files that the settings name and that are missing are reported for all models, before anything is fetched.
 /// After that, the first model that cannot be fetched or loaded ends it.
-pub fn load(models: Models, slots: usize) -> Result<Vec<Backend>, LoadErrors> {
+pub fn load(models: Models, slots: usize) -> Result<Backends, LoadErrors> {
     let missing: Vec<String> = models.choices.iter().filter_map(missing).collect();
     if !missing.is_empty() {
         return Err(LoadErrors(missing));
@@ -55,13 +56,13 @@ pub fn load(models: Models, slots: usize) -> Result<Vec<Backend>, LoadErrors> {
         ready.push(ModelChoice::Local { name, path, precision });
     }
     fit(&ready)?;
-    let mut backends: Vec<Backend> = Vec::with_capacity(count);
+    let mut backends = Backends::default();
+    let mut loaded: Vec<String> = Vec::with_capacity(count);
     for (index, choice) in ready.into_iter().enumerate() {
         let (name, begun) = (choice.name().to_owned(), Instant::now());
         let fail = |why: String| {
-            let before: Vec<&str> = backends.iter().map(|backend| backend.name.as_str()).collect();
             let beside =
-                if before.is_empty() { String::new() } else { format!(" (loaded before it: {})", before.join(", ")) };
+                if loaded.is_empty() { String::new() } else { format!(" (loaded before it: {})", loaded.join(", ")) };
             LoadErrors(vec![format!("{name}: {why}{beside}")])
         };
         tracing::info!("{name}: loading ({} of {count})", index + 1);
@@ -70,9 +71,18 @@ pub fn load(models: Models, slots: usize) -> Result<Vec<Backend>, LoadErrors> {
             (false, true) => Purpose::Judge,
             (false, false) => Purpose::Answer,
         };
-        let backend = load_one(choice, slots, told).map_err(|error| fail(error.to_string()))?;
+        match &choice {
+            ModelChoice::Local { path, precision, .. } if draws(path) => {
+                let model = ZImage::load(path, of_pictures(*precision)).map_err(|error| fail(error.to_string()))?;
+                backends.drawing.push(Drawing { name: name.clone(), model });
+            }
+            _ => {
+                let backend = load_one(choice, slots, told).map_err(|error| fail(error.to_string()))?;
+                backends.texts.push(backend);
+            }
+        }
         tracing::info!("{name}: loaded in {:.1} s", begun.elapsed().as_secs_f64());
-        backends.push(backend);
+        loaded.push(name);
     }
     Ok(backends)
 }
@@ -82,6 +92,7 @@ fn fit(choices: &[ModelChoice]) -> Result<(), LoadErrors> {
     let mut sizes = Vec::with_capacity(choices.len());
     for choice in choices {
         let needed = match choice {
+            ModelChoice::Local { path, precision, .. } if draws(path) => ZImage::needs(path, of_pictures(*precision)),
             ModelChoice::Local { path, precision, .. } => Qwen::needs(path, *precision),
             ModelChoice::Random { name, precision } => {
                 let shape = named(name).ok_or_else(|| LoadError::unknown_shape(name));
@@ -158,6 +169,22 @@ fn judge(name: String, text: Text, network: Qwen) -> Result<Backend, LoadError> 
     Ok(Backend { name, model: Box::new(network.judging(words)?), text })
 }
 
+/// Whether a path is a directory of a model that draws.
+fn draws(path: &Path) -> bool {
+    path.join(PIPELINE).is_file()
+}
+
+/// What the parts of a model that draws are named in.
+const PIPELINE: &str = "model_index.json";
+
+/// In what matrices of a model that draws are kept: in BF16 where the settings say nothing, or what texts alone have.
+fn of_pictures(precision: Option<Precision>) -> Precision {
+    match precision {
+        None | Some(Precision::Q8_0 | Precision::Q4K) => Precision::Bf16,
+        Some(precision) => precision,
+    }
+}
+
 /// What is missing of a model on this machine, and what to do about it.
 fn missing(choice: &ModelChoice) -> Option<String> {
     let ModelChoice::Local { name, path, .. } = choice else { return None };
@@ -168,6 +195,7 @@ fn missing(choice: &ModelChoice) -> Option<String> {
             Some(Ok(model)) => format!("is not there; for the hub's model write {name}=hf:{model}"),
             _ => "is not there".to_owned(),
         },
+        (_, true) if draws(path) => return None,
         (_, true) => lacking(path)?,
     };
     Some(format!("{name}: {} {why}", path.display()))

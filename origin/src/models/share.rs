@@ -1,13 +1,17 @@
 //! How models share what memory is free.
 
 use crate::engine::model::Model;
-use crate::system::memory::available;
 
 /// How many tokens the slots of each of these loaded models may hold, in their order: every slot's whole context, or
-/// what half of the free memory holds for all models together. The rest is for prompts, logits and the kernel.
-pub(crate) fn kv_tokens<'a>(models: impl Iterator<Item = &'a dyn Model>) -> Vec<usize> {
+/// what half of the free memory holds for all models together. The rest is for prompts, logits and the kernel. Besides,
+/// `reserved` bytes are left for pictures, or half of what is free where that is less.
+pub(crate) fn kv_tokens<'a>(
+    models: impl Iterator<Item = &'a dyn Model>,
+    free: Option<u64>,
+    reserved: u64,
+) -> Vec<usize> {
     let models: Vec<(usize, usize)> = models.map(|model| (wanted(model), model.token_bytes())).collect();
-    divide(available().map(|free| free / 2), &models)
+    divide(free.map(|free| (free - reserved.min(free / 2)) / 2), &models)
 }
 
 /// The whole context of every slot. A model that embeds keeps nothing of a text that is read, so that a few contexts are

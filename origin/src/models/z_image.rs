@@ -7,6 +7,8 @@
 
 pub mod checkpoint;
 pub mod drawing;
+pub mod effort;
+pub mod facts;
 pub(crate) mod kernels;
 mod load;
 pub mod memory;
@@ -20,14 +22,15 @@ pub mod vae;
 
 use candle_core::Tensor;
 use drawing::Drawing;
-use kernels::Way;
-use memory::Networks;
+use effort::Blocks;
+use facts::Facts;
 use picture::Picture;
-use prompt::{Encoder, MOST_TOKENS};
-use schedule::{MOST_STEPS, Step, steps};
+use prompt::Encoder;
+use schedule::{Step, steps};
 use size::{Size, SizeBounds};
-use sluice_protocol::refusal::{Reason, Refusal};
-use transformer::{ROWS, Transformer};
+use sluice_protocol::refusal::Refusal;
+use std::sync::Arc;
+use transformer::Transformer;
 use vae::Decoder;
 
 /// A model that draws.
@@ -39,7 +42,7 @@ pub struct ZImage {
     /// Makes pixels.
     pub decoder: Decoder,
     shift: f64,
-    way: Way,
+    facts: Facts,
 }
 
 /// What to draw.
@@ -83,20 +86,31 @@ impl std::error::Error for DrawError {}
 
 impl ZImage {
     pub(crate) fn new(encoder: Encoder, transformer: Transformer, decoder: Decoder, shift: f64) -> Self {
-        let way = transformer.way();
-        Self { encoder, transformer, decoder, shift, way }
+        let blocks = Blocks {
+            text: encoder.blocks(),
+            caption: transformer.caption_blocks(),
+            step: transformer.blocks(),
+            pixels: decoder.blocks(),
+        };
+        let facts = Facts {
+            captions: Arc::clone(encoder.captions()),
+            text: encoder.shape().clone(),
+            transformer: transformer.shape().clone(),
+            decoder: decoder.shape().clone(),
+            blocks,
+            way: transformer.way(),
+        };
+        Self { encoder, transformer, decoder, shift, facts }
+    }
+
+    /// What is known of it without its weights.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// The sizes that can be drawn.
     pub fn bounds(&self) -> SizeBounds {
-        let shape = self.transformer.shape();
-        SizeBounds::new(shape.patch * self.decoder.shape().factor(), shape.lengths[1].min(shape.lengths[2]))
-    }
-
-    /// Tokens that a prompt may have: 512, or what the network has positions for.
-    pub fn most_tokens(&self) -> usize {
-        // A caption takes whole groups of rows, and the picture the position behind them.
-        (self.transformer.shape().lengths[0].saturating_sub(2) / ROWS * ROWS).min(MOST_TOKENS)
+        self.facts.bounds()
     }
 
     /// Bytes of the weights as they are kept.
@@ -106,12 +120,7 @@ impl ZImage {
 
     /// The tokens of an order's prompt. Refuses what cannot be drawn, before anything is computed.
     pub fn check(&self, order: &Order) -> Result<Vec<u32>, Refusal> {
-        self.bounds().parse(&order.size.to_string())?;
-        if !(1..=MOST_STEPS).contains(&order.steps) {
-            let why = format!("`num_inference_steps` must be from 1 to {MOST_STEPS}; {} is not.", order.steps);
-            return Err(Refusal::new(Reason::InvalidRequest, why).with_param("num_inference_steps"));
-        }
-        self.encoder.tokens(&order.prompt, self.most_tokens())
+        self.facts.check(order)
     }
 
     /// Begins a picture. Nothing is computed yet. Refuses what cannot be drawn.
@@ -134,8 +143,7 @@ impl ZImage {
 
     /// Bytes that a picture takes at most while it is drawn, besides the weights. A preview takes as much once more.
     pub fn picture_bytes(&self, size: Size, tokens: usize) -> u64 {
-        let (text, transformer) = (self.encoder.shape(), self.transformer.shape());
-        memory::of_picture(Networks { text, transformer, decoder: self.decoder.shape() }, size, tokens, self.way)
+        self.facts.picture_bytes(size, tokens)
     }
 
     /// The steps of a picture that takes so many.
@@ -154,6 +162,6 @@ impl ZImage {
         self.encoder.compute_on_tensors();
         self.transformer.compute_on_tensors();
         self.decoder.compute_on_tensors();
-        self.way = self.transformer.way();
+        self.facts.way = self.transformer.way();
     }
 }

@@ -147,6 +147,26 @@ impl Admission {
         Some(higher + own + others.sum::<usize>())
     }
 
+    /// All that wait, in the order in which they are served, as the queue stands.
+    pub(crate) fn line(&self) -> Vec<Ticket> {
+        let mut line = Vec::with_capacity(self.waiting.len());
+        for level in self.levels.values() {
+            let accounts: Vec<_> = level.turns.iter().filter_map(|account| level.tickets.get(account)).collect();
+            let rounds = accounts.iter().map(|tickets| tickets.len()).max().unwrap_or(0);
+            for round in 0..rounds {
+                line.extend(accounts.iter().filter_map(|tickets| tickets.get(round)));
+            }
+        }
+        line
+    }
+
+    /// All that run, in the order in which they came.
+    pub(crate) fn running(&self) -> Vec<Ticket> {
+        let mut running: Vec<_> = self.running.keys().copied().collect();
+        running.sort_unstable();
+        running
+    }
+
     /// Whether this place runs.
     #[cfg(test)]
     fn runs(&self, ticket: Ticket) -> bool {

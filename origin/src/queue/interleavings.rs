@@ -4,6 +4,7 @@
 //! Each operation is atomic (one mutex), so orders of operations are all the interleavings that threads can make of
 //! them. What must hold afterwards is counted from the clients' own side and not from the queue's.
 
+use super::tests::texts;
 use super::*;
 use std::future::Future;
 use std::pin::Pin;
@@ -61,7 +62,7 @@ struct World {
 
 impl World {
     fn new(slots: usize, places: usize) -> Self {
-        let queue = Queue::new(slots, places, Duration::from_secs(3_600));
+        let queue = texts(slots, places, Duration::from_secs(3_600));
         Self { queue, clients: Default::default(), impatient: [false; CLIENTS], closed: false, slots, places }
     }
 
@@ -92,7 +93,7 @@ impl World {
             Step::Ask { client, patient } => {
                 let deadline = (!patient).then(Instant::now);
                 let (running, waiting) = self.counts();
-                let asked = self.queue.ask(&client.to_string(), Rank::Live(0), deadline);
+                let asked = self.queue.ask(Lane::Texts, &client.to_string(), Rank::Live(0), deadline);
                 match asked {
                     Ok(place) => {
                         assert!(!self.closed, "closed, and a place was given");

@@ -1,6 +1,7 @@
 //! What `/metrics` says, in Prometheus' text form. Names follow vLLM's, so that its dashboards are soon adapted.
 
-use crate::engine::{Cause, Engine};
+use crate::engine::Cause;
+use crate::models::Models;
 use crate::system::gpu::Moment;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -34,6 +35,10 @@ pub(crate) struct Metrics {
     generation_tokens: Family<ModelLabels, Counter>,
     prefix_queries: Family<ModelLabels, Counter>,
     prefix_hits: Family<ModelLabels, Counter>,
+    images_running: Gauge,
+    images_waiting: Gauge,
+    image_steps: Family<ModelLabels, Counter>,
+    images: Family<ModelLabels, Counter>,
     queue_time: Histograms,
     first_token: Histograms,
     prefill_time: Histograms,
@@ -46,6 +51,15 @@ pub(crate) struct Metrics {
     gpu_temperature: GpuGauges,
     gpu_power: GpuGauges,
     gpu_age: GpuGauges,
+}
+
+/// How many run and wait.
+#[derive(Clone, Copy)]
+pub(crate) struct Places {
+    /// Of those that read or write text.
+    pub(crate) texts: Capacity,
+    /// Of those for pictures.
+    pub(crate) pictures: Capacity,
 }
 
 /// What an answer that began has taken.
@@ -81,6 +95,10 @@ impl Metrics {
             generation_tokens: Family::default(),
             prefix_queries: Family::default(),
             prefix_hits: Family::default(),
+            images_running: Gauge::default(),
+            images_waiting: Gauge::default(),
+            image_steps: Family::default(),
+            images: Family::default(),
             queue_time: histograms(),
             first_token: histograms(),
             prefill_time: histograms(),
@@ -109,6 +127,11 @@ impl Metrics {
         all.register("generation_tokens", "Tokens generated", self.generation_tokens.clone());
         all.register("prefix_cache_queries", "Prompt tokens of answers that began", self.prefix_queries.clone());
         all.register("prefix_cache_hits", "Those of them that were remembered", self.prefix_hits.clone());
+        let (running, waiting) = (self.images_running.clone(), self.images_waiting.clone());
+        all.register("image_requests_running", "Requests whose pictures are drawn: one at a time", running);
+        all.register("image_requests_waiting", "Requests for pictures that wait for their turn", waiting);
+        all.register("image_steps", "Steps of pictures that were computed", self.image_steps.clone());
+        all.register("images", "Pictures that came to their end", self.images.clone());
         for (name, help, histogram) in [
             ("request_queue_time", "Time from a request's arrival to its slot", &self.queue_time),
             ("time_to_first_token", "Time from a request's arrival to its first token", &self.first_token),
@@ -198,22 +221,27 @@ impl Metrics {
         self.gpu_age.get_or_create(&labels).set(figures.age_ms as f64 / 1_000.0);
     }
 
-    /// Everything, at this moment; with the engines of the models by their names.
-    pub(crate) fn encode<'a>(
-        &self,
-        capacity: Capacity,
-        gpu: Option<&Moment>,
-        engines: impl Iterator<Item = (&'a str, &'a Engine)>,
-    ) -> String {
-        self.running.set(i64::from(capacity.slots.saturating_sub(capacity.free)));
-        self.waiting.set(capacity.queued.into());
-        self.slots.set(capacity.slots.into());
+    /// Everything, at this moment.
+    pub(crate) fn encode(&self, places: Places, gpu: Option<&Moment>, models: Option<&Models>) -> String {
+        let Places { texts, pictures } = places;
+        let running = |places: Capacity| i64::from(places.slots.saturating_sub(places.free));
+        self.running.set(running(texts));
+        self.waiting.set(texts.queued.into());
+        self.slots.set(texts.slots.into());
+        self.images_running.set(running(pictures));
+        self.images_waiting.set(pictures.queued.into());
         if let Some(gpu) = gpu {
             self.see_gpu(gpu);
         }
-        for (model, engine) in engines {
-            self.prompt_tokens.get_or_create(&of(model)).inner().store(engine.prompted(), Ordering::Relaxed);
-            self.generation_tokens.get_or_create(&of(model)).inner().store(engine.generated(), Ordering::Relaxed);
+        for loaded in models.into_iter().flat_map(Models::iter) {
+            let (model, engine) = (of(&loaded.name), &loaded.engine);
+            self.prompt_tokens.get_or_create(&model).inner().store(engine.prompted(), Ordering::Relaxed);
+            self.generation_tokens.get_or_create(&model).inner().store(engine.generated(), Ordering::Relaxed);
+        }
+        for draws in models.into_iter().flat_map(|models| &models.drawing) {
+            let (model, painter) = (of(&draws.name), &draws.painter);
+            self.image_steps.get_or_create(&model).inner().store(painter.steps(), Ordering::Relaxed);
+            self.images.get_or_create(&model).inner().store(painter.pictures(), Ordering::Relaxed);
         }
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a String does not fail");

@@ -7,7 +7,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sluice_origin::config::{Access, Config};
 use sluice_origin::grant::generate_key;
-use sluice_origin::models::Backend;
+use sluice_origin::models::Backends;
 use sluice_origin::models::scripted::{MODEL, Script};
 use sluice_origin::server::{Origin, RunningOrigin};
 use sluice_protocol::forward::grant::{GrantClaims, body_hash};
@@ -46,7 +46,7 @@ impl Harness {
     }
 
     /// `backend`: made of the script's, with another text side.
-    pub(crate) async fn with_backend(config: Config, script: Script, backend: Backend) -> Self {
+    pub(crate) async fn with_backend(config: Config, script: Script, backend: impl Into<Backends>) -> Self {
         let origin = Origin::start(config, backend).await.unwrap();
         Self { url: origin.url(), origin: Some(origin), script, client: client() }
     }

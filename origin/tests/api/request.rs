@@ -2,6 +2,7 @@
 
 mod completions;
 mod embeddings;
+mod images;
 mod listing;
 pub(crate) mod messages;
 mod ollama;

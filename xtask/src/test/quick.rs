@@ -35,7 +35,8 @@ pub(super) fn steps(workspace: &Workspace, timing: &mut Timing) -> Result<()> {
     checked?;
     tested?;
     progress::note(
-        "  --quick: left out are the origin's tests, the built gates, pages of documentation and the end-to-end tests",
+        "  --quick: left out are the origin's lints and tests, the built gates, pages of documentation and the end-to-end \
+         tests",
     );
     Ok(())
 }

@@ -39,6 +39,7 @@ enum Stage {
 
 /// What is computed next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub enum Part {
     /// The text encoder's layers.
     Text,
@@ -50,6 +51,11 @@ pub enum Part {
     Pixels,
     /// Nothing: the picture is done.
     Nothing,
+}
+
+impl Part {
+    /// Those that compute, in their order.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Caption, Self::Steps, Self::Pixels];
 }
 
 /// How far a picture is.

@@ -23,32 +23,58 @@ impl ZImage {
     /// Refuses configs of which anything is not computed here, files that do not hold what the configs promise, and
     /// weights that do not fit into memory, each by name.
     pub fn load(directory: &Path, precision: Precision) -> Result<Self, LoadError> {
-        let weights = match precision {
-            Precision::F32 | Precision::Bf16 => precision.dense(),
-            Precision::F16 => {
-                return Err(LoadError::new(directory, "F16 overflows in this network; bf16 and f32 are served"));
-            }
-            Precision::Q8_0 | Precision::Q4K => {
-                return Err(LoadError::new(directory, "a model that draws is served in bf16 or f32"));
-            }
-        };
-        read(directory, "model_index.json", shape::check_pipeline)?;
-        let shift = read(directory, "scheduler/scheduler_config.json", shape::shift)?;
-        let transformer_shape = read(directory, "transformer/config.json", TransformerShape::parse)?;
-        let decoder_shape = read(directory, "vae/config.json", DecoderShape::parse)?;
+        let weights = type_of_weights(directory, precision)?;
+        let Configs { shift, transformer: transformer_shape, decoder: decoder_shape } = Configs::read(directory)?;
         if transformer_shape.channels != decoder_shape.latent {
             let (channels, latent) = (transformer_shape.channels, decoder_shape.latent);
             let why = format!("latent_channels is {latent}, and in_channels of the transformer {channels}");
             return Err(LoadError::new(directory.join("vae/config.json"), &why));
         }
-        let text = Qwen::needs(&directory.join("text_encoder"), Some(precision))?;
-        fits(directory, text + weights_need(&transformer_shape, &decoder_shape, weights))?;
+        fits(directory, Self::needs(directory, precision)?)?;
         let device = device().map_err(|error| LoadError::new(directory, &error))?;
         // The small parts first: what is wrong with them is told before the large one is read.
         let decoder = Decoder::load(&directory.join("vae"), decoder_shape, &device)?;
         let encoder = Encoder::load(directory, &transformer_shape, precision)?;
         let transformer = Transformer::load(&directory.join("transformer"), transformer_shape, &device, weights)?;
         Ok(Self::new(encoder, transformer, decoder, shift))
+    }
+
+    /// Bytes that the weights of a directory take, as its configs and headers say. Refuses what [`Self::load`] refuses of
+    /// them.
+    pub(crate) fn needs(directory: &Path, precision: Precision) -> Result<u64, LoadError> {
+        let weights = type_of_weights(directory, precision)?;
+        let configs = Configs::read(directory)?;
+        let text = Qwen::needs(&directory.join("text_encoder"), Some(precision))?;
+        Ok(text.saturating_add(weights_need(&configs.transformer, &configs.decoder, weights)))
+    }
+}
+
+/// What the configs say besides the text encoder's.
+struct Configs {
+    shift: f64,
+    transformer: TransformerShape,
+    decoder: DecoderShape,
+}
+
+impl Configs {
+    fn read(directory: &Path) -> Result<Self, LoadError> {
+        read(directory, "model_index.json", shape::check_pipeline)?;
+        Ok(Self {
+            shift: read(directory, "scheduler/scheduler_config.json", shape::shift)?,
+            transformer: read(directory, "transformer/config.json", TransformerShape::parse)?,
+            decoder: read(directory, "vae/config.json", DecoderShape::parse)?,
+        })
+    }
+}
+
+/// The type that matrices are kept in.
+fn type_of_weights(directory: &Path, precision: Precision) -> Result<DType, LoadError> {
+    match precision {
+        Precision::F32 | Precision::Bf16 => Ok(precision.dense()),
+        Precision::F16 => Err(LoadError::new(directory, "F16 overflows in this network; bf16 and f32 are served")),
+        Precision::Q8_0 | Precision::Q4K => {
+            Err(LoadError::new(directory, "a model that draws is served in bf16 or f32"))
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::text::Text;
 use candle_core::{Result, Tensor};
 use sluice_protocol::refusal::{Reason, Refusal};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Tokens of a prompt, the marks around it included. The reference cuts what is longer, its closing marks with it; here
 /// it is refused.
@@ -19,8 +20,24 @@ pub struct Reading(features::Reading);
 
 /// Reads prompts.
 pub struct Encoder {
-    text: Text,
+    captions: Arc<Text>,
     network: Qwen,
+}
+
+/// The tokens of a prompt. Refuses an empty one, and one of more than `most` tokens, with their number.
+pub(super) fn caption_of(captions: &Text, prompt: &str, most: usize) -> std::result::Result<Vec<u32>, Refusal> {
+    if prompt.trim().is_empty() {
+        return Err(Refusal::new(Reason::InvalidRequest, "`prompt` must say what to draw.").with_param("prompt"));
+    }
+    let tokens = captions.caption(prompt)?;
+    if tokens.len() > most {
+        let why = format!(
+            "`prompt` has {} tokens with the marks around it, and at most {most} can be drawn. It is not cut: shorten it.",
+            tokens.len()
+        );
+        return Err(Refusal::new(Reason::ContextLengthExceeded, why).with_param("prompt"));
+    }
+    Ok(tokens)
 }
 
 impl Encoder {
@@ -39,23 +56,17 @@ impl Encoder {
             return Err(LoadError::new(place.join("config.json"), &why));
         }
         let text = Text::load_captions(&directory.join("tokenizer"), network.shape().vocab)?;
-        Ok(Self { text, network })
+        Ok(Self { captions: Arc::new(text), network })
     }
 
     /// The tokens of a prompt. Refuses an empty one, and one of more than `most` tokens, with their number.
     pub fn tokens(&self, prompt: &str, most: usize) -> std::result::Result<Vec<u32>, Refusal> {
-        if prompt.trim().is_empty() {
-            return Err(Refusal::new(Reason::InvalidRequest, "`prompt` must say what to draw.").with_param("prompt"));
-        }
-        let tokens = self.text.caption(prompt)?;
-        if tokens.len() > most {
-            let why = format!(
-                "`prompt` has {} tokens with the marks around it, and at most {most} can be drawn. It is not cut: shorten it.",
-                tokens.len()
-            );
-            return Err(Refusal::new(Reason::ContextLengthExceeded, why).with_param("prompt"));
-        }
-        Ok(tokens)
+        caption_of(&self.captions, prompt, most)
+    }
+
+    /// What makes tokens of prompts.
+    pub(super) fn captions(&self) -> &Arc<Text> {
+        &self.captions
     }
 
     /// The network's numbers, without its last layer.

@@ -203,6 +203,7 @@ impl HttpClient for Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settle::metrics::Places;
     use opentelemetry::trace::{Tracer, TracerProvider};
     use opentelemetry_sdk::trace::SdkTracerProvider;
     use sluice_protocol::forward::capacity::Capacity;
@@ -210,7 +211,7 @@ mod tests {
     use std::time::Instant;
 
     fn counted(metrics: &Metrics, outcome: &str) -> usize {
-        let text = metrics.encode(Capacity::default(), None, std::iter::empty());
+        let text = metrics.encode(Places { texts: Capacity::default(), pictures: Capacity::default() }, None, None);
         let name = format!("sluice_exported_spans_total{{outcome=\"{outcome}\"}} ");
         text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
     }

@@ -133,7 +133,7 @@ fn files_or_settings_make_a_model_embed() {
     let choices =
         vec![local("embeds", &embeds), local("answers", &answers), local("told", &answers), ModelChoice::Tiny];
     let found = load(Models { choices, embedding: vec!["told".into()], judging: Vec::new(), hub: None }, 2).unwrap();
-    let vectors: Vec<Option<usize>> = found.iter().map(|backend| backend.model.vectors()).collect();
+    let vectors: Vec<Option<usize>> = found.texts.iter().map(|backend| backend.model.vectors()).collect();
     assert_eq!(vectors, [Some(256), None, Some(256), None]);
     let choices = vec![local("mean", &mean)];
     let why =

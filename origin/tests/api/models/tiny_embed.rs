@@ -95,5 +95,5 @@ fn it_is_written_out_as_it_is_served() {
     // No setting says that it embeds: its files do.
     let found =
         load(Models { choices: vec![local], embedding: Vec::new(), judging: Vec::new(), hub: None }, 2).unwrap();
-    assert_eq!(found[0].model.vectors(), Some(256));
+    assert_eq!(found.texts[0].model.vectors(), Some(256));
 }
