@@ -126,6 +126,8 @@ pub struct Outgoing<'a> {
     pub stream: bool,
     /// Which pictures it asks for, if it asks for any.
     pub drawing: Option<Drawing>,
+    /// By what the origin knows a repetition of it.
+    pub key: Option<&'a str>,
     /// Aborted when the caller leaves.
     pub left: &'a Signal,
     /// Who looks whether it waits in vain.
@@ -146,7 +148,7 @@ impl Outgoing<'_> {
 ///
 /// The answer's body ends with the lease at the latest: the deadline that is returned holds its timer.
 pub async fn generate(origin: &Origin, ticket: &Ticket, outgoing: Outgoing<'_>) -> Result<(Reply, Deadline), Failed> {
-    let Outgoing { door, body, stream, drawing, left, watch, trace } = outgoing;
+    let Outgoing { door, body, stream, drawing, key, left, watch, trace } = outgoing;
     let accept = if stream { header::essence(Dialect::of(door.path()).stream()) } else { respond::JSON };
     let is_hedged = outgoing.may_be_hedged() && origin.is_hedged;
     let path = door.path();
@@ -156,6 +158,7 @@ pub async fn generate(origin: &Origin, ticket: &Ticket, outgoing: Outgoing<'_>) 
         accept,
         is_hedged,
         drawing,
+        key,
         left: Some(left),
         watch,
         leg: Some(&leg),
@@ -188,6 +191,8 @@ struct Call<'a> {
     is_hedged: bool,
     /// Which pictures it may draw.
     drawing: Option<Drawing>,
+    /// By what a repetition is known.
+    key: Option<&'a str>,
     left: Option<&'a Signal>,
     watch: Option<&'a dyn Watch>,
     /// What it is told of a trace.
@@ -203,6 +208,7 @@ impl<'a> Call<'a> {
             accept: respond::JSON,
             is_hedged: false,
             drawing: None,
+            key: None,
             left: None,
             watch: None,
             leg: None,
@@ -213,7 +219,7 @@ impl<'a> Call<'a> {
 async fn fetch(
     origin: &Origin,
     ticket: &Ticket,
-    Call { method, path, body, accept, is_hedged, drawing, left, watch, leg }: Call<'_>,
+    Call { method, path, body, accept, is_hedged, drawing, key, left, watch, leg }: Call<'_>,
 ) -> Result<(Reply, Deadline), Failed> {
     let internal = |error: String| {
         let refusal = Refusal::new(Reason::Internal, "The request could not be sent on.").with_detail(error);
@@ -226,7 +232,8 @@ async fn fetch(
     let silence = if body.is_some() { origin.timeout_ms } else { origin.timeout_ms.min(GET_TIMEOUT_MS) };
     let silence = silence.min(lease_left(ticket));
     deadline.set(silence);
-    // The only headers that an origin sees: of the caller's, nothing but its place in a trace is passed on.
+    // The only headers that an origin sees: of the caller's, nothing but its place in a trace is passed on, and by what a
+    // repetition is known.
     let mut headers = HeaderList::new();
     headers.set(header::GRANT, grant);
     headers.set("accept", accept);
@@ -235,6 +242,9 @@ async fn fetch(
     }
     if is_hedged {
         headers.set(header::HEAD, header::FIRST_TOKEN);
+    }
+    if let Some(key) = key {
+        headers.set(header::IDEMPOTENCY_KEY, key);
     }
     if let Some(leg) = leg {
         leg.tell(&mut headers);

@@ -31,6 +31,7 @@ use futures_util::future::join;
 use held::{Pace, Turn, held};
 use meant::{meant, whence};
 use said::said;
+use sluice_protocol::admin::idempotency_key;
 use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::Ask;
 use sluice_protocol::hop::gate_call::remembered::Want;
@@ -133,6 +134,8 @@ struct Asked {
     region: Option<Region>,
     /// What origins are told of its trace.
     trace: Onward,
+    /// By what its origin knows a repetition, of a request for pictures.
+    key: Option<String>,
 }
 
 /// request -> auth: what the Gate is to be asked.
@@ -163,6 +166,11 @@ async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Un
         _ => (body, None),
     };
     let question = read::question(door, &body.bytes(), config.chat)?;
+    let key = match door {
+        Door::Images => request::header(call.incoming, header::IDEMPOTENCY_KEY),
+        _ => None,
+    };
+    idempotency_key(key.as_deref())?;
     // A body may take its time, and the plans are to be those of now.
     let table = plans::for_caller(env, &config.plans, context).await;
     if table.version() != known.table.version() {
@@ -225,6 +233,7 @@ async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Un
         beginning,
         region,
         trace,
+        key,
     };
     Ok(Understood::Asked(Box::new(asked)))
 }
@@ -234,7 +243,7 @@ async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Un
 async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Noted) -> RequestEnd {
     let drawing = Some(asked.ask.drawing).filter(Drawing::is_any);
     let Asked { door, known, ask, body, stream, is_job, keep, cache, is_repeatable, left, origins, .. } = asked;
-    let (beginning, region, trace) = (asked.beginning, asked.region, &asked.trace);
+    let (beginning, region, trace, key) = (asked.beginning, asked.region, &asked.trace, asked.key.as_deref());
     let Known { table, principal } = &known;
     let (env, first) = (around.env, Attempt::first(ask.request));
     let pace = Pace { idle: ask.batch, is_job };
@@ -292,7 +301,7 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
     noted.bent(&model);
     let journey = Journey { env, context: around.context, model: &model, beginning, region };
     let outgoing =
-        Outgoing { door, body: bent.body(&body), stream: bent.stream, drawing, left: &left, watch: None, trace };
+        Outgoing { door, body: bent.body(&body), stream: bent.stream, drawing, key, left: &left, watch: None, trace };
     let mut sent = route::send(&origins, &journey, &mut ticket, outgoing, None).await;
     // What was reserved is too little for the prompt that the origin counted. The Gate decides anew.
     if let Err(Failed { counted: Some(prompt_tokens), .. }) = sent.result
@@ -311,8 +320,16 @@ async fn walk(around: Around<'_>, asked: Asked, answer: Answer, noted: &mut Note
         ticket.spent = spent;
         // It is bent as before: only how many tokens fit may differ.
         bent = bent.again(&body, stream, &ticket.admission);
-        let outgoing =
-            Outgoing { door, body: bent.body(&body), stream: bent.stream, drawing, left: &left, watch: None, trace };
+        let outgoing = Outgoing {
+            door,
+            body: bent.body(&body),
+            stream: bent.stream,
+            drawing,
+            key,
+            left: &left,
+            watch: None,
+            trace,
+        };
         let counted_by = sent.place();
         sent = route::send(&origins, &journey, &mut ticket, outgoing, counted_by).await;
     }

@@ -5,6 +5,7 @@ mod anthropic;
 mod background;
 pub(crate) mod batches;
 mod embeddings;
+mod images;
 mod many;
 mod ollama;
 mod open_webui;

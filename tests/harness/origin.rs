@@ -13,6 +13,7 @@ use sluice_origin::models::qwen::Qwen;
 use sluice_origin::models::qwen::precision::Precision;
 use sluice_origin::models::qwen::shape::Shape;
 use sluice_origin::models::scripted::{OnGpu, Script};
+use sluice_origin::models::z_image::checkpoint::made_up::MadeUp;
 use sluice_origin::models::{Backend, endless};
 use sluice_origin::server::{Origin, RunningOrigin};
 use sluice_origin::text::Text;
@@ -23,6 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+
+/// The name of the model that draws.
+pub const DRAWS: &str = "z-image";
 
 /// Which origin.
 #[derive(Clone)]
@@ -35,6 +39,8 @@ pub enum OriginKind {
     Real,
     /// The real program with the built-in model.
     Tiny,
+    /// The real program with a model that draws, of made-up weights, beside the built-in one.
+    Draws,
     /// The real program, told nothing of models.
     BuiltIn,
     /// A socket that answers with given bytes.
@@ -116,6 +122,11 @@ impl TestOrigin {
                 real(settings, directory, &format!("{MODEL}={}", made.display()))
             }
             OriginKind::Tiny => real(settings, directory, MODEL),
+            OriginKind::Draws => {
+                let made = directory.join("draws");
+                MadeUp::smallest().write(&made, 1).expect("a directory for a model");
+                real(settings, directory, &format!("{DRAWS}={},{MODEL}", made.display()))
+            }
             OriginKind::BuiltIn => real(settings, directory, ""),
             OriginKind::Raw(reply) => Self::Raw(RawOrigin::start(reply.clone())),
             OriginKind::Down => Self::Down,

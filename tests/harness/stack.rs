@@ -148,6 +148,12 @@ impl Stack {
         self
     }
 
+    /// The real origin with a model that draws, of made-up weights, beside the built-in one, in a process of its own.
+    pub fn drawing_origin(mut self) -> Self {
+        self.kind = OriginKind::Draws;
+        self
+    }
+
     /// The real origin with the built-in model, in a process of its own.
     pub fn tiny_origin(mut self) -> Self {
         self.kind = OriginKind::Tiny;

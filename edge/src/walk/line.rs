@@ -209,6 +209,7 @@ async fn understand(around: Around<'_>, errand: &Errand<'_>, noted: &Noted) -> R
         beginning,
         region: None,
         trace: noted.onward(None, &|_| None),
+        key: None,
     })
 }
 
