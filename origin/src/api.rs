@@ -6,7 +6,7 @@ mod cancel;
 mod doors;
 mod embed;
 mod generate;
-pub(crate) mod images;
+mod images;
 mod models;
 mod request;
 pub(crate) mod respond;

@@ -3,7 +3,6 @@
 mod connections;
 mod seats;
 
-use crate::api::images::kept::Kept;
 use crate::api::router;
 use crate::config::{Access, Config};
 use crate::engine::EngineOptions;
@@ -15,6 +14,7 @@ use crate::models::z_image::facts::usual_bytes;
 use crate::models::{Backend, Backends, Draws, Loaded, Models};
 use crate::queue::{Bounds, Queue};
 use crate::server::connections::accept;
+use crate::settle::kept::Kept;
 use crate::settle::metrics::Metrics;
 use crate::settle::traces::Traces;
 use crate::state::Shared;

@@ -1,10 +1,10 @@
 //! What all requests share.
 
-use crate::api::images::kept::Kept;
 use crate::config::Config;
 use crate::grant::Verifier;
 use crate::models::Models;
 use crate::queue::{Queue, draining};
+use crate::settle::kept::Kept;
 use crate::settle::live::Live;
 use crate::settle::metrics::Metrics;
 use crate::settle::traces::Traces;

@@ -4,14 +4,12 @@
 //! before it waits.
 
 mod file;
-pub(crate) mod kept;
 mod stream;
 mod wanted;
 
 use crate::api::body::{check_head, read};
 use crate::api::call::{Call, Caller};
 use crate::api::images::file::base64_of;
-use crate::api::images::kept::{Finished, Question};
 use crate::api::images::stream::Accounting;
 use crate::api::images::wanted::PictureRequest;
 use crate::api::respond::{in_pieces, streamed, tell_usage, to_json, typed};
@@ -24,6 +22,7 @@ use crate::models::z_image::noise::seed_of;
 use crate::models::z_image::picture::{Made, Picture};
 use crate::models::z_image::size::Size;
 use crate::queue::{Lane, Permit, Place, Position, Rank};
+use crate::settle::kept::{Finished, Question};
 use crate::settle::live::LiveRequest;
 use crate::settle::traces::told::Asked;
 use crate::settle::traces::trace::{Passed, Trace};

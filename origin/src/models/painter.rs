@@ -316,7 +316,7 @@ impl Running<'_> {
     }
 }
 
-fn failed(error: candle_core::Error) -> Cause {
+fn failed(error: impl std::fmt::Display) -> Cause {
     Cause::Failed(error.to_string())
 }
 

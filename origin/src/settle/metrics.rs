@@ -127,11 +127,10 @@ impl Metrics {
         all.register("generation_tokens", "Tokens generated", self.generation_tokens.clone());
         all.register("prefix_cache_queries", "Prompt tokens of answers that began", self.prefix_queries.clone());
         all.register("prefix_cache_hits", "Those of them that were remembered", self.prefix_hits.clone());
-        let (running, waiting) = (self.images_running.clone(), self.images_waiting.clone());
-        all.register("image_requests_running", "Requests whose pictures are drawn: one at a time", running);
-        all.register("image_requests_waiting", "Requests for pictures that wait for their turn", waiting);
-        all.register("image_steps", "Steps of pictures that were computed", self.image_steps.clone());
-        all.register("images", "Pictures that came to their end", self.images.clone());
+        all.register("image_requests_running", "Requests whose pictures are drawn", self.images_running.clone());
+        all.register("image_requests_waiting", "Requests for pictures that wait", self.images_waiting.clone());
+        all.register("origin_image_steps", "Steps of pictures that were computed", self.image_steps.clone());
+        all.register("origin_images", "Pictures that came to their end", self.images.clone());
         for (name, help, histogram) in [
             ("request_queue_time", "Time from a request's arrival to its slot", &self.queue_time),
             ("time_to_first_token", "Time from a request's arrival to its first token", &self.first_token),

@@ -5,13 +5,13 @@
 //! ends the stream. The drawing lives in the response's body: when the client leaves, the body is dropped.
 
 use super::{Begun, Commission, Drawn};
-use crate::api::images::kept::Finished;
 use crate::api::respond::paced;
 use crate::engine::Cause;
 use crate::engine::job_state::JobState;
 use crate::generate::broken;
 use crate::models::painter::PictureEvent;
 use crate::queue::{Permit, Position};
+use crate::settle::kept::Finished;
 use crate::settle::live::LiveRequest;
 use axum::body::Body;
 use bytes::Bytes;

@@ -112,13 +112,13 @@ fn what_is_none_is_refused_by_its_name() {
         ("image", json!("aGk="), UnsupportedParameter),
         ("max_tokens", json!(8), UnsupportedParameter),
     ] {
-        refused(name, value, reason);
+        refused(name, &value, reason);
     }
     assert!(with("prompt", json!("é".repeat(MAX_PROMPT))).is_ok());
     assert!(with("model", json!(null)).unwrap_err().message.contains("GET /v1/models"));
 }
 
-fn refused(name: &str, value: Value, reason: Reason) {
+fn refused(name: &str, value: &Value, reason: Reason) {
     let refusal = with(name, value.clone()).expect_err(name);
     assert_eq!((refusal.reason, refusal.param.as_deref()), (reason, Some(name)), "{value}: {}", refusal.message);
 }
@@ -158,9 +158,9 @@ fn a_size_is_one_that_some_model_draws() {
         "AUTO",
         "\u{0665}12x512",
     ] {
-        refused("size", json!(text), InvalidRequest);
+        refused("size", &json!(text), InvalidRequest);
     }
-    refused("size", json!(512), InvalidRequest);
+    refused("size", &json!(512), InvalidRequest);
 }
 
 proptest! {

@@ -76,7 +76,7 @@ pub struct ImageUsage {
     /// Tokens of the prompt.
     pub input_tokens: u64,
     /// Of what kinds they are.
-    pub input_tokens_details: InputTokens,
+    pub input_tokens_details: InputDetails,
     /// Tokens of the pictures: one for every 256 pixels.
     pub output_tokens: u64,
     /// Both.
@@ -85,7 +85,7 @@ pub struct ImageUsage {
 
 /// Of what kinds the tokens of a prompt are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InputTokens {
+pub struct InputDetails {
     /// Those of its text: all.
     pub text_tokens: u64,
     /// Those of pictures: none.
@@ -123,7 +123,7 @@ impl ImageUsage {
         let output_tokens = u64::from(pictures) * u64::from(pixels).div_ceil(PIXELS_PER_TOKEN);
         Self {
             input_tokens: text_tokens,
-            input_tokens_details: InputTokens { text_tokens, image_tokens: 0 },
+            input_tokens_details: InputDetails { text_tokens, image_tokens: 0 },
             output_tokens,
             total_tokens: text_tokens.saturating_add(output_tokens),
         }

@@ -1,8 +1,9 @@
-//! Finished pictures, kept for whoever repeats a request with the same `Idempotency-Key`: for one that lost its answer.
+//! settle, what is given again: finished pictures, to whoever repeats a request with the same `Idempotency-Key`.
 //!
 //! A picture may have taken minutes, and whoever asks again is to have that one and to pay nothing. Kept are files, for
 //! [`KEPT`], within [`MOST_BYTES`]; the oldest go first. They are an account's own.
 
+use axum::http::HeaderMap;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use sluice_protocol::admin::idempotency_key;
@@ -11,8 +12,6 @@ use sluice_protocol::wire::header;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-use axum::http::HeaderMap;
 
 /// For so long a picture is given again.
 const KEPT: Duration = Duration::from_secs(600);
