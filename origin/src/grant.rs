@@ -11,7 +11,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use sluice_protocol::forward::grant::{GrantClaims, MAX_GRANT_MS};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
-use sluice_protocol::request::cost::work::Drawing;
+use sluice_protocol::request::drawing::Drawing;
 use sluice_protocol::route::setting::OriginName;
 use sluice_protocol::time::Millis;
 use std::cmp::Reverse;

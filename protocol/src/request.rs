@@ -7,6 +7,7 @@ pub mod bodies;
 pub mod cors;
 pub mod cost;
 pub mod door;
+pub mod drawing;
 pub mod elsewhere;
 pub mod endpoint;
 pub mod member;

@@ -59,7 +59,7 @@ fn counted(used: Used, is_ours: bool) -> Outcome {
 mod tests {
     use super::*;
     use sluice_protocol::request::bodies::chat::Usage;
-    use sluice_protocol::request::cost::work::Drawn;
+    use sluice_protocol::request::drawing::Drawn;
 
     const NONE: Used = Used::NOTHING;
     const SOME: Used = Used { usage: Usage::new(5, 3), reasoning_tokens: Some(1), ..NONE };

@@ -4,7 +4,7 @@
 
 use sluice_protocol::limit::decision::Outcome;
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::Drawn;
+use sluice_protocol::request::drawing::Drawn;
 
 /// What was computed in vain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use sluice_protocol::forward::report::{RequestReport, RequestStatus, UsageMark, 
 use sluice_protocol::id::RequestId;
 use sluice_protocol::request::bodies::chat::Used;
 use sluice_protocol::request::bodies::images::ImageRequest;
-use sluice_protocol::request::cost::work::{Drawing, Drawn};
+use sluice_protocol::request::drawing::{Drawing, Drawn};
 use sluice_protocol::wire::{header, sse};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! How far a request has come: written by the engine, read by whoever asks, and the way to stop it from outside.
 
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::Drawn;
+use sluice_protocol::request::drawing::Drawn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
 

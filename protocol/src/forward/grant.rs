@@ -4,7 +4,7 @@
 //! with `jsonwebtoken`; what the claims mean, and when they hold, is decided here.
 
 use crate::id::{RequestId, hex};
-use crate::request::cost::work::Drawing;
+use crate::request::drawing::Drawing;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 

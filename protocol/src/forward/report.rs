@@ -6,7 +6,7 @@
 use crate::id::RequestId;
 use crate::refusal::{ErrorBody, Reason, Refusal};
 use crate::request::bodies::chat::{Usage, UsageReport, Used};
-use crate::request::cost::work::Drawn;
+use crate::request::drawing::Drawn;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;

@@ -23,7 +23,7 @@ use crate::limit::decision::{Outcome, Refused};
 use crate::limit::degrade::Degraded;
 use crate::limit::standing::Standing;
 use crate::request::bodies::chat::Used;
-use crate::request::cost::work::Drawing;
+use crate::request::drawing::Drawing;
 use crate::request::endpoint::Endpoint;
 use crate::time::Millis;
 use crate::usage::refusals::RefusalCount;

@@ -3,7 +3,7 @@
 use crate::auth::principal::Mark;
 use crate::id::RequestId;
 use crate::order::ordered;
-use crate::request::cost::work::{Drawing, Drawn};
+use crate::request::drawing::{Drawing, Drawn};
 use crate::request::endpoint::Endpoint;
 use crate::time::Millis;
 

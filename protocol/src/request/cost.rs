@@ -6,7 +6,8 @@ pub mod work;
 
 use crate::request::bodies::chat::Used;
 use crate::request::cost::price::Price;
-use crate::request::cost::work::{Drawing, Drawn, Work};
+use crate::request::cost::work::Work;
+use crate::request::drawing::{Drawing, Drawn};
 use serde::{Deserialize, Serialize};
 
 /// How heavy a request is.

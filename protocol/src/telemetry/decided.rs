@@ -7,7 +7,7 @@ use crate::id::hex;
 use crate::limit::decision::Outcome;
 use crate::limit::degrade::Degraded;
 use crate::request::bodies::chat::Used;
-use crate::request::cost::work::Drawing;
+use crate::request::drawing::Drawing;
 use crate::request::endpoint::Endpoint;
 use crate::time::Millis;
 use serde::Serialize;

@@ -4,7 +4,7 @@ use super::decided::{Decided, cut};
 use crate::id::RequestId;
 use crate::refusal::Reason;
 use crate::request::bodies::chat::Used;
-use crate::request::cost::work::Drawn;
+use crate::request::drawing::Drawn;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 

@@ -39,7 +39,7 @@ use sluice_protocol::limit::kind::{LimitKind, StandingKind, Unit};
 use sluice_protocol::limit::plan::{Limit, Per};
 use sluice_protocol::limit::standing::Standing;
 use sluice_protocol::request::cost::money::Currency;
-use sluice_protocol::request::cost::work::Drawing;
+use sluice_protocol::request::drawing::Drawing;
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::usage::report::GroupName;
 use sluice_protocol::usage::{Sum, User};

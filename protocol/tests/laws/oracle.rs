@@ -11,8 +11,9 @@ use sluice_protocol::limit::kind::refill::Refill;
 use sluice_protocol::limit::kind::{LimitKind, Unit};
 use sluice_protocol::limit::plan::{Limit, Per, When};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::{Drawn, Work};
+use sluice_protocol::request::cost::work::Work;
 use sluice_protocol::request::cost::{Class, Rate};
+use sluice_protocol::request::drawing::Drawn;
 use sluice_protocol::request::endpoint::Endpoint;
 
 #[derive(Clone, Default)]

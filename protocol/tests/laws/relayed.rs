@@ -8,7 +8,7 @@ use sluice_protocol::forward::report::{StreamError, UsageMark, brief};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::Drawn;
+use sluice_protocol::request::drawing::Drawn;
 use sluice_protocol::wire::sse::{self, Passed};
 
 const MAX: usize = 1 << 20;

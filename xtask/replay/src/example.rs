@@ -14,7 +14,7 @@ use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::replay::drive::Calendars;
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::{Drawing, Drawn};
+use sluice_protocol::request::drawing::{Drawing, Drawn};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::{Decided, Line, RequestEnd, RequestLine};
 use sluice_protocol::time::Millis;

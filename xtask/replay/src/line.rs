@@ -7,7 +7,7 @@ use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::id::{KeyId, RequestId, parse_hex};
 use sluice_protocol::limit::degrade::Degraded;
 use sluice_protocol::replay::request::{Decision, Usage};
-use sluice_protocol::request::cost::work::{Drawing, Drawn};
+use sluice_protocol::request::drawing::{Drawing, Drawn};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::LINE_VERSION;
 use sluice_protocol::time::Millis;

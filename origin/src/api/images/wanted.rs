@@ -12,7 +12,7 @@ use sluice_protocol::forward::grant::GrantClaims;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::images::answer::ImageUsage;
 use sluice_protocol::request::bodies::images::{AskedSize, ImageRequest};
-use sluice_protocol::request::cost::work::Drawing;
+use sluice_protocol::request::drawing::Drawing;
 use sluice_protocol::request::model_name::no_model;
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use crate::forward::report::{brief, read_brief};
 use crate::request::bodies::chat::{Usage, Used};
-use crate::request::cost::work::Drawn;
+use crate::request::drawing::Drawn;
 use crate::time::Millis;
 use std::fmt;
 

@@ -7,8 +7,8 @@ mod size;
 
 use crate::refusal::Refusal;
 use crate::request::bodies::chat::both;
-use crate::request::cost::work::Drawing;
 use crate::request::door::Door;
+use crate::request::drawing::Drawing;
 use crate::request::member::{Body, invalid, raw};
 pub use size::{AUTO_SIDE, AskedSize};
 

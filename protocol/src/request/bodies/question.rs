@@ -9,7 +9,7 @@ use crate::request::bodies::embeddings::EmbeddingRequest;
 use crate::request::bodies::images::ImageRequest;
 use crate::request::bodies::rerank::RerankRequest;
 use crate::request::bodies::tokens::{DetokenizeRequest, TokenizeRequest};
-use crate::request::cost::work::Drawing;
+use crate::request::drawing::Drawing;
 use crate::request::endpoint::Endpoint;
 
 /// What is asked of a model.

@@ -1,7 +1,8 @@
 //! Prices: what tokens and pictures cost in money.
 
 use crate::request::bodies::chat::Used;
-use crate::request::cost::work::{Drawn, Work};
+use crate::request::cost::work::Work;
+use crate::request::drawing::Drawn;
 use serde::{Deserialize, Serialize};
 
 /// What tokens and pictures cost, in nano-units of the table's currency for every `per` of them. A request costs the exact
@@ -57,7 +58,7 @@ impl Price {
 mod tests {
     use super::*;
     use crate::request::bodies::chat::Usage;
-    use crate::request::cost::work::Drawing;
+    use crate::request::drawing::Drawing;
 
     /// 0.10, 0.02 and 0.40 for a million.
     const PRICE: Price = Price {

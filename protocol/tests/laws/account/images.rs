@@ -9,7 +9,7 @@ use sluice_protocol::id::RequestId;
 use sluice_protocol::limit::decision::{Outcome, Passes, Refused};
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::{Drawing, Drawn};
+use sluice_protocol::request::drawing::{Drawing, Drawn};
 use sluice_protocol::request::endpoint::Endpoint;
 
 const START: u64 = 1_790_000_000_000;

@@ -29,7 +29,7 @@ use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::Per;
 use sluice_protocol::refusal::{Reason, Refusal};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::{Drawing, Drawn};
+use sluice_protocol::request::drawing::{Drawing, Drawn};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::route::fact::Fact;
 use sluice_protocol::route::list::{OriginState, OriginsView, Source};

@@ -18,7 +18,8 @@ use sluice_protocol::limit::state;
 use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::request::cost::Rate;
 use sluice_protocol::request::cost::price::Price;
-use sluice_protocol::request::cost::work::{Drawing, Drawn, Work};
+use sluice_protocol::request::cost::work::Work;
+use sluice_protocol::request::drawing::{Drawing, Drawn};
 use std::collections::BTreeMap;
 
 /// What a Gate stores, as it lies on disks: a change here needs a new version byte and code that still reads this.

@@ -9,7 +9,7 @@ use sluice_protocol::limit::degrade::Degraded;
 use sluice_protocol::limit::kind::parallel::Parallel;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::{Drawing, Drawn};
+use sluice_protocol::request::drawing::{Drawing, Drawn};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::{Decided, Line, RequestEnd, RequestLine};
 

@@ -19,7 +19,8 @@ use sluice_protocol::request::bodies::chat::{Usage, Used};
 use sluice_protocol::request::cost::Rate;
 use sluice_protocol::request::cost::money::Currency;
 use sluice_protocol::request::cost::price::Price;
-use sluice_protocol::request::cost::work::{Drawn, Work};
+use sluice_protocol::request::cost::work::Work;
+use sluice_protocol::request::drawing::Drawn;
 
 const ZONES: [&str; 2] = ["Europe/Zurich", "America/New_York"];
 /// 2026-01-01, 00:00 UTC.

@@ -13,7 +13,7 @@ use sluice_protocol::measures::report::{IsolateState, Report, decode, encode};
 use sluice_protocol::replay::lines::{Lines, MAX_REPORT_BYTES, Sample};
 use sluice_protocol::replay::request::{Decision, Request, Usage};
 use sluice_protocol::request::bodies::chat::{self, Used};
-use sluice_protocol::request::cost::work::{Drawing, Drawn};
+use sluice_protocol::request::drawing::{Drawing, Drawn};
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::telemetry::{Counted, Decided};
 use sluice_protocol::time::Millis;

@@ -16,7 +16,7 @@ use sluice_protocol::measures::series::{Label, Series};
 use sluice_protocol::measures::tally::Tally;
 use sluice_protocol::refusal::Reason;
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::Drawn;
+use sluice_protocol::request::drawing::Drawn;
 use sluice_protocol::telemetry::{RequestEnd, RequestOutcome};
 
 fn used() -> Used {

@@ -14,7 +14,7 @@ use sluice_protocol::limit::kind::window::Window;
 use sluice_protocol::limit::plan::Limit;
 use sluice_protocol::limit::state::{self, GateState, MAX_BYTES, most_bytes};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::Drawn;
+use sluice_protocol::request::drawing::Drawn;
 use sluice_protocol::request::endpoint::Endpoint;
 use sluice_protocol::usage::hours::{Finished, MAX_CELLS, MAX_TOLD};
 use sluice_protocol::usage::refusals::Refusals;

@@ -5,7 +5,7 @@ use crate::harness::{Edge, parts};
 use serde_json::{Value, json};
 use sluice_origin::config::Config;
 use sluice_origin::models::scripted::MODEL;
-use sluice_protocol::request::cost::work::Drawing;
+use sluice_protocol::request::drawing::Drawing;
 
 #[tokio::test]
 async fn every_bad_member_is_named() {

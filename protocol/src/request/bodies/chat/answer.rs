@@ -1,7 +1,7 @@
 //! Answers as both gates write and read them: whole, in chunks, and what they used.
 
 use super::{AnswerCall, ChoiceLogprobs, Role, ToolKind};
-use crate::request::cost::work::Drawn;
+use crate::request::drawing::Drawn;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 

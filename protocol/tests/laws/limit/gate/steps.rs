@@ -17,8 +17,9 @@ use sluice_protocol::limit::kind::{LimitKind, Unit};
 use sluice_protocol::limit::plan::schedule::{Schedule, ScheduleRule};
 use sluice_protocol::limit::plan::{Limit, Per, Pressure, When};
 use sluice_protocol::request::bodies::chat::{Usage, Used};
-use sluice_protocol::request::cost::work::{Drawing, Drawn, Work};
+use sluice_protocol::request::cost::work::Work;
 use sluice_protocol::request::cost::{Class, Rate};
+use sluice_protocol::request::drawing::{Drawing, Drawn};
 
 #[derive(Clone, Debug)]
 pub(super) enum Step {
