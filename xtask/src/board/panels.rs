@@ -1,5 +1,9 @@
 //! What is on the board: rows of panels, each of which asks something.
 
+mod pictures;
+
+use pictures::pictures;
+
 /// A row.
 pub(super) struct Row {
     /// What it is about.
@@ -76,6 +80,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row { title: "Refusals", panels: refusals() },
         Row { title: "How long it takes", panels: durations() },
         Row { title: "Tokens", panels: tokens() },
+        Row { title: "Pictures", panels: pictures() },
         Row { title: "The edge at work", panels: edge() },
         Row { title: "Origins, as the edge sees them", panels: origins() },
         Row { title: "Origins, as they see themselves", panels: origins_own() },
