@@ -52,7 +52,7 @@ pub struct Order {
     pub prompt: String,
     /// Of [`ZImage::bounds`].
     pub size: Size,
-    /// From 1 to [`MOST_STEPS`].
+    /// From 1 to [`schedule::MOST_STEPS`].
     pub steps: usize,
     /// Of the noise. The picture of this number among several is [`noise::seed_of`].
     pub seed: u64,

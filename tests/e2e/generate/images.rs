@@ -4,6 +4,8 @@ use super::ollama::base;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use harness::caller::clients::{run_client, run_node_client};
+use harness::caller::raw::{self, RawConnection};
+use harness::caller::{Caller, bearer};
 use harness::origin::DRAWS;
 use harness::wait::{SOON, until_true};
 use harness::{Answer, RunningStack, Stack};
@@ -97,4 +99,36 @@ fn a_finished_picture_is_given_again_and_costs_nothing() {
     }
     ask(&stack, &key.key, &json!({})).ok();
     assert_eq!(ask(&stack, &key.key, &json!({})).status, 429);
+}
+
+#[test]
+fn who_leaves_pays_for_the_steps_that_were_computed() {
+    let stack = Stack::new().drawing_origin().with(json!({"name": "once", "kind": "parallel", "limit": 1})).start();
+    let key = stack.key();
+    let computed = || {
+        let origin = Caller::new(stack.origin_address());
+        let text = origin.send(|http, base| http.get(format!("{base}/metrics"))).text().to_owned();
+        let name = format!("sluice_origin_image_steps_total{{model_name=\"{DRAWS}\"}} ");
+        text.lines()
+            .find_map(|line| line.strip_prefix(&name))
+            .map_or(0, |steps| steps.parse::<u64>().expect("a number"))
+    };
+    let long = json!({"size": "256x256", "num_inference_steps": 50, "n": 10, "stream": true});
+    for round in 1..=3 {
+        let mut body = json!({"model": DRAWS, "prompt": "a red square"});
+        for (name, value) in long.as_object().expect("members") {
+            body[name] = value.clone();
+        }
+        let headers = [bearer(&key.key), "Content-Type: application/json".into()];
+        let request = raw::request("POST", PATH, &headers, body.to_string().as_bytes());
+        let stream = RawConnection::send(stack.edge_address(), &request);
+        until_true("it draws", SOON, || computed() > 50 * (round - 1));
+        drop(stream);
+        until_true("settled", SOON, || stack.edge.view(key.id).live_leases == 0);
+    }
+    let steps = computed();
+    assert!(steps < 3 * 500, "it drew on: {steps}");
+    let usage = stack.edge.admin("GET", "/usage?by=model", None).ok().json();
+    assert_eq!(usage["data"][0]["image_steps"], steps, "{usage}");
+    ask(&stack, &key.key, &json!({})).ok();
 }

@@ -180,7 +180,7 @@ proptest! {
         let table = PlanTable::parse(&table).unwrap();
         let mut account = account("p");
         let ask = Ask { drawing, ..pictures(1, 1, 64) };
-        prop_assert!(matches!(admit(&mut account, &table, ask.clone(), START), Ok(_)));
+        prop_assert!(admit(&mut account, &table, ask.clone(), START).is_ok());
         let used = |account: &Account| -> Vec<u64> {
             let call = Call::DescribeCaller { caller: caller(1), address: None };
             match account.clone().answer(&call, setting(&table), START).0 {

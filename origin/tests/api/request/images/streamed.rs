@@ -94,3 +94,35 @@ async fn a_stream_that_is_asked_for_again_is_told_at_once() {
     assert_eq!(id(&again), "0/0/0 complete");
     assert_ne!(id(&first), id(&again));
 }
+
+/// How many steps the origin has computed.
+async fn computed(harness: &Harness) -> u64 {
+    let text = harness.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let name = "sluice_origin_image_steps_total{model_name=\"z-image\"} ";
+    text.lines().find_map(|line| line.strip_prefix(name)).map_or(0, |steps| steps.parse().unwrap())
+}
+
+#[tokio::test]
+async fn one_that_is_cancelled_tells_the_steps_that_were_computed() {
+    let harness = drawing(Config::local()).await;
+    let body = picture(&json!({"stream": true, "size": "256x256", "num_inference_steps": 50, "n": 10}));
+    let mut response = request(&harness, &body).send().await.unwrap();
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let mut told = String::new();
+    while !told.contains("step 2 of 50") {
+        told.push_str(&String::from_utf8_lossy(&response.chunk().await.unwrap().unwrap()));
+    }
+    let url = format!("{}/v1/requests/{id}", harness.url);
+    let report: Value = harness.client.delete(&url).send().await.unwrap().json().await.unwrap();
+    assert_eq!((&report["status"], &report["complete"]), (&json!("ended"), &json!(false)), "{report}");
+    let steps = computed(&harness).await;
+    let drawn = &report["drawn"];
+    assert_eq!((&drawn["steps"], &drawn["pixel_steps"]), (&json!(steps), &json!(steps * 256 * 256)), "{report}");
+    assert!((2..500).contains(&steps), "{steps}");
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        told.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    assert!(told.contains("request_cancelled"), "the stream says why it ended");
+    // It is over: nothing is computed any more.
+    assert_eq!(computed(&harness).await, steps);
+}
