@@ -129,7 +129,7 @@ fn every_line_that_the_edge_writes_is_read() {
         .collect();
     let log = read(&once.join("\n")).unwrap();
     let seen = log.seen;
-    assert_eq!((log.requests.len(), seen.undecided, seen.without_gate, seen.others), (7, 2, 0, 7));
+    assert_eq!((log.requests.len(), seen.undecided, seen.without_gate, seen.others), (8, 2, 0, 7));
     let counted = &log.requests[1];
     assert_eq!((counted.prompt_counted, counted.counted_at, counted.max_tokens), (29, 1_790_000_000_040, None));
 }
