@@ -18,6 +18,8 @@ pub(crate) struct Pictures {
     pub(crate) line: Admission,
     /// What is left of each, once its request has been read.
     efforts: HashMap<Ticket, Effort>,
+    /// Of the latest request that was read.
+    latest: Option<Effort>,
     pace: Pace,
     /// When those who found no place were told to come again, in the order of time.
     promised: VecDeque<Millis>,
@@ -33,12 +35,13 @@ impl Pictures {
     /// `queue`: how many may wait.
     pub(crate) fn new(queue: usize) -> Self {
         let (efforts, pace, promised) = (HashMap::new(), Pace::default(), VecDeque::new());
-        Self { line: Admission::new(1, queue), efforts, pace, promised }
+        Self { line: Admission::new(1, queue), efforts, latest: None, pace, promised }
     }
 
     /// Notes what a place's picture computes.
     pub(crate) fn expects(&mut self, ticket: Ticket, effort: Effort) {
         self.efforts.insert(ticket, effort);
+        self.latest = Some(effort);
     }
 
     /// Notes that so many blocks of a part took so long.
@@ -106,10 +109,14 @@ impl Pictures {
         ends
     }
 
-    /// How long those that are known take, on the average; `None` if none is.
+    /// How long those that are known take, on the average; where none is, as long as the latest one that was. `None` before
+    /// there was one.
     fn typical(&self) -> Option<f64> {
+        if self.efforts.is_empty() {
+            return self.pace.takes(self.latest.as_ref()?);
+        }
         let sum = self.efforts.values().map(|effort| self.pace.takes(effort)).sum::<Option<f64>>()?;
-        (!self.efforts.is_empty()).then(|| sum / self.efforts.len() as f64)
+        Some(sum / self.efforts.len() as f64)
     }
 }
 

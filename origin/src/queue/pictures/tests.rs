@@ -87,6 +87,24 @@ fn nobody_is_told_a_time_before_anything_was_measured() {
     assert!(machine.pictures.begins_in(waits).unwrap().abs_diff(takes(8)) < 2);
 }
 
+#[test]
+fn whoever_is_refused_is_told_a_time_although_all_others_are_being_read() {
+    let mut pictures = Pictures::new(1);
+    let place = |answer| match answer {
+        Answer::Run(ticket) | Answer::Wait(ticket) => ticket,
+        Answer::Full(_) => panic!("full"),
+    };
+    let first = place(pictures.line.ask("a", 0, FAR, 0));
+    pictures.expects(first, tests_effort(8));
+    pictures.did(first, Part::Steps, 8, Duration::from_millis(80));
+    pictures.leave(first, 80);
+    // Nothing is known of these two yet.
+    place(pictures.line.ask("a", 0, FAR, 80));
+    let waits = place(pictures.line.ask("a", 0, FAR, 80));
+    assert!(pictures.begins_in(waits).is_some());
+    assert!(pictures.promise(80).is_some());
+}
+
 /// Fifty ask at once, and those that find no place come back when they were told; each asks for so many steps. Gives how often
 /// each was refused, and how long the last one stayed away for each millisecond that was drawn by then.
 fn fifty(steps: impl Fn(usize) -> usize) -> (Vec<usize>, f64) {
