@@ -12,11 +12,11 @@ const OPEN = NOW - (NOW % SLOT);
 function slot(at: number, served: number, more: Partial<LiveSlot> = {}): LiveSlot {
   const requests = { served, cut: 0, refused: 0, failed: 0, left: 0 };
   const tokens = { prompt: 10 * served, cached: 0, completion: served, thinking: 0 };
-  return { at, requests, tokens, gate_calls: 0, gate_rows: 0, failed_logins: 0, lapsed: 0, ...more };
+  return { at, requests, tokens, images: 0, image_steps: 0, gate_calls: 0, gate_rows: 0, failed_logins: 0, lapsed: 0, ...more };
 }
 
 function told(slots: LiveSlot[], more: Partial<Live> = {}): Live {
-  const models = [{ model: "tiny", requests: slot(0, 1).requests, tokens: slot(0, 1).tokens }];
+  const models = [{ model: "tiny", requests: slot(0, 1).requests, tokens: slot(0, 1).tokens, images: 0, image_steps: 0 }];
   return { now: NOW, slot_ms: SLOT, in_flight: 2, isolates: 1, origins: [], total: slot(0, 0), models, slots, ...more };
 }
 

@@ -22,6 +22,8 @@ function line(more: Partial<UsageLine>): UsageLine {
     cached_tokens: 4,
     completion_tokens: 3,
     thinking_tokens: 1,
+    images: 0,
+    image_steps: 0,
     cost: 13,
     money: "0.1",
     refused: {},

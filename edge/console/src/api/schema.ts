@@ -196,7 +196,7 @@ export type Account = {
 export type BudgetStanding = {
   name: string;
   kind: "window" | "bucket" | "parallel" | "budget";
-  unit: "requests" | "tokens" | "cost";
+  unit: "requests" | "tokens" | "cost" | "images";
   per: "account" | "key" | "model" | "session" | "user";
   /** of its amounts, if it counts money */
   currency?: string;
@@ -220,7 +220,7 @@ export type BudgetStanding = {
 export type Credit = {
   /** of money a decimal */
   amount: number | string;
-  unit: "requests" | "tokens" | "cost";
+  unit: "requests" | "tokens" | "cost" | "images";
   currency?: string;
 };
 
@@ -560,6 +560,10 @@ export type UsageLine = {
   cached_tokens: number;
   completion_tokens: number;
   thinking_tokens: number;
+  /** pictures that were begun */
+  images: number;
+  /** steps of them that were run */
+  image_steps: number;
   /** in units of the plans' formulas */
   cost: number;
   /** in the plans' currency */
@@ -609,6 +613,10 @@ export type LiveSlot = {
   /** how often limits refused; a request that two refuse counts for both */
   refused_by?: Array<LiveLimit>;
   tokens: LiveTokens;
+  /** pictures that were begun */
+  images: number;
+  /** steps of them that were run */
+  image_steps: number;
   first_token_ms?: Quantiles;
   answer_ms?: Quantiles;
   /** messages to Gates */
@@ -657,6 +665,10 @@ export type LiveModel = {
   model: string;
   requests: LiveRequests;
   tokens: LiveTokens;
+  /** pictures that were begun */
+  images: number;
+  /** steps of them that were run */
+  image_steps: number;
   first_token_ms?: Quantiles;
 };
 
@@ -797,7 +809,7 @@ export type OwnKey = {
 export type OwnLimit = {
   name: string;
   kind: "window" | "bucket" | "parallel" | "budget";
-  unit: "requests" | "tokens" | "cost";
+  unit: "requests" | "tokens" | "cost" | "images";
   per: "account" | "key" | "model" | "session" | "user";
   /** of its amounts, if it counts money */
   currency?: string;
@@ -830,7 +842,7 @@ export type ModelEntry = {
   owned_by: string;
   context_length: number;
   /** what not every model can do */
-  capabilities: Array<"tools" | "thinking" | "embedding" | "rerank">;
+  capabilities: Array<"tools" | "thinking" | "embedding" | "rerank" | "image">;
 };
 
 export type Health = {

@@ -86,7 +86,7 @@ export function codesOf(slots: LiveSlot[]): Array<[code: string, count: number]>
 
 function nothing(at: number): LiveSlot {
   const tokens = { prompt: 0, cached: 0, completion: 0, thinking: 0 };
-  return { at, requests: NONE, tokens, gate_calls: 0, gate_rows: 0, failed_logins: 0, lapsed: 0 };
+  return { at, requests: NONE, tokens, images: 0, image_steps: 0, gate_calls: 0, gate_rows: 0, failed_logins: 0, lapsed: 0 };
 }
 
 // When slots begin: those of a span, up to now.

@@ -5,7 +5,7 @@ import { useApp } from "../app.tsx";
 import { Id } from "../part/show.tsx";
 import { Table } from "../part/table.tsx";
 import type { Texts } from "../text/en.ts";
-import { type Found, hasMoney } from "../usage/ask.ts";
+import { type Found, hasImages, hasMoney } from "../usage/ask.ts";
 import { type Count, type Line, type Name, type Sums, money, refusedOf, total, whole } from "../usage/lines.ts";
 import { type Unit, timeText } from "../usage/range.ts";
 
@@ -14,6 +14,7 @@ export function Lines({ of: found, isAdmin, isBusy }: { of: Found; isAdmin: bool
   const { t } = useApp();
   const names = columnsOf(found);
   const withMoney = hasMoney(found);
+  const images = hasImages(found) ? IMAGES : [];
   return (
     <Table name={t.pages.usage} class="usage" isBusy={isBusy}>
       <thead>
@@ -30,6 +31,11 @@ export function Lines({ of: found, isAdmin, isBusy }: { of: Found; isAdmin: bool
           <th scope="colgroup" colSpan={TOKENS.length} class="group">
             {t.usage.measures.tokens}
           </th>
+          {images.map((member) => (
+            <th scope="col" rowSpan={2} class="number" key={member}>
+              {t.usage.parts[member]}
+            </th>
+          ))}
           <th scope="col" rowSpan={2} class="number">
             {t.usage.parts.cost}
           </th>
@@ -62,7 +68,7 @@ export function Lines({ of: found, isAdmin, isBusy }: { of: Found; isAdmin: bool
                 <td key={name}>{told}</td>
               );
             })}
-            <Amounts of={line.sums} withMoney={withMoney} />
+            <Amounts of={line.sums} images={images} withMoney={withMoney} />
           </tr>
         ))}
       </tbody>
@@ -72,7 +78,7 @@ export function Lines({ of: found, isAdmin, isBusy }: { of: Found; isAdmin: bool
             <th scope="row" colSpan={Math.max(names.length, 1)}>
               {t.usage.sum}
             </th>
-            <Amounts of={total(found.lines)} withMoney={withMoney} />
+            <Amounts of={total(found.lines)} images={images} withMoney={withMoney} />
           </tr>
         </tfoot>
       )}
@@ -106,7 +112,7 @@ function Told({ name, of: line, isAdmin }: { name: Name | Unit; of: Line; isAdmi
   return isAdmin && text.startsWith("key_") ? <a href={`#/keys/${text}`}>{id}</a> : id;
 }
 
-function Amounts({ of: sums, withMoney }: { of: Sums; withMoney: boolean }) {
+function Amounts({ of: sums, images, withMoney }: { of: Sums; images: readonly Count[]; withMoney: boolean }) {
   const { language } = useApp();
   const cell = (member: Count) => (
     <td class="number" key={member}>
@@ -128,6 +134,7 @@ function Amounts({ of: sums, withMoney }: { of: Sums; withMoney: boolean }) {
         </span>
       </td>
       {TOKENS.map(cell)}
+      {images.map(cell)}
       {cell("cost")}
       {withMoney && <td class="number">{money(sums.nanos, language)}</td>}
     </>
@@ -147,3 +154,5 @@ export function nameOf(t: Texts, name: Name): string {
 
 const REQUESTS = ["served", "failed", "lapsed"] as const;
 const TOKENS = ["prompt_tokens", "cached_tokens", "completion_tokens", "thinking_tokens"] as const;
+// Where there are any.
+const IMAGES = ["images", "image_steps"] as const;

@@ -17,7 +17,7 @@ interface Wiring {
 
 const NUMBERS = ["priority", "max_tokens", "default_max_tokens", "max_input_tokens", "max_input_bytes"] as const;
 const KINDS = ["window", "bucket", "parallel", "budget"];
-const UNITS = ["requests", "tokens", "cost"];
+const UNITS = ["requests", "tokens", "cost", "images"];
 const PER = ["account", "key", "model", "session", "user"];
 
 /** The plan that is chosen, and its limits. */

@@ -219,6 +219,8 @@ export const en = {
       cached_tokens: "of them cached",
       completion_tokens: "Completion",
       thinking_tokens: "of them thinking",
+      images: "Images",
+      image_steps: "Image steps",
       cost: "Cost",
       nanos: "Money",
     },
@@ -242,7 +244,7 @@ export const en = {
     nextNow: "The next request passes now.",
     neverNext: "No request passes under these limits.",
     kinds: { window: "window", bucket: "bucket", parallel: "at once", budget: "budget" },
-    units: { requests: "requests", tokens: "tokens", cost: "cost" },
+    units: { requests: "requests", tokens: "tokens", cost: "cost", images: "images" },
     per: { account: "per account", key: "per key", model: "per model", session: "per session", user: "per user" },
   },
   play: {

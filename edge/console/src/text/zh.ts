@@ -221,6 +221,8 @@ export const zh: Texts = {
       cached_tokens: "其中缓存",
       completion_tokens: "生成",
       thinking_tokens: "其中思考",
+      images: "图片",
+      image_steps: "图片步数",
       cost: "费用",
       nanos: "金额",
     },
@@ -244,7 +246,7 @@ export const zh: Texts = {
     nextNow: "下一个请求现在即可放行。",
     neverNext: "在这些限额下任何请求都无法通过。",
     kinds: { window: "滑动窗口", bucket: "令牌桶", parallel: "并发", budget: "预算" },
-    units: { requests: "请求", tokens: "token", cost: "费用" },
+    units: { requests: "请求", tokens: "token", cost: "费用", images: "图片" },
     per: { account: "按账户", key: "按密钥", model: "按模型", session: "按会话", user: "按用户" },
   },
   play: {

@@ -115,6 +115,11 @@ async function patiently<T>(ask: () => Promise<T>, signal: AbortSignal): Promise
   }
 }
 
+/** Whether there are pictures to show. */
+export function hasImages(found: Found): boolean {
+  return found.lines.some((line) => line.sums.images > 0n);
+}
+
 /** Whether there is money to show: plans may have no prices. */
 export function hasMoney(found: Found): boolean {
   return found.currency !== null || found.lines.some((line) => line.sums.nanos > 0n);

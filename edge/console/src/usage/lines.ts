@@ -16,6 +16,8 @@ export const COUNTS = [
   "cached_tokens",
   "completion_tokens",
   "thinking_tokens",
+  "images",
+  "image_steps",
   "cost",
 ] as const;
 export type Count = (typeof COUNTS)[number];
