@@ -136,8 +136,10 @@ impl Events {
         let count = &mut self.count;
         self.parser.push_with_id(chunk, |event, id| {
             *count += 1;
-            // No usage is looked for in pictures: only who marks them tells of any.
-            if !id.contains(&DRAWN) {
+            // No usage is looked for in pictures whose marks tell it.
+            let mark = || UsageMark::read(std::str::from_utf8(id).ok()?);
+            let is_drawn = id.contains(&DRAWN) && mark().is_some_and(|mark| !mark.used.drawn.is_nothing());
+            if !is_drawn {
                 *usage = usage_in(event).or(*usage);
             }
             *answered |= !event.starts_with(ERROR);

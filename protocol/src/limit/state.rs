@@ -12,6 +12,7 @@ use crate::limit::kind::entry::{distances, times};
 use crate::limit::kind::{Log, LogKind, PackedLogs, Unit};
 use crate::limit::lease::{Counted, Lease, Leases};
 use crate::order;
+use crate::request::cost::Rate;
 use crate::time::Millis;
 use crate::usage::PackedDrawn;
 use crate::usage::hours::{Hours, PackedHours, Place, place_of};
@@ -204,8 +205,13 @@ pub fn most_bytes(state: &GateState) -> usize {
         if money > 0 { 36 + 6 * money } else { 0 }
     };
     let money: usize = state.leases.iter().map(of_money).sum();
-    let pictures =
-        state.leases.iter().filter(|lease| lease.metered.is_some_and(|one| one.work.drawing.is_any())).count();
+    // What pictures cost stands apart, also where a request for texts is admitted at such a rate.
+    let has_pictures = |lease: &&Lease| {
+        let prices_pictures = |rate: Rate| rate.image_kilopixel_step > 0 || rate.price.image_kilopixel_step > 0;
+        lease.metered.is_some_and(|metered| metered.work.drawing.is_any())
+            || lease.place.is_some_and(|place| prices_pictures(place.rate))
+    };
+    let pictures = state.leases.iter().filter(has_pictures).count();
     // With a budget's time zone.
     let room = |name: &str| name.len() + 16 + 52;
     // Of few it is not worth finding out which are the same. A limit's name has 32 characters at most.

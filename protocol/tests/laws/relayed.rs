@@ -228,6 +228,17 @@ fn pictures_pass_as_they_come_and_nothing_is_looked_for_in_them() {
     }
 }
 
+/// Another server's ids may look like anything.
+#[test]
+fn an_id_that_is_no_mark_hides_no_usage() {
+    let payload = r#"{"usage":{"prompt_tokens":5,"completion_tokens":3,"total_tokens":8}}"#;
+    for id in ["a+b/c", "1/2/3+", "+", "1/2/3"] {
+        let mut relayed = events();
+        relayed.push(sse::event_with_id(id, payload).as_bytes());
+        assert_eq!(relayed.seen().usage.map(|used| used.usage), Some(Usage::new(5, 3)), "{id}");
+    }
+}
+
 /// Of a whole answer its head has told all.
 #[test]
 fn a_whole_answer_of_pictures_is_not_looked_at() {

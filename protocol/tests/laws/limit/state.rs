@@ -197,7 +197,14 @@ fn the_largest_row_stays_below_two_megabytes() {
             user: value(701),
             session: value(97),
             work: Work { prompt_tokens: most / 2 - number, max_tokens: most / 2, thinking: true, ..Work::default() },
-            rate: Rate { request: 100, prompt_token: 1, completion_token: 1, thinking_token: 0, ..Rate::default() },
+            // As many prices as requests, each of pictures, too.
+            rate: Rate {
+                request: 100,
+                prompt_token: 1,
+                completion_token: 1,
+                image_kilopixel_step: number,
+                ..Rate::default()
+            },
             ..facts(0)
         };
         // The last come close together, or their leases would not all be open at once.

@@ -324,7 +324,8 @@ fn the_largest_day_is_a_row_and_tells_keys() {
                 endpoint: Some(Endpoint::Chat),
                 user: sluice_protocol::usage::User::One(Mark::of(&format!("{hour} {line}"))),
             };
-            let sum = Sum { served: 1 << 40, prompt_tokens: 1 << 50, money: 1 << 50, ..Sum::default() };
+            let drawn = Sum { images: 1 << 50, image_steps: 1 << 57, ..Sum::default() };
+            let sum = Sum { served: 1 << 40, prompt_tokens: 1 << 50, money: 1 << 50, ..drawn };
             day.add(vec![Cell { whose, sum, refused: refused.clone() }]);
         }
     }
