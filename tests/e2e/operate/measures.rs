@@ -7,6 +7,7 @@ mod told;
 
 use gpu::stand_in::{StandIn, UUID};
 use harness::caller::{Caller, MODEL, hello, hello_stream};
+use harness::origin::DRAWS;
 use harness::secrets::{ADMIN_TOKEN, admin_tokens, forged_tag};
 use harness::wait::{SOON, until, until_true};
 use harness::{Answer, PLAN, RunningStack, Stack};
@@ -47,9 +48,16 @@ fn of_origin(stack: &RunningStack) -> String {
     answer.text().to_owned()
 }
 
-/// What is not counted where nothing goes wrong: no request is lost here, and no span.
-pub(super) const NOT_HERE: [&str; 3] =
-    ["sluice_leases_lapsed_total", "sluice_spans_dropped_total", "sluice_exported_spans_total"];
+/// What is not counted where nothing goes wrong and nothing is drawn: no request is lost here, and no span.
+pub(super) const NOT_HERE: [&str; 7] = [
+    "sluice_leases_lapsed_total",
+    "sluice_spans_dropped_total",
+    "sluice_exported_spans_total",
+    "sluice_images_total",
+    "sluice_image_steps_total",
+    "sluice_origin_images_total",
+    "sluice_origin_image_steps_total",
+];
 
 /// Twelve requests: three whole answers, three streams, five that a limit refuses, and one with a forged key.
 #[test]
@@ -197,8 +205,24 @@ fn the_page_lists_what_the_origin_tells() {
     until_true("the driver was asked", SOON, || of_origin(&stack).contains(UUID));
     let origin = Caller::new(stack.origin_address());
     assert_eq!(origin.send(|http, base| http.get(format!("{base}/nowhere"))).status, 404);
-    let told = Told::read(&of_origin(&stack));
-    assert_eq!(told.listed(), told::on_page("origin"));
+    let mut listed = Told::read(&of_origin(&stack)).listed();
+    // What is told of pictures is told where some are drawn, and the edge tells the same.
+    let drawing = Stack::new().drawing_origin().start();
+    let key = drawing.key();
+    let body = json!({"model": DRAWS, "prompt": "a red square", "size": "64x64", "num_inference_steps": 3, "n": 2});
+    let path = "/v1/images/generations";
+    drawing
+        .edge
+        .send(|http, edge| http.post(format!("{edge}{path}")).bearer_auth(&key.key).json(&body))
+        .from_edge()
+        .ok();
+    let told = Told::read(&of_origin(&drawing));
+    let of = |told: &Told, names: [&str; 2]| names.map(|name| told.sum(name, &[]));
+    assert_eq!(of(&told, ["sluice_origin_images_total", "sluice_origin_image_steps_total"]), [2, 6], "{told:?}");
+    let is_told = || of(&of_edge(&drawing), ["sluice_images_total", "sluice_image_steps_total"]) == [2, 6];
+    until_true("the edge tells the same", PATIENCE, is_told);
+    listed.extend(told.listed().into_iter().filter(|(name, _)| name.starts_with("sluice_origin_image")));
+    assert_eq!(listed, told::on_page("origin"));
     let text = of_edge(&stack);
     assert!(told::on_page("edge").contains_key("sluice_requests_total"), "{text:?}");
 }
