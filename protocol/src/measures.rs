@@ -27,6 +27,9 @@ use crate::time::Millis;
 pub const METERS: u64 = 4;
 /// How long an isolate counts before it hands on what it has, in milliseconds.
 pub const HAND_OVER_MS: Millis = 2_500;
+/// What an isolate could not hand on for so long it gives up, in milliseconds. A Meter knows for twice as long what has come,
+/// so that nothing counts twice.
+pub const GIVEN_UP_MS: Millis = 12 * 3_600_000;
 /// The shorter of the two spans that are counted apart, in milliseconds.
 pub const SHORT_MS: Millis = 5_000;
 /// The longer one.

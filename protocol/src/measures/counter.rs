@@ -1,11 +1,11 @@
 //! What an isolate counts, and when it hands that on: after a request that finds nobody else about to, so an isolate without
 //! requests says nothing. What it has not handed on when it ends is lost: what was counted in [`HAND_OVER_MS`], and in what
-//! time its Meter could not be reached.
+//! time its Meter could not be reached. So is a report that it could not hand on for [`GIVEN_UP_MS`].
 
-use super::HAND_OVER_MS;
 use super::report::{IsolateState, Report};
 use super::series::{Label, Series};
 use super::tally::Tally;
+use super::{GIVEN_UP_MS, HAND_OVER_MS};
 use crate::id::RequestId;
 use crate::replay::lines::Lines;
 use crate::request::bodies::chat::Used;
@@ -39,6 +39,8 @@ struct InFlight {
 #[derive(Debug)]
 struct Sent {
     number: u64,
+    /// When it was sent first.
+    since: Millis,
     tally: Tally,
     lines: Lines,
 }
@@ -99,12 +101,14 @@ impl Counter {
         is_due && self.has_news() && self.begin(now)
     }
 
-    /// What is to be sent: what was sent and not taken, or else what was counted since. `kept_ms`: how long requests are kept.
+    /// What is to be sent: what was sent and not taken, or else what was counted since. What was not taken for [`GIVEN_UP_MS`] is
+    /// given up: its Meter may have taken it, and does not know that for ever. `kept_ms`: how long requests are kept.
     pub fn report(&mut self, isolate: u64, state: IsolateState, kept_ms: Millis, now: Millis) -> Report {
+        self.sent.take_if(|sent| now.saturating_sub(sent.since) >= GIVEN_UP_MS);
         let sent = self.sent.get_or_insert_with(|| {
             self.number += 1;
             let (tally, lines) = (std::mem::take(&mut self.tally), std::mem::take(&mut self.lines));
-            Sent { number: self.number, tally, lines }
+            Sent { number: self.number, since: now, tally, lines }
         });
         self.in_flight.retain(|one| one.deadline > now);
         let in_flight = u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX);

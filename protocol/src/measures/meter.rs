@@ -4,7 +4,7 @@ use super::kept::{Kept, Taken};
 use super::report::{IsolateState, OriginSeen, Report, Span};
 use super::slots::Slots;
 use super::tally::Tally;
-use super::{LONG_KEPT_MS, LONG_MS, SHORT_KEPT_MS, SHORT_MS};
+use super::{GIVEN_UP_MS, LONG_KEPT_MS, LONG_MS, SHORT_KEPT_MS, SHORT_MS};
 use crate::order::sorted;
 use crate::replay::lines::Lines;
 use crate::time::Millis;
@@ -159,10 +159,12 @@ impl Sums {
         }
     }
 
-    /// Isolates end without a word. What they are known for is kept for as long as a report may come twice, or a request of
-    /// theirs may run.
+    /// Isolates end without a word. How one was is kept for as long as a request of its may run, and which report was its last for
+    /// as long as one may come twice.
     fn forget_isolates(&mut self, now: Millis) {
-        self.isolates.retain(|isolate| now.abs_diff(isolate.at) < SILENT_MS);
+        self.isolates.retain(|isolate| now.abs_diff(isolate.at) < 2 * GIVEN_UP_MS);
+        let silent = |isolate: &&mut Isolate| now.abs_diff(isolate.at) >= SILENT_MS;
+        self.isolates.iter_mut().filter(silent).for_each(|isolate| isolate.state = IsolateState::default());
         // A flood of new ones: those that were heard of last are more likely to be there.
         while self.isolates.len() > MAX_ISOLATES {
             let oldest = (0..self.isolates.len()).min_by_key(|place| self.isolates[*place].at);

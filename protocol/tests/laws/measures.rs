@@ -14,7 +14,7 @@ use sluice_protocol::measures::series::{BOUNDS, Label, MAX_LABEL, Series, bucket
 use sluice_protocol::measures::slots::{Slot, Slots};
 use sluice_protocol::measures::tally::Tally;
 use sluice_protocol::measures::{
-    HAND_OVER_MS, LONG_KEPT_MS, LONG_MS, METERS, SHORT_KEPT_MS, SHORT_MS, meter_names, meter_of,
+    GIVEN_UP_MS, HAND_OVER_MS, LONG_KEPT_MS, LONG_MS, METERS, SHORT_KEPT_MS, SHORT_MS, meter_names, meter_of,
 };
 use sluice_protocol::replay::lines::Lines;
 use sluice_protocol::telemetry::RequestOutcome;
@@ -80,6 +80,36 @@ fn series(number: u8) -> Series {
         3 => Series::GateCalls,
         4 => Series::FirstToken { model: Label::of("a"), bucket: 3 },
         _ => Series::FailedLogins,
+    }
+}
+
+/// A report that came and whose answer was lost is sent again when its isolate has requests again: after hours, perhaps. It
+/// counts once, and after half a day it is given up and not sent any more.
+#[test]
+fn a_report_that_comes_again_after_hours_counts_once() {
+    let waits = [1_000, 3_599_999, 3_600_000, 3_600_001, 5 * 3_600_000, GIVEN_UP_MS - 1, GIVEN_UP_MS, 3 * GIVEN_UP_MS];
+    for wait in waits {
+        let (mut isolate, mut meter) = (Counter::default(), Meter::default());
+        isolate.add(limit("minute"), 1);
+        let report = isolate.report(1, IsolateState::default(), 0, START);
+        let first = report.number;
+        meter.take(report, START);
+        isolate.handed_over(first, false, true, START);
+        // Others are heard of meanwhile, and the Meter ends: what it knows is what it has stored.
+        meter.take(Counter::default().report(2, IsolateState::default(), 0, START + wait), START + wait);
+        meter = stored_and_loaded(&meter);
+        isolate.add(limit("minute"), 1);
+        // What is sent again comes first, and then what was counted since.
+        for _ in 0..2 {
+            let report = isolate.report(1, IsolateState::default(), 0, START + wait);
+            assert!(wait < GIVEN_UP_MS || report.number > first, "it is sent again after {wait} ms");
+            let number = report.number;
+            meter.take(report, START + wait);
+            isolate.handed_over(number, true, true, START + wait);
+        }
+        assert_eq!(meter.read(Span::Sums, START + wait).sums.get(&limit("minute")), 2, "{wait} ms");
+        // Who has been silent for an hour is no isolate that anybody is told of.
+        assert_eq!(meter.read(Span::Sums, START + wait + 3_600_000).isolates, []);
     }
 }
 
