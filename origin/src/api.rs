@@ -1,5 +1,6 @@
 //! The routes of an origin.
 
+mod arrive;
 mod body;
 pub(crate) mod call;
 mod cancel;

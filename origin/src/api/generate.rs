@@ -1,6 +1,6 @@
 //! request: from HTTP to a typed, bounded call, and through the walk: grant, queue, generate, stream.
 
-use crate::api::body::{check_head, read};
+use crate::api::arrive::{Arrived, arrive};
 use crate::api::call::{Call, Caller};
 use crate::api::doors::messages::counted;
 use crate::api::doors::teller;
@@ -18,7 +18,7 @@ use crate::generate::answers::{AnswerEvent, Answers, Turn};
 use crate::generate::{AnswerContext, AnswerStream};
 use crate::grant::allowance::{Ceilings, allowance};
 use crate::models::starting_again;
-use crate::queue::{Lane, Permit, Place, Rank};
+use crate::queue::{Lane, Permit, Place};
 use crate::settle::live::LiveRequest;
 use crate::settle::traces::told::{Asked, AskedGeneration};
 use crate::state::Shared;
@@ -39,16 +39,7 @@ use tracing::{Instrument, Span, info_span};
 
 pub(crate) async fn answer(door: Door, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let Call { shared, parts, caller, trace, .. } = call;
-    check_head(door.path(), &parts.headers, shared.config.max_body)?;
-    // A place before the first byte of the body: whoever is refused has cost nothing.
-    let rank = caller.claims.as_ref().map_or(Rank::Live(0), Rank::of);
-    let place = shared.queue.ask(Lane::Texts, caller.account(), rank, caller.deadline)?;
-    // Only who has a place uses its grant up: a caller that was refused may come back with it.
-    caller.claim(shared)?;
-    let (live, state) = shared.live.enter(caller.id, caller.account())?;
-    trace.runs_as(&state);
-    let body = read(body, &shared.config).await?;
-    caller.check_body(&body)?;
+    let Arrived { place, live, state, body } = arrive(door, &call, body, Lane::Texts).await?;
     let (wanted, place) = understand(shared, door, body, caller, place).await?;
     let wanted = match wanted {
         Wanted::Answers(wanted) => *wanted,

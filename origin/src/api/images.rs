@@ -7,7 +7,7 @@ mod file;
 mod stream;
 mod wanted;
 
-use crate::api::body::{check_head, read};
+use crate::api::arrive::{Arrived, arrive};
 use crate::api::call::{Call, Caller};
 use crate::api::images::file::base64_of;
 use crate::api::images::stream::Accounting;
@@ -21,7 +21,7 @@ use crate::models::painter::{Painting, PictureEvent, PictureJob};
 use crate::models::z_image::noise::seed_of;
 use crate::models::z_image::picture::{Made, Picture};
 use crate::models::z_image::size::Size;
-use crate::queue::{Lane, Permit, Place, Position, Rank};
+use crate::queue::{Lane, Permit, Place, Position};
 use crate::settle::kept::{Finished, Question};
 use crate::settle::live::LiveRequest;
 use crate::settle::traces::told::Asked;
@@ -50,15 +50,7 @@ const MOMENT: Duration = Duration::from_secs(2);
 /// Draws what a request asks for.
 pub(crate) async fn draw(door: Door, call: Call<'_>, body: &mut Body) -> Result<Response, Refusal> {
     let Call { shared, parts, caller, trace, .. } = call;
-    check_head(door.path(), &parts.headers, shared.config.max_body)?;
-    // A place before the first byte of the body, as an answer's.
-    let rank = caller.claims.as_ref().map_or(Rank::Live(0), Rank::of);
-    let place = shared.queue.ask(Lane::Pictures, caller.account(), rank, caller.deadline)?;
-    caller.claim(shared)?;
-    let (live, state) = shared.live.enter(caller.id, caller.account())?;
-    trace.runs_as(&state);
-    let body = read(body, &shared.config).await?;
-    caller.check_body(&body)?;
+    let Arrived { place, live, state, body } = arrive(door, &call, body, Lane::Pictures).await?;
     let question = Question::read(&parts.headers, caller.account(), &body)?;
     let (wanted, place) = understand(shared, body, caller, place).await?;
     let position = place.position();

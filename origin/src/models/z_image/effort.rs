@@ -123,29 +123,11 @@ pub(crate) fn tests_effort(steps: usize) -> Effort {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::qwen::shape::published::named;
+    use crate::models::z_image::checkpoint::shape::published;
 
     /// The published shapes.
     pub(super) fn effort(side: usize, tokens: usize, steps: usize) -> Effort {
-        let transformer = TransformerShape {
-            patch: 2,
-            channels: 16,
-            dim: 3_840,
-            layers: 30,
-            refiners: 2,
-            heads: 30,
-            norm_eps: 1e-5,
-            caption: 2_560,
-            rope_theta: 256.0,
-            time_scale: 1_000.0,
-            axes: [32, 48, 48],
-            lengths: [1_536, 512, 512],
-        };
-        let blocks = vec![128, 256, 512, 512];
-        let decoder = DecoderShape { latent: 16, blocks, layers: 2, groups: 32, scaling: 0.3611, shift: 0.1159 };
-        // Qwen3-4B's, without its last layer.
-        let text = named("Qwen3-1.7B").unwrap();
-        let text = Shape { hidden: 2_560, intermediate: 9_728, layers: 35, heads: 32, ..text };
+        let (text, transformer, decoder) = (published::text(), published::transformer(), published::decoder());
         let networks = Networks { text: &text, transformer: &transformer, decoder: &decoder };
         let blocks = Blocks { text: 35, caption: 2, step: 32, pixels: 20 };
         Effort::of_picture(networks, blocks, Size { width: side, height: side }, (tokens, steps))

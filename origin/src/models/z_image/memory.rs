@@ -138,41 +138,12 @@ fn of_scores(rows: u64, heads: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::qwen::shape::{Family, Rope};
+    use crate::models::z_image::checkpoint::shape::published;
 
     /// The table of docs/images.md.
     #[test]
     fn the_published_networks_take_what_is_written() {
-        let text = Shape {
-            family: Family::Qwen3 { bias: false },
-            vocab: 151_936,
-            hidden: 2_560,
-            intermediate: 9_728,
-            layers: 35,
-            heads: 32,
-            kv_heads: 8,
-            head_dim: 128,
-            context: 40_960,
-            tied: true,
-            norm_eps: 1e-6,
-            rope: Rope { theta: 1e6, yarn: None },
-        };
-        let transformer = TransformerShape {
-            patch: 2,
-            channels: 16,
-            dim: 3_840,
-            layers: 30,
-            refiners: 2,
-            heads: 30,
-            norm_eps: 1e-5,
-            caption: 2_560,
-            rope_theta: 256.0,
-            time_scale: 1_000.0,
-            axes: [32, 48, 48],
-            lengths: [1_536, 512, 512],
-        };
-        let blocks = vec![128, 256, 512, 512];
-        let decoder = DecoderShape { latent: 16, blocks, layers: 2, groups: 32, scaling: 0.3611, shift: 0.1159 };
+        let (text, transformer, decoder) = (published::text(), published::transformer(), published::decoder());
         let networks = Networks { text: &text, transformer: &transformer, decoder: &decoder };
         let gib = |side, way| {
             let size = Size { width: side, height: side };

@@ -140,6 +140,7 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::z_image::checkpoint::shape::published;
 
     fn count(entries: &[Entry]) -> usize {
         entries.iter().map(Entry::count).sum()
@@ -148,25 +149,9 @@ mod tests {
     /// The published sizes, in parameters: 6.155 billion, and 49.5 million of the decoder.
     #[test]
     fn the_published_shapes_have_the_published_sizes() {
-        let shape = TransformerShape {
-            patch: 2,
-            channels: 16,
-            dim: 3_840,
-            layers: 30,
-            refiners: 2,
-            heads: 30,
-            norm_eps: 1e-5,
-            caption: 2_560,
-            rope_theta: 256.0,
-            time_scale: 1_000.0,
-            axes: [32, 48, 48],
-            lengths: [1_536, 512, 512],
-        };
-        let found = count(&transformer(&shape)) as f64 / 1e9;
+        let found = count(&transformer(&published::transformer())) as f64 / 1e9;
         assert!((found - 6.155).abs() < 0.001, "{found}");
-        let blocks = vec![128, 256, 512, 512];
-        let shape = DecoderShape { latent: 16, blocks, layers: 2, groups: 32, scaling: 0.3611, shift: 0.1159 };
-        let found = count(&decoder(&shape)) as f64 / 1e6;
+        let found = count(&decoder(&published::decoder())) as f64 / 1e6;
         assert!((found - 49.5).abs() < 0.1, "{found}");
     }
 }

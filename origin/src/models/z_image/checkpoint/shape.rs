@@ -5,6 +5,8 @@
 
 mod decoder;
 mod pipeline;
+#[cfg(test)]
+pub(crate) mod published;
 mod scheduler;
 mod transformer;
 
