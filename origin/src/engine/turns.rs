@@ -38,13 +38,15 @@ struct State {
 struct Ledger {
     /// How many percent of the time are a picture's, while both compute; 1 to 99.
     share: u32,
+    /// For how long texts go first.
+    burst: Duration,
     owed: Duration,
 }
 
 impl Ledger {
     /// Texts computed for so long while a picture waited.
     fn texts(&mut self, took: Duration) {
-        self.owed = self.owed.saturating_add(self.for_texts(took)).min(2 * self.for_texts(BURST));
+        self.owed = self.owed.saturating_add(self.for_texts(took)).min(2 * self.for_texts(self.burst));
     }
 
     /// A picture computed for so long.
@@ -54,7 +56,7 @@ impl Ledger {
 
     /// Whether it is a picture's turn although texts have something to compute.
     fn is_due(&self) -> bool {
-        self.owed >= self.for_texts(BURST)
+        self.owed >= self.for_texts(self.burst)
     }
 
     /// What a picture has in return for so much time of texts.
@@ -66,7 +68,12 @@ impl Ledger {
 impl Turns {
     /// `share`: how many percent of the time pictures have while texts compute, too; 1 to 99.
     pub(crate) fn new(share: u8) -> Self {
-        let ledger = Ledger { share: u32::from(share.clamp(1, 99)), owed: Duration::ZERO };
+        Self::with_burst(share, BURST)
+    }
+
+    /// The same, with another time for which texts go first.
+    pub(crate) fn with_burst(share: u8, burst: Duration) -> Self {
+        let ledger = Ledger { share: u32::from(share.clamp(1, 99)), burst, owed: Duration::ZERO };
         let state = State { stepping: 0, busy: 0, drawing: false, waits: false, ledger };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
@@ -165,7 +172,7 @@ mod tests {
 
     /// Who goes next where both always have something to compute, by the ledger alone: a step takes as long as a slice.
     fn order(share: u8, turns: usize) -> Vec<bool> {
-        let mut ledger = Ledger { share: u32::from(share), owed: Duration::ZERO };
+        let mut ledger = Ledger { share: u32::from(share), burst: BURST, owed: Duration::ZERO };
         let slice = Duration::from_millis(10);
         let turn = |_| {
             let is_picture = ledger.is_due();
@@ -193,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_picture_alone_gives_texts_their_burst_again() {
-        let mut ledger = Ledger { share: 50, owed: Duration::from_millis(900) };
+        let mut ledger = Ledger { share: 50, burst: BURST, owed: Duration::from_millis(900) };
         ledger.picture(Duration::from_secs(2));
         assert_eq!(ledger.owed, Duration::ZERO);
         // Whatever texts computed while one waited, it is not owed for ever.
@@ -203,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_step_and_a_picture_never_compute_together_and_each_comes_to_its_end() {
-        let turns = Arc::new(Turns::new(50));
+        // A short burst, so that both have their turns many times over.
+        let turns = Arc::new(Turns::with_burst(50, Duration::from_micros(100)));
         let (drawing, stepping) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let texts: Vec<_> = (0..2)
             .map(|_| {
@@ -213,7 +221,10 @@ mod tests {
                     for _ in 0..2_000 {
                         let step = turns.step(|| {});
                         stepping.fetch_add(1, Ordering::SeqCst);
-                        assert!(!drawing.load(Ordering::SeqCst));
+                        for _ in 0..20 {
+                            assert!(!drawing.load(Ordering::SeqCst));
+                            thread::yield_now();
+                        }
                         stepping.fetch_sub(1, Ordering::SeqCst);
                         drop(step);
                     }
@@ -221,13 +232,19 @@ mod tests {
                 })
             })
             .collect();
-        for _ in 0..2_000 {
+        let mut drawn = 0;
+        while texts.iter().any(|text| !text.is_finished()) {
             let draw = turns.draw(|| true).unwrap();
             drawing.store(true, Ordering::SeqCst);
-            assert_eq!(stepping.load(Ordering::SeqCst), 0);
+            for _ in 0..20 {
+                assert_eq!(stepping.load(Ordering::SeqCst), 0);
+                thread::yield_now();
+            }
             drawing.store(false, Ordering::SeqCst);
             drop(draw);
+            drawn += 1;
         }
+        assert!(drawn > 20, "they were hardly ever tried together: {drawn}");
         texts.into_iter().for_each(|text| text.join().unwrap());
     }
 

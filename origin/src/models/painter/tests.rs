@@ -7,6 +7,8 @@ use crate::models::z_image::size::Size;
 use std::sync::Mutex;
 
 const SIDE: usize = 64;
+/// No wait in these tests is longer.
+const BOUND: Duration = Duration::from_secs(30);
 
 fn model() -> ZImage {
     let directory = tempfile::tempdir().unwrap();
@@ -53,7 +55,7 @@ fn pictures(events: Vec<PictureEvent>) -> Vec<(usize, Picture)> {
 async fn each_picture_has_the_bits_that_it_has_alone_whatever_texts_compute() {
     let mut alone = model();
     let expected: Vec<Picture> = [3, 4].map(|seed| alone.draw(&order(seed, 3)).unwrap()).into();
-    let turns = Arc::new(Turns::new(30));
+    let turns = Arc::new(Turns::with_burst(30, Duration::from_micros(100)));
     let painter = Painter::start(alone, Arc::clone(&turns)).unwrap();
     let over = Arc::new(AtomicBool::new(false));
     let texts = {
@@ -153,7 +155,8 @@ async fn ended(way: usize) -> (usize, Cause) {
             }
         }
         // Its guard is dropped: whoever holds the other end of it hears of that.
-        assert!(is_gone.await.is_err());
+        let gone = tokio::time::timeout(BOUND, is_gone).await.expect("it holds what it is to give back");
+        assert!(gone.is_err());
         assert_eq!(blocks.load(Ordering::Relaxed), left_at as u64 + 1, "one block more than it had to");
         assert!(!state.is_whole());
     }
