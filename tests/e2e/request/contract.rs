@@ -5,6 +5,7 @@ use crate::generate::batches;
 use crate::request::described::{ADMIN, PUBLIC, document};
 use harness::caller::MODEL;
 use harness::issuers::KeyServer;
+use harness::origin::DRAWS;
 use harness::{PLAN, RunningStack, Stack, secrets, tools};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -146,10 +147,11 @@ fn callers_are_answered_as_the_description_says() {
     ];
     let document = with_names(PUBLIC, &names);
     // No response that is kept here was asked for in the background. A report needs a signature that nobody makes up,
-    // `tiny` embeds nothing, and a form that is made up has no file in it.
+    // `tiny` embeds nothing and draws nothing, and a form that is made up has no file in it.
     let never = [
         "POST /leaks/github",
         "POST /v1/embeddings",
+        "POST /v1/images/generations",
         "POST /v1/rerank",
         "POST /v1/responses/{response}/cancel",
         "POST /api/embed",
@@ -160,6 +162,23 @@ fn callers_are_answered_as_the_description_says() {
         "HEAD /metrics",
     ];
     try_out(&document, &format!("http://{}", stack.edge_address()), &key.key, CHECKS, &never);
+    stack.edge.own(&key.key);
+}
+
+/// Where a model draws, too.
+#[test]
+fn pictures_are_answered_as_the_description_says() {
+    const PATH: &str = "/v1/images/generations";
+    let stack = Stack::new().drawing_origin().max_body(64 * 1024).start();
+    let key = stack.key();
+    // As small as they may be: what is tried is what is said of them.
+    let names = [("model", json!([DRAWS])), ("size", json!(["64x64", "64x128"])), ("n", json!([1, 2]))];
+    let mut document = with_names(PUBLIC, &[]);
+    document["paths"].as_object_mut().expect("paths").retain(|path, _| path == PATH);
+    let mut replaced = vec![0; names.len()];
+    replace(&mut document["components"]["schemas"]["ImageRequest"], "", &names, &mut replaced);
+    assert!(replaced.iter().all(|count| *count > 0), "{replaced:?}");
+    try_out(&document, &format!("http://{}", stack.edge_address()), &key.key, CHECKS, &[]);
     stack.edge.own(&key.key);
 }
 
