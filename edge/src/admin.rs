@@ -3,18 +3,14 @@
 mod accounts;
 mod alerts;
 mod audit;
-mod cache;
 mod call;
 mod commands;
 mod denials;
-mod jobs;
-mod keys;
-pub mod leaks;
+pub mod keys;
 pub mod live;
 mod login;
 mod origins;
 mod plans;
-mod replay;
 mod usage;
 
 use crate::admin::call::AdminCall;
@@ -89,17 +85,17 @@ pub async fn serve(request: &Call<'_>) -> Answered {
         ("accounts", Some(account), Some("credits"), "POST") => accounts::add_credits(&call, account).await,
         ("plans", None, None, "GET") => plans::view(&call).await,
         ("plans", None, None, "PUT") => plans::put(&call).await,
-        ("plans", Some("replay"), None, "POST") => replay::replay(&call).await,
+        ("plans", Some("replay"), None, "POST") => plans::replay::replay(&call).await,
         ("origins", None, None, "GET") => origins::view(&call).await,
         ("origins", None, None, "PUT") => origins::put(&call).await,
         ("origins", None, None, "DELETE") => origins::take_back(&call).await,
         ("denials", None, None, "POST") => denials::create(&call).await,
         ("denials", None, None, "GET") => denials::list(&call).await,
         ("denials", Some(id), None, "DELETE") => denials::delete(&call, id).await,
-        ("cache", None, None, "DELETE") => cache::purge(&call, None).await,
-        ("cache", Some(account), None, "DELETE") => cache::purge(&call, Some(account)).await,
-        ("jobs", Some(account), None, "GET") => jobs::view(&call, account).await,
-        ("jobs", Some(account), Some("cancel"), "POST") => jobs::cancel(&call, account).await,
+        ("cache", None, None, "DELETE") => accounts::cache::purge(&call, None).await,
+        ("cache", Some(account), None, "DELETE") => accounts::cache::purge(&call, Some(account)).await,
+        ("jobs", Some(account), None, "GET") => accounts::jobs::view(&call, account).await,
+        ("jobs", Some(account), Some("cancel"), "POST") => accounts::jobs::cancel(&call, account).await,
         ("usage", None, None, "GET") => usage::view(&call).await,
         ("live", None, None, "GET") => live::view(&call).await,
         ("live", Some("stream"), None, "GET") => live::stream(&call),

@@ -1,6 +1,7 @@
 //! The route table: what each path and method leads to.
 
-use crate::admin::{self, leaks, live};
+use crate::admin::keys::leaks;
+use crate::admin::{self, live};
 use crate::api::{batches, files, key, models, ollama, responses, token, usage};
 use crate::call::{Answered, Call};
 use crate::config::config_of;

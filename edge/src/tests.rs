@@ -1,21 +1,17 @@
 //! The whole edge on the scripted platform: what it promises of calls that are lost, late, repeated or abandoned, whatever
 //! ends between any two awaits. Each law is tried with many seeds; a seed that breaks it does so again.
 
-mod alerts;
-mod background;
 mod cache;
-mod images;
+mod generate;
 mod jobs;
 mod limit;
-mod measures;
+mod operate;
 mod origin;
 mod outbox;
 mod platform;
 mod relay;
-mod responses;
 mod route;
 mod stage;
-mod traces;
 mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -5,24 +5,20 @@ mod bare;
 mod caption;
 pub(crate) mod detokenizer;
 mod judging;
-mod marks;
 mod memo;
 pub(crate) mod parts;
-mod python;
 pub(crate) mod sections;
 pub(crate) mod stop;
 mod template;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
-mod view;
 
 use crate::load_error::LoadError;
 pub(crate) use answer::AnswerText;
 pub(crate) use bare::check_tokens;
 use detokenizer::TokenBytes;
 use judging::Judging;
-use marks::{Marks, Piece};
 use memo::{Memo, is_cut};
 pub use parts::QWEN_PIECES;
 use parts::{Need, Parts, Read};
@@ -34,10 +30,11 @@ use sluice_protocol::time::Millis;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use template::marks::{Marks, Piece};
+use template::view::View;
 use template::{ChatTemplate, TemplateError};
 use tokenizer::{extend, parse_tokenizer, taken_apart, with_added_tokens};
 use tokenizers::{AddedToken, Tokenizer};
-use view::View;
 
 /// A model's text side: everything in its directory that is not weights.
 pub struct Text {

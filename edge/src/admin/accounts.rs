@@ -1,11 +1,14 @@
 //! `/admin/v1/accounts`: what is set for an account itself, whoever calls for it. Subjects of tokens and addresses are
 //! accounts without being made; accounts of keys are made here, or with their first key.
 
+pub(super) mod cache;
+pub(super) mod jobs;
+
 use super::commands::{self, idempotency};
 use crate::admin::call::{AdminCall, MAX_BODY, expected};
 use crate::call::Answered;
 use crate::hop::gate::{self, answer_refusal, unavailable};
-use crate::hop::{jobs, registry, responses};
+use crate::hop::{self, registry, responses};
 use crate::platform::{random, respond};
 use crate::telemetry;
 use sluice_protocol::admin::audit::AuditAction;
@@ -106,7 +109,7 @@ pub(super) async fn delete(call: &AdminCall<'_>, account: &str) -> Answered {
             if let Err(failed) = responses::ask(call.env, &account, &ResponsesCall::Clear, CLEAR_MS).await {
                 telemetry::write(&Line::trouble("an account's responses are not deleted yet", failed.why));
             }
-            if let Err(refusal) = jobs::ask(call.env, &account, &JobsCall::Clear).await {
+            if let Err(refusal) = hop::jobs::ask(call.env, &account, &JobsCall::Clear).await {
                 let why = refusal.detail.unwrap_or_default();
                 telemetry::write(&Line::trouble("an account's jobs are not deleted yet", why));
             }

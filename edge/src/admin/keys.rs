@@ -1,5 +1,7 @@
 //! `/admin/v1/keys`.
 
+pub mod leaks;
+
 use super::commands::{self, command_id, idempotency, seed};
 use crate::admin::call::{AdminCall, MAX_BODY, MAX_BULK_BODY, expected};
 use crate::call::{Answered, Call as Request};

@@ -1,5 +1,7 @@
 //! `/admin/v1/plans`: the plan table. It is replaced as a whole, checked as a whole, and holds everywhere within seconds.
 
+pub(super) mod replay;
+
 use crate::admin::call::{AdminCall, replaces, told};
 use crate::call::Answered;
 use crate::hop::gate::unavailable;

@@ -1,8 +1,6 @@
 //! The platform in production: workerd, here and at Cloudflare. `js/` has what takes several of its calls at once.
 
-mod body;
 mod cache;
-mod calendar;
 mod calls;
 pub mod entry;
 mod env;
@@ -10,24 +8,23 @@ mod fault;
 mod feed;
 mod http;
 mod objects;
-mod pipe;
 mod signature;
 mod storage;
 mod time;
 mod wait;
 
-pub use body::Body;
 pub use cache::{cache_match, cache_put};
-pub use calendar::period;
 pub(crate) use entry::entries;
 pub use env::{Context, Env, Limiter};
 pub use fault::Fault;
 pub use feed::Feed;
+pub use http::body::Body;
+pub use http::pipe::Pipe;
 pub use http::{Abort, Request, Response, Signal, Stream, fetch, fetch_from_origin};
 pub use objects::call_object;
-pub use pipe::Pipe;
 pub use signature::{SigningKey, Verifier};
 pub use storage::{Sql, State, Storage};
+pub use time::calendar::period;
 pub use time::{log, random, sleep};
 pub use wait::bell::Bell;
 pub use wait::turn::now;

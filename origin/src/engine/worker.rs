@@ -1,16 +1,19 @@
 //! The engine's thread: takes commands, plans a step, runs it, hands out what it sampled.
 
 mod admit;
+mod pass;
+mod scheduler;
 mod sequence;
+mod slots;
 
 use super::company::Member;
 use super::logprobs::Logprobs;
 use super::model::{Logits, Model, Row};
-use super::pass::{ANSWERING, Pace};
-use super::scheduler::{Planned, Scheduler, SequenceStatus, end_cause};
-use super::slots::Slots;
 use super::{Cause, Command, End, EngineOptions, Sampled, Shared};
+use pass::{ANSWERING, Pace};
+use scheduler::{Planned, Scheduler, SequenceStatus, end_cause};
 use sequence::Sequence;
+use slots::Slots;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,9 +1,11 @@
 //! The model's chat template. It comes with the model and is not trusted: it has fuel, and a bound on what it writes.
 
-use super::marks::Marks;
-use super::python;
-use super::view::View;
+pub(super) mod marks;
+mod python;
+pub(super) mod view;
+
 use chrono::DateTime;
+use marks::Marks;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, Output, State, Value, escape_formatter};
@@ -13,6 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 use std::io;
 use std::sync::Arc;
+use view::View;
 
 /// A compiled template, with the tokens that templates ask for by name.
 pub(crate) struct ChatTemplate {

@@ -1,9 +1,9 @@
 //! Prompts against what Hugging Face transformers makes of the same requests (`origin/tests/oracle/templates.py`).
 
-use super::marks::Marks;
 use super::parts::Parts;
 use super::template::ChatTemplate;
-use super::view::View;
+use super::template::marks::Marks;
+use super::template::view::View;
 use super::{Piece, Text};
 use crate::models::endless;
 use proptest::prelude::*;

@@ -1,5 +1,8 @@
 //! Requests and answers, of callers and to others.
 
+pub(super) mod body;
+pub(super) mod pipe;
+
 use super::calls;
 use super::wait::promise::Settled;
 use crate::platform::head::{self, Head};

@@ -1,5 +1,7 @@
 //! Pauses, randomness, and the log.
 
+pub(super) mod calendar;
+
 use super::wait::promise::Settled;
 use sluice_protocol::telemetry::Severity;
 use std::cell::RefCell;

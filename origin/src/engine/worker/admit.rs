@@ -4,7 +4,7 @@ use super::Worker;
 use super::sequence::Sequence;
 use crate::engine::model::ModelError;
 use crate::engine::sampler::Sampler;
-use crate::engine::slots::{Running, Start};
+use crate::engine::worker::slots::{Running, Start};
 use crate::engine::{Cause, Command, End};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -123,7 +123,7 @@ pub(crate) fn end_cause(status: SequenceStatus, stall: Duration, now: Instant) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::pass::ANSWERING;
+    use crate::engine::worker::pass::ANSWERING;
     use proptest::prelude::*;
 
     fn answering(order: u64) -> Progress {

@@ -1,6 +1,6 @@
 //! `/admin/v1/cache`: answers that are kept for the same question are forgotten, of an account or of all.
 
-use super::accounts;
+use crate::admin::accounts;
 use crate::admin::call::AdminCall;
 use crate::answers::cache::purges;
 use crate::call::Answered;
@@ -11,7 +11,7 @@ use sluice_protocol::admin::{RegistryAnswer, RegistryCall};
 
 /// Forgets them: within five seconds no isolate gives any of them again. One that was asked for before may still be given then to
 /// whoever waits for it.
-pub(super) async fn purge(call: &AdminCall<'_>, account: Option<&str>) -> Answered {
+pub(in crate::admin) async fn purge(call: &AdminCall<'_>, account: Option<&str>) -> Answered {
     let account = account.map(accounts::parse).transpose()?;
     let shown = account.as_ref().map(ToString::to_string);
     let note = call.note(AuditAction::CachePurge, shown.as_deref().unwrap_or_default());

@@ -1,9 +1,9 @@
 //! An answer on its way from the origin to its caller: `pipe.js` has the platform's part.
 
-use super::http::Stream;
-use super::wait::promise::Settled;
-use super::wait::turn::turn;
 use crate::platform::Fault;
+use crate::platform::workerd::http::Stream;
+use crate::platform::workerd::wait::promise::Settled;
+use crate::platform::workerd::wait::turn::turn;
 use js_sys::{Promise, Uint8Array};
 use sluice_protocol::wire::sse::Passed;
 use std::future::Future;

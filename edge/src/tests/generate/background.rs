@@ -4,10 +4,10 @@
 mod ends;
 mod kills;
 
-use super::for_seeds;
-use super::origin::Mood;
-use super::stage::{ADDRESS, MAX_TOKENS, Stage, json_of, plan};
 use crate::platform::scripted::Faults;
+use crate::tests::for_seeds;
+use crate::tests::origin::Mood;
+use crate::tests::stage::{ADDRESS, MAX_TOKENS, Stage, json_of, plan};
 use serde_json::{Value, json};
 use sluice_protocol::id::RequestId;
 use std::collections::BTreeMap;
@@ -207,9 +207,9 @@ fn a_batch_holds_nobody_up_who_waits() {
     for_seeds(10, |seed| {
         let stage = stage(seed);
         stage.origin.step_ms.set(3_000);
-        let batch = super::jobs::batch(&stage, ME, &super::jobs::lines(40));
+        let batch = crate::tests::jobs::batch(&stage, ME, &crate::tests::jobs::lines(40));
         stage.world.run_for(20_000);
-        assert_eq!(super::jobs::describe(&stage, ME, &batch)["status"], "in_progress");
+        assert_eq!(crate::tests::jobs::describe(&stage, ME, &batch)["status"], "in_progress");
         let began = stage.origin.reached.get();
         let id = begin(&stage, ME, "<one>");
         stage.world.run_for(1_000);

@@ -1,10 +1,10 @@
 //! Bodies, which `body.js` collects: JavaScript's own until somebody looks at them.
 
-use super::http::{Request, Response};
-use super::wait::promise::Settled;
 use crate::platform::Fault;
 use crate::platform::body::{Bounds, Broken};
 use crate::platform::deadline::Deadline;
+use crate::platform::workerd::http::{Request, Response};
+use crate::platform::workerd::wait::promise::Settled;
 use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -51,12 +51,12 @@ impl Body {
     }
 
     /// One that lies there already.
-    pub(super) const fn of_js(bytes: Uint8Array) -> Self {
+    pub(in crate::platform::workerd) const fn of_js(bytes: Uint8Array) -> Self {
         Self(bytes)
     }
 
     /// For what the platform sends on.
-    pub(super) fn as_js(&self) -> &JsValue {
+    pub(in crate::platform::workerd) fn as_js(&self) -> &JsValue {
         self.0.as_ref()
     }
 }

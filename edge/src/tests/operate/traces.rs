@@ -4,11 +4,11 @@
 mod collector;
 mod ends;
 
-use super::route::Several;
-use super::stage::{ADDRESS, Stage, json_of, plan};
-use super::{for_seeds, jobs};
 use crate::platform::scripted::{Asked, Caller, Closed, Faults, Server};
 use crate::tests::origin::{Fate, Mood};
+use crate::tests::route::Several;
+use crate::tests::stage::{ADDRESS, Stage, json_of, plan};
+use crate::tests::{for_seeds, jobs};
 use collector::{Answers, Collector, HEADERS, SECRET, URL};
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -353,7 +353,7 @@ fn a_collector_that_is_not_well_is_in_nobodys_way() {
 
 /// What `/metrics` says.
 fn dropped(stage: &Stage) -> u64 {
-    let authorization = format!("Bearer {}", super::stage::ADMIN_TOKEN);
+    let authorization = format!("Bearer {}", crate::tests::stage::ADMIN_TOKEN);
     let asked = stage.send(stage.places[1], "GET", "/metrics", &[("authorization", &authorization)], String::new());
     stage.finish(&asked);
     let body = asked.body();

@@ -1,10 +1,10 @@
 //! Pictures through the edge: what is granted, what passes, and what counts in the end, whatever becomes of a request. The
 //! origin here draws as a real one does: step by step, with heartbeats between.
 
-use super::for_seeds;
-use super::stage::{ADDRESS, Stage, json_of, plan};
 use crate::platform::scripted::{Asked, Caller, Closed, Faults, Reply, Server, Writer, in_background};
 use crate::platform::sleep;
+use crate::tests::for_seeds;
+use crate::tests::stage::{ADDRESS, Stage, json_of, plan};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};

@@ -1,9 +1,9 @@
 //! What an account's object answers, message by message.
 
-use super::super::stage::{ADDRESS, Stage};
 use super::stage;
 use crate::hop::responses::ask;
 use crate::platform::scripted::Faults;
+use crate::tests::stage::{ADDRESS, Stage};
 use sluice_protocol::auth::principal::AccountName;
 use sluice_protocol::hop::responses_call::{KeptResponse, MAX_BYTES, MAX_RESPONSES, ResponsesAnswer, ResponsesCall};
 use sluice_protocol::id::{RequestId, ResponseId};

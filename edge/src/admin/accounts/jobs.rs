@@ -1,6 +1,6 @@
 //! `/admin/v1/jobs/{account}`: an account's jobs, and the end of a batch of its. What is in them is shown to nobody.
 
-use super::accounts;
+use crate::admin::accounts;
 use crate::admin::call::{AdminCall, MAX_BODY};
 use crate::call::Answered;
 use crate::hop::gate::unavailable;
@@ -14,7 +14,7 @@ use sluice_protocol::jobs::call::{JobsAnswer, JobsCall, Overview};
 use sluice_protocol::refusal::Refusal;
 
 /// How many there are, and how far its batches are.
-pub(super) async fn view(call: &AdminCall<'_>, account: &str) -> Answered {
+pub(in crate::admin) async fn view(call: &AdminCall<'_>, account: &str) -> Answered {
     let account = accounts::parse(account)?;
     let overview = match jobs::ask(call.env, &account, &JobsCall::Overview).await? {
         JobsAnswer::Overview(overview) => *overview,
@@ -26,7 +26,7 @@ pub(super) async fn view(call: &AdminCall<'_>, account: &str) -> Answered {
 }
 
 /// Ends a batch, whoever made it: lines that were sent are waited for. The log tells that it was wanted, before it is.
-pub(super) async fn cancel(call: &AdminCall<'_>, account: &str) -> Answered {
+pub(in crate::admin) async fn cancel(call: &AdminCall<'_>, account: &str) -> Answered {
     let account = accounts::parse(account)?;
     let batch = batch_to_end(&call.body(MAX_BODY).await?)?;
     let note = call.note(AuditAction::BatchCancel, &account).with("batch", batch.to_string());

@@ -3,11 +3,11 @@
 
 mod object;
 
-use super::for_seeds;
-use super::origin::Fate;
-use super::stage::{ADDRESS, MAX_TOKENS, Stage, json_of, plan};
 use crate::platform::rows::Rows;
 use crate::platform::scripted::{Caller, Closed, Faults};
+use crate::tests::for_seeds;
+use crate::tests::origin::Fate;
+use crate::tests::stage::{ADDRESS, MAX_TOKENS, Stage, json_of, plan};
 use serde_json::{Value, json};
 use sluice_protocol::id::RequestId;
 use sluice_protocol::time::Millis;

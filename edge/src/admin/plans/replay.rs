@@ -1,8 +1,8 @@
 //! `POST /admin/v1/plans/replay`: what a plan table makes of the requests that the Meters keep, and what the one in force makes
 //! of them. Nothing is put in force and nothing is written.
 
-use super::call::AdminCall;
-use super::plans::candidate;
+use crate::admin::call::AdminCall;
+use crate::admin::plans::candidate;
 use crate::call::Answered;
 use crate::hop::gate::unavailable;
 use crate::hop::meter;
@@ -21,7 +21,7 @@ use std::cell::Cell;
 
 /// The body is a table as `PUT /admin/v1/plans` takes it. Refuses where no requests are kept, where a Meter cannot be asked, and
 /// while another replay runs in this isolate.
-pub(super) async fn replay(call: &AdminCall<'_>) -> Answered {
+pub(in crate::admin) async fn replay(call: &AdminCall<'_>) -> Answered {
     let candidate = candidate(call, "The table has mistakes").await?;
     let kept_ms = call.config.lines.kept_ms;
     if kept_ms == 0 {

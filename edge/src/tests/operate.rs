@@ -1,0 +1,5 @@
+//! What operators see: measures, traces, alerts.
+
+mod alerts;
+mod measures;
+mod traces;
