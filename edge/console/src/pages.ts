@@ -3,16 +3,16 @@
 import type { FunctionComponent } from "preact";
 import type { Session } from "./api/session.ts";
 import type { Texts } from "./text/en.ts";
-import { AccountPage } from "./page/account.tsx";
-import { AlertsPage } from "./page/alerts.tsx";
+import { AccountPage } from "./page/key/account.tsx";
+import { AlertsPage } from "./page/alerts/alerts.tsx";
 import { AuditPage } from "./page/audit.tsx";
-import { KeyPage } from "./page/key.tsx";
+import { KeyPage } from "./page/key/key.tsx";
 import { LimitsPage } from "./page/limits.tsx";
 import { OriginsPage } from "./page/origins.tsx";
 import { OverviewPage } from "./page/overview.tsx";
-import { PlansPage } from "./page/plans.tsx";
-import { PlaygroundPage } from "./page/playground.tsx";
-import { UsagePage } from "./page/usage.tsx";
+import { PlansPage } from "./page/plans/plans.tsx";
+import { PlaygroundPage } from "./page/play/playground.tsx";
+import { UsagePage } from "./page/usage/usage.tsx";
 
 /** One page. `rest` is what its address says behind its name. */
 export interface Page {

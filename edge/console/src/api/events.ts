@@ -12,6 +12,12 @@ export class EventReader {
   #rest = "";
   #event = "";
   #data: string[] = [];
+  readonly #onComment: (comment: string) => void;
+
+  /** `onComment` is told what each comment says. */
+  constructor(onComment: (comment: string) => void = () => {}) {
+    this.#onComment = onComment;
+  }
 
   push(piece: string): ServerEvent[] {
     // A carriage return at the end may be half of a line's end.
@@ -29,6 +35,7 @@ export class EventReader {
     }
     // A line that begins with a colon is a comment: its name is empty.
     const [, name, value = ""] = line.match(/^([^:]*)(?:: ?(.*))?$/s) ?? [];
+    if (name === "") this.#onComment(value);
     if (name === "event") this.#event = value;
     if (name === "data") this.#data.push(value);
     return [];
@@ -36,8 +43,11 @@ export class EventReader {
 }
 
 /** The events of an answer, until it ends or nobody wants more of them. */
-export async function* eventsOf(response: Response): AsyncGenerator<ServerEvent> {
-  const reader = new EventReader();
+export async function* eventsOf(
+  response: Response,
+  onComment?: (comment: string) => void,
+): AsyncGenerator<ServerEvent> {
+  const reader = new EventReader(onComment);
   const decoder = new TextDecoder();
   const body = response.body?.getReader();
   if (!body) return;

@@ -6,7 +6,7 @@ import { fill, span } from "../format.ts";
 import { useLoad } from "../part/load.ts";
 import { Refusal, Waiting } from "../part/notice.tsx";
 import { Bar, Facts, Id, Name } from "../part/show.tsx";
-import { Usage } from "./key_one.tsx";
+import { Usage } from "./key/key_one.tsx";
 
 const LIVE_MS = 1500;
 

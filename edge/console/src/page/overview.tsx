@@ -12,9 +12,9 @@ import { Refusal, Waiting } from "../part/notice.tsx";
 import { Moment, State } from "../part/show.tsx";
 import { Table } from "../part/table.tsx";
 import { type Json, at, limitInWords } from "../plan/table.ts";
-import { OpenAlerts } from "./alerts.tsx";
+import { OpenAlerts } from "./alerts/alerts.tsx";
 import { Entries } from "./audit.tsx";
-import { LivePart } from "./live.tsx";
+import { LivePart } from "./live/live.tsx";
 
 const LIVE_MS = 5000;
 const SHOWN = 8;

@@ -2,6 +2,7 @@
 
 use crate::generate::batches::{batch_of, lines, upload};
 use harness::caller::MODEL;
+use harness::origin::DRAWS;
 use harness::origin::raw::{RawOrigin, Received};
 use harness::wait::{SOON, until_true};
 use harness::{RunningStack, Stack, secrets, tools};
@@ -196,4 +197,14 @@ fn nobody_sees_a_button_for_what_would_be_refused() {
         "secrets": [secrets::ADMIN_TOKEN, key.key, scoped("read"), scoped("keys"), scoped("plans"), scoped("origins")],
     });
     drive(&stack, "callers.mjs", &settings);
+}
+
+#[test]
+fn a_caller_draws_a_picture_and_sees_what_it_has_used() {
+    let day = json!({"name": "day", "kind": "window", "unit": "images", "limit": 50, "window": "1d"});
+    let stack = Stack::new().drawing_origin().with(day).with_console().start();
+    let key = stack.key();
+    // Large enough to be looked at on its way, on a fast machine, too.
+    let settings = json!({"key": key.key, "model": DRAWS, "large": "256x256", "secrets": [key.key]});
+    drive(&stack, "picture.mjs", &settings);
 }

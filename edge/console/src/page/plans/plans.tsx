@@ -1,16 +1,16 @@
 // The plan table: its text, a form for what is changed most, what a draft changes, and where its mistakes are.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { type Mistake, asRefused, mistakesOf, untold } from "../api/refusal.ts";
-import { fill } from "../format.ts";
-import { Difference, Editor } from "../part/editor.tsx";
-import { useAction } from "../part/load.ts";
-import { Notice, Refusal, Waiting } from "../part/notice.tsx";
-import { PlanForm } from "../part/plan_form.tsx";
-import { ReplayCard, useReplay } from "../part/replay.tsx";
-import { placeOf, placeOfMessage } from "../plan/place.ts";
-import { parse, pretty } from "../plan/table.ts";
+import { useApp } from "../../app.tsx";
+import { type Mistake, asRefused, mistakesOf, untold } from "../../api/refusal.ts";
+import { fill } from "../../format.ts";
+import { Difference, Editor } from "../../part/editor.tsx";
+import { useAction } from "../../part/load.ts";
+import { Notice, Refusal, Waiting } from "../../part/notice.tsx";
+import { PlanForm } from "./plan_form.tsx";
+import { ReplayCard, useReplay } from "./replay.tsx";
+import { placeOf, placeOfMessage } from "../../plan/place.ts";
+import { parse, pretty } from "../../plan/table.ts";
 
 /** The table in force, as the editor shows it. */
 interface InForce {

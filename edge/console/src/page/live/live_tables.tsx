@@ -1,12 +1,12 @@
 // What happens now, as tables: which limits refuse, how the origins are, which models answer, and the curves' numbers.
 
 import { useMemo, useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import type { LiveOrigin, LiveRequests, LiveSlot, LiveTokens, Quantiles } from "../api/schema.ts";
-import { clock, count, fill, span } from "../format.ts";
-import { type Known, OUTCOMES, codesOf, refusalsOf } from "../live/slots.ts";
-import { Name, State } from "../part/show.tsx";
-import { Table } from "../part/table.tsx";
+import { useApp } from "../../app.tsx";
+import type { LiveOrigin, LiveRequests, LiveSlot, LiveTokens, Quantiles } from "../../api/schema.ts";
+import { clock, count, fill, span } from "../../format.ts";
+import { type Known, OUTCOMES, codesOf, refusalsOf } from "../../live/slots.ts";
+import { Name, State } from "../../part/show.tsx";
+import { Table } from "../../part/table.tsx";
 
 /** Which limits refused how often, and with which codes. */
 export function Refusals({ of: known, slots }: { of: Known; slots: LiveSlot[] }) {

@@ -1,12 +1,12 @@
 // The curves of what happens now. They are of the same time: pointing at one shows that moment in all.
 
 import { useMemo, useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import type { LiveSlot } from "../api/schema.ts";
-import { clock, count, fill, span, decimal } from "../format.ts";
-import { type Known, OUTCOMES, inFlightOf, latest, perSecond, requestsOf } from "../live/slots.ts";
-import { Curves } from "../part/chart.tsx";
-import { highest, roundUp, stacked, standing, sums } from "../part/path.ts";
+import { useApp } from "../../app.tsx";
+import type { LiveSlot } from "../../api/schema.ts";
+import { clock, count, fill, span, decimal } from "../../format.ts";
+import { type Known, OUTCOMES, inFlightOf, latest, perSecond, requestsOf } from "../../live/slots.ts";
+import { Curves } from "../../part/chart.tsx";
+import { highest, roundUp, stacked, standing, sums } from "../../part/path.ts";
 
 /** All of them. */
 export function LiveCurves({ of: known, slots }: { of: Known; slots: LiveSlot[] }) {

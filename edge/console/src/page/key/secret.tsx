@@ -2,9 +2,9 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { Notice } from "./notice.tsx";
-import { Copy, Facts, Id, Moment, Name } from "./show.tsx";
+import { useApp } from "../../app.tsx";
+import { Notice } from "../../part/notice.tsx";
+import { Copy, Facts, Id, Moment, Name } from "../../part/show.tsx";
 
 /** The secret of a key that was made or rotated just now. */
 export function Secret(props: { secret: string; id: string; name?: string; oldUntil?: number; onEnd?: () => void }) {

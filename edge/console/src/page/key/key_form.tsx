@@ -1,13 +1,13 @@
 // The form of a key: what the API takes for a new one, and what may be changed of one that there is.
 
 import { useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { type Refused, fieldOf } from "../api/refusal.ts";
-import type { CreateKey, Key } from "../api/schema.ts";
-import { asLines, asLocal, pairs, words } from "../format.ts";
-import type { Texts } from "../text/en.ts";
-import { AreaField, ChoiceField, TextField, TickField } from "./field.tsx";
-import { Refusal } from "./notice.tsx";
+import { useApp } from "../../app.tsx";
+import { type Refused, fieldOf } from "../../api/refusal.ts";
+import type { CreateKey, Key } from "../../api/schema.ts";
+import { asLines, asLocal, pairs, words } from "../../format.ts";
+import type { Texts } from "../../text/en.ts";
+import { AreaField, ChoiceField, TextField, TickField } from "../../part/field.tsx";
+import { Refusal } from "../../part/notice.tsx";
 
 /** The routes that a key may be bound to. */
 export const SCOPES = ["chat", "completions", "models", "images", "tokens", "embeddings"] as const;

@@ -1,11 +1,11 @@
 // The form of one plan: what is changed most. Members that it does not show stay as they are in the text.
 
 import { useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import type { Mistake } from "../api/refusal.ts";
-import { words } from "../format.ts";
-import { type Json, type Path, at, isObject, planNames, put, written } from "../plan/table.ts";
-import { ChoiceField, TextField, TickField } from "./field.tsx";
+import { useApp } from "../../app.tsx";
+import type { Mistake } from "../../api/refusal.ts";
+import { words } from "../../format.ts";
+import { type Json, type Path, at, isObject, planNames, put, written } from "../../plan/table.ts";
+import { ChoiceField, TextField, TickField } from "../../part/field.tsx";
 
 /** What the form's parts share. */
 interface Wiring {

@@ -2,16 +2,16 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { onceName } from "../api/client.ts";
-import type { Key, RotatedKey, Totals } from "../api/schema.ts";
-import { count } from "../format.ts";
-import { TextField } from "../part/field.tsx";
-import { KeyForm } from "../part/key_form.tsx";
-import { useAction, useLoad } from "../part/load.ts";
-import { Refusal, Waiting } from "../part/notice.tsx";
-import { Secret } from "../part/secret.tsx";
-import { Confirm, Facts, Id, Moment, Name } from "../part/show.tsx";
+import { useApp } from "../../app.tsx";
+import { onceName } from "../../api/client.ts";
+import type { Key, RotatedKey, Totals } from "../../api/schema.ts";
+import { count } from "../../format.ts";
+import { TextField } from "../../part/field.tsx";
+import { KeyForm } from "./key_form.tsx";
+import { useAction, useLoad } from "../../part/load.ts";
+import { Refusal, Waiting } from "../../part/notice.tsx";
+import { Secret } from "./secret.tsx";
+import { Confirm, Facts, Id, Moment, Name } from "../../part/show.tsx";
 import { KeyState, usePlanNames } from "./key.tsx";
 
 /** How often what is used is asked for again. */

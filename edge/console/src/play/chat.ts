@@ -1,12 +1,24 @@
 // A streamed chat: what is asked, as a body and as snippets, and what its events tell.
 
+import { type Call, type Course, START } from "./course.ts";
+
+/** How far a chat is. */
+export interface ChatCourse extends Course {
+  text: string;
+  thought: string;
+  finish: string | null;
+  usage?: ChatUsage;
+}
+
+/** Before anything was sent. */
+export const CHAT_START: ChatCourse = { ...START, text: "", thought: "", finish: null };
+
 /** What one event of a chat tells. */
 export interface ChatEvent {
   text: string;
   thought: string;
   finish: string | null;
   usage: ChatUsage | null;
-  error: { message: string; code: string | null } | null;
 }
 
 /** Tokens, and how long the origin took for what. */
@@ -26,7 +38,6 @@ export function readEvent(data: string): ChatEvent | null {
       finish_reason?: string | null;
     }>;
     usage?: ChatUsage | null;
-    error?: { message?: string; code?: string | null };
   };
   const choice = event.choices?.[0];
   return {
@@ -34,7 +45,6 @@ export function readEvent(data: string): ChatEvent | null {
     thought: choice?.delta?.reasoning_content ?? "",
     finish: choice?.finish_reason ?? null,
     usage: event.usage ?? null,
-    error: event.error ? { message: event.error.message ?? "", code: event.error.code ?? null } : null,
   };
 }
 
@@ -47,7 +57,7 @@ export interface ChatRequest {
 }
 
 /** The body of a request. */
-export function bodyOf(request: ChatRequest): Record<string, unknown> {
+export function chatBody(request: ChatRequest): Record<string, unknown> {
   const system = request.system.trim() === "" ? [] : [{ role: "system", content: request.system }];
   return {
     model: request.model,
@@ -58,9 +68,29 @@ export function bodyOf(request: ChatRequest): Record<string, unknown> {
   };
 }
 
+/** The call of a request. */
+export function chatCall(request: ChatRequest): Call<ChatCourse> {
+  return {
+    path: "/v1/chat/completions",
+    body: chatBody(request),
+    start: CHAT_START,
+    read: (course, { data }) => {
+      const event = readEvent(data);
+      if (!event) return {};
+      return {
+        text: course.text + event.text,
+        thought: course.thought + event.thought,
+        finish: event.finish ?? course.finish,
+        ...(event.usage ? { usage: event.usage } : {}),
+      };
+    },
+    hasBegun: (course) => course.text + course.thought !== "",
+  };
+}
+
 /** The same call for a shell. The key is in a variable: it is in no history. */
-export function asCurl(origin: string, request: ChatRequest): string {
-  const body = JSON.stringify(bodyOf(request)).replaceAll("'", "'\\''");
+export function chatCurl(origin: string, request: ChatRequest): string {
+  const body = JSON.stringify(chatBody(request)).replaceAll("'", "'\\''");
   return [
     `curl -N ${origin}/v1/chat/completions \\`,
     `  -H "authorization: Bearer $SLUICE_KEY" -H 'content-type: application/json' \\`,
@@ -69,8 +99,8 @@ export function asCurl(origin: string, request: ChatRequest): string {
 }
 
 /** The same call in Python, by OpenAI's package. */
-export function asPython(origin: string, request: ChatRequest): string {
-  const { messages, max_tokens } = bodyOf(request) as { messages: unknown; max_tokens?: number };
+export function chatPython(origin: string, request: ChatRequest): string {
+  const { messages, max_tokens } = chatBody(request) as { messages: unknown; max_tokens?: number };
   return [
     "import os",
     "from openai import OpenAI",

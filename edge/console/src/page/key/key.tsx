@@ -1,17 +1,17 @@
 // Keys: the list with its filters, a new one, and one that is looked at.
 
 import { useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { onceName } from "../api/client.ts";
-import type { CreateKey, CreatedKey } from "../api/schema.ts";
-import { ChoiceField, TextField } from "../part/field.tsx";
-import { KeyForm } from "../part/key_form.tsx";
-import { useAction, useLoad } from "../part/load.ts";
-import { Refusal, Waiting } from "../part/notice.tsx";
-import { Pager, useCursor } from "../part/pages.tsx";
-import { Secret } from "../part/secret.tsx";
-import { Id, Moment, Name, State } from "../part/show.tsx";
-import { Table } from "../part/table.tsx";
+import { useApp } from "../../app.tsx";
+import { onceName } from "../../api/client.ts";
+import type { CreateKey, CreatedKey } from "../../api/schema.ts";
+import { ChoiceField, TextField } from "../../part/field.tsx";
+import { KeyForm } from "./key_form.tsx";
+import { useAction, useLoad } from "../../part/load.ts";
+import { Refusal, Waiting } from "../../part/notice.tsx";
+import { Pager, useCursor } from "../../part/pages.tsx";
+import { Secret } from "./secret.tsx";
+import { Id, Moment, Name, State } from "../../part/show.tsx";
+import { Table } from "../../part/table.tsx";
 import { OneKey } from "./key_one.tsx";
 
 /** `/keys`, `/keys/new` and `/keys/ID`. */

@@ -1,14 +1,14 @@
 // Whom alerts tell: rules in force, webhooks with what became of their messages, and a test for each.
 
 import { useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import type { AlertGivenUp, AlertRule, AlertWebhook, Alerts, TestedAlerts } from "../api/schema.ts";
-import { count, fill } from "../format.ts";
-import { useAction } from "../part/load.ts";
-import { Notice, Refusal } from "../part/notice.tsx";
-import { Id, Moment, Name, State } from "../part/show.tsx";
-import { Table } from "../part/table.tsx";
-import type { Texts } from "../text/en.ts";
+import { useApp } from "../../app.tsx";
+import type { AlertGivenUp, AlertRule, AlertWebhook, Alerts, TestedAlerts } from "../../api/schema.ts";
+import { count, fill } from "../../format.ts";
+import { useAction } from "../../part/load.ts";
+import { Notice, Refusal } from "../../part/notice.tsx";
+import { Id, Moment, Name, State } from "../../part/show.tsx";
+import { Table } from "../../part/table.tsx";
+import type { Texts } from "../../text/en.ts";
 
 /** That nobody is told of anything, and what to do about it. */
 export function NoWebhooks() {

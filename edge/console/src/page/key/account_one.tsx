@@ -1,17 +1,17 @@
 // One account: its keys, what it has used, and what can be done with it.
 
 import { useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { onceName } from "../api/client.ts";
-import { type Refused, fieldOf } from "../api/refusal.ts";
-import type { Account, ChangeAccount } from "../api/schema.ts";
-import { asLines, bytes, count, pairs } from "../format.ts";
-import { AreaField, TextField } from "../part/field.tsx";
-import { Jobs } from "../part/jobs.tsx";
-import { PlanField } from "../part/key_form.tsx";
-import { useAction, useLoad } from "../part/load.ts";
-import { Refusal, Waiting } from "../part/notice.tsx";
-import { Confirm, Facts, Id, Moment, Name, State } from "../part/show.tsx";
+import { useApp } from "../../app.tsx";
+import { onceName } from "../../api/client.ts";
+import { type Refused, fieldOf } from "../../api/refusal.ts";
+import type { Account, ChangeAccount } from "../../api/schema.ts";
+import { asLines, bytes, count, pairs } from "../../format.ts";
+import { AreaField, TextField } from "../../part/field.tsx";
+import { Jobs } from "./jobs.tsx";
+import { PlanField } from "./key_form.tsx";
+import { useAction, useLoad } from "../../part/load.ts";
+import { Refusal, Waiting } from "../../part/notice.tsx";
+import { Confirm, Facts, Id, Moment, Name, State } from "../../part/show.tsx";
 import { usePlanNames } from "./key.tsx";
 import { LIVE_MS, Usage, UsageLink } from "./key_one.tsx";
 

@@ -1,14 +1,14 @@
 // Alerts: what is amiss now and what was, the rules that look for it, and whom they tell.
 
 import type { ComponentChildren } from "preact";
-import { useApp } from "../app.tsx";
-import type { AlertIncident, AlertRule } from "../api/schema.ts";
-import { type About, type Kind, aboutOf, inWords, kindOf, openText } from "../alerts/incident.ts";
-import { span } from "../format.ts";
-import { useLoad } from "../part/load.ts";
-import { Refusal, Waiting } from "../part/notice.tsx";
-import { Id, Moment, Name } from "../part/show.tsx";
-import { Table } from "../part/table.tsx";
+import { useApp } from "../../app.tsx";
+import type { AlertIncident, AlertRule } from "../../api/schema.ts";
+import { type About, type Kind, aboutOf, inWords, kindOf, openText } from "../../alerts/incident.ts";
+import { span } from "../../format.ts";
+import { useLoad } from "../../part/load.ts";
+import { Refusal, Waiting } from "../../part/notice.tsx";
+import { Id, Moment, Name } from "../../part/show.tsx";
+import { Table } from "../../part/table.tsx";
 import { GivenUp, NoWebhooks, Rules, Webhooks } from "./alerts_told.tsx";
 
 /** How often it is asked for anew, in milliseconds: incidents are looked for as often. */

@@ -1,14 +1,14 @@
 // Accounts: the list with its filters, and one that is looked at.
 
 import { useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { onceName } from "../api/client.ts";
-import { ChoiceField, TextField } from "../part/field.tsx";
-import { useAction, useLoad } from "../part/load.ts";
-import { Refusal, Waiting } from "../part/notice.tsx";
-import { Pager, useCursor } from "../part/pages.tsx";
-import { Id, Moment, Name, State } from "../part/show.tsx";
-import { Table } from "../part/table.tsx";
+import { useApp } from "../../app.tsx";
+import { onceName } from "../../api/client.ts";
+import { ChoiceField, TextField } from "../../part/field.tsx";
+import { useAction, useLoad } from "../../part/load.ts";
+import { Refusal, Waiting } from "../../part/notice.tsx";
+import { Pager, useCursor } from "../../part/pages.tsx";
+import { Id, Moment, Name, State } from "../../part/show.tsx";
+import { Table } from "../../part/table.tsx";
 import { AccountForm, OneAccount } from "./account_one.tsx";
 import { statesOf, usePlanNames } from "./key.tsx";
 

@@ -1,11 +1,11 @@
 // What happens now, on the overview: curves that move, and which limits refuse, which models answer, how origins are.
 
 import { useMemo, useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { fill, time } from "../format.ts";
-import { type Known, SPANS, type Span, filled } from "../live/slots.ts";
-import { type Line, useLive } from "../part/follow.ts";
-import { State } from "../part/show.tsx";
+import { useApp } from "../../app.tsx";
+import { fill, time } from "../../format.ts";
+import { type Known, SPANS, type Span, filled } from "../../live/slots.ts";
+import { type Line, useLive } from "./follow.ts";
+import { State } from "../../part/show.tsx";
 import { LiveCurves } from "./live_curves.tsx";
 import { Models, Numbers, Origins, Refusals } from "./live_tables.tsx";
 

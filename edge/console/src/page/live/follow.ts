@@ -1,11 +1,11 @@
 // What a page follows while it can be seen: it begins when the page opens or is shown again, and ends when it is left.
 
 import { useEffect, useState } from "preact/hooks";
-import type { Api } from "../api/client.ts";
-import type { Refused } from "../api/refusal.ts";
-import { type Place, follow } from "../live/follow.ts";
-import { type Known, type Span, take } from "../live/slots.ts";
-import { whileSeen } from "./seen.ts";
+import type { Api } from "../../api/client.ts";
+import type { Refused } from "../../api/refusal.ts";
+import { type Place, follow } from "../../live/follow.ts";
+import { type Known, type Span, take } from "../../live/slots.ts";
+import { whileSeen } from "../../part/seen.ts";
 
 /** Whether it is heard. `refused` says why not, once that is known. */
 export interface Line {

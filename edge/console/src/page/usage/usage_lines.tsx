@@ -1,13 +1,13 @@
 // The lines of usage as a table: names first, then everything that is counted, and sums below.
 
 import type { ComponentChildren } from "preact";
-import { useApp } from "../app.tsx";
-import { Id } from "../part/show.tsx";
-import { Table } from "../part/table.tsx";
-import type { Texts } from "../text/en.ts";
-import { type Found, hasImages, hasMoney } from "../usage/ask.ts";
-import { type Count, type Line, type Name, type Sums, money, refusedOf, total, whole } from "../usage/lines.ts";
-import { type Unit, timeText } from "../usage/range.ts";
+import { useApp } from "../../app.tsx";
+import { Id } from "../../part/show.tsx";
+import { Table } from "../../part/table.tsx";
+import type { Texts } from "../../text/en.ts";
+import { type Found, hasImages, hasMoney } from "../../usage/ask.ts";
+import { type Count, type Line, type Name, type Sums, money, refusedOf, total, whole } from "../../usage/lines.ts";
+import { type Unit, timeText } from "../../usage/range.ts";
 
 /** The table. */
 export function Lines({ of: found, isAdmin, isBusy }: { of: Found; isAdmin: boolean; isBusy: boolean }) {

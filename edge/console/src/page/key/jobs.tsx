@@ -1,13 +1,13 @@
 // An account's jobs: how much it keeps, how far its batches are, and their end.
 
 import { useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import type { Batch } from "../api/schema.ts";
-import { bytes, count } from "../format.ts";
-import { useAction, useLoad } from "./load.ts";
-import { Refusal, Waiting } from "./notice.tsx";
-import { Bar, Confirm, Id, Moment, State } from "./show.tsx";
-import { Table } from "./table.tsx";
+import { useApp } from "../../app.tsx";
+import type { Batch } from "../../api/schema.ts";
+import { bytes, count } from "../../format.ts";
+import { useAction, useLoad } from "../../part/load.ts";
+import { Refusal, Waiting } from "../../part/notice.tsx";
+import { Bar, Confirm, Id, Moment, State } from "../../part/show.tsx";
+import { Table } from "../../part/table.tsx";
 
 /** The batches of an account, and what else of its waits. */
 export function Jobs({ account }: { account: string }) {

@@ -2,16 +2,16 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { type Mistake, type Refused, asRefused, mistakesOf, untold } from "../api/refusal.ts";
-import type { PlansReplay } from "../api/schema.ts";
-import { count, fill, span, time } from "../format.ts";
-import { type Amount, type Eased, type Hit, compared, doubtsOf, easedOf, hitsOf, verdictOf } from "../plan/replay.ts";
-import type { Texts } from "../text/en.ts";
-import { money, toNanos } from "../usage/lines.ts";
-import { Notice, Refusal } from "./notice.tsx";
-import { Id, Moment, Name } from "./show.tsx";
-import { Table } from "./table.tsx";
+import { useApp } from "../../app.tsx";
+import { type Mistake, type Refused, asRefused, mistakesOf, untold } from "../../api/refusal.ts";
+import type { PlansReplay } from "../../api/schema.ts";
+import { count, fill, span, time } from "../../format.ts";
+import { type Amount, type Eased, type Hit, compared, doubtsOf, easedOf, hitsOf, verdictOf } from "../../plan/replay.ts";
+import type { Texts } from "../../text/en.ts";
+import { money, toNanos } from "../../usage/lines.ts";
+import { Notice, Refusal } from "../../part/notice.tsx";
+import { Id, Moment, Name } from "../../part/show.tsx";
+import { Table } from "../../part/table.tsx";
 
 /** What was told of a draft, and of which. */
 interface Tried {

@@ -1,16 +1,16 @@
 // Usage: who has used what, and when. An admin looks at every account, a caller at what it has used itself.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { type Refused, fieldOf } from "../api/refusal.ts";
-import { fill } from "../format.ts";
-import { Chart } from "../part/chart.tsx";
-import { ChoiceField, TextField, TickField } from "../part/field.tsx";
-import { useAction, useLoad } from "../part/load.ts";
-import { Notice, Refusal, Waiting } from "../part/notice.tsx";
-import { Pager, useCursor } from "../part/pages.tsx";
-import type { Texts } from "../text/en.ts";
-import { type Choice, type Found, firstChoice, gather, hasMoney, readCsv } from "../usage/ask.ts";
+import { useApp } from "../../app.tsx";
+import { type Refused, fieldOf } from "../../api/refusal.ts";
+import { fill } from "../../format.ts";
+import { Chart } from "../../part/chart.tsx";
+import { ChoiceField, TextField, TickField } from "../../part/field.tsx";
+import { useAction, useLoad } from "../../part/load.ts";
+import { Notice, Refusal, Waiting } from "../../part/notice.tsx";
+import { Pager, useCursor } from "../../part/pages.tsx";
+import type { Texts } from "../../text/en.ts";
+import { type Choice, type Found, firstChoice, gather, hasMoney, readCsv } from "../../usage/ask.ts";
 import {
   MEASURES,
   type Measure,
@@ -24,8 +24,8 @@ import {
   stack,
   total,
   whole,
-} from "../usage/lines.ts";
-import { type Over, RANGES, type Unit, timeText } from "../usage/range.ts";
+} from "../../usage/lines.ts";
+import { type Over, RANGES, type Unit, timeText } from "../../usage/range.ts";
 import { Lines, nameOf } from "./usage_lines.tsx";
 
 /** `/usage`, `/usage/ACCOUNT` and `/usage/KEY`. */
