@@ -1,5 +1,8 @@
 //! Pictures through both gates: the clients that people use, tiers that count pictures, and exact charges.
 
+mod crowd;
+mod tiers;
+
 use super::ollama::base;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,12 +16,18 @@ use serde_json::{Value, json};
 
 const PATH: &str = "/v1/images/generations";
 
-fn ask(stack: &RunningStack, key: &str, members: &Value) -> Answer {
+/// A request for one small picture, but for these members.
+fn body(members: &Value) -> Value {
     let mut body =
         json!({"model": DRAWS, "prompt": "a red square", "size": "64x64", "num_inference_steps": 4, "seed": 7});
     for (name, value) in members.as_object().expect("members") {
         body[name] = value.clone();
     }
+    body
+}
+
+fn ask(stack: &RunningStack, key: &str, members: &Value) -> Answer {
+    let body = body(members);
     stack.edge.send(|http, edge| http.post(format!("{edge}{PATH}")).bearer_auth(key).json(&body)).from_edge()
 }
 
