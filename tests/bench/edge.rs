@@ -5,6 +5,7 @@ pub(crate) mod agent;
 pub(crate) mod callers;
 pub(crate) mod doors;
 pub(crate) mod failover;
+pub(crate) mod images;
 pub(crate) mod registry;
 
 use crate::load::requests::{chat, forge, get, repeated};

@@ -23,7 +23,7 @@ mod edge;
 mod peers;
 mod table;
 
-use edge::{against, agent, callers, doors, failover, registry};
+use edge::{against, agent, callers, doors, failover, images, registry};
 use load::cpu;
 use options::Options;
 use std::process::ExitCode;
@@ -58,6 +58,9 @@ fn run(options: &Options) {
     }
     if options.agent {
         add("agent", agent::run(options));
+    }
+    if options.images {
+        add("images", images::run(options));
     }
     if options.failover {
         add("failover", failover::run(options));

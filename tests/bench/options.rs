@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) doors: bool,
     /// A coding agent's conversation.
     pub(crate) agent: bool,
+    /// Pictures.
+    pub(crate) images: bool,
     /// Requests whose origin has just been killed.
     pub(crate) failover: bool,
     /// Whether to look at the registry, empty and full.
@@ -63,6 +65,7 @@ impl Options {
             callers: false,
             doors: false,
             agent: false,
+            images: false,
             failover: false,
             registry: false,
             against: None,
@@ -84,6 +87,7 @@ impl Options {
                 "--callers" => options.callers = true,
                 "--doors" => options.doors = true,
                 "--agent" => options.agent = true,
+                "--images" => options.images = true,
                 "--failover" => options.failover = true,
                 "--registry" => options.registry = true,
                 "--against" => options.against = Some(value().into()),
@@ -97,7 +101,7 @@ impl Options {
                     missing.push((peer(name), why.to_owned()));
                 }
                 _ => panic!(
-                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --doors, --agent, --failover, --registry, --against, --only, --keys, --peers"
+                    "no option {name}; there are --seconds, --rounds, --connections, --json, --sweep, --accounts, --callers, --doors, --agent, --images, --failover, --registry, --against, --only, --keys, --peers"
                 ),
             }
         }
@@ -116,6 +120,7 @@ impl Options {
             && !self.callers
             && !self.doors
             && !self.agent
+            && !self.images
             && !self.failover
             && !self.registry
             && self.against.is_none()

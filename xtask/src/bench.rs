@@ -25,7 +25,7 @@ use crate::{
 };
 
 const USAGE: &str = "\
-Usage: cargo xtask bench edge [--sweep] [--accounts] [--callers] [--doors] [--agent] [--failover] [--registry] [--against DIR [--only KIND]] [--peers [NAME,...]] [--seconds N] [--rounds N] [--connections N] [--json FILE]
+Usage: cargo xtask bench edge [--sweep] [--accounts] [--callers] [--doors] [--agent] [--images] [--failover] [--registry] [--against DIR [--only KIND]] [--peers [NAME,...]] [--seconds N] [--rounds N] [--connections N] [--json FILE]
 
 Measures the full walk, the refusals and an empty Worker on workerd, in one run: compare the ratios, not the figures.
 
@@ -34,6 +34,7 @@ Measures the full walk, the refusals and an empty Worker on workerd, in one run:
   --callers      instead: API keys beside tokens of issuers (EdDSA, ES256, RS256), seen before and never seen, and short tokens
   --doors        instead: the same question through each door, beside Chat's
   --agent        instead: how soon turn 20 of a coding agent's conversation begins, beside its new tokens alone
+  --images       instead: pictures: what HTTP adds, whether told waits hold, and first tokens beside pictures
   --failover     instead: how much later a request is answered whose origin has just been killed, beside another's
   --registry     instead: an admin's calls and a key's first use with an empty registry and with 100,000 keys
   --against      instead: beside another build of the Worker, such as the one of the commit before (a directory that holds
@@ -48,12 +49,16 @@ Measures the full walk, the refusals and an empty Worker on workerd, in one run:
   --rounds       rounds of which the median counts (3)
   --connections  clients at once (16)
   --json         writes the figures to a file, too
+
+`bench images` is `bench edge --images`.
 ";
 
 /// Sets up, builds the edge and the load tool, and lets the tool print its table.
 pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
+    let mut rest: Vec<OsString> = Vec::new();
     match args.next()? {
         Some(Arg::Value(what)) if what == "edge" => {}
+        Some(Arg::Value(what)) if what == "images" => rest.push("--images".into()),
         Some(Arg::Value(what)) if what == "origin" => return origin::run(workspace, args),
         Some(Arg::Long("help") | Arg::Short('h')) => {
             print!("{USAGE}\n{}", origin::USAGE);
@@ -61,7 +66,7 @@ pub(crate) fn run(workspace: &Workspace, mut args: Parser) -> Result<()> {
         }
         _ => bail!("say what to measure\n\n{USAGE}\n{}", origin::USAGE),
     }
-    let mut rest: Vec<OsString> = args.raw_args()?.collect();
+    rest.extend(args.raw_args()?);
     if rest.iter().any(|word| word == "--help" || word == "-h") {
         print!("{USAGE}");
         return Ok(());
