@@ -215,7 +215,8 @@ async fn understand(call: &Call<'_>, door: Door, noted: &mut Noted) -> Result<Un
     let left = call.incoming.request.signal();
     let traceparent = call.incoming.rest().get(header::TRACEPARENT);
     let trace = noted.onward(traceparent, &|name| request::header(call.incoming, name));
-    let (beginning, region) = if origins.are_several() { whence(call, principal, &ask, &body) } else { (None, None) };
+    let (beginning, region) =
+        if origins.are_several() { whence(call, principal, &ask, &body, key.as_deref()) } else { (None, None) };
     let stream = question.stream();
     let is_repeatable = question.is_repeatable() && keep.is_none();
     let asked = Asked {

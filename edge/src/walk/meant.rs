@@ -4,6 +4,7 @@ use crate::auth::principal::Principal;
 use crate::call::{Around, Call};
 use crate::limit;
 use crate::platform::Body;
+use sluice_protocol::auth::principal::Mark;
 use sluice_protocol::hop::gate_call::Ask;
 use sluice_protocol::limit::plan::PlanTable;
 use sluice_protocol::refusal::Refusal;
@@ -13,17 +14,22 @@ use sluice_protocol::request::model_name::renamed;
 use sluice_protocol::route::beginning::Beginning;
 use sluice_protocol::route::setting::Region;
 
-/// route, what it goes by: the conversation that a request goes on with, and where its caller is.
+/// route, what it goes by: the conversation that a request goes on with, and where its caller is. `key`: by what a repetition
+/// of a request for pictures is known.
 pub(super) fn whence(
     call: &Call<'_>,
     principal: &Principal,
     ask: &Ask,
     body: &Body,
+    key: Option<&str>,
 ) -> (Option<Beginning>, Option<Region>) {
+    let account = principal.account.name();
     let beginning = match (ask.endpoint, ask.session) {
-        // Vectors and pictures remember nothing.
-        (Endpoint::Embeddings | Endpoint::Images, _) => None,
-        (_, Some(session)) => Some(Beginning::of_session(principal.account.name(), session)),
+        // Vectors remember nothing.
+        (Endpoint::Embeddings, _) => None,
+        // What was drawn is kept where it was.
+        (Endpoint::Images, _) => key.map(|key| Beginning::of_session(account, Mark::of(key))),
+        (_, Some(session)) => Some(Beginning::of_session(account, session)),
         (_, None) => Beginning::of_body(&body.bytes()),
     };
     (beginning, Region::parse(&call.incoming.request.continent()))

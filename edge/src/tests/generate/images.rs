@@ -1,6 +1,8 @@
 //! Pictures through the edge: what is granted, what passes, and what counts in the end, whatever becomes of a request. The
 //! origin here draws as a real one does: step by step, with heartbeats between.
 
+mod repeated;
+
 use crate::platform::scripted::{Asked, Caller, Closed, Faults, Reply, Server, Writer, in_background};
 use crate::platform::sleep;
 use crate::tests::for_seeds;
@@ -172,7 +174,7 @@ impl Job {
 }
 
 /// Limits that nobody reaches, but those of `more`.
-fn stage(seed: u64, more: &Value) -> (Stage, Rc<Painter>) {
+fn plans(more: &Value) -> Value {
     let mut limits = json!([
         {"name": "requests", "kind": "window", "limit": 1_000, "window": "1d"},
         {"name": "images", "kind": "window", "unit": "images", "limit": 1_000, "window": "1d"},
@@ -182,7 +184,12 @@ fn stage(seed: u64, more: &Value) -> (Stage, Rc<Painter>) {
     limits.as_array_mut().expect("a list").extend(more.as_array().cloned().unwrap_or_default());
     let mut plans = plan(&limits, &json!("refuse"));
     plans["costs"] = json!([{"when": {"endpoint": "images"}, "image_kilopixel_step": 1}]);
-    let stage = Stage::at(seed, &plans, ("ORIGIN_URL", "http://origin.test".to_owned()));
+    plans
+}
+
+/// A stage with those, and with one origin that draws.
+fn stage(seed: u64, more: &Value) -> (Stage, Rc<Painter>) {
+    let stage = Stage::at(seed, &plans(more), ("ORIGIN_URL", "http://origin.test".to_owned()));
     let painter = Rc::new(Painter::default());
     painter.length.set(1_000);
     painter.step_ms.set(20);
