@@ -1,0 +1,55 @@
+//! Chinese.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    trained: &[
+        "{background}背景上的{colour}{shape}",
+        "{background}背景上的{size}{colour}{shape}",
+        "{background}背景上{place}的{size}{colour}{shape}",
+        "{place}有一个{size}{colour}{shape}，{background}背景",
+        "{place}有一个{size}{colour}{shape}，背景是{background}",
+        "在{background}背景的{place}画一个{size}{colour}{shape}",
+        "一个{size}{colour}{shape}，位于{place}，背景是{background}",
+        "画一个{size}{colour}{shape}，在{place}，{background}背景",
+        "请画一个{size}{colour}{shape}，在{place}，背景是{background}",
+        "{background}背景，{size}{colour}{shape}，{place}",
+        "背景是{background}，{size}{colour}{shape}位于{place}",
+        "一个{size}{colour}{shape}，{background}背景",
+        "一个{colour}{shape}在{place}",
+        "{place}的{size}{colour}{shape}",
+        "{size}{colour}{shape}",
+        "画一个{size}{colour}{shape}",
+    ],
+    held: &[
+        "背景是{background}，{place}有一个{size}{colour}{shape}",
+        "请在{place}画一个{size}{colour}{shape}，背景是{background}",
+        "一个{size}{colour}{shape}在{background}背景的{place}",
+        "{background}背景的{place}有一个{size}{colour}{shape}",
+    ],
+    colours: [
+        &["红色"],
+        &["橙色"],
+        &["黄色"],
+        &["绿色"],
+        &["蓝色"],
+        &["紫色"],
+        &["粉色", "粉红色"],
+        &["黑色"],
+        &["白色"],
+        &["灰色"],
+    ],
+    shapes: [&["圆形", "圆圈", "的圆"], &["正方形", "方形", "方块"], &["三角形"]],
+    sizes: [&["小", "小的", "小小的"], &["", "中等大小的", "中等的"], &["大", "大的", "很大的"]],
+    places: [
+        &["左上角", "左上方"],
+        &["上方", "顶部", "上边"],
+        &["右上角", "右上方"],
+        &["左边", "左侧"],
+        &["中间", "中央", "正中"],
+        &["右边", "右侧"],
+        &["左下角", "左下方"],
+        &["下方", "底部", "下边"],
+        &["右下角", "右下方"],
+    ],
+};
