@@ -45,7 +45,7 @@ Usage: cargo xtask COMMAND
   board        the board for Grafana and the rules for Prometheus, docs/grafana.json and docs/prometheus-rules.yml
   secrets      a deployment's secrets: make them, replace them, hand them over (`cargo xtask secrets --help`)
   train-tiny   make the built-in model again, from nothing (`cargo xtask train-tiny --help`); train-tiny-embed: the one
-               that embeds
+               that embeds; train-tiny-draw: the one that draws
   audit        what any gateway's limits are worth: bursts, paced load, killed streams (`cargo xtask audit --help`)
   soak         an hour of hostile callers beside one who behaves (`cargo xtask soak --help`)
   open-webui   Open WebUI itself before both gates, driven in Chromium (`cargo xtask open-webui --help`)
@@ -110,6 +110,7 @@ fn dispatch(mut args: Parser) -> Result<ExitCode> {
         "board" => board::run(&workspace, args)?,
         "secrets" => secrets::run(&workspace, args)?,
         "train-tiny" => return origin::train_tiny::run(&workspace, &origin::train_tiny::TINY, args),
+        "train-tiny-draw" => return origin::train_tiny::run(&workspace, &origin::train_tiny::TINY_DRAW, args),
         "train-tiny-embed" => return origin::train_tiny::run(&workspace, &origin::train_tiny::TINY_EMBED, args),
         "audit" => return audit::run(&workspace, args),
         "replay" => return replay::run(&workspace, args),
