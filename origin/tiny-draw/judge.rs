@@ -1,8 +1,9 @@
 //! What a picture shows, by measuring it: no network is asked.
 //!
 //! The background is the named colour nearest to the median of the border. What is not of it is the shape, and its
-//! colour is found alike. Its kind is told by the part of its box that it fills, and has to cover what a shape of this
-//! kind covers in that box. Its place is told by the middle of the box: a triangle's centroid lies a sixth below it.
+//! colour is found alike. Its kind is the one that, rendered into its box, covers most of the same. A triangle's tip is
+//! thinner than a pixel, so that its box may lack a row or two: a little larger boxes are tried, too. The place is told
+//! by the middle of the box: a triangle's centroid lies a sixth below it.
 
 use crate::scene::{Colour, Place, SIDE, Scene, Shape, Size, distance};
 
@@ -10,8 +11,10 @@ use crate::scene::{Colour, Place, SIDE, Scene, Shape, Size, distance};
 const APART: u32 = 48 * 48;
 /// Pixels of a shape at least.
 const LEAST: usize = 20;
-/// What both cover, over what either covers, at least.
+/// What both cover, over what either covers, at least. Of a disc and the square around it, that is less.
 const OVERLAP: f32 = 0.8;
+/// By how many pixels a box is made larger, on each side, at most.
+const GROWN: usize = 2;
 
 /// What is seen in a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,10 +75,11 @@ pub(crate) fn look(pixels: &[u8]) -> Option<Seen> {
     let count = mask.iter().filter(|is_seen| **is_seen).count();
     let shown = Area::of(&mask).filter(|_| count >= LEAST)?;
     let (width, height) = (shown.right - shown.left, shown.bottom - shown.top);
-    let fill = count as f32 / (width * height) as f32;
-    let far = |shape: &&Shape| (shape.fill() - fill).abs();
-    let nearest = Shape::ALL.iter().min_by(|one, other| far(one).total_cmp(&far(other)));
-    let shape = nearest.copied().filter(|shape| shown.overlap(&mask, *shape) >= OVERLAP);
+    let overlaps = Shape::ALL.map(|shape| (shown.most_overlap(&mask, shape), shape));
+    let most = overlaps.into_iter().max_by(|one, other| one.0.total_cmp(&other.0));
+    // All of them are as wide as high.
+    let is_even = 3 * width.abs_diff(height) <= width.max(height);
+    let shape = most.filter(|(overlap, _)| is_even && *overlap >= OVERLAP).map(|(_, shape)| shape);
     let middle = |from: usize, to: usize| (from + to) as f32 / 2.0;
     Some(Seen {
         background: Colour::nearest(background),
@@ -116,6 +120,19 @@ impl Area {
             top: seen().map(|pixel| pixel / SIDE).min()?,
             bottom: seen().map(|pixel| pixel / SIDE).max()? + 1,
         })
+    }
+
+    /// The overlap with a shape in this box, or in a little larger one.
+    fn most_overlap(&self, mask: &[bool], shape: Shape) -> f32 {
+        let mut most: f32 = 0.0;
+        for grown in 0..(GROWN + 1).pow(4) {
+            let by = |side: u32| grown / (GROWN + 1).pow(side) % (GROWN + 1);
+            let left = self.left.saturating_sub(by(0));
+            let top = self.top.saturating_sub(by(1));
+            let (right, bottom) = ((self.right + by(2)).min(SIDE), (self.bottom + by(3)).min(SIDE));
+            most = most.max(Self { left, right, top, bottom }.overlap(mask, shape));
+        }
+        most
     }
 
     /// Pixels that are seen and that a shape in this box covers, over those of which either is true.
@@ -172,6 +189,24 @@ mod tests {
         assert!(close(share(&found, |right| right.place), 1.0 / 9.0));
         assert!(close(share(&found, |right| right.colour), 1.0 / 90.0));
         assert!(share(&found, |right| right.all()) < 0.005);
+    }
+
+    /// One row is the tip. Without two thirds of its height it is no triangle any more.
+    #[test]
+    fn a_triangle_may_lack_its_tip_and_no_more() {
+        for (scene, mut pixels) in scenes(300).into_iter().filter(|(scene, _)| scene.shape == Shape::Triangle) {
+            let background = scene.background.levels();
+            let is_seen = |row: &[u8]| row.chunks_exact(3).any(|levels| levels != background);
+            let rows: Vec<usize> = (0..SIDE).filter(|row| is_seen(&pixels[row * SIDE * 3..][..SIDE * 3])).collect();
+            let mut erase = |rows: &[usize]| -> Right {
+                for row in rows {
+                    pixels[row * SIDE * 3..][..SIDE * 3].copy_from_slice(&background.repeat(SIDE));
+                }
+                judge(&pixels, &scene)
+            };
+            assert!(erase(&rows[..1]).all(), "{scene:?}");
+            assert!(!erase(&rows[1..rows.len() * 2 / 3]).shape, "{scene:?}");
+        }
     }
 
     #[test]

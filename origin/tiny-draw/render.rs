@@ -70,7 +70,12 @@ mod tests {
                 area += red;
             }
             let (least, more) = size.half();
-            let of = |half: f32| shape.fill() * 4.0 * half * half;
+            let fill = match shape {
+                Shape::Circle => std::f32::consts::FRAC_PI_4,
+                Shape::Square => 1.0,
+                Shape::Triangle => 0.5,
+            };
+            let of = |half: f32| fill * 4.0 * half * half;
             assert!(area > 0.94 * of(least) && area < 1.06 * of(least + more), "{scene:?}: {area}");
         }
     }

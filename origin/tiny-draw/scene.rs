@@ -31,15 +31,6 @@ impl Shape {
             Self::Triangle => x.abs() <= (y + 1.0) / 2.0,
         }
     }
-
-    /// The part of its box that it fills.
-    pub(crate) const fn fill(self) -> f32 {
-        match self {
-            Self::Circle => std::f32::consts::FRAC_PI_4,
-            Self::Square => 1.0,
-            Self::Triangle => 0.5,
-        }
-    }
 }
 
 /// How large a shape is.
