@@ -94,7 +94,7 @@ fn told(name: &str, found: &[Right]) -> f64 {
 /// kept, on what its decoder makes of their latents.
 fn known(model: &ZImage, directory: &Path) -> Result<bool, Failure> {
     let mut random = Random::new(SEED);
-    let scenes: Vec<Scene> = (0..KNOWN).map(|number| Scene::random(&mut random, number % 4 == 0)).collect();
+    let scenes: Vec<Scene> = (0..KNOWN).map(|number| Scene::random(&mut random, number.is_multiple_of(4))).collect();
     let pictures: Vec<Pixels> = scenes.iter().map(|scene| render(scene, &mut random)).collect();
     let judged = |scenes: &mut dyn Iterator<Item = &Scene>, pictures: &[Pixels]| -> Vec<Right> {
         scenes.zip(pictures).map(|(scene, picture)| judge(picture, scene)).collect()

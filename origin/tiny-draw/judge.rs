@@ -162,7 +162,7 @@ mod tests {
     fn scenes(count: usize) -> Vec<(Scene, Vec<u8>)> {
         let mut random = Random::new(5);
         let scene = |number: usize| {
-            let scene = Scene::random(&mut random, number % 4 == 0);
+            let scene = Scene::random(&mut random, number.is_multiple_of(4));
             (scene, render(&scene, &mut random))
         };
         (0..count).map(scene).collect()
