@@ -1,5 +1,6 @@
 //! Bounded waiting: a test polls for what it expects and fails with a name when it does not come.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,29 @@ pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>
 /// [`until`] for a condition.
 pub fn until_true(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) -> Duration {
     until(what, limit, || condition().then_some(())).1
+}
+
+/// Says that something is over when it is dropped, also by a panic: a thread that goes on until then never outlives a test
+/// that has failed.
+#[derive(Default)]
+pub struct Over(AtomicBool);
+
+impl Over {
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Is over when what this gives is dropped.
+    pub fn at_the_end(&self) -> impl Drop + '_ {
+        struct End<'a>(&'a AtomicBool);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        End(&self.0)
+    }
 }
 
 /// Something that waits until a test lets it go on: in the middle of a message, or of an origin's answer.

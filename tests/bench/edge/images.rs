@@ -5,6 +5,7 @@ use crate::figures::{interval, median};
 use crate::options::Options;
 use harness::caller::{Caller, MODEL};
 use harness::origin::DRAWS;
+use harness::wait::{Over, SOON, until_true};
 use harness::{RunningStack, Stack};
 use serde_json::{Value, json};
 use sluice_origin::models::qwen::precision::Precision;
@@ -12,9 +13,8 @@ use sluice_origin::models::z_image::checkpoint::made_up::MadeUp;
 use sluice_origin::models::z_image::picture::Made;
 use sluice_origin::models::z_image::{Order, ZImage};
 use std::io::{BufRead, BufReader, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const PROMPT: &str = "a red square";
 /// A picture that takes about as long as the real model takes on a GPU.
@@ -131,19 +131,18 @@ fn texts(options: &Options, stack: &RunningStack, key: &str) -> (Vec<f64>, Vec<f
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         alone.push(first_tokens(stack, key));
-        let over = AtomicBool::new(false);
+        let over = Over::default();
         thread::scope(|scope| {
             let painter = scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
+                while !over.is_over() {
                     let small = json!({"size": SMALL, "num_inference_steps": SMALL_STEPS, "n": 2});
                     drop(read(send(stack, key, &picture(&small))));
                 }
             });
-            while !draws(stack) {
-                thread::sleep(Duration::from_millis(1));
-            }
+            let end = over.at_the_end();
+            until_true("a picture is drawn", SOON, || draws(stack));
             beside.push(first_tokens(stack, key));
-            over.store(true, Ordering::Relaxed);
+            drop(end);
             painter.join().expect("it draws to the end");
         });
     }

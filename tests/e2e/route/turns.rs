@@ -3,12 +3,12 @@
 use super::{Named, stack};
 use harness::caller::Whole;
 use harness::caller::{hello, hello_stream};
-use harness::wait::{SOON, until, until_true};
+use harness::wait::{Over, SOON, until, until_true};
 use harness::{Answer, RunningStack};
 use serde_json::{Value, json};
 use sluice_protocol::id::RequestId;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use std::time::Duration;
 struct Load<'s> {
     stack: &'s RunningStack,
     key: &'s str,
-    is_over: AtomicBool,
+    over: Over,
     answered: AtomicUsize,
     /// What was told of failures, and of streams that broke off.
     failed: Mutex<Vec<String>>,
@@ -26,7 +26,7 @@ struct Load<'s> {
 impl Load<'_> {
     fn call(&self, caller: u32) {
         let mut number = caller;
-        while !self.is_over.load(Ordering::Relaxed) {
+        while !self.over.is_over() {
             number += CALLERS;
             let stream = number.is_multiple_of(2);
             let mut body = if stream { hello_stream(24) } else { hello(24) };
@@ -76,7 +76,7 @@ fn whoever_dies_hangs_drains_or_starts_again_nothing_that_had_not_begun_fails() 
     let load = Load {
         stack: &stack,
         key: &key.key,
-        is_over: AtomicBool::new(false),
+        over: Over::default(),
         answered: AtomicUsize::new(0),
         failed: Mutex::default(),
         broken: Mutex::default(),
@@ -84,7 +84,7 @@ fn whoever_dies_hangs_drains_or_starts_again_nothing_that_had_not_begun_fails() 
     std::thread::scope(|scope| {
         let load = &load;
         let callers: Vec<_> = (0..CALLERS).map(|caller| scope.spawn(move || load.call(caller))).collect();
-        let _ends = Ends(&load.is_over);
+        let ends = load.over.at_the_end();
         load.goes_on("all are well");
         // Whichever is slower at first is asked less.
         until_true("each has answered", PATIENCE, || origins.iter().all(|origin| origin.answered() > 0));
@@ -104,7 +104,7 @@ fn whoever_dies_hangs_drains_or_starts_again_nothing_that_had_not_begun_fails() 
         origins[2].start_again();
         let before = origins[2].answered();
         until_true("the one that drained is used again", PATIENCE, || origins[2].answered() > before);
-        load.is_over.store(true, Ordering::Relaxed);
+        drop(ends);
         callers.into_iter().for_each(|caller| caller.join().expect("a caller does not panic"));
     });
     let (failed, broken) = (load.failed.into_inner().unwrap(), load.broken.into_inner().unwrap());
@@ -174,15 +174,6 @@ fn ended(log: &str) -> Vec<(String, u64)> {
         Some((after.split('}').next()?.to_owned(), tokens))
     };
     log.lines().filter(|line| line.contains("answered cause=")).filter_map(one).collect()
-}
-
-/// Ends the load, however the test ends.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// How many ask at once.

@@ -2,10 +2,9 @@
 
 use super::ask;
 use harness::caller::Caller;
-use harness::wait::SOON;
+use harness::wait::{Over, SOON};
 use harness::{RunningStack, Stack};
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,19 +33,20 @@ fn fifty_at_once_are_each_drawn_when_they_come_as_they_were_told() {
     let keys: Vec<_> = (0..CALLERS).map(|_| stack.key().key).collect();
     // What it takes is measured while pictures are drawn.
     ask(&stack, &keys[0], &picture()).ok();
-    let over = AtomicBool::new(false);
+    let over = Over::default();
     let (refused, most) = thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             let mut most = 0.0_f64;
-            while !over.load(Ordering::Relaxed) {
+            while !over.is_over() {
                 most = most.max(drawn(&stack).0);
                 thread::sleep(Duration::from_millis(5));
             }
             most
         });
+        let end = over.at_the_end();
         let callers: Vec<_> = keys.iter().map(|key| scope.spawn(|| come_until_drawn(&stack, key))).collect();
         let refused: Vec<usize> = callers.into_iter().map(|caller| caller.join().expect("it is drawn")).collect();
-        over.store(true, Ordering::Relaxed);
+        drop(end);
         (refused, watcher.join().expect("it looks on"))
     });
     assert_eq!(most, 1.0, "never two at a time");
